@@ -1,0 +1,158 @@
+# Sluice: one Makefile, no recursion, everything it makes lands in $(BUILD).
+#   make all        build, without any set-up        make run     install, build, start
+#   make check      install, then run every test     make test    the fast part
+# Switches: V=1 (show commands)  CC=clang  SAN=address,undefined | thread  WERROR=1
+
+CC         ?= gcc
+ifeq ($(origin CC),default)
+CC         := gcc
+endif
+AR         ?= ar
+PKG_CONFIG ?= pkg-config
+BUILD      ?= build
+PREFIX     ?= /usr/local
+DESTDIR    ?=
+SBINDIR    ?= $(PREFIX)/sbin
+BINDIR     ?= $(PREFIX)/bin
+LIBEXECDIR ?= $(PREFIX)/libexec/sluice
+MANDIR     ?= $(PREFIX)/share/man
+SYSCONFDIR ?= /etc
+SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
+WERROR     ?= 1
+VERSION    := $(shell cat VERSION)
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) '$(2)')
+
+# --- flags: each is probed, since gcc 12 and clang 14 differ -----------------
+cc-option = $(shell echo 'int probe;' | $(CC) -Wall -Werror $(1) -c -x c - \
+	-o /dev/null >/dev/null 2>&1 && echo '$(1)')
+WARN_ALL := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
+	-Wcast-qual -Wwrite-strings -Wundef -Wvla -Wformat=2 \
+	-Wimplicit-fallthrough -Wswitch-enum -Wconversion -Wsign-conversion \
+	-Wnull-dereference -Wdouble-promotion -Wlogical-op -Wduplicated-cond \
+	-Wduplicated-branches -Wjump-misses-init -Wtrampolines \
+	-Wbidi-chars=any -Werror=implicit -Werror=incompatible-pointer-types \
+	-Werror=int-conversion -Werror=format-security
+HARDEN_ALL := -fstrict-flex-arrays=3 -fstack-clash-protection \
+	-fstack-protector-strong -fcf-protection=full \
+	-mbranch-protection=standard -fno-delete-null-pointer-checks \
+	-fno-strict-overflow -fno-strict-aliasing -ftrivial-auto-var-init=zero \
+	-fzero-init-padding-bits=all -fexceptions
+# Probing ~40 flags costs a second: the answers are kept per compiler.
+FLAGS_MK := $(BUILD)/flags-$(notdir $(firstword $(CC))).mk
+ifeq ($(filter clean distclean help install uninstall,$(MAKECMDGOALS)),)
+-include $(FLAGS_MK)
+endif
+
+PKGS_BASE := libevent yaml-0.1
+PKGS_ALL  := libevent yaml-0.1 libcurl jansson libmongoc-1.0 sqlite3 \
+	nanomsg libcrypto
+pkg-cflags = $(patsubst -I%,-isystem %,$(filter-out \
+	-I/usr/include/%-linux-gnu,$(shell $(PKG_CONFIG) --cflags $(1))))
+pkg-libs   = $(shell $(PKG_CONFIG) --libs $(1))
+
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer -g)
+FORTIFY  := $(if $(SAN),-U_FORTIFY_SOURCE,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+CFLAGS   ?= -O2 -g
+ALL_CPPFLAGS = -D_GNU_SOURCE -DSLUICE_VERSION='"$(VERSION)"' \
+	-DSLUICE_LIBEXECDIR='"$(LIBEXECDIR)"' -I. $(DEP_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS   = -std=gnu17 -pthread -fPIE $(FORTIFY) $(WARNFLAGS) \
+	$(HARDENFLAGS) $(if $(filter 1,$(WERROR)),-Werror) \
+	-ffile-prefix-map=$(CURDIR)=. $(SANFLAGS) $(CFLAGS)
+ALL_LDFLAGS  = -pie -pthread -Wl,-z,nodlopen,-z,noexecstack,-z,relro,-z,now \
+	-Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
+
+# --- what is built: folder = process = binary --------------------------------
+ROLES := watcher health broker store gateway
+have   = $(if $(wildcard $(1)/$(1).c),$(1))
+BUILT_ROLES := $(foreach r,$(ROLES),$(call have,$(r)))
+BINS := $(if $(wildcard supervisor/supervisor.c),$(BUILD)/sluiced) \
+	$(if $(wildcard ctl/sluicectl.c),$(BUILD)/sluicectl) \
+	$(foreach r,$(BUILT_ROLES),$(BUILD)/sluice-$(r))
+FOLDERS := common supervisor ctl $(ROLES)
+srcs = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))
+objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+# A folder's archive holds all but its main; the linker takes what is needed.
+members = $(filter-out $(1)/$(1).c ctl/sluicectl.c,$(call srcs,$(1)))
+ARCHIVES := $(foreach f,$(filter-out common,$(FOLDERS)),$(BUILD)/$(f).a) \
+	$(BUILD)/common.a
+
+TEST_SRCS  := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(TEST_SRCS))
+TOOL_SRCS  := $(sort $(wildcard tests/tools/*.c tests/bench/*.c))
+TOOLS      := $(patsubst tests/%.c,$(BUILD)/%,$(TOOL_SRCS)) \
+	$(if $(wildcard tests/kubesim/kubesim.c),$(BUILD)/kubesim)
+KUBESIM_SRCS := $(sort $(wildcard tests/kubesim/*.c))
+
+.PHONY: all
+all: $(BINS) $(if $(wildcard tests/kubesim/kubesim.c),$(BUILD)/kubesim)
+
+$(FLAGS_MK): Makefile
+	@mkdir -p $(@D)
+	@{ echo 'WARNFLAGS := $(foreach f,$(WARN_ALL),$(call cc-option,$(f)))'; \
+	   echo 'HARDENFLAGS := $(foreach f,$(HARDEN_ALL),$(call cc-option,$(f)))'; \
+	   echo 'DEP_CFLAGS := $(call pkg-cflags,$(PKGS_ALL))'; \
+	   echo 'LIBS_BASE := $(call pkg-libs,$(PKGS_BASE))'; \
+	   echo 'LIBS_ALL := $(call pkg-libs,$(PKGS_ALL))'; } > $@.tmp
+	@mv $@.tmp $@
+
+$(BUILD)/obj/%.o: %.c $(FLAGS_MK)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+define archive-rule
+$(BUILD)/$(1).a: $(call objs,$(call members,$(1)))
+	@rm -f $$@
+	$(Q)$(AR) rcs $$@ $$^
+endef
+$(foreach f,$(FOLDERS),$(eval $(call archive-rule,$(f))))
+
+define role-rule
+$(BUILD)/sluice-$(1): $(BUILD)/obj/$(1)/$(1).o $(BUILD)/$(1).a $(BUILD)/common.a
+	$$(call say,LD,$$@)
+	$$(Q)$(CC) $$(ALL_CFLAGS) $$^ $$(ALL_LDFLAGS) $$(LIBS_ALL) -o $$@
+endef
+$(foreach r,$(ROLES),$(eval $(call role-rule,$(r))))
+
+# The supervisor links libevent and libyaml, nothing of the data path.
+$(BUILD)/sluiced: $(BUILD)/obj/supervisor/supervisor.o $(BUILD)/supervisor.a \
+		$(BUILD)/common.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $^ $(ALL_LDFLAGS) $(LIBS_BASE) -o $@
+
+$(BUILD)/sluicectl: $(BUILD)/obj/ctl/sluicectl.o $(BUILD)/ctl.a \
+		$(BUILD)/common.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $^ $(ALL_LDFLAGS) $(LIBS_ALL) -o $@
+
+$(BUILD)/kubesim: $(call objs,$(KUBESIM_SRCS)) $(BUILD)/common.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $^ $(ALL_LDFLAGS) $(LIBS_ALL) \
+		$(shell $(PKG_CONFIG) --libs libevent_openssl libssl) -o $@
+
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(ARCHIVES)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group \
+		$(ALL_LDFLAGS) $(LIBS_ALL) -lcmocka -o $@
+
+$(BUILD)/tools/% $(BUILD)/bench/%: $(ARCHIVES)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(BUILD)/obj/tests/$(patsubst $(BUILD)/%,%,$@).o \
+		-Wl,--start-group $(ARCHIVES) -Wl,--end-group \
+		$(ALL_LDFLAGS) $(LIBS_ALL) -o $@
+$(foreach t,$(filter $(BUILD)/tools/% $(BUILD)/bench/%,$(TOOLS)),\
+	$(eval $(t): $(patsubst $(BUILD)/%,$(BUILD)/obj/tests/%.o,$(t))))
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# --- tests -------------------------------------------------------------------
+.PHONY: unit tools
+tools: $(TOOLS)
+unit: $(UNIT_TESTS)
+	@tests/run-unit.sh $(UNIT_TESTS)

@@ -1,0 +1,63 @@
+/*
+ * bus: nanomsg sockets under libevent. Never used before a fork that is not
+ * followed by exec, never in the supervisor.
+ *
+ * The endpoint that reads is the one that binds (libs: a connecting SUB with a
+ * backlog may never recover); REQ connects. Sockets live in a 0700 directory.
+ */
+#ifndef SLUICE_BUS_H
+#define SLUICE_BUS_H
+
+#include <event2/event.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+
+
+#define BUS_PATH_MAX 107u   /* sun_path without its NUL */
+
+/* "ipc://<dir>/<leaf>" into buf; -1 when the path is longer than a Unix
+ * socket's may be, naming the directory and the remedy. */
+int	bus_address(char *buf, size_t size, const char *directory,
+	    const char *leaf, struct err *err) MUST_CHECK;
+
+enum bus_kind {
+	BUS_REQ,       /* connect */
+	BUS_REP,       /* bind, raw: a request's header comes back with answer */
+	BUS_PUB,       /* connect to each reader */
+	BUS_SUB,       /* bind */
+};
+
+/* A socket with the project's options set (reconnect 10 ms, receive size
+ * unlimited, send buffer as large as the kernel gives); -1 with *err. */
+int	bus_open(enum bus_kind kind, struct err *err) MUST_CHECK;
+int	bus_bind(int socket, const char *address, struct err *err) MUST_CHECK;
+/* Returns nanomsg's endpoint id for bus_disconnect. */
+int	bus_connect(int socket, const char *address, struct err *err)
+	    MUST_CHECK;
+void	bus_disconnect(int socket, int endpoint);
+void	bus_close(int socket);
+
+/* An EV_READ|EV_PERSIST event on the socket's receive fd; the callback drains
+ * with bus_receive until it says 0. */
+struct event	*bus_event(struct event_base *base, int socket,
+		    event_callback_fn cb, void *arg);
+
+/* One message without blocking: 1 = *ret (bytes owned by nanomsg, free with
+ * bus_message_free), 0 = none now, -1 = error. For BUS_REP, *ret_header (if
+ * not NULL) receives the opaque return path. */
+struct bus_message {
+	void	*bytes;
+	size_t	 n;
+	void	*control;     /* raw REP: return path; NULL otherwise */
+};
+
+int	bus_receive(int socket, struct bus_message *ret, struct err *err);
+void	bus_message_free(struct bus_message *m);
+/* Sends without blocking; 0, or -1 with *err (EAGAIN in err->code). For a raw
+ * REP the request's control is given back with the answer and consumed. */
+int	bus_send(int socket, const void *p, size_t n, struct err *err);
+int	bus_reply(int socket, struct bus_message *request, const void *p,
+	    size_t n, struct err *err);
+
+#endif

@@ -1,0 +1,142 @@
+/*
+ * conf: the configuration: one struct, one table of keys (name, type, place,
+ * default, range, help) that drives parsing, defaults, `sluiced -t`, the hint
+ * for a misspelt key and the list in sluice.yaml(5).
+ *
+ * Parsed once, by the supervisor, from YAML (libyaml); handed to each child as
+ * bytes (conf_encode / conf_decode, MSG_CONFIG). A problem is
+ * `file:line: key: what, and what would be right`; every problem of a file is
+ * reported, not only the first. Durations are written 100ms, 5s, 10m, 24h;
+ * sizes 64KiB, 64MiB, 1GiB; both are kept in ms and bytes.
+ */
+#ifndef SLUICE_CONF_H
+#define SLUICE_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/event.h"
+#include "common/log.h"
+
+#define CONF_PATH_MAX      4096u
+#define CONF_CLUSTERS_MAX  1000u
+#define CONF_GATEWAYS_MAX  64u
+#define CONF_FILE_MAX      (1024u * 1024)
+
+enum conf_sync { CONF_SYNC_INTERVAL, CONF_SYNC_ALWAYS, CONF_SYNC_NEVER };
+enum conf_contexts { CONF_CONTEXTS_CURRENT, CONF_CONTEXTS_ALL,
+	CONF_CONTEXTS_LIST };
+enum conf_overflow { CONF_OVERFLOW_GAP, CONF_OVERFLOW_JOURNAL,
+	CONF_OVERFLOW_CLOSE };
+enum conf_heartbeat_form { CONF_HEARTBEAT_EVENT, CONF_HEARTBEAT_COMMENT };
+
+/* A cluster as configured, or as found in the kubeconfig by the supervisor
+ * (which reads only the names of contexts). */
+struct conf_cluster {
+	char	*id;           /* slug; the name of its watcher */
+	char	*context;      /* in `kubeconfig` */
+	char	*kubeconfig;   /* path list as in KUBECONFIG */
+};
+
+/* Contract 6, per stream type (index STREAM_TYPE_MAX = the default row). */
+struct conf_stream {
+	int64_t			heartbeat_interval_ms;
+	enum conf_heartbeat_form heartbeat_form;
+	int64_t			idle_timeout_ms;         /* 0: off */
+	int64_t			max_duration_ms;         /* 0: off */
+	int64_t			write_stall_timeout_ms;
+	enum conf_overflow	on_overflow;
+	int64_t			retry_ms;
+	int64_t			log_grace_ms;
+	int64_t			snapshot_retention_ms;
+};
+
+struct conf {
+	char	*file;                /* where it was read; NULL: defaults */
+	char	*listen_host;         /* numeric address */
+	uint16_t listen_port;
+	char	*state_directory;
+	char	*runtime_directory;
+	char	*mongodb;             /* URI, or NULL: none */
+	char	*kubeconfig;          /* path list, or NULL: none */
+	enum conf_contexts contexts;
+	char	**context_names;      /* with CONF_CONTEXTS_LIST */
+	size_t	 n_context_names;
+	struct conf_cluster *clusters;
+	size_t	 n_clusters;
+	char	*encryption_key_file; /* NULL: made in state_directory */
+	struct {
+		uint32_t processes;   /* resolved: auto = cores, at most 4 */
+		char	**cors_origins;
+		size_t	  n_cors_origins;
+		uint32_t max_connections; /* 0: from RLIMIT_NOFILE */
+		size_t	 ring;            /* bytes */
+	} gateway;
+	struct conf_stream streams[STREAM_TYPE_MAX + 1];
+	struct {
+		uint32_t workers;
+		int64_t	 interval_ms;
+		int64_t	 metadata_max_age_ms;
+	} health;
+	struct {
+		char	**kinds;      /* short names */
+		size_t	  n_kinds;
+		int64_t	  backoff_base_ms;
+		int64_t	  backoff_max_ms;
+		bool	  http2;
+	} watch;
+	struct {
+		uint64_t size;
+		uint64_t segment;
+		int64_t	 retain_ms;
+		enum conf_sync sync;
+		int64_t	 sync_ms;
+		uint32_t max_streams;
+		int64_t	 idempotency_window_ms;
+		uint32_t idempotency_keys;
+	} journal;
+	struct {
+		int64_t	 first_ms;
+		int64_t	 base_ms;
+		int64_t	 max_ms;
+		uint32_t circuit_deaths;
+		int64_t	 circuit_window_ms;
+		int64_t	 circuit_retry_ms;
+		int64_t	 hang_timeout_ms;
+		int64_t	 ready_timeout_ms;
+	} supervise;
+	enum log_level	log_level;
+	enum log_format	log_format;
+};
+
+/* All defaults (as root: /var/lib/sluice; else $XDG_STATE_HOME/sluice). */
+void	conf_init(struct conf *conf);
+void	conf_free(struct conf *conf);   /* contents */
+
+/* Reads a file over the defaults. Problems are written to `problems`, one per
+ * line; returns how many there were (0: *conf is good). conf_parse is the
+ * same from memory, `name` standing for the file in messages. */
+int	conf_load(struct conf *conf, const char *path, FILE *problems);
+int	conf_parse(struct conf *conf, const char *text, size_t n,
+	    const char *name, FILE *problems);
+/* The normalised file, every key, that reads back as the same conf. */
+void	conf_print(const struct conf *conf, FILE *out);
+
+void	conf_encode(struct buf *b, const struct conf *conf);
+int	conf_decode(struct conf *conf, const void *p, size_t n,
+	    struct err *err);
+
+/* state_directory/journal, state_directory/sluice.db, projection.db, and
+ * runtime_directory/bus: one place for their names. To be freed. */
+char	*conf_journal_directory(const struct conf *conf);
+char	*conf_bus_directory(const struct conf *conf);
+char	*conf_state_path(const struct conf *conf, const char *leaf);
+/* The options of a stream type; every type has a whole row. */
+const struct conf_stream *conf_stream(const struct conf *conf,
+    enum stream_type type);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * journal: reading side, shared by the broker at start, by gateways and the
+ * store (holes, replay), and by sluicectl. The one writer is
+ * broker/journal_writer; the format of segments is below.
+ *
+ * <state_directory>/journal/
+ *   epochs               history: lines "<epoch hex> <first position>
+ *                        <boot_id> <reserved through> clean|open", newest last
+ *   <position>.seg       16 zero-padded hex digits: first position it may hold
+ *   <position>.state     state file (broker only)
+ *
+ * A segment is preallocated: header {magic "SLJ1", u32 version, u32 epoch,
+ * u64 first, u64 created_unix_ms, u32 crc32c of these}, padded to
+ * JOURNAL_HEADER_SIZE, then records (record.h) back to back; zeroes follow the
+ * last. A record never spans segments.
+ */
+#ifndef SLUICE_JOURNAL_H
+#define SLUICE_JOURNAL_H
+
+#include "common/err.h"
+#include "common/record.h"
+
+#define JOURNAL_MAGIC       0x314a4c53u   /* "SLJ1" */
+#define JOURNAL_VERSION     1u
+#define JOURNAL_HEADER_SIZE 4096u
+#define JOURNAL_SLICE_MAX   (1024u * 1024) /* bytes read at a time */
+
+struct journal_reader;
+
+/* Opens the directory for reading; the directory may still be empty. */
+struct journal_reader *journal_reader_new(const char *directory,
+    struct err *err) MUST_CHECK;
+void	journal_reader_free(struct journal_reader *r);
+/* Adds a memory segment (takes the fd); see MSG_SEGMENT. */
+void	journal_reader_add_segment(struct journal_reader *r, uint64_t first,
+	    int fd);
+
+enum journal_next {
+	JOURNAL_RECORD,     /* *ret_bytes, *ret_n: one whole checked record */
+	JOURNAL_END,        /* nothing after the cursor (yet), up to `limit` */
+	JOURNAL_LOST,       /* what follows the cursor was rotated away or is of
+			     * another epoch: *ret_first = next that exists */
+	JOURNAL_ERROR       /* *err: damage or I/O error, names the file */
+};
+
+/* The next record that holds a position after `after` and not after `limit`
+ * (never past an announced tip). A record that begins before `after` is
+ * returned whole; the caller skips its items. Bytes stay valid until the next
+ * call. Sequential calls cost one read per JOURNAL_SLICE_MAX. */
+enum journal_next journal_reader_next(struct journal_reader *r,
+    uint64_t after, uint64_t limit, const void **ret_bytes, size_t *ret_n,
+    uint64_t *ret_first, struct err *err);
+/* First position still in a segment, 0 if there is none. */
+uint64_t journal_reader_oldest(struct journal_reader *r);
+
+#endif

@@ -1,0 +1,153 @@
+#include "common/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/mono.h"
+
+static struct {
+	char		ident[80];
+	enum log_level	level;
+	enum log_format	format;
+	int		journal;   /* stderr is read by journald */
+} logger = { .ident = "sluice", .level = LOG_LEVEL_INFO };
+
+static const struct {
+	const char	*name;
+	int		 syslog;
+} levels[LOG_LEVEL_MAX] = {
+	[LOG_LEVEL_ERROR] = { "error", 3 },
+	[LOG_LEVEL_WARN]  = { "warning", 4 },
+	[LOG_LEVEL_INFO]  = { "info", 6 },
+	[LOG_LEVEL_DEBUG] = { "debug", 7 },
+};
+
+void
+log_init(const char *ident, enum log_level level, enum log_format format)
+{
+	(void)snprintf(logger.ident, sizeof(logger.ident), "%s", ident);
+	logger.level = level;
+	logger.format = format;
+	logger.journal = getenv("JOURNAL_STREAM") != NULL;
+}
+
+/* Appends text as the inside of a JSON string; returns the new length. */
+static size_t
+escape(char *out, size_t n, size_t size, const char *text)
+{
+	for (; *text != '\0' && n + 8 < size; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c == '"' || c == '\\') {
+			out[n++] = '\\';
+			out[n++] = (char)c;
+		} else if (c < 0x20 || c == 0x7f) {
+			n += (size_t)snprintf(out + n, size - n, "\\u%04x", c);
+		} else {
+			out[n++] = (char)c;
+		}
+	}
+	return n;
+}
+
+static void
+emit(enum log_level level, const char *text)
+{
+	char line[LOG_LINE_MAX], now[MONO_RFC3339_SIZE];
+	size_t n = 0;
+	int k;
+
+	(void)wall_format(wall_unix_ms(), now);
+	if (logger.format == LOG_FORMAT_JSON) {
+		k = snprintf(line, sizeof(line),
+		    "{\"ts\":\"%s\",\"level\":\"%s\",\"process\":\"%s\","
+		    "\"pid\":%d,\"message\":\"", now, levels[level].name,
+		    logger.ident, (int)getpid());
+		n = escape(line, (size_t)k, sizeof(line) - 4, text);
+		memcpy(line + n, "\"}\n", 3);
+		n += 3;
+	} else {
+		k = logger.journal
+		    ? snprintf(line, sizeof(line), "<%d>%s: %s\n",
+			levels[level].syslog, logger.ident, text)
+		    : snprintf(line, sizeof(line), "%s %s %s: %s\n", now,
+			levels[level].name, logger.ident, text);
+		n = MIN((size_t)k, sizeof(line) - 1);
+		line[n - 1] = '\n';
+	}
+	/* One write per line: lines of several processes never interleave. */
+	(void)!write(STDERR_FILENO, line, n);
+}
+
+static void PRINTF(2, 0)
+vlog(enum log_level level, const char *fmt, va_list ap)
+{
+	char text[LOG_LINE_MAX - 200];
+	int saved = errno;
+
+	if (level <= logger.level) {
+		(void)vsnprintf(text, sizeof(text), fmt, ap);
+		for (char *p = text; *p != '\0'; p++)
+			if (*p == '\n' || *p == '\r')
+				*p = ' ';
+		emit(level, text);
+	}
+	errno = saved;
+}
+
+#define LOG_FUNCTION(name, level)		\
+	void					\
+	name(const char *fmt, ...)		\
+	{					\
+		va_list ap;			\
+						\
+		va_start(ap, fmt);		\
+		vlog(level, fmt, ap);		\
+		va_end(ap);			\
+	}
+
+LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG)
+LOG_FUNCTION(log_info, LOG_LEVEL_INFO)
+LOG_FUNCTION(log_warn, LOG_LEVEL_WARN)
+LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)
+
+void
+fatal(const char *fmt, ...)
+{
+	char text[LOG_LINE_MAX - 200];
+	int saved = errno;
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_error("%s: %s", text, strerrordesc_np(saved));
+	exit(1);
+}
+
+void
+fatalx(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_LEVEL_ERROR, fmt, ap);
+	va_end(ap);
+	exit(1);
+}
+
+void
+fatal_config(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_LEVEL_ERROR, fmt, ap);
+	va_end(ap);
+	exit(EX_CONFIG);
+}

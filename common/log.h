@@ -1,0 +1,47 @@
+/*
+ * log: one line per thing that happened, to stderr.
+ *
+ * Under systemd (JOURNAL_STREAM set) a line starts with "<N>" (sd-daemon(3));
+ * on a terminal or a file with a UTC time. Every line carries the process's
+ * name (`watcher/prod`). With format json it is one JSON object per line.
+ * A line longer than LOG_LINE_MAX is cut. Only process-level code logs; see
+ * err.h for the rest. Async-signal handlers must not call any of these.
+ */
+#ifndef SLUICE_LOG_H
+#define SLUICE_LOG_H
+
+#include "common/macros.h"
+
+#define LOG_LINE_MAX 4096
+
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARN,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG,
+	LOG_LEVEL_MAX
+};
+
+enum log_format {
+	LOG_FORMAT_TEXT,
+	LOG_FORMAT_JSON,
+	LOG_FORMAT_MAX
+};
+
+/* `ident` is copied. May be called again (name known later, level changed). */
+void	log_init(const char *ident, enum log_level level,
+	    enum log_format format);
+
+void	log_debug(const char *fmt, ...) PRINTF(1, 2);
+void	log_info(const char *fmt, ...) PRINTF(1, 2);
+void	log_warn(const char *fmt, ...) PRINTF(1, 2);
+void	log_error(const char *fmt, ...) PRINTF(1, 2);
+
+/* Logs at error and ends the process: fatal() appends strerror(errno) and
+ * exits 1, fatalx() exits 1, fatal_config() exits 78 (sysexits EX_CONFIG: the
+ * supervisor opens the circuit at once, since a restart cannot help). */
+NORETURN void	fatal(const char *fmt, ...) PRINTF(1, 2);
+NORETURN void	fatalx(const char *fmt, ...) PRINTF(1, 2);
+NORETURN void	fatal_config(const char *fmt, ...) PRINTF(1, 2);
+
+#endif

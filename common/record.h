@@ -1,0 +1,93 @@
+/*
+ * record: what the broker makes of one batch. One form on disk, on the bus
+ * and into the gateways' ring, byte for byte (architecture: the way of an
+ * event).
+ *
+ *   u32 length   of the whole record
+ *   u32 crc32c   of the whole record with this field 0
+ *   u32 epoch
+ *   u64 first    position of the first item
+ *   u32 count    items; 0 is possible only in a heartbeat
+ *   i64 time     wall clock, ms since 1970, when the broker sequenced it
+ *   str16 publisher ("watcher/prod"), u64 incarnation, u64 batch
+ *   u32 number of exceptions, each: u32 group, u8 code, u32 epoch,
+ *       u64 position, u8 state
+ *   items (event.h), in order; item i stands at position first + i
+ *
+ * A heartbeat is a record-shaped message on the bus only: magic in place of
+ * the length (RECORD_HEARTBEAT), then crc, epoch, u64 tip, u64 oldest,
+ * u64 forgotten_through, i64 time.
+ */
+#ifndef SLUICE_RECORD_H
+#define SLUICE_RECORD_H
+
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/event.h"
+
+#define RECORD_MAX        (8u * 1024 * 1024)
+#define RECORD_HEARTBEAT  0xFFFFFFFFu
+#define PUBLISHER_NAME_MAX 127u
+
+/* Why a group was not appended; also in the answer to its publisher. */
+enum record_code {
+	RECORD_APPENDED = 0,      /* never stands in a record */
+	RECORD_DUPLICATE,         /* same idempotency key and body: position is
+				   * that of the first item appended under it */
+	RECORD_KEY_CONFLICT,      /* same idempotency key, another body */
+	RECORD_GUARD_LOST,        /* position, state: the current pair */
+	RECORD_LIMIT,             /* max_streams reached */
+	RECORD_CODE_MAX
+};
+
+struct record_exception {
+	uint32_t		group;
+	enum record_code	code;
+	struct position		position;
+	uint8_t			state;
+};
+
+struct record_header {
+	uint32_t	length;
+	uint32_t	epoch;
+	uint64_t	first;
+	uint32_t	count;
+	int64_t		time_unix_ms;
+	struct slice	publisher;
+	uint64_t	incarnation;
+	uint64_t	batch;
+	uint32_t	exceptions;   /* how many follow */
+};
+
+struct heartbeat {
+	struct position	tip;
+	uint64_t	oldest;              /* first position still readable */
+	uint64_t	forgotten_through;   /* contract 4, `evicted` */
+	int64_t		time_unix_ms;
+};
+
+/* CRC-32C (Castagnoli), hardware-assisted where the CPU has it. */
+uint32_t	crc32c(uint32_t crc, const void *p, size_t n);
+
+/* A record is written by record_begin, then its exceptions, then its items,
+ * then record_end, which fills in length, count and crc. */
+void	record_begin(struct buf *b, const struct record_header *header,
+	    const struct record_exception *exceptions);
+void	record_item(struct buf *b, const struct item *item);
+void	record_end(struct buf *b);
+
+/* Checks length, crc and the header; leaves *ret_rd at the first exception.
+ * `n` may be more than the record is. 0, or -1 with *err. */
+int	record_decode(const void *p, size_t n, struct record_header *ret,
+	    struct rd *ret_rd, struct err *err);
+int	record_exception_decode(struct rd *r, struct record_exception *ret);
+/* One item with its position filled in (`index` counts from 0). */
+int	record_item_decode(struct rd *r, const struct record_header *header,
+	    uint32_t index, struct item *ret);
+
+void	heartbeat_encode(struct buf *b, const struct heartbeat *hb);
+/* 1 = it is a heartbeat (and *ret is filled), 0 = it is not, -1 = damaged. */
+int	heartbeat_decode(const void *p, size_t n, struct heartbeat *ret);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * subscriber: how a process reads everything the broker sequences, in order
+ * and without a hole (store, gateways). libevent's loop only.
+ *
+ * It binds a SUB socket under a path of its own incarnation (libs: a SUB that
+ * connects may never recover), receives records and heartbeats, and repairs
+ * every hole, also a tail only a heartbeat shows, by reading the journal file
+ * up to the announced tip, in slices, so that the loop goes on answering.
+ * The owner sees one sequence, whatever its source.
+ */
+#ifndef SLUICE_SUBSCRIBER_H
+#define SLUICE_SUBSCRIBER_H
+
+#include "common/event.h"
+#include "common/record.h"
+
+struct event_base;
+struct subscriber;
+
+struct subscriber_ops {
+	/* One record whose first position follows what was given before (or a
+	 * later one after `gap`). `bytes` are valid during the call only. */
+	void	(*record)(const void *bytes, size_t n, void *arg);
+	/* What lies between was lost for good: the epoch changed, or the
+	 * journal no longer has it. `next` is where records go on. */
+	void	(*gap)(struct position from, struct position next, void *arg);
+	/* Every heartbeat, after everything up to its tip was given.
+	 * The first one = caught up = the process is READY. */
+	void	(*caught_up)(const struct heartbeat *hb, void *arg);
+};
+
+/* Binds <bus_directory>/<name with / as ->.<incarnation>.sub; `start` is the
+ * position already known ({0,0}: begin with the oldest kept; UINT64_MAX number:
+ * begin at the tip of the first heartbeat). NULL with *err. */
+struct subscriber *subscriber_new(struct event_base *base,
+    const char *bus_directory, const char *journal_directory,
+    const char *name, uint64_t incarnation, struct position start,
+    const struct subscriber_ops *ops, void *arg, struct err *err) MUST_CHECK;
+void	subscriber_free(struct subscriber *s);
+
+/* The path it bound: goes to the supervisor in MSG_BUS_PATH, which tells the
+ * broker (PEER_UP). */
+const char	*subscriber_path(const struct subscriber *s);
+/* Everything up to here has been given to ops->record. */
+struct position	 subscriber_position(const struct subscriber *s);
+/* From the latest heartbeat; all zero before the first. */
+struct heartbeat subscriber_heartbeat(const struct subscriber *s);
+/* ms since the last bus message: the broker is away when it grows. */
+int64_t		 subscriber_silence_ms(const struct subscriber *s);
+/* Adopts a memory segment of the journal (MSG_SEGMENT: I/O error on disk);
+ * takes the fd. */
+void		 subscriber_add_segment(struct subscriber *s, uint64_t first,
+		    int fd);
+
+#endif

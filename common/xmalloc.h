@@ -1,0 +1,29 @@
+/*
+ * xmalloc: allocation that never fails: out of memory ends the process (the
+ * supervisor starts it again). Sizes that come from the network are bounded
+ * by their own named limits *before* they reach these functions. What they
+ * return is released by free().
+ */
+#ifndef SLUICE_XMALLOC_H
+#define SLUICE_XMALLOC_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "common/macros.h"
+
+void	*xmalloc(size_t size) __attribute__((returns_nonnull, malloc));
+void	*xcalloc(size_t count, size_t size)
+	    __attribute__((returns_nonnull, malloc));
+/* Overflow-checked; grows an array to `count` members of `size` bytes. */
+void	*xreallocarray(void *p, size_t count, size_t size)
+	    __attribute__((returns_nonnull));
+char	*xstrdup(const char *s) __attribute__((returns_nonnull, malloc));
+char	*xstrndup(const char *s, size_t n)
+	    __attribute__((returns_nonnull, malloc));
+void	*xmemdup(const void *p, size_t n)
+	    __attribute__((returns_nonnull, malloc));
+char	*xasprintf(const char *fmt, ...) PRINTF(1, 2)
+	    __attribute__((returns_nonnull, malloc));
+
+#endif
