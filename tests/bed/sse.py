@@ -1,0 +1,186 @@
+"""A Server-Sent Events reader over a plain socket that sees how a stream ends."""
+
+import json
+import select
+import socket
+import time
+from urllib.parse import urlencode
+
+from .net import DeadlineError, deadline
+
+
+class Frame:
+    """One SSE frame: `event`, `id` (None without one), `data` as text, `retry`."""
+
+    __slots__ = ("event", "id", "data", "retry", "at")
+
+    def __init__(self, block):
+        """Parses the lines of one block."""
+        self.event = self.id = self.retry = None
+        self.at = time.monotonic()
+        data = []
+        for line in block.split("\n"):
+            name, _, value = line.partition(": ")
+            if name == "data":
+                data.append(value)
+            elif name in ("event", "id", "retry"):
+                setattr(self, name, value)
+        self.data = "\n".join(data)
+
+    @property
+    def json(self):
+        """The data, parsed."""
+        return json.loads(self.data)
+
+    def __repr__(self):
+        return f"<{self.event} id={self.id} {self.data[:120]}>"
+
+
+CONTROL = {
+    "stream.open",
+    "snapshot",
+    "heartbeat",
+    "stream.gap",
+    "stream.end",
+    "stream.error",
+    "stream.closing",
+}
+
+
+class Stream:
+    """One open stream. `ended` is None while it is open, then "clean" (last chunk) or "cut"."""
+
+    def __init__(self, port, path, pairs=(), *, last_event_id=None, headers=None, address=None):
+        """Connects and sends the request; the answer is read by the methods below."""
+        self.sock = socket.create_connection(("127.0.0.1", port), 10, address)
+        target = path + ("?" + urlencode(list(pairs), safe=":/*,") if pairs else "")
+        head = {"Host": f"127.0.0.1:{port}", "Accept": "text/event-stream", **(headers or {})}
+        if last_event_id is not None:
+            head["Last-Event-ID"] = last_event_id
+        lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+        self.sock.sendall(f"GET {target} HTTP/1.1\r\n{lines}\r\n".encode())
+        self.sock.setblocking(False)
+        self.status = None
+        self.headers = {}
+        self.frames = []
+        self.ended = None
+        self._raw = b""
+        self._text = b""
+
+    def close(self):
+        """Closes the connection."""
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def fileno(self):
+        """For select()."""
+        return self.sock.fileno()
+
+    def pump(self):
+        """Takes in what the socket has; never blocks."""
+        while self.ended is None:
+            try:
+                piece = self.sock.recv(1 << 18)
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                self.ended = "cut"
+                return
+            if not piece:
+                self.ended = "cut"
+            self._raw += piece
+            if self.status is None and not self._head():
+                continue
+            self._body()
+
+    def _head(self):
+        """Parses the response head once it is whole."""
+        end = self._raw.find(b"\r\n\r\n")
+        if end < 0:
+            return False
+        lines = self._raw[:end].decode("latin-1").split("\r\n")
+        self.status = int(lines[0].split()[1])
+        self.headers = {k.lower(): v.strip() for k, _, v in (x.partition(":") for x in lines[1:])}
+        self._raw = self._raw[end + 4 :]
+        return True
+
+    def _body(self):
+        """Undoes the chunks, and cuts the text into frames."""
+        if self.headers.get("transfer-encoding") != "chunked":
+            self._text += self._raw
+            self._raw = b""
+            if len(self._text) >= int(self.headers.get("content-length", "0")):
+                self.ended = self.ended or "clean"
+            return
+        position = 0
+        while True:
+            line = self._raw.find(b"\r\n", position)
+            if line < 0:
+                break
+            size = int(self._raw[position:line], 16)
+            if len(self._raw) < line + 2 + size + 2:
+                break
+            self._text += self._raw[line + 2 : line + 2 + size]
+            position = line + 2 + size + 2
+            if size == 0:
+                self.ended = "clean"
+                break
+        self._raw = self._raw[position:]
+        *blocks, self._text = self._text.split(b"\n\n")
+        self.frames += [Frame(block.decode("utf-8")) for block in blocks if block]
+
+    def read_until(self, cond, timeout, what):
+        """Reads until COND(self) is true; returns its value."""
+        limit = time.monotonic() + deadline(timeout)
+        while True:
+            self.pump()
+            value = cond(self)
+            if value:
+                return value
+            left = limit - time.monotonic()
+            if left <= 0 or self.ended is not None:
+                tail = [repr(f) for f in self.frames[-5:]]
+                raise DeadlineError(f"{what}: ended={self.ended}, {len(self.frames)} frames {tail}")
+            select.select([self.sock], [], [], min(left, 0.5))
+
+    def wait_open(self, timeout=10):
+        """Waits for stream.open; its data."""
+        found = self.read_until(lambda s: s.named("stream.open"), timeout, "stream.open")
+        return found[0].json
+
+    def named(self, *events):
+        """The frames with one of these event names."""
+        return [f for f in self.frames if f.event in events]
+
+    def events(self):
+        """The stored events so far, parsed, in the order of arrival."""
+        return [f.json for f in self.frames if f.event and f.event not in CONTROL]
+
+    def wait_events(self, count, timeout=20):
+        """Waits for COUNT stored events; all so far."""
+        return self.read_until(
+            lambda s: len(ev := s.events()) >= count and ev, timeout, f"{count} events"
+        )
+
+    def last_id(self):
+        """The cursor a browser would resume with."""
+        ids = [f.id for f in self.frames if f.id]
+        return ids[-1] if ids else None
+
+
+def pump_all(streams, seconds):
+    """Reads all STREAMS for SECONDS."""
+    limit = time.monotonic() + seconds
+    for stream in streams:
+        stream.pump()
+    while (left := limit - time.monotonic()) > 0:
+        open_ones = [s for s in streams if s.ended is None]
+        if not open_ones:
+            return
+        for stream in select.select(open_ones, [], [], min(left, 0.1))[0]:
+            stream.pump()
