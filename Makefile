@@ -151,8 +151,88 @@ $(foreach t,$(filter $(BUILD)/tools/% $(BUILD)/bench/%,$(TOOLS)),\
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-# --- tests -------------------------------------------------------------------
-.PHONY: unit tools
+# --- run and test ------------------------------------------------------------
+.PHONY: run check test unit tools lint bench fuzz check-fresh format help
+run:
+	@setup/setup.sh run
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) setup/run.sh
+
+check:
+	@setup/setup.sh check
+	@tests/check.sh all
+
+test:
+	@setup/setup.sh check
+	@tests/check.sh fast
+
+check-fresh:
+	@tests/check-fresh.sh
+
 tools: $(TOOLS)
 unit: $(UNIT_TESTS)
 	@tests/run-unit.sh $(UNIT_TESTS)
+
+lint:
+	@tests/lint/run.sh
+
+bench: all tools
+	@tests/bench/run.sh
+
+fuzz:
+	@tests/fuzz/run.sh
+
+format:
+	git diff -U0 --no-color HEAD -- '*.c' '*.h' | \
+		clang-format-diff -p1 -i
+
+help:
+	@sed -n 's/^# \?//; 1,5p' Makefile
+
+# --- install -----------------------------------------------------------------
+.PHONY: install uninstall dist clean distclean
+INSTALLED_BINS := $(foreach r,$(BUILT_ROLES),sluice-$(r))
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) \
+		$(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(MANDIR)/man8 \
+		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(SYSTEMDUNITDIR) \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(DESTDIR)$(SYSCONFDIR)/sluice
+	install -m 755 $(BUILD)/sluiced $(DESTDIR)$(SBINDIR)/sluiced
+	install -m 755 $(BUILD)/sluicectl $(DESTDIR)$(BINDIR)/sluicectl
+	for bin in $(INSTALLED_BINS); do \
+		install -m 755 $(BUILD)/$$bin $(DESTDIR)$(LIBEXECDIR)/$$bin \
+			|| exit 1; done
+	install -m 644 supervisor/sluiced.8 ctl/sluicectl.8 \
+		$(DESTDIR)$(MANDIR)/man8
+	install -m 644 supervisor/sluice.yaml.5 $(DESTDIR)$(MANDIR)/man5
+	sed 's|@SBINDIR@|$(SBINDIR)|' systemd/sluice.service \
+		>$(DESTDIR)$(SYSTEMDUNITDIR)/sluice.service
+	chmod 644 $(DESTDIR)$(SYSTEMDUNITDIR)/sluice.service
+	install -m 644 systemd/sluice.sysusers \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d/sluice.conf
+	install -m 644 systemd/sluice.tmpfiles \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sluice.conf
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/sluiced $(DESTDIR)$(BINDIR)/sluicectl \
+		$(foreach b,$(INSTALLED_BINS),$(DESTDIR)$(LIBEXECDIR)/$(b)) \
+		$(DESTDIR)$(MANDIR)/man8/sluiced.8 \
+		$(DESTDIR)$(MANDIR)/man8/sluicectl.8 \
+		$(DESTDIR)$(MANDIR)/man5/sluice.yaml.5 \
+		$(DESTDIR)$(SYSTEMDUNITDIR)/sluice.service \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d/sluice.conf \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sluice.conf
+
+dist:
+	@mkdir -p $(BUILD)
+	git archive --prefix=sluice-$(VERSION)/ HEAD | \
+		gzip -n >$(BUILD)/sluice-$(VERSION).tar.gz
+
+clean:
+	rm -rf $(BUILD)/obj $(BUILD)/unit $(BUILD)/tools $(BUILD)/*.a \
+		$(BUILD)/sluice* $(BUILD)/kubesim $(BUILD)/asan $(BUILD)/tsan \
+		$(BUILD)/clang $(BUILD)/flags-*.mk
+
+distclean:
+	rm -rf $(BUILD)

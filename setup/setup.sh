@@ -1,0 +1,60 @@
+#!/bin/sh
+# Installs what a fresh Debian 12 lacks: `setup.sh run` for building and
+# running, `setup.sh check` for the tests too. Does nothing when all is there.
+set -eu
+cd "$(dirname "$0")/.."
+
+build_packages='gcc make pkg-config ca-certificates libevent-dev
+	libcurl4-openssl-dev libmongoc-dev libsqlite3-dev libjansson-dev
+	libnanomsg-dev libyaml-dev libssl-dev'
+check_packages='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
+	codespell libcmocka-dev python3-venv chromium curl openssl git
+	procps util-linux mandoc'
+
+packages=$build_packages
+[ "$1" = check ] && packages="$build_packages $check_packages"
+
+missing=
+for package in $packages; do
+	state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null ||
+		true)
+	case "$state" in
+	ii*) ;;
+	*) missing="$missing $package" ;;
+	esac
+done
+
+if [ -n "$missing" ]; then
+	apt="apt-get install -y --no-install-recommends$missing"
+	if [ "$(id -u)" -eq 0 ]; then
+		as_root=
+	elif command -v sudo >/dev/null 2>&1; then
+		as_root=sudo
+	else
+		echo "setup: these packages are missing, and this is neither" \
+			"root nor is there sudo. Run as root:" >&2
+		echo "  apt-get update && $apt" >&2
+		exit 1
+	fi
+	echo "setup: installing$missing"
+	$as_root apt-get update -qq
+	# shellcheck disable=SC2086  # a list of words is meant
+	$as_root env DEBIAN_FRONTEND=noninteractive $apt >/dev/null
+fi
+[ "$1" = check ] || exit 0
+
+# Python test packages: pinned, in a venv of Debian's own Python.
+venv=build/venv
+stamp=$venv/requirements.sha256
+want=$(sha256sum <tests/requirements.txt)
+if [ ! -e "$stamp" ] || [ "$(cat "$stamp")" != "$want" ]; then
+	echo 'setup: installing the Python test packages into build/venv'
+	mkdir -p build
+	/usr/bin/python3 -m venv "$venv"
+	"$venv/bin/pip" install --quiet --disable-pip-version-check \
+		-r tests/requirements.txt
+	echo "$want" >"$stamp"
+fi
+
+# The test cluster: kube-apiserver, etcd, controller manager, kwok.
+SLUICE_VENV=$PWD/$venv tests/cluster/build.sh
