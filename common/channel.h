@@ -16,8 +16,10 @@
 
 struct channel;
 
-/* One message; `fd` is -1 or now belongs to the callee. type MSG_TYPE_MAX:
- * the peer is gone (EOF or error, in *err) and nothing follows. */
+/* One message; `fd` is -1 or now belongs to the callee; the callee may free the
+ * channel. type MSG_TYPE_MAX: the peer is gone (EOF or error, in *err) and
+ * nothing follows; but with err->code EBADMSG the peer sent what cannot be
+ * read or is not its to send, and the channel goes on. */
 typedef void (*channel_cb)(struct channel *c, enum msg_type type,
     const void *payload, size_t n, int fd, const struct err *err, void *arg);
 
