@@ -1,0 +1,116 @@
+#!/bin/bash
+# Runs the test layers (tests/README.md). `check.sh fast`: unit tests and the
+# integration tests on the simulator. `check.sh all`: everything, in every
+# build. The last line is "N passed, N failed" over all of them.
+set -u
+cd "$(dirname "$0")/.."
+mode=$1
+ulimit -c 0
+export LC_ALL=C.UTF-8
+jobs=$(nproc)
+reports=build/reports
+rm -rf "$reports"
+mkdir -p "$reports"
+passed=0
+failed=0
+
+# stage NAME COMMAND...: one thing that passes or fails as a whole.
+stage() {
+	local name=$1 begin=$SECONDS
+	shift
+	if "$@" >"$reports/$name.log" 2>&1; then
+		passed=$((passed + 1))
+		printf '%-28s ok      %4d s\n' "$name" $((SECONDS - begin))
+	else
+		failed=$((failed + 1))
+		printf '%-28s FAILED  %4d s\n' "$name" $((SECONDS - begin))
+		tail -n 200 "$reports/$name.log"
+	fi
+}
+
+# units NAME BUILD VARIABLES...: the unit-test programs of one build.
+units() {
+	local name=$1 build=$2 begin=$SECONDS line
+	shift 2
+	if ! make -j"$jobs" BUILD="$build" "$@" all tools unit \
+		>"$reports/$name.log" 2>&1; then
+		grep -vE '^ +(CC|LD) ' "$reports/$name.log" | tail -n 200
+	fi
+	line=$(grep '^unit: ' "$reports/$name.log" | tail -n 1)
+	count "$name" "$(sed -n 's/unit: \([0-9]*\) passed.*/\1/p' <<<"$line")" \
+		"$(sed -n 's/.*, \([0-9]*\) failed/\1/p' <<<"$line")" \
+		$((SECONDS - begin))
+}
+
+# pytests NAME BUILD ARGUMENTS...: the Python tests against one build.
+pytests() {
+	local name=$1 build=$2 begin=$SECONDS counts
+	shift 2
+	SLUICE_BUILD=$build PYTHONDONTWRITEBYTECODE=1 \
+		build/venv/bin/python -m pytest -q -p no:cacheprovider \
+		--junitxml="$reports/$name.xml" "$@" \
+		>"$reports/$name.log" 2>&1
+	local status=$?
+	counts=$(python3 - "$reports/$name.xml" <<-'PY'
+		import sys, xml.etree.ElementTree as et
+		try:
+		    suites = et.parse(sys.argv[1]).getroot().iter("testsuite")
+		    total = bad = 0
+		    for suite in suites:
+		        total += int(suite.get("tests"))
+		        # A skipped test counts as failed: nothing is skipped here.
+		        bad += sum(int(suite.get(k)) for k in ("failures", "errors", "skipped"))
+		    print(max(total - bad, 0), bad)
+		except OSError:
+		    print(0, 1)
+	PY
+	)
+	# shellcheck disable=SC2086  # two numbers are meant
+	set -- $counts
+	[ "$status" -eq 0 ] || [ "$2" -gt 0 ] || set -- "$1" 1
+	[ "$2" -eq 0 ] || tail -n 400 "$reports/$name.log"
+	count "$name" "$1" "$2" $((SECONDS - begin))
+}
+
+# count NAME PASSED FAILED SECONDS: a run in which nothing ran has failed.
+count() {
+	local good=${2:-0} bad=${3:-1}
+	[ "$good" -gt 0 ] || [ "$bad" -gt 0 ] || bad=1
+	passed=$((passed + good))
+	failed=$((failed + bad))
+	printf '%-28s %4d passed, %d failed  %4d s\n' "$1" "$good" "$bad" "$4"
+}
+
+sanitized() { # environment of a sanitizer run
+	export SLUICE_SANITIZED=1
+	export ASAN_OPTIONS=abort_on_error=0:detect_leaks=1
+	export UBSAN_OPTIONS=print_stacktrace=1
+	export TSAN_OPTIONS=suppressions=$PWD/tests/tsan.supp:second_deadlock_stack=1
+	export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
+}
+
+units unit build
+if [ "$mode" = fast ]; then
+	pytests integration build -m 'not slow and not cluster and not mongo' \
+		tests/integration
+else
+	stage lint tests/lint/run.sh
+	stage clang make -j"$jobs" CC=clang BUILD=build/clang all tools
+	pytests integration build tests/integration
+	pytests bed build tests/bed/selftest
+	stage bench tests/bench/run.sh --short
+	stage fuzz tests/fuzz/run.sh --short
+	(
+		sanitized
+		units unit-asan build/asan SAN=address,undefined
+		pytests integration-asan build/asan -m 'not release_only' \
+			tests/integration
+		units unit-tsan build/tsan SAN=thread
+		pytests threads-tsan build/tsan -m threads tests/integration
+		echo "$passed $failed" >"$reports/sanitized"
+	)
+	read -r passed failed <"$reports/sanitized"
+fi
+echo
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
