@@ -46,14 +46,20 @@ struct role_ops {
 		    const void *payload, size_t n, int fd);
 	/* What the loop is busy with, for PONG; may be NULL. */
 	const char *(*busy)(struct role *role);
-	/* Releases everything (sanitizers check it); may be NULL. */
+	/* Releases everything (sanitizers check it); may be NULL. Not called
+	 * when start failed. */
 	void	(*finish)(struct role *role);
 };
 
 #define ROLE_STOP_MAX_MS 10000
+#define ROLE_CONF_MAX    (4u * 1024 * 1024)   /* encoded configuration */
 
 int	role_main(const char *name, int argc, char **argv,
 	    const struct role_ops *ops);
+
+/* RELOAD: reads the configuration in the memfd (which stays the caller's) into
+ * *ret, to be freed by conf_free; -1 with *err when it cannot be read. */
+int	role_read_conf(int fd, struct conf *ret, struct err *err) MUST_CHECK;
 
 void	role_ready(struct role *role);     /* once; later calls do nothing */
 /* Leaves the loop; role_main() then calls finish and returns 0. */
