@@ -17,6 +17,8 @@
 
 /* Names of all contexts (to be freed with kubeconfig_contexts_free), and
  * which is current (index, -1: none). `paths` = list as in KUBECONFIG. */
+struct curl_slist;
+
 struct kubeconfig_contexts {
 	char	**names;
 	size_t	  n;
@@ -41,11 +43,15 @@ struct kube_credentials {
 	char	*proxy_url;
 	bool	 insecure;
 	bool	 disable_compression;
+	struct curl_slist *connect_to; /* with tls_server_name: for kube_http */
 };
 
 /* context NULL: the current one. */
 int	kubeconfig_load(const char *paths, const char *context,
 	    struct kube_credentials *ret, struct err *err) MUST_CHECK;
+/* The token file's present text, trimmed, to be freed (wipe it first). */
+int	kube_credentials_read_token(const struct kube_credentials *c,
+	    char **ret_token, struct err *err) MUST_CHECK;
 void	kube_credentials_free(struct kube_credentials *c); /* contents, wiped */
 
 #endif
