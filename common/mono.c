@@ -162,16 +162,17 @@ wall_parse(const char *text, size_t len, int64_t *ret_unix_ms)
 	if (tm.tm_min < 0 || !literal(&p, end, ':', ':'))
 		return false;
 	tm.tm_sec = digits(&p, end, 2);
-	if (tm.tm_sec < 0 || !fraction(&p, end, &ms) ||
+	if (tm.tm_sec < 0 || tm.tm_sec > 60 || !fraction(&p, end, &ms) ||
 	    !zone(&p, end, &offset) || p != end)
 		return false;
+	/* timegm turns 31 February into March: what it changes is no time.
+	 * Seconds stay outside, since a leap second (60) is one. */
 	check = tm;
-	sec = timegm(&check);
-	/* timegm normalises 31 February; a leap second is the one exception. */
-	if (tm.tm_sec > 60 || check.tm_mday != tm.tm_mday ||
-	    check.tm_mon != tm.tm_mon || check.tm_hour != tm.tm_hour)
-		if (tm.tm_sec != 60)
-			return false;
+	check.tm_sec = 0;
+	sec = timegm(&check) + tm.tm_sec;
+	if (check.tm_mday != tm.tm_mday || check.tm_mon != tm.tm_mon ||
+	    check.tm_hour != tm.tm_hour || check.tm_min != tm.tm_min)
+		return false;
 	*ret_unix_ms = ((int64_t)sec - (int64_t)offset * 60) * 1000 + ms;
 	return true;
 }
