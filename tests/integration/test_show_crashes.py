@@ -1,0 +1,164 @@
+"""Issue 3, shows 3 to 6: crashes and stops under load, resuming, the order of a stop."""
+
+import contextlib
+import os
+import signal
+import time
+
+import pytest
+
+from tests.bed.net import deadline, factor, wait_until
+from tests.bed.sluice import Sluice
+from tests.bed.sse import pump_all
+
+from .load import Load, check_counted, progress
+
+
+def caught_up(streams, load, timeout=60):
+    """Reads until every stream has what the load was acknowledged for."""
+
+    def done():
+        pump_all(streams.values(), 0.2)
+        return all(len(s.events()) >= load.sent[name] for name, s in streams.items())
+
+    wait_until(done, timeout, "every stream caught up")
+
+
+@contextlib.contextmanager
+def streams_of(sluice, names):
+    """An open stream per job name, joined before anything is published."""
+    with contextlib.ExitStack() as stack:
+        streams = {n: stack.enter_context(sluice.stream(f"job:{n}", snapshot=0)) for n in names}
+        for stream in streams.values():
+            stream.wait_open()
+        yield streams
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["broker", "store", "health"])
+def test_a_killed_process_loses_and_doubles_nothing_under_load(victim):
+    """SIGKILL three times under 2,000 events/s on 20 streams: all open, none lost, none doubled."""
+    names = [f"load-{i}" for i in range(20)]
+    rate = 2000 if factor() == 1 else 500
+    with Sluice() as sluice, streams_of(sluice, names) as streams:
+        load = Load(sluice.port, names, rate)
+        load.start()
+        for _ in range(3):
+            pump_all(streams.values(), 1)
+            old = sluice.kill(victim)
+            pump_all(streams.values(), 0.5)
+            sluice.wait_restarted(victim, old)
+        pump_all(streams.values(), 1)
+        load.stop()
+        caught_up(streams, load)
+        for name, stream in streams.items():
+            assert stream.ended is None
+            check_counted(stream, name, load.sent[name])
+            ids = {e["id"].split("-")[0] for e in stream.events()}
+            assert len(ids) == 1, "a SIGKILL alone never begins a new epoch"
+        store_is_at_the_tip(sluice)
+
+
+def store_is_at_the_tip(sluice):
+    """Waits until the store's position is the newest event's."""
+
+    def level():
+        status, _, answer = sluice.request("GET", "/api/v1/status")
+        assert status == 200
+        return answer["store"]["position"] == answer["tip"] and answer["tip"]
+
+    wait_until(level, 20, "the store at the tip", ignore=(AssertionError, KeyError))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ["broker", "gateway/0"])
+def test_a_stopped_process_is_found_and_replaced(role):
+    """SIGSTOP: found within 4.5 s, ready again within 7 s, by the supervisor's own log."""
+    with Sluice(gateways=2) as sluice:
+        old = sluice.pid(role)
+        begin = time.monotonic()
+        os.kill(old, signal.SIGSTOP)
+        sluice.wait_restarted(role, old, timeout=15)
+        took = time.monotonic() - begin
+        assert took < deadline(7.5), took
+        others = [n for n in sluice.status() if n != role]
+        assert all(sluice.status()[n]["deaths"] == 0 for n in others)
+
+
+@pytest.mark.slow
+def test_a_killed_gateway_resets_its_streams_and_clients_resume_by_id():
+    """200 clients on two gateways: at least 30 % on each; after a SIGKILL all resume, none lost."""
+    names = ["spread"]
+    with Sluice(gateways=2) as sluice:
+        with contextlib.ExitStack() as stack:
+            opened = [stack.enter_context(sluice.stream("job:spread", snapshot=0))
+                      for _ in range(200)]
+            for stream in opened:
+                stream.wait_open()
+            load = Load(sluice.port, names, 100, batch=10)
+            load.start()
+            pump_all(opened, 2)
+            old = sluice.kill("gateway/0")
+            pump_all(opened, 2)
+            cut = [s for s in opened if s.ended]
+            assert all(s.ended == "cut" for s in cut), "never a clean end"
+            assert 60 <= len(cut) <= 140, len(cut)
+            again = {
+                s: stack.enter_context(
+                    sluice.stream("job:spread", last_event_id=s.last_id(), snapshot=0))
+                for s in cut
+            }
+            sluice.wait_restarted("gateway/0", old)
+            pump_all([*opened, *again.values()], 1)
+            total = load.stop()
+            everything = [*opened, *again.values()]
+
+            def done():
+                pump_all(everything, 0.3)
+                whole = [len(s.events()) + len(again[s].events()) if s in again
+                         else len(s.events()) for s in opened]
+                return min(whole) >= total
+
+            wait_until(done, 30, "all clients caught up")
+            for stream in opened:
+                events = stream.events() + (again[stream].events() if stream in again else [])
+                assert [e["data"]["done"] for e in events] == list(range(1, total + 1))
+
+
+def test_a_client_gets_exactly_what_it_missed_then_live():
+    """Reconnect with Last-Event-ID after 1,000 missed events: exactly these, in order, then live."""
+    with Sluice() as sluice:
+        sluice.publish([progress("missed", n) for n in range(1, 11)])
+        with sluice.stream("job:missed", last_event_id="-1") as stream:
+            stream.wait_events(10)
+            cursor = stream.last_id()
+        for first in range(11, 1011, 100):
+            sluice.publish([progress("missed", n) for n in range(first, first + 100)])
+            sluice.publish([progress("other", n) for n in range(first, first + 100)])
+        with sluice.stream("job:missed", last_event_id=cursor) as stream:
+            stream.wait_events(1000)
+            sluice.publish([progress("missed", 1011)])
+            stream.wait_events(1001)
+            assert [e["data"]["done"] for e in stream.events()] == list(range(11, 1012))
+            assert not stream.named("stream.gap", "snapshot")
+
+
+def test_sigterm_says_closing_and_cuts_within_five_seconds():
+    """SIGTERM: stream.closing{shutdown} on every stream, no last chunk, exit 0, nothing left."""
+    with Sluice(gateways=2) as sluice:
+        opened = [sluice.stream("job:bye") for _ in range(20)]
+        for stream in opened:
+            stream.wait_open()
+        pids = [row["pid"] for row in sluice.status().values()]
+        begin = time.monotonic()
+        assert sluice.stop(grace=10) == 0
+        assert time.monotonic() - begin < 5 * factor()
+        pump_all(opened, 1)
+        for stream in opened:
+            assert stream.ended == "cut"
+            closing = stream.named("stream.closing")
+            assert len(closing) == 1 and closing[0].json["reason"] == "shutdown"
+            stream.close()
+        for pid in pids:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
