@@ -49,7 +49,7 @@ struct event	*bus_event(struct event_base *base, int socket,
 struct bus_message {
 	void	*bytes;
 	size_t	 n;
-	void	*control;     /* raw REP: return path; NULL otherwise */
+	void	*control;     /* raw REP: return path; else of no use */
 };
 
 int	bus_receive(int socket, struct bus_message *ret, struct err *err);

@@ -1,0 +1,228 @@
+#include "common/bus.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <nanomsg/ipc.h>
+#include <nanomsg/nn.h>
+#include <nanomsg/pubsub.h>
+#include <nanomsg/reqrep.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/macros.h"
+
+#define BUS_RECONNECT_MS    10
+#define BUS_RESEND_MS       1000
+#define BUS_SNDBUF_DEFAULT  212992   /* stock net.core.wmem_max */
+#define BUS_SCHEME          "ipc://"
+
+int
+bus_address(char *buf, size_t size, const char *directory, const char *leaf,
+    struct err *err)
+{
+	size_t n = strlen(directory) + 1 + strlen(leaf);
+
+	if (n > BUS_PATH_MAX)
+		return err_set(err, "bus socket path %s/%s has %zu bytes, a "
+		    "Unix socket's may have %u: set runtime_directory to a "
+		    "shorter path", directory, leaf, n, BUS_PATH_MAX);
+	if (n + sizeof(BUS_SCHEME) > size)
+		return err_set(err, "bus address of %zu bytes does not fit",
+		    n);
+	(void)snprintf(buf, size, BUS_SCHEME "%s/%s", directory, leaf);
+	return 0;
+}
+
+/* What the kernel lets a socket buffer be: more absorbs a longer stall of a
+ * reader before its tail must come from the file. */
+static int
+bus_sndbuf(void)
+{
+	char text[32];
+	ssize_t n;
+	char *end;
+	long v;
+	int fd;
+
+	fd = open("/proc/sys/net/core/wmem_max", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return BUS_SNDBUF_DEFAULT;
+	n = read(fd, text, sizeof(text) - 1);
+	(void)close(fd);
+	if (n <= 0)
+		return BUS_SNDBUF_DEFAULT;
+	text[n] = '\0';
+	errno = 0;
+	v = strtol(text, &end, 10);
+	if (errno != 0 || end == text || v <= 0 || v > INT_MAX / 2)
+		return BUS_SNDBUF_DEFAULT;
+	return (int)v;
+}
+
+static int
+set_option(int s, int level, int option, int value, const char *name,
+    struct err *err)
+{
+	if (nn_setsockopt(s, level, option, &value, sizeof(value)) < 0)
+		return err_errno(err, nn_errno(), "bus: option %s", name);
+	return 0;
+}
+
+static int
+set_options(int s, enum bus_kind kind, struct err *err)
+{
+	if (set_option(s, NN_SOL_SOCKET, NN_RECONNECT_IVL, BUS_RECONNECT_MS,
+	    "NN_RECONNECT_IVL", err) < 0 ||
+	    set_option(s, NN_SOL_SOCKET, NN_RCVMAXSIZE, -1, "NN_RCVMAXSIZE",
+	    err) < 0 ||
+	    set_option(s, NN_SOL_SOCKET, NN_SNDBUF, bus_sndbuf(),
+	    "NN_SNDBUF", err) < 0)
+		return -1;
+	if (kind == BUS_REQ)
+		return set_option(s, NN_REQ, NN_REQ_RESEND_IVL, BUS_RESEND_MS,
+		    "NN_REQ_RESEND_IVL", err);
+	/* Everything is received; filtering is the owner's. */
+	if (kind == BUS_SUB &&
+	    nn_setsockopt(s, NN_SUB, NN_SUB_SUBSCRIBE, "", 0) < 0)
+		return err_errno(err, nn_errno(), "bus: subscribe");
+	return 0;
+}
+
+int
+bus_open(enum bus_kind kind, struct err *err)
+{
+	static const struct {
+		int	domain;
+		int	protocol;
+	} kinds[] = {
+		[BUS_REQ] = { AF_SP, NN_REQ },
+		[BUS_REP] = { AF_SP_RAW, NN_REP },
+		[BUS_PUB] = { AF_SP, NN_PUB },
+		[BUS_SUB] = { AF_SP, NN_SUB },
+	};
+	int s;
+
+	s = nn_socket(kinds[kind].domain, kinds[kind].protocol);
+	if (s < 0)
+		return err_errno(err, nn_errno(), "bus: socket");
+	if (set_options(s, kind, err) < 0) {
+		(void)nn_close(s);
+		return -1;
+	}
+	return s;
+}
+
+int
+bus_bind(int s, const char *address, struct err *err)
+{
+	mode_t before;
+	int rc;
+
+	/* nanomsg has no option for the mode: nobody else may connect. */
+	before = umask(0077);
+	rc = nn_bind(s, address);
+	(void)umask(before);
+	if (rc < 0)
+		return err_errno(err, nn_errno(), "bus: bind %s", address);
+	return 0;
+}
+
+int
+bus_connect(int s, const char *address, struct err *err)
+{
+	int endpoint = nn_connect(s, address);
+
+	if (endpoint < 0)
+		return err_errno(err, nn_errno(), "bus: connect %s", address);
+	return endpoint;
+}
+
+void
+bus_disconnect(int s, int endpoint)
+{
+	(void)nn_shutdown(s, endpoint);
+}
+
+void
+bus_close(int s)
+{
+	if (s >= 0)
+		(void)nn_close(s);
+}
+
+struct event *
+bus_event(struct event_base *base, int s, event_callback_fn cb, void *arg)
+{
+	size_t n = sizeof(int);
+	int fd;
+
+	if (nn_getsockopt(s, NN_SOL_SOCKET, NN_RCVFD, &fd, &n) < 0)
+		return NULL;
+	return event_new(base, fd, EV_READ | EV_PERSIST, cb, arg);
+}
+
+int
+bus_receive(int s, struct bus_message *ret, struct err *err)
+{
+	void *bytes = NULL, *control = NULL;
+	struct nn_iovec iov = { .iov_base = &bytes, .iov_len = NN_MSG };
+	struct nn_msghdr hdr = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = NN_MSG,
+	};
+	int n;
+
+	n = nn_recvmsg(s, &hdr, NN_DONTWAIT);
+	if (n < 0) {
+		if (nn_errno() == EAGAIN || nn_errno() == EINTR)
+			return 0;
+		return err_errno(err, nn_errno(), "bus: receive");
+	}
+	*ret = (struct bus_message){ bytes, (size_t)n, control };
+	return 1;
+}
+
+void
+bus_message_free(struct bus_message *m)
+{
+	if (m->bytes != NULL)
+		(void)nn_freemsg(m->bytes);
+	if (m->control != NULL)
+		(void)nn_freemsg(m->control);
+	*m = (struct bus_message){ NULL, 0, NULL };
+}
+
+int
+bus_send(int s, const void *p, size_t n, struct err *err)
+{
+	if (nn_send(s, p, n, NN_DONTWAIT) < 0)
+		return err_errno(err, nn_errno(), "bus: send");
+	return 0;
+}
+
+int
+bus_reply(int s, struct bus_message *request, const void *p, size_t n,
+    struct err *err)
+{
+	struct nn_iovec iov = { .iov_len = n };
+	struct nn_msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int rc;
+
+	/* nanomsg's iovec is not const, it reads only. */
+	memcpy(&iov.iov_base, &p, sizeof(p));
+	hdr.msg_control = &request->control;
+	hdr.msg_controllen = NN_MSG;
+	rc = nn_sendmsg(s, &hdr, NN_DONTWAIT);
+	/* It took the return path, also when it failed. */
+	request->control = NULL;
+	bus_message_free(request);
+	if (rc < 0)
+		return err_errno(err, nn_errno(), "bus: reply");
+	return 0;
+}
