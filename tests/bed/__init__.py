@@ -1,0 +1,1 @@
+"""The real-parts test bed: a Kubernetes control plane, a MongoDB-wire server, a browser."""

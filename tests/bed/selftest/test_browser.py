@@ -1,0 +1,51 @@
+"""The browser: it opens a page, reports its console, and reaches nothing outside."""
+
+import functools
+import http.server
+import threading
+
+import pytest
+
+from ..browser import Browser
+
+pytestmark = pytest.mark.timeout(120)
+PAGE = """<!doctype html><title>bed</title><p id=word>before</p><script>
+console.log("loaded");
+document.querySelector("#word").textContent = "after";
+fetch("http://outside.example/").catch(error => { document.title = "no outside"; });
+setTimeout(() => { throw new Error("on purpose"); }, 0);
+</script>"""
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A file server that does not write a line for each request."""
+
+    def log_message(self, format, *args):
+        """Drops the line."""
+
+
+@pytest.fixture
+def site(tmp_path):
+    """The address of a page served from loopback."""
+    (tmp_path / "index.html").write_text(PAGE, encoding="utf-8")
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/index.html"
+    server.shutdown()
+    thread.join(10)
+    server.server_close()
+
+
+def test_page_runs_and_is_pictured(site, tmp_path):
+    """Scripts run, the console is kept, other hosts are out of reach, the picture is a PNG."""
+    with Browser() as browser:
+        page = browser.open(site)
+        page.wait_for_function("document.title == 'no outside'")
+        assert page.inner_text("#word") == "after"
+        assert "log: loaded" in browser.console
+        assert browser.errors == ["on purpose"]
+        picture = browser.screenshot(page, tmp_path / "shots" / "page.png")
+    with open(picture, "rb") as file:
+        assert file.read(8) == b"\x89PNG\r\n\x1a\n"
