@@ -37,7 +37,7 @@ def _claim(port):
     """
     global _lock_file
     if _lock_file is None or _lock_file[0] != os.getpid():
-        path = f"/tmp/sl-ports-{os.getuid()}"
+        path = f"/tmp/.sluice-test-ports-{os.getuid()}"
         _lock_file = (os.getpid(), os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         _handed_out.clear()
     if port in _handed_out:
