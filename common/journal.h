@@ -5,7 +5,8 @@
  *
  * <state_directory>/journal/
  *   epochs               history: lines "<epoch hex> <first position>
- *                        <boot_id> <reserved through> clean|open", newest last
+ *                        <boot_id> <reserved through> clean|open|memory",
+ *                        newest last (journal_file.h)
  *   <position>.seg       16 zero-padded hex digits: first position it may hold
  *   <position>.state     state file (broker only)
  *
@@ -40,7 +41,8 @@ enum journal_next {
 	JOURNAL_END,        /* nothing after the cursor (yet), up to `limit` */
 	JOURNAL_LOST,       /* what follows the cursor was rotated away or is of
 			     * another epoch: *ret_first = next that exists */
-	JOURNAL_ERROR       /* *err: damage or I/O error, names the file */
+	JOURNAL_ERROR       /* *err: damage or I/O error, names the file;
+			     * *ret_first = where reading can go on, or 0 */
 };
 
 /* The next record that holds a position after `after` and not after `limit`
@@ -52,5 +54,7 @@ enum journal_next journal_reader_next(struct journal_reader *r,
     uint64_t *ret_first, struct err *err);
 /* First position still in a segment, 0 if there is none. */
 uint64_t journal_reader_oldest(struct journal_reader *r);
+/* Lets go of memory segments that end before `oldest` (a heartbeat's). */
+void	journal_reader_forget(struct journal_reader *r, uint64_t oldest);
 
 #endif
