@@ -19,10 +19,12 @@ struct subscriber;
 
 struct subscriber_ops {
 	/* One record whose first position follows what was given before (or a
-	 * later one after `gap`). `bytes` are valid during the call only. */
+	 * later one after `gap`; a start inside a record gives it whole).
+	 * `bytes` are valid during the call only. */
 	void	(*record)(const void *bytes, size_t n, void *arg);
 	/* What lies between was lost for good: the epoch changed, or the
-	 * journal no longer has it. `next` is where records go on. */
+	 * journal no longer has it. `next` is where records go on. Not called
+	 * for a start at {0,0}: the first record says where history begins. */
 	void	(*gap)(struct position from, struct position next, void *arg);
 	/* Every heartbeat, after everything up to its tip was given.
 	 * The first one = caught up = the process is READY. */
@@ -45,6 +47,9 @@ const char	*subscriber_path(const struct subscriber *s);
 struct position	 subscriber_position(const struct subscriber *s);
 /* From the latest heartbeat; all zero before the first. */
 struct heartbeat subscriber_heartbeat(const struct subscriber *s);
+/* The latest trouble with reading the journal file, NULL when the last read
+ * went well. It is tried again with every heartbeat. */
+const char	*subscriber_trouble(const struct subscriber *s);
 /* ms since the last bus message: the broker is away when it grows. */
 int64_t		 subscriber_silence_ms(const struct subscriber *s);
 /* Adopts a memory segment of the journal (MSG_SEGMENT: I/O error on disk);

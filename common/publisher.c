@@ -1,0 +1,429 @@
+#include "common/publisher.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bus.h"
+#include "common/log.h"
+#include "common/mono.h"
+#include "common/xmalloc.h"
+
+#define PUBLISHER_MAGIC     0x50554253u
+#define PUBLISHER_RETRY_MS  20      /* nanomsg had no room for the request */
+#define PUBLISHER_RESEND_MS 3000    /* an answer was lost beyond its resend */
+#define ITEMS_MAX_BYTES     (RECORD_MAX - 1024u * 1024)
+
+struct group {
+	publisher_result_cb	 cb;
+	void			*arg;
+	uint32_t		 count;
+};
+
+/* What goes out as one request. */
+struct batch {
+	struct batch	*next;
+	struct buf	 items;
+	uint32_t	 count;
+	struct group	*groups;
+	uint32_t	 n_groups;
+	uint32_t	 size_groups;
+};
+
+struct publisher {
+	uint32_t		 magic;
+	int			 socket;
+	struct event		*receive;
+	struct event		*timer;     /* sends, and resends */
+	char			*name;
+	uint64_t		 incarnation;
+	uint64_t		 number;    /* of the batch under way */
+	size_t			 max_bytes;
+	size_t			 pending;
+	struct batch		*under_way;
+	struct batch		*first;     /* waiting, oldest first */
+	struct batch		*last;      /* still collecting */
+	struct batch		*spare;
+	struct buf		 request;
+	struct mono		 sent_at;
+	bool			 waiting;   /* a request is on the wire */
+	bool			 registered;
+	bool			 fenced;
+	publisher_ready_cb	 ready;
+	publisher_fenced_cb	 fenced_cb;
+	void			*arg;
+};
+
+/* --- batches ------------------------------------------------------------- */
+
+static void
+batch_free(struct batch *b)
+{
+	if (b == NULL)
+		return;
+	buf_free(&b->items);
+	free(b->groups);
+	free(b);
+}
+
+static struct batch *
+batch_get(struct publisher *p)
+{
+	struct batch *b = p->spare;
+
+	if (b == NULL)
+		return xcalloc(1, sizeof(*b));
+	p->spare = NULL;
+	buf_reset(&b->items);
+	b->count = 0;
+	b->n_groups = 0;
+	b->next = NULL;
+	return b;
+}
+
+static void
+batch_put(struct publisher *p, struct batch *b)
+{
+	if (p->spare != NULL)
+		batch_free(b);
+	else
+		p->spare = b;
+}
+
+/* The batch that takes `count` more items of `bytes`. */
+static struct batch *
+batch_for(struct publisher *p, size_t count, size_t bytes)
+{
+	struct batch *b = p->last;
+
+	if (b != NULL && b->count + count <= EVENT_BATCH_MAX &&
+	    b->items.len + bytes <= EVENT_BATCH_BYTES)
+		return b;
+	b = batch_get(p);
+	if (p->last != NULL)
+		p->last->next = b;
+	else
+		p->first = b;
+	p->last = b;
+	return b;
+}
+
+/* --- sending ------------------------------------------------------------- */
+
+static void
+arm(struct publisher *p, int64_t ms)
+{
+	struct timeval tv = mono_timeval_ms(ms);
+
+	(void)evtimer_add(p->timer, &tv);
+}
+
+/* Puts the request on the wire; nanomsg resends it until it is answered. A
+ * send that finds no room is repeated by the timer. */
+static void
+transmit(struct publisher *p)
+{
+	if (bus_send(p->socket, p->request.data, p->request.len, NULL) < 0) {
+		arm(p, PUBLISHER_RETRY_MS);
+		return;
+	}
+	arm(p, PUBLISHER_RESEND_MS);
+}
+
+static void
+request_begin(struct publisher *p, enum publish_op op)
+{
+	buf_reset(&p->request);
+	buf_u8(&p->request, (uint8_t)op);
+	buf_str16(&p->request, p->name, strlen(p->name));
+	buf_u64(&p->request, p->incarnation);
+	buf_u64(&p->request, p->number);
+}
+
+static void
+send_next(struct publisher *p)
+{
+	struct batch *b = p->first;
+
+	if (p->waiting || p->fenced)
+		return;
+	if (!p->registered) {
+		request_begin(p, PUBLISH_OP_REGISTER);
+	} else {
+		if (b == NULL)
+			return;
+		p->first = b->next;
+		if (p->first == NULL)
+			p->last = NULL;
+		b->next = NULL;
+		p->under_way = b;
+		p->number++;
+		request_begin(p, PUBLISH_OP_EVENTS);
+		buf_u32(&p->request, b->count);
+		buf_add(&p->request, b->items.data, b->items.len);
+	}
+	p->waiting = true;
+	p->sent_at = mono_now();
+	transmit(p);
+}
+
+static void
+publisher_timer_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct publisher *p = arg;
+
+	assert(p->magic == PUBLISHER_MAGIC);
+	if (p->waiting && !p->fenced)
+		transmit(p);
+	else
+		send_next(p);
+}
+
+/* --- answers ------------------------------------------------------------- */
+
+struct answer {
+	enum publish_status	status;
+	uint64_t		batch;
+	struct position		first;
+	uint64_t		count;
+	uint32_t		exceptions;
+	struct rd		rd;
+};
+
+static int
+answer_decode(const struct bus_message *m, struct answer *a)
+{
+	uint8_t status;
+
+	a->rd = rd_init(m->bytes, m->n);
+	status = rd_u8(&a->rd);
+	a->batch = rd_u64(&a->rd);
+	a->first.epoch = rd_u32(&a->rd);
+	a->first.number = rd_u64(&a->rd);
+	a->count = rd_u64(&a->rd);
+	a->exceptions = rd_u32(&a->rd);
+	if (a->rd.failed || status >= PUBLISH_STATUS_MAX)
+		return -1;
+	a->status = (enum publish_status)status;
+	return 0;
+}
+
+/* Tells each group what became of it: those without an exception stand at
+ * positions in a row, in their order. */
+static void
+results(struct batch *b, struct answer *a)
+{
+	struct record_exception e = { .group = UINT32_MAX };
+	struct position at = a->first;
+	uint32_t left = a->exceptions;
+
+	for (uint32_t g = 0; g < b->n_groups; g++) {
+		const struct group *group = &b->groups[g];
+		struct publish_result result = { .count = group->count };
+
+		if (left > 0 && (e.group == UINT32_MAX || e.group < g)) {
+			if (record_exception_decode(&a->rd, &e) == 0)
+				left--;
+			else
+				left = 0;
+		}
+		if (e.group == g) {
+			result.code = e.code;
+			result.position = e.position;
+			result.state = e.state;
+		} else {
+			result.code = RECORD_APPENDED;
+			result.position = at;
+			at.number += group->count;
+		}
+		if (group->cb != NULL)
+			group->cb(&result, group->arg);
+	}
+}
+
+static void
+take_answer(struct publisher *p, struct answer *a)
+{
+	struct batch *b = p->under_way;
+
+	if (a->status == PUBLISH_FENCED) {
+		p->fenced = true;
+		(void)evtimer_del(p->timer);
+		p->fenced_cb(p->arg);
+		return;
+	}
+	/* Another's answer, or the answer to a request before this one. */
+	if (!p->waiting || a->batch != p->number)
+		return;
+	if (a->status == PUBLISH_MALFORMED)
+		fatalx("the broker cannot read batch %" PRIu64 " of %s: are "
+		    "all binaries of one build?", a->batch, p->name);
+	p->waiting = false;
+	(void)evtimer_del(p->timer);
+	if (!p->registered) {
+		p->registered = true;
+		p->ready(a->first, p->arg);
+	} else if (b != NULL) {
+		p->under_way = NULL;
+		p->pending -= b->items.len;
+		results(b, a);
+		batch_put(p, b);
+	}
+	send_next(p);
+}
+
+static void
+publisher_receive_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct publisher *p = arg;
+	struct bus_message m;
+	struct answer a;
+
+	assert(p->magic == PUBLISHER_MAGIC);
+	while (bus_receive(p->socket, &m, NULL) == 1) {
+		if (answer_decode(&m, &a) == 0)
+			take_answer(p, &a);
+		bus_message_free(&m);
+	}
+}
+
+/* --- interface ----------------------------------------------------------- */
+
+static int
+open_socket(struct publisher *p, struct event_base *base,
+    const char *bus_directory, struct err *err)
+{
+	char address[BUS_PATH_MAX + 8];
+
+	p->socket = bus_open(BUS_REQ, err);
+	if (p->socket < 0 ||
+	    bus_address(address, sizeof(address), bus_directory, "broker.rep",
+	    err) < 0 || bus_connect(p->socket, address, err) < 0)
+		return -1;
+	p->receive = bus_event(base, p->socket, publisher_receive_cb, p);
+	p->timer = evtimer_new(base, publisher_timer_cb, p);
+	if (p->receive == NULL || p->timer == NULL ||
+	    event_add(p->receive, NULL) < 0)
+		return err_set(err, "publisher: event");
+	return 0;
+}
+
+struct publisher *
+publisher_new(struct event_base *base, const char *bus_directory,
+    const char *name, uint64_t incarnation, size_t max_bytes,
+    publisher_ready_cb ready, publisher_fenced_cb fenced, void *arg,
+    struct err *err)
+{
+	struct publisher *p;
+
+	if (strlen(name) > PUBLISHER_NAME_MAX) {
+		(void)err_set(err, "publisher name %s is too long", name);
+		return NULL;
+	}
+	p = xcalloc(1, sizeof(*p));
+	p->magic = PUBLISHER_MAGIC;
+	p->name = xstrdup(name);
+	p->incarnation = incarnation;
+	p->max_bytes = max_bytes;
+	p->ready = ready;
+	p->fenced_cb = fenced;
+	p->arg = arg;
+	if (open_socket(p, base, bus_directory, err) < 0) {
+		publisher_free(p);
+		return NULL;
+	}
+	send_next(p);
+	return p;
+}
+
+void
+publisher_free(struct publisher *p)
+{
+	struct batch *b, *next;
+
+	if (p == NULL)
+		return;
+	assert(p->magic == PUBLISHER_MAGIC);
+	if (p->receive != NULL)
+		event_free(p->receive);
+	if (p->timer != NULL)
+		event_free(p->timer);
+	bus_close(p->socket);
+	for (b = p->first; b != NULL; b = next) {
+		next = b->next;
+		batch_free(b);
+	}
+	batch_free(p->under_way);
+	batch_free(p->spare);
+	buf_free(&p->request);
+	free(p->name);
+	p->magic = 0;
+	free(p);
+}
+
+static size_t
+items_bytes(const struct item *items, size_t count)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++)
+		n += 96 + items[i].tenant.n + items[i].key.n +
+		    items[i].event_type.n + items[i].subject.n +
+		    items[i].frame.n;
+	return n;
+}
+
+int
+publisher_submit(struct publisher *p, const struct item *items, size_t count,
+    publisher_result_cb cb, void *arg)
+{
+	size_t bytes = items_bytes(items, count), before;
+	struct batch *b;
+
+	assert(p->magic == PUBLISHER_MAGIC);
+	if (count == 0 || count > EVENT_BATCH_MAX ||
+	    bytes > ITEMS_MAX_BYTES || p->fenced)
+		return -1;
+	if (p->pending != 0 && p->pending + bytes > p->max_bytes)
+		return -1;
+	b = batch_for(p, count, bytes);
+	before = b->items.len;
+	for (size_t i = 0; i < count; i++) {
+		struct item item = items[i];
+
+		item.group = b->n_groups;
+		item.seq = 0;
+		item_encode(&b->items, &item, false);
+	}
+	p->pending += b->items.len - before;
+	b->count += (uint32_t)count;
+	if (b->n_groups == b->size_groups) {
+		b->size_groups = b->size_groups * 2 + 16;
+		b->groups = xreallocarray(b->groups, b->size_groups,
+		    sizeof(*b->groups));
+	}
+	b->groups[b->n_groups++] = (struct group){ cb, arg,
+	    (uint32_t)count };
+	/* From the loop, so that everything of this turn is one batch. */
+	if (!p->waiting && p->registered &&
+	    !evtimer_pending(p->timer, NULL))
+		arm(p, 0);
+	return 0;
+}
+
+size_t
+publisher_pending(const struct publisher *p)
+{
+	assert(p->magic == PUBLISHER_MAGIC);
+	return p->pending;
+}
+
+int64_t
+publisher_stalled_ms(const struct publisher *p)
+{
+	assert(p->magic == PUBLISHER_MAGIC);
+	return p->waiting ? mono_diff_ms(mono_now(), p->sent_at) : 0;
+}
