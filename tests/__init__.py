@@ -1,0 +1,1 @@
+"""Tests of Sluice in Python, and the bed they stand on."""
