@@ -1,0 +1,69 @@
+/*
+ * checked_cluster: one cluster as health knows it: where its credentials are,
+ * what its checks found, and what of that was published.
+ *
+ * Process: health, loop only. What could not be handed to the publisher (its
+ * queue is full: the broker is away) is not queued again but marked; the next
+ * try publishes the state of that moment, and every move of the status that
+ * was published names the one published before it.
+ */
+#ifndef SLUICE_CHECKED_CLUSTER_H
+#define SLUICE_CHECKED_CLUSTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/conf.h"
+#include "common/mono.h"
+#include "common/publisher.h"
+#include "health/check_job.h"
+#include "health/schedule.h"
+#include "health/verdict.h"
+
+#define CLUSTER_MAGIC 0x54534c43u            /* "CLST" */
+#define CLUSTER_METADATA_RETRY_MS 120000     /* after a failed fetch */
+#define CLUSTER_CREDENTIALS_MS    600000     /* then they are read again */
+
+struct checked_cluster {
+	uint32_t		 magic;
+	char			*id;
+	char			*context;      /* or NULL */
+	char			*kubeconfig;
+	struct schedule_entry	*entry;
+	bool			 gone;         /* removed while a job runs */
+
+	struct kube_credentials	*cred;         /* NULL: to be loaded */
+	struct mono		 cred_loaded;
+
+	struct verdict		 verdict;
+	bool			 checked;      /* at least once */
+	int64_t			 checked_at_unix_ms;
+	int64_t			 latency_ms;
+	char			 version[PROBE_VERSION_MAX];
+	enum cluster_status	 published;
+	bool			 unsent;
+
+	struct cluster_facts	 facts;
+	struct mono		 metadata_due;
+	bool			 facts_unsent;
+};
+
+struct checked_cluster *checked_cluster_new(const struct conf_cluster *conf,
+    struct mono now);
+void	checked_cluster_free(struct checked_cluster *c);
+/* Is it configured as `conf` says? (Else it is replaced.) */
+bool	checked_cluster_is(const struct checked_cluster *c,
+	    const struct conf_cluster *conf);
+
+/* The job that runs next; it takes the credentials with it. */
+struct check_job *checked_cluster_job(struct checked_cluster *c,
+    enum schedule_job kind, const atomic_bool *cancelled, struct mono now);
+/* Takes over what an ended job found; the schedule's outcome of a check. */
+enum schedule_outcome checked_cluster_take(struct checked_cluster *c,
+    struct check_job *job, int64_t metadata_max_age_ms, struct mono now);
+
+/* Publishes what is marked unsent. True when nothing is left. */
+bool	checked_cluster_publish(struct checked_cluster *c,
+	    struct publisher *publisher, struct mono now);
+
+#endif
