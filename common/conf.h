@@ -117,7 +117,8 @@ struct conf {
 void	conf_init(struct conf *conf);
 void	conf_free(struct conf *conf);   /* contents */
 
-/* Reads a file over the defaults. Problems are written to `problems`, one per
+/* Reads a file over the defaults into *conf (which needs no conf_init, and is
+ * to be freed also after problems). Problems are written to `problems`, one per
  * line; returns how many there were (0: *conf is good). conf_parse is the
  * same from memory, `name` standing for the file in messages. */
 int	conf_load(struct conf *conf, const char *path, FILE *problems);
@@ -135,6 +136,10 @@ int	conf_decode(struct conf *conf, const void *p, size_t n,
 char	*conf_journal_directory(const struct conf *conf);
 char	*conf_bus_directory(const struct conf *conf);
 char	*conf_state_path(const struct conf *conf, const char *leaf);
+/* The id of a cluster from its context's name (lower case, every other
+ * character '-'); to be freed. NULL with *err that names the remedy when the
+ * result is no slug. */
+char	*conf_slug(const char *context, struct err *err);
 /* The options of a stream type; every type has a whole row. */
 const struct conf_stream *conf_stream(const struct conf *conf,
     enum stream_type type);

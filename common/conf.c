@@ -1,0 +1,523 @@
+#include "common/conf.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/conf_table.h"
+#include "common/xmalloc.h"
+
+/* Longest name below it: "/bus/gateway-63.<incarnation>.sub" (a Unix socket's
+ * path has 107 bytes). */
+#define RUNTIME_DIRECTORY_MAX 72u
+#define SLUG_MAX              63u
+
+/* --- defaults ------------------------------------------------------------ */
+
+static void
+set_default(const struct conf_key *key, void *base)
+{
+	struct conf_report r = { .out = stderr, .name = "(default)" };
+	struct yaml_node *node;
+	struct err err;
+
+	if (key->def == NULL || key->type == CONF_TYPE_FIXED)
+		return;
+	node = yaml_tree_read(key->def, strlen(key->def), NULL, &err);
+	assert(node != NULL);
+	if (conf_value_read(&r, key, key->path, node, base) != 0)
+		abort();   /* the table contradicts itself */
+	yaml_tree_free(node);
+}
+
+/* A directory from the environment: the first of a list (systemd), if it is
+ * absolute; NULL otherwise. */
+static char *
+directory_from(const char *variable)
+{
+	const char *value = getenv(variable);
+	char *path;
+
+	if (value == NULL || value[0] != '/')
+		return NULL;
+	path = xstrndup(value, strcspn(value, ":"));
+	for (size_t n = strlen(path); n > 1 && path[n - 1] == '/';)
+		path[--n] = '\0';
+	return path;
+}
+
+static char *
+default_state_directory(void)
+{
+	char *path = directory_from("STATE_DIRECTORY"), *base;
+
+	if (path != NULL)
+		return path;
+	if (geteuid() == 0)
+		return xstrdup("/var/lib/sluice");
+	base = directory_from("XDG_STATE_HOME");
+	if (base == NULL)
+		base = conf_expand_home("~/.local/state");
+	if (base == NULL)
+		return xstrdup("/var/lib/sluice");
+	path = xasprintf("%s/sluice", base);
+	free(base);
+	return path;
+}
+
+static char *
+default_runtime_directory(const struct conf *conf)
+{
+	char *path = directory_from("RUNTIME_DIRECTORY");
+
+	return path != NULL ? path : xasprintf("%s/run",
+	    conf->state_directory);
+}
+
+/* The members of a list as in KUBECONFIG made absolute: children may stand in
+ * another directory. NULL when it names nothing. */
+static char *
+absolute_list(const char *list)
+{
+	char here[CONF_PATH_MAX], *path;
+	struct buf b = BUF_EMPTY;
+	size_t n;
+
+	if (getcwd(here, sizeof(here)) == NULL)
+		here[0] = '\0';
+	for (; *list != '\0'; list += n + (list[n] == ':')) {
+		n = strcspn(list, ":");
+		if (n == 0)
+			continue;
+		if (b.len != 0)
+			buf_addc(&b, ':');
+		if (*list != '/')
+			buf_addf(&b, "%s/", here);
+		buf_add(&b, list, n);
+	}
+	path = b.len != 0 ? xstrdup(buf_cstr(&b)) : NULL;
+	buf_free(&b);
+	return path;
+}
+
+/* kubectl's rule: $KUBECONFIG, else ~/.kube/config if it is there. */
+static char *
+default_kubeconfig(void)
+{
+	const char *list = getenv("KUBECONFIG");
+	char *path;
+
+	if (list != NULL && list[0] != '\0')
+		return absolute_list(list);
+	path = conf_expand_home("~/.kube/config");
+	if (path != NULL && access(path, F_OK) != 0) {
+		free(path);
+		path = NULL;
+	}
+	return path;
+}
+
+void
+conf_init(struct conf *conf)
+{
+	struct conf_stream *row = &conf->streams[STREAM_TYPE_MAX];
+
+	memset(conf, 0, sizeof(*conf));
+	for (size_t i = 0; i < conf_keys_count; i++)
+		set_default(&conf_keys[i], conf);
+	for (size_t i = 0; i < conf_stream_keys_count; i++)
+		set_default(&conf_stream_keys[i], row);
+	for (size_t i = 0; i < STREAM_TYPE_MAX; i++)
+		conf->streams[i] = *row;
+	conf->state_directory = default_state_directory();
+	conf->runtime_directory = default_runtime_directory(conf);
+	conf->kubeconfig = default_kubeconfig();
+	conf->journal.sync_ms = 100;
+}
+
+void
+conf_free(struct conf *conf)
+{
+	struct conf_member m[2];
+
+	for (size_t i = 0; i < conf_keys_count; i++) {
+		size_t n = conf_members(&conf_keys[i], m);
+
+		for (size_t j = 0; j < n; j++)
+			conf_member_free(&m[j], conf);
+	}
+	free(conf->file);
+	memset(conf, 0, sizeof(*conf));
+}
+
+/* --- problems ------------------------------------------------------------ */
+
+void
+conf_problem(struct conf_report *r, unsigned line, const char *key,
+    const char *fmt, ...)
+{
+	va_list ap;
+
+	r->count++;
+	if (r->count > CONF_PROBLEMS_MAX || r->out == NULL)
+		return;
+	(void)fprintf(r->out, "%s:", r->name);
+	if (line != 0)
+		(void)fprintf(r->out, "%u:", line);
+	if (key != NULL)
+		(void)fprintf(r->out, " %s:", key);
+	(void)fputc(' ', r->out);
+	va_start(ap, fmt);
+	(void)vfprintf(r->out, fmt, ap);
+	va_end(ap);
+	(void)fputc('\n', r->out);
+}
+
+/* --- the walk over the file ---------------------------------------------- */
+
+#define KEYS_MAX 64u
+
+struct walk {
+	struct conf_report	 report;
+	struct conf		*conf;
+	unsigned		 lines[KEYS_MAX];   /* of each key; 0: not set */
+};
+
+static const struct conf_key *
+find_key(const char *path)
+{
+	for (size_t i = 0; i < conf_keys_count; i++)
+		if (strcmp(conf_keys[i].path, path) == 0)
+			return &conf_keys[i];
+	return NULL;
+}
+
+static const struct conf_key *
+find_stream_key(const char *leaf)
+{
+	for (size_t i = 0; i < conf_stream_keys_count; i++)
+		if (strcmp(conf_stream_keys[i].path, leaf) == 0)
+			return &conf_stream_keys[i];
+	return NULL;
+}
+
+static bool
+is_group(const char *path)
+{
+	size_t n = strlen(path);
+
+	for (size_t i = 0; i < conf_keys_count; i++)
+		if (strncmp(conf_keys[i].path, path, n) == 0 &&
+		    conf_keys[i].path[n] == '.')
+			return true;
+	return false;
+}
+
+static unsigned
+line_of(const struct walk *w, const char *path)
+{
+	const struct conf_key *key = find_key(path);
+
+	assert(key != NULL);
+	return w->lines[key - conf_keys];
+}
+
+static void
+unknown_key(struct walk *w, const struct yaml_node *node, const char *prefix,
+    const char *name)
+{
+	char *path = xasprintf("%s%s", prefix, name);
+	char *hint = conf_suggest(prefix, name);
+
+	conf_problem(&w->report, node->line, path, "unknown key; %s", hint);
+	free(hint);
+	free(path);
+}
+
+/* A map to go into; anything else was reported. */
+static bool
+is_map(struct walk *w, const struct yaml_node *node, const char *path)
+{
+	if (node->kind == YAML_KIND_MAP)
+		return true;
+	if (!yaml_tree_is_null(node))
+		conf_problem(&w->report, node->line, path,
+		    "must hold keys below it, each on a line of its own");
+	return false;
+}
+
+static void
+walk_stream_row(struct walk *w, const struct yaml_node *map,
+    const char *name, struct conf_stream *row)
+{
+	char *prefix = xasprintf("streams.%s.", name), *path;
+	const struct conf_key *key;
+
+	for (size_t i = 0; is_map(w, map, prefix) && i < map->count; i++) {
+		key = find_stream_key(map->keys[i]->text);
+		if (key == NULL) {
+			unknown_key(w, map->keys[i], prefix,
+			    map->keys[i]->text);
+			continue;
+		}
+		path = xasprintf("%s%s", prefix, key->path);
+		(void)conf_value_read(&w->report, key, path, map->values[i],
+		    row);
+		free(path);
+	}
+	free(prefix);
+}
+
+static int
+row_index(const char *name)
+{
+	for (int i = 0; i < STREAM_TYPE_MAX; i++)
+		if (strcmp(stream_type_name((enum stream_type)i), name) == 0)
+			return i;
+	return -1;
+}
+
+/* `default` first, wherever it stands: every other row inherits from it. */
+static void
+walk_streams(struct walk *w, const struct yaml_node *map)
+{
+	struct conf_stream *rows = w->conf->streams;
+	const struct yaml_node *def = yaml_tree_get(map, "default");
+	int row;
+
+	if (!is_map(w, map, "streams"))
+		return;
+	if (def != NULL)
+		walk_stream_row(w, def, "default", &rows[STREAM_TYPE_MAX]);
+	for (size_t i = 0; i < STREAM_TYPE_MAX; i++)
+		rows[i] = rows[STREAM_TYPE_MAX];
+	for (size_t i = 0; i < map->count; i++) {
+		const char *name = map->keys[i]->text;
+
+		row = row_index(name);
+		if (row >= 0)
+			walk_stream_row(w, map->values[i], name, &rows[row]);
+		else if (strcmp(name, "default") != 0)
+			unknown_key(w, map->keys[i], "streams.", name);
+	}
+}
+
+static void
+walk_map(struct walk *w, const struct yaml_node *map, const char *prefix)
+{
+	const struct conf_key *key;
+	char *path, *below;
+
+	for (size_t i = 0; i < map->count; i++) {
+		const struct yaml_node *value = map->values[i];
+
+		path = xasprintf("%s%s", prefix, map->keys[i]->text);
+		key = find_key(path);
+		if (key != NULL) {
+			w->lines[key - conf_keys] = value->line;
+			(void)conf_value_read(&w->report, key, path, value,
+			    w->conf);
+		} else if (strcmp(path, "streams") == 0) {
+			walk_streams(w, value);
+		} else if (is_group(path)) {
+			below = xasprintf("%s.", path);
+			if (is_map(w, value, path))
+				walk_map(w, value, below);
+			free(below);
+		} else {
+			unknown_key(w, map->keys[i], prefix,
+			    map->keys[i]->text);
+		}
+		free(path);
+	}
+}
+
+/* --- what only the whole can tell ---------------------------------------- */
+
+static void
+check_order(struct walk *w, const char *low, int64_t low_value,
+    const char *high, int64_t high_value)
+{
+	unsigned line = line_of(w, low);
+
+	if (low_value > high_value)
+		conf_problem(&w->report, line != 0 ? line : line_of(w, high),
+		    low, "is greater than %s; write a smaller one", high);
+}
+
+static void
+check_whole(struct walk *w)
+{
+	struct conf *c = w->conf;
+
+	check_order(w, "supervise.first", c->supervise.first_ms,
+	    "supervise.max", c->supervise.max_ms);
+	check_order(w, "supervise.base", c->supervise.base_ms,
+	    "supervise.max", c->supervise.max_ms);
+	check_order(w, "watch.backoff.base", c->watch.backoff_base_ms,
+	    "watch.backoff.max", c->watch.backoff_max_ms);
+	if (c->journal.segment > c->journal.size / 4)
+		conf_problem(&w->report, line_of(w, "journal.segment") != 0
+		    ? line_of(w, "journal.segment")
+		    : line_of(w, "journal.size"), "journal.segment",
+		    "is more than a quarter of journal.size; write a smaller "
+		    "segment or a larger size");
+	if (strlen(c->runtime_directory) > RUNTIME_DIRECTORY_MAX)
+		conf_problem(&w->report, line_of(w, "runtime_directory") != 0
+		    ? line_of(w, "runtime_directory")
+		    : line_of(w, "state_directory"), "runtime_directory",
+		    "\"%s\" is longer than %u bytes, and sockets below it "
+		    "would pass the 107 bytes of a Unix socket's path; write "
+		    "a shorter one, such as /run/sluice",
+		    c->runtime_directory, RUNTIME_DIRECTORY_MAX);
+}
+
+/* Defaults that hang on other keys. */
+static void
+complete(struct walk *w)
+{
+	struct conf *c = w->conf;
+
+	if (line_of(w, "runtime_directory") == 0) {
+		free(c->runtime_directory);
+		c->runtime_directory = default_runtime_directory(c);
+	}
+	/* Who lists clusters wants these, not the current context as well. */
+	if (c->n_clusters != 0 && line_of(w, "contexts") == 0) {
+		c->contexts = CONF_CONTEXTS_LIST;
+		c->context_names = xcalloc(0, sizeof(char *));
+	}
+}
+
+/* --- reading ------------------------------------------------------------- */
+
+int
+conf_parse(struct conf *conf, const char *text, size_t n, const char *name,
+    FILE *problems)
+{
+	struct walk w = { .report = { .out = problems, .name = name },
+		.conf = conf };
+	struct yaml_node *root;
+	unsigned line = 0;
+	struct err err;
+
+	assert(conf_keys_count <= KEYS_MAX);
+	conf_init(conf);
+	conf->file = xstrdup(name);
+	root = yaml_tree_read(text, n, &line, &err);
+	if (root == NULL) {
+		conf_problem(&w.report, line, NULL, "%s", err.text);
+		return w.report.count;
+	}
+	if (is_map(&w, root, NULL))
+		walk_map(&w, root, "");
+	yaml_tree_free(root);
+	complete(&w);
+	check_whole(&w);
+	if (w.report.count > CONF_PROBLEMS_MAX && problems != NULL)
+		(void)fprintf(problems, "%s: and %d more\n", name,
+		    w.report.count - CONF_PROBLEMS_MAX);
+	return w.report.count;
+}
+
+/* The whole file, bounded. */
+static int
+read_file(const char *path, struct buf *ret, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = 0;
+	int code;
+
+	if (fd == -1)
+		return err_errno(err, errno, "cannot be opened");
+	while (ret->len <= CONF_FILE_MAX) {
+		n = read(fd, buf_reserve(ret, 65536), 65536);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		buf_grew(ret, (size_t)n);
+	}
+	code = errno;
+	(void)close(fd);
+	if (n < 0)
+		return err_errno(err, code, "cannot be read");
+	if (ret->len > CONF_FILE_MAX)
+		return err_set(err, "is larger than %u bytes: not a "
+		    "configuration of sluiced", CONF_FILE_MAX);
+	return 0;
+}
+
+int
+conf_load(struct conf *conf, const char *path, FILE *problems)
+{
+	struct buf text = BUF_EMPTY;
+	struct err err;
+	int count;
+
+	if (read_file(path, &text, &err) != 0) {
+		conf_init(conf);
+		(void)fprintf(problems, "%s: %s; write sluiced -c FILE with a "
+		    "file this user may read, or see sluice.yaml(5)\n", path,
+		    err.text);
+		count = 1;
+	} else {
+		count = conf_parse(conf, (const char *)text.data, text.len,
+		    path, problems);
+	}
+	buf_free(&text);
+	return count;
+}
+
+/* --- names --------------------------------------------------------------- */
+
+char *
+conf_journal_directory(const struct conf *conf)
+{
+	return conf_state_path(conf, "journal");
+}
+
+char *
+conf_bus_directory(const struct conf *conf)
+{
+	return xasprintf("%s/bus", conf->runtime_directory);
+}
+
+char *
+conf_state_path(const struct conf *conf, const char *leaf)
+{
+	return xasprintf("%s/%s", conf->state_directory, leaf);
+}
+
+const struct conf_stream *
+conf_stream(const struct conf *conf, enum stream_type type)
+{
+	assert((unsigned)type < STREAM_TYPE_MAX);
+	return &conf->streams[type];
+}
+
+char *
+conf_slug(const char *context, struct err *err)
+{
+	char *slug = xstrdup(context);
+
+	for (char *p = slug; *p != '\0'; p++) {
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p - 'A' + 'a');
+		else if (!(*p >= 'a' && *p <= 'z') &&
+		    !(*p >= '0' && *p <= '9') && *p != '.')
+			*p = '-';
+	}
+	if (slug_valid(slice_str(slug)))
+		return slug;
+	(void)err_set(err, "context \"%s\" gives no cluster id (1 to %u of a-z "
+	    "0-9 . - that begin with a letter or digit); name one: clusters: "
+	    "[{id: NAME, context: \"%s\"}]", context, SLUG_MAX, context);
+	free(slug);
+	return NULL;
+}
