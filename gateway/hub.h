@@ -1,0 +1,88 @@
+/*
+ * hub: which subscriptions want which events.
+ *
+ * A subscription is (tenant, selectors, event types), interned: a thousand
+ * clients that ask for the same share one, with one list of the positions in
+ * the ring that match it. A client is then only a cursor into that list;
+ * nothing is queued per client. Keys are found by hash; prefixes too, since a
+ * prefix ends at a segment (":" or "/"), so that an event costs one look-up
+ * per segment of its key, however many prefixes there are.
+ *
+ * Pure but for the ring it reads; no libevent. Who is to be woken is a list
+ * of dirty subscriptions; the clients of each hang in a list whose links the
+ * owner keeps (`first_client`).
+ */
+#ifndef SLUICE_HUB_H
+#define SLUICE_HUB_H
+
+#include "common/event.h"
+#include "gateway/ring.h"
+
+#define HUB_SELECTORS_MAX 64u
+#define HUB_TYPES_MAX     32u
+#define HUB_NONE          UINT32_MAX
+
+struct hub;
+
+struct hub_subscription {
+	uint32_t	 id;            /* in the arena; HUB_NONE: free */
+	uint32_t	 clients;       /* references */
+	uint32_t	 first_client;  /* the owner's list; HUB_NONE: empty */
+	bool		 dirty;
+	struct buf	 canon;         /* what it was interned by */
+	struct slice	 tenant;        /* all slices point into canon */
+	struct slice	 selectors[HUB_SELECTORS_MAX];
+	size_t		 n_selectors;
+	struct slice	 types[HUB_TYPES_MAX];
+	size_t		 n_types;       /* 0: every type */
+	uint64_t	*list;          /* circular, positions in order */
+	uint32_t	 head;
+	uint32_t	 len;
+	uint32_t	 size;
+	uint64_t	 lost_through;  /* matches up to here may have left the
+					 * ring (exact once one was seen) */
+	void		*owner;         /* the owner's own (a snapshot) */
+};
+
+struct hub	*hub_new(const struct ring *ring);
+void		 hub_free(struct hub *h);
+
+/* The subscription of these checked selectors and event types, made (and its
+ * list filled from the ring) if it is new; one reference more. */
+struct hub_subscription *hub_acquire(struct hub *h, struct slice tenant,
+		    const struct slice *selectors, size_t n_selectors,
+		    const struct slice *types, size_t n_types);
+/* One reference less. True when it was the last: `owner` must have been
+ * released, and the subscription is gone. */
+bool		 hub_release(struct hub *h, struct hub_subscription *s);
+struct hub_subscription *hub_by_id(struct hub *h, uint32_t id);
+
+/* An event now stands in the ring: every subscription that wants it notes its
+ * position and becomes dirty. */
+void		 hub_dispatch(struct hub *h, struct slice tenant,
+		    struct slice key, struct slice event_type,
+		    uint64_t position);
+/* The next dirty subscription, taken off the dirty list; NULL: none. */
+struct hub_subscription *hub_next_dirty(struct hub *h);
+void		 hub_mark_dirty(struct hub *h, struct hub_subscription *s);
+/* The ring was cleared: all lists are empty. */
+void		 hub_cleared(struct hub *h);
+
+/* The first position after `cursor` that matches; 0: none. Drops what has
+ * left the ring first. */
+uint64_t	 hub_next(struct hub *h, struct hub_subscription *s,
+		    uint64_t cursor);
+/* Fills `ret` with up to `max` matching positions after cursor. */
+size_t		 hub_list(struct hub *h, struct hub_subscription *s,
+		    uint64_t cursor, uint64_t *ret, size_t max);
+/* True when the subscription wants an event that is not in the ring. */
+bool		 hub_wants(const struct hub_subscription *s,
+		    struct slice tenant, struct slice key,
+		    struct slice event_type);
+size_t		 hub_count(const struct hub *h);
+/* Calls back for every subscription in use. */
+void		 hub_each(struct hub *h,
+		    void (*cb)(struct hub_subscription *s, void *arg),
+		    void *arg);
+
+#endif
