@@ -1,0 +1,535 @@
+#include "common/query.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/random.h>
+
+#include "common/bus.h"
+#include "common/mono.h"
+#include "common/xmalloc.h"
+
+#define QUERY_CLIENT_MAGIC 0x51435354u
+/* A send that found no room is tried again after this. */
+#define QUERY_RETRY_MS     20
+#define QUERY_HEAD_SIZE    21u   /* op, asker, ticket, deadline */
+
+/* Who waits for an answer: one callback. */
+struct query_waiter {
+	TAILQ_ENTRY(query_waiter) link;
+	uint64_t		 ticket;
+	struct mono		 deadline;
+	query_snapshot_cb	 snapshot_cb;
+	query_json_cb		 json_cb;
+	void			*arg;
+};
+
+TAILQ_HEAD(query_waiters, query_waiter);
+
+/* One question; equal snapshot questions have several waiters. */
+struct query_question {
+	TAILQ_ENTRY(query_question) link;
+	enum query_op		op;
+	struct buf		body;     /* what follows the head */
+	struct query_waiters	waiters;
+};
+
+TAILQ_HEAD(query_questions, query_question);
+
+struct query_client {
+	uint32_t		 magic;
+	struct event_base	*base;
+	struct event		*readable;
+	struct event		*timer;
+	int			 socket;
+	uint64_t		 asker;
+	uint64_t		 last_ticket;
+	unsigned int		 waiting;
+	struct query_question	*on_wire;    /* not in the queue */
+	struct query_questions	 queue;
+	struct query_waiters	 failed;     /* told at the next timer */
+};
+
+static void	query_kick(struct query_client *c);
+static void	query_arm(struct query_client *c);
+
+static struct query_client *
+query_client_of(void *arg)
+{
+	struct query_client *c = arg;
+
+	assert(c->magic == QUERY_CLIENT_MAGIC);
+	return c;
+}
+
+static void
+question_free(struct query_question *q)
+{
+	struct query_waiter *w;
+
+	if (q == NULL)
+		return;
+	while ((w = TAILQ_FIRST(&q->waiters)) != NULL) {
+		TAILQ_REMOVE(&q->waiters, w, link);
+		free(w);
+	}
+	buf_free(&q->body);
+	free(q);
+}
+
+static void
+waiter_fail(struct query_waiter *w, int status, const char *code,
+    const char *text)
+{
+	struct err err;
+	struct buf b = BUF_EMPTY;
+
+	if (w->snapshot_cb != NULL) {
+		(void)err_set(&err, "%s", text);
+		err.code = status == 503 ? ETIMEDOUT : EIO;
+		w->snapshot_cb(NULL, &err, w->arg);
+		return;
+	}
+	buf_adds(&b, "{\"error\":\"");
+	buf_json_text(&b, text, strlen(text));
+	buf_addf(&b, "\",\"code\":\"%s\"}", code);
+	w->json_cb(status, (struct slice){ (const char *)b.data, b.len },
+	    w->arg);
+	buf_free(&b);
+}
+
+/* --- answers ------------------------------------------------------------- */
+
+static void
+answer_error(struct query_waiter *w, const void *p, size_t n)
+{
+	struct rd r = rd_init(p, n);
+	struct slice json;
+	struct err err;
+	uint16_t status;
+
+	(void)rd_u8(&r);
+	status = rd_u16(&r);
+	json = rd_str32(&r);
+	if (!rd_done(&r) || status == 0) {
+		waiter_fail(w, 503, "store_unavailable",
+		    "the store's answer could not be read");
+	} else if (w->json_cb != NULL) {
+		w->json_cb(status, json, w->arg);
+	} else {
+		(void)err_set(&err, "the store refused: %.*s",
+		    (int)MIN(json.n, (size_t)400), json.p);
+		err.code = EPROTO;
+		w->snapshot_cb(NULL, &err, w->arg);
+	}
+}
+
+static void
+answer_ok(struct query_waiter *w, const void *p, size_t n)
+{
+	struct query_snapshot snapshot = { 0 };
+	struct rd r = rd_init(p, n);
+	struct slice json;
+
+	(void)rd_u8(&r);
+	if (w->json_cb != NULL) {
+		json = rd_str32(&r);
+		if (rd_done(&r)) {
+			w->json_cb(0, json, w->arg);
+			return;
+		}
+	} else {
+		snapshot.as_of.epoch = rd_u32(&r);
+		snapshot.as_of.number = rd_u64(&r);
+		snapshot.complete = rd_u8(&r) != 0;
+		snapshot.count = rd_u32(&r);
+		snapshot.items = r;
+		if (!r.failed) {
+			w->snapshot_cb(&snapshot, NULL, w->arg);
+			return;
+		}
+	}
+	waiter_fail(w, 503, "store_unavailable",
+	    "the store's answer could not be read");
+}
+
+/* The question on the wire is answered: every waiter gets its callback, which
+ * may ask again or cancel others. */
+static void
+query_answered(struct query_client *c, const void *p, size_t n)
+{
+	struct query_question *q = c->on_wire;
+	struct query_waiter *w;
+
+	/* Left on the wire until all were told: query_cancel finds waiters. */
+	while ((w = TAILQ_FIRST(&q->waiters)) != NULL) {
+		TAILQ_REMOVE(&q->waiters, w, link);
+		c->waiting--;
+		if (n > 0 && *(const uint8_t *)p == 0)
+			answer_ok(w, p, n);
+		else
+			answer_error(w, p, n);
+		free(w);
+	}
+	c->on_wire = NULL;
+	question_free(q);
+}
+
+static void
+query_readable_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct query_client *c = query_client_of(arg);
+	struct bus_message m;
+	struct err err;
+
+	(void)fd;
+	(void)what;
+	while (bus_receive(c->socket, &m, &err) > 0) {
+		if (c->on_wire != NULL)
+			query_answered(c, m.bytes, m.n);
+		bus_message_free(&m);
+	}
+	query_kick(c);
+	query_arm(c);
+}
+
+/* --- sending and deadlines ----------------------------------------------- */
+
+/* The longest any of its waiters still waits, in ms. */
+static int64_t
+question_patience(const struct query_question *q, struct mono now)
+{
+	const struct query_waiter *w;
+	int64_t most = 0;
+
+	TAILQ_FOREACH(w, &q->waiters, link)
+		most = MAX(most, mono_diff_ms(w->deadline, now));
+	return most;
+}
+
+/* Puts the next question on the wire, if there is room for it. */
+static void
+query_kick(struct query_client *c)
+{
+	struct query_question *q;
+	struct buf b = BUF_EMPTY;
+	struct err err;
+	int sent;
+
+	if (c->on_wire != NULL || (q = TAILQ_FIRST(&c->queue)) == NULL)
+		return;
+	buf_u8(&b, (uint8_t)q->op);
+	buf_u64(&b, c->asker);
+	buf_u64(&b, TAILQ_FIRST(&q->waiters)->ticket);
+	buf_u32(&b, (uint32_t)MIN(question_patience(q, mono_now()),
+	    (int64_t)UINT32_MAX));
+	assert(b.len == QUERY_HEAD_SIZE);
+	buf_add(&b, q->body.data, q->body.len);
+	sent = bus_send(c->socket, b.data, b.len, &err);
+	buf_free(&b);
+	if (sent == -1)
+		return;              /* the timer tries again */
+	TAILQ_REMOVE(&c->queue, q, link);
+	c->on_wire = q;
+}
+
+static void
+question_expire(struct query_client *c, struct query_question *q,
+    struct mono now)
+{
+	struct query_waiter *w, *next;
+
+	for (w = TAILQ_FIRST(&q->waiters); w != NULL; w = next) {
+		next = TAILQ_NEXT(w, link);
+		if (mono_before(now, w->deadline))
+			continue;
+		TAILQ_REMOVE(&q->waiters, w, link);
+		TAILQ_INSERT_TAIL(&c->failed, w, link);
+	}
+}
+
+/* Moves what is overdue to `failed` and drops questions nobody waits for. A
+ * dropped question on the wire is cancelled by the next send (nanomsg REQ). */
+static void
+query_expire(struct query_client *c, struct mono now)
+{
+	struct query_question *q, *next;
+
+	if (c->on_wire != NULL) {
+		question_expire(c, c->on_wire, now);
+		if (TAILQ_EMPTY(&c->on_wire->waiters)) {
+			question_free(c->on_wire);
+			c->on_wire = NULL;
+		}
+	}
+	for (q = TAILQ_FIRST(&c->queue); q != NULL; q = next) {
+		next = TAILQ_NEXT(q, link);
+		question_expire(c, q, now);
+		if (TAILQ_EMPTY(&q->waiters)) {
+			TAILQ_REMOVE(&c->queue, q, link);
+			question_free(q);
+		}
+	}
+}
+
+static void
+query_timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct query_client *c = query_client_of(arg);
+	struct query_waiter *w;
+
+	(void)fd;
+	(void)what;
+	query_expire(c, mono_now());
+	while ((w = TAILQ_FIRST(&c->failed)) != NULL) {
+		TAILQ_REMOVE(&c->failed, w, link);
+		c->waiting--;
+		waiter_fail(w, 503, "store_unavailable",
+		    "no answer from the store in time");
+		free(w);
+	}
+	query_kick(c);
+	query_arm(c);
+}
+
+static void
+question_earliest(const struct query_question *q, struct mono *earliest)
+{
+	const struct query_waiter *w;
+
+	TAILQ_FOREACH(w, &q->waiters, link) {
+		if (mono_before(w->deadline, *earliest))
+			*earliest = w->deadline;
+	}
+}
+
+static void
+query_arm(struct query_client *c)
+{
+	struct mono now = mono_now(), earliest = mono_add_ms(now, 3600000);
+	struct query_question *q;
+	struct timeval tv;
+
+	if (c->waiting == 0) {
+		(void)event_del(c->timer);
+		return;
+	}
+	if (c->on_wire != NULL)
+		question_earliest(c->on_wire, &earliest);
+	TAILQ_FOREACH(q, &c->queue, link)
+		question_earliest(q, &earliest);
+	if (!TAILQ_EMPTY(&c->failed))
+		earliest = now;
+	if (c->on_wire == NULL && !TAILQ_EMPTY(&c->queue) &&
+	    mono_before(mono_add_ms(now, QUERY_RETRY_MS), earliest))
+		earliest = mono_add_ms(now, QUERY_RETRY_MS);
+	/* +1: mono_diff_ms rounds down. */
+	tv = mono_timeval_ms(mono_diff_ms(earliest, now) + 1);
+	(void)event_add(c->timer, &tv);
+}
+
+/* --- asking -------------------------------------------------------------- */
+
+static struct query_waiter *
+waiter_new(struct query_client *c, int64_t deadline_ms, void *arg)
+{
+	struct query_waiter *w = xcalloc(1, sizeof(*w));
+
+	w->ticket = ++c->last_ticket;
+	w->deadline = mono_add_ms(mono_now(), deadline_ms);
+	w->arg = arg;
+	c->waiting++;
+	return w;
+}
+
+static bool
+question_equals(const struct query_question *q, enum query_op op,
+    const struct buf *body)
+{
+	return q->op == op && q->body.len == body->len &&
+	    memcmp(q->body.data, body->data, body->len) == 0;
+}
+
+/* Takes the body. Only equal snapshots share: a JSON question may change
+ * something. */
+static void
+query_enqueue(struct query_client *c, enum query_op op, struct buf *body,
+    struct query_waiter *w)
+{
+	struct query_question *q;
+
+	if (op == QUERY_SNAPSHOT) {
+		TAILQ_FOREACH(q, &c->queue, link) {
+			if (question_equals(q, op, body))
+				break;
+		}
+		if (q != NULL) {
+			TAILQ_INSERT_TAIL(&q->waiters, w, link);
+			buf_free(body);
+			query_arm(c);
+			return;
+		}
+	}
+	q = xcalloc(1, sizeof(*q));
+	q->op = op;
+	q->body = *body;
+	TAILQ_INIT(&q->waiters);
+	TAILQ_INSERT_TAIL(&q->waiters, w, link);
+	TAILQ_INSERT_TAIL(&c->queue, q, link);
+	query_kick(c);
+	query_arm(c);
+}
+
+uint64_t
+query_snapshot(struct query_client *c, struct slice tenant,
+    const struct slice *selectors, size_t n, struct position wait_for,
+    int64_t deadline_ms, query_snapshot_cb cb, void *arg)
+{
+	struct buf body = BUF_EMPTY;
+	struct query_waiter *w;
+	uint64_t ticket;
+	size_t i;
+
+	assert(n <= QUERY_SELECTORS_MAX);
+	if (c->waiting >= QUERY_PENDING_MAX)
+		return 0;
+	buf_u32(&body, wait_for.epoch);
+	buf_u64(&body, wait_for.number);
+	buf_str16(&body, tenant.p, tenant.n);
+	buf_u16(&body, (uint16_t)n);
+	for (i = 0; i < n; i++)
+		buf_str16(&body, selectors[i].p, selectors[i].n);
+	w = waiter_new(c, deadline_ms, arg);
+	w->snapshot_cb = cb;
+	ticket = w->ticket;
+	query_enqueue(c, QUERY_SNAPSHOT, &body, w);
+	return ticket;
+}
+
+uint64_t
+query_json(struct query_client *c, struct slice json, int64_t deadline_ms,
+    query_json_cb cb, void *arg)
+{
+	struct buf body = BUF_EMPTY;
+	struct query_waiter *w;
+	uint64_t ticket;
+
+	if (c->waiting >= QUERY_PENDING_MAX)
+		return 0;
+	buf_str32(&body, json.p, json.n);
+	w = waiter_new(c, deadline_ms, arg);
+	w->json_cb = cb;
+	ticket = w->ticket;
+	query_enqueue(c, QUERY_JSON, &body, w);
+	return ticket;
+}
+
+static bool
+waiters_remove(struct query_waiters *list, uint64_t ticket)
+{
+	struct query_waiter *w;
+
+	TAILQ_FOREACH(w, list, link) {
+		if (w->ticket == ticket) {
+			TAILQ_REMOVE(list, w, link);
+			free(w);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A question that is still in the queue is dropped with its last waiter. One
+ * on the wire is not taken back: only its answer is dropped. */
+void
+query_cancel(struct query_client *c, uint64_t ticket)
+{
+	struct query_question *q;
+	bool found;
+
+	found = waiters_remove(&c->failed, ticket) ||
+	    (c->on_wire != NULL &&
+	    waiters_remove(&c->on_wire->waiters, ticket));
+	for (q = TAILQ_FIRST(&c->queue); !found && q != NULL;
+	    q = TAILQ_NEXT(q, link)) {
+		found = waiters_remove(&q->waiters, ticket);
+		if (found && TAILQ_EMPTY(&q->waiters)) {
+			TAILQ_REMOVE(&c->queue, q, link);
+			question_free(q);
+			break;
+		}
+	}
+	if (found)
+		c->waiting--;
+}
+
+/* --- life ---------------------------------------------------------------- */
+
+struct query_client *
+query_client_new(struct event_base *base, const char *bus_directory,
+    struct err *err)
+{
+	struct query_client *c = xcalloc(1, sizeof(*c));
+	char address[BUS_PATH_MAX + 8];
+
+	c->magic = QUERY_CLIENT_MAGIC;
+	c->base = base;
+	TAILQ_INIT(&c->queue);
+	TAILQ_INIT(&c->failed);
+	c->socket = -1;
+	if (getrandom(&c->asker, sizeof(c->asker), 0) != sizeof(c->asker)) {
+		(void)err_errno(err, errno, "getrandom");
+		goto fail;
+	}
+	if (bus_address(address, sizeof(address), bus_directory, QUERY_SOCKET,
+	    err) == -1 || (c->socket = bus_open(BUS_REQ, err)) == -1 ||
+	    bus_connect(c->socket, address, err) == -1)
+		goto fail;
+	c->readable = bus_event(base, c->socket, query_readable_cb, c);
+	c->timer = event_new(base, -1, 0, query_timer_cb, c);
+	if (c->readable == NULL || c->timer == NULL) {
+		(void)err_set(err, "no memory for the store client's events");
+		goto fail;
+	}
+	return c;
+fail:
+	query_client_free(c);
+	return NULL;
+}
+
+static void
+waiters_free(struct query_waiters *list)
+{
+	struct query_waiter *w;
+
+	while ((w = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, w, link);
+		free(w);
+	}
+}
+
+void
+query_client_free(struct query_client *c)
+{
+	struct query_question *q;
+
+	if (c == NULL)
+		return;
+	assert(c->magic == QUERY_CLIENT_MAGIC);
+	c->magic = 0;
+	if (c->readable != NULL)
+		event_free(c->readable);
+	if (c->timer != NULL)
+		event_free(c->timer);
+	if (c->socket != -1)
+		bus_close(c->socket);
+	while ((q = TAILQ_FIRST(&c->queue)) != NULL) {
+		TAILQ_REMOVE(&c->queue, q, link);
+		question_free(q);
+	}
+	question_free(c->on_wire);
+	waiters_free(&c->failed);
+	free(c);
+}

@@ -1,0 +1,198 @@
+#include "store/projection.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "common/xmalloc.h"
+
+static const char *const slot_names[SLOT_MAX] = {
+	[SLOT_NONE] = "none",
+	[SLOT_STATE] = "state",
+	[SLOT_PROGRESS] = "progress",
+	[SLOT_STEP] = "step",
+	[SLOT_ARTIFACT] = "artifact",
+	[SLOT_HEALTH] = "health",
+	[SLOT_METADATA] = "metadata",
+	[SLOT_STATUS] = "status",
+	[SLOT_NODE] = "node",
+	[SLOT_LOG] = "log",
+};
+
+/* Whole names of one stream type; STREAM_TYPE_MAX stands for every type. */
+static const struct {
+	enum stream_type	 type;
+	const char		*event_type;
+	enum slot		 slot;
+} slot_table[] = {
+	{ STREAM_TYPE_MAX, "watcher.state_changed", SLOT_STATE },
+	{ STREAM_JOB, "job.state_changed", SLOT_STATE },
+	{ STREAM_JOB, "job.progress", SLOT_PROGRESS },
+	{ STREAM_JOB, "job.log", SLOT_LOG },
+	{ STREAM_JOB, "job.artifact", SLOT_ARTIFACT },
+	{ STREAM_PACK_RUN, "pack_run.state_changed", SLOT_STATE },
+	{ STREAM_PACK_RUN, "pack_run.step", SLOT_STEP },
+	{ STREAM_PACK_RUN, "pack_run.progress", SLOT_PROGRESS },
+	{ STREAM_PACK_RUN, "pack_run.log", SLOT_LOG },
+	{ STREAM_PACK_RUN, "pack_run.artifact", SLOT_ARTIFACT },
+	{ STREAM_RUN, "run.state_changed", SLOT_STATE },
+	{ STREAM_RUN, "run.progress", SLOT_PROGRESS },
+	{ STREAM_WORKFLOW, "node_update", SLOT_NODE },
+	{ STREAM_RESOURCE, "status_update", SLOT_STATUS },
+	{ STREAM_RESOURCE, "resource.deleted", SLOT_STATUS },
+	{ STREAM_POD_LOGS, "log", SLOT_LOG },
+	{ STREAM_BUILD, "log", SLOT_LOG },
+	{ STREAM_BUILD, "progress", SLOT_PROGRESS },
+	{ STREAM_BUILD, "complete", SLOT_STATE },
+	{ STREAM_BUILD, "failed", SLOT_STATE },
+	{ STREAM_BUILD, "cancelled", SLOT_STATE },
+	{ STREAM_IMPORT, "log", SLOT_LOG },
+	{ STREAM_IMPORT, "progress", SLOT_PROGRESS },
+	{ STREAM_IMPORT, "complete", SLOT_STATE },
+	{ STREAM_IMPORT, "failed", SLOT_STATE },
+	{ STREAM_IMPORT, "cancelled", SLOT_STATE },
+	{ STREAM_CLUSTER, "cluster.health", SLOT_HEALTH },
+	{ STREAM_CLUSTER, "cluster.status_changed", SLOT_STATE },
+	{ STREAM_CLUSTER, "cluster.metadata_updated", SLOT_METADATA },
+};
+
+const char *
+slot_name(enum slot slot)
+{
+	return slot < SLOT_MAX ? slot_names[slot] : "unknown";
+}
+
+enum slot
+projection_slot(enum stream_type type, struct slice event_type)
+{
+	size_t i;
+
+	for (i = 0; i < NELEM(slot_table); i++) {
+		if ((slot_table[i].type == type ||
+		    slot_table[i].type == STREAM_TYPE_MAX) &&
+		    slice_is(event_type, slot_table[i].event_type))
+			return slot_table[i].slot;
+	}
+	return SLOT_NONE;
+}
+
+/* A text member of `data`, copied and cut to what a subject may have. */
+static char *
+data_member(const struct item *item, const char *member)
+{
+	struct slice data = item_data(item);
+	json_t *root;
+	const char *text;
+	char *copy = NULL;
+
+	root = json_loadb(data.p, data.n, JSON_ALLOW_NUL, NULL);
+	text = json_string_value(json_object_get(root, member));
+	if (text != NULL)
+		copy = xstrndup(text, MIN(strlen(text),
+		    (size_t)EVENT_SUBJECT_MAX));
+	json_decref(root);
+	return copy;
+}
+
+static void
+place_by_member(const struct item *item, const char *member,
+    struct placement *ret)
+{
+	ret->text = data_member(item, member);
+	ret->subject = ret->text != NULL ? slice_str(ret->text)
+					 : item->subject;
+}
+
+void
+projection_place(const struct item *item, struct placement *ret)
+{
+	enum stream_type type;
+
+	*ret = (struct placement){ SLOT_NONE, SLICE_NONE, NULL };
+	if (stream_key_check(item->key, &type, NULL) == -1)
+		return;
+	ret->slot = projection_slot(type, item->event_type);
+	switch (ret->slot) {
+	case SLOT_STATE:
+		if (slice_is(item->event_type, "watcher.state_changed"))
+			place_by_member(item, "kind", ret);
+		break;
+	case SLOT_PROGRESS:
+		ret->subject = item->subject;
+		break;
+	case SLOT_STEP:
+		ret->subject = item->subject;
+		if (item->subject.n == 0)
+			place_by_member(item, "step_id", ret);
+		break;
+	case SLOT_ARTIFACT:
+		place_by_member(item, "id", ret);
+		break;
+	case SLOT_NODE:
+		ret->subject = item->subject;
+		if (item->subject.n == 0)
+			place_by_member(item, "node_id", ret);
+		break;
+	case SLOT_NONE:
+	case SLOT_HEALTH:
+	case SLOT_METADATA:
+	case SLOT_STATUS:
+	case SLOT_LOG:
+	case SLOT_MAX:
+	default:
+		break;
+	}
+}
+
+void
+placement_clear(struct placement *p)
+{
+	free(p->text);
+	*p = (struct placement){ SLOT_NONE, SLICE_NONE, NULL };
+}
+
+bool
+projection_newer(struct position have, struct position next)
+{
+	return have.epoch != next.epoch || next.number > have.number;
+}
+
+struct slice
+stream_key_name(struct slice key)
+{
+	const char *colon = key.n > 0 ? memchr(key.p, ':', key.n) : NULL;
+
+	if (colon == NULL)
+		return SLICE_NONE;
+	return (struct slice){ colon + 1,
+	    key.n - (size_t)(colon + 1 - key.p) };
+}
+
+/* Cuts what stands before the next slash off *rest. */
+static bool
+key_part(struct slice *rest, struct slice *ret)
+{
+	const char *slash = rest->n > 0 ? memchr(rest->p, '/', rest->n) : NULL;
+
+	if (slash == NULL)
+		return false;
+	*ret = (struct slice){ rest->p, (size_t)(slash - rest->p) };
+	rest->n -= ret->n + 1;
+	rest->p = slash + 1;
+	return true;
+}
+
+bool
+resource_key_parse(struct slice key, struct resource_key *ret)
+{
+	struct slice rest = stream_key_name(key);
+	struct resource_key parts;
+
+	if (!key_part(&rest, &parts.cluster) || !key_part(&rest, &parts.kind) ||
+	    !key_part(&rest, &parts.namespace) || rest.n == 0)
+		return false;
+	parts.name = rest;
+	*ret = parts;
+	return true;
+}

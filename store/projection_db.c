@@ -1,0 +1,560 @@
+#include "store/projection_db.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/mono.h"
+#include "common/xmalloc.h"
+#include "store/projection.h"
+#include "store/projection_schema.h"
+#include "store/sql.h"
+#include "store/view.h"
+
+#define PROJECTION_DB_MAGIC 0x50524a44u
+#define PROJECTION_PRAGMAS						\
+	"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"	\
+	"PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;"	\
+	"PRAGMA wal_autocheckpoint = 2000;"
+
+enum statement {
+#define X(name, text) STMT_##name,
+	PROJECTION_STATEMENTS(X)
+#undef X
+	STMT_MAX
+};
+
+static const char *const statement_texts[STMT_MAX] = {
+#define X(name, text) text,
+	PROJECTION_STATEMENTS(X)
+#undef X
+};
+
+struct projection_db {
+	uint32_t		 magic;
+	sqlite3			*db;
+	sqlite3_stmt		*stmts[STMT_MAX];
+	struct projection_state	 state;
+	struct projection_state	 committed;
+	struct buf		 scratch;
+};
+
+/* --- opening ------------------------------------------------------------- */
+
+static int
+schema_create(sqlite3 *db, struct err *err)
+{
+	char id[33], text[256];
+
+	sql_generation(id);
+	(void)snprintf(text, sizeof(text), "INSERT INTO checkpoint VALUES("
+	    "1, '%s', 0, 0, 0, 0, 0, 0); PRAGMA user_version = %d; COMMIT",
+	    id, PROJECTION_DB_VERSION);
+	if (sql_exec(db, "BEGIN IMMEDIATE;" PROJECTION_SCHEMA, err) == -1)
+		return -1;
+	return sql_exec(db, text, err);
+}
+
+static int
+state_load(struct projection_db *db, struct err *err)
+{
+	struct projection_state *s = &db->state;
+	sqlite3_stmt *stmt;
+	int rc;
+
+	if (sql_prepare(db->db, "SELECT epoch, position, change, gapped,"
+	    " gap_change, gap_unix_ms, id FROM checkpoint", &stmt, err) == -1)
+		return -1;
+	rc = sql_step(stmt, err);
+	if (rc == 1) {
+		s->applied.epoch = (uint32_t)sqlite3_column_int64(stmt, 0);
+		s->applied.number = (uint64_t)sqlite3_column_int64(stmt, 1);
+		s->change = (uint64_t)sqlite3_column_int64(stmt, 2);
+		s->gapped = sqlite3_column_int(stmt, 3) != 0;
+		s->gap_change = (uint64_t)sqlite3_column_int64(stmt, 4);
+		s->gap_unix_ms = sqlite3_column_int64(stmt, 5);
+		(void)snprintf(s->id, sizeof(s->id), "%s",
+		    sql_column_text(stmt, 6));
+		db->committed = *s;
+	} else if (rc == 0) {
+		(void)err_set(err, "the checkpoint is missing");
+		if (err != NULL)
+			err->code = EUCLEAN;
+	}
+	(void)sqlite3_finalize(stmt);
+	return rc == 1 ? 0 : -1;
+}
+
+static bool
+file_is_small(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_size <= PROJECTION_DB_CHECK_MAX;
+}
+
+/* The version is looked at first: a foreign one is treated as damage. */
+static int
+projection_db_check(sqlite3 *db, const char *path, struct err *err)
+{
+	int64_t version;
+
+	if (sql_number(db, "PRAGMA user_version", &version, err) == -1)
+		return -1;
+	if (version == 0)
+		return schema_create(db, err);
+	if (version != PROJECTION_DB_VERSION) {
+		(void)err_set(err, "%s: made by another version of Sluice"
+		    " (%lld)", path, (long long)version);
+		if (err != NULL)
+			err->code = EUCLEAN;
+		return -1;
+	}
+	return file_is_small(path) ? sql_check(db, err) : 0;
+}
+
+static struct projection_db *
+projection_db_try(const char *path, struct err *err)
+{
+	struct projection_db *db = xcalloc(1, sizeof(*db));
+	size_t i;
+
+	db->magic = PROJECTION_DB_MAGIC;
+	if (sql_open(&db->db, path, SQL_READ_WRITE, PROJECTION_PRAGMAS,
+	    err) == -1 || projection_db_check(db->db, path, err) == -1 ||
+	    state_load(db, err) == -1)
+		goto fail;
+	for (i = 0; i < STMT_MAX; i++) {
+		if (sql_prepare(db->db, statement_texts[i], &db->stmts[i],
+		    err) == -1) {
+			/* A table that is not there: not our file. */
+			if (err != NULL)
+				err->code = EUCLEAN;
+			goto fail;
+		}
+	}
+	return db;
+fail:
+	projection_db_close(db);
+	return NULL;
+}
+
+/* Moves the file and its companions to names with the time in them. */
+static int
+move_aside(const char *path, char *aside, size_t size, struct err *err)
+{
+	static const char *const tails[] = { "", "-wal", "-shm" };
+	char from[CONF_PATH_MAX], to[CONF_PATH_MAX];
+	size_t i;
+
+	(void)snprintf(aside, size, "%s.damaged-%lld", path,
+	    (long long)wall_unix_ms());
+	for (i = 0; i < NELEM(tails); i++) {
+		(void)snprintf(from, sizeof(from), "%s%s", path, tails[i]);
+		(void)snprintf(to, sizeof(to), "%s%s", aside, tails[i]);
+		if (rename(from, to) == -1 && errno != ENOENT)
+			return err_errno(err, errno, "%s: cannot be moved to"
+			    " %s", from, to);
+	}
+	return 0;
+}
+
+struct projection_db *
+projection_db_open(const char *path, char *note, struct err *err)
+{
+	struct projection_db *db;
+	char aside[CONF_PATH_MAX];
+	struct err damage;
+
+	note[0] = '\0';
+	db = projection_db_try(path, &damage);
+	if (db != NULL)
+		return db;
+	if (damage.code != EUCLEAN) {
+		if (err != NULL)
+			*err = damage;
+		return NULL;
+	}
+	if (move_aside(path, aside, sizeof(aside), err) == -1)
+		return NULL;
+	(void)snprintf(note, ERR_TEXT_MAX, "%.250s; moved to %.200s", damage.text,
+	    aside);
+	return projection_db_try(path, err);
+}
+
+void
+projection_db_close(struct projection_db *db)
+{
+	if (db == NULL)
+		return;
+	assert(db->magic == PROJECTION_DB_MAGIC);
+	db->magic = 0;
+	sql_close(db->db);
+	buf_free(&db->scratch);
+	free(db);
+}
+
+const struct projection_state *
+projection_db_state(const struct projection_db *db)
+{
+	return &db->state;
+}
+
+/* --- batches ------------------------------------------------------------- */
+
+int
+projection_db_begin(struct projection_db *db, struct err *err)
+{
+	return sql_run(db->stmts[STMT_BEGIN], err);
+}
+
+int
+projection_db_commit(struct projection_db *db, struct err *err)
+{
+	const struct projection_state *s = &db->state;
+	sqlite3_stmt *stmt = db->stmts[STMT_CHECKPOINT];
+
+	sql_bind_int(stmt, 1, s->applied.epoch);
+	sql_bind_int(stmt, 2, (int64_t)s->applied.number);
+	sql_bind_int(stmt, 3, (int64_t)s->change);
+	sql_bind_int(stmt, 4, s->gapped);
+	sql_bind_int(stmt, 5, (int64_t)s->gap_change);
+	sql_bind_int(stmt, 6, s->gap_unix_ms);
+	if (sql_run(stmt, err) == -1 ||
+	    sql_run(db->stmts[STMT_COMMIT], err) == -1)
+		return -1;
+	db->committed = db->state;
+	return 0;
+}
+
+void
+projection_db_rollback(struct projection_db *db)
+{
+	if (sqlite3_get_autocommit(db->db) == 0)
+		(void)sqlite3_exec(db->db, "ROLLBACK", NULL, NULL,
+		    NULL);
+	db->state = db->committed;
+}
+
+void
+projection_db_gap(struct projection_db *db, int64_t now_unix_ms)
+{
+	db->state.gapped = true;
+	db->state.gap_change = db->state.change;
+	db->state.gap_unix_ms = now_unix_ms;
+}
+
+/* --- applying ------------------------------------------------------------ */
+
+static void
+bind_key(sqlite3_stmt *stmt, const struct item *item)
+{
+	sql_bind_slice(stmt, 1, item->tenant);
+	sql_bind_slice(stmt, 2, item->key);
+}
+
+static void
+bind_position(struct projection_db *db, sqlite3_stmt *stmt, int i,
+    struct position position, bool with_change)
+{
+	sql_bind_int(stmt, i, position.epoch);
+	sql_bind_int(stmt, i + 1, (int64_t)position.number);
+	if (with_change)
+		sql_bind_int(stmt, i + 2, (int64_t)db->state.change);
+}
+
+static int
+apply_latest(struct projection_db *db, const struct item *item,
+    const struct placement *place, struct err *err)
+{
+	sqlite3_stmt *stmt = db->stmts[STMT_LATEST];
+	char order[24];
+	struct slice subject = place->subject;
+
+	if (place->slot == SLOT_LOG) {
+		(void)snprintf(order, sizeof(order), "%016llx",
+		    (unsigned long long)db->state.change);
+		subject = slice_str(order);
+	}
+	buf_reset(&db->scratch);
+	item_encode(&db->scratch, item, true);
+	bind_key(stmt, item);
+	sql_bind_int(stmt, 3, place->slot);
+	sql_bind_slice(stmt, 4, subject);
+	bind_position(db, stmt, 5, item->position, true);
+	sql_bind_int(stmt, 8, (item->flags & ITEM_DELETED) == 0);
+	sql_bind_blob(stmt, 9, db->scratch.data, db->scratch.len);
+	if (sql_run(stmt, err) == -1)
+		return -1;
+	if (place->slot != SLOT_LOG)
+		return 0;
+	stmt = db->stmts[STMT_TRIM_LOGS];
+	bind_key(stmt, item);
+	sql_bind_int(stmt, 3, SLOT_LOG);
+	sql_bind_int(stmt, 4, PROJECTION_LOGS);
+	return sql_run(stmt, err);
+}
+
+/* Streams that end, and objects that come back. */
+static int
+apply_end(struct projection_db *db, const struct item *item,
+    const struct placement *place, int64_t time_unix_ms, struct err *err)
+{
+	sqlite3_stmt *stmt;
+	bool deleted = (item->flags & ITEM_DELETED) != 0;
+
+	if (deleted || (item->flags & ITEM_TERMINAL) != 0) {
+		stmt = db->stmts[STMT_END];
+		bind_key(stmt, item);
+		sql_bind_int(stmt, 3, (int64_t)item->position.number);
+		sql_bind_int(stmt, 4, time_unix_ms);
+		sql_bind_int(stmt, 5, deleted);
+		return sql_run(stmt, err);
+	}
+	if (place->slot != SLOT_STATUS && (item->flags & ITEM_LIFECYCLE) == 0)
+		return 0;
+	stmt = db->stmts[STMT_UNEND];
+	bind_key(stmt, item);
+	return sql_run(stmt, err);
+}
+
+static int
+apply_resource(struct projection_db *db, const struct item *item,
+    const struct view *v, const char *time, struct err *err)
+{
+	sqlite3_stmt *stmt = db->stmts[v->kind == VIEW_RESOURCE
+	    ? STMT_RESOURCE : STMT_RESOURCE_GONE];
+
+	sql_bind_slice(stmt, 1, item->tenant);
+	sql_bind_slice(stmt, 2, v->resource.cluster);
+	sql_bind_slice(stmt, 3, v->resource.kind);
+	sql_bind_slice(stmt, 4, v->resource.namespace);
+	sql_bind_slice(stmt, 5, v->resource.name);
+	if (v->kind == VIEW_RESOURCE) {
+		sql_bind_text(stmt, 6, v->state);
+		sql_bind_text(stmt, 7, v->health);
+		sql_bind_text(stmt, 8, v->reason);
+		sql_bind_text(stmt, 9, v->message);
+		sql_bind_text(stmt, 10, v->resource_version);
+		sql_bind_text(stmt, 11, v->uid);
+		sql_bind_text(stmt, 12, time);
+		bind_position(db, stmt, 13, item->position, false);
+	}
+	return sql_run(stmt, err);
+}
+
+static int
+apply_node(struct projection_db *db, const struct item *item,
+    const struct view *v, const char *time, struct err *err)
+{
+	sqlite3_stmt *stmt = db->stmts[STMT_NODE];
+
+	sql_bind_slice(stmt, 1, item->tenant);
+	sql_bind_slice(stmt, 2, v->id);
+	sql_bind_text(stmt, 3, v->node);
+	sql_bind_text(stmt, 4, v->type);
+	sql_bind_text(stmt, 5, v->state);
+	sql_bind_text(stmt, 6, v->health);
+	sql_bind_text(stmt, 7, v->message);
+	sql_bind_text(stmt, 8, v->json);
+	sql_bind_text(stmt, 9, v->resource_version);
+	sql_bind_text(stmt, 10, time);
+	bind_position(db, stmt, 11, item->position, true);
+	return sql_run(stmt, err);
+}
+
+static void
+bind_number(sqlite3_stmt *stmt, int i, int64_t number)
+{
+	if (number == VIEW_NO_NUMBER)
+		(void)sqlite3_bind_null(stmt, i);
+	else
+		sql_bind_int(stmt, i, number);
+}
+
+static int
+apply_cluster(struct projection_db *db, const struct item *item,
+    const struct view *v, const char *time, struct err *err)
+{
+	sqlite3_stmt *stmt = db->stmts[v->kind == VIEW_CLUSTER
+	    ? STMT_CLUSTER : STMT_METADATA];
+
+	sql_bind_slice(stmt, 1, item->tenant);
+	sql_bind_slice(stmt, 2, v->id);
+	if (v->kind == VIEW_CLUSTER_METADATA) {
+		sql_bind_text(stmt, 3, v->version);
+		sql_bind_text(stmt, 4, v->json);
+		sql_bind_text(stmt, 5, time);
+		bind_position(db, stmt, 6, item->position, true);
+		return sql_run(stmt, err);
+	}
+	sql_bind_text(stmt, 3, v->name);
+	sql_bind_text(stmt, 4, v->state);
+	bind_number(stmt, 5, v->latency_ms);
+	sql_bind_text(stmt, 6, v->checked_at);
+	sql_bind_text(stmt, 7, v->version);
+	bind_number(stmt, 8, v->failures);
+	sql_bind_text(stmt, 9, v->reason);
+	sql_bind_text(stmt, 10, v->message);
+	sql_bind_text(stmt, 11, time);
+	bind_position(db, stmt, 12, item->position, true);
+	return sql_run(stmt, err);
+}
+
+static int
+apply_watcher(struct projection_db *db, const struct item *item,
+    const struct view *v, const char *time, struct err *err)
+{
+	sqlite3_stmt *stmt = db->stmts[STMT_WATCHER];
+
+	sql_bind_slice(stmt, 1, v->id);
+	sql_bind_text(stmt, 2, v->type);
+	sql_bind_text(stmt, 3, v->state);
+	sql_bind_text(stmt, 4, v->reason);
+	sql_bind_text(stmt, 5, time);
+	sql_bind_int(stmt, 6, (int64_t)item->position.number);
+	sql_bind_int(stmt, 7, (int64_t)db->state.change);
+	return sql_run(stmt, err);
+}
+
+static int
+apply_view(struct projection_db *db, const struct item *item,
+    int64_t time_unix_ms, struct err *err)
+{
+	char time[MONO_RFC3339_SIZE];
+	struct view v;
+	int rc = 0;
+
+	view_of(item, &v);
+	(void)wall_format(time_unix_ms, time);
+	switch (v.kind) {
+	case VIEW_RESOURCE:
+	case VIEW_RESOURCE_GONE:
+		rc = apply_resource(db, item, &v, time, err);
+		break;
+	case VIEW_NODE:
+		rc = apply_node(db, item, &v, time, err);
+		break;
+	case VIEW_CLUSTER:
+	case VIEW_CLUSTER_METADATA:
+		rc = apply_cluster(db, item, &v, time, err);
+		break;
+	case VIEW_WATCHER:
+		rc = apply_watcher(db, item, &v, time, err);
+		break;
+	case VIEW_NONE:
+	case VIEW_MAX:
+	default:
+		break;
+	}
+	view_clear(&v);
+	return rc;
+}
+
+int
+projection_db_apply(struct projection_db *db, const struct item *item,
+    int64_t time_unix_ms, struct err *err)
+{
+	struct placement place;
+	int rc = 0;
+
+	if (!projection_newer(db->state.applied, item->position))
+		return 0;
+	db->state.applied = item->position;
+	projection_place(item, &place);
+	if (place.slot != SLOT_NONE) {
+		db->state.change++;
+		rc = apply_latest(db, item, &place, err);
+		if (rc == 0)
+			rc = apply_end(db, item, &place, time_unix_ms, err);
+		if (rc == 0)
+			rc = apply_view(db, item, time_unix_ms, err);
+	}
+	placement_clear(&place);
+	return rc;
+}
+
+/* --- retention ----------------------------------------------------------- */
+
+/* Streams to treat are collected first: a table is not changed while it is
+ * being read. */
+struct swept {
+	char	*tenant;
+	char	*key;
+};
+
+static size_t
+sweep_collect(sqlite3_stmt *stmt, const struct conf *conf,
+    int64_t now_unix_ms, struct swept *list, int *rc, struct err *err)
+{
+	enum stream_type type;
+	struct slice key;
+	size_t n = 0;
+
+	while ((*rc = sql_step(stmt, err)) == 1) {
+		key = sql_column_slice(stmt, 1);
+		if (conf != NULL && stream_key_check(key, &type, NULL) == 0 &&
+		    sqlite3_column_int64(stmt, 2) +
+		    conf_stream(conf, type)->snapshot_retention_ms >
+		    now_unix_ms)
+			continue;
+		list[n].tenant = xstrdup(sql_column_text(stmt, 0));
+		list[n].key = slice_dup(key);
+		n++;
+	}
+	(void)sqlite3_clear_bindings(stmt);
+	return n;
+}
+
+static int
+sweep_apply(struct projection_db *db, const enum statement *steps,
+    size_t n_steps, const struct swept *s, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < n_steps; i++) {
+		sql_bind_text(db->stmts[steps[i]], 1, s->tenant);
+		sql_bind_text(db->stmts[steps[i]], 2, s->key);
+		if (sql_run(db->stmts[steps[i]], err) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+projection_db_sweep(struct projection_db *db, const struct conf *conf,
+    uint64_t oldest, int64_t now_unix_ms, struct err *err)
+{
+	static const enum statement hide[] = { STMT_SWEEP_SLOTS,
+		STMT_SWEEP_HIDE, STMT_SWEEP_HIDDEN };
+	static const enum statement drop[] = { STMT_SWEEP_DROP, STMT_UNEND };
+	struct swept list[PROJECTION_DB_SWEEP_MAX];
+	sqlite3_stmt *stmt = db->stmts[STMT_SWEEP_ENDED];
+	size_t i, n;
+	int rc;
+
+	sql_bind_int(stmt, 1, PROJECTION_DB_SWEEP_MAX);
+	n = sweep_collect(stmt, conf, now_unix_ms, list, &rc, err);
+	for (i = 0; i < n; i++) {
+		if (rc == 0)
+			rc = sweep_apply(db, hide, NELEM(hide), &list[i], err);
+		free(list[i].tenant);
+		free(list[i].key);
+	}
+	if (rc == -1)
+		return -1;
+	stmt = db->stmts[STMT_SWEEP_GONE];
+	sql_bind_int(stmt, 1, (int64_t)oldest);
+	sql_bind_int(stmt, 2, PROJECTION_DB_SWEEP_MAX);
+	n = sweep_collect(stmt, NULL, now_unix_ms, list, &rc, err);
+	for (i = 0; i < n; i++) {
+		if (rc == 0)
+			rc = sweep_apply(db, drop, NELEM(drop), &list[i], err);
+		free(list[i].tenant);
+		free(list[i].key);
+	}
+	return rc;
+}

@@ -1,0 +1,69 @@
+/*
+ * projection_db: the writing side of projection.db (SQLite, WAL,
+ * synchronous=NORMAL), used by the store's writer thread only. What it holds
+ * may be lost: it is made again from the journal and by RESYNC.
+ *
+ * Tables: `latest` (what snapshots are made of, see projection.h), `ended`
+ * (streams that ended or whose object is gone), and for people, and for
+ * MongoDB: `resources`, `workflow_nodes`, `clusters`, `watchers`.
+ * `checkpoint` has one row: how far the journal was applied, moved in the same
+ * transaction as what was applied.
+ *
+ * `change` numbers every kept event in the order it was applied. It only
+ * grows, whatever happens to positions, and is what "since" means to readers
+ * of the file (the MongoDB thread, the rule for snapshots after a gap); `id`
+ * names this generation of the file.
+ *
+ * Deleted objects: the resource.deleted event stays the stream's latest, shown
+ * to those who ask by the exact key and not by a prefix, until it has left the
+ * journal; then the stream is dropped. An ended job, run or build is shown by
+ * prefixes for snapshot_retention more; its state stays till it leaves the
+ * journal too.
+ */
+#ifndef SLUICE_PROJECTION_DB_H
+#define SLUICE_PROJECTION_DB_H
+
+#include "common/conf.h"
+#include "common/event.h"
+
+#define PROJECTION_DB_VERSION   1
+/* Larger files are opened without reading them through first. */
+#define PROJECTION_DB_CHECK_MAX (256 * 1024 * 1024)
+#define PROJECTION_DB_SWEEP_MAX 200   /* streams dropped per sweep */
+
+struct projection_db;
+
+struct projection_state {
+	struct position	applied;
+	uint64_t	change;
+	bool		gapped;        /* there ever was a gap */
+	uint64_t	gap_change;    /* rows up to here stand before it */
+	int64_t		gap_unix_ms;
+	char		id[33];
+};
+
+/* Opens or makes the file. A damaged one, or one of another version, is moved
+ * aside; then `note` (ERR_TEXT_MAX bytes) says so, else it is "". */
+struct projection_db *projection_db_open(const char *path, char *note,
+    struct err *err) MUST_CHECK;
+void	projection_db_close(struct projection_db *db);
+const struct projection_state *projection_db_state(
+    const struct projection_db *db);
+
+/* One batch. Errors are sql.h's; after one the batch must be rolled back,
+ * which takes the state back too, and may be applied again. */
+int	projection_db_begin(struct projection_db *db, struct err *err)
+	    MUST_CHECK;
+int	projection_db_commit(struct projection_db *db, struct err *err)
+	    MUST_CHECK;
+void	projection_db_rollback(struct projection_db *db);
+/* Applies one event; one that was applied before changes nothing. */
+int	projection_db_apply(struct projection_db *db, const struct item *item,
+	    int64_t time_unix_ms, struct err *err) MUST_CHECK;
+/* What lay before `next` was lost: everything kept so far may be stale. */
+void	projection_db_gap(struct projection_db *db, int64_t now_unix_ms);
+/* Drops what retention says; `oldest` is the first position of the journal. */
+int	projection_db_sweep(struct projection_db *db, const struct conf *conf,
+	    uint64_t oldest, int64_t now_unix_ms, struct err *err) MUST_CHECK;
+
+#endif

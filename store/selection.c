@@ -1,0 +1,92 @@
+#include "store/selection.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xmalloc.h"
+
+static int
+slice_compare(struct slice a, struct slice b)
+{
+	int rc = memcmp(a.p, b.p, MIN(a.n, b.n));
+
+	if (rc != 0)
+		return rc;
+	return a.n < b.n ? -1 : a.n > b.n;
+}
+
+static int
+named_compare(const void *a, const void *b)
+{
+	return slice_compare(*(const struct slice *)a,
+	    *(const struct slice *)b);
+}
+
+/* A prefix sorts before the keys that begin with it, being shorter; and before
+ * an equal exact key, which it covers. */
+static int
+range_compare(const void *a, const void *b)
+{
+	const struct selection_range *x = a, *y = b;
+	int rc = slice_compare(x->text, y->text);
+
+	return rc != 0 ? rc : (int)y->prefix - (int)x->prefix;
+}
+
+static bool
+range_covers(const struct selection_range *r, struct slice text)
+{
+	if (r->prefix)
+		return text.n >= r->text.n &&
+		    memcmp(text.p, r->text.p, r->text.n) == 0;
+	return slice_eq(r->text, text);
+}
+
+int
+selection_make(const struct slice *selectors, size_t n,
+    struct selection *ret, struct err *err)
+{
+	struct selection s = { 0 };
+	size_t i, prefix, kept = 0;
+
+	s.ranges = xcalloc(n + 1, sizeof(*s.ranges));
+	s.named = xcalloc(n + 1, sizeof(*s.named));
+	for (i = 0; i < n; i++) {
+		if (stream_selector_check(selectors[i], &prefix, err) == -1) {
+			selection_clear(&s);
+			return -1;
+		}
+		s.ranges[i].prefix = prefix != 0;
+		s.ranges[i].text = selectors[i];
+		if (prefix != 0)
+			s.ranges[i].text.n = prefix;
+		else
+			s.named[s.n_named++] = selectors[i];
+	}
+	qsort(s.ranges, n, sizeof(*s.ranges), range_compare);
+	qsort(s.named, s.n_named, sizeof(*s.named), named_compare);
+	for (i = 0; i < n; i++) {
+		if (kept > 0 &&
+		    range_covers(&s.ranges[kept - 1], s.ranges[i].text))
+			continue;
+		s.ranges[kept++] = s.ranges[i];
+	}
+	s.n = kept;
+	*ret = s;
+	return 0;
+}
+
+void
+selection_clear(struct selection *s)
+{
+	free(s->ranges);
+	free(s->named);
+	*s = (struct selection){ 0 };
+}
+
+bool
+selection_names(const struct selection *s, struct slice key)
+{
+	return s->n_named > 0 && bsearch(&key, s->named, s->n_named,
+	    sizeof(*s->named), named_compare) != NULL;
+}

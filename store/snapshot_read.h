@@ -1,0 +1,47 @@
+/*
+ * snapshot_read: the reading side of projection.db, on a connection of its
+ * own, used by the store's reader thread only.
+ *
+ * A snapshot is made in one read transaction: what it holds and the position
+ * it stands for (`as_of`) agree. After a gap (projection_db.h) it says which
+ * questions may miss something, `complete` false:
+ *   resource, watcher, workflow: until the watcher of the stream's cluster has
+ *     said of every configured kind, after the gap, that it is watching (or
+ *     that it may not or will not);
+ *   cluster: until it was checked again;
+ *   job, pack-run, run, build, import: until the stream's next lifecycle
+ *     event; a stream nothing is known of, for as long as the journal retains;
+ *   a prefix: as long as any of the streams it is known to cover.
+ */
+#ifndef SLUICE_SNAPSHOT_READ_H
+#define SLUICE_SNAPSHOT_READ_H
+
+#include <jansson.h>
+
+#include "common/conf.h"
+#include "common/event.h"
+
+struct snapshot_reader;
+
+/* The cluster a workflow is bound to, copied; NULL if it is not known. */
+typedef char *(*snapshot_cluster_fn)(struct slice tenant,
+    struct slice workflow, void *arg);
+
+struct snapshot_reader *snapshot_reader_open(const char *path,
+    const struct conf *conf, snapshot_cluster_fn cluster_of, void *arg,
+    struct err *err) MUST_CHECK;
+void	snapshot_reader_close(struct snapshot_reader *r);
+
+/* Appends the answer after its status byte, as query.h says. -1 with *err and
+ * nothing appended; err->code EMSGSIZE: more than an answer may hold, EINVAL:
+ * not a selector, else sql.h's. */
+int	snapshot_read(struct snapshot_reader *r, struct slice tenant,
+	    const struct slice *selectors, size_t n, struct buf *answer,
+	    struct err *err) MUST_CHECK;
+/* The rows of `clusters`, as a JSON array (a new reference). */
+json_t	*snapshot_clusters(struct snapshot_reader *r, struct err *err);
+/* How many configured clusters have not published again since the gap. */
+int	snapshot_incomplete(struct snapshot_reader *r, unsigned int *ret,
+	    struct err *err) MUST_CHECK;
+
+#endif
