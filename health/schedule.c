@@ -22,6 +22,7 @@ struct schedule_entry {
 	bool		 running;
 	enum schedule_job job;
 	struct mono	 started;
+	int64_t		 late_ms;
 	struct mono	 ended;                  /* its last check */
 	bool		 checked;                /* `ended` is set */
 	bool		 again;                  /* check-now during a fetch */
@@ -233,10 +234,30 @@ is_due(const struct schedule_entry *e, enum heap_kind kind, struct mono now)
 	return e != NULL && !mono_before(now, e->due[kind]);
 }
 
+/* The first fetch that is due and would be over before the cluster's own
+ * check (or, where checks are that frequent, half an interval before it).
+ * Others are dropped: that check will want them again. */
+static struct schedule_entry *
+due_metadata(struct schedule *s, struct mono now)
+{
+	struct mono limit = mono_add_ms(now, MIN(s->interval_ms / 2,
+	    (int64_t)SCHEDULE_SLOW_BUDGET_MS));
+	struct schedule_entry *e;
+
+	while (is_due(e = heap_first(s, HEAP_METADATA), HEAP_METADATA, now)) {
+		if (!mono_before(e->due[e->home], limit))
+			return e;
+		heap_remove(s, HEAP_METADATA, e);
+	}
+	return NULL;
+}
+
 static void *
 begin(struct schedule *s, struct schedule_entry *e, enum schedule_job job,
     struct mono now, enum schedule_job *ret_job)
 {
+	e->late_ms = mono_diff_ms(now, e->due[job == SCHEDULE_METADATA ?
+	    HEAP_METADATA : e->home]);
 	for (size_t k = 0; k < HEAP_KINDS; k++)
 		heap_remove(s, (enum heap_kind)k, e);
 	e->running = true;
@@ -253,7 +274,7 @@ schedule_next(struct schedule *s, struct mono now, enum schedule_job *ret_job)
 {
 	struct schedule_entry *proven = heap_first(s, HEAP_PROVEN);
 	struct schedule_entry *other = heap_first(s, HEAP_OTHER);
-	struct schedule_entry *meta = heap_first(s, HEAP_METADATA);
+	struct schedule_entry *meta;
 
 	if (s->busy == s->workers)
 		return NULL;
@@ -261,8 +282,7 @@ schedule_next(struct schedule *s, struct mono now, enum schedule_job *ret_job)
 		return begin(s, proven, SCHEDULE_CHECK, now, ret_job);
 	if (!is_due(other, HEAP_OTHER, now))
 		other = NULL;
-	if (!is_due(meta, HEAP_METADATA, now))
-		meta = NULL;
+	meta = due_metadata(s, now);
 	if ((other == NULL && meta == NULL) || !slow_may_start(s, now))
 		return NULL;
 	if (meta == NULL || (other != NULL && mono_before(
@@ -287,7 +307,7 @@ schedule_wait_ms(const struct schedule *s, struct mono now)
 		/* Rounded up: a timer must not fire before the time. A slow
 		 * job that is due but may not start is tried again when a
 		 * second has passed, since what is near changes with time. */
-		ms = mono_diff_ms(mono_add_ms(e->due[k], 1), now);
+		ms = mono_diff_ms((struct mono){ e->due[k].ns + 999999 }, now);
 		if (ms <= 0)
 			ms = k == HEAP_PROVEN || slow_may_start(s, now) ?
 			    0 : SCHEDULE_SLOW_MS;
@@ -415,6 +435,18 @@ bool
 schedule_running(const struct schedule_entry *e)
 {
 	return e->running;
+}
+
+bool
+schedule_proven(const struct schedule_entry *e)
+{
+	return e->home == HEAP_PROVEN;
+}
+
+int64_t
+schedule_late_ms(const struct schedule_entry *e)
+{
+	return e->late_ms;
 }
 
 uint32_t

@@ -84,14 +84,18 @@ void	schedule_checked(struct schedule *s, struct schedule_entry *e,
 /* A fetch of metadata ended; the cluster's next check stays where it was. */
 void	schedule_fetched(struct schedule *s, struct schedule_entry *e,
 	    struct mono now);
-/* The cluster's metadata is old: fetch it when a worker can be spared. Call
- * it when nothing of the cluster runs, and again after every check. */
+/* The cluster's metadata is old: fetch it when a worker can be spared and its
+ * own next check is not near. Call it after every check, as long as it is so:
+ * a check that begins takes the wish back. */
 void	schedule_want_metadata(struct schedule *s, struct schedule_entry *e,
 	    struct mono now);
 enum schedule_now schedule_check_now(struct schedule *s,
     struct schedule_entry *e, struct mono now);
 
 bool	schedule_running(const struct schedule_entry *e);
+bool	schedule_proven(const struct schedule_entry *e);
+/* How much later than due its latest job began. */
+int64_t	schedule_late_ms(const struct schedule_entry *e);
 uint32_t schedule_busy(const struct schedule *s);   /* jobs under way */
 
 #endif
