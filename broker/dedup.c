@@ -1,0 +1,480 @@
+#include "broker/dedup.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/macros.h"
+#include "common/xmalloc.h"
+
+#define DEDUP_MAGIC 0x44454455u
+#define NONE        UINT32_MAX
+#define RING_MIN    1024u
+
+struct publisher_row {
+	char			*name;
+	uint64_t		 incarnation;
+	uint64_t		 batch;        /* 0: none yet */
+	struct position		 first;
+	uint64_t		 count;
+	uint32_t		 exceptions;
+	struct record_exception	*list;
+	uint64_t		 used_at;      /* by a counter, not a clock */
+};
+
+struct key_row {
+	uint8_t		idem[EVENT_HASH_SIZE];
+	uint8_t		body[EVENT_HASH_SIZE];
+	struct position	position;
+	int64_t		time_ms;
+};
+
+/* Keys stand in a ring in the order they came: head..tail are ordinals, a
+ * row's place is ordinal & ring_mask; the index finds a place by hash. */
+struct dedup {
+	uint32_t		 magic;
+	struct publisher_row	*publishers;
+	size_t			 n_publishers;
+	uint64_t		 use;
+	struct key_row		*ring;
+	uint64_t		 head;
+	uint64_t		 tail;
+	uint32_t		 ring_mask;
+	uint32_t		 max_keys;
+	uint32_t		*index;
+	uint32_t		 index_mask;
+	uint64_t		 seed;
+	int64_t			 window_ms;
+};
+
+static void
+index_alloc(struct dedup *d)
+{
+	uint32_t size = (d->ring_mask + 1) * 2;
+
+	free(d->index);
+	d->index = xreallocarray(NULL, size, sizeof(*d->index));
+	memset(d->index, 0xff, size * sizeof(*d->index));
+	d->index_mask = size - 1;
+}
+
+struct dedup *
+dedup_new(int64_t window_ms, uint32_t max_keys, uint64_t hash_seed)
+{
+	struct dedup *d = xcalloc(1, sizeof(*d));
+
+	d->magic = DEDUP_MAGIC;
+	d->window_ms = window_ms;
+	d->max_keys = max_keys;
+	d->seed = hash_seed;
+	d->ring_mask = RING_MIN - 1;
+	d->ring = xcalloc(RING_MIN, sizeof(*d->ring));
+	index_alloc(d);
+	return d;
+}
+
+void
+dedup_free(struct dedup *d)
+{
+	if (d == NULL)
+		return;
+	assert(d->magic == DEDUP_MAGIC);
+	for (size_t i = 0; i < d->n_publishers; i++) {
+		free(d->publishers[i].name);
+		free(d->publishers[i].list);
+	}
+	free(d->publishers);
+	free(d->ring);
+	free(d->index);
+	d->magic = 0;
+	free(d);
+}
+
+/* --- publishers ---------------------------------------------------------- */
+
+static struct publisher_row *
+row_find(struct dedup *d, struct slice name)
+{
+	for (size_t i = 0; i < d->n_publishers; i++) {
+		if (slice_is(name, d->publishers[i].name))
+			return &d->publishers[i];
+	}
+	return NULL;
+}
+
+static struct publisher_row *
+row_get(struct dedup *d, struct slice name)
+{
+	struct publisher_row *row = row_find(d, name);
+	size_t oldest = 0;
+
+	if (row != NULL)
+		return row;
+	if (d->n_publishers < DEDUP_PUBLISHERS_MAX) {
+		d->publishers = xreallocarray(d->publishers,
+		    d->n_publishers + 1, sizeof(*d->publishers));
+		row = &d->publishers[d->n_publishers++];
+	} else {
+		for (size_t i = 1; i < d->n_publishers; i++) {
+			if (d->publishers[i].used_at <
+			    d->publishers[oldest].used_at)
+				oldest = i;
+		}
+		row = &d->publishers[oldest];
+		free(row->name);
+		free(row->list);
+	}
+	*row = (struct publisher_row){ .name = slice_dup(name) };
+	return row;
+}
+
+static void
+row_renew(struct publisher_row *row, uint64_t incarnation)
+{
+	if (incarnation <= row->incarnation)
+		return;
+	row->incarnation = incarnation;
+	row->batch = 0;
+	free(row->list);
+	row->list = NULL;
+	row->exceptions = 0;
+}
+
+enum dedup_verdict
+dedup_register(struct dedup *d, struct slice publisher, uint64_t incarnation)
+{
+	struct publisher_row *row = row_get(d, publisher);
+
+	row->used_at = ++d->use;
+	if (incarnation < row->incarnation)
+		return DEDUP_FENCED;
+	row_renew(row, incarnation);
+	return DEDUP_NEW;
+}
+
+enum dedup_verdict
+dedup_batch(struct dedup *d, struct slice publisher, uint64_t incarnation,
+    uint64_t batch, struct dedup_answer *ret)
+{
+	const struct publisher_row *row;
+
+	if (dedup_register(d, publisher, incarnation) == DEDUP_FENCED)
+		return DEDUP_FENCED;
+	row = row_find(d, publisher);
+	if (batch > row->batch)
+		return DEDUP_NEW;
+	if (batch < row->batch)
+		return DEDUP_OLD;
+	*ret = (struct dedup_answer){ row->first, row->count,
+	    row->exceptions, row->list };
+	return DEDUP_REPEAT;
+}
+
+void
+dedup_answered(struct dedup *d, struct slice publisher, uint64_t incarnation,
+    uint64_t batch, const struct dedup_answer *a)
+{
+	struct publisher_row *row = row_get(d, publisher);
+
+	row->used_at = ++d->use;
+	row_renew(row, incarnation);
+	if (incarnation < row->incarnation || batch < row->batch)
+		return;
+	row->batch = batch;
+	row->first = a->first;
+	row->count = a->count;
+	free(row->list);
+	row->list = a->exceptions == 0 ? NULL :
+	    xmemdup(a->list, a->exceptions * sizeof(*a->list));
+	row->exceptions = a->exceptions;
+}
+
+/* --- idempotency keys ---------------------------------------------------- */
+
+static uint32_t
+key_home(const struct dedup *d, const uint8_t idem[EVENT_HASH_SIZE])
+{
+	uint64_t a, b;
+
+	memcpy(&a, idem, 8);
+	memcpy(&b, idem + 8, 8);
+	a = (a ^ d->seed) * 0x9e3779b97f4a7c15u;
+	a = (a ^ b ^ (a >> 32)) * 0xff51afd7ed558ccdu;
+	return (uint32_t)(a >> 32) & d->index_mask;
+}
+
+static struct key_row *
+key_find(struct dedup *d, const uint8_t idem[EVENT_HASH_SIZE])
+{
+	for (uint32_t i = key_home(d, idem);; i = (i + 1) & d->index_mask) {
+		uint32_t place = d->index[i];
+
+		if (place == NONE)
+			return NULL;
+		if (memcmp(d->ring[place].idem, idem, EVENT_HASH_SIZE) == 0)
+			return &d->ring[place];
+	}
+}
+
+static void
+index_put(struct dedup *d, uint32_t place)
+{
+	uint32_t i = key_home(d, d->ring[place].idem);
+
+	while (d->index[i] != NONE)
+		i = (i + 1) & d->index_mask;
+	d->index[i] = place;
+}
+
+static void
+index_remove(struct dedup *d, uint32_t place)
+{
+	uint32_t hole = key_home(d, d->ring[place].idem), i;
+
+	while (d->index[hole] != place)
+		hole = (hole + 1) & d->index_mask;
+	for (i = (hole + 1) & d->index_mask; d->index[i] != NONE;
+	    i = (i + 1) & d->index_mask) {
+		uint32_t home = key_home(d, d->ring[d->index[i]].idem);
+
+		if (((i - home) & d->index_mask) >=
+		    ((i - hole) & d->index_mask)) {
+			d->index[hole] = d->index[i];
+			hole = i;
+		}
+	}
+	d->index[hole] = NONE;
+}
+
+static void
+ring_grow(struct dedup *d)
+{
+	uint32_t old_mask = d->ring_mask, size = (old_mask + 1) * 2;
+	struct key_row *ring = xcalloc(size, sizeof(*ring));
+
+	for (uint64_t o = d->head; o < d->tail; o++)
+		ring[o & (size - 1)] = d->ring[o & old_mask];
+	free(d->ring);
+	d->ring = ring;
+	d->ring_mask = size - 1;
+	index_alloc(d);
+	for (uint64_t o = d->head; o < d->tail; o++)
+		index_put(d, (uint32_t)(o & d->ring_mask));
+}
+
+static void
+key_pop_oldest(struct dedup *d)
+{
+	index_remove(d, (uint32_t)(d->head & d->ring_mask));
+	d->head++;
+}
+
+static void
+key_push(struct dedup *d, const struct key_row *row)
+{
+	uint32_t place;
+
+	if (d->max_keys == 0)
+		return;
+	if (d->tail - d->head >= d->max_keys)
+		key_pop_oldest(d);
+	if (d->tail - d->head > d->ring_mask)
+		ring_grow(d);
+	place = (uint32_t)(d->tail & d->ring_mask);
+	d->ring[place] = *row;
+	index_put(d, place);
+	d->tail++;
+}
+
+void
+dedup_undo(struct dedup *d, struct position first)
+{
+	while (d->tail > d->head) {
+		uint32_t place = (uint32_t)((d->tail - 1) & d->ring_mask);
+
+		if (d->ring[place].position.number < first.number)
+			break;
+		index_remove(d, place);
+		d->tail--;
+	}
+}
+
+static int
+refuse(struct dedup *d, struct position first, enum record_code code,
+    struct position position, struct record_exception *ret)
+{
+	dedup_undo(d, first);
+	ret->code = code;
+	ret->position = position;
+	ret->state = 0;
+	return -1;
+}
+
+int
+dedup_judge(struct dedup *d, const struct item *items, size_t n,
+    struct position first, int64_t now_ms, struct record_exception *ret)
+{
+	struct position known_at = { 0, 0 };
+	size_t known = 0, entered = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct key_row row = { .position = first, .time_ms = now_ms };
+		const struct key_row *old;
+
+		if ((items[i].flags & ITEM_IDEMPOTENT) == 0) {
+			entered++;
+			continue;
+		}
+		row.position.number += i;
+		old = key_find(d, items[i].idem);
+		if (old == NULL) {
+			memcpy(row.idem, items[i].idem, EVENT_HASH_SIZE);
+			memcpy(row.body, items[i].body, EVENT_HASH_SIZE);
+			key_push(d, &row);
+			entered++;
+			continue;
+		}
+		if (memcmp(old->body, items[i].body, EVENT_HASH_SIZE) != 0 ||
+		    old->position.number >= first.number)
+			return refuse(d, first, RECORD_KEY_CONFLICT,
+			    old->position.number >= first.number ?
+			    (struct position){ 0, 0 } : old->position, ret);
+		if (known++ == 0)
+			known_at = old->position;
+	}
+	if (known == 0)
+		return 0;
+	return refuse(d, first, entered == 0 ? RECORD_DUPLICATE :
+	    RECORD_KEY_CONFLICT, known_at, ret);
+}
+
+void
+dedup_replay(struct dedup *d, const struct item *item, int64_t time_ms)
+{
+	struct key_row row = { .position = item->position,
+		.time_ms = time_ms }, *old;
+
+	if ((item->flags & ITEM_IDEMPOTENT) == 0)
+		return;
+	memcpy(row.idem, item->idem, EVENT_HASH_SIZE);
+	memcpy(row.body, item->body, EVENT_HASH_SIZE);
+	old = key_find(d, item->idem);
+	if (old == NULL)
+		key_push(d, &row);
+	else if (old->position.number <= row.position.number)
+		*old = row;
+}
+
+void
+dedup_expire(struct dedup *d, int64_t now_ms, size_t max)
+{
+	for (; max > 0 && d->head < d->tail; max--) {
+		const struct key_row *row =
+		    &d->ring[d->head & d->ring_mask];
+
+		if (row->time_ms > now_ms - d->window_ms)
+			break;
+		key_pop_oldest(d);
+	}
+}
+
+size_t
+dedup_keys(const struct dedup *d)
+{
+	return (size_t)(d->tail - d->head);
+}
+
+/* --- state files --------------------------------------------------------- */
+
+size_t
+dedup_save_publishers(const struct dedup *d, size_t *cursor, size_t max,
+    struct buf *b)
+{
+	size_t n = 0;
+
+	for (; *cursor < d->n_publishers && n < max; (*cursor)++, n++) {
+		const struct publisher_row *row = &d->publishers[*cursor];
+
+		buf_str16(b, row->name, strlen(row->name));
+		buf_u64(b, row->incarnation);
+		buf_u64(b, row->batch);
+		buf_u32(b, row->first.epoch);
+		buf_u64(b, row->first.number);
+		buf_u64(b, row->count);
+		buf_u32(b, row->exceptions);
+		for (uint32_t i = 0; i < row->exceptions; i++) {
+			const struct record_exception *e = &row->list[i];
+
+			buf_u32(b, e->group);
+			buf_u8(b, (uint8_t)e->code);
+			buf_u32(b, e->position.epoch);
+			buf_u64(b, e->position.number);
+			buf_u8(b, e->state);
+		}
+	}
+	return n;
+}
+
+int
+dedup_load_publisher(struct dedup *d, struct rd *r)
+{
+	struct record_exception *list;
+	struct dedup_answer a = { 0 };
+	struct slice name = rd_str16(r);
+	uint64_t incarnation = rd_u64(r), batch = rd_u64(r);
+
+	a.first.epoch = rd_u32(r);
+	a.first.number = rd_u64(r);
+	a.count = rd_u64(r);
+	a.exceptions = rd_u32(r);
+	if (r->failed || name.n > PUBLISHER_NAME_MAX ||
+	    a.exceptions > EVENT_BATCH_MAX)
+		return -1;
+	list = xcalloc(a.exceptions, sizeof(*list));
+	for (uint32_t i = 0; i < a.exceptions; i++)
+		(void)record_exception_decode(r, &list[i]);
+	a.list = list;
+	if (!r->failed)
+		dedup_answered(d, name, incarnation, batch, &a);
+	free(list);
+	return r->failed ? -1 : 0;
+}
+
+size_t
+dedup_save_keys(const struct dedup *d, uint64_t *cursor, size_t max,
+    struct buf *b)
+{
+	size_t n = 0;
+
+	if (*cursor < d->head)
+		*cursor = d->head;
+	for (; *cursor < d->tail && n < max; (*cursor)++, n++) {
+		const struct key_row *row = &d->ring[*cursor & d->ring_mask];
+
+		buf_add(b, row->idem, EVENT_HASH_SIZE);
+		buf_add(b, row->body, EVENT_HASH_SIZE);
+		buf_u32(b, row->position.epoch);
+		buf_u64(b, row->position.number);
+		buf_u64(b, (uint64_t)row->time_ms);
+	}
+	return n;
+}
+
+int
+dedup_load_key(struct dedup *d, struct rd *r)
+{
+	const void *idem = rd_bytes(r, EVENT_HASH_SIZE);
+	const void *body = rd_bytes(r, EVENT_HASH_SIZE);
+	struct item item = { .flags = ITEM_IDEMPOTENT };
+	int64_t time_ms;
+
+	item.position.epoch = rd_u32(r);
+	item.position.number = rd_u64(r);
+	time_ms = (int64_t)rd_u64(r);
+	if (r->failed)
+		return -1;
+	memcpy(item.idem, idem, EVENT_HASH_SIZE);
+	memcpy(item.body, body, EVENT_HASH_SIZE);
+	dedup_replay(d, &item, time_ms);
+	return 0;
+}

@@ -1,0 +1,67 @@
+/*
+ * sequencer: gives every event its position and its ordinal in its stream,
+ * and knows per stream {last seq, last position, position of the last
+ * lifecycle event, state byte}. Pure: no clock, no file, no socket.
+ *
+ * A group is judged first (guards, max_streams) and then appended whole, or
+ * not at all. Guards of a group are compared with what stood before the
+ * group: its publisher could not know positions given inside it.
+ *
+ * A stream is forgotten when it has ended (or its object is deleted) and its
+ * last event has left the journal; the highest last position of any forgotten
+ * stream is kept (contract 4, `evicted`).
+ */
+#ifndef SLUICE_SEQUENCER_H
+#define SLUICE_SEQUENCER_H
+
+#include "common/event.h"
+#include "common/record.h"
+
+struct sequencer;
+
+struct sequencer *sequencer_new(uint32_t max_streams, uint64_t hash_seed);
+void	sequencer_free(struct sequencer *s);
+
+/* Positions from here on are (epoch, next), (epoch, next + 1) ... */
+void	sequencer_begin_epoch(struct sequencer *s, uint32_t epoch,
+	    uint64_t next);
+/* The last position given; its number is next - 1 in an empty epoch. */
+struct position	sequencer_tip(const struct sequencer *s);
+
+/* 0 = the group may be appended; -1 = not, *ret says why (all but group). */
+int	sequencer_judge(struct sequencer *s, const struct item *items,
+	    size_t n, struct record_exception *ret);
+/* Appends one item of a judged group: sets its seq and position. */
+void	sequencer_append(struct sequencer *s, struct item *item);
+/* An item that was appended in an earlier life (its seq and position set);
+ * what is known already changes nothing, so replay may overlap. */
+void	sequencer_replay(struct sequencer *s, const struct item *item);
+
+/* Streams that ended and lie wholly before `oldest` are forgotten by sweeps
+ * of `steps` entries each; true while the sweep is not complete. */
+void	sequencer_set_oldest(struct sequencer *s, uint64_t oldest);
+bool	sequencer_sweep(struct sequencer *s, size_t steps);
+uint64_t sequencer_forgotten_through(const struct sequencer *s);
+void	sequencer_set_forgotten_through(struct sequencer *s, uint64_t number);
+size_t	sequencer_streams(const struct sequencer *s);
+
+/* What is known of a stream; false if it is unknown. */
+struct sequencer_stream {
+	uint64_t	seq;
+	uint64_t	last;
+	struct position	lifecycle;
+	uint8_t		state;
+	bool		ended;
+};
+bool	sequencer_find(struct sequencer *s, struct slice tenant,
+	    struct slice key, struct sequencer_stream *ret);
+
+/* State files: entries from *cursor (0 at first) on, at most `max`, appended
+ * to b; returns how many, 0 at the end. Between calls streams may change: an
+ * entry is written as it is then, and a replay from the position at the begin
+ * repairs the rest. load reads one entry. */
+size_t	sequencer_save(const struct sequencer *s, size_t *cursor, size_t max,
+	    struct buf *b);
+int	sequencer_load(struct sequencer *s, struct rd *r);
+
+#endif
