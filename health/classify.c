@@ -130,7 +130,8 @@ failing_names(struct slice body, char *ret, size_t size)
 		if (p - line < 4 || memcmp(line, "[-]", 3) != 0)
 			continue;
 		line += 3;
-		for (stop = line; stop < p && *stop > ' '; stop++)
+		for (stop = line; stop < p && (unsigned char)*stop > ' ';
+		    stop++)
 			;
 		len = (size_t)(stop - line);
 		if (n + len + 3 > size)
