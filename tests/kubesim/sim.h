@@ -1,0 +1,51 @@
+/*
+ * sim: the simulator's one private context, known to all its files but the
+ * pure ones (sim_kinds, sim_template, sim_pod, sim_patch).
+ */
+#ifndef SIM_H
+#define SIM_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tests/kubesim/sim_store.h"
+
+struct sim_http;
+struct sim_watches;
+struct sim_life;
+struct sim_faults;
+struct sim_control;
+struct sim_api;
+
+struct sim_options {
+	const char	*dir;            /* certificates; NULL: none written */
+	const char	*context;
+	const char	*kubeconfig;     /* --print-kubeconfig */
+	const char	*token;
+	uint16_t	 port;
+	bool		 tls;
+	bool		 frozen;
+	uint64_t	 seed;
+	unsigned	 rate;           /* changes per second of the life */
+	unsigned	 objects;
+	size_t		 window;         /* events kept for watches */
+	size_t		 truth;          /* states kept for /_sim/history */
+	size_t		 watch_buffer;   /* bytes a slow watcher may owe */
+	int64_t		 continue_ms;    /* life of a continue token */
+};
+
+struct sim {
+	struct event_base	*base;
+	struct sim_options	 opt;
+	struct sim_store	*store;
+	struct sim_http		*http;
+	struct sim_api		*api;
+	struct sim_watches	*watches;
+	struct sim_life		*life;
+	struct sim_faults	*faults;
+	struct sim_control	*control;
+};
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * sim_api: what the simulated API server answers: token check, health paths,
+ * and the resource paths (cluster-wide and namespaced), which it hands to
+ * sim_list, sim_watch and sim_write.
+ */
+#ifndef SIM_API_H
+#define SIM_API_H
+
+#include "tests/kubesim/sim_http.h"
+
+/* A resource path taken apart. */
+struct sim_path {
+	enum sim_kind	kind;
+	char		ns[SIM_NAME_MAX + 1];    /* "": cluster-wide */
+	char		name[SIM_NAME_MAX + 1];  /* "": the collection */
+	char		sub[16];                 /* "", "status", "scale" */
+};
+
+/* Called by sim_http for each complete request. */
+void	sim_api_handle(struct sim_conn *c);
+
+/* From the Accept header. */
+enum sim_form sim_api_form(struct sim_conn *c);
+/* A resourceVersion parameter; absent and "" are 0 with *ret_given false. -1
+ * after having answered 400. */
+int	sim_api_version(struct sim_conn *c, uint64_t *ret, bool *ret_given);
+
+/* Appends an object: as it stands alone, or as an item of a typed list. The
+ * text is referenced, not copied. */
+void	sim_api_add_object(struct evbuffer *out, struct sim_blob *blob,
+	    enum sim_form form, bool item, const char *separator);
+/* 200 (or another status) with one object. */
+void	sim_api_reply_object(struct sim_conn *c, int status,
+	    struct sim_object *o);
+
+#endif

@@ -1,0 +1,545 @@
+#include "tests/kubesim/sim_http.h"
+
+#include <errno.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/listener.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/mono.h"
+#include "common/xmalloc.h"
+#include "tests/kubesim/sim_api.h"
+#include "tests/kubesim/sim_conn.h"
+
+#define HTTP_MAGIC    0x51477055u
+#define CONNS_MAX     20000u
+#define BACKLOG       1024
+#define WRITE_AT_ONCE (256 * 1024)
+
+struct sim_http {
+	unsigned		 magic;
+	struct sim		*sim;
+	SSL_CTX			*tls;
+	struct evconnlistener	*listener;
+	struct event		*reaper;
+	TAILQ_HEAD(, sim_conn)	 conns;
+	TAILQ_HEAD(, sim_conn)	 dead;
+	size_t			 n;
+	uint64_t		 next_id;
+};
+
+/* ---- requests ---- */
+
+static void
+request_clear(struct sim_request *r)
+{
+	for (size_t i = 0; i < r->n_params; i++) {
+		free(r->param[i].name);
+		free(r->param[i].value);
+	}
+	free(r->method);
+	free(r->target);
+	free(r->path);
+	free(r->authorization);
+	free(r->accept);
+	free(r->user_agent);
+	free(r->content_type);
+	free(r->body);
+	memset(r, 0, sizeof(*r));
+}
+
+bool
+sim_http_number(const char *text, uint64_t *ret)
+{
+	uint64_t n = 0;
+
+	if (*text == '\0')
+		return false;
+	for (; *text != '\0'; text++) {
+		if (*text < '0' || *text > '9' || CKD_MUL(&n, n, 10u) ||
+		    CKD_ADD(&n, n, (uint64_t)(*text - '0')))
+			return false;
+	}
+	*ret = n;
+	return true;
+}
+
+static int
+hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static char *
+url_decode(const char *p, size_t n, bool query)
+{
+	char *out = xmalloc(n + 1), *o = out;
+
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == '%' && i + 2 < n && hex_value(p[i + 1]) >= 0 &&
+		    hex_value(p[i + 2]) >= 0) {
+			*o++ = (char)(hex_value(p[i + 1]) * 16 +
+			    hex_value(p[i + 2]));
+			i += 2;
+		} else {
+			*o++ = query && p[i] == '+' ? ' ' : p[i];
+		}
+	}
+	*o = '\0';
+	return out;
+}
+
+static void
+parse_query(struct sim_request *r, const char *query)
+{
+	const char *end, *equal;
+
+	while (*query != '\0' && r->n_params < SIM_PARAMS_MAX) {
+		end = query + strcspn(query, "&");
+		equal = memchr(query, '=', (size_t)(end - query));
+		r->param[r->n_params].name = url_decode(query,
+		    (size_t)((equal != NULL ? equal : end) - query), true);
+		r->param[r->n_params].value = equal == NULL ? xstrdup("") :
+		    url_decode(equal + 1, (size_t)(end - equal - 1), true);
+		r->n_params++;
+		query = *end == '&' ? end + 1 : end;
+	}
+}
+
+static void
+take_header(struct sim_request *r, char *line, int64_t *ret_length,
+    bool *ret_close, bool *ret_chunked)
+{
+	char *value = strchr(line, ':');
+	uint64_t length;
+
+	if (value == NULL)
+		return;
+	*value++ = '\0';
+	value += strspn(value, " \t");
+	if (strcasecmp(line, "Authorization") == 0) {
+		free(r->authorization);
+		r->authorization = xstrdup(value);
+	} else if (strcasecmp(line, "Accept") == 0) {
+		free(r->accept);
+		r->accept = xstrdup(value);
+	} else if (strcasecmp(line, "User-Agent") == 0) {
+		free(r->user_agent);
+		r->user_agent = xstrdup(value);
+	} else if (strcasecmp(line, "Content-Type") == 0) {
+		free(r->content_type);
+		r->content_type = xstrdup(value);
+	} else if (strcasecmp(line, "Content-Length") == 0) {
+		*ret_length = sim_http_number(value, &length) &&
+		    length <= SIM_BODY_MAX ? (int64_t)length : -1;
+	} else if (strcasecmp(line, "Connection") == 0) {
+		*ret_close = strcasecmp(value, "close") == 0;
+	} else if (strcasecmp(line, "Transfer-Encoding") == 0) {
+		*ret_chunked = true;
+	}
+}
+
+/* The head's lines, NUL-terminated; -1: not HTTP. */
+static int
+parse_head(struct sim_conn *c, char *head, int64_t *ret_length,
+    bool *ret_chunked)
+{
+	struct sim_request *r = &c->req;
+	char *line, *next = head, *space, *query;
+	bool close = false;
+
+	line = strsep(&next, "\n");
+	space = strchr(line, ' ');
+	if (space == NULL)
+		return -1;
+	r->method = xstrndup(line, (size_t)(space - line));
+	line = space + 1;
+	space = strchr(line, ' ');
+	if (space == NULL || line[0] != '/')
+		return -1;
+	r->target = xstrndup(line, (size_t)(space - line));
+	if (strncmp(space + 1, "HTTP/1.0", 8) == 0)
+		close = true;
+	query = strchr(r->target, '?');
+	r->path = url_decode(r->target, query != NULL ?
+	    (size_t)(query - r->target) : strlen(r->target), false);
+	if (query != NULL)
+		parse_query(r, query + 1);
+	r->authorization = xstrdup("");
+	r->accept = xstrdup("");
+	r->user_agent = xstrdup("");
+	r->content_type = xstrdup("");
+	while ((line = strsep(&next, "\n")) != NULL) {
+		line[strcspn(line, "\r")] = '\0';
+		take_header(r, line, ret_length, &close, ret_chunked);
+	}
+	c->keep_alive = !close;
+	return 0;
+}
+
+/* Reads a head if one is there; true: go on with the body. */
+static bool
+read_head(struct sim_conn *c)
+{
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+	struct evbuffer_ptr end = evbuffer_search(in, "\r\n\r\n", 4, NULL);
+	int64_t length = 0;
+	bool chunked = false;
+	char *head;
+	size_t n;
+	int bad;
+
+	if (end.pos < 0) {
+		if (evbuffer_get_length(in) > SIM_HEAD_MAX)
+			sim_conn_reset(c);
+		return false;
+	}
+	n = (size_t)end.pos;
+	head = xmalloc(n + 1);
+	(void)evbuffer_remove(in, head, n);
+	head[n] = '\0';
+	(void)evbuffer_drain(in, 4);
+	bad = parse_head(c, head, &length, &chunked);
+	free(head);
+	c->state = SIM_CONN_BODY;
+	if (bad != 0 || chunked || length < 0) {
+		c->keep_alive = false;
+		c->state = SIM_CONN_BUSY;
+		sim_conn_status(c, chunked ? 411 : bad ? 400 : 413,
+		    "BadRequest", -1, "the simulator takes requests of at "
+		    "most %u bytes with a Content-Length", SIM_BODY_MAX);
+		return false;
+	}
+	c->req.body_len = (size_t)length;
+	return true;
+}
+
+static bool
+read_body(struct sim_conn *c)
+{
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+
+	if (evbuffer_get_length(in) < c->req.body_len)
+		return false;
+	c->req.body = xmalloc(c->req.body_len + 1);
+	(void)evbuffer_remove(in, c->req.body, c->req.body_len);
+	c->req.body[c->req.body_len] = '\0';
+	return true;
+}
+
+static void
+conn_read_cb(UNUSED struct bufferevent *bev, void *arg)
+{
+	struct sim_conn *c = arg;
+
+	sim_conn_check(c);
+	while (c->state == SIM_CONN_IDLE || c->state == SIM_CONN_BODY) {
+		if (c->closing)
+			return;
+		if (c->state == SIM_CONN_IDLE && !read_head(c))
+			return;
+		if (c->state != SIM_CONN_BODY)
+			continue;
+		if (!read_body(c))
+			return;
+		c->state = SIM_CONN_BUSY;
+		sim_api_handle(c);
+	}
+}
+
+/* ---- a connection's life ---- */
+
+void
+sim_conn_end(struct sim_conn *c)
+{
+	struct sim_http *h = c->http;
+	sim_conn_cb *gone = c->gone_cb;
+
+	if (c->state == SIM_CONN_DEAD)
+		return;
+	c->state = SIM_CONN_DEAD;
+	c->gone_cb = NULL;
+	(void)bufferevent_disable(c->bev, EV_READ | EV_WRITE);
+	(void)evtimer_del(c->timer);
+	TAILQ_REMOVE(&h->conns, c, entry);
+	TAILQ_INSERT_TAIL(&h->dead, c, entry);
+	h->n--;
+	event_active(h->reaper, EV_TIMEOUT, 0);
+	if (gone != NULL)
+		gone(c, c->gone_ctx);
+}
+
+static void
+conn_free(struct sim_conn *c)
+{
+	sim_conn_check(c);
+	request_clear(&c->req);
+	event_free(c->timer);
+	bufferevent_free(c->bev);
+	c->magic = 0;
+	free(c);
+}
+
+static void
+http_reap_cb(UNUSED evutil_socket_t fd, UNUSED short what, void *arg)
+{
+	struct sim_http *h = arg;
+	struct sim_conn *c;
+
+	assert(h->magic == HTTP_MAGIC);
+	while ((c = TAILQ_FIRST(&h->dead)) != NULL) {
+		TAILQ_REMOVE(&h->dead, c, entry);
+		conn_free(c);
+	}
+}
+
+static void
+conn_drained(struct sim_conn *c)
+{
+	if (!c->closing || c->state == SIM_CONN_DEAD)
+		return;
+	if (c->ssl != NULL)
+		(void)SSL_shutdown(c->ssl);
+	sim_conn_end(c);
+}
+
+static void
+conn_write_cb(UNUSED struct bufferevent *bev, void *arg)
+{
+	struct sim_conn *c = arg;
+
+	sim_conn_check(c);
+	conn_drained(c);
+}
+
+static void
+conn_event_cb(UNUSED struct bufferevent *bev, short what, void *arg)
+{
+	struct sim_conn *c = arg;
+
+	sim_conn_check(c);
+	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
+		sim_conn_end(c);
+}
+
+static void
+conn_timer_cb(UNUSED evutil_socket_t fd, UNUSED short what, void *arg)
+{
+	struct sim_conn *c = arg;
+
+	sim_conn_check(c);
+	c->timer_cb(c, c->timer_ctx);
+}
+
+void
+sim_conn_defer(struct sim_conn *c, int64_t ms, sim_conn_cb *cb, void *ctx)
+{
+	struct timeval tv = mono_timeval_ms(ms);
+
+	c->timer_cb = cb;
+	c->timer_ctx = ctx;
+	(void)evtimer_add(c->timer, &tv);
+}
+
+void
+sim_conn_answered(struct sim_conn *c)
+{
+	if (c->state == SIM_CONN_DEAD)
+		return;
+	c->gone_cb = NULL;
+	c->streaming = false;
+	c->action = SIM_ACT_NONE;
+	request_clear(&c->req);
+	c->state = SIM_CONN_IDLE;
+	if (!c->keep_alive)
+		sim_conn_close(c);
+	else
+		bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS
+		    | BEV_TRIG_DEFER_CALLBACKS);
+}
+
+void
+sim_conn_close(struct sim_conn *c)
+{
+	c->closing = true;
+	if (c->state != SIM_CONN_DEAD && sim_conn_backlog(c) == 0)
+		conn_drained(c);
+}
+
+void
+sim_conn_reset(struct sim_conn *c)
+{
+	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+	evutil_socket_t fd = bufferevent_getfd(c->bev);
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	sim_conn_end(c);
+}
+
+void
+sim_conn_own(struct sim_conn *c, sim_conn_cb *gone, void *ctx)
+{
+	c->gone_cb = gone;
+	c->gone_ctx = ctx;
+}
+
+/* ---- reading a connection ---- */
+
+struct sim *
+sim_conn_sim(const struct sim_conn *c)
+{
+	return c->http->sim;
+}
+
+struct sim_request *
+sim_conn_request(struct sim_conn *c)
+{
+	return &c->req;
+}
+
+uint64_t
+sim_conn_id(const struct sim_conn *c)
+{
+	return c->id;
+}
+
+bool
+sim_conn_dead(const struct sim_conn *c)
+{
+	return c->state == SIM_CONN_DEAD;
+}
+
+const char *
+sim_conn_param(struct sim_conn *c, const char *name)
+{
+	for (size_t i = 0; i < c->req.n_params; i++)
+		if (strcmp(c->req.param[i].name, name) == 0)
+			return c->req.param[i].value;
+	return NULL;
+}
+
+/* ---- the listener ---- */
+
+static struct bufferevent *
+make_bufferevent(struct sim_http *h, evutil_socket_t fd, SSL **ret_ssl)
+{
+	int options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
+	struct bufferevent *bev;
+	SSL *ssl = NULL;
+
+	if (h->tls == NULL) {
+		bev = bufferevent_socket_new(h->sim->base, fd, options);
+	} else {
+		ssl = SSL_new(h->tls);
+		bev = bufferevent_openssl_socket_new(h->sim->base, fd, ssl,
+		    BUFFEREVENT_SSL_ACCEPTING, options);
+		if (bev != NULL)
+			bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+	}
+	*ret_ssl = ssl;
+	return bev;
+}
+
+static void
+http_accept_cb(UNUSED struct evconnlistener *l, evutil_socket_t fd,
+    UNUSED struct sockaddr *addr, UNUSED int len, void *arg)
+{
+	struct sim_http *h = arg;
+	struct sim_conn *c;
+	int on = 1;
+
+	assert(h->magic == HTTP_MAGIC);
+	if (h->n >= CONNS_MAX) {
+		(void)close(fd);
+		return;
+	}
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	c = xcalloc(1, sizeof(*c));
+	c->magic = SIM_CONN_MAGIC;
+	c->http = h;
+	c->id = ++h->next_id;
+	c->timer = evtimer_new(h->sim->base, conn_timer_cb, c);
+	c->bev = make_bufferevent(h, fd, &c->ssl);
+	if (c->bev == NULL || c->timer == NULL)
+		abort();
+	TAILQ_INSERT_TAIL(&h->conns, c, entry);
+	h->n++;
+	(void)bufferevent_set_max_single_write(c->bev, WRITE_AT_ONCE);
+	bufferevent_setcb(c->bev, conn_read_cb, conn_write_cb, conn_event_cb,
+	    c);
+	(void)bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+}
+
+static int
+listen_on(struct sim_http *h, uint16_t port, uint16_t *ret_port,
+    struct err *err)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+	    .sin_port = htons(port),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+
+	h->listener = evconnlistener_new_bind(h->sim->base, http_accept_cb, h,
+	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
+	    BACKLOG, (struct sockaddr *)&sin, sizeof(sin));
+	if (h->listener == NULL)
+		return err_errno(err, errno, "127.0.0.1:%u: cannot listen; "
+		    "--port 0 picks a free port", port);
+	if (getsockname(evconnlistener_get_fd(h->listener),
+	    (struct sockaddr *)&sin, &len) != 0)
+		return err_errno(err, errno, "getsockname");
+	*ret_port = ntohs(sin.sin_port);
+	return 0;
+}
+
+int
+sim_http_new(struct sim *sim, SSL_CTX *tls, struct sim_http **ret,
+    uint16_t *ret_port, struct err *err)
+{
+	struct sim_http *h = xcalloc(1, sizeof(*h));
+
+	h->magic = HTTP_MAGIC;
+	h->sim = sim;
+	h->tls = tls;
+	TAILQ_INIT(&h->conns);
+	TAILQ_INIT(&h->dead);
+	h->reaper = evtimer_new(sim->base, http_reap_cb, h);
+	if (h->reaper == NULL || listen_on(h, sim->opt.port, ret_port, err)) {
+		sim_http_free(h);
+		return -1;
+	}
+	*ret = h;
+	return 0;
+}
+
+void
+sim_http_free(struct sim_http *h)
+{
+	struct sim_conn *c;
+
+	if (h == NULL)
+		return;
+	if (h->listener != NULL)
+		evconnlistener_free(h->listener);
+	while ((c = TAILQ_FIRST(&h->conns)) != NULL)
+		sim_conn_end(c);
+	http_reap_cb(-1, 0, h);
+	if (h->reaper != NULL)
+		event_free(h->reaper);
+	h->magic = 0;
+	free(h);
+}
+
+size_t
+sim_http_connections(const struct sim_http *h)
+{
+	return h->n;
+}

@@ -1,0 +1,104 @@
+/*
+ * sim_http: HTTP/1.1 server side of one connection, plain or TLS: requests
+ * in, whole answers or chunked streams out.
+ *
+ * A request's strings live until its answer is complete. A connection that
+ * ends is freed at the next turn of the loop, never inside a call, so that a
+ * caller may go on using it; sim_conn_dead() says so. Faults of a request
+ * (sim_faults.h) are carried out here, where the bytes go out.
+ */
+#ifndef SIM_HTTP_H
+#define SIM_HTTP_H
+
+#include <event2/buffer.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "tests/kubesim/sim.h"
+
+#define SIM_HEAD_MAX    (32u * 1024)
+#define SIM_BODY_MAX    (32u * 1024 * 1024)
+#define SIM_PARAMS_MAX  32
+#define SIM_CHUNK_SIZE  (64u * 1024)
+
+/* What happens to the bytes of an answer. */
+enum sim_action {
+	SIM_ACT_NONE,
+	SIM_ACT_RESET,           /* RST instead of an answer */
+	SIM_ACT_CLOSE,           /* FIN instead of an answer */
+	SIM_ACT_HANG,            /* no answer, connection stays */
+	SIM_ACT_TRUNCATE,        /* half the answer (stream: event), FIN */
+	SIM_ACT_GARBAGE,         /* HTML instead; stream: a line not JSON */
+	SIM_ACT_HALFLINE,        /* as truncate, kept apart for readers */
+	SIM_ACT_MAX
+};
+
+struct sim_request {
+	char		*method;
+	char		*target;         /* as received */
+	char		*path;           /* decoded */
+	struct { char *name, *value; } param[SIM_PARAMS_MAX];
+	size_t		 n_params;
+	char		*authorization;  /* "" where absent, as all these */
+	char		*accept;
+	char		*user_agent;
+	char		*content_type;
+	char		*body;
+	size_t		 body_len;
+	uint64_t	 log_id;
+};
+
+struct sim_conn;
+typedef void sim_conn_cb(struct sim_conn *c, void *ctx);
+
+/* tls may be NULL; *ret_port is the port really used. Loopback only. */
+int	sim_http_new(struct sim *sim, SSL_CTX *tls, struct sim_http **ret,
+	    uint16_t *ret_port, struct err *err) MUST_CHECK;
+void	sim_http_free(struct sim_http *h);
+size_t	sim_http_connections(const struct sim_http *h);
+
+struct sim *sim_conn_sim(const struct sim_conn *c);
+struct sim_request *sim_conn_request(struct sim_conn *c);
+uint64_t sim_conn_id(const struct sim_conn *c);
+bool	sim_conn_dead(const struct sim_conn *c);
+/* NULL when the parameter is absent. */
+const char *sim_conn_param(struct sim_conn *c, const char *name);
+
+/* One whole answer. `extra`: more header lines, each ending in CRLF, or NULL.
+ * A body above 128 KiB goes chunked, as the API server's lists do. */
+void	sim_conn_reply(struct sim_conn *c, int status, const char *type,
+	    const void *body, size_t len, const char *extra);
+/* The same with a body that is moved out of `body`. */
+void	sim_conn_reply_buffer(struct sim_conn *c, int status,
+	    const char *type, struct evbuffer *body, const char *extra);
+void	sim_conn_reply_json(struct sim_conn *c, int status, json_t *stolen);
+/* Digits only, to the end of the text; false if not, or too large. */
+bool	sim_http_number(const char *text, uint64_t *ret);
+/* A Kubernetes Status. retry_after < 0: none. */
+void	sim_conn_status(struct sim_conn *c, int code, const char *reason,
+	    int retry_after, const char *fmt, ...) PRINTF(5, 6);
+/* {"kind":"Status",...}; `details` (stolen) or NULL. New reference. */
+json_t	*sim_http_status_json(int code, const char *reason,
+	    const char *message, json_t *details);
+
+/* A stream: the head leaves at once. sim_text is one whole chunk. */
+void	sim_conn_stream(struct sim_conn *c);
+void	sim_conn_stream_text(struct sim_conn *c, struct sim_text *t);
+void	sim_conn_stream_end(struct sim_conn *c);
+/* A chunk made of a line of JSON. */
+struct sim_text *sim_http_chunk(const void *data, size_t len);
+
+size_t	sim_conn_backlog(const struct sim_conn *c);
+void	sim_conn_close(struct sim_conn *c);     /* after what is pending */
+void	sim_conn_reset(struct sim_conn *c);     /* RST, now */
+void	sim_conn_fault(struct sim_conn *c, enum sim_action action);
+/* Calls cb after ms, unless the connection ends before. One at a time. */
+void	sim_conn_defer(struct sim_conn *c, int64_t ms, sim_conn_cb *cb,
+	    void *ctx);
+/* gone() is called once when the connection ends. NULL: no longer. */
+void	sim_conn_own(struct sim_conn *c, sim_conn_cb *gone, void *ctx);
+
+#endif

@@ -1,0 +1,243 @@
+#include "tests/kubesim/sim_life.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mono.h"
+#include "common/xmalloc.h"
+#include "tests/kubesim/sim_rollout.h"
+
+#define LIFE_MAGIC   0x11fe5111u
+#define TICK_MS      50
+#define STORIES_MIN  2u
+
+struct sim_life {
+	unsigned		 magic;
+	struct sim		*sim;
+	struct event		*tick;
+	struct sim_object      **active;         /* counted */
+	size_t			 n;
+	size_t			 cap;
+	double			 allowance;      /* changes that may be made */
+	struct mono		 last;
+	uint64_t		 stories;
+};
+
+/* ---- who needs looking at ---- */
+
+static struct sim_object *
+top_owner(struct sim_object *o)
+{
+	while (o->owner != NULL && o->owner->alive)
+		o = o->owner;
+	return o;
+}
+
+static void
+activate(struct sim_life *l, struct sim_object *o)
+{
+	if (o->active)
+		return;
+	if (l->n == l->cap) {
+		l->cap = l->cap * 2 + 16;
+		l->active = xreallocarray(l->active, l->cap,
+		    sizeof(struct sim_object *));
+	}
+	o->active = true;
+	l->active[l->n++] = sim_object_ref(o);
+}
+
+static void
+deactivate(struct sim_life *l, size_t i)
+{
+	struct sim_object *o = l->active[i];
+
+	o->active = false;
+	l->active[i] = l->active[--l->n];
+	sim_object_unref(o);
+}
+
+void
+sim_life_wake(struct sim_life *l, struct sim_object *o)
+{
+	if (!l->sim->opt.frozen)
+		activate(l, top_owner(o));
+}
+
+bool
+sim_life_delete(struct sim_life *l, struct sim_object *o)
+{
+	if (l->sim->opt.frozen)
+		return false;
+	if (o->kind == SIM_POD) {
+		sim_rollout_stop_pod(l->sim->store, o);
+		activate(l, top_owner(o));
+		return true;
+	}
+	if (o->kind != SIM_DEPLOYMENT && o->kind != SIM_REPLICASET)
+		return false;
+	/* Background propagation: the owner goes first, the rest follows. */
+	activate(l, o);
+	sim_store_delete(l->sim->store, o);
+	return true;
+}
+
+/* ---- stories ---- */
+
+/* A ready pod of the deployment, or NULL. */
+static struct sim_object *
+ready_pod(struct sim_object *deployment)
+{
+	for (size_t i = 0; i < deployment->n_children; i++) {
+		struct sim_object *set = deployment->children[i];
+
+		for (size_t j = 0; j < set->n_children; j++)
+			if (set->children[j]->st.step == SIM_POD_READY)
+				return set->children[j];
+	}
+	return NULL;
+}
+
+static void
+fail_pod(struct sim_life *l, struct sim_object *pod, enum sim_pod_step step,
+    int64_t lasts_ms)
+{
+	if (pod == NULL)
+		return;
+	pod->st.step = step;
+	pod->st.restarts += step == SIM_POD_CRASHLOOP ? 1 : 0;
+	pod->due_ms = wall_unix_ms() + lasts_ms;
+	sim_store_update(l->sim->store, pod);
+}
+
+static void
+new_version(struct sim_store *s, struct sim_object *o, bool broken)
+{
+	o->st.image++;
+	o->st.generation++;
+	o->st.rolled_out = false;
+	o->broken_image = broken;
+	o->fix_ms = broken ? wall_unix_ms() + 6000 : 0;
+	sim_store_update(s, o);
+}
+
+static void
+scale(struct sim_store *s, struct sim_object *o)
+{
+	uint32_t want = 1 + (uint32_t)sim_store_below(s, 6);
+
+	if (want == o->st.replicas)
+		want++;
+	o->st.replicas = want;
+	o->st.generation++;
+	sim_store_update(s, o);
+}
+
+static void
+begin_story(struct sim_life *l)
+{
+	struct sim_store *s = l->sim->store;
+	uint64_t dice = sim_store_below(s, 100);
+	struct sim_object *o;
+
+	if (s->n[SIM_DEPLOYMENT] == 0)
+		return;
+	o = s->sorted[SIM_DEPLOYMENT][sim_store_below(s,
+	    s->n[SIM_DEPLOYMENT])];
+	/* What a test wrote is the test's: the script leaves it alone. */
+	if (o->active || o->st.paused || o->st.overlay != NULL)
+		return;
+	if (l->stories++ == 0 || dice < 40)
+		new_version(s, o, false);
+	else if (dice < 60)
+		scale(s, o);
+	else if (dice < 78)
+		fail_pod(l, ready_pod(o), SIM_POD_CRASHLOOP, 5000);
+	else if (dice < 90)
+		fail_pod(l, ready_pod(o), SIM_POD_OOMKILLED, 1500);
+	else
+		new_version(s, o, true);
+	activate(l, o);
+}
+
+/* ---- time ---- */
+
+static void
+refill(struct sim_life *l)
+{
+	struct mono now = mono_now();
+	double ms = (double)mono_diff_ms(now, l->last);
+	double rate = (double)l->sim->opt.rate;
+
+	l->last = now;
+	l->allowance += rate * ms / 1000.0;
+	if (l->allowance > rate)
+		l->allowance = rate;     /* at most a second's worth saved */
+}
+
+static void
+life_tick(struct sim_life *l)
+{
+	struct sim_store *s = l->sim->store;
+	bool bounded = l->sim->opt.rate != 0;
+	uint64_t before;
+	size_t room;
+
+	refill(l);
+	for (size_t i = l->n; i-- > 0; ) {
+		if (bounded && l->allowance <= 0)
+			return;
+		before = s->changes;
+		if (sim_rollout_step(s, l->active[i], wall_unix_ms()))
+			deactivate(l, i);
+		l->allowance -= (double)(s->changes - before);
+	}
+	room = MAX(STORIES_MIN, l->sim->opt.rate / 2);
+	while (bounded && l->allowance > 0 && l->n < room) {
+		l->allowance -= 1;
+		begin_story(l);
+	}
+}
+
+static void
+life_tick_cb(UNUSED evutil_socket_t fd, UNUSED short what, void *arg)
+{
+	struct sim_life *l = arg;
+
+	assert(l->magic == LIFE_MAGIC);
+	life_tick(l);
+}
+
+struct sim_life *
+sim_life_new(struct sim *sim)
+{
+	struct sim_life *l = xcalloc(1, sizeof(*l));
+	struct timeval tv = mono_timeval_ms(TICK_MS);
+
+	l->magic = LIFE_MAGIC;
+	l->sim = sim;
+	l->last = mono_now();
+	l->allowance = (double)sim->opt.rate;   /* begins at once */
+	if (sim->opt.frozen)
+		return l;
+	l->tick = event_new(sim->base, -1, EV_PERSIST, life_tick_cb, l);
+	if (l->tick == NULL)
+		abort();
+	(void)evtimer_add(l->tick, &tv);
+	return l;
+}
+
+void
+sim_life_free(struct sim_life *l)
+{
+	if (l == NULL)
+		return;
+	if (l->tick != NULL)
+		event_free(l->tick);
+	while (l->n != 0)
+		deactivate(l, l->n - 1);
+	free(l->active);
+	l->magic = 0;
+	free(l);
+}

@@ -1,0 +1,195 @@
+/*
+ * sim_store: what the simulated API server holds: objects sorted by key per
+ * kind, one counter of resource versions over all kinds, the bounded window
+ * of events a watch can begin in, and the truth log that tests compare with.
+ *
+ * An object's text is rendered once per change and shared (by reference) by
+ * every list, watch and snapshot. Owner of an object: the store while it is
+ * alive, and each event or truth entry that names it.
+ */
+#ifndef SIM_STORE_H
+#define SIM_STORE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SIM_UID_SIZE   37
+#define SIM_NAME_MAX   253u
+#define SIM_FIRST_RV   1000u
+
+enum sim_kind {
+	SIM_DEPLOYMENT,
+	SIM_REPLICASET,
+	SIM_POD,
+	SIM_NODE,
+	SIM_NAMESPACE,
+	SIM_STORAGECLASS,
+	SIM_KIND_MAX
+};
+
+enum sim_change { SIM_ADDED, SIM_MODIFIED, SIM_DELETED, SIM_CHANGE_MAX };
+
+/* How far a pod is; TERMINATING is any of them with deleting_ms set. */
+enum sim_pod_step {
+	SIM_POD_PENDING,
+	SIM_POD_CREATING,
+	SIM_POD_STARTED,         /* running, not ready */
+	SIM_POD_READY,
+	SIM_POD_CRASHLOOP,
+	SIM_POD_IMAGEPULL,
+	SIM_POD_OOMKILLED,
+	SIM_POD_STEP_MAX
+};
+
+/* All that changes about an object: plain data, copied into the truth log.
+ * `overlay` (counted by jansson) is a merge patch over the kind's template:
+ * what tests wrote that the template does not know. */
+struct sim_state {
+	uint64_t	 rv;
+	int64_t		 changed_ms;     /* wall time of this state */
+	int64_t		 deleting_ms;    /* deletionTimestamp, 0: none */
+	int64_t		 started_ms;     /* container start, or last rollout */
+	uint32_t	 generation;
+	uint32_t	 observed;
+	uint32_t	 image;          /* version of the image: 1.<image> */
+	uint32_t	 replicas;       /* spec.replicas */
+	uint32_t	 have;           /* status: replicas, updated, ... */
+	uint32_t	 updated;
+	uint32_t	 ready;
+	uint32_t	 restarts;
+	uint32_t	 touches;        /* by bulk changes; shown as message */
+	enum sim_pod_step step;
+	bool		 paused;
+	bool		 rolled_out;     /* deployment: rollout complete */
+	json_t		*overlay;
+};
+
+/* Text of one version of an object. "{" kind, apiVersion "," begins at 0;
+ * the rest, as list items have it, at `body` (text[body - 1] is taken as "{"
+ * by the writer). metadata ends at meta_end; managedFields (with its comma)
+ * can be left out. */
+struct sim_blob {
+	unsigned	 refs;
+	size_t		 len;
+	size_t		 body;
+	size_t		 meta_end;
+	size_t		 managed;
+	size_t		 managed_len;
+	char		 text[];
+};
+
+struct sim_object {
+	unsigned		 magic;
+	unsigned		 refs;
+	enum sim_kind		 kind;
+	char			*ns;             /* "" if cluster-scoped */
+	char			*name;
+	char			*app;            /* label, also container name */
+	char			 uid[SIM_UID_SIZE];
+	int64_t			 created_ms;
+	uint32_t		 ordinal;        /* for addresses, nodes */
+	struct sim_object	*owner;          /* counted, or NULL */
+	struct sim_object      **children;       /* alive ones, not counted */
+	size_t			 n_children;
+	size_t			 cap_children;
+	bool			 alive;
+	/* For sim_life alone: */
+	int64_t			 due_ms;
+	int64_t			 fix_ms;
+	bool			 active;
+	bool			 broken_image;
+	struct sim_state	 st;
+	struct sim_blob		*blob;
+};
+
+enum sim_form { SIM_FULL, SIM_NO_MANAGED, SIM_PARTIAL, SIM_FORM_MAX };
+
+struct sim_text {                    /* counted bytes of one watch line */
+	unsigned	refs;
+	size_t		len;
+	char		data[];
+};
+
+struct sim_event {
+	uint64_t		 rv;
+	enum sim_change		 change;
+	struct sim_object	*object;
+	struct sim_blob		*blob;
+	struct sim_text		*line[SIM_FORM_MAX];   /* made when asked */
+};
+
+struct sim_truth {
+	enum sim_change		 change;
+	struct sim_object	*object;
+	struct sim_state	 st;
+};
+
+typedef void sim_store_event_cb(struct sim_event *ev, void *ctx);
+
+struct sim_store {
+	uint64_t		  rv;
+	uint64_t		  floor_rv;      /* a watch below it gets 410 */
+	uint64_t		  seed;
+	uint64_t		  rng;
+	uint64_t		  changes;
+	struct sim_object	**sorted[SIM_KIND_MAX];
+	size_t			  n[SIM_KIND_MAX];
+	size_t			  cap[SIM_KIND_MAX];
+	bool			  loading;       /* unsorted until loaded */
+	struct sim_event	 *window;        /* ring */
+	size_t			  window_size;
+	size_t			  window_first;
+	size_t			  window_n;
+	struct sim_truth	 *truth;         /* ring */
+	size_t			  truth_size;
+	size_t			  truth_first;
+	size_t			  truth_n;
+	sim_store_event_cb	 *on_event;
+	void			 *ctx;
+};
+
+/* window, truth: how many events are kept (> 0). */
+struct sim_store *sim_store_new(uint64_t seed, size_t window, size_t truth);
+void	 sim_store_free(struct sim_store *s);
+
+/* Between the two, additions are cheap and nothing may be looked up. */
+void	 sim_store_load_begin(struct sim_store *s);
+void	 sim_store_load_end(struct sim_store *s);
+
+uint64_t sim_store_random(struct sim_store *s);
+uint64_t sim_store_below(struct sim_store *s, uint64_t limit);
+
+/* An object not yet in the store; its strings are copied. */
+struct sim_object *sim_store_object(struct sim_store *s, enum sim_kind kind,
+    const char *ns, const char *name, const char *app,
+    struct sim_object *owner);
+void	 sim_store_add(struct sim_store *s, struct sim_object *o);
+/* Call it after changing o->st: gives it a version, text and event. */
+void	 sim_store_update(struct sim_store *s, struct sim_object *o);
+void	 sim_store_delete(struct sim_store *s, struct sim_object *o);
+struct sim_object *sim_store_find(struct sim_store *s, enum sim_kind kind,
+    const char *ns, const char *name);
+/* Index of the first object of the kind whose key is >= (ns, name). */
+size_t	 sim_store_lower(struct sim_store *s, enum sim_kind kind,
+    const char *ns, const char *name);
+
+/* The i-th event of the window, 0 = oldest; index of the first above rv. */
+struct sim_event *sim_store_event(struct sim_store *s, size_t i);
+size_t	 sim_store_after(struct sim_store *s, uint64_t rv);
+struct sim_truth *sim_store_truth(struct sim_store *s, size_t i);
+/* Forgets the window: every watch that begins below now gets 410. */
+void	 sim_store_compact(struct sim_store *s);
+/* As after an etcd restore: the counter is n lower, the window forgotten,
+ * objects that were newer are re-stamped with the new counter. */
+void	 sim_store_rollback(struct sim_store *s, uint64_t n);
+
+struct sim_object *sim_object_ref(struct sim_object *o);
+void	 sim_object_unref(struct sim_object *o);
+struct sim_blob *sim_blob_ref(struct sim_blob *b);
+void	 sim_blob_unref(struct sim_blob *b);
+struct sim_text *sim_text_ref(struct sim_text *t);
+void	 sim_text_unref(struct sim_text *t);
+
+#endif

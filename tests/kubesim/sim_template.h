@@ -1,0 +1,60 @@
+/*
+ * sim_template: what objects of each kind look like, as JSON text with the
+ * fields a real API server and its controllers would have filled in.
+ *
+ * Pure: every function appends to the buffer from the object and the state.
+ * `*_labels` append the members of metadata after creationTimestamp,
+ * `*` the members of the object after metadata; both begin with a comma.
+ */
+#ifndef SIM_TEMPLATE_H
+#define SIM_TEMPLATE_H
+
+#include <jansson.h>
+
+#include "common/buf.h"
+#include "common/mono.h"
+#include "tests/kubesim/sim_store.h"
+
+#define SIM_HASH_SIZE 11
+
+/* "2026-11-21T21:33:06Z": Kubernetes writes whole seconds. */
+void	sim_template_time(int64_t unix_ms, char buf[MONO_RFC3339_SIZE]);
+/* pod-template-hash of a version of an application. */
+void	sim_template_hash(const char *app, uint32_t image,
+	    char hash[SIM_HASH_SIZE]);
+
+void	sim_template_app_labels(struct buf *b, const struct sim_object *o,
+	    const struct sim_state *st);
+void	sim_template_hash_labels(struct buf *b, const struct sim_object *o,
+	    const struct sim_state *st);
+void	sim_template_node_labels(struct buf *b, const struct sim_object *o,
+	    const struct sim_state *st);
+void	sim_template_namespace_labels(struct buf *b,
+	    const struct sim_object *o, const struct sim_state *st);
+void	sim_template_storageclass_labels(struct buf *b,
+	    const struct sim_object *o, const struct sim_state *st);
+
+void	sim_template_deployment(struct buf *b, const struct sim_object *o,
+	    const struct sim_state *st);
+void	sim_template_replicaset(struct buf *b, const struct sim_object *o,
+	    const struct sim_state *st);
+void	sim_template_pod(struct buf *b, const struct sim_object *o,
+	    const struct sim_state *st);
+void	sim_template_node(struct buf *b, const struct sim_object *o,
+	    const struct sim_state *st);
+void	sim_template_namespace(struct buf *b, const struct sim_object *o,
+	    const struct sim_state *st);
+void	sim_template_storageclass(struct buf *b, const struct sim_object *o,
+	    const struct sim_state *st);
+
+/* The member managedFields, with a comma before it. */
+void	sim_template_managed(struct buf *b, const struct sim_object *o,
+	    const struct sim_state *st);
+
+/* Bulk changes: one visible step of status. */
+void	sim_template_touch_replicas(struct sim_state *st);
+void	sim_template_touch_pod(struct sim_state *st);
+/* Takes spec.replicas and spec.paused of a written document into the state. */
+void	sim_template_absorb_replicas(struct sim_state *st, json_t *doc);
+
+#endif

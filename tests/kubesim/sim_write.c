@@ -1,0 +1,314 @@
+#include "tests/kubesim/sim_write.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mono.h"
+#include "tests/kubesim/sim_kinds.h"
+#include "tests/kubesim/sim_life.h"
+#include "tests/kubesim/sim_patch.h"
+
+/* What only the server writes. */
+static const char *const server_fields[] = { "uid", "resourceVersion",
+    "generation", "creationTimestamp", "deletionTimestamp",
+    "deletionGracePeriodSeconds", "name", "namespace", "managedFields",
+    "selfLink" };
+
+void
+sim_write_not_found(struct sim_conn *c, const struct sim_path *p)
+{
+	sim_conn_status(c, 404, "NotFound", -1, "%s \"%.253s\" not found",
+	    sim_kinds_row(p->kind)->plural, p->name);
+}
+
+void
+sim_write_scale(struct sim_conn *c, struct sim_object *o)
+{
+	json_t *scale = json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:o}, s:{s:i},"
+	    " s:{s:i}}", "kind", "Scale", "apiVersion", "autoscaling/v1",
+	    "metadata", "name", o->name, "namespace", o->ns, "uid", o->uid,
+	    "resourceVersion", json_sprintf("%llu",
+	    (unsigned long long)o->st.rv), "spec", "replicas",
+	    (int)o->st.replicas, "status", "replicas", (int)o->st.have);
+
+	sim_conn_reply_json(c, 200, scale);
+}
+
+/* ---- a document becomes a state ---- */
+
+static void
+drop_server_fields(json_t *doc)
+{
+	json_t *metadata = json_object_get(doc, "metadata");
+
+	for (size_t i = 0; i < NELEM(server_fields); i++)
+		(void)json_object_del(metadata, server_fields[i]);
+	(void)json_object_del(doc, "kind");
+	(void)json_object_del(doc, "apiVersion");
+}
+
+/* Makes the object's state such that its text says `desired`. */
+static void
+take_document(struct sim_object *o, json_t *desired)
+{
+	const struct sim_kind_row *row = sim_kinds_row(o->kind);
+	json_t *bare;
+
+	if (row->absorb != NULL)
+		row->absorb(&o->st, desired);
+	bare = sim_kinds_document(o, &o->st, true);
+	drop_server_fields(bare);
+	drop_server_fields(desired);
+	json_decref(o->st.overlay);
+	o->st.overlay = sim_patch_diff(bare, desired);
+	json_decref(bare);
+}
+
+static bool
+same_member(json_t *a, json_t *b, const char *name)
+{
+	json_t *x = json_object_get(a, name), *y = json_object_get(b, name);
+
+	return x == y || (x != NULL && y != NULL && json_equal(x, y));
+}
+
+/* Keeps of `desired` what this request may write, the rest as it was. */
+static void
+limit_to(json_t *desired, json_t *before, bool status_only)
+{
+	json_t *copy;
+
+	if (!status_only) {
+		copy = json_object_get(before, "status");
+		if (copy != NULL)
+			(void)json_object_set(desired, "status", copy);
+		else
+			(void)json_object_del(desired, "status");
+		return;
+	}
+	copy = json_incref(json_object_get(desired, "status"));
+	(void)json_object_clear(desired);
+	(void)json_object_update(desired, before);
+	if (copy != NULL)
+		(void)json_object_set_new(desired, "status", copy);
+}
+
+static void
+store_document(struct sim_conn *c, struct sim_object *o, json_t *desired,
+    bool status_only)
+{
+	struct sim *sim = sim_conn_sim(c);
+	json_t *before = sim_kinds_document(o, &o->st, false);
+	bool spec, template;
+
+	drop_server_fields(desired);
+	drop_server_fields(before);
+	limit_to(desired, before, status_only);
+	if (!json_equal(before, desired)) {
+		spec = !same_member(before, desired, "spec");
+		template = !same_member(json_object_get(before, "spec"),
+		    json_object_get(desired, "spec"), "template");
+		if (spec)
+			o->st.generation++;
+		if (template && o->kind == SIM_DEPLOYMENT)
+			o->st.image++;
+		take_document(o, desired);
+		sim_store_update(sim->store, o);
+		sim_life_wake(sim->life, o);
+	}
+	json_decref(before);
+	sim_api_reply_object(c, 200, o);
+}
+
+/* ---- requests ---- */
+
+static json_t *
+parse_body(struct sim_conn *c)
+{
+	struct sim_request *r = sim_conn_request(c);
+	json_error_t why;
+	json_t *doc = json_loadb(r->body, r->body_len, JSON_ALLOW_NUL, &why);
+
+	if (json_is_object(doc))
+		return doc;
+	sim_conn_status(c, 400, "BadRequest", -1, "the body is not a JSON "
+	    "object: %s", doc == NULL ? why.text : "another type");
+	json_decref(doc);
+	return NULL;
+}
+
+static bool
+valid_name(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 0 && n <= SIM_NAME_MAX && name[0] != '-' &&
+	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") == n;
+}
+
+static void
+create_named(struct sim_conn *c, const struct sim_path *p, json_t *doc,
+    const char *name)
+{
+	static const char *const app_path[] = { "metadata", "labels", "app",
+	    NULL };
+	struct sim *sim = sim_conn_sim(c);
+	const char *app = json_string_value(sim_patch_get(doc, app_path));
+	struct sim_object *o;
+	json_t *whole;
+
+	o = sim_store_object(sim->store, p->kind, p->ns, name,
+	    app != NULL && valid_name(app) ? app : name, NULL);
+	whole = sim_kinds_document(o, &o->st, true);
+	drop_server_fields(whole);
+	drop_server_fields(doc);
+	limit_to(doc, whole, false);
+	sim_patch_merge(whole, doc);
+	take_document(o, whole);
+	json_decref(whole);
+	sim_store_add(sim->store, o);
+	sim_life_wake(sim->life, o);
+	sim_api_reply_object(c, 201, o);
+}
+
+static void
+create(struct sim_conn *c, const struct sim_path *p)
+{
+	static const char *const name_path[] = { "metadata", "name", NULL };
+	static const char *const prefix_path[] = { "metadata", "generateName",
+	    NULL };
+	struct sim_store *store = sim_conn_sim(c)->store;
+	json_t *doc = parse_body(c);
+	const char *name, *prefix;
+	char made[SIM_NAME_MAX + 1] = "";
+
+	if (doc == NULL)
+		return;
+	name = json_string_value(sim_patch_get(doc, name_path));
+	prefix = json_string_value(sim_patch_get(doc, prefix_path));
+	if (name == NULL && prefix != NULL)
+		(void)snprintf(made, sizeof(made), "%.240s%05llx", prefix,
+		    (unsigned long long)sim_store_below(store, 0xfffff));
+	else if (name != NULL)
+		(void)snprintf(made, sizeof(made), "%s", name);
+	if (sim_kinds_row(p->kind)->namespaced && p->ns[0] == '\0')
+		sim_conn_status(c, 405, "MethodNotAllowed", -1,
+		    "create it in a namespace");
+	else if (!valid_name(made))
+		sim_conn_status(c, 422, "Invalid", -1, "metadata.name: "
+		    "Invalid value: \"%.64s\"", made);
+	else if (sim_store_find(store, p->kind, p->ns, made) != NULL)
+		sim_conn_status(c, 409, "AlreadyExists", -1, "%s \"%s\" "
+		    "already exists", sim_kinds_row(p->kind)->plural, made);
+	else
+		create_named(c, p, doc, made);
+	json_decref(doc);
+}
+
+static void
+write_scale(struct sim_conn *c, struct sim_object *o, json_t *body)
+{
+	static const char *const path[] = { "spec", "replicas", NULL };
+	json_t *n = sim_patch_get(body, path);
+	struct sim *sim = sim_conn_sim(c);
+
+	if (!json_is_integer(n) || json_integer_value(n) < 0 ||
+	    json_integer_value(n) > 100000) {
+		sim_conn_status(c, 422, "Invalid", -1,
+		    "spec.replicas: Invalid value");
+		return;
+	}
+	if (o->st.replicas != (uint32_t)json_integer_value(n)) {
+		o->st.replicas = (uint32_t)json_integer_value(n);
+		o->st.generation++;
+		sim_store_update(sim->store, o);
+		sim_life_wake(sim->life, o);
+	}
+	sim_write_scale(c, o);
+}
+
+static bool
+version_conflicts(struct sim_object *o, json_t *doc)
+{
+	static const char *const path[] = { "metadata", "resourceVersion",
+	    NULL };
+	const char *text = json_string_value(sim_patch_get(doc, path));
+	uint64_t rv;
+
+	return text != NULL && text[0] != '\0' &&
+	    (!sim_http_number(text, &rv) || rv != o->st.rv);
+}
+
+static void
+change(struct sim_conn *c, const struct sim_path *p, struct sim_object *o,
+    bool put)
+{
+	bool status = strcmp(p->sub, "status") == 0;
+	json_t *body = parse_body(c), *whole;
+
+	if (body == NULL)
+		return;
+	if (version_conflicts(o, body)) {
+		sim_conn_status(c, 409, "Conflict", -1, "Operation cannot be "
+		    "fulfilled on %s \"%s\": the object has been modified; "
+		    "please apply your changes to the latest version and try "
+		    "again", sim_kinds_row(p->kind)->plural, p->name);
+	} else if (strcmp(p->sub, "scale") == 0) {
+		write_scale(c, o, body);
+	} else if (put) {
+		store_document(c, o, body, status);
+	} else {
+		whole = sim_kinds_document(o, &o->st, false);
+		sim_patch_merge(whole, body);
+		store_document(c, o, whole, status);
+		json_decref(whole);
+	}
+	json_decref(body);
+}
+
+/* A pod is first marked, then gone; the life lets time pass between. */
+static void
+delete_object(struct sim_conn *c, struct sim_object *o)
+{
+	struct sim *sim = sim_conn_sim(c);
+
+	if (o->kind == SIM_POD && o->st.deleting_ms == 0) {
+		o->st.deleting_ms = wall_unix_ms();
+		sim_store_update(sim->store, o);
+	}
+	sim_api_reply_object(c, 200, o);
+	if (!sim_life_delete(sim->life, o))
+		sim_store_delete(sim->store, o);
+}
+
+void
+sim_write_handle(struct sim_conn *c, const struct sim_path *p)
+{
+	struct sim_request *r = sim_conn_request(c);
+	struct sim_object *o = NULL;
+
+	if (p->name[0] != '\0')
+		o = sim_store_find(sim_conn_sim(c)->store, p->kind, p->ns,
+		    p->name);
+	if (strcmp(r->method, "POST") == 0 && p->name[0] == '\0')
+		create(c, p);
+	else if (p->name[0] == '\0')
+		sim_conn_status(c, 405, "MethodNotAllowed", -1,
+		    "the server does not allow this method on the requested "
+		    "resource");
+	else if (o == NULL)
+		sim_write_not_found(c, p);
+	else if (strcmp(r->method, "DELETE") == 0)
+		delete_object(c, o);
+	else if (strcmp(r->content_type, "application/json-patch+json") == 0)
+		sim_conn_status(c, 415, "UnsupportedMediaType", -1,
+		    "the simulator takes merge patches");
+	else if (strcmp(r->method, "PATCH") == 0)
+		change(c, p, o, false);
+	else if (strcmp(r->method, "PUT") == 0)
+		change(c, p, o, true);
+	else
+		sim_conn_status(c, 405, "MethodNotAllowed", -1,
+		    "the server does not allow this method");
+}
