@@ -82,13 +82,24 @@ class KubeApi:
     """Requests to one API server, one connection each."""
 
     def __init__(self, port, ca_file, token):
-        """Talks to https://127.0.0.1:PORT, trusts CA_FILE only, names itself by TOKEN."""
+        """Talks to https://127.0.0.1:PORT, trusts CA_FILE only, names itself by TOKEN.
+
+        Without CA_FILE it is plain HTTP (the simulator's).
+        """
         self.host = "127.0.0.1"
         self.port = port
-        self.url = f"https://127.0.0.1:{port}"
+        self.url = f"{'https' if ca_file else 'http'}://127.0.0.1:{port}"
         self.ca_file = ca_file
         self.token = token
-        self._context = ssl.create_default_context(cafile=ca_file)
+        self._context = ssl.create_default_context(cafile=ca_file) if ca_file else None
+
+    def _connection(self, timeout):
+        """A new connection, not yet opened."""
+        if self._context is None:
+            return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+        return http.client.HTTPSConnection(
+            self.host, self.port, timeout=timeout, context=self._context
+        )
 
     def request(self, method, path, body=None, *, token=None, content_type=None, timeout=30):
         """Sends one request; returns (status, answer), the answer parsed when it is JSON.
@@ -102,9 +113,7 @@ class KubeApi:
             payload = json.dumps(body).encode()
             patch = "application/merge-patch+json" if method == "PATCH" else "application/json"
             headers["Content-Type"] = content_type or patch
-        connection = http.client.HTTPSConnection(
-            self.host, self.port, timeout=timeout, context=self._context
-        )
+        connection = self._connection(timeout)
         try:
             connection.request(method, path, payload, headers)
             response = connection.getresponse()
