@@ -41,7 +41,6 @@ BANNED = {
     "strtok": "cut with memchr",
     "atoi": "parse with a check of range and rest",
     "atol": "parse with a check of range and rest",
-    "strtol": "parse with a check of range and rest",
     "gets": "never",
     "system": "fork and exec",
     "popen": "fork and exec",
@@ -55,6 +54,8 @@ BANNED = {
     "realloc": "use xreallocarray",
     "strdup": "use xstrdup",
 }
+# Tests may take exact sizes, so that a sanitizer sees the byte after the end.
+XMALLOC = {"malloc", "calloc", "realloc", "strdup"}
 ALLOWED_IN = {("common/xmalloc.c", name) for name in ("malloc", "calloc")}
 
 UNFINISHED = re.compile(
@@ -104,7 +105,8 @@ def check_banned(path, code):
     """Functions that must not be called."""
     for number, line in enumerate(code.splitlines(), 1):
         for name in re.findall(r"(?<![\w.>])(\w+)\s*\(", line):
-            if name in BANNED and (path, name) not in ALLOWED_IN:
+            own = path.startswith("tests/") and name in XMALLOC
+            if name in BANNED and not own and (path, name) not in ALLOWED_IN:
                 problem(path, number, "banned", f"{name}: {BANNED[name]}")
 
 

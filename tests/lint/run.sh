@@ -45,7 +45,7 @@ run cppcheck cppcheck --quiet --std=c11 --enable=warning,portability \
 	-DSLUICE_VERSION=\"lint\" -DSLUICE_LIBEXECDIR=\"/lint\" \
 	--suppressions-list=tests/lint/cppcheck.supp "${sources[@]}"
 run codespell codespell --ignore-words=tests/lint/codespell.words \
-	--skip='./build*,./.git,*.sum,./LICENSE,./tests/fuzz/corpus'
+	--skip='./tests/lint/codespell.words,./build*,./.git,*.sum,./LICENSE,./tests/fuzz/corpus'
 run ruff "$venv/ruff" check --quiet tests
 run ruff-format "$venv/ruff" format --quiet --check tests
 [ "${#pages[@]}" -eq 0 ] || run mandoc mandoc -Tlint -Wstyle "${pages[@]}"
