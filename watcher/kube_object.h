@@ -1,0 +1,75 @@
+/*
+ * kube_object: what the watcher needs of one Kubernetes object or watch event,
+ * as slices of its bytes. Pure; nothing is copied, nothing is kept.
+ *
+ * Identity (uid, namespace, name, resourceVersion) must be plain text that may
+ * stand in a stream key; an object where it is not is refused, with the
+ * member named in *err.
+ */
+#ifndef SLUICE_KUBE_OBJECT_H
+#define SLUICE_KUBE_OBJECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+
+#define KUBE_NAME_MAX 253u   /* RFC 1123 subdomain */
+#define KUBE_UID_MAX  128u
+
+struct kube_object {
+	struct slice	kind;              /* may be missing (list items) */
+	struct slice	uid;
+	struct slice	namespace;         /* empty: cluster-scoped */
+	struct slice	name;
+	struct slice	resource_version;
+	struct slice	owner_references;  /* raw JSON from here on */
+	struct slice	spec;
+	struct slice	status;
+	int64_t		generation;        /* -1: not given */
+	int64_t		created_unix_ms;   /* 0: not given */
+	bool		deleting;          /* has a deletionTimestamp */
+};
+
+enum kube_event_type {
+	KUBE_EVENT_ADDED,
+	KUBE_EVENT_MODIFIED,
+	KUBE_EVENT_DELETED,
+	KUBE_EVENT_BOOKMARK,
+	KUBE_EVENT_ERROR,
+	KUBE_EVENT_UNKNOWN,
+};
+
+/* A Status object: what the API server says went wrong. */
+struct kube_error {
+	int64_t		code;              /* 0: not given */
+	int64_t		retry_after_s;     /* 0: not given */
+	bool		too_large;         /* resourceVersion in the future */
+	char		reason[64];
+	char		message[256];
+};
+
+struct kube_event {
+	enum kube_event_type	type;
+	struct kube_object	object;    /* BOOKMARK: resource_version only */
+	struct kube_error	error;     /* ERROR only */
+};
+
+int	kube_object_parse(struct slice json, struct kube_object *ret,
+	    struct err *err) MUST_CHECK;
+int	kube_object_parse_event(struct slice frame, struct kube_event *ret,
+	    struct err *err) MUST_CHECK;
+/* From the body of an answer that is not 200; false when it is no Status. */
+bool	kube_object_parse_error(struct slice body, struct kube_error *ret);
+
+/* `metadata` of a list. */
+struct kube_list {
+	struct slice	resource_version;
+	struct slice	continue_token;    /* as text; empty: last page */
+};
+
+int	kube_object_parse_list(struct slice metadata, struct kube_list *ret,
+	    struct err *err) MUST_CHECK;
+
+#endif

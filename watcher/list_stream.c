@@ -1,0 +1,323 @@
+#include "watcher/list_stream.h"
+
+#include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#define KEEP_MAX (256u * 1024)   /* memory kept between items */
+
+void
+list_stream_reset(struct list_stream *s)
+{
+	buf_free(&s->partial);
+	buf_free(&s->name);
+	buf_free(&s->metadata);
+	buf_free(&s->kind);
+	*s = (struct list_stream){ .state = LIST_START };
+}
+
+bool
+list_stream_complete(const struct list_stream *s)
+{
+	return s->state == LIST_END;
+}
+
+/* --- where a value ends --------------------------------------------------- */
+
+/* Inside a string: to its next quote or backslash, or to `end`. */
+static inline const char *
+string_stop(const char *p, const char *end)
+{
+#ifdef __SSE2__
+	const __m128i quote = _mm_set1_epi8('"');
+	const __m128i slash = _mm_set1_epi8('\\');
+	__m128i v;
+	int mask;
+
+	while (end - p >= 16) {
+		v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		mask = _mm_movemask_epi8(_mm_or_si128(
+		    _mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
+		if (mask != 0)
+			return p + __builtin_ctz((unsigned int)mask);
+		p += 16;
+	}
+#endif
+	while (p < end && *p != '"' && *p != '\\')
+		p++;
+	return p;
+}
+
+/* The string goes on at p; returns behind its closing quote, or end. */
+static const char *
+follow_string(struct list_stream *s, const char *p, const char *end)
+{
+	while (p < end) {
+		if (s->escaped) {
+			s->escaped = false;
+			p++;
+			continue;
+		}
+		p = string_stop(p, end);
+		if (p == end)
+			break;
+		if (*p++ == '"') {
+			s->in_string = false;
+			break;
+		}
+		s->escaped = true;
+	}
+	return p;
+}
+
+static bool
+ends_scalar(char c)
+{
+	return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' ||
+	    c == '\r' || c == '\t';
+}
+
+/* Follows the value that is under way. Returns behind its last byte and sets
+ * *ret_done, or `end` when it goes on in the next chunk. */
+static const char *
+follow_value(struct list_stream *s, const char *p, const char *end,
+    bool *ret_done)
+{
+	*ret_done = false;
+	if (s->scalar) {
+		while (p < end && !ends_scalar(*p))
+			p++;
+		*ret_done = p < end;
+		return p;
+	}
+	while (p < end) {
+		if (s->in_string) {
+			p = follow_string(s, p, end);
+			if (s->in_string)
+				return p;
+		} else if (*p == '"') {
+			s->in_string = true;
+			p++;
+			continue;
+		} else if (*p == '{' || *p == '[') {
+			s->depth++;
+			p++;
+			continue;
+		} else if (*p == '}' || *p == ']') {
+			s->depth--;
+			p++;
+		} else {
+			p++;
+			continue;
+		}
+		if (s->depth == 0) {
+			*ret_done = true;
+			return p;
+		}
+	}
+	return p;
+}
+
+static void
+begin_value(struct list_stream *s, char first)
+{
+	s->depth = 0;
+	s->in_string = false;
+	s->escaped = false;
+	s->scalar = first != '{' && first != '[' && first != '"';
+	s->skipping = false;
+	buf_reset(&s->partial);
+}
+
+/* --- what is kept --------------------------------------------------------- */
+
+static bool
+keep_partial(struct list_stream *s, const char *p, size_t n, size_t max)
+{
+	if (s->partial.len + n > max)
+		return false;
+	buf_add(&s->partial, p, n);
+	return true;
+}
+
+static bool
+keep_item(struct list_stream *s, const char *p, size_t n)
+{
+	if (s->skipping)
+		return true;
+	if (!keep_partial(s, p, n, LIST_ITEM_MAX)) {
+		buf_free(&s->partial);
+		s->skipping = true;
+		s->oversized++;
+	}
+	return true;
+}
+
+static bool
+name_is(const struct list_stream *s, const char *name)
+{
+	return s->name.len == strlen(name) &&
+	    memcmp(s->name.data, name, s->name.len) == 0;
+}
+
+static void
+member_done(struct list_stream *s)
+{
+	struct buf *to = NULL;
+
+	if (name_is(s, "\"metadata\""))
+		to = &s->metadata;
+	else if (name_is(s, "\"kind\""))
+		to = &s->kind;
+	if (to == NULL)
+		return;
+	buf_reset(to);
+	buf_add(to, s->partial.data, s->partial.len);
+}
+
+/* --- one step per state --------------------------------------------------- */
+
+/* The item under way gets the bytes from p; one that is whole in them is
+ * handed out where it lies. */
+static const char *
+item_step(struct list_stream *s, const char *p, const char *end,
+    list_stream_cb cb, void *arg)
+{
+	const char *after;
+	struct slice item;
+	bool done, go_on = true;
+
+	after = follow_value(s, p, end, &done);
+	item = (struct slice){ p, (size_t)(after - p) };
+	if (!done || s->partial.len > 0 || s->skipping) {
+		(void)keep_item(s, item.p, item.n);
+		item = (struct slice){ (const char *)s->partial.data,
+			s->partial.len };
+	}
+	if (!done)
+		return after;
+	s->items++;
+	s->state = LIST_AFTER_ITEM;
+	if (!s->skipping)
+		go_on = cb(item, arg);
+	if (s->partial.size > KEEP_MAX)
+		buf_free(&s->partial);
+	return go_on ? after : NULL;
+}
+
+/* A name or a small member of the root. */
+static const char *
+small_step(struct list_stream *s, const char *p, const char *end)
+{
+	const char *after;
+	bool done;
+
+	after = follow_value(s, p, end, &done);
+	if (!keep_partial(s, p, (size_t)(after - p), LIST_MEMBER_MAX))
+		return NULL;
+	if (!done)
+		return after;
+	if (s->state == LIST_IN_NAME) {
+		buf_reset(&s->name);
+		buf_add(&s->name, s->partial.data, s->partial.len);
+		s->state = LIST_COLON;
+	} else {
+		member_done(s);
+		s->state = LIST_AFTER;
+	}
+	return after;
+}
+
+/* A byte between values. Returns the state it leads to; *ret_take tells
+ * whether the byte itself is used up. */
+static enum list_state
+between(const struct list_stream *s, char c, bool *ret_take)
+{
+	*ret_take = true;
+	switch (s->state) {
+	case LIST_START:
+		return c == '{' ? LIST_NAME : LIST_BROKEN;
+	case LIST_NAME:
+		if (c == '}')
+			return LIST_END;
+		*ret_take = false;
+		return c == '"' ? LIST_IN_NAME : LIST_BROKEN;
+	case LIST_NEXT_NAME:
+		*ret_take = false;
+		return c == '"' ? LIST_IN_NAME : LIST_BROKEN;
+	case LIST_COLON:
+		return c == ':' ? LIST_VALUE : LIST_BROKEN;
+	case LIST_VALUE:
+		if (c == '[' && name_is(s, "\"items\""))
+			return LIST_ITEM_FIRST;
+		*ret_take = false;
+		return LIST_MEMBER;
+	case LIST_AFTER:
+		if (c == ',')
+			return LIST_NEXT_NAME;
+		return c == '}' ? LIST_END : LIST_BROKEN;
+	case LIST_ITEM_FIRST:
+		if (c == ']')
+			return LIST_AFTER;
+		*ret_take = false;
+		return LIST_IN_ITEM;
+	case LIST_ITEM:
+		*ret_take = false;
+		return LIST_IN_ITEM;
+	case LIST_AFTER_ITEM:
+		if (c == ',')
+			return LIST_ITEM;
+		return c == ']' ? LIST_AFTER : LIST_BROKEN;
+	case LIST_MEMBER:
+	case LIST_IN_ITEM:
+	case LIST_IN_NAME:
+	case LIST_END:
+	case LIST_BROKEN:
+		break;
+	}
+	return LIST_BROKEN;
+}
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static const char *
+between_step(struct list_stream *s, const char *p)
+{
+	bool take;
+
+	if (is_space(*p))
+		return p + 1;
+	s->state = between(s, *p, &take);
+	if (s->state == LIST_BROKEN)
+		return NULL;
+	if (s->state == LIST_MEMBER || s->state == LIST_IN_ITEM ||
+	    s->state == LIST_IN_NAME)
+		begin_value(s, *p);
+	return take ? p + 1 : p;
+}
+
+bool
+list_stream_feed(struct list_stream *s, const char *p, size_t n,
+    list_stream_cb cb, void *arg)
+{
+	const char *end = p + n;
+
+	while (p < end) {
+		if (s->state == LIST_IN_ITEM)
+			p = item_step(s, p, end, cb, arg);
+		else if (s->state == LIST_MEMBER || s->state == LIST_IN_NAME)
+			p = small_step(s, p, end);
+		else
+			p = between_step(s, p);
+		if (p == NULL) {
+			s->state = LIST_BROKEN;
+			return false;
+		}
+	}
+	return s->state != LIST_BROKEN;
+}

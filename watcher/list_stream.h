@@ -1,0 +1,54 @@
+/*
+ * list_stream: the body of a LIST, as it arrives, item by item: no page is
+ * ever held as a whole (k8s-watch.md A.2: an unpaged list may be gigabytes).
+ * Pure.
+ *
+ * It finds where each element of the root's `items` begins and ends; whether
+ * an item is valid JSON is for its reader (json_scan) to say. Every other
+ * member of the root must be small; `metadata` and `kind` are kept. An item
+ * longer than LIST_ITEM_MAX is skipped and counted.
+ */
+#ifndef SLUICE_LIST_STREAM_H
+#define SLUICE_LIST_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+
+#define LIST_ITEM_MAX   (16u * 1024 * 1024)
+#define LIST_MEMBER_MAX (64u * 1024)
+
+enum list_state {
+	LIST_START, LIST_NAME, LIST_COLON, LIST_VALUE, LIST_MEMBER,
+	LIST_AFTER, LIST_ITEM_FIRST, LIST_ITEM, LIST_IN_ITEM,
+	LIST_AFTER_ITEM, LIST_NEXT_NAME, LIST_IN_NAME, LIST_END, LIST_BROKEN,
+};
+
+struct list_stream {
+	enum list_state	state;
+	unsigned	depth;       /* inside the current value */
+	bool		in_string;
+	bool		escaped;
+	bool		scalar;      /* it is neither object, array, string */
+	bool		skipping;    /* the current item is too long */
+	uint64_t	oversized;
+	uint64_t	items;
+	struct buf	partial;     /* begun name, member or item */
+	struct buf	name;        /* of the current member */
+	struct buf	metadata;    /* raw JSON of these members */
+	struct buf	kind;
+};
+
+/* One item's bytes. False: stop here. */
+typedef bool (*list_stream_cb)(struct slice item, void *arg);
+
+/* All zero is a good start. Releases and begins anew. */
+void	list_stream_reset(struct list_stream *s);
+/* False when the callback said so or the body cannot be a list. */
+bool	list_stream_feed(struct list_stream *s, const char *p, size_t n,
+	    list_stream_cb cb, void *arg);
+/* True when the list has ended as it should. */
+bool	list_stream_complete(const struct list_stream *s);
+
+#endif

@@ -1,0 +1,347 @@
+#include "watcher/watch_fsm.h"
+
+#include "common/macros.h"
+
+/* What a cell of the table does; `step` functions below. */
+enum rule {
+	R_IGNORE,       /* cannot happen here, or is late */
+	R_LIST,         /* LIST now */
+	R_PAGE,
+	R_WATCH,        /* WATCH now */
+	R_LISTED,       /* WATCH now, the list is whole */
+	R_ALIVE,
+	R_ENDED,        /* WATCH again now, or back off when it was quick */
+	R_EXPIRED,      /* of a WATCH: LIST now, back off when unproven */
+	R_LIST_EXPIRED, /* of a LIST: by quorum; back off when it was */
+	R_TOO_LARGE,
+	R_RETRY_LIST,   /* back off, then LIST */
+	R_RETRY_WATCH,
+	R_STALE,        /* WATCH again now; the second time LIST */
+	R_UNAUTHORIZED, /* once at once, then back off */
+	R_FORBIDDEN,
+	R_ABSENT,
+	R_STOP,
+	R_MAX
+};
+
+static const enum rule table[WATCH_STATE_MAX][WATCH_INPUT_MAX] = {
+	[WATCH_IDLE] = {
+		[WATCH_IN_START] = R_LIST,
+		[WATCH_IN_STOP] = R_STOP,
+	},
+	[WATCH_LISTING] = {
+		[WATCH_IN_PAGE] = R_PAGE,
+		[WATCH_IN_LISTED] = R_LISTED,
+		[WATCH_IN_EXPIRED] = R_LIST_EXPIRED,
+		[WATCH_IN_TOO_LARGE] = R_TOO_LARGE,
+		[WATCH_IN_FAILED] = R_RETRY_LIST,
+		[WATCH_IN_STALE] = R_RETRY_LIST,
+		[WATCH_IN_UNAUTHORIZED] = R_UNAUTHORIZED,
+		[WATCH_IN_FORBIDDEN] = R_FORBIDDEN,
+		[WATCH_IN_NOT_FOUND] = R_ABSENT,
+		[WATCH_IN_STOP] = R_STOP,
+	},
+	[WATCH_WATCHING] = {
+		[WATCH_IN_ALIVE] = R_ALIVE,
+		[WATCH_IN_ENDED] = R_ENDED,
+		[WATCH_IN_EXPIRED] = R_EXPIRED,
+		[WATCH_IN_TOO_LARGE] = R_TOO_LARGE,
+		[WATCH_IN_FAILED] = R_RETRY_WATCH,
+		[WATCH_IN_STALE] = R_STALE,
+		[WATCH_IN_UNAUTHORIZED] = R_UNAUTHORIZED,
+		[WATCH_IN_FORBIDDEN] = R_FORBIDDEN,
+		[WATCH_IN_NOT_FOUND] = R_ABSENT,
+		[WATCH_IN_STOP] = R_STOP,
+	},
+	[WATCH_WAIT_LIST] = {
+		[WATCH_IN_TIMER] = R_LIST,
+		[WATCH_IN_STOP] = R_STOP,
+	},
+	[WATCH_WAIT_WATCH] = {
+		[WATCH_IN_TIMER] = R_WATCH,
+		[WATCH_IN_STOP] = R_STOP,
+	},
+	[WATCH_FORBIDDEN] = {
+		[WATCH_IN_TIMER] = R_LIST,
+		[WATCH_IN_STOP] = R_STOP,
+	},
+	[WATCH_ABSENT] = {
+		[WATCH_IN_TIMER] = R_LIST,
+		[WATCH_IN_STOP] = R_STOP,
+	},
+};
+
+void
+watch_fsm_init(struct watch_fsm *f, int64_t base_ms, int64_t max_ms)
+{
+	*f = (struct watch_fsm){ .state = WATCH_IDLE,
+		.version = WATCH_VERSION_ZERO, .base_ms = base_ms,
+		.max_ms = max_ms };
+}
+
+static int64_t
+jitter(int64_t ms, uint32_t random)
+{
+	/* 0.8 to 1.2 of it */
+	return ms * (int64_t)(800 + random % 401) / 1000;
+}
+
+int64_t
+watch_fsm_delay(uint32_t attempt, int64_t base_ms, int64_t max_ms,
+    uint32_t random)
+{
+	int64_t ms = base_ms;
+
+	while (attempt > 1 && ms < max_ms) {
+		ms *= 2;
+		attempt--;
+	}
+	return MIN(jitter(MIN(ms, max_ms), random), max_ms);
+}
+
+/* --- steps ---------------------------------------------------------------- */
+
+static struct watch_step
+do_now(struct watch_fsm *f, enum watch_state state, enum watch_action action)
+{
+	f->state = state;
+	return (struct watch_step){ .action = action };
+}
+
+static struct watch_step
+wait_in(struct watch_fsm *f, enum watch_state state,
+    const struct watch_facts *facts)
+{
+	struct watch_step step = { .action = WATCH_DO_WAIT,
+		.fresh_connection = true };
+
+	f->state = state;
+	f->attempt++;
+	step.delay_ms = watch_fsm_delay(f->attempt, f->base_ms, f->max_ms,
+	    facts->random);
+	if (facts->retry_after_ms > 0) {
+		/* As asked, spread a little so that not all come at once. */
+		step.delay_ms = facts->retry_after_ms +
+		    facts->random % 1000;
+		step.fresh_connection = false;
+	}
+	return step;
+}
+
+static struct watch_step
+denied(struct watch_fsm *f, enum watch_state state,
+    const struct watch_facts *facts)
+{
+	f->state = state;
+	f->attempt++;
+	f->version = WATCH_VERSION_ZERO;
+	return (struct watch_step){ .action = WATCH_DO_WAIT,
+		.delay_ms = jitter(WATCH_FSM_DENIED_MS, facts->random) };
+}
+
+/* The version asked for is gone, or not there yet: only the newest helps.
+ * If the newest itself was refused, or nothing came since the last list,
+ * asking at once would spin. */
+static struct watch_step
+list_newest(struct watch_fsm *f, bool spinning,
+    const struct watch_facts *facts)
+{
+	f->version = WATCH_VERSION_EMPTY;
+	if (spinning)
+		return wait_in(f, WATCH_WAIT_LIST, facts);
+	return do_now(f, WATCH_LISTING, WATCH_DO_LIST);
+}
+
+static struct watch_step
+ended(struct watch_fsm *f, const struct watch_facts *facts)
+{
+	if (!facts->quick) {
+		f->attempt = 0;
+		return do_now(f, WATCH_WATCHING, WATCH_DO_WATCH);
+	}
+	/* The silent form of 410: an immediate clean end. */
+	f->version = WATCH_VERSION_LAST;
+	return wait_in(f, WATCH_WAIT_LIST, facts);
+}
+
+static struct watch_step
+stale(struct watch_fsm *f)
+{
+	struct watch_step step;
+
+	f->stale++;
+	if (f->stale < 2) {
+		step = do_now(f, WATCH_WATCHING, WATCH_DO_WATCH);
+	} else {
+		/* A watch at a version in the future is accepted and stays
+		 * silent (k8s-watch.md A 38): a list tells. */
+		f->stale = 0;
+		f->version = WATCH_VERSION_LAST;
+		step = do_now(f, WATCH_LISTING, WATCH_DO_LIST);
+	}
+	step.fresh_connection = true;
+	return step;
+}
+
+static struct watch_step
+unauthorized(struct watch_fsm *f, const struct watch_facts *facts)
+{
+	bool listing = f->state == WATCH_LISTING;
+
+	if (f->reauthorized)
+		return wait_in(f, listing ? WATCH_WAIT_LIST :
+		    WATCH_WAIT_WATCH, facts);
+	f->reauthorized = true;
+	return do_now(f, f->state, listing ? WATCH_DO_LIST : WATCH_DO_WATCH);
+}
+
+static struct watch_step
+listed(struct watch_fsm *f)
+{
+	f->unproven = true;
+	f->reauthorized = false;
+	f->stale = 0;
+	f->version = WATCH_VERSION_LAST;
+	return do_now(f, WATCH_WATCHING, WATCH_DO_WATCH);
+}
+
+static void
+alive(struct watch_fsm *f)
+{
+	f->attempt = 0;
+	f->stale = 0;
+	f->unproven = false;
+	f->reauthorized = false;
+}
+
+struct watch_step
+watch_fsm_step(struct watch_fsm *f, enum watch_input input,
+    const struct watch_facts *facts)
+{
+	switch (table[f->state][input]) {
+	case R_LIST:
+		return do_now(f, WATCH_LISTING, WATCH_DO_LIST);
+	case R_PAGE:
+		return do_now(f, WATCH_LISTING, WATCH_DO_PAGE);
+	case R_WATCH:
+		return do_now(f, WATCH_WATCHING, WATCH_DO_WATCH);
+	case R_LISTED:
+		return listed(f);
+	case R_ALIVE:
+		alive(f);
+		break;
+	case R_ENDED:
+		return ended(f, facts);
+	case R_EXPIRED:
+		if (f->unproven)
+			return list_newest(f, true, facts);
+		f->version = WATCH_VERSION_LAST;
+		return do_now(f, WATCH_LISTING, WATCH_DO_LIST);
+	case R_LIST_EXPIRED:
+		return list_newest(f, f->version == WATCH_VERSION_EMPTY,
+		    facts);
+	case R_TOO_LARGE:
+		return list_newest(f, f->state == WATCH_LISTING &&
+		    f->version == WATCH_VERSION_EMPTY, facts);
+	case R_RETRY_LIST:
+		return wait_in(f, WATCH_WAIT_LIST, facts);
+	case R_RETRY_WATCH:
+		return wait_in(f, WATCH_WAIT_WATCH, facts);
+	case R_STALE:
+		return stale(f);
+	case R_UNAUTHORIZED:
+		return unauthorized(f, facts);
+	case R_FORBIDDEN:
+		return denied(f, WATCH_FORBIDDEN, facts);
+	case R_ABSENT:
+		return denied(f, WATCH_ABSENT, facts);
+	case R_STOP:
+		return do_now(f, WATCH_STOPPED, WATCH_DO_END);
+	case R_IGNORE:
+	case R_MAX:
+		break;
+	}
+	return (struct watch_step){ .action = WATCH_DO_NOTHING };
+}
+
+/* --- names ---------------------------------------------------------------- */
+
+const char *
+watch_fsm_word(enum watch_state state)
+{
+	static const char *const words[WATCH_STATE_MAX] = {
+		[WATCH_IDLE] = "starting",
+		[WATCH_LISTING] = "syncing",
+		[WATCH_WATCHING] = "watching",
+		[WATCH_WAIT_LIST] = "backoff",
+		[WATCH_WAIT_WATCH] = "backoff",
+		[WATCH_FORBIDDEN] = "forbidden",
+		[WATCH_ABSENT] = "stopped",
+		[WATCH_STOPPED] = "stopped",
+	};
+
+	return words[state];
+}
+
+const char *
+watch_fsm_state_name(enum watch_state state)
+{
+	static const char *const names[WATCH_STATE_MAX] = {
+		[WATCH_IDLE] = "idle",
+		[WATCH_LISTING] = "listing",
+		[WATCH_WATCHING] = "watching",
+		[WATCH_WAIT_LIST] = "wait_list",
+		[WATCH_WAIT_WATCH] = "wait_watch",
+		[WATCH_FORBIDDEN] = "forbidden",
+		[WATCH_ABSENT] = "absent",
+		[WATCH_STOPPED] = "stopped",
+	};
+
+	return names[state];
+}
+
+const char *
+watch_fsm_input_name(enum watch_input input)
+{
+	static const char *const names[WATCH_INPUT_MAX] = {
+		[WATCH_IN_START] = "start",
+		[WATCH_IN_PAGE] = "page",
+		[WATCH_IN_LISTED] = "listed",
+		[WATCH_IN_ALIVE] = "alive",
+		[WATCH_IN_ENDED] = "ended",
+		[WATCH_IN_EXPIRED] = "expired",
+		[WATCH_IN_TOO_LARGE] = "too_large",
+		[WATCH_IN_FAILED] = "failed",
+		[WATCH_IN_STALE] = "stale",
+		[WATCH_IN_UNAUTHORIZED] = "unauthorized",
+		[WATCH_IN_FORBIDDEN] = "forbidden",
+		[WATCH_IN_NOT_FOUND] = "not_found",
+		[WATCH_IN_TIMER] = "timer",
+		[WATCH_IN_STOP] = "stop",
+	};
+
+	return names[input];
+}
+
+void
+watch_fsm_dot(FILE *out)
+{
+	struct watch_facts facts = { 0 };
+	struct watch_fsm f;
+	unsigned s, i;
+
+	(void)fputs("digraph watch_fsm {\n", out);
+	for (s = 0; s < WATCH_STATE_MAX; s++)
+		for (i = 0; i < WATCH_INPUT_MAX; i++) {
+			if (table[s][i] == R_IGNORE)
+				continue;
+			watch_fsm_init(&f, 5000, 60000);
+			f.state = (enum watch_state)s;
+			(void)watch_fsm_step(&f, (enum watch_input)i, &facts);
+			(void)fprintf(out, "\t%s -> %s [label=\"%s\"];\n",
+			    watch_fsm_state_name((enum watch_state)s),
+			    watch_fsm_state_name(f.state),
+			    watch_fsm_input_name((enum watch_input)i));
+		}
+	(void)fputs("}\n", out);
+}
