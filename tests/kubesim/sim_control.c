@@ -14,6 +14,7 @@
 
 #define CONTROL_MAGIC  0xc0274011u
 #define SLICE          200u        /* changes per turn of the loop */
+#define STALL_SLICE    8u          /* ... while a reader has stopped */
 #define CHANGE_TICK_MS 1
 #define STALL_MS       1000        /* how long changes wait for a slow reader */
 
@@ -261,14 +262,18 @@ job_step(struct sim_control *k)
 	j->left--;
 }
 
-/* A reader that lags is waited for, but one that has stopped is not: it is
- * dropped when its buffer is full. */
-static bool
-readers_lag(struct sim_control *k, struct mono now)
+/* How many changes may be made now. A reader that lags is waited for; for one
+ * that has stopped it goes on slowly, until its buffer is full and it is
+ * dropped, so that the others do not lose their connections with it. */
+static unsigned
+job_slice(struct sim_control *k, struct mono now)
 {
-	return sim_watch_backlog(k->sim->watches) >
-	    k->sim->opt.watch_buffer / 2 &&
-	    mono_diff_ms(now, k->job.moved) < STALL_MS;
+	if (sim_watch_backlog(k->sim->watches) <=
+	    k->sim->opt.watch_buffer / 2) {
+		k->job.moved = now;
+		return SLICE;
+	}
+	return mono_diff_ms(now, k->job.moved) < STALL_MS ? 0 : STALL_SLICE;
 }
 
 static void
@@ -286,13 +291,15 @@ change_tick_cb(UNUSED evutil_socket_t fd, UNUSED short what, void *arg)
 	else
 		j->allowance = SLICE;
 	j->last = now;
-	if (!readers_lag(k, now)) {
-		for (unsigned i = 0; i < SLICE && j->left != 0 &&
-		    j->allowance >= 1; i++) {
+	for (unsigned i = 0; j->left != 0 && j->allowance >= 1 &&
+	    i < SLICE; i += STALL_SLICE) {
+		for (unsigned n = MIN(job_slice(k, now), STALL_SLICE);
+		    n > 0 && j->left != 0 && j->allowance >= 1; n--) {
 			job_step(k);
 			j->allowance -= 1;
 		}
-		j->moved = now;
+		if (mono_before(j->moved, now))
+			break;
 	}
 	if (j->left != 0)
 		(void)evtimer_add(k->tick, &tv);

@@ -169,13 +169,21 @@ set_scale(struct sim_store *s, struct sim_object *set, uint32_t replicas)
 /* ---- Deployments ---- */
 
 static struct sim_object *
-present_set(struct sim_store *s, struct sim_object *o)
+existing_set(const struct sim_object *o)
 {
-	struct sim_object *set;
-
 	for (size_t i = 0; i < o->n_children; i++)
 		if (o->children[i]->st.image == o->st.image)
 			return o->children[i];
+	return NULL;
+}
+
+static struct sim_object *
+present_set(struct sim_store *s, struct sim_object *o)
+{
+	struct sim_object *set = existing_set(o);
+
+	if (set != NULL)
+		return set;
 	set = sim_seed_set(s, o);
 	if (sim_store_find(s, SIM_REPLICASET, set->ns, set->name) != NULL) {
 		/* A test made a set of that name: the next version then. */
@@ -236,24 +244,25 @@ forget_old_sets(struct sim_store *s, struct sim_object *o,
 	}
 }
 
+/* The set may be NULL: of the version asked for nothing is there yet. */
 static void
 write_status(struct sim_store *s, struct sim_object *o,
     const struct sim_object *set, bool settled)
 {
-	uint32_t have = 0, up = 0;
-	bool done = settled && living(set) == o->st.replicas;
+	uint32_t have = 0, up = 0, updated = set != NULL ? living(set) : 0;
+	bool done = settled && updated == o->st.replicas;
 
 	for (size_t i = 0; i < o->n_children; i++) {
 		have += living(o->children[i]);
 		up += ready(o->children[i]);
 	}
 	if (o->st.have == have && o->st.ready == up &&
-	    o->st.updated == living(set) && o->st.rolled_out == done &&
+	    o->st.updated == updated && o->st.rolled_out == done &&
 	    o->st.observed == o->st.generation)
 		return;
 	o->st.have = have;
 	o->st.ready = up;
-	o->st.updated = living(set);
+	o->st.updated = updated;
 	o->st.rolled_out = done;
 	o->st.observed = o->st.generation;
 	sim_store_update(s, o);
@@ -267,9 +276,7 @@ deployment_step(struct sim_store *s, struct sim_object *o, int64_t now)
 
 	if (o->st.observed != o->st.generation) {
 		/* First the controller notices, in a step of its own. */
-		o->st.observed = o->st.generation;
-		o->st.rolled_out = false;
-		sim_store_update(s, o);
+		write_status(s, o, existing_set(o), false);
 		return false;
 	}
 	if (o->fix_ms != 0 && now >= o->fix_ms) {
