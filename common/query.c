@@ -489,7 +489,8 @@ query_client_new(struct event_base *base, const char *bus_directory,
 		goto fail;
 	c->readable = bus_event(base, c->socket, query_readable_cb, c);
 	c->timer = event_new(base, -1, 0, query_timer_cb, c);
-	if (c->readable == NULL || c->timer == NULL) {
+	if (c->readable == NULL || c->timer == NULL ||
+	    event_add(c->readable, NULL) == -1) {
 		(void)err_set(err, "no memory for the store client's events");
 		goto fail;
 	}

@@ -240,8 +240,16 @@ projection_db_rollback(struct projection_db *db)
 }
 
 void
-projection_db_gap(struct projection_db *db, int64_t now_unix_ms)
+projection_db_at(struct projection_db *db, struct position through)
 {
+	db->state.applied = through;
+}
+
+void
+projection_db_gap(struct projection_db *db, struct position through,
+    int64_t now_unix_ms)
+{
+	db->state.applied = through;
 	db->state.gapped = true;
 	db->state.gap_change = db->state.change;
 	db->state.gap_unix_ms = now_unix_ms;

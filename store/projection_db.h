@@ -60,8 +60,11 @@ void	projection_db_rollback(struct projection_db *db);
 /* Applies one event; one that was applied before changes nothing. */
 int	projection_db_apply(struct projection_db *db, const struct item *item,
 	    int64_t time_unix_ms, struct err *err) MUST_CHECK;
-/* What lay before `next` was lost: everything kept so far may be stale. */
-void	projection_db_gap(struct projection_db *db, int64_t now_unix_ms);
+/* Everything up to `through` is known, though there was no event to apply. */
+void	projection_db_at(struct projection_db *db, struct position through);
+/* The same, but what lay before it was lost: all kept so far may be stale. */
+void	projection_db_gap(struct projection_db *db, struct position through,
+	    int64_t now_unix_ms);
 /* Drops what retention says; `oldest` is the first position of the journal. */
 int	projection_db_sweep(struct projection_db *db, const struct conf *conf,
 	    uint64_t oldest, int64_t now_unix_ms, struct err *err) MUST_CHECK;

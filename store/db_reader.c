@@ -1,0 +1,394 @@
+#include "store/db_reader.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/queue.h>
+
+#include <jansson.h>
+
+#include "common/mono.h"
+#include "common/query.h"
+#include "common/xmalloc.h"
+#include "store/json_ops.h"
+#include "store/registry.h"
+#include "store/snapshot_read.h"
+
+#define DB_READER_MAGIC   0x44425244u
+#define COPY_AGE_MS       (24 * 3600 * INT64_C(1000))
+
+struct job {
+	STAILQ_ENTRY(job)	 link;
+	enum db_reader_job	 kind;
+	uint64_t		 ticket;
+	size_t			 n;
+	uint8_t			 body[];
+};
+
+struct result {
+	STAILQ_ENTRY(result)	 link;
+	struct db_reader_result	 result;
+};
+
+STAILQ_HEAD(jobs, job);
+STAILQ_HEAD(results, result);
+
+struct db_reader {
+	uint32_t		 magic;
+	int			 notify_fd;
+	bool			 started;
+	pthread_t		 thread;
+	pthread_mutex_t		 mutex;      /* guards what follows */
+	pthread_cond_t		 wake;
+	struct jobs		 jobs;
+	unsigned int		 n_jobs;
+	struct results		 results;
+	char			*facts;
+	bool			 stopping;
+	/* The thread's own. */
+	struct registry		*registry;
+	struct snapshot_reader	*snapshots;
+};
+
+/* --- results ------------------------------------------------------------- */
+
+static void
+result_put(struct db_reader *r, const struct db_reader_result *result)
+{
+	struct result *entry = xcalloc(1, sizeof(*entry));
+
+	entry->result = *result;
+	pthread_mutex_lock(&r->mutex);
+	STAILQ_INSERT_TAIL(&r->results, entry, link);
+	pthread_mutex_unlock(&r->mutex);
+	(void)eventfd_write(r->notify_fd, 1);
+}
+
+static void
+result_trouble(struct db_reader *r, const struct err *err)
+{
+	struct db_reader_result result = { .kind = DB_READER_TROUBLE };
+
+	(void)snprintf(result.text, sizeof(result.text), "%s", err->text);
+	result.damaged = err->code == EUCLEAN;
+	result_put(r, &result);
+}
+
+/* registry_changed_fn */
+static void
+bindings_changed(const char *cluster, uint64_t version, void *arg)
+{
+	struct db_reader_result result = { .kind = DB_READER_CHANGED,
+		.version = version };
+
+	(void)snprintf(result.cluster, sizeof(result.cluster), "%s", cluster);
+	result_put(arg, &result);
+}
+
+/* snapshot_cluster_fn */
+static char *
+cluster_of(struct slice tenant, struct slice workflow, void *arg)
+{
+	struct db_reader *r = arg;
+
+	return registry_cluster_of(r->registry, tenant, workflow);
+}
+
+/* --- jobs ---------------------------------------------------------------- */
+
+/* Reads tenant and selectors; -1 if they are not as query.h says. */
+static int
+snapshot_decode(const struct job *job, struct slice *tenant,
+    struct slice **ret_selectors, size_t *ret_n)
+{
+	struct rd rd = rd_init(job->body, job->n);
+	struct slice *selectors;
+	size_t i, n;
+
+	*tenant = rd_str16(&rd);
+	n = rd_u16(&rd);
+	if (n > QUERY_SELECTORS_MAX)
+		return -1;
+	selectors = xcalloc(n + 1, sizeof(*selectors));
+	for (i = 0; i < n; i++)
+		selectors[i] = rd_str16(&rd);
+	if (!rd_done(&rd)) {
+		free(selectors);
+		return -1;
+	}
+	*ret_selectors = selectors;
+	*ret_n = n;
+	return 0;
+}
+
+static void
+job_snapshot(struct db_reader *r, const struct job *job, struct buf *answer)
+{
+	struct slice tenant, *selectors;
+	struct err err = { 0 };
+	size_t n;
+
+	if (snapshot_decode(job, &tenant, &selectors, &n) == -1) {
+		json_ops_error(answer, 400, "bad_request",
+		    "the store could not read the question");
+		return;
+	}
+	buf_u8(answer, 0);
+	if (snapshot_read(r->snapshots, tenant, selectors, n, answer,
+	    &err) == -1) {
+		buf_reset(answer);
+		if (err.code == EINVAL)
+			json_ops_error(answer, 400, "invalid_key", err.text);
+		else if (err.code == EMSGSIZE)
+			json_ops_error(answer, 413, "snapshot_too_large",
+			    err.text);
+		else {
+			json_ops_error(answer, 503, "store_unavailable",
+			    err.text);
+			result_trouble(r, &err);
+		}
+	}
+	free(selectors);
+}
+
+static void
+job_json(struct db_reader *r, const struct job *job, struct buf *answer)
+{
+	struct rd rd = rd_init(job->body, job->n);
+	struct slice text = rd_str32(&rd);
+	struct json_ops ops = { r->registry, r->snapshots, NULL };
+	char *facts;
+
+	if (!rd_done(&rd)) {
+		json_ops_error(answer, 400, "bad_request",
+		    "the store could not read the question");
+		return;
+	}
+	pthread_mutex_lock(&r->mutex);
+	facts = xstrdup(r->facts);
+	pthread_mutex_unlock(&r->mutex);
+	ops.facts = facts;
+	json_ops_answer(&ops, text, answer);
+	free(facts);
+}
+
+static int
+job_follow(struct db_reader *r, const struct job *job, struct err *err)
+{
+	json_t *list = json_loadb((const char *)job->body, job->n, 0, NULL);
+	int rc = -1;
+
+	if (json_is_array(list))
+		rc = registry_follow(r->registry, list, err);
+	else
+		(void)err_set(err, "the list of followed workflows");
+	json_decref(list);
+	return rc;
+}
+
+static int
+job_copy(struct db_reader *r, struct err *err)
+{
+	int64_t age = registry_copy_age_ms(r->registry);
+
+	if (age >= 0 && age < COPY_AGE_MS)
+		return 0;
+	return registry_copy(r->registry, err);
+}
+
+static int
+job_check(struct db_reader *r, struct err *err)
+{
+	struct db_reader_result result = { .kind = DB_READER_INCOMPLETE };
+	unsigned int incomplete;
+
+	if (snapshot_incomplete(r->snapshots, &incomplete, err) == -1)
+		return -1;
+	result.version = incomplete;
+	result_put(r, &result);
+	return 0;
+}
+
+static void
+job_run(struct db_reader *r, const struct job *job)
+{
+	struct db_reader_result result = { .kind = DB_READER_ANSWER,
+		.ticket = job->ticket, .bytes = BUF_EMPTY };
+	struct err err = { 0 };
+	int rc = 0;
+
+	switch (job->kind) {
+	case DB_READER_SNAPSHOT:
+		job_snapshot(r, job, &result.bytes);
+		result_put(r, &result);
+		break;
+	case DB_READER_JSON:
+		job_json(r, job, &result.bytes);
+		result_put(r, &result);
+		break;
+	case DB_READER_FOLLOW:
+		rc = job_follow(r, job, &err);
+		break;
+	case DB_READER_ANNOUNCE:
+		rc = registry_announce(r->registry, &err);
+		break;
+	case DB_READER_CHECK:
+		rc = job_check(r, &err);
+		break;
+	case DB_READER_COPY:
+		rc = job_copy(r, &err);
+		break;
+	case DB_READER_JOB_MAX:
+	default:
+		break;
+	}
+	if (rc == -1)
+		result_trouble(r, &err);
+}
+
+static void *
+reader_main(void *arg)
+{
+	struct db_reader *r = arg;
+	struct job *job;
+
+	assert(r->magic == DB_READER_MAGIC);
+	pthread_mutex_lock(&r->mutex);
+	while (!r->stopping) {
+		job = STAILQ_FIRST(&r->jobs);
+		if (job == NULL) {
+			(void)pthread_cond_wait(&r->wake, &r->mutex);
+			continue;
+		}
+		STAILQ_REMOVE_HEAD(&r->jobs, link);
+		r->n_jobs--;
+		pthread_mutex_unlock(&r->mutex);
+		job_run(r, job);
+		free(job);
+		pthread_mutex_lock(&r->mutex);
+	}
+	pthread_mutex_unlock(&r->mutex);
+	return NULL;
+}
+
+/* --- the other threads' side --------------------------------------------- */
+
+int
+db_reader_submit(struct db_reader *r, enum db_reader_job kind,
+    uint64_t ticket, const void *body, size_t n)
+{
+	struct job *job = xmalloc(sizeof(*job) + n);
+	int rc = 0;
+
+	assert(r->magic == DB_READER_MAGIC);
+	job->kind = kind;
+	job->ticket = ticket;
+	job->n = n;
+	if (n > 0)
+		memcpy(job->body, body, n);
+	pthread_mutex_lock(&r->mutex);
+	if (r->n_jobs < DB_READER_JOBS_MAX) {
+		r->n_jobs++;
+		STAILQ_INSERT_TAIL(&r->jobs, job, link);
+		pthread_cond_signal(&r->wake);
+	} else {
+		free(job);
+		rc = -1;
+	}
+	pthread_mutex_unlock(&r->mutex);
+	return rc;
+}
+
+bool
+db_reader_take(struct db_reader *r, struct db_reader_result *ret)
+{
+	struct result *entry;
+
+	pthread_mutex_lock(&r->mutex);
+	entry = STAILQ_FIRST(&r->results);
+	if (entry != NULL)
+		STAILQ_REMOVE_HEAD(&r->results, link);
+	pthread_mutex_unlock(&r->mutex);
+	if (entry == NULL)
+		return false;
+	*ret = entry->result;
+	free(entry);
+	return true;
+}
+
+void
+db_reader_facts(struct db_reader *r, const char *json)
+{
+	pthread_mutex_lock(&r->mutex);
+	free(r->facts);
+	r->facts = xstrdup(json);
+	pthread_mutex_unlock(&r->mutex);
+}
+
+struct db_reader *
+db_reader_new(const char *projection_path, const char *registry_path,
+    const struct conf *conf, int notify_fd, struct err *err)
+{
+	struct db_reader *r = xcalloc(1, sizeof(*r));
+	int rc;
+
+	r->magic = DB_READER_MAGIC;
+	r->notify_fd = notify_fd;
+	r->facts = xstrdup("{}");
+	STAILQ_INIT(&r->jobs);
+	STAILQ_INIT(&r->results);
+	(void)pthread_mutex_init(&r->mutex, NULL);
+	(void)pthread_cond_init(&r->wake, NULL);
+	r->registry = registry_open(registry_path, bindings_changed, r, err);
+	if (r->registry == NULL)
+		goto fail;
+	r->snapshots = snapshot_reader_open(projection_path, conf, cluster_of,
+	    r, err);
+	if (r->snapshots == NULL)
+		goto fail;
+	rc = pthread_create(&r->thread, NULL, reader_main, r);
+	if (rc != 0) {
+		(void)err_errno(err, rc, "the reader thread");
+		goto fail;
+	}
+	r->started = true;
+	return r;
+fail:
+	db_reader_free(r);
+	return NULL;
+}
+
+void
+db_reader_free(struct db_reader *r)
+{
+	struct db_reader_result result;
+	struct job *job;
+
+	if (r == NULL)
+		return;
+	assert(r->magic == DB_READER_MAGIC);
+	if (r->started) {
+		pthread_mutex_lock(&r->mutex);
+		r->stopping = true;
+		pthread_cond_signal(&r->wake);
+		pthread_mutex_unlock(&r->mutex);
+		(void)pthread_join(r->thread, NULL);
+	}
+	while ((job = STAILQ_FIRST(&r->jobs)) != NULL) {
+		STAILQ_REMOVE_HEAD(&r->jobs, link);
+		free(job);
+	}
+	while (db_reader_take(r, &result))
+		buf_free(&result.bytes);
+	r->magic = 0;
+	snapshot_reader_close(r->snapshots);
+	registry_close(r->registry);
+	free(r->facts);
+	(void)pthread_mutex_destroy(&r->mutex);
+	(void)pthread_cond_destroy(&r->wake);
+	free(r);
+}

@@ -1,0 +1,482 @@
+#include "store/db_writer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/queue.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/journal.h"
+#include "common/mono.h"
+#include "common/record.h"
+#include "common/xmalloc.h"
+#include "store/projection_db.h"
+
+#define DB_WRITER_MAGIC    0x44425752u
+#define DB_WRITER_RETRY_MS 100
+
+enum work_kind { WORK_RECORD, WORK_AT, WORK_GAP };
+
+struct work {
+	STAILQ_ENTRY(work)	 link;
+	enum work_kind		 kind;
+	struct position		 through;
+	size_t			 n;
+	uint8_t			 bytes[];
+};
+
+STAILQ_HEAD(works, work);
+
+struct db_writer {
+	uint32_t		 magic;
+	const struct conf	*conf;
+	int			 notify_fd;
+	bool			 started;
+	pthread_t		 thread;
+	pthread_mutex_t		 mutex;     /* guards what follows */
+	pthread_cond_t		 wake;
+	struct works		 queue;
+	size_t			 queued;
+	bool			 overflow;  /* the rest is in the journal */
+	struct position		 told;      /* last position handed over */
+	uint64_t		 oldest;
+	bool			 stopping;
+	struct mono		 stop_by;
+	struct db_writer_status	 status;
+	/* The thread's own. */
+	struct projection_db	*db;
+	struct journal_reader	*journal;
+	pthread_mutex_t		 journal_mutex;  /* segments come from the loop */
+	struct mono		 next_sweep;
+	int64_t			 retry_ms;
+};
+
+/* --- the thread: waiting ------------------------------------------------- */
+
+static void
+cond_wait_ms(struct db_writer *w, int64_t ms)
+{
+	struct mono t = mono_add_ms(mono_now(), ms);
+	struct timespec ts = { t.ns / 1000000000, t.ns % 1000000000 };
+
+	(void)pthread_cond_timedwait(&w->wake, &w->mutex, &ts);
+}
+
+static void
+writer_notify(struct db_writer *w)
+{
+	(void)eventfd_write(w->notify_fd, 1);
+}
+
+static bool
+writer_must_leave(struct db_writer *w)
+{
+	return w->stopping && (mono_before(w->stop_by, mono_now()) ||
+	    (STAILQ_EMPTY(&w->queue) && !w->overflow));
+}
+
+/* --- the thread: batches ------------------------------------------------- */
+
+static int
+record_apply(struct db_writer *w, const void *bytes, size_t n,
+    uint32_t *ret_count, struct err *err)
+{
+	struct record_exception exception;
+	struct record_header header;
+	struct item item;
+	struct rd r;
+	uint32_t i;
+
+	if (record_decode(bytes, n, &header, &r, err) == -1)
+		return -1;
+	for (i = 0; i < header.exceptions; i++) {
+		if (record_exception_decode(&r, &exception) == -1)
+			return err_set(err, "a record's exception is damaged");
+	}
+	for (i = 0; i < header.count; i++) {
+		if (record_item_decode(&r, &header, i, &item) == -1)
+			return err_set(err, "a record's item is damaged");
+		if (projection_db_apply(w->db, &item, header.time_unix_ms,
+		    err) == -1)
+			return -1;
+	}
+	*ret_count += header.count;
+	return 0;
+}
+
+/* Commits and tells everybody; resets the back-off. */
+static int
+batch_commit(struct db_writer *w, struct err *err)
+{
+	const struct projection_state *s;
+
+	if (projection_db_commit(w->db, err) == -1)
+		return -1;
+	s = projection_db_state(w->db);
+	pthread_mutex_lock(&w->mutex);
+	w->status.applied = s->applied;
+	w->status.change = s->change;
+	w->status.gapped = s->gapped;
+	w->status.gap_change = s->gap_change;
+	w->status.trouble[0] = '\0';
+	pthread_mutex_unlock(&w->mutex);
+	w->retry_ms = 0;
+	writer_notify(w);
+	return 0;
+}
+
+/* Takes works off the queue into `batch`: at most DB_WRITER_BATCH records. */
+static void
+batch_take(struct db_writer *w, struct works *batch)
+{
+	struct work *work;
+	size_t n = 0;
+
+	while (n < DB_WRITER_BATCH &&
+	    (work = STAILQ_FIRST(&w->queue)) != NULL) {
+		STAILQ_REMOVE_HEAD(&w->queue, link);
+		STAILQ_INSERT_TAIL(batch, work, link);
+		n++;
+	}
+}
+
+/* Frees the first `n` works of the batch and puts the rest back. */
+static void
+batch_settle(struct db_writer *w, struct works *batch, size_t n)
+{
+	struct works rest = STAILQ_HEAD_INITIALIZER(rest);
+	struct work *work;
+
+	while ((work = STAILQ_FIRST(batch)) != NULL) {
+		STAILQ_REMOVE_HEAD(batch, link);
+		if (n > 0) {
+			n--;
+			w->queued -= work->n;
+			free(work);
+		} else {
+			STAILQ_INSERT_TAIL(&rest, work, link);
+		}
+	}
+	STAILQ_CONCAT(&rest, &w->queue);
+	STAILQ_CONCAT(&w->queue, &rest);
+}
+
+/* Applies from the front of the batch until it is large or old enough, and
+ * commits; *ret_done works are in the database then. */
+static int
+batch_apply(struct db_writer *w, struct works *batch, size_t *ret_done,
+    struct err *err)
+{
+	struct mono end = mono_add_ms(mono_now(), DB_WRITER_BATCH_MS);
+	struct work *work;
+	uint32_t count = 0;
+	size_t done = 0;
+
+	if (projection_db_begin(w->db, err) == -1)
+		return -1;
+	STAILQ_FOREACH(work, batch, link) {
+		if (work->kind == WORK_AT)
+			projection_db_at(w->db, work->through);
+		else if (work->kind == WORK_GAP)
+			projection_db_gap(w->db, work->through,
+			    wall_unix_ms());
+		else if (record_apply(w, work->bytes, work->n, &count,
+		    err) == -1)
+			return -1;
+		done++;
+		if (count >= DB_WRITER_BATCH || mono_before(end, mono_now()))
+			break;
+	}
+	if (batch_commit(w, err) == -1)
+		return -1;
+	*ret_done = done;
+	return 0;
+}
+
+/* --- the thread: what the queue could not hold --------------------------- */
+
+/* Reads one batch from the journal. 1 = more may follow, 0 = reached `limit`,
+ * -1 = error. */
+static int
+journal_apply(struct db_writer *w, uint64_t limit, struct err *err)
+{
+	struct mono end = mono_add_ms(mono_now(), DB_WRITER_BATCH_MS);
+	struct position at = projection_db_state(w->db)->applied;
+	enum journal_next next = JOURNAL_RECORD;
+	const void *bytes;
+	uint64_t first;
+	uint32_t count = 0;
+	size_t n;
+
+	if (projection_db_begin(w->db, err) == -1)
+		return -1;
+	while (count < DB_WRITER_BATCH && mono_before(mono_now(), end)) {
+		next = journal_reader_next(w->journal, at.number, limit,
+		    &bytes, &n, &first, err);
+		if (next == JOURNAL_LOST) {
+			at.number = first > 0 ? MIN(first - 1, limit) : limit;
+			projection_db_gap(w->db, at, wall_unix_ms());
+		} else if (next != JOURNAL_RECORD) {
+			break;
+		} else if (record_apply(w, bytes, n, &count, err) == -1) {
+			return -1;
+		} else {
+			at = projection_db_state(w->db)->applied;
+		}
+	}
+	if (next == JOURNAL_ERROR)
+		return -1;
+	if (batch_commit(w, err) == -1)
+		return -1;
+	return next == JOURNAL_END ? 0 : 1;
+}
+
+/* --- the thread: its loop ------------------------------------------------ */
+
+/* With the mutex held. */
+static void
+writer_trouble(struct db_writer *w, const struct err *err)
+{
+	(void)memcpy(w->status.trouble, err->text, sizeof(w->status.trouble));
+	w->status.damaged = err->code == EUCLEAN;
+	w->retry_ms = MIN(MAX(w->retry_ms * 2, DB_WRITER_RETRY_MS),
+	    DB_WRITER_RETRY_MAX_MS);
+	writer_notify(w);
+	if (!w->status.damaged)
+		cond_wait_ms(w, w->retry_ms);
+}
+
+/* One round of work, the mutex held on entry and on return. */
+static void
+writer_round(struct db_writer *w)
+{
+	struct works batch = STAILQ_HEAD_INITIALIZER(batch);
+	struct position told = w->told;
+	struct err err = { 0 };
+	size_t done = 0;
+	bool overflow = STAILQ_EMPTY(&w->queue) && w->overflow;
+	int rc;
+
+	batch_take(w, &batch);
+	pthread_mutex_unlock(&w->mutex);
+	if (overflow) {
+		pthread_mutex_lock(&w->journal_mutex);
+		rc = journal_apply(w, told.number, &err);
+		pthread_mutex_unlock(&w->journal_mutex);
+	} else {
+		rc = batch_apply(w, &batch, &done, &err);
+	}
+	if (rc == -1)
+		projection_db_rollback(w->db);
+	pthread_mutex_lock(&w->mutex);
+	batch_settle(w, &batch, done);
+	/* Only when nothing was refused since: else the queue has a hole. */
+	if (overflow && rc == 0 && told.number == w->told.number)
+		w->overflow = false;
+	if (rc == -1)
+		writer_trouble(w, &err);
+}
+
+static void
+writer_sweep(struct db_writer *w)
+{
+	uint64_t oldest = w->oldest;
+	struct err err = { 0 };
+	int rc;
+
+	pthread_mutex_unlock(&w->mutex);
+	rc = projection_db_begin(w->db, &err);
+	if (rc == 0)
+		rc = projection_db_sweep(w->db, w->conf, oldest,
+		    wall_unix_ms(), &err);
+	if (rc == 0)
+		rc = batch_commit(w, &err);
+	if (rc == -1)
+		projection_db_rollback(w->db);
+	pthread_mutex_lock(&w->mutex);
+	w->next_sweep = mono_add_ms(mono_now(), DB_WRITER_SWEEP_MS);
+	if (rc == -1)
+		writer_trouble(w, &err);
+}
+
+static void *
+writer_main(void *arg)
+{
+	struct db_writer *w = arg;
+
+	assert(w->magic == DB_WRITER_MAGIC);
+	pthread_mutex_lock(&w->mutex);
+	while (!w->status.damaged && !writer_must_leave(w)) {
+		if (!STAILQ_EMPTY(&w->queue) || w->overflow)
+			writer_round(w);
+		else if (mono_before(w->next_sweep, mono_now()))
+			writer_sweep(w);
+		else
+			cond_wait_ms(w, MAX(mono_diff_ms(w->next_sweep,
+			    mono_now()), INT64_C(1)));
+	}
+	pthread_mutex_unlock(&w->mutex);
+	return NULL;
+}
+
+/* --- the loop's side ----------------------------------------------------- */
+
+static void
+cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(cond, &attr);
+	(void)pthread_condattr_destroy(&attr);
+}
+
+struct db_writer *
+db_writer_new(const char *path, const struct conf *conf, int notify_fd,
+    char *note, struct err *err)
+{
+	struct db_writer *w = xcalloc(1, sizeof(*w));
+	const struct projection_state *s;
+	char *directory = conf_journal_directory(conf);
+	int rc;
+
+	w->magic = DB_WRITER_MAGIC;
+	w->conf = conf;
+	w->notify_fd = notify_fd;
+	STAILQ_INIT(&w->queue);
+	(void)pthread_mutex_init(&w->mutex, NULL);
+	(void)pthread_mutex_init(&w->journal_mutex, NULL);
+	cond_init(&w->wake);
+	w->next_sweep = mono_add_ms(mono_now(), DB_WRITER_SWEEP_MS);
+	w->journal = journal_reader_new(directory, err);
+	free(directory);
+	if (w->journal == NULL ||
+	    (w->db = projection_db_open(path, note, err)) == NULL)
+		goto fail;
+	s = projection_db_state(w->db);
+	w->status.applied = s->applied;
+	w->status.change = s->change;
+	w->status.gapped = s->gapped;
+	w->status.gap_change = s->gap_change;
+	rc = pthread_create(&w->thread, NULL, writer_main, w);
+	if (rc != 0) {
+		(void)err_errno(err, rc, "the writer thread");
+		goto fail;
+	}
+	w->started = true;
+	return w;
+fail:
+	db_writer_free(w);
+	return NULL;
+}
+
+void
+db_writer_stop(struct db_writer *w, int64_t patience_ms)
+{
+	assert(w->magic == DB_WRITER_MAGIC);
+	if (!w->started)
+		return;
+	pthread_mutex_lock(&w->mutex);
+	w->stopping = true;
+	w->stop_by = mono_add_ms(mono_now(), patience_ms);
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->mutex);
+	(void)pthread_join(w->thread, NULL);
+	w->started = false;
+}
+
+void
+db_writer_free(struct db_writer *w)
+{
+	struct work *work;
+
+	if (w == NULL)
+		return;
+	assert(w->magic == DB_WRITER_MAGIC && !w->started);
+	w->magic = 0;
+	while ((work = STAILQ_FIRST(&w->queue)) != NULL) {
+		STAILQ_REMOVE_HEAD(&w->queue, link);
+		free(work);
+	}
+	projection_db_close(w->db);
+	journal_reader_free(w->journal);
+	(void)pthread_mutex_destroy(&w->mutex);
+	(void)pthread_mutex_destroy(&w->journal_mutex);
+	(void)pthread_cond_destroy(&w->wake);
+	free(w);
+}
+
+static void
+writer_push(struct db_writer *w, enum work_kind kind, const void *bytes,
+    size_t n, struct position through)
+{
+	struct work *work = NULL;
+
+	pthread_mutex_lock(&w->mutex);
+	w->told = through;
+	if (w->overflow || w->queued + n > DB_WRITER_QUEUE_MAX) {
+		/* A gap need not be kept: the journal shows it again. */
+		w->overflow = true;
+	} else {
+		work = xmalloc(sizeof(*work) + n);
+		work->kind = kind;
+		work->through = through;
+		work->n = n;
+		if (n > 0)
+			memcpy(work->bytes, bytes, n);
+		STAILQ_INSERT_TAIL(&w->queue, work, link);
+		w->queued += n;
+	}
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->mutex);
+}
+
+void
+db_writer_record(struct db_writer *w, const void *bytes, size_t n,
+    struct position last)
+{
+	writer_push(w, WORK_RECORD, bytes, n, last);
+}
+
+void
+db_writer_at(struct db_writer *w, struct position through)
+{
+	writer_push(w, WORK_AT, NULL, 0, through);
+}
+
+void
+db_writer_gap(struct db_writer *w, struct position through)
+{
+	writer_push(w, WORK_GAP, NULL, 0, through);
+}
+
+void
+db_writer_segment(struct db_writer *w, uint64_t first, int fd)
+{
+	pthread_mutex_lock(&w->journal_mutex);
+	journal_reader_add_segment(w->journal, first, fd);
+	pthread_mutex_unlock(&w->journal_mutex);
+}
+
+void
+db_writer_oldest(struct db_writer *w, uint64_t oldest)
+{
+	pthread_mutex_lock(&w->mutex);
+	w->oldest = oldest;
+	pthread_mutex_unlock(&w->mutex);
+}
+
+void
+db_writer_status(struct db_writer *w, struct db_writer_status *ret)
+{
+	pthread_mutex_lock(&w->mutex);
+	*ret = w->status;
+	ret->queued = w->queued;
+	ret->from_journal = w->overflow;
+	pthread_mutex_unlock(&w->mutex);
+}

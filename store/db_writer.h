@@ -1,0 +1,64 @@
+/*
+ * db_writer: the store's SQLite writer thread. The loop hands it records in
+ * order; it applies them to projection.db in transactions of at most
+ * DB_WRITER_BATCH events or DB_WRITER_BATCH_MS, whatever is there: an idle
+ * store commits each record at once, a busy one commits rarely.
+ *
+ * The queue holds at most DB_WRITER_QUEUE_MAX bytes. What comes on top is not
+ * kept: the writer reads it from the journal when the queue is empty, up to
+ * the last position it was told of, and then takes from the queue again.
+ * Nothing is lost and the loop never waits.
+ *
+ * A full disk or an I/O error: the batch is kept and tried again, with back-off
+ * up to DB_WRITER_RETRY_MAX_MS. Damage found while running: `damaged` is set
+ * and the thread stops; the process leaves, and moves the file aside when it
+ * starts again.
+ *
+ * All functions are for the loop's thread.
+ */
+#ifndef SLUICE_DB_WRITER_H
+#define SLUICE_DB_WRITER_H
+
+#include "common/conf.h"
+#include "common/event.h"
+
+#define DB_WRITER_BATCH        500u
+#define DB_WRITER_BATCH_MS     50
+#define DB_WRITER_QUEUE_MAX    (64u * 1024 * 1024)
+#define DB_WRITER_RETRY_MAX_MS 5000
+#define DB_WRITER_SWEEP_MS     10000
+
+struct db_writer;
+
+struct db_writer_status {
+	struct position	applied;      /* committed */
+	uint64_t	change;
+	size_t		queued;       /* bytes */
+	bool		from_journal; /* the queue ran over */
+	bool		gapped;
+	uint64_t	gap_change;   /* tells one gap from the next */
+	bool		damaged;
+	char		trouble[ERR_TEXT_MAX];   /* "" when all is well */
+};
+
+/* Opens (or makes, or moves aside: see projection_db_open for `note`) the
+ * database at `path` and starts the thread. After each commit one is added to
+ * the eventfd `notify_fd`. */
+struct db_writer *db_writer_new(const char *path, const struct conf *conf,
+    int notify_fd, char *note, struct err *err) MUST_CHECK;
+/* Applies what is queued, for at most `patience_ms`, and ends the thread. */
+void	db_writer_stop(struct db_writer *w, int64_t patience_ms);
+void	db_writer_free(struct db_writer *w);   /* stopped */
+
+void	db_writer_record(struct db_writer *w, const void *bytes, size_t n,
+	    struct position last);
+/* Everything up to `through` is known, or was lost. */
+void	db_writer_at(struct db_writer *w, struct position through);
+void	db_writer_gap(struct db_writer *w, struct position through);
+/* A memory segment of the journal; takes the fd. */
+void	db_writer_segment(struct db_writer *w, uint64_t first, int fd);
+/* First position still in the journal: what retention goes by. */
+void	db_writer_oldest(struct db_writer *w, uint64_t oldest);
+void	db_writer_status(struct db_writer *w, struct db_writer_status *ret);
+
+#endif

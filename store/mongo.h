@@ -1,0 +1,55 @@
+/*
+ * mongo: the store's MongoDB thread: writes what changed in the projection and
+ * the registry (mongo_source.h) to KubeOrch's collections, and reads from them
+ * which workflows are followed. Only this thread ever waits for MongoDB.
+ *
+ * Its checkpoint is the document `_id: "store"` of the collection
+ * sluice_checkpoint, beside the data it speaks of: a database that was put back
+ * to an older state brings its older checkpoint and is caught up by it. It is
+ * read at the start and after every failure, and moved only after everything
+ * before it was acknowledged with w: majority, j: true.
+ *
+ * A document or node that is not there is counted and not tried again; nor is
+ * one MongoDB refuses for what it is (nodes: null …). Everything else is tried
+ * again after MONGO_RETRY_MS, doubling to MONGO_RETRY_MAX_MS, with jitter.
+ */
+#ifndef SLUICE_MONGO_H
+#define SLUICE_MONGO_H
+
+#include "common/conf.h"
+
+#define MONGO_BATCH_MS       50      /* least time between two batches */
+#define MONGO_FOLLOW_MS      5000
+#define MONGO_RETRY_MS       250
+#define MONGO_RETRY_MAX_MS   5000
+#define MONGO_SOCKET_MS      3000
+#define MONGO_SELECTION_MS   2000
+
+struct db_reader;
+struct mongo;
+
+struct mongo_status {
+	bool		connected;
+	uint64_t	written;     /* statuses */
+	uint64_t	missing;     /* ... whose document or node is absent */
+	uint64_t	refused;     /* ... MongoDB would not store */
+	uint64_t	behind;      /* changes not written yet */
+	uint64_t	failures;    /* of attempts, since the start */
+	char		trouble[ERR_TEXT_MAX];   /* "" when all is well */
+};
+
+/* err->code EX_CONFIG when the URI is not one. Starts the thread; what is
+ * followed goes to the reader as DB_READER_FOLLOW. */
+struct mongo	*mongo_new(const struct conf *conf,
+		    const char *projection_path, const char *registry_path,
+		    struct db_reader *reader, struct err *err) MUST_CHECK;
+/* Something was committed. */
+void		 mongo_wake(struct mongo *m);
+void		 mongo_status(struct mongo *m, struct mongo_status *ret);
+/* Writes what is left, if MongoDB answers, and ends the thread, for at most
+ * about patience_ms. False: it is still inside the driver, and *m must be left
+ * alone until the process ends. */
+bool		 mongo_stop(struct mongo *m, int64_t patience_ms);
+void		 mongo_free(struct mongo *m);   /* stopped */
+
+#endif

@@ -1,0 +1,537 @@
+/*
+ * store: a projection of the journal in SQLite, the workflows, the questions
+ * of the other processes, and MongoDB where configured.
+ *
+ * This file is the process: its start, its one loop, its end. The loop takes
+ * records from the subscriber to the writer thread (db_writer), questions from
+ * the REP socket (serve) to the reader thread (db_reader), and tells the
+ * supervisor what happened. It never waits for a disk or for MongoDB.
+ *
+ * READY: the projection stands at a heartbeat's tip. A store that has too much
+ * to catch up with for the supervisor's deadline (or no broker to hear) says
+ * READY after READY_SHARE of it; its snapshots then wait for their position.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "common/log.h"
+#include "common/mono.h"
+#include "common/role.h"
+#include "common/subscriber.h"
+#include "common/xmalloc.h"
+#include "store/db_reader.h"
+#include "store/db_writer.h"
+#include "store/mongo.h"
+#include "store/serve.h"
+
+#define STORE_MAGIC       0x53544f52u
+#define STORE_TICK_MS     500
+#define STORE_CATCH_UP_MS 2000    /* at STOP */
+#define STORE_MONGO_MS    1000    /* at STOP, for what MongoDB lacks */
+#define STORE_RESYNC_MS   60000   /* asked again while clusters lack */
+#define STORE_COPY_MS     3600000 /* how often the daily copy is thought of */
+#define READY_SHARE(ms)   ((ms) * 6 / 10)
+
+struct store {
+	uint32_t		 magic;
+	struct role		*role;
+	int			 notify_fd;
+	struct event		*notify;
+	struct event		*tick;
+	struct db_writer	*writer;
+	struct db_reader	*reader;
+	struct serve		*serve;
+	struct subscriber	*subscriber;
+	struct mongo		*mongo;         /* NULL: not configured */
+	bool			 mongo_stuck;   /* its thread was left behind */
+	struct position		 start;         /* the database stood here */
+	bool			 first_seen;    /* a record or a gap came */
+	struct mono		 began;
+	bool			 ready;
+	uint64_t		 ready_tip;     /* 0: no heartbeat yet */
+	bool			 heard;         /* a heartbeat came */
+	uint64_t		 incomplete;    /* clusters, since a gap */
+	uint64_t		 gap_seen;      /* gap_change + 1 of that gap */
+	struct mono		 next_resync;
+	struct mono		 next_copy;
+	bool			 in_trouble;    /* was logged */
+	bool			 mongo_down;    /* was logged */
+	char			 said[320];     /* the last status */
+};
+
+static struct store *
+store_of(void *arg)
+{
+	struct store *s = arg;
+
+	assert(s->magic == STORE_MAGIC);
+	return s;
+}
+
+/* --- the supervisor ------------------------------------------------------ */
+
+static void
+send_bindings(struct store *s, enum msg_type type, const char *cluster,
+    uint64_t version)
+{
+	struct msg_bindings m = { .version = version };
+	struct buf b = BUF_EMPTY;
+
+	(void)snprintf(m.cluster, sizeof(m.cluster), "%s", cluster);
+	msg_bindings_encode(&b, &m);
+	role_send(s->role, type, b.data, b.len, -1);
+	buf_free(&b);
+}
+
+/* Every watcher publishes its whole inventory again. */
+static void
+ask_resync(struct store *s, const char *cause)
+{
+	log_warn("%s: every watcher is asked to publish all it has", cause);
+	send_bindings(s, MSG_RESYNC, "", 0);
+	s->next_resync = mono_add_ms(mono_now(), STORE_RESYNC_MS);
+}
+
+static void
+submit(struct store *s, enum db_reader_job job)
+{
+	/* A full queue is not a reason to wait: the next tick asks again. */
+	if (db_reader_submit(s->reader, job, 0, NULL, 0) == -1)
+		log_debug("the reader is busy");
+}
+
+static void
+become_ready(struct store *s)
+{
+	if (s->ready)
+		return;
+	s->ready = true;
+	role_ready(s->role);
+	submit(s, DB_READER_ANNOUNCE);
+}
+
+/* --- records ------------------------------------------------------------- */
+
+static void
+lost(struct store *s, struct position next)
+{
+	s->first_seen = true;
+	db_writer_gap(s->writer, (struct position){ next.epoch,
+	    next.number > 0 ? next.number - 1 : 0 });
+}
+
+static void
+store_record_cb(const void *bytes, size_t n, void *arg)
+{
+	struct store *s = store_of(arg);
+	struct record_header header;
+	struct err err;
+	struct rd rd;
+
+	if (record_decode(bytes, n, &header, &rd, &err) == -1)
+		fatalx("a record from the subscriber: %s", err.text);
+	if (header.count == 0)
+		return;
+	/* An empty projection and a journal that no longer begins at 1. */
+	if (!s->first_seen && s->start.number == 0 && header.first > 1)
+		lost(s, (struct position){ header.epoch, header.first });
+	s->first_seen = true;
+	db_writer_record(s->writer, bytes, n, (struct position){ header.epoch,
+	    header.first + header.count - 1 });
+}
+
+static void
+store_gap_cb(struct position from, struct position next, void *arg)
+{
+	char before[EVENT_ID_MAX], after[EVENT_ID_MAX];
+
+	log_warn("events between %s and %s are lost to the projection",
+	    position_format(from, before), position_format(next, after));
+	lost(store_of(arg), next);
+}
+
+static void
+store_caught_up_cb(const struct heartbeat *hb, void *arg)
+{
+	struct store *s = store_of(arg);
+
+	/* Nothing to read, but a place to be at. */
+	if (!s->first_seen && s->start.number == 0) {
+		if (hb->tip.number > 0)
+			lost(s, (struct position){ hb->tip.epoch,
+			    hb->tip.number + 1 });
+		else
+			db_writer_at(s->writer, hb->tip);
+		s->first_seen = true;
+	}
+	if (!s->heard)
+		s->ready_tip = hb->tip.number;
+	s->heard = true;
+	db_writer_oldest(s->writer, hb->oldest);
+}
+
+/* --- what the threads have to say ---------------------------------------- */
+
+static void
+take_results(struct store *s)
+{
+	struct db_reader_result r;
+
+	while (db_reader_take(s->reader, &r)) {
+		switch (r.kind) {
+		case DB_READER_ANSWER:
+			serve_answer(s->serve, r.ticket, &r.bytes);
+			break;
+		case DB_READER_CHANGED:
+			send_bindings(s, MSG_BINDINGS_CHANGED, r.cluster,
+			    r.version);
+			if (s->mongo != NULL)
+				mongo_wake(s->mongo);
+			break;
+		case DB_READER_INCOMPLETE:
+			s->incomplete = r.version;
+			break;
+		case DB_READER_TROUBLE:
+			log_error("%s", r.text);
+			break;
+		case DB_READER_KIND_MAX:
+		default:
+			break;
+		}
+		buf_free(&r.bytes);
+	}
+}
+
+static void
+take_applied(struct store *s)
+{
+	struct db_writer_status st;
+
+	db_writer_status(s->writer, &st);
+	if (st.damaged)
+		fatalx("%s: leaving; the file is moved aside at the next"
+		    " start and made again from the journal", st.trouble);
+	serve_applied(s->serve, st.applied);
+	if (s->mongo != NULL)
+		mongo_wake(s->mongo);
+	if (st.gapped && s->gap_seen != st.gap_change + 1) {
+		s->gap_seen = st.gap_change + 1;
+		ask_resync(s, "the projection may be incomplete");
+		submit(s, DB_READER_CHECK);
+	}
+	if (s->heard && st.applied.number >= s->ready_tip)
+		become_ready(s);
+	if (s->in_trouble != (st.trouble[0] != '\0')) {
+		s->in_trouble = st.trouble[0] != '\0';
+		if (s->in_trouble)
+			log_error("%s; events wait in the journal, trying"
+			    " again", st.trouble);
+		else
+			log_info("the projection is written again");
+	}
+}
+
+static void
+store_notify_cb(evutil_socket_t fd, short what UNUSED, void *arg)
+{
+	struct store *s = store_of(arg);
+	eventfd_t count;
+
+	(void)eventfd_read((int)fd, &count);
+	take_applied(s);
+	take_results(s);
+}
+
+/* --- once in a while ----------------------------------------------------- */
+
+/* A word and a line on MongoDB, and a log line when it comes or goes. */
+static void
+watch_mongo(struct store *s, struct mongo_status *st, char *line, size_t size)
+{
+	*st = (struct mongo_status){ 0 };
+	if (s->mongo == NULL) {
+		(void)snprintf(line, size, "no mongodb");
+		return;
+	}
+	mongo_status(s->mongo, st);
+	if (!s->mongo_down && st->trouble[0] != '\0') {
+		s->mongo_down = true;
+		log_warn("%s; statuses wait in SQLite, trying again",
+		    st->trouble);
+	} else if (s->mongo_down && st->connected) {
+		s->mongo_down = false;
+		log_info("mongodb answers again");
+	}
+	(void)snprintf(line, size, "mongodb %s, %" PRIu64 " written, %" PRIu64
+	    " without a document", st->connected ? "ok"
+	    : s->mongo_down ? "away" : "connecting", st->written, st->missing);
+}
+
+static void
+publish_facts(struct store *s, const struct db_writer_status *st,
+    const struct mongo_status *mongo, uint64_t behind)
+{
+	char position[EVENT_ID_MAX];
+	struct buf b = BUF_EMPTY;
+
+	buf_addf(&b, "{\"position\":\"%s\",\"behind\":%" PRIu64
+	    ",\"change\":%" PRIu64 ",\"queued_bytes\":%zu,\"gapped\":%s,"
+	    "\"trouble\":\"", position_format(st->applied, position), behind,
+	    st->change, st->queued, st->gapped ? "true" : "false");
+	buf_json_text(&b, st->trouble, strlen(st->trouble));
+	buf_adds(&b, "\",\"mongodb\":");
+	if (s->mongo == NULL) {
+		buf_adds(&b, "null}");
+	} else {
+		buf_addf(&b, "{\"connected\":%s,\"written\":%" PRIu64
+		    ",\"missing\":%" PRIu64 ",\"refused\":%" PRIu64
+		    ",\"behind\":%" PRIu64 ",\"failures\":%" PRIu64
+		    ",\"trouble\":\"", mongo->connected ? "true" : "false",
+		    mongo->written, mongo->missing, mongo->refused,
+		    mongo->behind, mongo->failures);
+		buf_json_text(&b, mongo->trouble, strlen(mongo->trouble));
+		buf_adds(&b, "\"}}");
+	}
+	db_reader_facts(s->reader, buf_cstr(&b));
+	buf_free(&b);
+}
+
+static void
+say_status(struct store *s)
+{
+	struct db_writer_status st;
+	struct mongo_status mongo;
+	struct heartbeat hb = subscriber_heartbeat(s->subscriber);
+	char line[128], position[EVENT_ID_MAX], said[sizeof(s->said)];
+	const char *state;
+	uint64_t behind;
+
+	db_writer_status(s->writer, &st);
+	watch_mongo(s, &mongo, line, sizeof(line));
+	behind = hb.tip.number > st.applied.number
+	    ? hb.tip.number - st.applied.number : 0;
+	if (st.trouble[0] != '\0')
+		state = "failing";
+	else if (!s->heard)
+		state = "waiting";
+	else
+		state = s->incomplete > 0 ? "incomplete"
+		    : s->ready_tip > st.applied.number ? "catching up"
+		    : "running";
+	(void)snprintf(said, sizeof(said), "at %s, %" PRIu64
+	    " behind; %" PRIu64 " clusters incomplete; %s; %.120s",
+	    position_format(st.applied, position), behind, s->incomplete, line,
+	    st.trouble);
+	publish_facts(s, &st, &mongo, behind);
+	if (strcmp(said, s->said) == 0)
+		return;
+	(void)snprintf(s->said, sizeof(s->said), "%s", said);
+	role_status(s->role, state, "%s", said);
+}
+
+static void
+store_tick_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct store *s = store_of(arg);
+	struct mono now = mono_now();
+
+	if (!s->ready && mono_diff_ms(now, s->began) >
+	    READY_SHARE(s->role->conf.supervise.ready_timeout_ms)) {
+		log_info("ready while still catching up: snapshots wait");
+		become_ready(s);
+	}
+	if (s->gap_seen != 0)
+		submit(s, DB_READER_CHECK);
+	if (s->incomplete > 0 && mono_before(s->next_resync, now))
+		ask_resync(s, "clusters are still incomplete");
+	if (mono_before(s->next_copy, now)) {
+		s->next_copy = mono_add_ms(now, STORE_COPY_MS);
+		submit(s, DB_READER_COPY);
+	}
+	say_status(s);
+}
+
+/* --- life ---------------------------------------------------------------- */
+
+static const struct subscriber_ops subscriber_ops = {
+	.record = store_record_cb,
+	.gap = store_gap_cb,
+	.caught_up = store_caught_up_cb,
+};
+
+static int
+open_databases(struct store *s, struct err *err)
+{
+	const struct conf *conf = &s->role->conf;
+	char *projection = conf_state_path(conf, "projection.db");
+	char *registry = conf_state_path(conf, "sluice.db");
+	struct db_writer_status st;
+	char note[ERR_TEXT_MAX];
+	int rc = -1;
+
+	s->writer = db_writer_new(projection, conf, s->notify_fd, note, err);
+	if (s->writer == NULL)
+		goto out;
+	if (note[0] != '\0')
+		log_error("%s; made again from the journal", note);
+	s->reader = db_reader_new(projection, registry, conf, s->notify_fd,
+	    err);
+	if (s->reader == NULL)
+		goto out;
+	if (conf->mongodb != NULL) {
+		s->mongo = mongo_new(conf, projection, registry, s->reader,
+		    err);
+		if (s->mongo == NULL)
+			goto out;
+	}
+	db_writer_status(s->writer, &st);
+	s->start = st.applied;
+	rc = 0;
+out:
+	free(projection);
+	free(registry);
+	return rc;
+}
+
+static int
+open_bus(struct store *s, struct err *err)
+{
+	const struct conf *conf = &s->role->conf;
+	char *bus = conf_bus_directory(conf);
+	char *journal = conf_journal_directory(conf);
+	int rc = -1;
+
+	s->serve = serve_new(s->role->base, bus, s->reader, err);
+	if (s->serve == NULL)
+		goto out;
+	serve_applied(s->serve, s->start);
+	s->subscriber = subscriber_new(s->role->base, bus, journal, "store",
+	    s->role->incarnation, s->start, &subscriber_ops, s, err);
+	if (s->subscriber == NULL)
+		goto out;
+	role_bus_path(s->role, subscriber_path(s->subscriber));
+	rc = 0;
+out:
+	free(bus);
+	free(journal);
+	return rc;
+}
+
+static int
+store_start(struct role *role, struct err *err)
+{
+	struct store *s = xcalloc(1, sizeof(*s));
+	struct timeval tv = mono_timeval_ms(STORE_TICK_MS);
+
+	s->magic = STORE_MAGIC;
+	s->role = role;
+	s->began = mono_now();
+	s->next_resync = s->began;
+	s->next_copy = s->began;
+	role->state = s;
+	s->notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->notify_fd == -1)
+		return err_errno(err, errno, "eventfd");
+	s->notify = event_new(role->base, s->notify_fd, EV_READ | EV_PERSIST,
+	    store_notify_cb, s);
+	s->tick = event_new(role->base, -1, EV_PERSIST, store_tick_cb, s);
+	if (s->notify == NULL || s->tick == NULL ||
+	    event_add(s->notify, NULL) == -1 || event_add(s->tick, &tv) == -1)
+		return err_set(err, "no memory for the store's events");
+	if (open_databases(s, err) == -1)
+		return -1;
+	return open_bus(s, err);
+}
+
+static void
+store_stop(struct role *role)
+{
+	struct store *s = store_of(role->state);
+
+	/* The pings that go unanswered meanwhile are not many: both waits
+	 * are shorter than the supervisor's patience with a stopping child. */
+	db_writer_stop(s->writer, STORE_CATCH_UP_MS);
+	if (s->mongo != NULL) {
+		mongo_wake(s->mongo);
+		s->mongo_stuck = !mongo_stop(s->mongo, STORE_MONGO_MS);
+	}
+	take_results(s);
+	role_exit(role);
+}
+
+static void
+store_message(struct role *role, enum msg_type type, const void *payload,
+    size_t n, int fd)
+{
+	struct store *s = store_of(role->state);
+	uint64_t first;
+	int copy;
+
+	if (type == MSG_SEGMENT && fd != -1) {
+		if (msg_segment_decode(payload, n, &first) == -1)
+			fatalx("the supervisor's SEGMENT cannot be read");
+		copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		if (copy == -1)
+			fatal("a memory segment");
+		db_writer_segment(s->writer, first, copy);
+		subscriber_add_segment(s->subscriber, first, fd);
+		return;
+	}
+	if (fd != -1)
+		(void)close(fd);
+	if (type != MSG_RELOAD)
+		log_debug("%s ignored", msg_name(type));
+}
+
+static void
+store_finish(struct role *role)
+{
+	struct store *s = role->state;
+
+	if (s == NULL)
+		return;
+	assert(s->magic == STORE_MAGIC);
+	subscriber_free(s->subscriber);
+	serve_free(s->serve);
+	if (s->mongo_stuck) {
+		/* Its thread still uses the reader and the driver: the
+		 * process ends now, and takes it along. */
+		log_warn("mongodb did not answer in time: leaving without");
+		_exit(0);
+	}
+	if (s->mongo != NULL)
+		mongo_free(s->mongo);
+	db_reader_free(s->reader);
+	db_writer_free(s->writer);
+	if (s->notify != NULL)
+		event_free(s->notify);
+	if (s->tick != NULL)
+		event_free(s->tick);
+	if (s->notify_fd != -1)
+		(void)close(s->notify_fd);
+	s->magic = 0;
+	free(s);
+	role->state = NULL;
+}
+
+static const struct role_ops store_ops = {
+	.start = store_start,
+	.stop = store_stop,
+	.message = store_message,
+	.finish = store_finish,
+};
+
+int
+main(int argc, char **argv)
+{
+	return role_main("store", argc, argv, &store_ops);
+}
