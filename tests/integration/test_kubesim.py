@@ -496,7 +496,7 @@ def test_a_watcher_that_stops_reading_is_dropped_and_others_are_not():
             assert sim.stats()["dropped_watches"] == 1
 
 
-def test_two_thousand_changes_a_second_reach_ten_watchers():
+def test_two_thousand_changes_a_second_reach_four_watchers():
     """At the asked rate, with every event to each; the simulator's CPU is printed."""
     with KubeSim(tls=False, frozen=True, objects=2000) as sim:
         rv = sim.stats()["resourceVersion"]
@@ -581,6 +581,7 @@ def test_a_scaled_deployment_gets_its_pods_step_by_step():
         )
 
 
+@pytest.mark.slow
 def test_a_rollout_never_has_fewer_ready_pods_than_asked_for():
     """A new image makes a new ReplicaSet; the old pods go one by one."""
     with KubeSim(tls=False, rate=0) as sim:
@@ -615,6 +616,28 @@ def test_the_demo_moves_within_a_second_and_the_rate_is_kept():
         time.sleep(4)
         rate = (sim.stats()["changes"] - before) / (time.monotonic() - begin)
         assert 2 < rate < 30
+
+
+@pytest.mark.slow
+def test_pods_of_the_demo_fail_in_every_way_and_recover():
+    """Crash loop, lack of memory, missing image; a failed pod is ready again later."""
+    with KubeSim(tls=False, rate=150, objects=200) as sim:
+        seen, failed = set(), {}
+
+        def story():
+            """True when all has been seen, and some pod that had failed is ready again."""
+            for key, pod in sim.state("pod").items():
+                container = pod["status"].get("containerStatuses", [{"state": {}}])[0]
+                reasons = {state.get("reason") for state in container["state"].values()}
+                seen.update(reasons)
+                if "CrashLoopBackOff" in reasons:
+                    failed[key] = False
+                elif key in failed and container.get("ready"):
+                    failed[key] = True
+            wanted = {"CrashLoopBackOff", "OOMKilled", "ImagePullBackOff", "ContainerCreating"}
+            return wanted <= seen and any(failed.values())
+
+        wait_until(story, 40, "failures and a recovery", interval=0.2)
 
 
 def test_the_same_seed_makes_the_same_cluster():

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/mono.h"
 #include "common/xmalloc.h"
 #include "tests/kubesim/sim_control.h"
 #include "tests/kubesim/sim_faults.h"
@@ -27,8 +28,9 @@
 #include "tests/kubesim/sim_tls.h"
 #include "tests/kubesim/sim_watch.h"
 
-#define TOKEN_BYTES 16
-#define MIB         (1024u * 1024u)
+#define TOKEN_BYTES    16
+#define MIB            (1024u * 1024u)
+#define LAST_MOMENT_MS 100
 
 static const char usage_text[] =
     "usage: kubesim [options]\n"
@@ -234,17 +236,22 @@ write_kubeconfig(const struct sim_options *o, const char *url, const char *ca)
 
 /* ---- start and end ---- */
 
+/* Watches end cleanly, and there is a moment for it to reach the readers. */
 static void
 kubesim_signal_cb(UNUSED evutil_socket_t fd, UNUSED short what, void *arg)
 {
-	(void)event_base_loopbreak(arg);
+	struct timeval tv = mono_timeval_ms(LAST_MOMENT_MS);
+	struct sim *sim = arg;
+
+	sim_watch_drop_all(sim->watches, false);
+	(void)event_base_loopexit(sim->base, &tv);
 }
 
 static struct event *
-on_signal(struct event_base *base, int number_)
+on_signal(struct sim *sim, int number_)
 {
-	struct event *ev = evsignal_new(base, number_, kubesim_signal_cb,
-	    base);
+	struct event *ev = evsignal_new(sim->base, number_, kubesim_signal_cb,
+	    sim);
 
 	if (ev == NULL || event_add(ev, NULL) != 0)
 		fatalx("cannot wait for signal %d", number_);
@@ -284,9 +291,10 @@ start(struct sim *sim, SSL_CTX *tls, const char *ca)
 static void
 stop(struct sim *sim)
 {
-	sim_watch_drop_all(sim->watches, false);
 	sim_life_free(sim->life);
 	sim_http_free(sim->http);
+	/* Freed bufferevents hold their SSL until the loop has turned. */
+	(void)event_base_loop(sim->base, EVLOOP_NONBLOCK);
 	sim_watch_free(sim->watches);
 	sim_list_free(sim->api);
 	sim_control_free(sim->control);
@@ -316,8 +324,9 @@ main(int argc, char **argv)
 	if (sim.opt.tls &&
 	    sim_tls_new(sim.opt.dir, &tls, &ca, &err) != 0)
 		fatalx("%s", err.text);
-	term = on_signal(sim.base, SIGTERM);
-	interrupt = on_signal(sim.base, SIGINT);
+	/* Before it says that it listens: who reads that may end it at once. */
+	term = on_signal(&sim, SIGTERM);
+	interrupt = on_signal(&sim, SIGINT);
 	start(&sim, tls, ca);
 	(void)event_base_dispatch(sim.base);
 	event_free(term);

@@ -294,7 +294,7 @@ list_now(struct sim_conn *c, const struct sim_path *p, const char *from_ns,
 
 	collect(sim->store, p, from_ns, from_name, &s);
 	reply_page(c, &s, 0, limit);
-	/* One that an inconsistent continuation kept may begin in the middle. */
+	/* What an inconsistent continuation kept begins in the middle. */
 	kept = snapshot_find(sim->api, p, s.rv);
 	if (limit != 0 && limit < s.n && (kept == NULL || kept->n < s.n)) {
 		if (kept != NULL)

@@ -129,8 +129,8 @@ add_container(struct buf *b, const struct sim_object *o,
 static void
 add_spec(struct buf *b, const struct sim_object *o, const struct sim_state *st)
 {
-	buf_addf(b, ",\"spec\":{\"volumes\":[{\"name\":\"kube-api-access-%04x\","
-	    "\"projected\":{\"sources\":[{\"serviceAccountToken\":{"
+	buf_addf(b, ",\"spec\":{\"volumes\":[{\"name\":\"kube-api-access-%04x"
+	    "\",\"projected\":{\"sources\":[{\"serviceAccountToken\":{"
 	    "\"expirationSeconds\":3607,\"path\":\"token\"}},{\"configMap\":{"
 	    "\"name\":\"kube-root-ca.crt\",\"items\":[{\"key\":\"ca.crt\","
 	    "\"path\":\"ca.crt\"}]}}],\"defaultMode\":420}}],",

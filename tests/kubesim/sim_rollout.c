@@ -250,7 +250,10 @@ write_status(struct sim_store *s, struct sim_object *o,
     const struct sim_object *set, bool settled)
 {
 	uint32_t have = 0, up = 0, updated = set != NULL ? living(set) : 0;
-	bool done = settled && updated == o->st.replicas;
+	/* Once complete it stays so until the next generation: a pod that
+	 * fails later makes the Deployment unavailable, not unfinished. */
+	bool done = o->st.observed == o->st.generation &&
+	    (o->st.rolled_out || (settled && updated == o->st.replicas));
 
 	for (size_t i = 0; i < o->n_children; i++) {
 		have += living(o->children[i]);

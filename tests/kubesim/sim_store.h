@@ -86,7 +86,7 @@ struct sim_object {
 	enum sim_kind		 kind;
 	char			*ns;             /* "" if cluster-scoped */
 	char			*name;
-	char			*app;            /* label, also container name */
+	char			*app;            /* label, container name */
 	char			 uid[SIM_UID_SIZE];
 	int64_t			 created_ms;
 	uint32_t		 ordinal;        /* for addresses, nodes */

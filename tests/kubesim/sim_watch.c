@@ -25,7 +25,7 @@ struct watch {
 	enum sim_kind		 kind;
 	char			 ns[SIM_NAME_MAX + 1];
 	enum sim_form		 form;
-	uint64_t		 above;          /* events up to it are not sent */
+	uint64_t		 above;          /* only what is newer is sent */
 	bool			 bookmarks;
 	bool			 warned;         /* bookmark before the end */
 	struct mono		 deadline;
