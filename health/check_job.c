@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/mono.h"
 #include "common/xmalloc.h"
 #include "health/classify.h"
 #include "health/metadata.h"
@@ -34,17 +35,41 @@ load(struct check_job *job)
 }
 
 static void
+check(struct check_job *job, struct mono deadline)
+{
+	if (load(job) == 0)
+		probe_run(job->cred, deadline, job->cancelled, &job->probe);
+	else
+		classify_own(PROBE_AUTH, job->err.text, &job->probe.finding);
+}
+
+/* Credentials that were refused may have been replaced on disk since they
+ * were read: then it is asked again with those, within the one budget. */
+static void
+check_twice(struct check_job *job)
+{
+	struct mono deadline = mono_add_ms(mono_now(), PROBE_BUDGET_MS);
+	enum probe_code code;
+
+	check(job, deadline);
+	code = job->probe.finding.code;
+	if (code != PROBE_AUTH && code != PROBE_TLS)
+		return;
+	if (!job->loaded && job->cred != NULL) {
+		check_job_free_credentials(job->cred);
+		job->cred = NULL;
+		check(job, deadline);
+	}
+}
+
+static void
 run(struct pool_job *base)
 {
 	struct check_job *job = CONTAINER_OF(base, struct check_job, base);
 
 	switch (job->kind) {
 	case SCHEDULE_CHECK:
-		if (load(job) == 0)
-			probe_run(job->cred, job->cancelled, &job->probe);
-		else
-			classify_own(PROBE_AUTH, job->err.text,
-			    &job->probe.finding);
+		check_twice(job);
 		break;
 	case SCHEDULE_METADATA:
 		job->have_facts = load(job) == 0 && metadata_fetch(job->cred,

@@ -69,20 +69,10 @@ checked_cluster_job(struct checked_cluster *c, enum schedule_job kind,
 	    cancelled, c);
 }
 
-/* Credentials that were refused may have been replaced on disk meanwhile. */
-static bool
-may_be_outdated(enum probe_code code)
-{
-	return code == PROBE_AUTH || code == PROBE_TLS;
-}
-
 static void
 take_credentials(struct checked_cluster *c, struct check_job *job,
     struct mono now)
 {
-	if (job->kind == SCHEDULE_CHECK &&
-	    may_be_outdated(job->probe.finding.code))
-		return;   /* freed with the job */
 	c->cred = job->cred;
 	job->cred = NULL;
 	if (job->loaded)

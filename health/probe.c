@@ -41,10 +41,9 @@ find_out(struct http_get *h, struct mono deadline, struct probe_result *ret,
 }
 
 void
-probe_run(const struct kube_credentials *cred, const atomic_bool *cancelled,
-    struct probe_result *ret)
+probe_run(const struct kube_credentials *cred, struct mono deadline,
+    const atomic_bool *cancelled, struct probe_result *ret)
 {
-	struct mono deadline = mono_add_ms(mono_now(), PROBE_BUDGET_MS);
 	struct http_get_answer a;
 	struct http_get *h;
 	struct err err = { 0 };

@@ -22,8 +22,9 @@ struct probe_result {
 	char			platform[PROBE_VERSION_MAX];  /* or "" */
 };
 
-/* Never fails: what goes wrong is the result. */
-void	probe_run(const struct kube_credentials *cred,
+/* Never fails: what goes wrong is the result. `deadline` is at most
+ * PROBE_BUDGET_MS away. */
+void	probe_run(const struct kube_credentials *cred, struct mono deadline,
 	    const atomic_bool *cancelled, struct probe_result *ret);
 
 #endif

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "common/macros.h"
+#include "common/xmalloc.h"
 #include "health/list_scan.h"
 
 #define METADATA "{\"resourceVersion\":\"5\",\"continue\":\"a\\\"}b\"}"
@@ -101,9 +102,8 @@ static void
 test_depth_and_size_are_bounded(void **state UNUSED)
 {
 	size_t n = LIST_SCAN_OBJECT_MAX + 64;
-	char *text = malloc(n);
+	char *text = xmalloc(n);
 
-	assert_non_null(text);
 	memset(text, '[', n);
 	text[0] = '{';
 	assert_false(takes(text, n));

@@ -123,6 +123,12 @@ server_stop(struct server *s)
 	(void)close(s->listener);
 }
 
+static struct mono
+soon(void)
+{
+	return mono_add_ms(mono_now(), PROBE_BUDGET_MS);
+}
+
 static void
 probe(struct server *s, const struct answer *answers, size_t n,
     struct probe_result *ret)
@@ -131,7 +137,7 @@ probe(struct server *s, const struct answer *answers, size_t n,
 
 	server_start(s, answers, n);
 	cred.server = s->url;
-	probe_run(&cred, &s->cancelled, ret);
+	probe_run(&cred, soon(), &s->cancelled, ret);
 	server_stop(s);
 }
 
@@ -202,7 +208,7 @@ test_a_refused_connection_is_tcp(void **state UNUSED)
 	server_start(&s, NULL, 0);
 	server_stop(&s);
 	cred.server = s.url;
-	probe_run(&cred, &s.cancelled, &r);
+	probe_run(&cred, soon(), &s.cancelled, &r);
 	assert_int_equal(r.finding.code, PROBE_TCP);
 	assert_false(r.finding.reachable);
 }
@@ -262,7 +268,7 @@ test_a_cancelled_check_ends_within_about_a_second(void **state UNUSED)
 	server_start(&s, answers, NELEM(answers));
 	cred.server = s.url;
 	assert_int_equal(pthread_create(&canceller, NULL, cancel_soon, &s), 0);
-	probe_run(&cred, &s.cancelled, &r);
+	probe_run(&cred, soon(), &s.cancelled, &r);
 	(void)pthread_join(canceller, NULL);
 	server_stop(&s);
 	assert_in_range(mono_diff_ms(mono_now(), before), 90, 3000);
