@@ -50,6 +50,7 @@ publish_request_decode(const void *p, size_t n, struct publish_request *ret)
 	q.publisher = rd_str16(&r);
 	q.incarnation = rd_u64(&r);
 	q.batch = rd_u64(&r);
+	ret->batch = q.batch;
 	if (r.failed || q.publisher.n == 0 ||
 	    q.publisher.n > PUBLISHER_NAME_MAX || n > RECORD_MAX)
 		return -1;

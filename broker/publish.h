@@ -35,7 +35,8 @@ struct publish_outcome {
 struct publish_core *publish_core_new(struct sequencer *s, struct dedup *d);
 void	publish_core_free(struct publish_core *c);   /* s and d stay */
 
-/* -1: malformed (wrong lengths, unknown op, bad name). */
+/* -1: malformed (wrong lengths, unknown op, bad name); ret->batch is set all
+ * the same, for the answer. */
 int	publish_request_decode(const void *p, size_t n,
 	    struct publish_request *ret);
 /* Judges and appends a batch that dedup called new. -1: malformed, nothing
