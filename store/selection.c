@@ -54,7 +54,7 @@ selection_make(const struct slice *selectors, size_t n,
 	for (i = 0; i < n; i++) {
 		if (stream_selector_check(selectors[i], &prefix, err) == -1) {
 			selection_clear(&s);
-			return -1;
+			return err_prefix(err, "selector %zu", i + 1);
 		}
 		s.ranges[i].prefix = prefix != 0;
 		s.ranges[i].text = selectors[i];

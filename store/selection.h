@@ -21,7 +21,7 @@ struct selection {
 	size_t			 n_named;
 };
 
-/* -1 with *err naming the selector that is not one. */
+/* -1 with *err saying which selector is not one. */
 int	selection_make(const struct slice *selectors, size_t n,
 	    struct selection *ret, struct err *err) MUST_CHECK;
 void	selection_clear(struct selection *s);

@@ -1,0 +1,408 @@
+#include "store_fixture.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "common/xmalloc.h"
+#include "store/projection_db.h"
+#include "store/snapshot_read.h"
+#include "store/sql.h"
+
+static struct conf conf;
+static struct projection_db *db;
+
+static void
+open_db(void)
+{
+	char note[ERR_TEXT_MAX];
+	struct err err;
+
+	db = projection_db_open(fixture_path("p.db"), note, &err);
+	if (db == NULL)
+		fail_msg("%s", err.text);
+}
+
+static int
+setup(void **state)
+{
+	conf_init(&conf);
+	if (fixture_setup(state) == -1)
+		return -1;
+	open_db();
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	projection_db_close(db);
+	conf_free(&conf);
+	return fixture_teardown(state);
+}
+
+/* One event in a batch of its own. */
+static void
+apply(uint64_t position, const char *key, const char *event_type,
+    const char *subject, const char *data, uint8_t flags)
+{
+	struct item item = fixture_item(position, key, event_type, subject,
+	    data, flags);
+	struct err err;
+
+	if (projection_db_begin(db, &err) == -1 ||
+	    projection_db_apply(db, &item, 1000, &err) == -1 ||
+	    projection_db_commit(db, &err) == -1)
+		fail_msg("%s", err.text);
+	fixture_item_free(&item);
+}
+
+static void
+gap(uint64_t through)
+{
+	struct err err;
+
+	assert_int_equal(projection_db_begin(db, &err), 0);
+	projection_db_gap(db, (struct position){ FIXTURE_EPOCH, through },
+	    INT64_MAX / 2);
+	assert_int_equal(projection_db_commit(db, &err), 0);
+}
+
+static char *
+no_cluster(struct slice tenant UNUSED, struct slice workflow UNUSED,
+    void *arg UNUSED)
+{
+	return xstrdup("c");
+}
+
+/* "key@position …" of a snapshot, and whether it is complete ("!" if not). */
+static char *
+snapshot(const char *selector)
+{
+	struct slice selectors[1] = { slice_str(selector) };
+	struct snapshot_reader *r;
+	struct buf answer = BUF_EMPTY, text = BUF_EMPTY;
+	struct err err = { 0 };
+	struct item item;
+	struct rd rd;
+	uint32_t n;
+	uint8_t complete;
+
+	r = snapshot_reader_open(fixture_path("p.db"), &conf, no_cluster,
+	    NULL, &err);
+	if (r == NULL || snapshot_read(r, slice_str("-"), selectors, 1,
+	    &answer, &err) == -1)
+		fail_msg("%s", err.text);
+	rd = rd_init(answer.data, answer.len);
+	(void)rd_u32(&rd);
+	(void)rd_u64(&rd);
+	complete = rd_u8(&rd);
+	n = rd_u32(&rd);
+	while (n-- > 0) {
+		assert_int_equal(item_decode(&rd, &item, true), 0);
+		buf_addf(&text, "%s%.*s@%llu", text.len > 0 ? " " : "",
+		    (int)item.key.n, item.key.p,
+		    (unsigned long long)item.position.number);
+	}
+	assert_true(rd_done(&rd));
+	if (complete == 0)
+		buf_addc(&text, '!');
+	(void)buf_cstr(&text);
+	buf_free(&answer);
+	snapshot_reader_close(r);
+	return (char *)text.data;
+}
+
+static void
+check(const char *selector, const char *want)
+{
+	char *got = snapshot(selector);
+
+	assert_string_equal(got, want);
+	free(got);
+}
+
+static char *
+query_text(const char *sql)
+{
+	sqlite3_stmt *stmt;
+	sqlite3 *reader;
+	struct err err;
+	char *text;
+
+	assert_int_equal(sql_open(&reader, fixture_path("p.db"),
+	    SQL_READ_ONLY, "", &err), 0);
+	assert_int_equal(sql_prepare(reader, sql, &stmt, &err), 0);
+	text = xstrdup(sql_step(stmt, &err) == 1 ? sql_column_text(stmt, 0)
+	    : "none");
+	sql_close(reader);
+	return text;
+}
+
+static void
+check_sql(const char *sql, const char *want)
+{
+	char *got = query_text(sql);
+
+	assert_string_equal(got, want);
+	free(got);
+}
+
+static void
+test_the_latest_of_every_slot_is_kept(void **state UNUSED)
+{
+	apply(1, "job:a", "job.state_changed", "a", "{\"state\":\"queued\"}",
+	    ITEM_LIFECYCLE);
+	apply(2, "job:a", "job.progress", "", "{}", 0);
+	apply(3, "job:a", "job.state_changed", "a", "{\"state\":\"running\"}",
+	    ITEM_LIFECYCLE);
+	apply(4, "job:b", "job.state_changed", "b", "{}", ITEM_LIFECYCLE);
+	check("job:a", "job:a@3 job:a@2");
+	check("job:*", "job:a@3 job:a@2 job:b@4");
+	check("job:c", "");
+}
+
+static void
+test_an_event_applied_twice_changes_nothing(void **state UNUSED)
+{
+	apply(5, "job:a", "job.state_changed", "", "{}", ITEM_LIFECYCLE);
+	apply(4, "job:a", "job.state_changed", "", "{}", ITEM_LIFECYCLE);
+	apply(5, "job:b", "job.state_changed", "", "{}", ITEM_LIFECYCLE);
+	check("job:*", "job:a@5");
+	assert_int_equal(projection_db_state(db)->applied.number, 5);
+}
+
+static void
+test_a_rolled_back_batch_leaves_no_trace(void **state UNUSED)
+{
+	struct item item = fixture_item(9, "job:a", "job.state_changed", "",
+	    "{}", ITEM_LIFECYCLE);
+	struct err err;
+
+	apply(1, "job:b", "job.state_changed", "", "{}", ITEM_LIFECYCLE);
+	assert_int_equal(projection_db_begin(db, &err), 0);
+	assert_int_equal(projection_db_apply(db, &item, 0, &err), 0);
+	projection_db_rollback(db);
+	assert_int_equal(projection_db_state(db)->applied.number, 1);
+	check("job:*", "job:b@1");
+	fixture_item_free(&item);
+}
+
+static void
+test_the_last_hundred_log_lines_are_kept_in_order(void **state UNUSED)
+{
+	char *got;
+	uint64_t i;
+
+	for (i = 1; i <= 250; i++)
+		apply(i, "job:a", "job.log", "", "{}", 0);
+	check_sql("SELECT count(*) FROM latest", "100");
+	got = snapshot("job:a");
+	assert_true(strncmp(got, "job:a@151 job:a@152 ", 20) == 0);
+	assert_non_null(strstr(got, " job:a@250"));
+	free(got);
+}
+
+static void
+test_a_deleted_object_is_shown_by_its_name_only(void **state UNUSED)
+{
+	apply(1, "resource:c/pod/n/a", "status_update", "",
+	    "{\"status\":{\"state\":\"healthy\"}}", 0);
+	apply(2, "resource:c/pod/n/b", "status_update", "",
+	    "{\"status\":{\"state\":\"healthy\"}}", 0);
+	check_sql("SELECT count(*) FROM resources", "2");
+	apply(3, "resource:c/pod/n/a", "resource.deleted", "", "{}",
+	    ITEM_DELETED);
+	check("resource:c/*", "resource:c/pod/n/b@2");
+	check("resource:c/pod/n/a", "resource:c/pod/n/a@3");
+	check_sql("SELECT group_concat(name) FROM resources", "b");
+	apply(4, "resource:c/pod/n/a", "status_update", "",
+	    "{\"status\":{\"state\":\"pending\"}}", 0);
+	check("resource:c/*", "resource:c/pod/n/a@4 resource:c/pod/n/b@2");
+	check_sql("SELECT state FROM resources WHERE name = 'a'", "pending");
+	check_sql("SELECT count(*) FROM ended", "0");
+}
+
+static void
+sweep(uint64_t oldest, int64_t now)
+{
+	struct err err;
+
+	assert_int_equal(projection_db_begin(db, &err), 0);
+	assert_int_equal(projection_db_sweep(db, &conf, oldest, now, &err),
+	    0);
+	assert_int_equal(projection_db_commit(db, &err), 0);
+}
+
+static void
+test_an_ended_job_leaves_after_retention_and_the_journal(void **state UNUSED)
+{
+	apply(1, "job:a", "job.log", "", "{}", 0);
+	apply(2, "job:a", "job.state_changed", "", "{}",
+	    ITEM_LIFECYCLE | ITEM_TERMINAL);
+	sweep(1, 1000 + 599999);
+	check("job:*", "job:a@2 job:a@1");
+	sweep(1, 1000 + 600000);
+	check("job:*", "");
+	check("job:a", "job:a@2");
+	sweep(3, 1000 + 600001);
+	check("job:a", "");
+	check_sql("SELECT count(*) FROM latest", "0");
+}
+
+static void
+test_nodes_and_clusters_have_rows_for_people(void **state UNUSED)
+{
+	apply(1, "workflow:w", "node_update", "n1", "{\"node_id\":\"n1\","
+	    "\"type\":\"pod\",\"status\":{\"state\":\"healthy\"}}", 0);
+	apply(2, "cluster:c", "cluster.health", "", "{\"name\":\"C\","
+	    "\"status\":\"connected\",\"latency_ms\":12,"
+	    "\"checked_at\":\"2026-01-01T00:00:00Z\"}", 0);
+	apply(3, "cluster:c", "cluster.metadata_updated", "",
+	    "{\"version\":\"v1.36\",\"node_count\":3}", 0);
+	check_sql("SELECT workflow || node || state || position"
+	    " FROM workflow_nodes", "wn1healthy1");
+	check_sql("SELECT name || status || latency_ms || version ||"
+	    " position FROM clusters", "Cconnected12v1.363");
+}
+
+static void
+configure_cluster(void)
+{
+	conf.clusters = xcalloc(1, sizeof(*conf.clusters));
+	conf.clusters[0].id = xstrdup("c");
+	conf.clusters[0].context = xstrdup("c");
+	conf.clusters[0].kubeconfig = xstrdup("k");
+	conf.n_clusters = 1;
+}
+
+static void
+test_a_gap_makes_snapshots_incomplete_until_the_watcher_told(void **state
+    UNUSED)
+{
+	char data[128];
+	uint64_t position = 20;
+	size_t i;
+
+	configure_cluster();
+	apply(1, "resource:c/pod/n/a", "status_update", "",
+	    "{\"status\":{}}", 0);
+	check("resource:c/*", "resource:c/pod/n/a@1");
+	gap(10);
+	check("resource:c/*", "resource:c/pod/n/a@1!");
+	check("workflow:w", "!");
+	check("resource:other/*", "");
+	for (i = 0; i < conf.watch.n_kinds; i++) {
+		check("resource:*", "resource:c/pod/n/a@1!");
+		(void)snprintf(data, sizeof(data), "{\"kind\":\"%s\","
+		    "\"state\":\"watching\"}", conf.watch.kinds[i]);
+		apply(++position, "watcher:c", "watcher.state_changed", "",
+		    data, 0);
+	}
+	check("resource:*", "resource:c/pod/n/a@1");
+	check("workflow:w", "");
+}
+
+static void
+test_a_job_is_complete_again_with_its_next_event(void **state UNUSED)
+{
+	apply(1, "job:a", "job.state_changed", "", "{}", ITEM_LIFECYCLE);
+	gap(10);
+	check("job:a", "job:a@1!");
+	check("job:*", "job:a@1!");
+	check("job:unknown", "!");
+	apply(11, "job:a", "job.state_changed", "", "{}", ITEM_LIFECYCLE);
+	check("job:a", "job:a@11");
+	check("job:*", "job:a@11");
+}
+
+static void
+test_everything_is_there_after_opening_again(void **state UNUSED)
+{
+	struct projection_state before;
+
+	apply(1, "job:a", "job.state_changed", "", "{}", ITEM_LIFECYCLE);
+	gap(6);
+	before = *projection_db_state(db);
+	projection_db_close(db);
+	open_db();
+	assert_memory_equal(&before.applied,
+	    &projection_db_state(db)->applied, sizeof(before.applied));
+	assert_string_equal(before.id, projection_db_state(db)->id);
+	assert_true(projection_db_state(db)->gapped);
+	check("job:*", "job:a@1!");
+}
+
+static void
+test_a_damaged_file_is_moved_aside(void **state UNUSED)
+{
+	char note[ERR_TEXT_MAX];
+	struct err err;
+	FILE *file;
+	int i;
+
+	for (i = 1; i < 200; i++)
+		apply((uint64_t)i, "job:a", "job.log", "", "{}", 0);
+	projection_db_close(db);
+	file = fopen(fixture_path("p.db"), "r+");
+	assert_non_null(file);
+	for (i = 0; i < 20000; i++)
+		assert_true(fputc('x', file) == 'x');
+	assert_int_equal(fclose(file), 0);
+	db = projection_db_open(fixture_path("p.db"), note, &err);
+	if (db == NULL)
+		fail_msg("%s", err.text);
+	assert_non_null(strstr(note, "moved to"));
+	assert_int_equal(projection_db_state(db)->applied.number, 0);
+	check("job:*", "");
+}
+
+static void
+test_a_file_of_another_version_is_moved_aside(void **state UNUSED)
+{
+	char note[ERR_TEXT_MAX];
+	sqlite3 *raw;
+	struct err err;
+
+	projection_db_close(db);
+	assert_int_equal(sql_open(&raw, fixture_path("p.db"), SQL_READ_WRITE,
+	    "PRAGMA user_version = 99", &err), 0);
+	sql_close(raw);
+	db = projection_db_open(fixture_path("p.db"), note, &err);
+	assert_non_null(db);
+	assert_non_null(strstr(note, "another version"));
+}
+
+static void
+test_a_directory_that_is_not_there_is_an_error_not_damage(void **state UNUSED)
+{
+	char note[ERR_TEXT_MAX];
+	struct err err = { 0 };
+
+	assert_null(projection_db_open("/nonexistent/p.db", note, &err));
+	assert_int_equal(err.code, EIO);
+	assert_non_null(strstr(err.text, "/nonexistent/p.db"));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_the_latest_of_every_slot_is_kept),
+		TEST(test_an_event_applied_twice_changes_nothing),
+		TEST(test_a_rolled_back_batch_leaves_no_trace),
+		TEST(test_the_last_hundred_log_lines_are_kept_in_order),
+		TEST(test_a_deleted_object_is_shown_by_its_name_only),
+		TEST(test_an_ended_job_leaves_after_retention_and_the_journal),
+		TEST(test_nodes_and_clusters_have_rows_for_people),
+		TEST(test_a_gap_makes_snapshots_incomplete_until_the_watcher_told),
+		TEST(test_a_job_is_complete_again_with_its_next_event),
+		TEST(test_everything_is_there_after_opening_again),
+		TEST(test_a_damaged_file_is_moved_aside),
+		TEST(test_a_file_of_another_version_is_moved_aside),
+		TEST(test_a_directory_that_is_not_there_is_an_error_not_damage),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,85 @@
+#include "store_fixture.h"
+
+#include "store/selection.h"
+
+static void
+check_ranges(const char *const *in, size_t n, const char *const *want,
+    size_t n_want)
+{
+	struct slice selectors[16];
+	struct selection s;
+	struct err err;
+	char text[64];
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		selectors[i] = slice_str(in[i]);
+	assert_int_equal(selection_make(selectors, n, &s, &err), 0);
+	assert_int_equal(s.n, n_want);
+	for (i = 0; i < n_want; i++) {
+		(void)snprintf(text, sizeof(text), "%.*s%s",
+		    (int)s.ranges[i].text.n, s.ranges[i].text.p,
+		    s.ranges[i].prefix ? "*" : "");
+		assert_string_equal(text, want[i]);
+	}
+	selection_clear(&s);
+}
+
+static void
+test_keys_and_prefixes_come_sorted_and_once(void **state UNUSED)
+{
+	const char *const in[] = { "job:b", "run:*", "job:a", "job:b",
+		"run:x" };
+	const char *const want[] = { "job:a", "job:b", "run:*" };
+
+	check_ranges(in, 5, want, 3);
+}
+
+static void
+test_a_narrower_prefix_is_covered_by_a_wider_one(void **state UNUSED)
+{
+	const char *const in[] = { "resource:a/pod/*", "resource:a/*",
+		"resource:b/*", "resource:a/pod/x/y" };
+	const char *const want[] = { "resource:a/*", "resource:b/*" };
+
+	check_ranges(in, 4, want, 2);
+}
+
+static void
+test_a_key_inside_a_prefix_is_still_known_by_name(void **state UNUSED)
+{
+	struct slice in[] = { slice_str("job:*"), slice_str("job:a") };
+	struct selection s;
+	struct err err;
+
+	assert_int_equal(selection_make(in, 2, &s, &err), 0);
+	assert_true(selection_names(&s, slice_str("job:a")));
+	assert_false(selection_names(&s, slice_str("job:b")));
+	selection_clear(&s);
+}
+
+static void
+test_what_is_no_selector_is_refused(void **state UNUSED)
+{
+	struct slice in[] = { slice_str("job:a"), slice_str("what?") };
+	struct selection s;
+	struct err err;
+
+	assert_int_equal(selection_make(in, 2, &s, &err), -1);
+	assert_non_null(strstr(err.text, "selector 2: "));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_keys_and_prefixes_come_sorted_and_once),
+		cmocka_unit_test(
+		    test_a_narrower_prefix_is_covered_by_a_wider_one),
+		cmocka_unit_test(
+		    test_a_key_inside_a_prefix_is_still_known_by_name),
+		cmocka_unit_test(test_what_is_no_selector_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
