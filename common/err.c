@@ -5,7 +5,7 @@
 #include <string.h>
 
 int
-err_set(struct err *err, const char *fmt, ...)
+err_fill(struct err *err, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -19,7 +19,7 @@ err_set(struct err *err, const char *fmt, ...)
 }
 
 int
-err_errno(struct err *err, int code, const char *fmt, ...)
+err_fill_errno(struct err *err, int code, const char *fmt, ...)
 {
 	va_list ap;
 	size_t n;
@@ -38,7 +38,7 @@ err_errno(struct err *err, int code, const char *fmt, ...)
 }
 
 int
-err_prefix(struct err *err, const char *fmt, ...)
+err_fill_prefix(struct err *err, const char *fmt, ...)
 {
 	char old[ERR_TEXT_MAX];
 	va_list ap;

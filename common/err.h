@@ -19,15 +19,32 @@ struct err {
 	char	text[ERR_TEXT_MAX];   /* one line: what, and what would help */
 };
 
-/* Fills *err (if not NULL) with code 0; returns -1, so that callers can write
- * "return err_set(err, ...)". Text that does not fit is cut. */
-int	err_set(struct err *err, const char *fmt, ...) PRINTF(2, 3);
+/* Each returns -1, so that callers can write "return err_set(err, ...)".
+ * Macros, so that compilers and analyzers see that -1 and with it which paths
+ * cannot be; the text is checked against its format all the same.
+ *
+ * err_set(err, fmt, ...)           fills *err (if not NULL) with code 0; text
+ *                                  that does not fit is cut
+ * err_errno(err, code, fmt, ...)   code = a saved errno; ": its text" appended
+ * err_prefix(err, fmt, ...)        puts "prefix: " before the text already in
+ *                                  *err */
+#define err_set(err, ...)         err_minus_one(err_fill((err), __VA_ARGS__))
+#define err_errno(err, code, ...) \
+	err_minus_one(err_fill_errno((err), (code), __VA_ARGS__))
+#define err_prefix(err, ...)      \
+	err_minus_one(err_fill_prefix((err), __VA_ARGS__))
 
-/* The same with `code` = saved errno and ": strerror" appended. */
-int	err_errno(struct err *err, int code, const char *fmt, ...)
+/* What is behind them; call the macros. */
+int	err_fill(struct err *err, const char *fmt, ...) PRINTF(2, 3);
+int	err_fill_errno(struct err *err, int code, const char *fmt, ...)
 	    PRINTF(3, 4);
+int	err_fill_prefix(struct err *err, const char *fmt, ...) PRINTF(2, 3);
 
-/* Puts "prefix: " before the text already in *err; returns -1. */
-int	err_prefix(struct err *err, const char *fmt, ...) PRINTF(2, 3);
+static inline int
+err_minus_one(int filled)
+{
+	(void)filled;
+	return -1;
+}
 
 #endif

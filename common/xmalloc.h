@@ -16,12 +16,12 @@ void	*xmalloc(size_t size) __attribute__((returns_nonnull, malloc));
 void	*xcalloc(size_t count, size_t size)
 	    __attribute__((returns_nonnull, malloc));
 /* Overflow-checked; grows an array to `count` members of `size` bytes. */
-void	*xreallocarray(void *p, size_t count, size_t size)
+void	*xreallocarray(void *old, size_t count, size_t size)
 	    __attribute__((returns_nonnull));
 char	*xstrdup(const char *s) __attribute__((returns_nonnull, malloc));
 char	*xstrndup(const char *s, size_t n)
 	    __attribute__((returns_nonnull, malloc));
-void	*xmemdup(const void *p, size_t n)
+void	*xmemdup(const void *src, size_t n)
 	    __attribute__((returns_nonnull, malloc));
 char	*xasprintf(const char *fmt, ...) PRINTF(1, 2)
 	    __attribute__((returns_nonnull, malloc));
