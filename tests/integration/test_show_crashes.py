@@ -1,4 +1,4 @@
-"""Issue 3, shows 3 to 6: crashes and stops under load, resuming, the order of a stop."""
+"""Crashes and stops under load, resuming, the order of a stop."""
 
 import contextlib
 import os

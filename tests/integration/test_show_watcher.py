@@ -1,4 +1,4 @@
-"""Issue 3, shows 1 and 2: a change in a cluster reaches browsers and the database, crashes or not."""
+"""A change in a cluster reaches browsers and the database, whatever crashes."""
 
 import contextlib
 import json
