@@ -1,0 +1,525 @@
+#include "supervisor/child.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/xmalloc.h"
+#include "supervisor/spawn.h"
+
+#define CHILD_MAGIC     0x444c4843u   /* "CHLD" */
+#define ABORT_MS        2000          /* for a core, before SIGKILL */
+#define KILL_AGAIN_MS   1000
+#define STOP_DEFAULT_MS 5000
+
+static void feed(struct child *c, enum child_event event);
+
+/* --- small things -------------------------------------------------------- */
+
+static void PRINTF(2, 3)
+set_cause(struct child *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(c->cause, sizeof(c->cause), fmt, ap);
+	va_end(ap);
+}
+
+static void
+arm(struct child *c, int64_t ms)
+{
+	struct timeval tv = mono_timeval_ms(ms);
+
+	(void)event_add(c->timer, &tv);
+}
+
+/* Only through the pidfd: a reaped pid may be somebody else's by now. */
+static void
+send_signal(struct child *c, int number)
+{
+	if (c->pidfd != -1 &&
+	    pidfd_send_signal(c->pidfd, number, NULL, 0) != 0 &&
+	    errno != ESRCH)
+		log_warn("%s: signal %d: %s", c->title, number,
+		    strerrordesc_np(errno));
+}
+
+bool
+child_running(const struct child *c)
+{
+	return c->pid != 0;
+}
+
+const char *
+child_shown_state(const struct child *c)
+{
+	if (c->state == CHILD_STOPPED && c->desired == CHILD_UP)
+		return "waiting";
+	return child_state_name(c->state);
+}
+
+bool
+child_send(struct child *c, enum msg_type type, const void *payload, size_t n,
+    int fd)
+{
+	struct err err;
+
+	if (c->channel == NULL)
+		return false;
+	if (channel_send(c->channel, type, payload, n, fd, &err) == 0)
+		return true;
+	/* Closed: its exit is on the way. Full: it does not read. */
+	if (err.code != EPIPE && err.code != ECONNRESET) {
+		set_cause(c, "%s", err.text);
+		feed(c, CHILD_EV_HUNG);
+	}
+	return false;
+}
+
+/* --- what the child says ------------------------------------------------- */
+
+static void
+bad_message(struct child *c, const char *what)
+{
+	if (c->bad_messages++ == 0)
+		log_error("%s: %s (said once; `sluicectl status` counts)",
+		    c->title, what);
+}
+
+static void
+child_message_cb(struct channel *channel UNUSED, enum msg_type type,
+    const void *payload, size_t n, int fd, const struct err *err, void *arg)
+{
+	struct child *c = arg;
+
+	assert(c->magic == CHILD_MAGIC);
+	if (type == MSG_TYPE_MAX && err->code == EBADMSG) {
+		bad_message(c, err->text);
+	} else if (type == MSG_TYPE_MAX) {
+		channel_free(c->channel);   /* the exit tells the rest */
+		c->channel = NULL;
+	} else if (type == MSG_READY) {
+		feed(c, CHILD_EV_READY);
+	} else if (type == MSG_PONG) {
+		if (msg_pong_decode(payload, n, &c->pong) != 0)
+			bad_message(c, "PONG cannot be read");
+		c->last_pong = mono_now();
+		c->ponged = true;
+	} else if (type == MSG_STATUS) {
+		if (msg_status_decode(payload, n, &c->status) != 0)
+			bad_message(c, "STATUS cannot be read");
+	} else {
+		c->ops->message(c, type, payload, n, fd, c->ops->arg);
+	}
+}
+
+/* --- actions ------------------------------------------------------------- */
+
+static void
+child_ended_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct child *c = arg;
+
+	assert(c->magic == CHILD_MAGIC);
+	c->ops->reap(c->ops->arg);
+}
+
+/* A fork that fails is a death: tried again later, never an exit. */
+static int
+spawn(struct child *c, struct err *err)
+{
+	struct spawned s;
+	int conf_fd;
+
+	if (c->ops->incarnation(&c->incarnation, err, c->ops->arg) != 0)
+		return -1;
+	if (spawn_process(c->role, c->instance, c->binary, c->incarnation, &s,
+	    err) != 0)
+		return -1;
+	c->pid = s.pid;
+	c->pidfd = s.pidfd;
+	c->starts++;
+	c->ponged = c->stable = false;
+	c->listeners = 0;
+	memset(&c->status, 0, sizeof(c->status));
+	memset(&c->pong, 0, sizeof(c->pong));
+	c->channel = channel_new(c->base, s.channel_fd, MSG_FROM_CHILD,
+	    child_message_cb, c);
+	c->ended = event_new(c->base, c->pidfd, EV_READ, child_ended_cb, c);
+	if (c->ended == NULL)
+		fatalx("event_new failed");
+	(void)event_add(c->ended, NULL);
+	conf_fd = c->ops->conf_fd(c->ops->arg);
+	(void)child_send(c, MSG_CONFIG, NULL, 0, conf_fd);
+	return 0;
+}
+
+static uint32_t
+random_bits(void)
+{
+	uint32_t v = 0;
+
+	(void)!getrandom(&v, sizeof(v), GRND_NONBLOCK);
+	return v;
+}
+
+static struct backoff_params
+params_of(const struct child *c)
+{
+	const struct conf *conf = c->conf;
+
+	return (struct backoff_params){
+		.first_ms = conf->supervise.first_ms,
+		.base_ms = conf->supervise.base_ms,
+		.max_ms = conf->supervise.max_ms,
+		.deaths = conf->supervise.circuit_deaths,
+		.window_ms = conf->supervise.circuit_window_ms,
+		.retry_ms = conf->supervise.circuit_retry_ms,
+	};
+}
+
+/* Counts a death; the event that follows from it, and its delay. */
+static enum child_event
+count_death(struct child *c, bool hopeless, int64_t *ret_delay_ms)
+{
+	struct backoff_params p = params_of(c);
+	struct backoff_verdict v;
+
+	c->deaths++;
+	v = backoff_death(&c->backoff, &p, mono_now(), hopeless,
+	    random_bits());
+	*ret_delay_ms = v.delay_ms;
+	return v.open ? CHILD_EV_CIRCUIT : CHILD_EV_DEATH;
+}
+
+static void
+died_unborn(struct child *c, const struct err *err)
+{
+	int64_t delay_ms;
+	enum child_event event = count_death(c, false, &delay_ms);
+
+	set_cause(c, "cannot be started: %s", err->text);
+	memcpy(c->last_death, c->cause, sizeof(c->last_death));
+	feed(c, event);
+	arm(c, delay_ms);
+}
+
+static void
+act(struct child *c, enum child_action action)
+{
+	struct err err;
+
+	switch (action) {
+	case CHILD_DO_SPAWN:
+		if (spawn(c, &err) != 0)
+			died_unborn(c, &err);
+		else
+			arm(c, c->conf->supervise.ready_timeout_ms);
+		break;
+	case CHILD_DO_WELCOME:
+		(void)event_del(c->timer);
+		c->ready_at = c->last_pong = mono_now();
+		break;
+	case CHILD_DO_STOP:
+		(void)child_send(c, MSG_STOP, NULL, 0, -1);
+		send_signal(c, SIGCONT);
+		arm(c, c->stop_ms);
+		break;
+	case CHILD_DO_ABORT:
+		send_signal(c, SIGABRT);
+		send_signal(c, SIGCONT);
+		arm(c, ABORT_MS);
+		break;
+	case CHILD_DO_KILL:
+		send_signal(c, SIGKILL);
+		arm(c, KILL_AGAIN_MS);
+		break;
+	case CHILD_DO_REST:
+		(void)event_del(c->timer);
+		break;
+	case CHILD_DO_DELAY:    /* whoever counted the death sets the timer */
+	case CHILD_DO_OPEN:
+	case CHILD_DO_NOTHING:
+	case CHILD_ACTION_MAX:
+		break;
+	}
+}
+
+/* --- the one place where states change ----------------------------------- */
+
+static void
+log_change(const struct child *c, enum child_state old, int64_t ms)
+{
+	char who[40] = "";
+
+	if (c->pid != 0)
+		(void)snprintf(who, sizeof(who), ", pid %d", (int)c->pid);
+	if (c->state == CHILD_FAILED)
+		log_error("state: %s: %s -> failed after %lld ms: %s; tried "
+		    "again in %lld s, or by: sluicectl start %s", c->title,
+		    child_state_name(old), (long long)ms, c->cause,
+		    (long long)c->conf->supervise.circuit_retry_ms / 1000,
+		    c->title);
+	else if (c->state == CHILD_BACKOFF || c->state == CHILD_HUNG ||
+	    c->state == CHILD_KILLED)
+		log_warn("state: %s: %s -> %s after %lld ms: %s%s", c->title,
+		    child_state_name(old), child_state_name(c->state),
+		    (long long)ms, c->cause, who);
+	else
+		log_info("state: %s: %s -> %s after %lld ms: %s%s", c->title,
+		    child_state_name(old), child_state_name(c->state),
+		    (long long)ms, c->cause, who);
+}
+
+/* Desired against actual: a child at rest that is wanted starts again. */
+static void
+reconcile(struct child *c)
+{
+	if (c->state != CHILD_STOPPED)
+		return;
+	if (c->pending == CHILD_PENDING_RESTART) {
+		c->pending = CHILD_PENDING_NONE;
+		set_cause(c, "restart by command");
+	}
+	if (c->desired == CHILD_UP)
+		feed(c, CHILD_EV_UP);
+}
+
+static void
+feed(struct child *c, enum child_event event)
+{
+	struct child_step step = child_fsm_step(c->state, event);
+	enum child_state old = c->state;
+	struct mono now = mono_now();
+	int64_t ms = mono_diff_ms(now, c->state_since);
+
+	if (step.next == old && step.action == CHILD_DO_NOTHING)
+		return;
+	if (event == CHILD_EV_TIMEOUT && old == CHILD_STARTING)
+		set_cause(c, "not ready within %lld ms",
+		    (long long)c->conf->supervise.ready_timeout_ms);
+	else if (event == CHILD_EV_TIMEOUT && old == CHILD_STOPPING)
+		set_cause(c, "did not stop within %lld ms",
+		    (long long)c->stop_ms);
+	else if (event == CHILD_EV_TIMEOUT && old == CHILD_FAILED)
+		backoff_retry(&c->backoff);
+	else if (event == CHILD_EV_READY)
+		set_cause(c, "said READY");
+	c->state = step.next;
+	if (step.next != old) {
+		c->state_since = now;
+		c->state_since_unix_ms = wall_unix_ms();
+	}
+	act(c, step.action);
+	/* A spawn that failed has changed, and told, the state already. */
+	if (step.next == old || c->state != step.next)
+		return;
+	log_change(c, old, ms);
+	c->ops->changed(c, old, c->ops->arg);
+	if (c->state == CHILD_STOPPED && old != CHILD_STOPPED)
+		reconcile(c);
+}
+
+static void
+child_timer_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct child *c = arg;
+
+	assert(c->magic == CHILD_MAGIC);
+	if (c->state == CHILD_STARTING &&
+	    !c->ops->may_time_out(c, c->ops->arg)) {
+		arm(c, c->conf->supervise.ready_timeout_ms);
+		return;
+	}
+	feed(c, CHILD_EV_TIMEOUT);
+}
+
+/* --- the end of a process ------------------------------------------------ */
+
+static void
+explain_exit(struct child *c, int status)
+{
+	const char *said = c->status.text[0] != '\0' &&
+	    strcmp(c->status.state, "failed") == 0 ? c->status.text : NULL;
+
+	if (c->state == CHILD_HUNG || c->state == CHILD_KILLED)
+		return;   /* the cause is why we ended it */
+	if (WIFSIGNALED(status))
+		set_cause(c, "killed by signal %d (%s)", WTERMSIG(status),
+		    sigabbrev_np(WTERMSIG(status)) != NULL
+		    ? sigabbrev_np(WTERMSIG(status)) : "?");
+	else if (said != NULL)
+		set_cause(c, "exit status %d: %s", WEXITSTATUS(status), said);
+	else
+		set_cause(c, "exit status %d", WEXITSTATUS(status));
+}
+
+static void
+forget_process(struct child *c)
+{
+	if (c->ended != NULL)
+		event_free(c->ended);
+	c->ended = NULL;
+	if (c->pidfd != -1)
+		(void)close(c->pidfd);
+	c->pidfd = -1;
+	c->pid = 0;
+	channel_free(c->channel);
+	c->channel = NULL;
+}
+
+void
+child_reaped(struct child *c, int status)
+{
+	bool ordered = c->desired == CHILD_DOWN ||
+	    c->state == CHILD_STOPPING ||
+	    c->pending == CHILD_PENDING_RESTART;
+	bool hopeless = WIFEXITED(status) && WEXITSTATUS(status) == EX_CONFIG;
+	enum child_event event;
+	int64_t delay_ms;
+
+	explain_exit(c, status);
+	forget_process(c);
+	if (ordered) {
+		feed(c, CHILD_EV_EXIT);
+		return;
+	}
+	memcpy(c->last_death, c->cause, sizeof(c->last_death));
+	event = count_death(c, hopeless, &delay_ms);
+	/* The timer first: feed() may end in another state. */
+	arm(c, delay_ms);
+	feed(c, event);
+}
+
+/* --- commands ------------------------------------------------------------ */
+
+void
+child_want(struct child *c, enum child_desired desired, const char *cause)
+{
+	c->desired = desired;
+	set_cause(c, "%s", cause);
+	if (desired == CHILD_DOWN) {
+		c->pending = CHILD_PENDING_NONE;
+		c->stop_ms = STOP_DEFAULT_MS;
+	}
+	feed(c, desired == CHILD_UP ? CHILD_EV_UP : CHILD_EV_DOWN);
+}
+
+void
+child_hold(struct child *c, const char *cause)
+{
+	c->desired = CHILD_UP;
+	set_cause(c, "%s", cause);
+}
+
+void
+child_restart(struct child *c, const char *cause)
+{
+	c->desired = CHILD_UP;
+	c->stop_ms = STOP_DEFAULT_MS;
+	backoff_reset(&c->backoff);
+	set_cause(c, "%s", cause);
+	if (child_running(c))
+		c->pending = CHILD_PENDING_RESTART;
+	feed(c, CHILD_EV_RESTART);
+}
+
+void
+child_stop_within(struct child *c, int64_t ms, const char *cause)
+{
+	c->desired = CHILD_DOWN;
+	c->pending = CHILD_PENDING_NONE;
+	c->stop_ms = ms;
+	set_cause(c, "%s", cause);
+	if (c->state == CHILD_STOPPING)
+		arm(c, ms);
+	feed(c, CHILD_EV_DOWN);
+}
+
+void
+child_extend(struct child *c)
+{
+	if (c->state == CHILD_STARTING)
+		arm(c, c->conf->supervise.ready_timeout_ms);
+}
+
+void
+child_tick(struct child *c, struct mono now, bool forgive)
+{
+	int64_t silence;
+
+	if (c->state != CHILD_READY && c->state != CHILD_STARTING)
+		return;
+	if (forgive)
+		c->last_pong = now;
+	silence = mono_diff_ms(now, c->last_pong);
+	/* Before its first PONG a start may take long: READY's deadline. */
+	if ((c->ponged || c->state == CHILD_READY) &&
+	    silence > c->conf->supervise.hang_timeout_ms) {
+		set_cause(c, "hung: no answer for %lld ms",
+		    (long long)silence);
+		feed(c, CHILD_EV_HUNG);
+		return;
+	}
+	if (c->state == CHILD_READY && !c->stable &&
+	    mono_diff_ms(now, c->ready_at) >= CHILD_STABLE_MS) {
+		c->stable = true;
+		backoff_reset(&c->backoff);
+	}
+	(void)child_send(c, MSG_PING, NULL, 0, -1);
+}
+
+/* --- life ---------------------------------------------------------------- */
+
+struct child *
+child_new(struct event_base *base, const struct conf *conf, const char *role,
+    const char *instance, const char *binary, const struct child_ops *ops)
+{
+	struct child *c = xcalloc(1, sizeof(*c));
+
+	c->magic = CHILD_MAGIC;
+	c->base = base;
+	c->conf = conf;
+	c->ops = ops;
+	c->pidfd = -1;
+	c->stop_ms = STOP_DEFAULT_MS;
+	c->binary = xstrdup(binary);
+	(void)snprintf(c->role, sizeof(c->role), "%s", role);
+	(void)snprintf(c->instance, sizeof(c->instance), "%s", instance);
+	if (strcmp(instance, "-") == 0)
+		(void)snprintf(c->title, sizeof(c->title), "%s", role);
+	else
+		(void)snprintf(c->title, sizeof(c->title), "%s/%s", role,
+		    instance);
+	backoff_init(&c->backoff, conf->supervise.circuit_deaths);
+	c->timer = evtimer_new(base, child_timer_cb, c);
+	if (c->timer == NULL)
+		fatalx("event_new failed");
+	c->state_since = mono_now();
+	c->state_since_unix_ms = wall_unix_ms();
+	return c;
+}
+
+void
+child_free(struct child *c)
+{
+	if (c == NULL)
+		return;
+	assert(c->magic == CHILD_MAGIC);
+	forget_process(c);
+	event_free(c->timer);
+	backoff_clear(&c->backoff);
+	free(c->binary);
+	c->magic = 0;
+	free(c);
+}

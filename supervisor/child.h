@@ -1,0 +1,115 @@
+/*
+ * child: one child process of the supervisor: forks and execs it, speaks with
+ * it over its channel, pings it, ends it, and tells its owner what changed.
+ * The decisions are child_fsm's and backoff's; this is their thin shell.
+ * Supervisor only, one thread.
+ */
+#ifndef SLUICE_CHILD_H
+#define SLUICE_CHILD_H
+
+#include <event2/event.h>
+#include <sys/types.h>
+
+#include "common/channel.h"
+#include "common/conf.h"
+#include "common/mono.h"
+#include "supervisor/backoff.h"
+#include "supervisor/child_fsm.h"
+
+#define CHILD_PING_MS   500
+#define CHILD_STABLE_MS 10000   /* of answered pings: back-off is reset */
+#define CHILD_CAUSE_MAX 200
+
+enum child_desired { CHILD_DOWN, CHILD_UP };
+enum child_pending { CHILD_PENDING_NONE, CHILD_PENDING_RESTART };
+
+struct child;
+
+struct child_ops {
+	/* A state was left; called once per change, after it was logged. */
+	void	(*changed)(struct child *c, enum child_state old, void *arg);
+	/* A message that is not READY, PONG or STATUS; fd as in channel. */
+	void	(*message)(struct child *c, enum msg_type type,
+		    const void *payload, size_t n, int fd, void *arg);
+	/* The READY deadline is over: false puts it off (the broker is not
+	 * ready, so this child cannot be). */
+	bool	(*may_time_out)(struct child *c, void *arg);
+	/* The memfd with the configuration, and the next incarnation. */
+	int	(*conf_fd)(void *arg);
+	int	(*incarnation)(uint64_t *ret, struct err *err, void *arg);
+	/* A process has ended: reap all, give ours to child_reaped(). */
+	void	(*reap)(void *arg);
+	void	*arg;
+};
+
+struct child {
+	uint32_t		 magic;
+	char			 role[16];
+	char			 instance[64];   /* "-" where there is one */
+	char			 title[84];
+	char			*binary;
+	struct event_base	*base;
+	const struct conf	*conf;
+	const struct child_ops	*ops;
+
+	enum child_desired	 desired;
+	enum child_state	 state;
+	enum child_pending	 pending;
+
+	pid_t			 pid;            /* 0: none */
+	int			 pidfd;
+	struct event		*ended;          /* on pidfd */
+	struct event		*timer;          /* of the state */
+	struct channel		*channel;
+	uint64_t		 incarnation;
+	struct backoff		 backoff;
+	struct mono		 last_pong;
+	struct mono		 ready_at;
+	struct mono		 state_since;
+	int64_t			 state_since_unix_ms;
+	bool			 ponged;         /* answered since its start */
+	bool			 stable;         /* back-off was reset */
+	uint32_t		 bad_messages;
+	uint32_t		 starts;
+	uint32_t		 deaths;
+	int64_t			 stop_ms;        /* time STOP leaves it */
+	char			 cause[CHILD_CAUSE_MAX];       /* of the state */
+	char			 last_death[CHILD_CAUSE_MAX];
+	struct msg_status	 status;
+	struct msg_pong		 pong;
+
+	/* Kept for the owner (route.c). */
+	struct msg_peer		 peer;           /* path empty: none */
+	bool			 slot_granted;
+	bool			 slot_wanted;
+	uint64_t		 listeners;      /* bits of those handed over */
+	bool			 unlisted;       /* freed once it rests */
+};
+
+struct child *child_new(struct event_base *base, const struct conf *conf,
+    const char *role, const char *instance, const char *binary,
+    const struct child_ops *ops);
+/* It must rest (STOPPED) or its process must not matter any more. */
+void	child_free(struct child *c);
+
+void	child_want(struct child *c, enum child_desired desired,
+	    const char *cause);
+/* Wanted, but not to be started before child_want(c, CHILD_UP, ...). */
+void	child_hold(struct child *c, const char *cause);
+void	child_restart(struct child *c, const char *cause);
+/* STOP with this much time before SIGKILL (service stop). */
+void	child_stop_within(struct child *c, int64_t ms, const char *cause);
+/* The broker became ready: a starting child's READY deadline begins anew. */
+void	child_extend(struct child *c);
+/* The process was reaped. */
+void	child_reaped(struct child *c, int wait_status);
+/* Pings, and finds it hung. `forgive`: our own loop was late. */
+void	child_tick(struct child *c, struct mono now, bool forgive);
+/* False: not running, or the channel is full (the child is then hung). */
+bool	child_send(struct child *c, enum msg_type type, const void *payload,
+	    size_t n, int fd);
+bool	child_running(const struct child *c);
+/* "waiting" where it is wanted but not started yet, else the state's name. */
+const char *child_shown_state(const struct child *c);
+
+#endif

@@ -1,0 +1,383 @@
+/*
+ * The operator's socket, runtime_directory/control, mode 0600. A request is one
+ * line: "status", "restart ROLE", "start ROLE", "stop ROLE", "stop" (the whole
+ * service), "reload". The answer is one line of JSON: {"ok":true,...} or
+ * {"ok":false,"error":"..."}; then the connection closes.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/xmalloc.h"
+#include "supervisor/supervisor.h"
+
+#define CONTROL_MAGIC   0x4c525443u   /* "CTRL" */
+#define CONNECTIONS_MAX 16u
+#define REQUEST_MAX     256u
+#define IDLE_MS         5000
+
+struct connection {
+	uint32_t	 magic;
+	struct control	*control;     /* NULL: free */
+	int		 fd;
+	struct event	*event;
+	char		 request[REQUEST_MAX];
+	size_t		 n;
+	struct buf	 answer;
+	size_t		 sent;
+};
+
+struct control {
+	uint32_t		 magic;
+	struct supervisor	*supervisor;
+	char			*path;
+	int			 fd;
+	struct event		*acceptable;
+	struct connection	 connections[CONNECTIONS_MAX];
+};
+
+/* --- JSON by hand --------------------------------------------------------- */
+
+/* Bytes of the valid UTF-8 sequence at p, 0 if there is none. */
+static size_t
+utf8_length(const unsigned char *p, size_t left)
+{
+	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+	    : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+	    : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+
+	if (n == 0 || n > left)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+/* Text of a child may have been cut inside a character. */
+static void
+add_text(struct buf *b, const char *text)
+{
+	size_t left = strlen(text), n;
+
+	buf_addc(b, '"');
+	for (; left != 0; text += n, left -= n) {
+		n = utf8_length((const unsigned char *)text, left);
+		if (n == 0) {
+			buf_addc(b, '?');
+			n = 1;
+		} else {
+			buf_json_text(b, text, n);
+		}
+	}
+	buf_addc(b, '"');
+}
+
+static void
+add_member(struct buf *b, const char *name, const char *text)
+{
+	buf_addf(b, ",\"%s\":", name);
+	add_text(b, text);
+}
+
+static void
+refuse(struct buf *b, const char *text)
+{
+	buf_adds(b, "{\"ok\":false,\"error\":");
+	add_text(b, text);
+	buf_adds(b, "}");
+}
+
+static void
+add_child(struct buf *b, const struct child *c)
+{
+	char since[MONO_RFC3339_SIZE];
+	const char *circuit = c->state == CHILD_FAILED ? "open"
+	    : c->backoff.half_open ? "half-open" : "closed";
+
+	buf_adds(b, "{\"process\":");
+	add_text(b, c->title);
+	add_member(b, "state", child_shown_state(c));
+	add_member(b, "desired", c->desired == CHILD_UP ? "up" : "down");
+	buf_addf(b, ",\"pid\":%d,\"incarnation\":%" PRIu64, (int)c->pid,
+	    c->incarnation);
+	add_member(b, "since", wall_format(c->state_since_unix_ms, since));
+	buf_addf(b, ",\"restarts\":%u,\"deaths\":%u",
+	    c->starts > 0 ? c->starts - 1 : 0, c->deaths);
+	add_member(b, "circuit", circuit);
+	add_member(b, "cause", c->cause);
+	add_member(b, "last_death", c->last_death);
+	add_member(b, "status_state", c->status.state);
+	add_member(b, "status", c->status.text);
+	add_member(b, "busy", c->pong.busy);
+	buf_addf(b, ",\"turns\":%" PRIu64 ",\"bad_messages\":%u}",
+	    c->pong.turns, c->bad_messages);
+}
+
+/* --- commands ------------------------------------------------------------- */
+
+static void
+do_status(struct supervisor *s, struct buf *b)
+{
+	buf_addf(b, "{\"ok\":true,\"version\":\"%s\",\"pid\":%d",
+	    SLUICE_VERSION, (int)getpid());
+	add_member(b, "state", s->stop_phase != STOP_NOT ? "stopping"
+	    : s->told_ready ? "ready" : "starting");
+	add_member(b, "state_directory", s->conf.state_directory);
+	add_member(b, "listen_host", s->conf.listen_host);
+	buf_addf(b, ",\"listen_port\":%u,\"processes\":[",
+	    s->conf.listen_port);
+	for (size_t i = 0; i < s->n_children; i++) {
+		if (i != 0)
+			buf_addc(b, ',');
+		add_child(b, s->children[i]);
+	}
+	buf_adds(b, "]}");
+}
+
+static void
+do_child(struct supervisor *s, const char *verb, const char *title,
+    struct buf *b)
+{
+	struct child *c = service_find(s, title);
+	char *text;
+
+	if (c == NULL) {
+		text = xasprintf("no process \"%s\"; sluicectl status lists "
+		    "them", title);
+		refuse(b, text);
+		free(text);
+		return;
+	}
+	if (s->stop_phase != STOP_NOT) {
+		refuse(b, "the service is stopping");
+		return;
+	}
+	log_info("control: %s %s", verb, title);
+	if (strcmp(verb, "restart") == 0)
+		child_restart(c, "restart by command");
+	else if (strcmp(verb, "stop") == 0)
+		child_want(c, CHILD_DOWN, "stop by command");
+	else if (!child_running(c))
+		child_restart(c, "start by command");
+	else
+		child_want(c, CHILD_UP, "start by command");
+	buf_adds(b, "{\"ok\":true}");
+}
+
+static void
+do_reload(struct supervisor *s, struct buf *b)
+{
+	struct err err;
+
+	if (service_reload(s, &err) != 0) {
+		log_error("reload: %s", err.text);
+		refuse(b, err.text);
+	} else {
+		buf_adds(b, "{\"ok\":true}");
+	}
+}
+
+static void
+execute(struct supervisor *s, char *line, struct buf *b)
+{
+	char *title = strchr(line, ' ');
+
+	if (title != NULL)
+		*title++ = '\0';
+	if (strcmp(line, "status") == 0) {
+		do_status(s, b);
+	} else if (strcmp(line, "reload") == 0) {
+		do_reload(s, b);
+	} else if (strcmp(line, "stop") == 0 && title == NULL) {
+		buf_adds(b, "{\"ok\":true}");
+		service_stop(s, "sluicectl stop");
+	} else if (title != NULL && (strcmp(line, "restart") == 0 ||
+	    strcmp(line, "start") == 0 || strcmp(line, "stop") == 0)) {
+		do_child(s, line, title, b);
+	} else {
+		refuse(b, "unknown request; there are: status, restart ROLE, "
+		    "start ROLE, stop [ROLE], reload");
+	}
+	buf_addc(b, '\n');
+}
+
+/* --- connections ---------------------------------------------------------- */
+
+static void control_connection_cb(evutil_socket_t fd, short what, void *arg);
+
+static void
+close_connection(struct connection *c)
+{
+	if (c->control == NULL)
+		return;
+	event_free(c->event);
+	(void)close(c->fd);
+	buf_free(&c->answer);
+	memset(c, 0, sizeof(*c));
+}
+
+static void
+watch(struct connection *c, short what)
+{
+	struct timeval tv = mono_timeval_ms(IDLE_MS);
+
+	if (c->event != NULL)
+		event_free(c->event);
+	c->event = event_new(c->control->supervisor->base, c->fd, what,
+	    control_connection_cb, c);
+	if (c->event == NULL)
+		fatalx("event_new failed");
+	(void)event_add(c->event, &tv);
+}
+
+static void
+send_answer(struct connection *c)
+{
+	ssize_t n = send(c->fd, c->answer.data + c->sent,
+	    c->answer.len - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n > 0)
+		c->sent += (size_t)n;
+	if ((n < 0 && errno != EAGAIN) || c->sent == c->answer.len)
+		close_connection(c);
+	else
+		watch(c, EV_WRITE);
+}
+
+static void
+receive_request(struct connection *c)
+{
+	ssize_t n = recv(c->fd, c->request + c->n,
+	    sizeof(c->request) - 1 - c->n, MSG_DONTWAIT);
+	char *end;
+
+	if (n <= 0) {
+		close_connection(c);
+		return;
+	}
+	c->n += (size_t)n;
+	c->request[c->n] = '\0';
+	end = strchr(c->request, '\n');
+	if (end != NULL) {
+		*end = '\0';
+		execute(c->control->supervisor, c->request, &c->answer);
+	} else if (c->n == sizeof(c->request) - 1) {
+		refuse(&c->answer, "request too long");
+		buf_addc(&c->answer, '\n');
+	} else {
+		watch(c, EV_READ);
+		return;
+	}
+	send_answer(c);
+}
+
+static void
+control_connection_cb(evutil_socket_t fd UNUSED, short what, void *arg)
+{
+	struct connection *c = arg;
+
+	assert(c->magic == CONTROL_MAGIC);
+	if ((what & EV_TIMEOUT) != 0)
+		close_connection(c);
+	else if ((what & EV_WRITE) != 0)
+		send_answer(c);
+	else
+		receive_request(c);
+}
+
+static void
+control_accept_cb(evutil_socket_t listener, short what UNUSED, void *arg)
+{
+	struct control *control = arg;
+	struct connection *c = NULL;
+	int fd;
+
+	assert(control->magic == CONTROL_MAGIC);
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd == -1)
+		return;
+	for (size_t i = 0; i < CONNECTIONS_MAX && c == NULL; i++)
+		if (control->connections[i].control == NULL)
+			c = &control->connections[i];
+	if (c == NULL) {
+		(void)close(fd);   /* the others leave within IDLE_MS */
+		return;
+	}
+	*c = (struct connection){ .magic = CONTROL_MAGIC, .control = control,
+		.fd = fd };
+	watch(c, EV_READ);
+}
+
+/* --- life ----------------------------------------------------------------- */
+
+static int
+listen_at(const char *path, struct err *err)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd, code;
+
+	if (strlen(path) >= sizeof(sun.sun_path))
+		return err_set(err, "%s: longer than a socket's path may be: "
+		    "write a shorter runtime_directory", path);
+	memcpy(sun.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return err_errno(err, errno, "socket");
+	/* We hold the lock: what stands there is an earlier supervisor's. */
+	(void)unlink(path);
+	if (bind(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0 &&
+	    chmod(path, 0600) == 0 && listen(fd, (int)CONNECTIONS_MAX) == 0)
+		return fd;
+	code = errno;
+	(void)close(fd);
+	return err_errno(err, code, "%s", path);
+}
+
+struct control *
+control_open(struct supervisor *s, struct err *err)
+{
+	struct control *c = xcalloc(1, sizeof(*c));
+
+	c->magic = CONTROL_MAGIC;
+	c->supervisor = s;
+	c->path = xasprintf("%s/control", s->conf.runtime_directory);
+	c->fd = listen_at(c->path, err);
+	if (c->fd == -1) {
+		free(c->path);
+		free(c);
+		return NULL;
+	}
+	c->acceptable = event_new(s->base, c->fd, EV_READ | EV_PERSIST,
+	    control_accept_cb, c);
+	if (c->acceptable == NULL)
+		fatalx("event_new failed");
+	(void)event_add(c->acceptable, NULL);
+	return c;
+}
+
+void
+control_close(struct control *c)
+{
+	if (c == NULL)
+		return;
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+		close_connection(&c->connections[i]);
+	event_free(c->acceptable);
+	(void)close(c->fd);
+	(void)unlink(c->path);
+	c->magic = 0;
+	free(c->path);
+	free(c);
+}

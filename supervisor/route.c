@@ -1,0 +1,343 @@
+#include "supervisor/supervisor.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+#define LIST_SLOTS_MAX 10u   /* first lists at one time on this host */
+
+static bool
+is(const struct child *c, const char *role)
+{
+	return strcmp(c->role, role) == 0;
+}
+
+static void
+unreadable(struct child *c, const char *what)
+{
+	if (c->bad_messages++ == 0)
+		log_error("%s: %s refused (said once; `sluicectl status` "
+		    "counts)", c->title, what);
+}
+
+/* To every running child of a role. */
+static void
+send_all(struct supervisor *s, const char *role, enum msg_type type,
+    const void *payload, size_t n, int fd)
+{
+	for (size_t i = 0; i < s->n_children; i++)
+		if (is(s->children[i], role))
+			(void)child_send(s->children[i], type, payload, n,
+			    fd);
+}
+
+/* --- peers: who reads the bus, and where ---------------------------------- */
+
+static void
+send_peer(struct supervisor *s, struct child *c, enum msg_type type)
+{
+	struct child *broker = service_role(s, "broker", NULL);
+	struct buf b = BUF_EMPTY;
+
+	if (broker == NULL || broker->state != CHILD_READY)
+		return;   /* told when it is ready */
+	msg_peer_encode(&b, &c->peer);
+	(void)child_send(broker, type, b.data, b.len, -1);
+	buf_free(&b);
+}
+
+static void
+take_bus_path(struct supervisor *s, struct child *c, const void *p, size_t n)
+{
+	struct msg_peer m;
+
+	if (msg_peer_decode(p, n, &m) != 0 || m.path[0] == '\0' ||
+	    (!is(c, "store") && !is(c, "gateway"))) {
+		unreadable(c, "BUS_PATH");
+		return;
+	}
+	if (c->peer.path[0] != '\0')
+		send_peer(s, c, MSG_PEER_DOWN);
+	/* Role, instance and incarnation are ours to say. */
+	memset(&c->peer, 0, sizeof(c->peer));
+	memcpy(c->peer.role, c->role, sizeof(c->peer.role));
+	memcpy(c->peer.instance, c->instance, sizeof(c->peer.instance));
+	memcpy(c->peer.path, m.path, sizeof(c->peer.path));
+	c->peer.incarnation = c->incarnation;
+	send_peer(s, c, MSG_PEER_UP);
+}
+
+static void
+drop_peer(struct supervisor *s, struct child *c)
+{
+	if (c->peer.path[0] == '\0')
+		return;
+	send_peer(s, c, MSG_PEER_DOWN);
+	memset(&c->peer, 0, sizeof(c->peer));
+}
+
+/* --- list slots ----------------------------------------------------------- */
+
+static void
+grant_slots(struct supervisor *s)
+{
+	struct buf b = BUF_EMPTY;
+
+	msg_slot_encode(&b, MSG_SLOT_GRANT);
+	for (size_t i = 0; i < s->n_children && s->slots < LIST_SLOTS_MAX;
+	    i++) {
+		struct child *c = s->children[i];
+
+		if (!c->slot_wanted || c->slot_granted)
+			continue;
+		c->slot_wanted = false;
+		c->slot_granted = child_send(c, MSG_LIST_SLOT, b.data, b.len,
+		    -1);
+		s->slots += c->slot_granted;
+	}
+	buf_free(&b);
+}
+
+static void
+return_slot(struct supervisor *s, struct child *c)
+{
+	c->slot_wanted = false;
+	if (!c->slot_granted)
+		return;
+	c->slot_granted = false;
+	s->slots--;
+	grant_slots(s);
+}
+
+static void
+take_slot(struct supervisor *s, struct child *c, const void *p, size_t n)
+{
+	enum msg_slot slot;
+
+	if (msg_slot_decode(p, n, &slot) != 0 || slot == MSG_SLOT_GRANT) {
+		unreadable(c, "LIST_SLOT");
+	} else if (slot == MSG_SLOT_RETURN) {
+		return_slot(s, c);
+	} else {
+		c->slot_wanted = true;
+		grant_slots(s);
+	}
+}
+
+/* --- memory segments ------------------------------------------------------ */
+
+static void
+drop_segments(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->n_segments; i++)
+		(void)close(s->segments[i].fd);
+	s->n_segments = 0;
+}
+
+static void
+send_segment(struct child *c, const struct kept_segment *segment)
+{
+	struct buf b = BUF_EMPTY;
+
+	msg_segment_encode(&b, segment->first);
+	(void)child_send(c, MSG_SEGMENT, b.data, b.len, segment->fd);
+	buf_free(&b);
+}
+
+/* Takes fd. The oldest leaves when there are too many. */
+static void
+take_segment(struct supervisor *s, struct child *c, const void *p, size_t n,
+    int fd)
+{
+	struct kept_segment segment = { .fd = fd };
+
+	if (msg_segment_decode(p, n, &segment.first) != 0 ||
+	    !is(c, "broker")) {
+		unreadable(c, "SEGMENT");
+		(void)close(fd);
+		return;
+	}
+	if (s->n_segments == SUPERVISOR_SEGMENTS_MAX) {
+		(void)close(s->segments[0].fd);
+		s->n_segments--;
+		memmove(&s->segments[0], &s->segments[1],
+		    s->n_segments * sizeof(s->segments[0]));
+	}
+	s->segments[s->n_segments++] = segment;
+	for (size_t i = 0; i < s->n_children; i++)
+		if (is(s->children[i], "store") ||
+		    is(s->children[i], "gateway"))
+			send_segment(s->children[i], &segment);
+}
+
+/* --- between store, watchers and health ----------------------------------- */
+
+static void
+take_bindings(struct supervisor *s, struct child *c, enum msg_type type,
+    const void *p, size_t n)
+{
+	struct msg_bindings m;
+	struct child *to;
+
+	if (msg_bindings_decode(p, n, &m) != 0 || !is(c, "store")) {
+		unreadable(c, msg_name(type));
+		return;
+	}
+	if (type == MSG_RESYNC && m.cluster[0] == '\0') {
+		send_all(s, "watcher", type, p, n, -1);
+		return;
+	}
+	/* One that is not there asks the store when it starts. */
+	to = service_role(s, "watcher", m.cluster);
+	if (to != NULL)
+		(void)child_send(to, type, p, n, -1);
+}
+
+static void
+take_check_now(struct supervisor *s, struct child *c, const void *p, size_t n)
+{
+	struct msg_bindings m;
+
+	if (msg_bindings_decode(p, n, &m) != 0 || !is(c, "watcher") ||
+	    strcmp(m.cluster, c->instance) != 0)
+		unreadable(c, "CHECK_NOW");
+	else
+		send_all(s, "health", MSG_CHECK_NOW, p, n, -1);
+}
+
+static void
+send_cluster_state(struct child *health, const struct child *watcher)
+{
+	struct msg_cluster m;
+	struct buf b = BUF_EMPTY;
+
+	memset(&m, 0, sizeof(m));
+	memcpy(m.cluster, watcher->instance, sizeof(m.cluster));
+	(void)snprintf(m.state, sizeof(m.state), "%s",
+	    child_shown_state(watcher));
+	msg_cluster_encode(&b, &m);
+	(void)child_send(health, MSG_CLUSTER_STATE, b.data, b.len, -1);
+	buf_free(&b);
+}
+
+void
+route_message(struct child *c, enum msg_type type, const void *payload,
+    size_t n, int fd, void *arg)
+{
+	struct supervisor *s = arg;
+
+	if (type == MSG_SEGMENT) {
+		take_segment(s, c, payload, n, fd);
+		return;
+	}
+	if (fd != -1)
+		(void)close(fd);
+	if (type == MSG_BUS_PATH)
+		take_bus_path(s, c, payload, n);
+	else if (type == MSG_LIST_SLOT)
+		take_slot(s, c, payload, n);
+	else if (type == MSG_CHECK_NOW)
+		take_check_now(s, c, payload, n);
+	else if (type == MSG_BINDINGS_CHANGED || type == MSG_RESYNC)
+		take_bindings(s, c, type, payload, n);
+	else
+		unreadable(c, msg_name(type));
+}
+
+/* --- what follows from a change of state ----------------------------------- */
+
+static size_t
+gateway_index(const struct child *c)
+{
+	size_t v = 0;
+
+	for (const char *p = c->instance; *p != '\0'; p++)
+		v = v * 10 + (size_t)(*p - '0');
+	return v;
+}
+
+static void
+give_listener(struct supervisor *s, struct child *to, size_t index)
+{
+	if (index >= s->keeper.n || (to->listeners >> index & 1) != 0)
+		return;
+	if (child_send(to, MSG_LISTENER, NULL, 0, s->keeper.fds[index]))
+		to->listeners |= UINT64_C(1) << index;
+}
+
+/* Clients of a failed gateway's listener are served by a sibling. */
+static void
+cover_listener(struct supervisor *s, size_t index)
+{
+	for (size_t i = 0; i < s->n_children; i++) {
+		struct child *c = s->children[i];
+
+		if (is(c, "gateway") && c->state == CHILD_READY) {
+			log_warn("gateway/%zu: its listener goes to %s", index,
+			    c->title);
+			give_listener(s, c, index);
+			return;
+		}
+	}
+}
+
+/* The first ready gateway takes over from all failed ones. */
+static void
+gateway_changed(struct supervisor *s, struct child *c)
+{
+	if (c->state == CHILD_STARTING) {
+		give_listener(s, c, gateway_index(c));
+		for (size_t i = 0; i < s->n_segments; i++)
+			send_segment(c, &s->segments[i]);
+	} else if (c->state == CHILD_FAILED) {
+		cover_listener(s, gateway_index(c));
+	} else if (c->state == CHILD_READY) {
+		for (size_t i = 0; i < s->n_children; i++)
+			if (is(s->children[i], "gateway") &&
+			    s->children[i]->state == CHILD_FAILED)
+				give_listener(s, c,
+				    gateway_index(s->children[i]));
+	}
+}
+
+static void
+broker_ready(struct supervisor *s)
+{
+	drop_segments(s);   /* a new broker begins on disk */
+	for (size_t i = 0; i < s->n_children; i++)
+		if (s->children[i]->peer.path[0] != '\0')
+			send_peer(s, s->children[i], MSG_PEER_UP);
+}
+
+void
+route_changed(struct supervisor *s, struct child *c)
+{
+	struct child *health = service_role(s, "health", NULL);
+
+	if (!child_running(c)) {
+		drop_peer(s, c);
+		return_slot(s, c);
+	}
+	if (is(c, "broker") && c->state == CHILD_READY)
+		broker_ready(s);
+	if (is(c, "gateway"))
+		gateway_changed(s, c);
+	if (is(c, "store") && c->state == CHILD_STARTING)
+		for (size_t i = 0; i < s->n_segments; i++)
+			send_segment(c, &s->segments[i]);
+	if (is(c, "watcher") && health != NULL)
+		send_cluster_state(health, c);
+	if (c == health && c->state == CHILD_READY)
+		for (size_t i = 0; i < s->n_children; i++)
+			if (is(s->children[i], "watcher"))
+				send_cluster_state(c, s->children[i]);
+}
+
+void
+route_free(struct supervisor *s)
+{
+	drop_segments(s);
+}

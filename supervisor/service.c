@@ -1,0 +1,598 @@
+#include "supervisor/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/xmalloc.h"
+#include "supervisor/roster.h"
+#include "supervisor/spawn.h"
+
+#define LATE_TICK_MS   1000   /* our own delay that is forgiven to children */
+#define STRAYS_TICKS   10     /* strays are looked for this rarely */
+#define STRAYS_MAX     4096u
+
+/* When each phase of a stop is over at the latest, counted from its begin:
+ * the whole within 5 s, twice that where sanitizers slow everything. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STOP_SCALE 2
+#else
+#define STOP_SCALE 1
+#endif
+
+static const struct {
+	const char	*name;
+	int64_t		 until_ms;
+} phases[STOP_DONE] = {
+	[STOP_PUBLISHERS] = { "watchers and health", 800 * STOP_SCALE },
+	[STOP_GATEWAYS]   = { "gateways", 3000 * STOP_SCALE },
+	[STOP_STORE]      = { "store", 4000 * STOP_SCALE },
+	[STOP_BROKER]     = { "broker", 4600 * STOP_SCALE },
+};
+
+static bool
+is(const struct child *c, const char *role)
+{
+	return strcmp(c->role, role) == 0;
+}
+
+struct child *
+service_role(struct supervisor *s, const char *role, const char *instance)
+{
+	for (size_t i = 0; i < s->n_children; i++)
+		if (is(s->children[i], role) && (instance == NULL ||
+		    strcmp(s->children[i]->instance, instance) == 0))
+			return s->children[i];
+	return NULL;
+}
+
+struct child *
+service_find(struct supervisor *s, const char *title)
+{
+	for (size_t i = 0; i < s->n_children; i++)
+		if (strcmp(s->children[i]->title, title) == 0)
+			return s->children[i];
+	return NULL;
+}
+
+/* --- configuration for the children ---------------------------------------- */
+
+/* A sealed memfd: nobody can change what the others read. */
+static int
+seal_conf(const struct conf *conf, struct err *err)
+{
+	struct buf b = BUF_EMPTY;
+	size_t done = 0;
+	ssize_t n = 0;
+	int fd;
+
+	fd = memfd_create("sluice-conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd == -1)
+		return err_errno(err, errno, "memfd_create");
+	conf_encode(&b, conf);
+	while (done < b.len && n >= 0) {
+		n = write(fd, b.data + done, b.len - done);
+		if (n > 0)
+			done += (size_t)n;
+	}
+	buf_free(&b);
+	if (n < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW |
+	    F_SEAL_WRITE | F_SEAL_SEAL) != 0) {
+		(void)err_errno(err, errno, "memfd for the configuration");
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int
+give_conf_fd(void *arg)
+{
+	struct supervisor *s = arg;
+
+	return s->conf_fd;
+}
+
+static int
+give_incarnation(uint64_t *ret, struct err *err, void *arg)
+{
+	struct supervisor *s = arg;
+
+	return state_dir_incarnation(&s->state_dir, ret, err);
+}
+
+static void
+reap(void *arg)
+{
+	service_reap(arg);
+}
+
+/* Nobody can be ready before the broker is. */
+static bool
+may_time_out(struct child *c, void *arg)
+{
+	struct supervisor *s = arg;
+	struct child *broker = service_role(s, "broker", NULL);
+
+	return c == broker || broker == NULL || broker->state == CHILD_READY;
+}
+
+/* --- the set of children --------------------------------------------------- */
+
+static struct child *
+add_child(struct supervisor *s, const char *role, const char *instance)
+{
+	char *binary = roster_find_binary(s->bin_directory, role);
+	struct child *c;
+
+	if (binary == NULL)
+		return NULL;
+	c = child_new(s->base, &s->conf, role, instance, binary,
+	    &s->child_ops);
+	free(binary);
+	s->children = xreallocarray(s->children, s->n_children + 1,
+	    sizeof(struct child *));
+	s->children[s->n_children++] = c;
+	return c;
+}
+
+/* Starts it, or keeps it until the broker has been ready once. */
+static void
+begin(struct supervisor *s, struct child *c)
+{
+	struct child *broker = service_role(s, "broker", NULL);
+
+	if (c == broker || broker == NULL || s->broker_was_ready)
+		child_want(c, CHILD_UP, "start");
+	else
+		child_hold(c, "waits for the broker");
+}
+
+static void
+remove_child(struct supervisor *s, struct child *c)
+{
+	for (size_t i = 0; i < s->n_children; i++)
+		if (s->children[i] == c) {
+			memmove(&s->children[i], &s->children[i + 1],
+			    (s->n_children - i - 1) *
+			    sizeof(struct child *));
+			s->n_children--;
+			child_free(c);
+			return;
+		}
+}
+
+/* Clusters of the configuration and the kubeconfig, into s->conf. */
+static void
+find_clusters(struct conf *conf)
+{
+	struct roster r;
+
+	roster_read(&r, conf);
+	for (size_t i = 0; i < r.n_problems; i++)
+		log_error("clusters: %s", r.problems[i]);
+	for (size_t i = 0; i < conf->n_clusters; i++) {
+		free(conf->clusters[i].id);
+		free(conf->clusters[i].context);
+		free(conf->clusters[i].kubeconfig);
+	}
+	free(conf->clusters);
+	conf->clusters = r.clusters;
+	conf->n_clusters = r.n;
+	r.clusters = NULL;
+	r.n = 0;
+	roster_clear(&r);
+}
+
+static void
+add_watchers(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->conf.n_clusters; i++) {
+		const char *id = s->conf.clusters[i].id;
+		struct child *c = service_role(s, "watcher", id);
+
+		if (c == NULL)
+			c = add_child(s, "watcher", id);
+		else if (!c->unlisted)
+			continue;
+		if (c == NULL)
+			continue;
+		c->unlisted = false;
+		begin(s, c);
+	}
+}
+
+int
+service_start(struct supervisor *s, struct err *err)
+{
+	static const char *const singles[] = { "broker", "store", "health" };
+	char number[16];
+
+	s->child_ops = (struct child_ops){ .changed = service_changed,
+		.message = route_message, .may_time_out = may_time_out,
+		.conf_fd = give_conf_fd, .incarnation = give_incarnation,
+		.reap = reap, .arg = s };
+	find_clusters(&s->conf);
+	s->conf_fd = seal_conf(&s->conf, err);
+	if (s->conf_fd == -1)
+		return -1;
+	for (size_t i = 0; i < NELEM(singles); i++)
+		if (add_child(s, singles[i], "-") == NULL)
+			log_warn("%s: no binary sluice-%s beside sluiced or in "
+			    "%s: goes without", singles[i], singles[i],
+			    SLUICE_LIBEXECDIR);
+	for (unsigned i = 0; i < s->conf.gateway.processes; i++) {
+		(void)snprintf(number, sizeof(number), "%u", i);
+		if (add_child(s, "gateway", number) == NULL)
+			break;
+	}
+	for (size_t i = 0; i < s->n_children; i++)
+		begin(s, s->children[i]);
+	add_watchers(s);
+	return 0;
+}
+
+void
+service_free(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->n_children; i++)
+		child_free(s->children[i]);
+	free(s->children);
+	s->children = NULL;
+	s->n_children = 0;
+	if (s->conf_fd != -1)
+		(void)close(s->conf_fd);
+	s->conf_fd = -1;
+}
+
+/* --- systemd ---------------------------------------------------------------- */
+
+static bool
+has_settled(const struct child *c)
+{
+	return c->state == CHILD_READY || c->state == CHILD_FAILED ||
+	    c->desired == CHILD_DOWN;
+}
+
+/* READY=1 once every child was ready, or has clearly failed. */
+static void
+tell_systemd(struct supervisor *s)
+{
+	struct child *broker = service_role(s, "broker", NULL);
+	size_t ready = 0, settled = 0;
+	const char *failed = NULL;
+
+	for (size_t i = 0; i < s->n_children; i++) {
+		struct child *c = s->children[i];
+
+		ready += c->state == CHILD_READY;
+		settled += has_settled(c);
+		if (c->state == CHILD_FAILED)
+			failed = c->title;
+	}
+	if (broker != NULL && broker->state == CHILD_FAILED)
+		settled = s->n_children;   /* the others wait for it */
+	if (!s->told_ready && settled == s->n_children) {
+		s->told_ready = true;
+		log_info("service: ready: %zu of %zu processes%s%s", ready,
+		    s->n_children, failed != NULL ? ", failed: " : "",
+		    failed != NULL ? failed : "");
+		(void)notify_send(&s->notify, "READY=1");
+		s->told_count = SIZE_MAX;
+	}
+	if (ready != s->told_count)
+		(void)notify_send(&s->notify, "STATUS=%zu of %zu processes "
+		    "ready%s%s", ready, s->n_children,
+		    failed != NULL ? ", failed: " : "",
+		    failed != NULL ? failed : "");
+	s->told_count = ready;
+}
+
+/* --- stopping --------------------------------------------------------------- */
+
+static enum stop_phase
+phase_of(const struct child *c)
+{
+	if (is(c, "gateway"))
+		return STOP_GATEWAYS;
+	if (is(c, "store"))
+		return STOP_STORE;
+	if (is(c, "broker"))
+		return STOP_BROKER;
+	return STOP_PUBLISHERS;
+}
+
+static bool
+phase_is_over(const struct supervisor *s, enum stop_phase phase)
+{
+	for (size_t i = 0; i < s->n_children; i++)
+		if (phase_of(s->children[i]) == phase &&
+		    child_running(s->children[i]))
+			return false;
+	return true;
+}
+
+static void
+enter_phase(struct supervisor *s, enum stop_phase phase)
+{
+	int64_t spent = mono_diff_ms(mono_now(), s->stop_started);
+
+	s->stop_phase = phase;
+	if (phase == STOP_DONE) {
+		log_info("service: stopped after %lld ms", (long long)spent);
+		(void)event_base_loopbreak(s->base);
+		return;
+	}
+	for (size_t i = 0; i < s->n_children; i++)
+		if (phase_of(s->children[i]) == phase)
+			child_stop_within(s->children[i],
+			    MAX(phases[phase].until_ms - spent, 200),
+			    "the service stops");
+}
+
+static void
+advance_stop(struct supervisor *s)
+{
+	while (s->stop_phase != STOP_NOT && s->stop_phase != STOP_DONE &&
+	    phase_is_over(s, s->stop_phase))
+		enter_phase(s, (enum stop_phase)(s->stop_phase + 1));
+}
+
+void
+service_stop(struct supervisor *s, const char *cause)
+{
+	if (s->stop_phase != STOP_NOT)
+		return;
+	log_info("service: stops: %s", cause);
+	(void)notify_send(&s->notify, "STOPPING=1\nSTATUS=stopping: %s",
+	    cause);
+	s->stop_started = mono_now();
+	/* What is not running now is not started any more. */
+	for (size_t i = 0; i < s->n_children; i++)
+		if (!child_running(s->children[i]))
+			child_want(s->children[i], CHILD_DOWN,
+			    "the service stops");
+	enter_phase(s, STOP_PUBLISHERS);
+	advance_stop(s);
+}
+
+/* --- changes ---------------------------------------------------------------- */
+
+static void
+open_gate(struct supervisor *s)
+{
+	s->broker_was_ready = true;
+	for (size_t i = 0; i < s->n_children; i++)
+		if (s->children[i]->desired == CHILD_UP)
+			child_want(s->children[i], CHILD_UP,
+			    "the broker is ready");
+}
+
+void
+service_changed(struct child *c, enum child_state old UNUSED, void *arg)
+{
+	struct supervisor *s = arg;
+
+	route_changed(s, c);
+	if (s->stop_phase != STOP_NOT)
+		return;   /* the tick and the reaping go on with the stop */
+	if (is(c, "broker") && c->state == CHILD_READY) {
+		for (size_t i = 0; i < s->n_children; i++)
+			child_extend(s->children[i]);
+		if (!s->broker_was_ready)
+			open_gate(s);
+	}
+	tell_systemd(s);
+}
+
+/* --- reaping ---------------------------------------------------------------- */
+
+static struct child *
+find_pid(struct supervisor *s, pid_t pid)
+{
+	for (size_t i = 0; i < s->n_children; i++)
+		if (s->children[i]->pid == pid)
+			return s->children[i];
+	return NULL;
+}
+
+/* Processes whose parent, one of our children, died or let them go: no role
+ * may leave any behind. They are ours and unreaped, so the pid is theirs. */
+static void
+kill_strays(struct supervisor *s)
+{
+	pid_t pids[STRAYS_MAX];
+	size_t n = spawn_children(pids, STRAYS_MAX);
+
+	for (size_t i = 0; i < n; i++)
+		if (find_pid(s, pids[i]) == NULL &&
+		    kill(pids[i], SIGKILL) == 0)
+			log_warn("stray process %d of a child: killed",
+			    (int)pids[i]);
+}
+
+void
+service_reap(struct supervisor *s)
+{
+	bool child_ended = false;
+	struct child *c;
+	int status;
+	pid_t pid;
+
+	/* Signals coalesce: as many as there are. */
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		c = find_pid(s, pid);
+		if (c != NULL) {
+			child_ended = true;
+			child_reaped(c, status);
+		} else {
+			log_debug("reaped stray process %d", (int)pid);
+		}
+	}
+	if (child_ended)
+		kill_strays(s);
+	advance_stop(s);
+	for (size_t i = s->n_children; i-- > 0;) {
+		c = s->children[i];
+		if (c->unlisted && c->state == CHILD_STOPPED)
+			remove_child(s, c);
+	}
+}
+
+/* --- time ------------------------------------------------------------------- */
+
+void
+service_tick(struct supervisor *s)
+{
+	struct mono now = mono_now();
+	bool late = mono_diff_ms(now, s->last_tick) >
+	    CHILD_PING_MS + LATE_TICK_MS;
+
+	if (late)
+		log_warn("service: own loop was late by %lld ms: silence of "
+		    "children in that time is forgiven",
+		    (long long)mono_diff_ms(now, s->last_tick) -
+		    CHILD_PING_MS);
+	s->last_tick = now;
+	s->ticks++;
+	for (size_t i = 0; i < s->n_children; i++)
+		child_tick(s->children[i], now, late);
+	service_reap(s);
+	if (s->ticks % STRAYS_TICKS == 0)
+		kill_strays(s);
+	if (s->notify.watchdog_ms > 0 && mono_diff_ms(now,
+	    s->last_watchdog) * 3 >= s->notify.watchdog_ms) {
+		s->last_watchdog = now;
+		(void)notify_send(&s->notify, "WATCHDOG=1");
+	}
+}
+
+/* --- reload ----------------------------------------------------------------- */
+
+static void
+keep_string(const char *key, char *const *old, char **fresh)
+{
+	if (strcmp(*old, *fresh) == 0)
+		return;
+	log_warn("reload: %s changes with a restart of the service only; it "
+	    "stays %s", key, *old);
+	free(*fresh);
+	*fresh = xstrdup(*old);
+}
+
+/* What a running service cannot change stays as it was. */
+static void
+keep_fixed(const struct conf *old, struct conf *fresh)
+{
+	keep_string("state_directory", &old->state_directory,
+	    &fresh->state_directory);
+	keep_string("runtime_directory", &old->runtime_directory,
+	    &fresh->runtime_directory);
+	keep_string("listen", &old->listen_host, &fresh->listen_host);
+	if (fresh->listen_port != old->listen_port) {
+		log_warn("reload: listen changes with a restart of the service "
+		    "only; the port stays %u", old->listen_port);
+		fresh->listen_port = old->listen_port;
+	}
+	if (fresh->gateway.processes != old->gateway.processes) {
+		log_warn("reload: gateway.processes changes with a restart of "
+		    "the service only; it stays %u", old->gateway.processes);
+		fresh->gateway.processes = old->gateway.processes;
+	}
+	if (fresh->supervise.circuit_deaths != old->supervise.circuit_deaths)
+		fresh->supervise.circuit_deaths =
+		    old->supervise.circuit_deaths;
+}
+
+static const struct conf_cluster *
+find_cluster(const struct conf *conf, const char *id)
+{
+	for (size_t i = 0; i < conf->n_clusters; i++)
+		if (strcmp(conf->clusters[i].id, id) == 0)
+			return &conf->clusters[i];
+	return NULL;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Watchers of clusters that left stop; of those that changed, restart. */
+static void
+compare_watchers(struct supervisor *s, const struct conf *old)
+{
+	const struct conf_cluster *before, *now;
+
+	for (size_t i = 0; i < s->n_children; i++) {
+		struct child *c = s->children[i];
+
+		if (!is(c, "watcher"))
+			continue;
+		now = find_cluster(&s->conf, c->instance);
+		before = find_cluster(old, c->instance);
+		if (now == NULL && !c->unlisted) {
+			c->unlisted = true;
+			child_want(c, CHILD_DOWN,
+			    "its cluster left the configuration");
+		} else if (now != NULL && before != NULL &&
+		    (!same_text(now->context, before->context) ||
+		    !same_text(now->kubeconfig, before->kubeconfig) ||
+		    !same_text(old->kubeconfig, s->conf.kubeconfig))) {
+			child_restart(c, "its cluster's entry changed");
+		}
+	}
+}
+
+int
+service_reload(struct supervisor *s, struct err *err)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *problems = open_memstream(&text, &n);
+	struct conf fresh, old;
+	int count, fd;
+
+	if (problems == NULL)
+		return err_errno(err, errno, "open_memstream");
+	if (s->conf_path != NULL)
+		count = conf_load(&fresh, s->conf_path, problems);
+	else
+		count = conf_parse(&fresh, "", 0, "(defaults)", problems);
+	(void)fclose(problems);
+	if (count != 0) {
+		(void)err_set(err, "the old configuration stays: %.400s",
+		    text);
+		free(text);
+		conf_free(&fresh);
+		return -1;
+	}
+	free(text);
+	keep_fixed(&s->conf, &fresh);
+	find_clusters(&fresh);
+	fd = seal_conf(&fresh, err);
+	if (fd == -1) {
+		conf_free(&fresh);
+		return -1;
+	}
+	(void)close(s->conf_fd);
+	s->conf_fd = fd;
+	old = s->conf;
+	s->conf = fresh;
+	log_init("sluiced", s->conf.log_level, s->conf.log_format);
+	for (size_t i = 0; i < s->n_children; i++)
+		(void)child_send(s->children[i], MSG_RELOAD, NULL, 0, fd);
+	compare_watchers(s, &old);
+	add_watchers(s);
+	conf_free(&old);
+	log_info("reload: done, %zu clusters", s->conf.n_clusters);
+	return 0;
+}

@@ -1,0 +1,128 @@
+#include "supervisor/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "common/xmalloc.h"
+
+/* Everything from here to exec is async-signal-safe. */
+
+static void
+default_signals(void)
+{
+	struct sigaction sa;
+	sigset_t none;
+
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = SIG_DFL;
+	(void)sigemptyset(&sa.sa_mask);
+	for (int i = 1; i < NSIG; i++)
+		(void)sigaction(i, &sa, NULL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+NORETURN static void
+become(char *const *argv, const char *binary, int channel, pid_t supervisor)
+{
+	static const char text[] = ": exec failed\n";
+	int null;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != supervisor)
+		_exit(1);
+	null = open("/dev/null", O_RDONLY);
+	if (null != -1 && null != STDIN_FILENO)
+		(void)dup2(null, STDIN_FILENO);
+	if (channel == MSG_CHANNEL_FD)
+		(void)fcntl(channel, F_SETFD, 0);
+	else if (dup2(channel, MSG_CHANNEL_FD) == -1)
+		_exit(1);
+	(void)close_range(MSG_CHANNEL_FD + 1, ~0u, 0);
+	default_signals();
+	(void)execv(binary, argv);
+	(void)!write(STDERR_FILENO, binary, strlen(binary));
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(127);
+}
+
+/* Signals stay blocked over the fork, so that none of our handlers runs in
+ * the child. */
+static pid_t
+fork_blocked(char *const *argv, const char *binary, int channel)
+{
+	pid_t self = getpid(), pid;
+	sigset_t all, old;
+	int code;
+
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &old);
+	pid = fork();
+	if (pid == 0)
+		become(argv, binary, channel, self);
+	code = errno;
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	errno = code;
+	return pid;
+}
+
+int
+spawn_process(const char *role, const char *instance, const char *binary,
+    uint64_t incarnation, struct spawned *ret, struct err *err)
+{
+	char name[32], number[24], *place;
+	char *argv[4] = { name, NULL, number, NULL };
+	struct spawned s;
+	int pair[2], code;
+
+	if (channel_pair(pair, err) != 0)
+		return -1;
+	(void)snprintf(name, sizeof(name), "sluice-%s", role);
+	(void)snprintf(number, sizeof(number), "%" PRIu64, incarnation);
+	place = xstrdup(instance);
+	argv[1] = place;
+	s.pid = fork_blocked(argv, binary, pair[1]);
+	code = errno;
+	free(place);
+	(void)close(pair[1]);
+	if (s.pid == -1) {
+		(void)close(pair[0]);
+		return err_errno(err, code, "fork");
+	}
+	/* Not reaped yet, so the pid is its own. */
+	s.pidfd = pidfd_open(s.pid, 0);
+	if (s.pidfd == -1) {
+		code = errno;
+		(void)kill(s.pid, SIGKILL);
+		(void)close(pair[0]);
+		return err_errno(err, code, "pidfd_open");
+	}
+	(void)fcntl(s.pidfd, F_SETFD, FD_CLOEXEC);
+	s.channel_fd = pair[0];
+	*ret = s;
+	return 0;
+}
+
+size_t
+spawn_children(pid_t *pids, size_t max)
+{
+	FILE *f = fopen("/proc/thread-self/children", "re");
+	size_t n = 0;
+	int pid;
+
+	if (f == NULL)
+		return 0;
+	while (n < max && fscanf(f, "%d", &pid) == 1)
+		pids[n++] = pid;
+	(void)fclose(f);
+	return n;
+}

@@ -1,0 +1,96 @@
+/*
+ * supervisor: the one private context of this process: what main, service,
+ * route and control share. One thread, one loop.
+ */
+#ifndef SLUICE_SUPERVISOR_H
+#define SLUICE_SUPERVISOR_H
+
+#include <event2/event.h>
+
+#include "common/conf.h"
+#include "common/notify.h"
+#include "supervisor/child.h"
+#include "supervisor/keeper.h"
+#include "supervisor/state_dir.h"
+
+#define SUPERVISOR_CHILDREN_MAX (CONF_CLUSTERS_MAX + CONF_GATEWAYS_MAX + 3u)
+#define SUPERVISOR_SEGMENTS_MAX 64u
+
+/* Order in which the service stops; children of one phase stop together. */
+enum stop_phase {
+	STOP_NOT,
+	STOP_PUBLISHERS,   /* watchers, health */
+	STOP_GATEWAYS,
+	STOP_STORE,
+	STOP_BROKER,
+	STOP_DONE
+};
+
+/* A memory segment of the journal (MSG_SEGMENT), kept for late readers. */
+struct kept_segment {
+	uint64_t	first;
+	int		fd;
+};
+
+struct control;
+
+struct supervisor {
+	struct event_base	*base;
+	struct conf		 conf;        /* clusters: those to watch */
+	const char		*conf_path;   /* NULL: defaults */
+	char			*bin_directory;
+	int			 conf_fd;     /* sealed memfd for children */
+	struct state_dir	 state_dir;
+	struct keeper		 keeper;
+	struct notify		 notify;
+	struct control		*control;
+	struct child_ops	 child_ops;
+	struct child		**children;
+	size_t			 n_children;
+	struct kept_segment	 segments[SUPERVISOR_SEGMENTS_MAX];
+	size_t			 n_segments;
+	struct event		*tick;
+	struct event		*signals[4];
+	struct mono		 last_tick;
+	struct mono		 last_watchdog;
+	struct mono		 stop_started;
+	uint64_t		 ticks;
+	enum stop_phase		 stop_phase;
+	bool			 broker_was_ready;
+	bool			 told_ready;  /* READY=1 to systemd */
+	size_t			 told_count;  /* ready children in STATUS */
+	unsigned		 slots;       /* LIST_SLOT grants out */
+};
+
+/* --- service.c: the set of children --------------------------------------- */
+
+/* Reads the kubeconfig's contexts, makes the children, starts the broker. */
+int	service_start(struct supervisor *s, struct err *err) MUST_CHECK;
+void	service_stop(struct supervisor *s, const char *cause);
+/* SIGHUP: reads the configuration again; -1 with *err (the old one stays). */
+int	service_reload(struct supervisor *s, struct err *err);
+void	service_changed(struct child *c, enum child_state old, void *arg);
+void	service_tick(struct supervisor *s);
+void	service_free(struct supervisor *s);
+/* By title ("watcher/prod"), or NULL; by role and instance (NULL: any). */
+struct child *service_find(struct supervisor *s, const char *title);
+struct child *service_role(struct supervisor *s, const char *role,
+	    const char *instance);
+/* Reaps everything that has ended, known or not; kills strays. */
+void	service_reap(struct supervisor *s);
+
+/* --- route.c: messages from child to child -------------------------------- */
+
+void	route_message(struct child *c, enum msg_type type,
+	    const void *payload, size_t n, int fd, void *arg);
+/* What follows for the others from a child's change of state. */
+void	route_changed(struct supervisor *s, struct child *c);
+void	route_free(struct supervisor *s);
+
+/* --- control.c: the operator's socket -------------------------------------- */
+
+struct control *control_open(struct supervisor *s, struct err *err)
+	    MUST_CHECK;
+void	control_close(struct control *c);
+
+#endif
