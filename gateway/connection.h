@@ -1,0 +1,127 @@
+/*
+ * connection: client sockets: accepting, limits, reading requests, writing,
+ * time-outs. What a request means is route's business, what a stream sends is
+ * stream's. Process: gateway.
+ *
+ * Each connection has a slot. What a stream's next bytes depend on stands in
+ * the slot's row, which is plain data (architecture 5: the table of rows will
+ * later live in memory that outlives the process). All else can be made anew.
+ *
+ * Limits: a whole head within 5 s; a body within 30 s; an idle kept-alive
+ * connection 60 s; at most max_connections (a few more are answered with a
+ * reason); fds in reserve; after a failed accept the listener rests 100 ms.
+ */
+#ifndef SLUICE_CONNECTION_H
+#define SLUICE_CONNECTION_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "gateway/gateway.h"
+#include "gateway/http_request.h"
+#include "gateway/stream.h"
+
+#define CONN_MAGIC          0x434f4e4eu   /* "CONN" */
+#define CONN_NONE           UINT32_MAX
+#define CONN_MAX_DEFAULT    20000u
+#define CONN_SPARE          16u           /* slots to say "overloaded" with */
+#define CONN_LISTENERS_MAX  8u
+#define CONN_ACCEPT_TURN    64            /* accepts per turn of the loop */
+#define CONN_HEAD_MS        5000
+#define CONN_BODY_MS        30000
+#define CONN_KEEPALIVE_MS   60000
+#define CONN_LINGER_MS      2000
+#define CONN_SNDBUF         (128 * 1024)  /* the kernel doubles it */
+#define CONN_NOTSENT_LOWAT  (16 * 1024)
+#define CONN_DISCARD_MAX    (64u * 1024)  /* input ignored on a stream */
+
+enum conn_state {
+	CONN_FREE,
+	CONN_READING,        /* a request is awaited or being read */
+	CONN_WAITING,        /* a handler answers later */
+	CONN_STREAM,
+	CONN_CLOSING         /* all is said: flush, shutdown, linger */
+};
+
+/* Plain data, no pointer. */
+struct conn_row {
+	uint32_t		subscription;   /* hub id + 1; 0: no stream */
+	uint64_t		connection;     /* id told in stream.open */
+	struct position		base;           /* all up to here was written */
+	uint64_t		base_bytes;     /* by this many bytes */
+	struct sse_control	control;        /* the frame under way there */
+};
+
+/* A request being read or answered. */
+struct exchange {
+	struct buf		 in;
+	struct http_scan	 scan;
+	struct http_request	*request;   /* NULL until the head is whole */
+	bool			 continued; /* 100 Continue was sent */
+	int64_t			 started_ms;
+};
+
+struct conn {
+	uint32_t		 magic;
+	uint32_t		 id;
+	enum conn_state		 state;
+	int			 fd;
+	struct gateway		*gateway;
+	struct conn_row		*row;
+	struct exchange		*exchange;
+	struct event		 event;
+	struct buf		 out;
+	size_t			 out_off;
+	uint64_t		 bytes;        /* written in all */
+	int64_t			 progress_ms;  /* last time bytes were taken */
+	int64_t			 blocked_ms;   /* want_write: since, or the
+						* last progress after that */
+	int64_t			 due_ms;       /* what the wheel holds; 0: none */
+	uint32_t		 discarded;
+	bool			 want_write;
+	bool			 keep_alive;
+	bool			 shut;         /* our side is shut down */
+	bool			 spare;        /* beyond the limit: overloaded */
+	bool			 loopback_host; /* Host names this machine */
+	enum metrics_close	 cause;
+	/* CONN_WAITING: the handler's own, told when the client goes and when
+	 * the connection is due. Without on_tick it is a stream-to-be. */
+	void			*waiting;
+	void			(*on_gone)(struct conn *c);
+	void			(*on_tick)(struct conn *c);
+	struct stream		 stream;
+};
+
+struct connections *connections_new(struct gateway *g, struct err *err)
+		    MUST_CHECK;
+void		 connections_free(struct connections *cs);
+/* Takes a listening socket (and closes it in the end). */
+void		 connections_listen(struct connections *cs, int fd);
+uint32_t	 connections_max(const struct connections *cs);
+size_t		 connections_count(const struct connections *cs);
+struct conn	*connections_get(struct connections *cs, uint32_t id);
+/* Calls back for every open connection; the callback may close it. */
+void		 connections_each(struct connections *cs,
+		    void (*cb)(struct conn *c, void *arg), void *arg);
+
+void	conn_set_state(struct conn *c, enum conn_state state);
+/* The request is done with; from here on the connection is a stream. */
+void	conn_begin_stream(struct conn *c);
+/* Something is due at that time at the latest. */
+void	conn_due(struct conn *c, int64_t at_ms);
+/* Writes what is pending. Returns 1 when all was taken, 0 when the socket is
+ * full (EV_WRITE is on), -1 when the connection is gone (c is free). */
+int	conn_flush_out(struct conn *c);
+/* The same for up to n parts; *ret_taken says how many bytes were. */
+struct iovec;
+int	conn_writev(struct conn *c, struct iovec *iov, int n,
+	    size_t *ret_taken);
+/* Everything that belongs to an answer is in `out`: sends it, then reads the
+ * next request or closes. */
+void	conn_answered(struct conn *c);
+/* No more will be written: flush, shut down, linger, close. */
+void	conn_finish(struct conn *c, enum metrics_close cause);
+/* Closes at once. */
+void	conn_close(struct conn *c, enum metrics_close cause);
+
+#endif

@@ -1,0 +1,334 @@
+#include "gateway/envelope.h"
+
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mono.h"
+#include "gateway/http_request.h"
+#include "gateway/json_slice.h"
+#include "gateway/stream_kind.h"
+
+#define DEFAULT_SOURCE "/publisher"
+
+struct check {
+	json_t			*event;
+	envelope_problem_cb	 cb;
+	void			*arg;
+	unsigned int		 problems;
+};
+
+static void
+problem(struct check *k, const char *path, const char *text)
+{
+	k->problems++;
+	k->cb(path, text, k->arg);
+}
+
+/* --- members --------------------------------------------------------------------- */
+
+/* Members that only the server gives, and those a publisher may. */
+static const char *const server_members[] = { "id", "seq", "tenant",
+	"terminal" };
+static const char *const members[] = { "type", "stream_key", "event_type",
+	"timestamp", "source", "subject", "version", "correlation_id",
+	"traceparent", "idempotency_key", "data" };
+
+static bool
+is_among(const char *name, const char *const *list, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (strcmp(name, list[i]) == 0)
+			return true;
+	return false;
+}
+
+static void
+check_names(struct check *k)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(k->event, name, value) {
+		if (is_among(name, server_members, NELEM(server_members)))
+			problem(k, name, "is given by the server");
+		else if (!is_among(name, members, NELEM(members)))
+			problem(k, strlen(name) <= EVENT_TYPE_MAX ? name :
+			    "?", "is not a member of an event");
+	}
+}
+
+/* A string member without control characters; empty if absent. */
+static struct slice
+text_member(struct check *k, const char *name, size_t max)
+{
+	json_t *v = json_object_get(k->event, name);
+	struct slice s = { "", 0 };
+	size_t i;
+
+	if (v == NULL || json_is_null(v))
+		return s;
+	if (!json_is_string(v)) {
+		problem(k, name, "must be a string");
+		return s;
+	}
+	s = (struct slice){ json_string_value(v), json_string_length(v) };
+	if (s.n == 0)
+		problem(k, name, "must not be empty");
+	if (s.n > max)
+		problem(k, name, "is too long");
+	for (i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f) {
+			problem(k, name, "has a control character");
+			break;
+		}
+	return s;
+}
+
+static enum stream_type
+check_key(struct check *k, struct slice key, struct slice type)
+{
+	enum stream_type t = STREAM_TYPE_MAX;
+	struct err err = { 0 };
+
+	if (key.n == 0) {
+		if (json_object_get(k->event, "stream_key") == NULL)
+			problem(k, "stream_key", "is required");
+		return STREAM_TYPE_MAX;
+	}
+	if (stream_key_check(key, &t, &err) == -1) {
+		problem(k, "stream_key", err.text);
+		return STREAM_TYPE_MAX;
+	}
+	if (type.n > 0 && !slice_is(type, stream_type_name(t)))
+		problem(k, "type", "does not agree with stream_key");
+	return t;
+}
+
+static void
+check_event_type(struct check *k, struct slice event_type,
+    enum stream_type type)
+{
+	if (event_type.n == 0) {
+		if (json_object_get(k->event, "event_type") == NULL)
+			problem(k, "event_type", "is required");
+		return;
+	}
+	if (!event_type_valid(event_type))
+		problem(k, "event_type", "must be lower-case words joined by "
+		    "dots, at most 64 characters");
+	else if (type != STREAM_TYPE_MAX &&
+	    !stream_kind_admits(type, event_type))
+		problem(k, "event_type", "is not one of this stream type's; "
+		    "own ones begin with x.");
+}
+
+static int64_t
+check_timestamp(struct check *k, int64_t now)
+{
+	struct slice s = text_member(k, "timestamp", 64);
+	int64_t at = now;
+
+	if (s.n == 0)
+		return now;
+	if (!wall_parse(s.p, s.n, &at))
+		problem(k, "timestamp", "must be RFC 3339, as in "
+		    "2026-11-21T21:33:06.123Z");
+	else if (at > now + ENVELOPE_FUTURE_MAX_MS)
+		problem(k, "timestamp", "is more than 5 minutes ahead");
+	return at;
+}
+
+/* Numbers come as reals: integers in `data` may be larger than jansson's. */
+static int32_t
+check_version(struct check *k)
+{
+	json_t *v = json_object_get(k->event, "version");
+	double number = json_number_value(v);
+
+	if (v == NULL)
+		return 1;
+	if (json_is_number(v) && number >= 1 && number <= INT32_MAX &&
+	    number <= (double)(int32_t)number)
+		return (int32_t)number;
+	problem(k, "version", "must be an integer of at least 1");
+	return 1;
+}
+
+/* RFC 3986 characters: no space, quote or bracket that a link would end at. */
+static void
+check_source(struct check *k, struct slice s)
+{
+	size_t i;
+
+	for (i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' ||
+		    (unsigned char)s.p[i] >= 0x7f ||
+		    strchr("\"<>\\^`{|}", s.p[i]) != NULL) {
+			problem(k, "source", "must be a URI reference");
+			return;
+		}
+}
+
+/* W3C Trace Context: 00-<32 hex>-<16 hex>-<2 hex>. */
+static void
+check_traceparent(struct check *k, struct slice s)
+{
+	static const char shape[] =
+	    "hh-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
+	bool ok = s.n == sizeof(shape) - 1;
+	size_t i;
+
+	if (s.n == 0)
+		return;
+	for (i = 0; ok && i < s.n; i++)
+		ok = shape[i] == '-' ? s.p[i] == '-' :
+		    strchr("0123456789abcdef", s.p[i]) != NULL;
+	if (!ok || memcmp(s.p, "ff", 2) == 0 ||
+	    strspn(s.p + 3, "0") >= 32 || strspn(s.p + 36, "0") >= 16)
+		problem(k, "traceparent", "is not of W3C Trace Context");
+}
+
+static void
+check_data(struct check *k)
+{
+	json_t *data = json_object_get(k->event, "data");
+
+	if (data == NULL)
+		problem(k, "data", "is required");
+	else if (!json_is_object(data))
+		problem(k, "data", "must be an object");
+}
+
+/* --- hashes ---------------------------------------------------------------------- */
+
+static void
+hash(uint8_t ret[EVENT_HASH_SIZE], const void *p, size_t n)
+{
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	unsigned int len = 0;
+
+	if (EVP_Digest(p, n, sum, &len, EVP_sha256(), NULL) != 1 ||
+	    len < EVENT_HASH_SIZE)
+		abort();
+	memcpy(ret, sum, EVENT_HASH_SIZE);
+}
+
+static void
+hash_idempotency(struct item *item, struct slice source, struct slice key)
+{
+	struct buf b = BUF_EMPTY;
+
+	buf_str16(&b, item->tenant.p, item->tenant.n);
+	buf_str16(&b, source.p, source.n);
+	buf_str16(&b, key.p, key.n);
+	hash(item->idem, b.data, b.len);
+	buf_free(&b);
+	item->flags |= ITEM_IDEMPOTENT;
+}
+
+/* --- the frame ------------------------------------------------------------------- */
+
+static void
+add_text(struct buf *b, const char *name, struct slice s)
+{
+	if (s.n == 0)
+		return;
+	buf_addf(b, "\"%s\":\"", name);
+	buf_json_text(b, s.p, s.n);
+	buf_adds(b, "\",");
+}
+
+static void
+add_data(struct buf *b, struct slice raw, const json_t *event)
+{
+	struct slice data;
+	char *text;
+
+	if (json_slice_member(raw, "data", &data)) {
+		json_slice_compact(b, data);
+		return;
+	}
+	/* Its name was written with escapes. */
+	text = json_dumps(json_object_get(event, "data"), JSON_COMPACT);
+	if (text == NULL)
+		abort();
+	json_slice_compact(b, slice_str(text));
+	free(text);
+}
+
+unsigned int
+envelope_item(struct slice raw, json_t *event, struct slice tenant,
+    int64_t now_unix_ms, struct buf *frame, struct item *ret,
+    envelope_problem_cb cb, void *arg)
+{
+	struct check k = { event, cb, arg, 0 };
+	struct slice key, type, event_type, source, subject, correlation;
+	struct slice trace, idem;
+	const struct stream_kind_event *row;
+	enum stream_type t;
+	int32_t version;
+	int64_t at;
+	char ts[MONO_RFC3339_SIZE];
+	size_t head;
+
+	if (!json_is_object(event)) {
+		problem(&k, "", "an event must be an object");
+		return k.problems;
+	}
+	check_names(&k);
+	type = text_member(&k, "type", EVENT_TYPE_MAX);
+	key = text_member(&k, "stream_key", EVENT_KEY_MAX);
+	event_type = text_member(&k, "event_type", EVENT_TYPE_MAX);
+	source = text_member(&k, "source", ENVELOPE_TEXT_MAX);
+	subject = text_member(&k, "subject", EVENT_SUBJECT_MAX);
+	correlation = text_member(&k, "correlation_id", ENVELOPE_TEXT_MAX);
+	trace = text_member(&k, "traceparent", ENVELOPE_TEXT_MAX);
+	idem = text_member(&k, "idempotency_key", EVENT_IDEM_KEY_MAX);
+	t = check_key(&k, key, type);
+	check_event_type(&k, event_type, t);
+	at = check_timestamp(&k, now_unix_ms);
+	version = check_version(&k);
+	check_source(&k, source);
+	check_traceparent(&k, trace);
+	check_data(&k);
+	if (k.problems > 0)
+		return k.problems;
+	if (source.n == 0)
+		source = slice_str(DEFAULT_SOURCE);
+
+	head = frame->len;
+	add_text(frame, "type", slice_str(stream_type_name(t)));
+	add_text(frame, "stream_key", key);
+	add_text(frame, "event_type", event_type);
+	add_text(frame, "timestamp", slice_str(wall_format(at, ts)));
+	add_text(frame, "source", source);
+	add_text(frame, "subject", subject);
+	buf_addf(frame, "\"version\":%" PRId32 ",", version);
+	add_text(frame, "tenant", tenant);
+	add_text(frame, "correlation_id", correlation);
+	add_text(frame, "traceparent", trace);
+	add_text(frame, "idempotency_key", idem);
+	buf_adds(frame, "\"data\":");
+	*ret = (struct item){
+		.tenant = tenant,
+		.key = key,
+		.event_type = event_type,
+		.subject = subject,
+		.data_off = (uint32_t)(frame->len - head),
+	};
+	add_data(frame, raw, event);
+	buf_addc(frame, '}');
+	ret->frame = (struct slice){ (const char *)frame->data + head,
+	    frame->len - head };
+	row = stream_kind_event(t, event_type);
+	if (row != NULL)
+		ret->flags |= row->flags;
+	if (idem.n > 0)
+		hash_idempotency(ret, source, idem);
+	hash(ret->body, raw.p, raw.n);
+	return 0;
+}

@@ -1,0 +1,31 @@
+/*
+ * envelope: one published event checked against the contract (sections 1 and
+ * 2) and made into an item. Pure: JSON, a time and a tenant in; an item, or
+ * every problem with its path, out.
+ *
+ * Payload schemas and state machines are judged after this, from
+ * stream_kind's row.
+ */
+#ifndef SLUICE_ENVELOPE_H
+#define SLUICE_ENVELOPE_H
+
+#include <jansson.h>
+
+#include "common/event.h"
+
+#define ENVELOPE_TEXT_MAX      256u    /* source, correlation_id */
+#define ENVELOPE_FUTURE_MAX_MS (5 * 60 * 1000)
+
+/* Told each problem: the member's path, and what is wrong with it. */
+typedef void (*envelope_problem_cb)(const char *path, const char *problem,
+    void *arg);
+
+/* `raw` is the event as received, `event` the same parsed. On success (0) the
+ * item's slices point into `frame`, which the caller frees, and `event`.
+ * Otherwise the number of problems told. */
+unsigned int	envelope_item(struct slice raw, json_t *event,
+		    struct slice tenant, int64_t now_unix_ms,
+		    struct buf *frame, struct item *ret,
+		    envelope_problem_cb cb, void *arg);
+
+#endif

@@ -1,0 +1,319 @@
+#include "gateway/gateway.h"
+
+#include <assert.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/mono.h"
+#include "common/xmalloc.h"
+#include "gateway/connection.h"
+#include "gateway/journal_tail.h"
+#include "gateway/publish_api.h"
+#include "gateway/replay.h"
+#include "gateway/snapshot.h"
+#include "gateway/stream.h"
+
+#define GATEWAY_STATUS_MS 2000
+
+int64_t
+gateway_now_ms(void)
+{
+	return mono_now().ns / 1000000;
+}
+
+uint32_t
+gateway_random(void)
+{
+	uint32_t r;
+
+	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != (ssize_t)sizeof(r))
+		r = (uint32_t)mono_now().ns;
+	return r;
+}
+
+bool
+gateway_broker_there(const struct gateway *g)
+{
+	return g->beats > 0 && subscriber_silence_ms(g->subscriber) <=
+	    GATEWAY_BROKER_SILENT_MS;
+}
+
+bool
+gateway_is_ready(const struct gateway *g, const char **ret_why)
+{
+	*ret_why = "draining";
+	if (g->draining)
+		return false;
+	*ret_why = "not caught up with the broker yet";
+	if (g->beats == 0)
+		return false;
+	*ret_why = "nothing heard of the broker for over a second";
+	return gateway_broker_there(g);
+}
+
+/* --- input ------------------------------------------------------------------------- */
+
+void
+gateway_flush_soon(struct gateway *g)
+{
+	struct timeval now = { 0, 0 };
+
+	if (!event_pending(g->flush, EV_TIMEOUT, NULL))
+		(void)event_add(g->flush, &now);
+}
+
+static void
+gateway_flush_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct gateway *g = arg;
+	struct hub_subscription *s;
+	size_t n = hub_count(g->hub);
+
+	assert(g->magic == GATEWAY_MAGIC);
+	/* Each at most once a turn: what gets dirty again waits. */
+	while (n-- > 0 && (s = hub_next_dirty(g->hub)) != NULL)
+		stream_flush_subscription(g, s);
+}
+
+static void
+item_cb(const struct item *item, void *arg)
+{
+	struct gateway *g = arg;
+
+	g->metrics.events_in++;
+	hub_dispatch(g->hub, item->tenant, item->key, item->event_type,
+	    item->position.number);
+}
+
+static void
+record_cb(const void *bytes, size_t n, void *arg)
+{
+	struct gateway *g = arg;
+	struct err err = { 0 };
+
+	assert(g->magic == GATEWAY_MAGIC);
+	g->metrics.records++;
+	if (ring_input(g->ring, bytes, n, item_cb, g, &err) == -1)
+		fatalx("a record of the broker: %s", err.text);
+	gateway_flush_soon(g);
+}
+
+static void
+gap_cb(struct position from, struct position next, void *arg)
+{
+	struct gateway *g = arg;
+	struct position tip = ring_tip(g->ring);
+	char a[EVENT_ID_MAX], b[EVENT_ID_MAX];
+
+	assert(g->magic == GATEWAY_MAGIC);
+	log_warn("events between %s and %s are lost: clients are told",
+	    position_format(from, a), position_format(next, b));
+	ring_clear(g->ring, next);
+	hub_cleared(g->hub);
+	stream_order_broken(g, tip.epoch != next.epoch);
+}
+
+static void
+caught_up_cb(const struct heartbeat *hb, void *arg)
+{
+	struct gateway *g = arg;
+
+	assert(g->magic == GATEWAY_MAGIC);
+	g->beat = *hb;
+	ring_advance(g->ring, hb->tip);
+	if (g->beats++ == 0) {
+		log_info("caught up: %zu frames in the ring",
+		    (size_t)ring_stats(g->ring).frames);
+		role_status(g->role, "ready", "caught up");
+		role_ready(g->role);
+	}
+}
+
+static void
+ready_cb(struct position tip UNUSED, void *arg)
+{
+	struct gateway *g = arg;
+
+	g->publisher_ready = true;
+}
+
+static void
+fenced_cb(void *arg UNUSED)
+{
+	fatalx("a newer incarnation of this gateway runs: leaving");
+}
+
+/* --- life --------------------------------------------------------------------------- */
+
+static int
+open_bus(struct gateway *g, struct err *err)
+{
+	static const struct subscriber_ops ops = {
+		.record = record_cb,
+		.gap = gap_cb,
+		.caught_up = caught_up_cb,
+	};
+	struct role *role = g->role;
+	char *bus = conf_bus_directory(&role->conf);
+	int rc = -1;
+
+	g->subscriber = subscriber_new(role->base, bus, g->journal,
+	    role->title, role->incarnation, journal_tail_start(g->journal,
+	    role->conf.gateway.ring), &ops, g, err);
+	if (g->subscriber == NULL)
+		goto out;
+	role_bus_path(role, subscriber_path(g->subscriber));
+	g->publisher = publisher_new(role->base, bus, role->title,
+	    role->incarnation, GATEWAY_PUBLISH_QUEUE_MAX, ready_cb,
+	    fenced_cb, g, err);
+	if (g->publisher == NULL)
+		goto out;
+	g->query = query_client_new(role->base, bus, err);
+	rc = g->query != NULL ? 0 : -1;
+out:
+	free(bus);
+	return rc;
+}
+
+static int
+gateway_start(struct role *role, struct err *err)
+{
+	struct gateway *g = xcalloc(1, sizeof(*g));
+
+	g->magic = GATEWAY_MAGIC;
+	g->role = role;
+	role->state = g;
+	g->journal = conf_journal_directory(&role->conf);
+	g->flush = evtimer_new(role->base, gateway_flush_cb, g);
+	if (g->flush == NULL)
+		return err_set(err, "event_new failed");
+	g->ring = ring_new(role->conf.gateway.ring, err);
+	if (g->ring == NULL)
+		return -1;
+	g->hub = hub_new(g->ring);
+	g->connections = connections_new(g, err);
+	if (g->connections == NULL)
+		return -1;
+	g->replay = replay_new(g);
+	role_status(role, "starting", "reading the journal's tail");
+	return open_bus(g, err);
+}
+
+/* Every stream is told; requests under way get their answer. */
+static void
+drain_one(struct conn *c, void *arg UNUSED)
+{
+	if (c->state == CONN_STREAM)
+		stream_close(c, SSE_SHUTDOWN);
+	else if (c->state == CONN_READING && c->exchange->in.len == 0 &&
+	    c->exchange->request == NULL)
+		conn_finish(c, CLOSE_ENDED);
+	else if (c->state == CONN_WAITING && c->on_gone == NULL)
+		conn_close(c, CLOSE_ENDED);
+}
+
+static void
+drain(struct gateway *g)
+{
+	if (g->draining)
+		return;
+	g->draining = true;
+	log_info("draining: %llu streams are told",
+	    (unsigned long long)g->metrics.streaming);
+	role_status(g->role, "draining", "%llu streams",
+	    (unsigned long long)g->metrics.streaming);
+	connections_each(g->connections, drain_one, NULL);
+}
+
+static void
+gateway_leave_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct gateway *g = arg;
+	struct timeval again = { 0, 20000 };
+
+	assert(g->magic == GATEWAY_MAGIC);
+	if (connections_count(g->connections) == 0 ||
+	    !mono_before(mono_now(), g->stop_at)) {
+		role_exit(g->role);
+		return;
+	}
+	(void)event_base_once(g->role->base, -1, EV_TIMEOUT,
+	    gateway_leave_cb, g, &again);
+}
+
+static void
+gateway_stop(struct role *role)
+{
+	struct gateway *g = role->state;
+
+	drain(g);
+	g->stopping = true;
+	g->stop_at = mono_add_ms(mono_now(), GATEWAY_STOP_MS);
+	gateway_leave_cb(-1, 0, g);
+}
+
+static void
+add_segment(struct gateway *g, const void *payload, size_t n, int fd)
+{
+	uint64_t first;
+
+	if (msg_segment_decode(payload, n, &first) == -1)
+		fatalx("supervisor: malformed SEGMENT");
+	replay_add_segment(g->replay, first, fd);
+	subscriber_add_segment(g->subscriber, first, fd);
+}
+
+static void
+gateway_message(struct role *role, enum msg_type type, const void *payload,
+    size_t n, int fd)
+{
+	struct gateway *g = role->state;
+
+	if (type == MSG_LISTENER && fd != -1) {
+		connections_listen(g->connections, fd);
+	} else if (type == MSG_SEGMENT && fd != -1) {
+		add_segment(g, payload, n, fd);
+	} else if (type == MSG_DRAIN) {
+		drain(g);
+	} else if (fd != -1) {
+		(void)close(fd);
+	}
+}
+
+static void
+gateway_finish(struct role *role)
+{
+	struct gateway *g = role->state;
+
+	connections_free(g->connections);
+	replay_free(g->replay);
+	if (g->query != NULL)
+		query_client_free(g->query);
+	if (g->publisher != NULL)
+		publisher_free(g->publisher);
+	if (g->subscriber != NULL)
+		subscriber_free(g->subscriber);
+	publish_finish();
+	hub_free(g->hub);
+	ring_free(g->ring);
+	event_free(g->flush);
+	free(g->journal);
+	g->magic = 0;
+	free(g);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct role_ops ops = {
+		.start = gateway_start,
+		.stop = gateway_stop,
+		.message = gateway_message,
+		.finish = gateway_finish,
+	};
+
+	return role_main("gateway", argc, argv, &ops);
+}

@@ -1,0 +1,61 @@
+/*
+ * gateway: the one private context of this process. One thread, one loop.
+ */
+#ifndef SLUICE_GATEWAY_H
+#define SLUICE_GATEWAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/mono.h"
+#include "common/publisher.h"
+#include "common/query.h"
+#include "common/role.h"
+#include "common/subscriber.h"
+#include "gateway/hub.h"
+#include "gateway/metrics.h"
+#include "gateway/ring.h"
+
+#define GATEWAY_MAGIC 0x47415445u   /* "GATE" */
+
+/* The broker counts as away after this silence (readyz, 503). */
+#define GATEWAY_BROKER_SILENT_MS  1000
+#define GATEWAY_PUBLISH_STALL_MS  3000
+#define GATEWAY_PUBLISH_QUEUE_MAX (16u * 1024 * 1024)
+#define GATEWAY_STOP_MS           2000   /* for stream.closing to be taken */
+
+struct connections;
+struct replay;
+
+struct gateway {
+	uint32_t		 magic;
+	struct role		*role;
+	struct ring		*ring;
+	struct hub		*hub;
+	struct subscriber	*subscriber;
+	struct publisher	*publisher;
+	struct query_client	*query;
+	struct connections	*connections;
+	struct replay		*replay;
+	struct event		*flush;      /* runs once after input */
+	struct metrics		 metrics;
+	struct heartbeat	 beat;       /* the latest */
+	uint64_t		 beats;      /* how many were seen */
+	bool			 publisher_ready;
+	bool			 draining;   /* readyz 503, streams ended */
+	bool			 stopping;   /* leaves when all are closed */
+	struct mono		 stop_at;
+	char			*journal;    /* directory */
+};
+
+/* Milliseconds of CLOCK_MONOTONIC. */
+int64_t	gateway_now_ms(void);
+/* For jitter, not for secrets. */
+uint32_t gateway_random(void);
+/* Caught up at least once, and the broker was heard within a second. */
+bool	gateway_broker_there(const struct gateway *g);
+bool	gateway_is_ready(const struct gateway *g, const char **ret_why);
+/* After input: writes to every client of a dirty subscription, soon. */
+void	gateway_flush_soon(struct gateway *g);
+
+#endif

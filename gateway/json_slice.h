@@ -1,0 +1,27 @@
+/*
+ * json_slice: finding and copying parts of a JSON text without changing their
+ * content (numbers keep their digits). Pure. The text was validated before
+ * (jansson); on anything else the functions say no, they never read beyond.
+ */
+#ifndef SLUICE_JSON_SLICE_H
+#define SLUICE_JSON_SLICE_H
+
+#include "common/buf.h"
+
+/* The value at the start of `text` after white space; *ret_rest is what
+ * follows it. */
+bool	json_slice_value(struct slice text, struct slice *ret,
+	    struct slice *ret_rest);
+/* The value of an object's member; false if it has none of that name (or only
+ * one whose name is written with escapes). */
+bool	json_slice_member(struct slice object, const char *name,
+	    struct slice *ret);
+/* Steps through an array: `*at` is the text after '[' or after the value
+ * before; false at the end. json_slice_array gives the first. */
+bool	json_slice_array(struct slice array, struct slice *ret_at);
+bool	json_slice_next(struct slice *at, struct slice *ret);
+/* Appends a value on one line: white space outside strings is left out, and
+ * U+2028, U+2029, DEL and C1 controls inside strings are escaped. */
+void	json_slice_compact(struct buf *b, struct slice value);
+
+#endif

@@ -1,0 +1,125 @@
+#include "gateway/metrics.h"
+
+#include <inttypes.h>
+
+static const char *const close_names[CLOSE_MAX] = {
+	[CLOSE_CLIENT] = "client",
+	[CLOSE_DONE] = "done",
+	[CLOSE_HEAD_TIMEOUT] = "head_timeout",
+	[CLOSE_STALLED] = "write_stalled",
+	[CLOSE_BAD_REQUEST] = "bad_request",
+	[CLOSE_ENDED] = "stream_closing",
+};
+
+static void
+head(struct buf *b, const char *name, const char *type, const char *help)
+{
+	buf_addf(b, "# HELP sluice_gateway_%s %s\n# TYPE sluice_gateway_%s %s\n",
+	    name, help, name, type);
+}
+
+static void
+one(struct buf *b, const char *name, const char *type, const char *help,
+    uint64_t value)
+{
+	head(b, name, type, help);
+	buf_addf(b, "sluice_gateway_%s %" PRIu64 "\n", name, value);
+}
+
+static void
+labelled(struct buf *b, const char *name, const char *label,
+    const char *value, uint64_t n)
+{
+	buf_addf(b, "sluice_gateway_%s{%s=\"%s\"} %" PRIu64 "\n", name, label,
+	    value, n);
+}
+
+static void
+print_connections(struct buf *b, const struct metrics *m)
+{
+	size_t i;
+
+	head(b, "connections", "gauge", "Open connections by state.");
+	labelled(b, "connections", "state", "reading", m->reading);
+	labelled(b, "connections", "state", "waiting", m->waiting);
+	labelled(b, "connections", "state", "streaming", m->streaming);
+	labelled(b, "connections", "state", "closing", m->closing);
+	one(b, "accepted_total", "counter", "Connections accepted.",
+	    m->accepted);
+	one(b, "refused_total", "counter",
+	    "Connections closed at once because no slot was free.",
+	    m->refused);
+	one(b, "accept_errors_total", "counter",
+	    "accept(2) failures, each followed by a pause of 100 ms.",
+	    m->accept_errors);
+	head(b, "closes_total", "counter", "Connections ended, by cause.");
+	for (i = 0; i < CLOSE_MAX; i++)
+		labelled(b, "closes_total", "reason", close_names[i],
+		    m->closes[i]);
+	head(b, "stream_closings_total", "counter",
+	    "stream.closing frames, by reason.");
+	for (i = SSE_REASON_NONE + 1; i < SSE_REASON_MAX; i++)
+		labelled(b, "stream_closings_total", "reason",
+		    sse_reason_name((enum sse_reason)i), m->closings[i]);
+	head(b, "http_answers_total", "counter", "HTTP answers by code.");
+	for (i = 0; i < METRICS_STATUS_MAX; i++)
+		if (m->answers[i] > 0)
+			buf_addf(b, "sluice_gateway_http_answers_total{code="
+			    "\"%zu\"} %" PRIu64 "\n", i, m->answers[i]);
+}
+
+static void
+print_ring(struct buf *b, const struct ring_stats *r)
+{
+	one(b, "ring_bytes", "gauge", "Bytes of the ring in use.", r->bytes);
+	one(b, "ring_size_bytes", "gauge", "Bytes the ring may use.",
+	    r->size);
+	one(b, "ring_frames", "gauge", "Frames in the ring.", r->frames);
+	one(b, "ring_streams", "gauge", "Streams with a frame in the ring.",
+	    r->streams);
+	one(b, "ring_evicted_total", "counter",
+	    "Frames that left the ring to make room.", r->evicted);
+	one(b, "ring_refused_total", "counter",
+	    "Items of the broker that could not be framed.", r->refused);
+}
+
+void
+metrics_print(struct buf *b, const struct metrics *m,
+    const struct ring_stats *ring, uint64_t subscriptions)
+{
+	size_t i;
+
+	print_connections(b, m);
+	one(b, "subscriptions", "gauge",
+	    "Distinct subscriptions (equal ones are shared).", subscriptions);
+	one(b, "records_total", "counter", "Records taken from the broker.",
+	    m->records);
+	one(b, "events_total", "counter", "Events taken from the broker.",
+	    m->events_in);
+	one(b, "events_delivered_total", "counter",
+	    "Events written to clients.", m->events_delivered);
+	one(b, "events_replayed_total", "counter",
+	    "Events written to clients from the journal.", m->replayed);
+	one(b, "sent_bytes_total", "counter", "Bytes written to clients.",
+	    m->bytes_sent);
+	one(b, "writes_total", "counter", "writev(2) calls that took bytes.",
+	    m->writes);
+	one(b, "heartbeats_total", "counter", "Heartbeats written.",
+	    m->heartbeats);
+	one(b, "snapshots_total", "counter", "Snapshots given to clients.",
+	    m->snapshots);
+	one(b, "snapshot_failures_total", "counter",
+	    "Questions to the store without a usable answer.",
+	    m->snapshot_failures);
+	one(b, "published_total", "counter",
+	    "Events of POST /api/v1/events that the journal has.",
+	    m->published);
+	one(b, "publish_refused_total", "counter",
+	    "POST /api/v1/events requests that were refused.",
+	    m->publish_refused);
+	head(b, "gaps_total", "counter", "stream.gap frames, by reason.");
+	for (i = SSE_EVICTED; i <= SSE_CURSOR_AHEAD; i++)
+		labelled(b, "gaps_total", "reason",
+		    sse_reason_name((enum sse_reason)i), m->gaps[i]);
+	print_ring(b, ring);
+}

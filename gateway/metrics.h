@@ -1,0 +1,55 @@
+/*
+ * metrics: the gateway's own figures, counted where things happen and printed
+ * as Prometheus text (exposition format 0.0.4). Pure: plain numbers.
+ */
+#ifndef SLUICE_METRICS_H
+#define SLUICE_METRICS_H
+
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "gateway/ring.h"
+#include "gateway/sse_frame.h"
+
+/* Why a connection ended, beside the reasons of stream.closing. */
+enum metrics_close {
+	CLOSE_CLIENT,          /* FIN or RST */
+	CLOSE_DONE,            /* answered, no keep-alive */
+	CLOSE_HEAD_TIMEOUT,
+	CLOSE_STALLED,         /* took no byte for write_stall_timeout */
+	CLOSE_BAD_REQUEST,
+	CLOSE_ENDED,           /* by stream.closing, counted by its reason */
+	CLOSE_MAX
+};
+
+#define METRICS_STATUS_MAX 600u
+
+struct metrics {
+	uint64_t	accepted;
+	uint64_t	refused;           /* accepted and closed: no slot */
+	uint64_t	accept_errors;
+	uint64_t	reading;           /* connections now, by state */
+	uint64_t	waiting;
+	uint64_t	streaming;
+	uint64_t	closing;
+	uint64_t	records;
+	uint64_t	events_in;
+	uint64_t	events_delivered;
+	uint64_t	bytes_sent;
+	uint64_t	writes;
+	uint64_t	heartbeats;
+	uint64_t	snapshots;
+	uint64_t	snapshot_failures;
+	uint64_t	replayed;          /* events sent from the journal */
+	uint64_t	published;
+	uint64_t	publish_refused;
+	uint64_t	gaps[SSE_REASON_MAX];
+	uint64_t	closings[SSE_REASON_MAX];
+	uint64_t	closes[CLOSE_MAX];
+	uint64_t	answers[METRICS_STATUS_MAX];
+};
+
+void	metrics_print(struct buf *b, const struct metrics *m,
+	    const struct ring_stats *ring, uint64_t subscriptions);
+
+#endif

@@ -1,0 +1,280 @@
+#include "gateway/replay.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/journal.h"
+#include "common/log.h"
+#include "common/xmalloc.h"
+#include "gateway/connection.h"
+#include "gateway/sse_frame.h"
+
+#define REPLAY_SEGMENTS_MAX 64u
+
+struct replay_reader {
+	struct journal_reader	*journal;
+	uint64_t		 after;     /* where it stands */
+	uint64_t		 used;      /* turn, for the oldest to go */
+};
+
+struct replay_segment {
+	uint64_t	first;
+	int		fd;
+};
+
+struct replay {
+	struct gateway		*gateway;
+	struct event		*turn;
+	uint32_t		 first;     /* queue of connections */
+	uint32_t		 last;
+	uint64_t		 turns;
+	struct replay_reader	 readers[REPLAY_READERS];
+	struct replay_segment	 segments[REPLAY_SEGMENTS_MAX];
+	size_t			 n_segments;
+};
+
+static void	replay_turn_cb(evutil_socket_t fd, short what, void *arg);
+
+struct replay *
+replay_new(struct gateway *g)
+{
+	struct replay *r = xcalloc(1, sizeof(*r));
+
+	r->gateway = g;
+	r->first = r->last = CONN_NONE;
+	r->turn = evtimer_new(g->role->base, replay_turn_cb, r);
+	if (r->turn == NULL)
+		fatalx("event_new failed");
+	return r;
+}
+
+void
+replay_free(struct replay *r)
+{
+	size_t i;
+
+	if (r == NULL)
+		return;
+	event_free(r->turn);
+	for (i = 0; i < REPLAY_READERS; i++)
+		journal_reader_free(r->readers[i].journal);
+	for (i = 0; i < r->n_segments; i++)
+		(void)close(r->segments[i].fd);
+	free(r);
+}
+
+static void
+soon(struct replay *r)
+{
+	struct timeval now = { 0, 0 };
+
+	if (!event_pending(r->turn, EV_TIMEOUT, NULL))
+		(void)event_add(r->turn, &now);
+}
+
+void
+replay_add(struct replay *r, struct conn *c)
+{
+	if (c->stream.replaying)
+		return;
+	c->stream.replaying = true;
+	c->stream.replay_next = CONN_NONE;
+	if (r->last == CONN_NONE)
+		r->first = c->id;
+	else
+		connections_get(r->gateway->connections,
+		    r->last)->stream.replay_next = c->id;
+	r->last = c->id;
+	soon(r);
+}
+
+static struct conn *
+take_first(struct replay *r)
+{
+	struct conn *c;
+
+	if (r->first == CONN_NONE)
+		return NULL;
+	c = connections_get(r->gateway->connections, r->first);
+	r->first = c->stream.replay_next;
+	if (r->first == CONN_NONE)
+		r->last = CONN_NONE;
+	c->stream.replay_next = CONN_NONE;
+	c->stream.replaying = false;
+	return c;
+}
+
+void
+replay_remove(struct replay *r, struct conn *c)
+{
+	struct connections *cs = r->gateway->connections;
+	uint32_t id = r->first, previous = CONN_NONE;
+
+	if (!c->stream.replaying)
+		return;
+	for (; id != c->id; id = connections_get(cs, id)->stream.replay_next)
+		previous = id;
+	if (previous == CONN_NONE)
+		r->first = c->stream.replay_next;
+	else
+		connections_get(cs, previous)->stream.replay_next =
+		    c->stream.replay_next;
+	if (r->last == c->id)
+		r->last = previous;
+	c->stream.replaying = false;
+}
+
+static void
+close_readers(struct replay *r)
+{
+	size_t i;
+
+	for (i = 0; i < REPLAY_READERS; i++) {
+		journal_reader_free(r->readers[i].journal);
+		r->readers[i] = (struct replay_reader){ 0 };
+	}
+}
+
+void
+replay_add_segment(struct replay *r, uint64_t first, int fd)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	if (own == -1 || r->n_segments == REPLAY_SEGMENTS_MAX) {
+		log_warn("a memory segment of the journal was not kept");
+		if (own != -1)
+			(void)close(own);
+		return;
+	}
+	r->segments[r->n_segments].first = first;
+	r->segments[r->n_segments++].fd = own;
+	close_readers(r);
+}
+
+/* The reader that stands at `after`, or the one unused for longest. */
+static struct replay_reader *
+reader_for(struct replay *r, uint64_t after, struct err *err)
+{
+	struct replay_reader *best = &r->readers[0], *x;
+	size_t i;
+	int fd;
+
+	for (i = 0; i < REPLAY_READERS; i++) {
+		x = &r->readers[i];
+		if (x->journal != NULL && x->after == after) {
+			best = x;
+			break;
+		}
+		if (x->used < best->used)
+			best = x;
+	}
+	best->used = ++r->turns;
+	best->after = after;
+	if (best->journal != NULL)
+		return best;
+	best->journal = journal_reader_new(r->gateway->journal, err);
+	if (best->journal == NULL)
+		return NULL;
+	for (i = 0; i < r->n_segments; i++) {
+		fd = fcntl(r->segments[i].fd, F_DUPFD_CLOEXEC, 3);
+		if (fd != -1)
+			journal_reader_add_segment(best->journal,
+			    r->segments[i].first, fd);
+	}
+	return best;
+}
+
+/* One record's items that the client wants, into its `out`. */
+static void
+take_record(struct conn *c, const void *bytes, size_t n)
+{
+	struct stream *s = &c->stream;
+	struct record_header header;
+	struct record_exception exception;
+	struct item item;
+	struct rd rd;
+	uint32_t i;
+
+	/* The reader checked it: what cannot be read is a bug. */
+	if (record_decode(bytes, n, &header, &rd, NULL) == -1)
+		return;
+	for (i = 0; i < header.exceptions; i++)
+		if (record_exception_decode(&rd, &exception) == -1)
+			return;
+	for (i = 0; i < header.count && c->out.len < STREAM_FILL; i++) {
+		if (record_item_decode(&rd, &header, i, &item) == -1)
+			return;
+		if (item.position.number <= s->cursor.number)
+			continue;
+		s->cursor.number = item.position.number;
+		if (!hub_wants(s->sub, item.tenant, item.key,
+		    item.event_type))
+			continue;
+		if (sse_event(&c->out, &item) == -1)
+			continue;
+		s->events++;
+		s->event_ms = gateway_now_ms();
+		c->gateway->metrics.replayed++;
+		c->gateway->metrics.events_delivered++;
+	}
+}
+
+/* Reads for one client until its `out` is filled, the slice is used up, or
+ * the ring has the rest. */
+static void
+slice_of(struct replay *r, struct conn *c)
+{
+	struct gateway *g = r->gateway;
+	struct stream *s = &c->stream;
+	struct err err = { 0 };
+	struct replay_reader *x = reader_for(r, s->cursor.number, &err);
+	enum journal_next next = JOURNAL_ERROR;
+	const void *bytes;
+	uint64_t first;
+	size_t n, read = 0;
+
+	while (x != NULL && read < REPLAY_SLICE && c->out.len < STREAM_FILL) {
+		next = journal_reader_next(x->journal, s->cursor.number,
+		    ring_tip(g->ring).number, &bytes, &n, &first, &err);
+		if (next != JOURNAL_RECORD)
+			break;
+		read += n;
+		take_record(c, bytes, n);
+		x->after = s->cursor.number;
+		(void)hub_next(g->hub, s->sub, s->cursor.number);
+		if (s->cursor.number >= s->sub->lost_through)
+			break;
+	}
+	(void)hub_next(g->hub, s->sub, s->cursor.number);
+	if (s->cursor.number >= s->sub->lost_through) {
+		stream_go_on(c);
+	} else if (x == NULL || next == JOURNAL_ERROR) {
+		log_warn("replay: %s; its client gets a gap", err.text);
+		stream_lost(c, SSE_EVICTED);
+	} else if (next == JOURNAL_LOST) {
+		stream_lost(c, SSE_EVICTED);
+	} else if (next == JOURNAL_END) {
+		/* Nothing of it lies between: the ring begins later only. */
+		s->cursor.number = s->sub->lost_through;
+		stream_go_on(c);
+	}
+}
+
+static void
+replay_turn_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct replay *r = arg;
+	int64_t until = gateway_now_ms() + REPLAY_TURN_MS;
+	struct conn *c;
+
+	while (gateway_now_ms() < until && (c = take_first(r)) != NULL) {
+		if (c->stream.phase != STREAM_REPLAY)
+			continue;
+		slice_of(r, c);
+		(void)stream_flush(c);
+	}
+	if (r->first != CONN_NONE)
+		soon(r);
+}

@@ -1,0 +1,30 @@
+/*
+ * replay: cursors older than the ring read the journal, in slices of bounded
+ * time, one client after the other, so that live clients are not delayed.
+ * Process: gateway.
+ */
+#ifndef SLUICE_REPLAY_H
+#define SLUICE_REPLAY_H
+
+#include <stdint.h>
+
+#include "common/err.h"
+
+#define REPLAY_TURN_MS    2      /* of one turn of the loop */
+#define REPLAY_SLICE      (1024u * 1024)  /* journal bytes per client, turn */
+#define REPLAY_READERS    4u     /* journal files open at one time, at most */
+
+struct conn;
+struct gateway;
+struct replay;
+
+struct replay	*replay_new(struct gateway *g);
+void		 replay_free(struct replay *r);
+/* The client's `out` is empty and it wants what follows its cursor. */
+void		 replay_add(struct replay *r, struct conn *c);
+/* The connection goes. */
+void		 replay_remove(struct replay *r, struct conn *c);
+/* A memory segment of the journal (MSG_SEGMENT); the fd stays the caller's. */
+void		 replay_add_segment(struct replay *r, uint64_t first, int fd);
+
+#endif

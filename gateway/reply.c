@@ -1,0 +1,175 @@
+#include "gateway/reply.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/mono.h"
+
+static const struct {
+	int		 status;
+	const char	*text;
+} reasons[] = {
+	{ 200, "OK" },
+	{ 201, "Created" },
+	{ 202, "Accepted" },
+	{ 204, "No Content" },
+	{ 400, "Bad Request" },
+	{ 403, "Forbidden" },
+	{ 404, "Not Found" },
+	{ 405, "Method Not Allowed" },
+	{ 406, "Not Acceptable" },
+	{ 409, "Conflict" },
+	{ 410, "Gone" },
+	{ 413, "Content Too Large" },
+	{ 414, "URI Too Long" },
+	{ 415, "Unsupported Media Type" },
+	{ 417, "Expectation Failed" },
+	{ 422, "Unprocessable Content" },
+	{ 429, "Too Many Requests" },
+	{ 431, "Request Header Fields Too Large" },
+	{ 503, "Service Unavailable" },
+	{ 505, "HTTP Version Not Supported" },
+};
+
+static const char *
+reason_of(int status)
+{
+	size_t i;
+
+	for (i = 0; i < NELEM(reasons); i++)
+		if (reasons[i].status == status)
+			return reasons[i].text;
+	return "Error";
+}
+
+static void
+write_answer(struct conn *c, int status, const char *content_type,
+    const void *body, size_t n, const char *headers)
+{
+	const struct http_request *r =
+	    c->exchange != NULL ? c->exchange->request : NULL;
+	struct buf *b = &c->out;
+
+	if (status >= 0 && status < (int)METRICS_STATUS_MAX)
+		c->gateway->metrics.answers[status]++;
+	buf_addf(b, "HTTP/1.1 %d %s\r\n", status, reason_of(status));
+	if (status != 204)
+		buf_addf(b, "Content-Type: %s\r\nContent-Length: %zu\r\n",
+		    content_type, n);
+	buf_adds(b, "Cache-Control: no-store\r\n"
+	    "X-Content-Type-Options: nosniff\r\n");
+	buf_adds(b, headers);
+	if (!c->keep_alive || c->gateway->draining)
+		buf_adds(b, "Connection: close\r\n");
+	buf_adds(b, "\r\n");
+	if (status != 204 && (r == NULL || r->method != HTTP_HEAD))
+		buf_add(b, body, n);
+}
+
+void
+reply_send(struct conn *c, int status, const char *content_type,
+    const void *body, size_t n, const char *headers)
+{
+	write_answer(c, status, content_type, body, n, headers);
+	conn_answered(c);
+}
+
+void
+reply_json(struct conn *c, int status, struct slice json)
+{
+	reply_send(c, status, "application/json", json.p, json.n, "");
+}
+
+static void
+error_body(struct buf *b, const char *code, const char *text,
+    const struct reply_details *d)
+{
+	uint64_t trace = 0;
+
+	if (getrandom(&trace, sizeof(trace), GRND_NONBLOCK) == -1)
+		trace = (uint64_t)mono_now().ns;
+	buf_adds(b, "{\"error\":\"");
+	buf_json_text(b, text, strlen(text));
+	buf_addf(b, "\",\"code\":\"%s\",\"trace_id\":\"%016" PRIx64 "\"",
+	    code, trace);
+	if (d != NULL && d->n > 0) {
+		buf_adds(b, ",\"details\":[");
+		buf_add(b, d->json.data, d->json.len);
+		buf_addc(b, ']');
+	}
+	buf_addc(b, '}');
+}
+
+void
+reply_error(struct conn *c, int status, const char *code, const char *text,
+    struct reply_details *details)
+{
+	struct buf b = BUF_EMPTY;
+
+	error_body(&b, code, text, details);
+	write_answer(c, status, "application/json", b.data, b.len,
+	    status == 503 || status == 429 ? "Retry-After: 1\r\n" : "");
+	buf_free(&b);
+	if (details != NULL)
+		buf_free(&details->json);
+	conn_answered(c);
+}
+
+void
+reply_unavailable(struct conn *c, const char *code, const char *text)
+{
+	reply_error(c, 503, code, text, NULL);
+}
+
+static const char *
+problem_code(int status)
+{
+	switch (status) {
+	case 413:
+		return "too_large";
+	case 414:
+		return "target_too_long";
+	case 431:
+		return "head_too_large";
+	case 505:
+		return "http_version";
+	default:
+		return "bad_request";
+	}
+}
+
+void
+reply_problem(struct conn *c, const struct http_problem *problem)
+{
+	struct buf b = BUF_EMPTY;
+
+	error_body(&b, problem_code(problem->status), problem->text, NULL);
+	write_answer(c, problem->status, "application/json", b.data, b.len,
+	    "");
+	buf_free(&b);
+}
+
+void
+reply_detail(struct reply_details *d, const char *path, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	if (d->n++ >= REPLY_DETAILS_MAX)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	/* A cut in the middle of a character would not be UTF-8. */
+	while (!http_utf8_valid(text, strlen(text)))
+		text[strlen(text) - 1] = '\0';
+	buf_adds(&d->json, d->json.len > 0 ? ",{\"path\":\"" :
+	    "{\"path\":\"");
+	buf_json_text(&d->json, path, strlen(path));
+	buf_adds(&d->json, "\",\"problem\":\"");
+	buf_json_text(&d->json, text, strlen(text));
+	buf_adds(&d->json, "\"}");
+}

@@ -1,0 +1,35 @@
+/*
+ * reply: answers that are not streams: JSON, text, errors in the contract's
+ * form (section 5) with a trace id. Process: gateway.
+ */
+#ifndef SLUICE_REPLY_H
+#define SLUICE_REPLY_H
+
+#include "common/buf.h"
+#include "gateway/connection.h"
+
+/* Several problems of one request, for `details`. */
+struct reply_details {
+	struct buf	json;     /* the array's members */
+	unsigned int	n;
+};
+
+#define REPLY_DETAILS_MAX 200u   /* more are only counted */
+
+/* Sends an answer; `headers` is "" or whole lines with CRLF. The connection
+ * goes on to its next request, or closes. */
+void	reply_send(struct conn *c, int status, const char *content_type,
+	    const void *body, size_t n, const char *headers);
+void	reply_json(struct conn *c, int status, struct slice json);
+/* details may be NULL; its contents are released. */
+void	reply_error(struct conn *c, int status, const char *code,
+	    const char *text, struct reply_details *details);
+/* 503 with Retry-After. */
+void	reply_unavailable(struct conn *c, const char *code, const char *text);
+/* Only writes the answer to a request that could not be read into `out`. */
+void	reply_problem(struct conn *c, const struct http_problem *problem);
+
+void	reply_detail(struct reply_details *d, const char *path,
+	    const char *fmt, ...) PRINTF(3, 4);
+
+#endif

@@ -1,0 +1,210 @@
+#include "gateway/route.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/connection.h"
+#include "gateway/http_request.h"
+#include "gateway/page.h"
+#include "gateway/publish_api.h"
+#include "gateway/reply.h"
+#include "gateway/rest.h"
+#include "gateway/stream.h"
+
+#define M(m) (1u << HTTP_##m)
+#define READ (M(GET) | M(HEAD))
+
+typedef void (*route_handler)(struct conn *c, const struct http_request *r);
+
+static void
+route_streams(struct conn *c, const struct http_request *r)
+{
+	stream_start(c, r, SLICE_NONE);
+}
+
+/* .../orchestrator/stream/<jobs>/{id}: one stream, named by the path. */
+static void
+route_single(struct conn *c, const struct http_request *r, const char *type)
+{
+	char key[EVENT_KEY_MAX + 32];
+	struct slice id = r->segments[5];
+
+	if (id.n > EVENT_NAME_MAX) {
+		reply_error(c, 400, "invalid_id", "the id is too long", NULL);
+		return;
+	}
+	(void)snprintf(key, sizeof(key), "%s:%.*s", type, (int)id.n, id.p);
+	stream_start(c, r, slice_str(key));
+}
+
+static void
+route_job(struct conn *c, const struct http_request *r)
+{
+	route_single(c, r, "job");
+}
+
+static void
+route_run(struct conn *c, const struct http_request *r)
+{
+	route_single(c, r, "run");
+}
+
+static void
+route_pack_run(struct conn *c, const struct http_request *r)
+{
+	route_single(c, r, "pack-run");
+}
+
+static const struct route {
+	const char	*path[6];     /* "*": any one segment */
+	size_t		 n;
+	unsigned int	 methods;
+	bool		 stream;      /* drain and overload answer 200 */
+	bool		 always;      /* also while draining, by any Host */
+	route_handler	 handler;
+} routes[] = {
+	{ { NULL }, 0, READ, false, false, page_index },
+	{ { "app.js" }, 1, READ, false, false, page_script },
+	{ { "style.css" }, 1, READ, false, false, page_style },
+	{ { "healthz" }, 1, READ, false, true, rest_healthz },
+	{ { "readyz" }, 1, READ, false, true, rest_readyz },
+	{ { "metrics" }, 1, READ, false, true, rest_metrics },
+	{ { "api", "v1", "streams" }, 3, M(GET), true, false, route_streams },
+	{ { "api", "v1", "orchestrator", "stream", "jobs", "*" }, 6, M(GET),
+	    true, false, route_job },
+	{ { "api", "v1", "orchestrator", "stream", "runs", "*" }, 6, M(GET),
+	    true, false, route_run },
+	{ { "api", "v1", "orchestrator", "stream", "pack-runs", "*" }, 6,
+	    M(GET), true, false, route_pack_run },
+	{ { "api", "v1", "events" }, 3, M(POST), false, false, publish_api },
+	{ { "api", "v1", "workflows" }, 3, READ, false, false,
+	    rest_workflows },
+	{ { "api", "v1", "workflows", "*" }, 4,
+	    READ | M(PUT) | M(DELETE), false, false, rest_workflow },
+	{ { "api", "v1", "clusters" }, 3, READ, false, false, rest_clusters },
+	{ { "api", "v1", "status" }, 3, READ, false, false, rest_status },
+};
+
+static bool
+route_matches(const struct route *t, const struct http_request *r)
+{
+	size_t i;
+
+	if (t->n != r->n_segments)
+		return false;
+	for (i = 0; i < t->n; i++)
+		if (strcmp(t->path[i], "*") != 0 &&
+		    !slice_is(r->segments[i], t->path[i]))
+			return false;
+	return true;
+}
+
+/* "host" or "host:port" names this machine: what a page elsewhere, whose name
+ * was rebound to 127.0.0.1, can not say. */
+static bool
+host_is_local(struct slice host)
+{
+	static const char *const names[] = { "localhost", "127.0.0.1",
+	    "[::1]" };
+	size_t i, n;
+
+	for (i = 0; i < NELEM(names); i++) {
+		n = strlen(names[i]);
+		if (host.n >= n && http_slice_is_nocase(
+		    (struct slice){ host.p, n }, names[i]) &&
+		    (host.n == n || host.p[n] == ':'))
+			return true;
+	}
+	return false;
+}
+
+/* A browser says where a write comes from: only from our own pages. */
+static bool
+origin_is_own(const struct http_request *r)
+{
+	struct slice origin = http_header(r, "origin");
+	struct slice site = http_header(r, "sec-fetch-site");
+
+	if (site.p != NULL && http_slice_is_nocase(site, "cross-site"))
+		return false;
+	if (origin.p == NULL)
+		return true;
+	if (http_header_count(r, "origin") != 1 || origin.n <= 7 ||
+	    memcmp(origin.p, "http://", 7) != 0)
+		return false;
+	return slice_eq((struct slice){ origin.p + 7, origin.n - 7 },
+	    r->host);
+}
+
+static void
+reply_methods(struct conn *c, const struct route *t, int status)
+{
+	static const char body[] = "{\"error\":\"method not allowed\","
+	    "\"code\":\"method_not_allowed\"}";
+	char allow[128] = "Allow: OPTIONS";
+	size_t i, n;
+
+	for (i = 0; i < HTTP_OTHER; i++) {
+		if ((t->methods & (1u << i)) == 0)
+			continue;
+		n = strlen(allow);
+		(void)snprintf(allow + n, sizeof(allow) - n, ", %s",
+		    http_method_name((enum http_method)i));
+	}
+	n = strlen(allow);
+	(void)snprintf(allow + n, sizeof(allow) - n, "\r\n");
+	reply_send(c, status, "application/json", body, sizeof(body) - 1,
+	    allow);
+}
+
+/* What holds for every handler; true = it was answered here. */
+static bool
+refused(struct conn *c, const struct route *t, const struct http_request *r)
+{
+	if (!t->always && !host_is_local(r->host)) {
+		reply_error(c, 403, "forbidden_host", "with auth: none the "
+		    "Host must be localhost, 127.0.0.1 or [::1]", NULL);
+		return true;
+	}
+	if (r->method == HTTP_OPTIONS) {
+		reply_methods(c, t, 204);
+		return true;
+	}
+	if ((t->methods & (1u << r->method)) == 0) {
+		reply_methods(c, t, 405);
+		return true;
+	}
+	if (((1u << r->method) & READ) == 0 && !origin_is_own(r)) {
+		reply_error(c, 403, "forbidden_origin", "writes are taken "
+		    "from this service's own pages only", NULL);
+		return true;
+	}
+	if (t->stream || t->always)
+		return false;
+	if (c->gateway->draining) {
+		reply_unavailable(c, "draining", "this gateway is stopping");
+		return true;
+	}
+	if (c->spare) {
+		reply_error(c, 429, "overloaded", "too many connections",
+		    NULL);
+		return true;
+	}
+	return false;
+}
+
+void
+route_request(struct conn *c, const struct http_request *r)
+{
+	size_t i;
+
+	for (i = 0; i < NELEM(routes); i++) {
+		if (!route_matches(&routes[i], r))
+			continue;
+		if (!refused(c, &routes[i], r))
+			routes[i].handler(c, r);
+		return;
+	}
+	reply_error(c, 404, "not_found", "there is nothing at this path",
+	    NULL);
+}

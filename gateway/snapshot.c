@@ -1,0 +1,249 @@
+#include "gateway/snapshot.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/xmalloc.h"
+#include "gateway/connection.h"
+#include "gateway/sse_frame.h"
+
+/* What a subscription's `owner` points to. */
+struct snapshot_source {
+	struct gateway		*gateway;
+	struct hub_subscription	*sub;
+	uint64_t		 ticket;      /* a question is under way */
+	struct position		 at_least;    /* what it asked for */
+	struct snapshot		*fresh;       /* a reference, may be NULL */
+	int64_t			 fresh_ms;
+};
+
+struct snapshot *
+snapshot_ref(struct snapshot *s)
+{
+	s->refs++;
+	return s;
+}
+
+void
+snapshot_unref(struct snapshot *s)
+{
+	if (s == NULL || --s->refs > 0)
+		return;
+	buf_free(&s->frames);
+	free(s);
+}
+
+size_t
+snapshot_frame_end(const struct snapshot *s, size_t off)
+{
+	const char *p = (const char *)s->frames.data;
+	char *end;
+	size_t at = 0, size;
+
+	/* Each frame is a chunk: its size in hex, CRLF, bytes, CRLF. */
+	while (at < off) {
+		size = strtoul(p + at, &end, 16);
+		at = (size_t)(end - p) + 2 + size + 2;
+	}
+	return at;
+}
+
+/* --- encoding ----------------------------------------------------------------- */
+
+static bool
+left_out(const struct item *item, const struct hub_subscription *s,
+    struct position after, struct position id)
+{
+	if (!hub_wants(s, item->tenant, item->key, item->event_type))
+		return true;
+	return after.epoch != 0 && item->position.number > after.number &&
+	    item->position.number <= id.number;
+}
+
+static uint32_t
+count_items(const struct query_snapshot *answer,
+    const struct hub_subscription *s, struct position after,
+    struct position id)
+{
+	struct rd rd = answer->items;
+	struct item item;
+	uint32_t i, n = 0;
+
+	for (i = 0; i < answer->count; i++) {
+		if (item_decode(&rd, &item, true) == -1)
+			return n;
+		if (!left_out(&item, s, after, id))
+			n++;
+	}
+	return n;
+}
+
+struct snapshot *
+snapshot_encode(const struct query_snapshot *answer,
+    const struct hub_subscription *s, struct position after,
+    struct position id)
+{
+	static const struct position none = { 0, 0 };
+	struct snapshot *snap = xcalloc(1, sizeof(*snap));
+	struct rd rd = answer->items;
+	struct item item;
+	uint32_t i, k = 0, n;
+
+	snap->refs = 1;
+	snap->as_of = answer->as_of;
+	n = count_items(answer, s, after, id);
+	for (i = 0; i < answer->count && k < n; i++) {
+		if (item_decode(&rd, &item, true) == -1)
+			break;
+		if (left_out(&item, s, after, id))
+			continue;
+		k++;
+		/* What the broker took can be framed; count it if not. */
+		if (sse_snapshot(&snap->frames, &item, answer->as_of, k, n,
+		    k == n ? id : none) == -1)
+			log_warn("an event of %.*s cannot be framed",
+			    (int)item.key.n, item.key.p);
+		else
+			snap->count++;
+	}
+	return snap;
+}
+
+/* --- asking ------------------------------------------------------------------- */
+
+static struct snapshot_source *
+source_of(struct gateway *g, struct hub_subscription *sub)
+{
+	struct snapshot_source *src = sub->owner;
+
+	if (src == NULL) {
+		src = xcalloc(1, sizeof(*src));
+		src->gateway = g;
+		src->sub = sub;
+		sub->owner = src;
+	}
+	return src;
+}
+
+static void
+give(struct snapshot_source *src, struct snapshot *snap,
+    const struct query_snapshot *answer)
+{
+	struct gateway *g = src->gateway;
+	uint32_t id = src->sub->first_client, next;
+	struct conn *c;
+
+	/* The last client may go, and the subscription with it. */
+	src->sub->clients++;
+	for (; id != CONN_NONE; id = next) {
+		c = connections_get(g->connections, id);
+		next = c->stream.next;
+		if (stream_wants_snapshot(c))
+			stream_take_snapshot(c, snap, answer);
+	}
+	if (src->sub->clients == 1)
+		snapshot_forget(g, src->sub);
+	(void)hub_release(g->hub, src->sub);
+}
+
+static bool
+usable(const struct gateway *g, const struct query_snapshot *answer)
+{
+	return answer->complete &&
+	    answer->as_of.epoch == ring_tip(g->ring).epoch;
+}
+
+static void
+snapshot_answer_cb(const struct query_snapshot *answer, const struct err *err,
+    void *arg)
+{
+	struct snapshot_source *src = arg;
+	struct gateway *g = src->gateway;
+	struct query_snapshot own;
+	struct snapshot *snap;
+
+	assert(g->magic == GATEWAY_MAGIC);
+	src->ticket = 0;
+	if (answer != NULL) {
+		own = *answer;
+		/* A store that has seen nothing yet has no epoch to name. */
+		if (own.as_of.epoch == 0 && ring_tip(g->ring).number == 0)
+			own.as_of = ring_tip(g->ring);
+	}
+	if (answer == NULL || !usable(g, &own)) {
+		g->metrics.snapshot_failures++;
+		log_debug("snapshot: %s", answer == NULL ? err->text :
+		    "the store is not complete yet");
+		return;
+	}
+	snap = snapshot_encode(&own, src->sub, (struct position){ 0, 0 },
+	    own.as_of);
+	snapshot_unref(src->fresh);
+	src->fresh = snap;
+	src->fresh_ms = gateway_now_ms();
+	snap = snapshot_ref(snap);
+	give(src, snap, &own);
+	snapshot_unref(snap);
+}
+
+void
+snapshot_want(struct gateway *g, struct conn *c, struct position at_least)
+{
+	struct hub_subscription *sub = c->stream.sub;
+	struct snapshot_source *src = source_of(g, sub);
+	struct snapshot *fresh;
+
+	if (src->fresh != NULL &&
+	    gateway_now_ms() - src->fresh_ms > SNAPSHOT_FRESH_MS) {
+		snapshot_unref(src->fresh);
+		src->fresh = NULL;
+	}
+	if (src->fresh != NULL &&
+	    src->fresh->as_of.number >= at_least.number) {
+		fresh = snapshot_ref(src->fresh);
+		stream_take_snapshot(c, fresh, NULL);
+		snapshot_unref(fresh);
+		return;
+	}
+	if (src->ticket != 0)
+		return;
+	src->at_least = at_least;
+	src->ticket = query_snapshot(g->query, sub->tenant, sub->selectors,
+	    sub->n_selectors, at_least, SNAPSHOT_DEADLINE_MS,
+	    snapshot_answer_cb, src);
+	if (src->ticket == 0)
+		g->metrics.snapshot_failures++;
+}
+
+void
+snapshot_forget(struct gateway *g, struct hub_subscription *sub)
+{
+	struct snapshot_source *src = sub->owner;
+
+	if (src == NULL)
+		return;
+	if (src->ticket != 0)
+		query_cancel(g->query, src->ticket);
+	snapshot_unref(src->fresh);
+	free(src);
+	sub->owner = NULL;
+}
+
+static void
+drop_fresh(struct hub_subscription *sub, void *arg UNUSED)
+{
+	struct snapshot_source *src = sub->owner;
+
+	if (src == NULL)
+		return;
+	snapshot_unref(src->fresh);
+	src->fresh = NULL;
+}
+
+void
+snapshot_forget_all(struct gateway *g)
+{
+	hub_each(g->hub, drop_fresh, NULL);
+}

@@ -1,0 +1,48 @@
+/*
+ * snapshot: asking the store for what is kept of a subscription's streams,
+ * once for all clients that want it at one time, and encoding the answer once.
+ * Process: gateway.
+ */
+#ifndef SLUICE_SNAPSHOT_H
+#define SLUICE_SNAPSHOT_H
+
+#include "common/query.h"
+#include "gateway/gateway.h"
+
+#define SNAPSHOT_DEADLINE_MS 1500
+/* An answer this young serves later joiners too (the ring has the rest). */
+#define SNAPSHOT_FRESH_MS    1000
+/* Answers encoded for one client alone, per answer of the store. */
+#define SNAPSHOT_PRIVATE_MAX 64u
+
+struct conn;
+
+struct snapshot {
+	uint32_t	refs;
+	struct position	as_of;
+	uint32_t	count;
+	struct buf	frames;     /* the set, each frame one chunk */
+};
+
+/* The client wants a snapshot that stands for `at_least` or later. It comes by
+ * stream_take_snapshot(): at once, or from the loop, or never (then the client
+ * asks again). */
+void	snapshot_want(struct gateway *g, struct conn *c,
+	    struct position at_least);
+/* The subscription goes: forgets its answer and question. */
+void	snapshot_forget(struct gateway *g, struct hub_subscription *s);
+/* The kept answers are of another epoch. */
+void	snapshot_forget_all(struct gateway *g);
+
+/* Encodes an answer: only what the subscription's types want, and no event
+ * that stands in (after, as_of] when `after` has an epoch. `id` is the
+ * bookmark of the last frame. One reference. */
+struct snapshot	*snapshot_encode(const struct query_snapshot *answer,
+		    const struct hub_subscription *s, struct position after,
+		    struct position id);
+struct snapshot	*snapshot_ref(struct snapshot *s);
+void		 snapshot_unref(struct snapshot *s);
+/* Where the frame that covers offset `off` ends. */
+size_t		 snapshot_frame_end(const struct snapshot *s, size_t off);
+
+#endif

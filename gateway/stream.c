@@ -1,0 +1,643 @@
+#include "gateway/stream.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "common/mono.h"
+#include "gateway/connection.h"
+#include "gateway/replay.h"
+#include "gateway/reply.h"
+#include "gateway/sse_frame.h"
+#include "gateway/stream_private.h"
+
+#define STREAM_IOV 64
+
+static const struct position no_position = { 0, 0 };
+
+/* --- control frames ------------------------------------------------------------ */
+
+/* Writes a control frame into `out` and anchors the row there: everything up
+ * to `base` was written by then. */
+void
+stream_control(struct conn *c, const struct sse_control *control,
+    struct slice keys)
+{
+	c->row->base = c->stream.cursor;
+	c->row->base_bytes = c->bytes + (c->out.len - c->out_off);
+	c->row->control = *control;
+	if (sse_control(&c->out, control, keys) == -1)
+		assert(0);
+}
+
+static void
+control(struct conn *c, const struct sse_control *ctl)
+{
+	stream_control(c, ctl, SLICE_NONE);
+}
+
+/* Up to where this subscription is complete, none while it is not. */
+static struct position
+bookmark(struct conn *c)
+{
+	struct stream *s = &c->stream;
+	struct position tip = ring_tip(c->gateway->ring);
+
+	if (s->phase != STREAM_LIVE || s->snapshot != NULL)
+		return no_position;
+	/* With nothing between, the tip is as complete as the cursor is. */
+	if (hub_next(c->gateway->hub, s->sub, s->cursor.number) == 0 &&
+	    s->cursor.number >= s->sub->lost_through &&
+	    s->cursor.number < tip.number)
+		s->cursor = tip;
+	return s->cursor;
+}
+
+static void
+heartbeat(struct conn *c)
+{
+	struct stream *s = &c->stream;
+	struct sse_control ctl = {
+		.kind = s->comment ? SSE_HEARTBEAT_COMMENT : SSE_HEARTBEAT,
+		.id = bookmark(c),
+		.tip = ring_tip(c->gateway->ring),
+		.ts_unix_ms = wall_unix_ms(),
+		.n = ++s->beats,
+	};
+
+	c->gateway->metrics.heartbeats++;
+	control(c, &ctl);
+}
+
+static void
+gap(struct conn *c, enum sse_reason reason, struct position from,
+    struct position to)
+{
+	struct sse_control ctl = { .kind = SSE_GAP, .reason = reason,
+	    .oldest = from, .tip = to };
+
+	c->gateway->metrics.gaps[reason]++;
+	control(c, &ctl);
+}
+
+/* --- phases --------------------------------------------------------------------- */
+
+void
+stream_go_on(struct conn *c)
+{
+	struct stream *s = &c->stream;
+
+	(void)hub_next(c->gateway->hub, s->sub, s->cursor.number);
+	if (s->cursor.number >= s->sub->lost_through)
+		s->phase = STREAM_LIVE;
+	else
+		s->phase = STREAM_REPLAY;
+}
+
+static void
+ask_snapshot(struct conn *c)
+{
+	struct stream *s = &c->stream;
+	struct position at_least = no_position;
+
+	if (s->phase == STREAM_BLIND)
+		at_least = s->blind_from;
+	else if (s->gap == SSE_EVICTED || s->gap == SSE_SLOW_CONSUMER)
+		at_least = s->gap_from;
+	conn_due(c, gateway_now_ms() + STREAM_SNAPSHOT_AGAIN_MS);
+	snapshot_want(c->gateway, c, at_least);
+}
+
+void
+stream_begin_snapshot(struct conn *c)
+{
+	c->stream.phase = STREAM_SNAPSHOT;
+	c->stream.asked_ms = gateway_now_ms();
+	ask_snapshot(c);
+}
+
+void
+stream_lost(struct conn *c, enum sse_reason reason)
+{
+	struct stream *s = &c->stream;
+	struct position from = s->cursor;
+	struct position tip = ring_tip(c->gateway->ring);
+
+	if (!s->opened && s->strict) {
+		stream_release(c);
+		reply_error(c, reason == SSE_CURSOR_AHEAD ? 409 : 410,
+		    sse_reason_name(reason), "events after this cursor "
+		    "cannot be given", NULL);
+		return;
+	}
+	stream_open(c);
+	s->cursor = tip;
+	if (!s->snapshots) {
+		gap(c, reason, from, tip);
+		s->phase = STREAM_LIVE;
+		return;
+	}
+	s->gap = reason;
+	s->gap_from = from;
+	stream_begin_snapshot(c);
+}
+
+/* A live reader left the ring. */
+static void
+overflow(struct conn *c)
+{
+	switch (c->stream.on_overflow) {
+	case CONF_OVERFLOW_JOURNAL:
+		c->stream.phase = STREAM_REPLAY;
+		break;
+	case CONF_OVERFLOW_CLOSE:
+		stream_close(c, SSE_SLOW_CONSUMER);
+		break;
+	case CONF_OVERFLOW_GAP:
+		stream_lost(c, SSE_SLOW_CONSUMER);
+		break;
+	}
+}
+
+/* The store did not answer in time: live, without ids, until it does. */
+static void
+go_blind(struct conn *c)
+{
+	struct stream *s = &c->stream;
+	struct sse_control ctl = { .kind = SSE_ERROR };
+
+	(void)hub_next(c->gateway->hub, s->sub, s->cursor.number);
+	if (s->cursor.number < s->sub->lost_through)
+		s->cursor = ring_tip(c->gateway->ring);
+	if (s->gap != SSE_REASON_NONE)
+		gap(c, s->gap, s->gap_from, s->cursor);
+	s->gap = SSE_REASON_NONE;
+	control(c, &ctl);
+	s->phase = STREAM_BLIND;
+	s->blind_from = s->cursor;
+	s->blind_sent = false;
+	ask_snapshot(c);
+}
+
+static bool
+is_known(const struct gateway *g, struct position p)
+{
+	struct position tip = ring_tip(g->ring);
+
+	return p.epoch == tip.epoch && p.number <= tip.number;
+}
+
+/* Decides what a cursor is worth; waits while another gateway may only have
+ * seen more than this one. */
+void
+stream_judge(struct conn *c)
+{
+	struct gateway *g = c->gateway;
+	struct stream *s = &c->stream;
+
+	if (!is_known(g, s->cursor)) {
+		if (g->beats < s->judge_at) {
+			conn_due(c, gateway_now_ms() + 100);
+			return;
+		}
+		stream_lost(c, s->cursor.epoch == ring_tip(g->ring).epoch ?
+		    SSE_CURSOR_AHEAD : SSE_EPOCH_CHANGED);
+		return;
+	}
+	(void)hub_next(g->hub, s->sub, s->cursor.number);
+	if (s->cursor.number + 1 < g->beat.oldest &&
+	    s->cursor.number < s->sub->lost_through) {
+		stream_lost(c, SSE_EVICTED);
+		return;
+	}
+	stream_open(c);
+	stream_go_on(c);
+}
+
+/* --- snapshots ------------------------------------------------------------------ */
+
+bool
+stream_wants_snapshot(const struct conn *c)
+{
+	return c->state == CONN_STREAM &&
+	    (c->stream.phase == STREAM_SNAPSHOT ||
+	    c->stream.phase == STREAM_BLIND);
+}
+
+/* A set still being sent is given up after its current frame. */
+static void
+cut_snapshot(struct conn *c)
+{
+	struct stream *s = &c->stream;
+	size_t end;
+
+	if (s->snapshot == NULL)
+		return;
+	end = snapshot_frame_end(s->snapshot, s->snapshot_off);
+	buf_add(&c->out, s->snapshot->frames.data + s->snapshot_off,
+	    end - s->snapshot_off);
+	snapshot_unref(s->snapshot);
+	s->snapshot = NULL;
+}
+
+static void
+attach(struct conn *c, struct snapshot *snap)
+{
+	struct stream *s = &c->stream;
+
+	c->gateway->metrics.snapshots++;
+	s->snapshot = snap->frames.len > 0 ? snapshot_ref(snap) : NULL;
+	s->snapshot_off = 0;
+	stream_go_on(c);
+	/* An empty set still tells from where the client is complete. */
+	if (s->snapshot == NULL)
+		heartbeat(c);
+}
+
+/* After BLIND: leaves out what was sent, and is never behind it. */
+static void
+take_blind(struct conn *c, struct snapshot *snap,
+    const struct query_snapshot *answer)
+{
+	struct stream *s = &c->stream;
+	struct gateway *g = c->gateway;
+	struct snapshot *own;
+
+	if (hub_next(g->hub, s->sub, s->cursor.number) == 0 &&
+	    s->cursor.number >= s->sub->lost_through)
+		s->cursor = ring_tip(g->ring);
+	/* Events at or before S that are still to be sent go first. */
+	if (snap->as_of.number < s->blind_from.number ||
+	    snap->as_of.number > s->cursor.number)
+		return;
+	if (!s->blind_sent) {
+		attach(c, snap);
+		return;
+	}
+	if (answer == NULL)
+		return;
+	own = snapshot_encode(answer, s->sub, s->blind_from, s->cursor);
+	attach(c, own);
+	snapshot_unref(own);
+}
+
+void
+stream_take_snapshot(struct conn *c, struct snapshot *snap,
+    const struct query_snapshot *answer)
+{
+	struct stream *s = &c->stream;
+
+	if (s->phase == STREAM_BLIND) {
+		take_blind(c, snap, answer);
+		(void)stream_flush(c);
+		return;
+	}
+	/* Never back in time. */
+	if ((s->gap == SSE_EVICTED || s->gap == SSE_SLOW_CONSUMER) &&
+	    s->gap_from.epoch == snap->as_of.epoch &&
+	    snap->as_of.number < s->gap_from.number)
+		return;
+	cut_snapshot(c);
+	s->cursor = snap->as_of;
+	if (s->gap != SSE_REASON_NONE)
+		gap(c, s->gap, s->gap_from, snap->as_of);
+	s->gap = SSE_REASON_NONE;
+	attach(c, snap);
+	(void)stream_flush(c);
+}
+
+/* --- writing -------------------------------------------------------------------- */
+
+enum sent { SENT_GONE = -1, SENT_FULL = 0, SENT_ALL = 1, SENT_MORE = 2 };
+
+static enum sent
+send_snapshot(struct conn *c)
+{
+	struct stream *s = &c->stream;
+	struct iovec iov = {
+		.iov_base = s->snapshot->frames.data + s->snapshot_off,
+		.iov_len = s->snapshot->frames.len - s->snapshot_off,
+	};
+	size_t taken;
+	int rc = conn_writev(c, &iov, 1, &taken);
+
+	if (rc == -1)
+		return SENT_GONE;
+	s->snapshot_off += taken;
+	if (s->snapshot_off < s->snapshot->frames.len)
+		return SENT_FULL;
+	snapshot_unref(s->snapshot);
+	s->snapshot = NULL;
+	return SENT_MORE;
+}
+
+/* `taken` bytes of these frames are with the kernel: moves the cursor; of a
+ * frame taken in part the rest is kept in `out`. */
+static void
+frames_taken(struct conn *c, const uint64_t *positions,
+    const struct iovec *iov, size_t n, size_t taken)
+{
+	struct stream *s = &c->stream;
+	size_t i;
+
+	for (i = 0; i < n && taken > 0; i++) {
+		s->cursor.number = positions[i];
+		s->events++;
+		c->gateway->metrics.events_delivered++;
+		if (taken < iov[i].iov_len) {
+			buf_add(&c->out, (const uint8_t *)iov[i].iov_base +
+			    taken, iov[i].iov_len - taken);
+			break;
+		}
+		taken -= iov[i].iov_len;
+	}
+	if (i > 0 || taken > 0)
+		s->event_ms = c->progress_ms;
+}
+
+static enum sent
+send_live(struct conn *c, size_t *budget)
+{
+	struct stream *s = &c->stream;
+	struct gateway *g = c->gateway;
+	uint64_t positions[STREAM_IOV];
+	struct iovec iov[STREAM_IOV];
+	struct ring_frame f;
+	size_t i, n, taken, k = 0, want = 0;
+	int rc;
+
+	n = hub_list(g->hub, s->sub, s->cursor.number, positions, STREAM_IOV);
+	if (s->cursor.number < s->sub->lost_through) {
+		overflow(c);
+		return c->state == CONN_STREAM ? SENT_MORE : SENT_GONE;
+	}
+	for (i = 0; i < n && want < *budget; i++) {
+		if (!ring_get(g->ring, positions[i], &f))
+			continue;
+		positions[k] = positions[i];
+		/* writev only reads. */
+		iov[k].iov_base = (void *)(uintptr_t)f.chunk;
+		iov[k++].iov_len = f.n;
+		want += f.n;
+	}
+	if (k == 0)
+		return SENT_ALL;
+	rc = conn_writev(c, iov, (int)k, &taken);
+	if (rc == -1)
+		return SENT_GONE;
+	frames_taken(c, positions, iov, k, taken);
+	if (rc == 0)
+		return SENT_FULL;
+	*budget -= MIN(*budget, taken);
+	if (*budget > 0)
+		return i == STREAM_IOV ? SENT_MORE : SENT_ALL;
+	/* Others first; this one goes on in the next turn. */
+	hub_mark_dirty(g->hub, s->sub);
+	gateway_flush_soon(g);
+	return SENT_ALL;
+}
+
+/* BLIND: the same events without their ids, made in slices. */
+static enum sent
+send_blind(struct conn *c)
+{
+	struct stream *s = &c->stream;
+	struct gateway *g = c->gateway;
+	uint64_t positions[STREAM_IOV];
+	struct ring_frame f;
+	size_t i, n;
+
+	n = hub_list(g->hub, s->sub, s->cursor.number, positions, STREAM_IOV);
+	if (s->cursor.number < s->sub->lost_through) {
+		stream_lost(c, SSE_SLOW_CONSUMER);
+		return SENT_MORE;
+	}
+	for (i = 0; i < n && c->out.len < STREAM_FILL; i++) {
+		s->cursor.number = positions[i];
+		if (!ring_get(g->ring, positions[i], &f) ||
+		    sse_event_without_id(&c->out, f.chunk, f.n) == -1)
+			continue;
+		s->blind_sent = true;
+		s->events++;
+		g->metrics.events_delivered++;
+		s->event_ms = gateway_now_ms();
+	}
+	return n > 0 ? SENT_MORE : SENT_ALL;
+}
+
+int
+stream_flush(struct conn *c)
+{
+	struct stream *s = &c->stream;
+	size_t budget = STREAM_TURN;
+	enum sent sent;
+	int rc;
+
+	for (;;) {
+		/* What is sent may end the stream (a gap, a time-out). */
+		if (c->state != CONN_STREAM)
+			return -1;
+		rc = conn_flush_out(c);
+		if (rc != 1)
+			return rc;
+		if (s->snapshot != NULL)
+			sent = send_snapshot(c);
+		else if (s->phase == STREAM_LIVE)
+			sent = send_live(c, &budget);
+		else if (s->phase == STREAM_BLIND)
+			sent = send_blind(c);
+		else
+			sent = SENT_ALL;
+		if (sent == SENT_MORE)
+			continue;
+		if (sent == SENT_GONE)
+			return -1;
+		if (s->phase == STREAM_REPLAY && sent == SENT_ALL)
+			replay_add(c->gateway->replay, c);
+		return sent == SENT_ALL ? 1 : 0;
+	}
+}
+
+/* --- time ----------------------------------------------------------------------- */
+
+static bool
+ended_by_time(struct conn *c, int64_t now)
+{
+	struct stream *s = &c->stream;
+
+	if (c->want_write && now - c->blocked_ms >= s->stall_ms) {
+		conn_close(c, CLOSE_STALLED);
+		return true;
+	}
+	if (s->idle_ms > 0 && now - s->event_ms >= s->idle_ms) {
+		stream_close(c, SSE_IDLE_TIMEOUT);
+		return true;
+	}
+	if (s->age_ms > 0 && now - s->opened_ms >= s->age_ms) {
+		stream_close(c, SSE_MAX_DURATION);
+		return true;
+	}
+	return false;
+}
+
+static void
+due_again(struct conn *c)
+{
+	struct stream *s = &c->stream;
+	int64_t at = c->progress_ms + s->heartbeat_ms;
+
+	if (c->want_write)
+		at = c->blocked_ms + s->stall_ms;
+	if (s->idle_ms > 0)
+		at = MIN(at, s->event_ms + s->idle_ms);
+	if (s->age_ms > 0)
+		at = MIN(at, s->opened_ms + s->age_ms);
+	conn_due(c, at);
+}
+
+void
+stream_tick(struct conn *c, int64_t now)
+{
+	struct stream *s = &c->stream;
+
+	if (c->state != CONN_STREAM) {
+		stream_judge(c);      /* strict: not answered yet */
+		if (c->magic == CONN_MAGIC && c->state == CONN_STREAM)
+			(void)stream_flush(c);
+		return;
+	}
+	if (ended_by_time(c, now))
+		return;
+	if (s->phase == STREAM_JUDGE)
+		stream_judge(c);
+	else if (s->phase == STREAM_SNAPSHOT &&
+	    now - s->asked_ms >= STREAM_SNAPSHOT_WAIT_MS)
+		go_blind(c);
+	else if (s->phase == STREAM_SNAPSHOT || s->phase == STREAM_BLIND)
+		ask_snapshot(c);
+	if (c->magic != CONN_MAGIC || c->state != CONN_STREAM)
+		return;
+	if (c->out.len == c->out_off && s->snapshot == NULL &&
+	    now - c->progress_ms >= s->heartbeat_ms)
+		heartbeat(c);
+	if (stream_flush(c) != -1 && c->state == CONN_STREAM)
+		due_again(c);
+}
+
+/* --- the end --------------------------------------------------------------------- */
+
+/* ±20 %, so that many do not come back at one time. */
+int64_t
+stream_retry_ms(int64_t retry_ms)
+{
+	return retry_ms - retry_ms / 5 + (int64_t)(gateway_random() %
+	    (uint32_t)(retry_ms * 2 / 5 + 1));
+}
+
+void
+stream_close(struct conn *c, enum sse_reason reason)
+{
+	struct stream *s = &c->stream;
+	struct sse_control ctl = { .kind = SSE_CLOSING, .reason = reason,
+	    .retry_ms = stream_retry_ms(s->retry_ms) };
+
+	cut_snapshot(c);
+	ctl.id = ctl.tip = bookmark(c);
+	s->phase = STREAM_ENDING;
+	c->gateway->metrics.closings[reason]++;
+	control(c, &ctl);
+	if (sse_reason_is_clean(reason))
+		sse_last_chunk(&c->out);
+	conn_finish(c, CLOSE_ENDED);
+}
+
+static void
+unlink_client(struct conn *c)
+{
+	struct connections *cs = c->gateway->connections;
+	struct stream *s = &c->stream;
+
+	if (s->prev != CONN_NONE)
+		connections_get(cs, s->prev)->stream.next = s->next;
+	else
+		s->sub->first_client = s->next;
+	if (s->next != CONN_NONE)
+		connections_get(cs, s->next)->stream.prev = s->prev;
+	s->next = s->prev = CONN_NONE;
+}
+
+void
+stream_release(struct conn *c)
+{
+	struct stream *s = &c->stream;
+
+	if (s->sub == NULL)
+		return;
+	replay_remove(c->gateway->replay, c);
+	unlink_client(c);
+	snapshot_unref(s->snapshot);
+	s->snapshot = NULL;
+	if (s->sub->clients == 1)
+		snapshot_forget(c->gateway, s->sub);
+	(void)hub_release(c->gateway->hub, s->sub);
+	s->sub = NULL;
+	s->phase = STREAM_NONE;
+	c->row->subscription = 0;
+}
+
+/* --- what the gateway says -------------------------------------------------------- */
+
+void
+stream_flush_subscription(struct gateway *g, struct hub_subscription *sub)
+{
+	uint32_t id = sub->first_client, next;
+	struct conn *c;
+
+	sub->clients++;
+	for (; id != CONN_NONE; id = next) {
+		c = connections_get(g->connections, id);
+		next = c->stream.next;
+		if (!c->want_write && c->state == CONN_STREAM &&
+		    (c->stream.phase == STREAM_LIVE ||
+		    c->stream.phase == STREAM_BLIND))
+			(void)stream_flush(c);
+	}
+	if (sub->clients == 1)
+		snapshot_forget(g, sub);
+	(void)hub_release(g->hub, sub);
+}
+
+static void
+order_broken(struct conn *c, void *arg)
+{
+	const bool *epoch_changed = arg;
+	enum sse_reason reason = *epoch_changed ? SSE_EPOCH_CHANGED :
+	    SSE_EVICTED;
+
+	switch (c->stream.phase) {
+	case STREAM_LIVE:
+	case STREAM_BLIND:
+	case STREAM_REPLAY:
+		cut_snapshot(c);
+		replay_remove(c->gateway->replay, c);
+		stream_lost(c, reason);
+		(void)stream_flush(c);
+		break;
+	case STREAM_SNAPSHOT:
+		/* What was asked stands for the old order. */
+		c->stream.cursor = ring_tip(c->gateway->ring);
+		break;
+	case STREAM_NONE:
+	case STREAM_JUDGE:
+	case STREAM_ENDING:
+		break;
+	}
+}
+
+void
+stream_order_broken(struct gateway *g, bool epoch_changed)
+{
+	snapshot_forget_all(g);
+	connections_each(g->connections, order_broken, &epoch_changed);
+}

@@ -1,0 +1,104 @@
+/*
+ * stream: one client's event stream: where it stands, and what comes next.
+ * Process: gateway. Rules: the contract, section 4.
+ *
+ * Joining comes first, the snapshot at S second, then only what is after S.
+ * `cursor` is the position up to which everything the subscription wants was
+ * handed to the socket (or stands in the connection's `out`). A frame the
+ * socket took in part is finished from a copy in `out` before anything else.
+ *
+ * Phases:
+ *   JUDGE     a cursor that this gateway cannot judge yet (ahead of the tip or
+ *             of an unknown epoch): two heartbeats decide
+ *   SNAPSHOT  the store was asked; live events wait in the ring, at most 2 s
+ *   BLIND     the store is away: live, without id lines, until it answers
+ *   REPLAY    from the journal, in slices, until the ring has the rest
+ *   LIVE      straight from the ring
+ *   ENDING    stream.closing was said
+ */
+#ifndef SLUICE_STREAM_H
+#define SLUICE_STREAM_H
+
+#include "gateway/gateway.h"
+#include "gateway/snapshot.h"
+
+#define STREAM_SNAPSHOT_WAIT_MS 2000
+#define STREAM_SNAPSHOT_AGAIN_MS 250
+#define STREAM_JUDGE_BEATS      2
+#define STREAM_FILL             (64u * 1024)    /* bytes made ahead at most */
+#define STREAM_TURN             (256u * 1024)   /* bytes per client and turn */
+
+struct conn;
+struct http_request;
+
+enum stream_phase {
+	STREAM_NONE,
+	STREAM_JUDGE,
+	STREAM_SNAPSHOT,
+	STREAM_BLIND,
+	STREAM_REPLAY,
+	STREAM_LIVE,
+	STREAM_ENDING
+};
+
+struct stream {
+	struct hub_subscription	*sub;
+	struct snapshot		*snapshot;   /* being sent; a reference */
+	size_t			 snapshot_off;
+	struct position		 cursor;
+	struct position		 blind_from; /* BLIND: live began after it */
+	struct position		 gap_from;
+	uint64_t		 judge_at;   /* gateway->beats that decides */
+	int64_t			 opened_ms;
+	int64_t			 event_ms;   /* last stored event */
+	int64_t			 asked_ms;   /* SNAPSHOT since */
+	int64_t			 heartbeat_ms;
+	int64_t			 idle_ms;    /* 0: off */
+	int64_t			 age_ms;     /* 0: off */
+	int64_t			 stall_ms;
+	int64_t			 retry_ms;
+	uint64_t		 events;
+	uint32_t		 next;       /* clients of one subscription */
+	uint32_t		 prev;
+	uint32_t		 replay_next;
+	uint32_t		 beats;
+	enum stream_phase	 phase;
+	enum sse_reason		 gap;        /* to be told with the snapshot */
+	enum conf_overflow	 on_overflow;
+	bool			 snapshots;  /* snapshot=0 turns them off */
+	bool			 comment;    /* heartbeat=comment */
+	bool			 strict;
+	bool			 blind_sent; /* an event went out in BLIND */
+	bool			 replaying;  /* stands in the replay queue */
+	bool			 opened;     /* the head was written */
+};
+
+/* The whole of GET .../streams: parameters, head, stream.open. `key` is the
+ * one stream of a single-stream path, or SLICE_NONE. */
+void	stream_start(struct conn *c, const struct http_request *r,
+	    struct slice key);
+/* Writes what there is, until the socket is full. -1: c is gone. */
+int	stream_flush(struct conn *c);
+/* Time passed, or the wheel came round. */
+void	stream_tick(struct conn *c, int64_t now);
+/* stream.closing and the end (contract 4 says how, by reason). */
+void	stream_close(struct conn *c, enum sse_reason reason);
+/* The connection goes: leaves its subscription. */
+void	stream_release(struct conn *c);
+
+/* Called by snapshot: an answer for this subscription. `items` can be read
+ * again for a client that already got some of them. */
+bool	stream_wants_snapshot(const struct conn *c);
+void	stream_take_snapshot(struct conn *c, struct snapshot *s,
+	    const struct query_snapshot *answer);
+/* Called by replay: the journal no longer has what follows the cursor. */
+void	stream_lost(struct conn *c, enum sse_reason reason);
+/* Called by replay: the ring has the rest. */
+void	stream_go_on(struct conn *c);
+
+/* Called by gateway. */
+void	stream_flush_subscription(struct gateway *g,
+	    struct hub_subscription *s);
+void	stream_order_broken(struct gateway *g, bool epoch_changed);
+
+#endif
