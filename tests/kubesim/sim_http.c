@@ -27,8 +27,8 @@ struct sim_http {
 	SSL_CTX			*tls;
 	struct evconnlistener	*listener;
 	struct event		*reaper;
-	TAILQ_HEAD(, sim_conn)	 conns;
-	TAILQ_HEAD(, sim_conn)	 dead;
+	TAILQ_HEAD(sim_conns, sim_conn) conns;
+	TAILQ_HEAD(sim_dead, sim_conn) dead;
 	size_t			 n;
 	uint64_t		 next_id;
 };

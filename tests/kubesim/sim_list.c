@@ -68,8 +68,9 @@ collect(struct sim_store *store, const struct sim_path *p, const char *from_ns,
 	size_t i = sim_store_lower(store, p->kind, from_ns, from_name);
 	size_t room = store->n[p->kind] - i;
 
-	s->objects = xreallocarray(NULL, room + 1, sizeof(*s->objects));
-	s->blobs = xreallocarray(NULL, room + 1, sizeof(*s->blobs));
+	s->objects = xreallocarray(NULL, room + 1,
+	    sizeof(struct sim_object *));
+	s->blobs = xreallocarray(NULL, room + 1, sizeof(struct sim_blob *));
 	s->kind = p->kind;
 	memcpy(s->ns, p->ns, sizeof(s->ns));
 	s->rv = store->rv;

@@ -34,7 +34,7 @@ struct watch {
 
 struct sim_watches {
 	struct sim		*sim;
-	TAILQ_HEAD(, watch)	 list[SIM_KIND_MAX];
+	TAILQ_HEAD(watch_list, watch) list[SIM_KIND_MAX];
 	struct event		*tick;
 	int64_t			 bookmark_ms;
 	size_t			 n;
@@ -408,7 +408,8 @@ sim_watch_bookmark_interval(struct sim_watches *all, int64_t ms)
 
 	all->bookmark_ms = ms;
 	for (int k = 0; k < SIM_KIND_MAX; k++)
-		TAILQ_FOREACH(w, &all->list[k], entry)
+		for (w = TAILQ_FIRST(&all->list[k]); w != NULL;
+		    w = TAILQ_NEXT(w, entry))
 			w->next_bookmark = next;
 }
 
@@ -431,7 +432,8 @@ sim_watch_backlog(const struct sim_watches *all)
 	size_t most = 0;
 
 	for (int k = 0; k < SIM_KIND_MAX; k++)
-		TAILQ_FOREACH(w, &all->list[k], entry)
+		for (w = TAILQ_FIRST(&all->list[k]); w != NULL;
+		    w = TAILQ_NEXT(w, entry))
 			most = MAX(most, sim_conn_backlog(w->conn));
 	return most;
 }

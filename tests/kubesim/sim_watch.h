@@ -13,15 +13,15 @@
 #include "tests/kubesim/sim_api.h"
 
 struct sim_watches *sim_watch_new(struct sim *sim);
-void	sim_watch_free(struct sim_watches *w);
+void	sim_watch_free(struct sim_watches *all);
 void	sim_watch_start(struct sim_conn *c, const struct sim_path *p);
 /* Ends all of them: cleanly, or by RST. */
-void	sim_watch_drop_all(struct sim_watches *w, bool reset);
+void	sim_watch_drop_all(struct sim_watches *all, bool reset);
 /* 0: no bookmarks but the one before the deadline. */
-void	sim_watch_bookmark_interval(struct sim_watches *w, int64_t ms);
-size_t	sim_watch_count(const struct sim_watches *w);
-uint64_t sim_watch_dropped(const struct sim_watches *w);
+void	sim_watch_bookmark_interval(struct sim_watches *all, int64_t ms);
+size_t	sim_watch_count(const struct sim_watches *all);
+uint64_t sim_watch_dropped(const struct sim_watches *all);
 /* The most bytes any watch owes now. */
-size_t	sim_watch_backlog(const struct sim_watches *w);
+size_t	sim_watch_backlog(const struct sim_watches *all);
 
 #endif
