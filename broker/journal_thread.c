@@ -141,6 +141,8 @@ job_run(struct journal_thread *t, struct journal_job *job)
 		    job->state.len, &job->state_err);
 	if (job->rc == 0 && job->close)
 		job->rc = journal_writer_close(w, &job->err);
+	if (job->n_records != 0)
+		journal_writer_retain(w, now_ms);
 	job_segments(t, job);
 	job->state_due = journal_writer_state_due(w);
 	journal_writer_info(w, &job->info);
