@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -374,10 +375,16 @@ open_databases(struct store *s, struct err *err)
 	const struct conf *conf = &s->role->conf;
 	char *projection = conf_state_path(conf, "projection.db");
 	char *registry = conf_state_path(conf, "sluice.db");
+	char *journal = conf_journal_directory(conf);
 	struct db_writer_status st;
 	char note[ERR_TEXT_MAX];
 	int rc = -1;
 
+	/* On the very first start the broker may not have come that far. */
+	if (mkdir(journal, 0700) == -1 && errno != EEXIST) {
+		(void)err_errno(err, errno, "%s", journal);
+		goto out;
+	}
 	s->writer = db_writer_new(projection, conf, s->notify_fd, note, err);
 	if (s->writer == NULL)
 		goto out;
@@ -399,6 +406,7 @@ open_databases(struct store *s, struct err *err)
 out:
 	free(projection);
 	free(registry);
+	free(journal);
 	return rc;
 }
 

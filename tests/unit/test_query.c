@@ -23,7 +23,7 @@ static struct event *notify;
 static int notify_fd;
 
 static int	 answers;
-static char	 seen[512];
+static char	 seen[4096];
 
 static void
 notify_cb(evutil_socket_t fd, short what UNUSED, void *arg UNUSED)
