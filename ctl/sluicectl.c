@@ -1,0 +1,303 @@
+/*
+ * sluicectl: the operator's command: asks the supervisor over its control
+ * socket, and reads the journal's files.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/conf.h"
+#include "common/mono.h"
+#include "common/xmalloc.h"
+#if __has_include("ctl/journal_cmd.h")
+#include "ctl/journal_cmd.h"
+#endif
+
+#define DEFAULT_FILE   "/etc/sluice/sluice.yaml"
+#define ANSWER_MAX     (8u * 1024 * 1024)
+#define ANSWER_TIMEOUT 10   /* seconds */
+
+struct options {
+	const char	*file;
+	const char	*runtime;
+	bool		 json;
+	int		 first;     /* of argv that is not an option */
+};
+
+static void
+usage(void)
+{
+	(void)fputs(
+	    "usage: sluicectl [-c FILE | --runtime DIR] [--json] COMMAND\n"
+	    "  status             processes: state, pid, restarts, cause\n"
+	    "  restart ROLE       end it in order and start it again\n"
+	    "  stop [ROLE]        stop one process, or the whole service\n"
+	    "  start ROLE         start one that was stopped or has failed\n"
+	    "  reload             read the configuration again\n"
+	    "  journal info|dump|verify ...\n"
+	    "see sluicectl(8)\n", stderr);
+}
+
+static int
+parse_options(int argc, char **argv, struct options *o)
+{
+	int i;
+
+	*o = (struct options){ 0 };
+	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
+		if (strcmp(argv[i], "-c") == 0 && i + 1 < argc)
+			o->file = argv[++i];
+		else if (strcmp(argv[i], "--runtime") == 0 && i + 1 < argc)
+			o->runtime = argv[++i];
+		else if (strcmp(argv[i], "--json") == 0)
+			o->json = true;
+		else
+			return -1;
+	}
+	o->first = i;
+	return i < argc ? 0 : -1;
+}
+
+/* runtime_directory/control: of --runtime, else of the configuration. */
+static char *
+control_path(const struct options *o)
+{
+	const char *file = o->file;
+	struct conf conf;
+	char *path;
+	int problems;
+
+	if (o->runtime != NULL)
+		return xasprintf("%s/control", o->runtime);
+	if (file == NULL && access(DEFAULT_FILE, F_OK) == 0)
+		file = DEFAULT_FILE;
+	problems = file != NULL ? conf_load(&conf, file, stderr)
+	    : conf_parse(&conf, "", 0, "(defaults)", stderr);
+	path = problems == 0 ? xasprintf("%s/control",
+	    conf.runtime_directory) : NULL;
+	conf_free(&conf);
+	return path;
+}
+
+static int
+connect_to(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct timeval tv = { .tv_sec = ANSWER_TIMEOUT };
+	int fd;
+
+	if (strlen(path) >= sizeof(sun.sun_path)) {
+		(void)fprintf(stderr, "sluicectl: %s: longer than a socket's "
+		    "path may be\n", path);
+		return -1;
+	}
+	memcpy(sun.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd != -1 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv,
+	    sizeof(tv)) == 0 &&
+	    connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0)
+		return fd;
+	if (errno == ENOENT || errno == ECONNREFUSED)
+		(void)fprintf(stderr, "sluicectl: no sluiced runs here (%s): "
+		    "start it (systemctl start sluice, or sluiced -c FILE), "
+		    "or name another with -c FILE or --runtime DIR\n", path);
+	else if (errno == EACCES || errno == EPERM)
+		(void)fprintf(stderr, "sluicectl: %s: %s; run it as the user "
+		    "sluiced runs as, or as root\n", path,
+		    strerrordesc_np(errno));
+	else
+		(void)fprintf(stderr, "sluicectl: %s: %s\n", path,
+		    strerrordesc_np(errno));
+	if (fd != -1)
+		(void)close(fd);
+	return -1;
+}
+
+/* The answer to one line, or NULL after a message. */
+static json_t *
+ask(const char *path, const char *line)
+{
+	struct buf answer = BUF_EMPTY;
+	int fd = connect_to(path);
+	json_error_t error;
+	json_t *json = NULL;
+	ssize_t n = -1;
+
+	if (fd == -1)
+		return NULL;
+	if (send(fd, line, strlen(line), MSG_NOSIGNAL) ==
+	    (ssize_t)strlen(line)) {
+		while (answer.len < ANSWER_MAX && (n = recv(fd,
+		    buf_reserve(&answer, 65536), 65536, 0)) > 0)
+			buf_grew(&answer, (size_t)n);
+	}
+	(void)close(fd);
+	if (n == 0 && answer.len != 0)
+		json = json_loadb((const char *)answer.data, answer.len, 0,
+		    &error);
+	buf_free(&answer);
+	if (json == NULL)
+		(void)fprintf(stderr, "sluicectl: %s: sluiced did not answer "
+		    "within %d s\n", path, ANSWER_TIMEOUT);
+	return json;
+}
+
+/* --- output --------------------------------------------------------------- */
+
+static const char *
+text_of(const json_t *row, const char *name)
+{
+	const char *text = json_string_value(json_object_get(row, name));
+
+	return text != NULL ? text : "";
+}
+
+static int64_t
+number_of(const json_t *row, const char *name)
+{
+	return json_integer_value(json_object_get(row, name));
+}
+
+/* "12s", "5m", "3h", "2d" since an RFC 3339 time. */
+static void
+format_age(const char *since, char *buf, size_t size)
+{
+	int64_t then, s = 0;
+
+	if (wall_parse(since, strlen(since), &then))
+		s = MAX((wall_unix_ms() - then) / 1000, 0);
+	if (s < 120)
+		(void)snprintf(buf, size, "%" PRId64 "s", s);
+	else if (s < 7200)
+		(void)snprintf(buf, size, "%" PRId64 "m", s / 60);
+	else if (s < 172800)
+		(void)snprintf(buf, size, "%" PRId64 "h", s / 3600);
+	else
+		(void)snprintf(buf, size, "%" PRId64 "d", s / 86400);
+}
+
+static void
+print_row(const json_t *row)
+{
+	const char *state = text_of(row, "state");
+	bool well = strcmp(state, "ready") == 0;
+	const char *why = well ? text_of(row, "last_death")
+			       : text_of(row, "cause");
+	char pid[16] = "-", age[32];
+
+	if (number_of(row, "pid") != 0)
+		(void)snprintf(pid, sizeof(pid), "%" PRId64,
+		    number_of(row, "pid"));
+	format_age(text_of(row, "since"), age, sizeof(age));
+	(void)printf("%-24s %-9s %7s %6s %8" PRId64 " %6" PRId64
+	    " %-9s %s%s%s%s%s\n", text_of(row, "process"), state, pid, age,
+	    number_of(row, "restarts"), number_of(row, "deaths"),
+	    text_of(row, "circuit"), text_of(row, "status_state"),
+	    *text_of(row, "status") != '\0' ? ": " : "",
+	    text_of(row, "status"),
+	    *why != '\0' ? (well ? "; last death: " : "; cause: ") : "",
+	    why);
+}
+
+static void
+print_status(const json_t *answer)
+{
+	const json_t *rows = json_object_get(answer, "processes"), *row;
+	size_t i;
+
+	(void)printf("sluiced %s, pid %" PRId64 ", %s, http://%s:%" PRId64
+	    "/, state in %s\n", text_of(answer, "version"),
+	    number_of(answer, "pid"), text_of(answer, "state"),
+	    text_of(answer, "listen_host"), number_of(answer, "listen_port"),
+	    text_of(answer, "state_directory"));
+	(void)printf("%-24s %-9s %7s %6s %8s %6s %-9s %s\n", "PROCESS",
+	    "STATE", "PID", "SINCE", "RESTARTS", "DEATHS", "CIRCUIT",
+	    "STATUS");
+	json_array_foreach(rows, i, row)
+		print_row(row);
+}
+
+static int
+print_answer(const struct options *o, const json_t *answer, bool status)
+{
+	bool ok = json_is_true(json_object_get(answer, "ok"));
+
+	if (o->json) {
+		(void)json_dumpf(answer, stdout, JSON_COMPACT);
+		(void)putchar('\n');
+	} else if (ok && status) {
+		print_status(answer);
+	}
+	if (!ok)
+		(void)fprintf(stderr, "sluicectl: %s\n",
+		    text_of(answer, "error"));
+	return ok ? 0 : 1;
+}
+
+/* --- commands ------------------------------------------------------------- */
+
+static bool
+is_known(const char *verb, int operands)
+{
+	if (strcmp(verb, "status") == 0 || strcmp(verb, "reload") == 0)
+		return operands == 0;
+	if (strcmp(verb, "stop") == 0)
+		return operands <= 1;
+	return operands == 1 && (strcmp(verb, "restart") == 0 ||
+	    strcmp(verb, "start") == 0);
+}
+
+static int
+command(const struct options *o, int argc, char **argv)
+{
+	const char *verb = argv[o->first];
+	int operands = argc - o->first - 1, rc = 1;
+	char *path, *line;
+	json_t *answer;
+
+	if (!is_known(verb, operands)) {
+		usage();
+		return EX_USAGE;
+	}
+	path = control_path(o);
+	if (path == NULL)
+		return EX_CONFIG;
+	line = operands == 1 ? xasprintf("%s %s\n", verb, argv[o->first + 1])
+			     : xasprintf("%s\n", verb);
+	answer = ask(path, line);
+	if (answer != NULL)
+		rc = print_answer(o, answer, strcmp(verb, "status") == 0);
+	json_decref(answer);
+	free(line);
+	free(path);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o;
+
+	if (argc == 2 && (strcmp(argv[1], "-V") == 0 ||
+	    strcmp(argv[1], "--version") == 0)) {
+		(void)printf("sluicectl %s\n", SLUICE_VERSION);
+		return 0;
+	}
+	if (parse_options(argc, argv, &o) != 0) {
+		usage();
+		return EX_USAGE;
+	}
+#if __has_include("ctl/journal_cmd.h")
+	if (strcmp(argv[o.first], "journal") == 0)
+		return journal_cmd(argc - o.first, argv + o.first);
+#endif
+	return command(&o, argc, argv);
+}
