@@ -38,7 +38,7 @@ struct check_job *check_job_new(enum schedule_job kind,
     const char *kubeconfig, const char *context,
     struct kube_credentials *cred, const atomic_bool *cancelled, void *owner);
 void	check_job_free(struct check_job *job);
-void	check_job_drop(struct pool_job *job);   /* the same, for pool_free */
+void	check_job_drop(struct pool_job *base);  /* the same, for pool_free */
 
 /* Frees credentials on the heap; NULL is fine. */
 void	check_job_free_credentials(struct kube_credentials *cred);

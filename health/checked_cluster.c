@@ -8,17 +8,25 @@
 #include "common/xmalloc.h"
 #include "health/health_event.h"
 
+static const char *
+kubeconfig_of(const struct conf_cluster *cluster, const struct conf *conf)
+{
+	if (cluster->kubeconfig != NULL)
+		return cluster->kubeconfig;
+	return conf->kubeconfig != NULL ? conf->kubeconfig : "";
+}
+
 struct checked_cluster *
-checked_cluster_new(const struct conf_cluster *conf, struct mono now)
+checked_cluster_new(const struct conf_cluster *cluster,
+    const struct conf *conf, struct mono now)
 {
 	struct checked_cluster *c = xcalloc(1, sizeof(*c));
 
 	c->magic = CLUSTER_MAGIC;
-	c->id = xstrdup(conf->id);
-	if (conf->context != NULL)
-		c->context = xstrdup(conf->context);
-	c->kubeconfig = xstrdup(conf->kubeconfig != NULL ?
-	    conf->kubeconfig : "");
+	c->id = xstrdup(cluster->id);
+	if (cluster->context != NULL)
+		c->context = xstrdup(cluster->context);
+	c->kubeconfig = xstrdup(kubeconfig_of(cluster, conf));
 	c->latency_ms = -1;
 	c->metadata_due = now;
 	return c;
@@ -46,10 +54,11 @@ same(const char *a, const char *b)
 
 bool
 checked_cluster_is(const struct checked_cluster *c,
-    const struct conf_cluster *conf)
+    const struct conf_cluster *cluster, const struct conf *conf)
 {
-	return same(c->id, conf->id) && same(c->context, conf->context) &&
-	    same(c->kubeconfig, conf->kubeconfig);
+	return same(c->id, cluster->id) &&
+	    same(c->context, cluster->context) &&
+	    same(c->kubeconfig, kubeconfig_of(cluster, conf));
 }
 
 /* --- jobs ----------------------------------------------------------------- */

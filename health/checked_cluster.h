@@ -48,12 +48,13 @@ struct checked_cluster {
 	bool			 facts_unsent;
 };
 
-struct checked_cluster *checked_cluster_new(const struct conf_cluster *conf,
-    struct mono now);
+/* A cluster without a kubeconfig of its own has the configuration's. */
+struct checked_cluster *checked_cluster_new(const struct conf_cluster *cluster,
+    const struct conf *conf, struct mono now);
 void	checked_cluster_free(struct checked_cluster *c);
-/* Is it configured as `conf` says? (Else it is replaced.) */
+/* Is it what is configured there? (Else it is replaced.) */
 bool	checked_cluster_is(const struct checked_cluster *c,
-	    const struct conf_cluster *conf);
+	    const struct conf_cluster *cluster, const struct conf *conf);
 
 /* The job that runs next; it takes the credentials with it. */
 struct check_job *checked_cluster_job(struct checked_cluster *c,

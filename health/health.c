@@ -115,10 +115,11 @@ publish_all(struct health *h)
 
 /* --- which clusters ------------------------------------------------------- */
 static struct checked_cluster *
-add_cluster(struct health *h, const struct conf_cluster *conf)
+add_cluster(struct health *h, const struct conf_cluster *cluster,
+    const struct conf *conf)
 {
 	struct mono now = mono_now();
-	struct checked_cluster *c = checked_cluster_new(conf, now);
+	struct checked_cluster *c = checked_cluster_new(cluster, conf, now);
 
 	c->entry = schedule_add(h->schedule, c, now);
 	h->clusters = xreallocarray(h->clusters, h->n_clusters + 1,
@@ -152,7 +153,7 @@ static bool
 is_configured(const struct checked_cluster *c, const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->n_clusters; i++)
-		if (checked_cluster_is(c, &conf->clusters[i]))
+		if (checked_cluster_is(c, &conf->clusters[i], conf))
 			return true;
 	return false;
 }
@@ -168,9 +169,10 @@ match_clusters(struct health *h, const struct conf *conf)
 	for (size_t i = 0; i < conf->n_clusters; i++) {
 		id = conf->clusters[i].id;
 		old = find(h, id, strlen(id));
-		if (old != NULL && checked_cluster_is(old, &conf->clusters[i]))
+		if (old != NULL && checked_cluster_is(old, &conf->clusters[i],
+		    conf))
 			continue;
-		c = add_cluster(h, &conf->clusters[i]);
+		c = add_cluster(h, &conf->clusters[i], conf);
 		if (old == NULL)
 			continue;
 		c->published = old->published;

@@ -145,8 +145,10 @@ pool_free(struct pool *p, void (*drop)(struct pool_job *job))
 	for (uint32_t i = 0; i < p->n_threads; i++)
 		(void)pthread_join(p->threads[i], NULL);
 	while ((job = queue_take(&p->waiting)) != NULL ||
-	    (job = queue_take(&p->ended)) != NULL)
+	    (job = queue_take(&p->ended)) != NULL) {
+		assert(drop != NULL);   /* none when pool_new fails */
 		drop(job);
+	}
 	(void)pthread_cond_destroy(&p->work);
 	(void)pthread_mutex_destroy(&p->lock);
 	if (p->fd >= 0)

@@ -287,35 +287,37 @@ def test_what_the_supervisor_sees_of_a_watcher_is_published():
 
 def test_each_kind_of_trouble_has_its_code():
     """Unknown name, refused, unknown authority, 401, no such context, no file."""
-    with tempfile.TemporaryDirectory(prefix="sl-", dir="/tmp") as directory:
-        with KubeSim(frozen=True) as sim:
-            port = sim.port
-            insecure = ", insecure-skip-tls-verify: true"
-            clusters = {
-                "dns": kubeconfig(directory, "dns", "https://sluice-test.invalid:6443"),
-                "tcp": kubeconfig(directory, "tcp", f"https://127.0.0.1:{free_port()}"),
-                "ca": kubeconfig(directory, "ca", f"https://127.0.0.1:{port}"),
-                "auth": kubeconfig(directory, "auth", f"https://127.0.0.1:{port}", insecure),
-                "context": ("nobody", sim.kubeconfig),
-                "file": ("demo", f"{directory}/absent"),
-                "good": of_sim(sim),
-            }
-            expected = {
-                "dns": ("dns", "disconnected"),
-                "tcp": ("tcp", "disconnected"),
-                "ca": ("tls", "error"),
-                "auth": ("auth", "error"),
-                "context": ("auth", "error"),
-                "file": ("auth", "error"),
-            }
-            with Health(clusters) as health:
-                health.wait_status("good", "connected", 30)
-                for name, (code, status) in expected.items():
-                    health.wait(lambda name=name: health.of(name), 20, f"{name} is checked")
-                    data = health.of(name)[0]["data"]
-                    assert (data["error"]["code"], data["status"]) == (code, status), data
-                    assert data["error"]["message"]
-                assert health.stop() == 0
+    with (
+        tempfile.TemporaryDirectory(prefix="sl-", dir="/tmp") as directory,
+        KubeSim(frozen=True) as sim,
+    ):
+        port = sim.port
+        insecure = ", insecure-skip-tls-verify: true"
+        clusters = {
+            "dns": kubeconfig(directory, "dns", "https://sluice-test.invalid:6443"),
+            "tcp": kubeconfig(directory, "tcp", f"https://127.0.0.1:{free_port()}"),
+            "ca": kubeconfig(directory, "ca", f"https://127.0.0.1:{port}"),
+            "auth": kubeconfig(directory, "auth", f"https://127.0.0.1:{port}", insecure),
+            "context": ("nobody", sim.kubeconfig),
+            "file": ("demo", f"{directory}/absent"),
+            "good": of_sim(sim),
+        }
+        expected = {
+            "dns": ("dns", "disconnected"),
+            "tcp": ("tcp", "disconnected"),
+            "ca": ("tls", "error"),
+            "auth": ("auth", "error"),
+            "context": ("auth", "error"),
+            "file": ("auth", "error"),
+        }
+        with Health(clusters) as health:
+            health.wait_status("good", "connected", 30)
+            for name, (code, status) in expected.items():
+                health.wait(lambda name=name: health.of(name), 20, f"{name} is checked")
+                data = health.of(name)[0]["data"]
+                assert (data["error"]["code"], data["status"]) == (code, status), data
+                assert data["error"]["message"]
+            assert health.stop() == 0
 
 
 def test_a_reload_adds_removes_and_keeps_clusters():
@@ -361,14 +363,16 @@ def test_stop_ends_checks_that_hang():
     sim.start()
     try:
         sim.suspend()
-        with KubeSim(frozen=True, context="good") as good:
-            # In this order, so that the one is under way when the other is done.
-            with Health({"hung": of_sim(sim), "good": of_sim(good)}) as health:
-                health.wait_status("good", "connected")
-                assert not health.of("hung")
-                begin = time.monotonic()
-                assert health.stop() == 0
-                assert time.monotonic() - begin < deadline(4)
-                assert not health.of("hung"), "a check that was cancelled says nothing"
+        # In this order, so that the one is under way when the other is done.
+        with (
+            KubeSim(frozen=True, context="good") as good,
+            Health({"hung": of_sim(sim), "good": of_sim(good)}) as health,
+        ):
+            health.wait_status("good", "connected")
+            assert not health.of("hung")
+            begin = time.monotonic()
+            assert health.stop() == 0
+            assert time.monotonic() - begin < deadline(4)
+            assert not health.of("hung"), "a check that was cancelled says nothing"
     finally:
         sim.close()

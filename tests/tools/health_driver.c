@@ -7,8 +7,7 @@
  * Prints one line per thing: "pid N", "ready", "status STATE TEXT", "event
  * {StreamEvent with id, plus \"batch\"}", "exit STATUS". Reads commands from
  * standard input: "check ID", "watcher ID STATE", "reload CONFIG", "stop". End
- * of input = stop. Clusters without a kubeconfig of their own get the
- * configuration's.
+ * of input = stop.
  */
 #include <err.h>
 #include <errno.h>
@@ -28,7 +27,6 @@
 #include "common/channel.h"
 #include "common/conf.h"
 #include "common/publisher.h"
-#include "common/xmalloc.h"
 
 struct driver {
 	struct event_base	*base;
@@ -122,11 +120,6 @@ load(struct conf *conf, const char *path)
 {
 	if (conf_load(conf, path, stderr) != 0)
 		errx(1, "%s: see above", path);
-	for (size_t i = 0; i < conf->n_clusters; i++)
-		if (conf->clusters[i].kubeconfig == NULL &&
-		    conf->kubeconfig != NULL)
-			conf->clusters[i].kubeconfig =
-			    xstrdup(conf->kubeconfig);
 }
 
 static void

@@ -48,7 +48,7 @@ test_objects_are_found_wherever_the_bytes_are_cut(void **state UNUSED)
 		list_scan_init(&s, collect_cb, &seen);
 		assert_true(list_scan_feed(&s, LIST, cut));
 		assert_int_equal(list_scan_done(&s), cut >= n - 1);
-		assert_true(list_scan_feed(&s, LIST + cut, n - cut));
+		assert_true(list_scan_feed(&s, &LIST[cut], n - cut));
 		assert_true(list_scan_done(&s));
 		assert_string_equal(buf_cstr(&seen),
 		    "M" METADATA "I" ITEM_A "I" ITEM_B);
