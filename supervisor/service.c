@@ -354,6 +354,7 @@ service_stop(struct supervisor *s, const char *cause)
 	(void)notify_send(&s->notify, "STOPPING=1\nSTATUS=stopping: %s",
 	    cause);
 	s->stop_started = mono_now();
+	s->stop_phase = STOP_PUBLISHERS;
 	/* What is not running now is not started any more. */
 	for (size_t i = 0; i < s->n_children; i++)
 		if (!child_running(s->children[i]))
@@ -370,7 +371,8 @@ open_gate(struct supervisor *s)
 {
 	s->broker_was_ready = true;
 	for (size_t i = 0; i < s->n_children; i++)
-		if (s->children[i]->desired == CHILD_UP)
+		if (s->children[i]->desired == CHILD_UP &&
+		    !child_running(s->children[i]))
 			child_want(s->children[i], CHILD_UP,
 			    "the broker is ready");
 }
