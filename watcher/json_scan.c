@@ -351,7 +351,7 @@ find_want(struct slice raw, const struct json_want *wants, size_t n)
 	size_t i;
 
 	if (memchr(name.p, '\\', name.n) != NULL) {
-		name.n = json_unescape(raw, plain, sizeof(plain));
+		name.n = json_scan_unescape(raw, plain, sizeof(plain));
 		name.p = plain;
 	}
 	for (i = 0; i < n; i++)
@@ -475,7 +475,7 @@ is_string(struct slice value)
 }
 
 struct slice
-json_text(struct slice value)
+json_scan_text(struct slice value)
 {
 	if (!is_string(value) || memchr(value.p, '\\', value.n) != NULL)
 		return SLICE_NONE;
@@ -538,7 +538,7 @@ take_character(const char **p, const char *end, char out[4])
 }
 
 size_t
-json_unescape(struct slice value, char *buf, size_t size)
+json_scan_unescape(struct slice value, char *buf, size_t size)
 {
 	const char *p, *end;
 	size_t len = 0, n;
@@ -559,21 +559,21 @@ json_unescape(struct slice value, char *buf, size_t size)
 }
 
 bool
-json_is(struct slice value, const char *text)
+json_scan_is(struct slice value, const char *text)
 {
-	struct slice s = json_text(value);
+	struct slice s = json_scan_text(value);
 
 	return s.p != NULL && slice_is(s, text);
 }
 
 bool
-json_true(struct slice value)
+json_scan_true(struct slice value)
 {
 	return slice_is(value, "true");
 }
 
 bool
-json_null(struct slice value)
+json_scan_null(struct slice value)
 {
 	return value.p == NULL || slice_is(value, "null");
 }
@@ -598,7 +598,7 @@ parse_int(struct slice value, int64_t *ret)
 }
 
 bool
-json_is_int(struct slice value)
+json_scan_is_int(struct slice value)
 {
 	int64_t v;
 
@@ -606,7 +606,7 @@ json_is_int(struct slice value)
 }
 
 int64_t
-json_int(struct slice value, int64_t missing)
+json_scan_int(struct slice value, int64_t missing)
 {
 	int64_t v;
 

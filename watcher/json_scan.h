@@ -49,15 +49,15 @@ bool	json_scan_next(struct slice array, const char **cursor,
 /* --- values of slices that json_scan accepted ----------------------------- */
 
 /* Inside of a string without escapes; SLICE_NONE for anything else. */
-struct slice json_text(struct slice value);
+struct slice json_scan_text(struct slice value);
 /* A string with its escapes resolved, cut at `size` bytes (never inside a
  * character), no NUL added; 0 for anything but a string. */
-size_t	json_unescape(struct slice value, char *buf, size_t size);
-bool	json_is(struct slice value, const char *text);   /* the string `text` */
-bool	json_true(struct slice value);
-bool	json_null(struct slice value);                   /* or missing */
+size_t	json_scan_unescape(struct slice value, char *buf, size_t size);
+bool	json_scan_is(struct slice value, const char *text);   /* the string `text` */
+bool	json_scan_true(struct slice value);
+bool	json_scan_null(struct slice value);                   /* or missing */
 /* An integer that fits; `missing` for anything else. */
-int64_t	json_int(struct slice value, int64_t missing);
-bool	json_is_int(struct slice value);
+int64_t	json_scan_int(struct slice value, int64_t missing);
+bool	json_scan_is_int(struct slice value);
 
 #endif

@@ -67,9 +67,9 @@ identity(struct slice raw, const char *member, size_t max, bool required,
 {
 	struct slice text;
 
-	if (json_null(raw) && !required)
+	if (json_scan_null(raw) && !required)
 		return 0;
-	text = json_text(raw);
+	text = json_scan_text(raw);
 	if (text.p == NULL)
 		return err_set(err, "metadata.%s is not a plain string",
 		    member);
@@ -83,7 +83,7 @@ identity(struct slice raw, const char *member, size_t max, bool required,
 static int64_t
 parse_time(struct slice raw)
 {
-	struct slice text = json_text(raw);
+	struct slice text = json_scan_text(raw);
 	int64_t ms;
 
 	if (text.p == NULL || !wall_parse(text.p, text.n, &ms))
@@ -96,13 +96,13 @@ fill_object(const struct slice *slots, struct kube_object *ret,
     struct err *err)
 {
 	struct kube_object o = {
-		.kind = json_text(slots[S_KIND]),
+		.kind = json_scan_text(slots[S_KIND]),
 		.owner_references = slots[S_OWNERS],
 		.spec = slots[S_SPEC],
 		.status = slots[S_STATUS],
-		.generation = json_int(slots[S_GENERATION], -1),
+		.generation = json_scan_int(slots[S_GENERATION], -1),
 		.created_unix_ms = parse_time(slots[S_CREATED]),
-		.deleting = !json_null(slots[S_DELETED]),
+		.deleting = !json_scan_null(slots[S_DELETED]),
 	};
 
 	if (identity(slots[S_NAME], "name", KUBE_NAME_MAX, true, &o.name,
@@ -134,7 +134,7 @@ kube_object_parse(struct slice json, struct kube_object *ret,
 static void
 copy_text(char *buf, size_t size, struct slice raw)
 {
-	size_t n = json_unescape(raw, buf, size - 1), i;
+	size_t n = json_scan_unescape(raw, buf, size - 1), i;
 
 	for (i = 0; i < n; i++)
 		if ((unsigned char)buf[i] < ' ' || buf[i] == 0x7f)
@@ -151,7 +151,7 @@ cause_too_large(struct slice causes)
 
 	while (json_scan_next(causes, &cursor, &cause))
 		if (json_scan(cause, want, 1, &reason, 1) &&
-		    json_is(reason, "ResourceVersionTooLarge"))
+		    json_scan_is(reason, "ResourceVersionTooLarge"))
 			return true;
 	return false;
 }
@@ -160,8 +160,8 @@ static void
 fill_error(const struct slice *slots, struct kube_error *ret)
 {
 	*ret = (struct kube_error){
-		.code = json_int(slots[S_CODE], 0),
-		.retry_after_s = json_int(slots[S_RETRY], 0),
+		.code = json_scan_int(slots[S_CODE], 0),
+		.retry_after_s = json_scan_int(slots[S_RETRY], 0),
 	};
 	copy_text(ret->reason, sizeof(ret->reason), slots[S_REASON]);
 	copy_text(ret->message, sizeof(ret->message), slots[S_MESSAGE]);
@@ -176,7 +176,7 @@ kube_object_parse_error(struct slice body, struct kube_error *ret)
 	struct slice slots[S_MAX];
 
 	if (!json_scan(body, want_object, NELEM(want_object), slots, S_MAX) ||
-	    !json_is(slots[S_KIND], "Status"))
+	    !json_scan_is(slots[S_KIND], "Status"))
 		return false;
 	fill_error(slots, ret);
 	return true;
@@ -200,7 +200,7 @@ event_type(struct slice raw)
 	size_t i;
 
 	for (i = 0; i < NELEM(types); i++)
-		if (json_is(raw, types[i].name))
+		if (json_scan_is(raw, types[i].name))
 			return types[i].type;
 	return KUBE_EVENT_UNKNOWN;
 }
@@ -253,8 +253,8 @@ kube_object_parse_list(struct slice metadata, struct kube_list *ret,
 	    &list.resource_version, err) < 0)
 		return err_set(err, "the list has no metadata with a "
 		    "resourceVersion; is this a Kubernetes API server?");
-	if (!json_null(slots[1]))
-		list.continue_token = json_text(slots[1]);
+	if (!json_scan_null(slots[1]))
+		list.continue_token = json_scan_text(slots[1]);
 	*ret = list;
 	return 0;
 }

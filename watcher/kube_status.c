@@ -84,7 +84,7 @@ kube_status_set(struct kube_status *s, enum kube_health health,
 static void
 take_raw(char *buf, size_t size, struct slice raw, const char *fallback)
 {
-	size_t n = json_unescape(raw, buf, size - 1);
+	size_t n = json_scan_unescape(raw, buf, size - 1);
 
 	buf[n] = '\0';
 	if (buf[0] == '\0')
@@ -128,7 +128,7 @@ kube_status_field_text(struct kube_status *s, const char *name,
 {
 	char plain[256];
 	struct buf b = BUF_EMPTY;
-	size_t n = json_unescape(raw, plain, sizeof(plain));
+	size_t n = json_scan_unescape(raw, plain, sizeof(plain));
 
 	buf_addf(&b, ",\"%s\":\"", name);
 	buf_json_text(&b, plain, n);
@@ -162,7 +162,7 @@ kube_status_condition(struct slice conditions, const char *type,
 
 	while (json_scan_next(conditions, &cursor, &one)) {
 		if (!json_scan(one, want_condition, NELEM(want_condition),
-		    slots, NELEM(slots)) || !json_is(slots[0], type))
+		    slots, NELEM(slots)) || !json_scan_is(slots[0], type))
 			continue;
 		*ret = (struct kube_condition){ slots[1], slots[2],
 			slots[3] };
@@ -180,14 +180,14 @@ rule_conditions(struct slice conditions, struct kube_status *s)
 
 	while (json_scan_next(conditions, &cursor, &one)) {
 		if (!json_scan(one, want_condition, NELEM(want_condition),
-		    slots, NELEM(slots)) || !json_is(slots[1], "True"))
+		    slots, NELEM(slots)) || !json_scan_is(slots[1], "True"))
 			continue;
-		if (json_is(slots[0], "Reconciling")) {
+		if (json_scan_is(slots[0], "Reconciling")) {
 			kube_status_set_raw(s, HEALTH_PROGRESSING, slots[2],
 			    "Reconciling", slots[3], "");
 			return true;
 		}
-		if (json_is(slots[0], "Stalled")) {
+		if (json_scan_is(slots[0], "Stalled")) {
 			kube_status_set_raw(s, HEALTH_FAILED, slots[2],
 			    "Stalled", slots[3], "");
 			return true;
@@ -201,7 +201,7 @@ kube_status_common(const struct kube_object *object,
     struct slice observed_generation, struct slice conditions,
     struct kube_status *s)
 {
-	int64_t observed = json_int(observed_generation, -1);
+	int64_t observed = json_scan_int(observed_generation, -1);
 
 	if (object->deleting) {
 		kube_status_set(s, HEALTH_TERMINATING, "Terminating",

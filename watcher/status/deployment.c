@@ -75,18 +75,18 @@ rule_conditions(struct slice conditions, struct slice deadline,
 {
 	struct kube_condition c;
 
-	if (!json_is_int(deadline) || json_int(deadline, 0) == INT_MAX)
+	if (!json_scan_is_int(deadline) || json_scan_int(deadline, 0) == INT_MAX)
 		return false;
 	if (!kube_status_condition(conditions, "Progressing", &c) ||
-	    !json_is(c.status, "True") ||
-	    !json_is(c.reason, "NewReplicaSetAvailable")) {
+	    !json_scan_is(c.status, "True") ||
+	    !json_scan_is(c.reason, "NewReplicaSetAvailable")) {
 		kube_status_set(s, HEALTH_PROGRESSING,
 		    "ReplicaSetNotAvailable", "the new replica set is not "
 		    "available yet");
 		return true;
 	}
 	if (!kube_status_condition(conditions, "Available", &c) ||
-	    !json_is(c.status, "True")) {
+	    !json_scan_is(c.status, "True")) {
 		kube_status_set(s, HEALTH_PROGRESSING,
 		    "DeploymentNotAvailable", "not available yet");
 		return true;
@@ -100,13 +100,13 @@ rule_failed(struct slice conditions, struct kube_status *s)
 	struct kube_condition c;
 
 	if (kube_status_condition(conditions, "Progressing", &c) &&
-	    json_is(c.reason, "ProgressDeadlineExceeded")) {
+	    json_scan_is(c.reason, "ProgressDeadlineExceeded")) {
 		kube_status_set_raw(s, HEALTH_DEGRADED, c.reason, "",
 		    c.message, "progress deadline exceeded");
 		return true;
 	}
 	if (kube_status_condition(conditions, "ReplicaFailure", &c) &&
-	    json_is(c.status, "True")) {
+	    json_scan_is(c.status, "True")) {
 		kube_status_set_raw(s, HEALTH_DEGRADED, c.reason,
 		    "ReplicaFailure", c.message, "pods cannot be created");
 		return true;
@@ -119,7 +119,7 @@ static void
 rule_overdue(const struct kube_object *object, struct slice deadline,
     const struct counts *c, int64_t now, struct kube_status *s)
 {
-	int64_t seconds = json_int(deadline, DEADLINE_DEFAULT_S), due;
+	int64_t seconds = json_scan_int(deadline, DEADLINE_DEFAULT_S), due;
 
 	if (c->ready > 0 || c->desired == 0 || object->created_unix_ms == 0 ||
 	    seconds < 0 || seconds >= INT_MAX)
@@ -139,7 +139,7 @@ decide(const struct kube_object *object, const struct slice *v,
 {
 	if (kube_status_common(object, v[D_OBSERVED], v[D_CONDITIONS], s))
 		return;
-	if (json_true(v[D_PAUSED])) {
+	if (json_scan_true(v[D_PAUSED])) {
 		kube_status_set(s, HEALTH_SUSPENDED, "DeploymentPaused",
 		    "paused, ready: %lld/%lld", (long long)c->ready,
 		    (long long)c->desired);
@@ -176,11 +176,11 @@ deployment_status(const struct kube_object *object, int64_t now_unix_ms,
 	v[D_PAUSED] = spec[D_PAUSED];
 	v[D_DEADLINE] = spec[D_DEADLINE];
 	c = (struct counts){
-		.desired = json_int(v[D_REPLICAS], 1),
-		.total = json_int(v[D_TOTAL], 0),
-		.updated = json_int(v[D_UPDATED], 0),
-		.ready = json_int(v[D_READY], 0),
-		.available = json_int(v[D_AVAILABLE], 0),
+		.desired = json_scan_int(v[D_REPLICAS], 1),
+		.total = json_scan_int(v[D_TOTAL], 0),
+		.updated = json_scan_int(v[D_UPDATED], 0),
+		.ready = json_scan_int(v[D_READY], 0),
+		.available = json_scan_int(v[D_AVAILABLE], 0),
 	};
 	decide(object, v, &c, now_unix_ms, ret);
 	kube_status_field_int(ret, "replicas", c.desired);

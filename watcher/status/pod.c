@@ -118,7 +118,7 @@ static void
 column_raw(struct column *c, const char *prefix, struct slice raw)
 {
 	char text[KUBE_STATUS_REASON_MAX + 1];
-	size_t n = json_unescape(raw, text, sizeof(text) - 1);
+	size_t n = json_scan_unescape(raw, text, sizeof(text) - 1);
 
 	text[n] = '\0';
 	(void)snprintf(c->text, sizeof(c->text), "%s%.80s", prefix, text);
@@ -127,14 +127,14 @@ column_raw(struct column *c, const char *prefix, struct slice raw)
 static void
 column_exit(struct column *c, const char *prefix, const struct slice *v)
 {
-	int64_t signal = json_int(v[C_T_SIGNAL], 0);
+	int64_t signal = json_scan_int(v[C_T_SIGNAL], 0);
 
 	if (signal != 0)
 		(void)snprintf(c->text, sizeof(c->text), "%sSignal:%lld",
 		    prefix, (long long)signal);
 	else
 		(void)snprintf(c->text, sizeof(c->text), "%sExitCode:%lld",
-		    prefix, (long long)json_int(v[C_T_EXIT], 0));
+		    prefix, (long long)json_scan_int(v[C_T_EXIT], 0));
 }
 
 /* An init container of spec with restartPolicy Always (a sidecar). */
@@ -151,7 +151,7 @@ is_sidecar(struct slice spec_init, struct slice name)
 	while (json_scan_next(spec_init, &cursor, &one))
 		if (json_scan(one, wants, NELEM(wants), v, 2) &&
 		    slice_eq(v[0], name))
-			return json_is(v[1], "Always");
+			return json_scan_is(v[1], "Always");
 	return false;
 }
 
@@ -164,19 +164,19 @@ column_init(const struct slice *p, struct column *c)
 	size_t i;
 
 	for (i = 0; next_container(p[P_INIT], &cursor, v); i++) {
-		if (!json_null(v[C_TERMINATED]) &&
-		    json_int(v[C_T_EXIT], 0) == 0)
+		if (!json_scan_null(v[C_TERMINATED]) &&
+		    json_scan_int(v[C_T_EXIT], 0) == 0)
 			continue;
-		if (json_true(v[C_STARTED]) &&
+		if (json_scan_true(v[C_STARTED]) &&
 		    is_sidecar(p[P_SPEC_INIT], v[C_NAME]))
 			continue;
-		if (!json_null(v[C_TERMINATED])) {
+		if (!json_scan_null(v[C_TERMINATED])) {
 			if (has_text(v[C_T_REASON]))
 				column_raw(c, "Init:", v[C_T_REASON]);
 			else
 				column_exit(c, "Init:", v);
 		} else if (has_text(v[C_W_REASON]) &&
-		    !json_is(v[C_W_REASON], "PodInitializing")) {
+		    !json_scan_is(v[C_W_REASON], "PodInitializing")) {
 			column_raw(c, "Init:", v[C_W_REASON]);
 		} else {
 			(void)snprintf(c->text, sizeof(c->text),
@@ -193,7 +193,7 @@ condition_true(const struct slice *p, const char *type)
 	struct kube_condition c;
 
 	return kube_status_condition(p[P_CONDITIONS], type, &c) &&
-	    json_is(c.status, "True");
+	    json_scan_is(c.status, "True");
 }
 
 /* What one container has to say; false: nothing. */
@@ -204,7 +204,7 @@ column_container(struct column *c, const struct slice *v)
 		column_raw(c, "", v[C_W_REASON]);
 	else if (has_text(v[C_T_REASON]))
 		column_raw(c, "", v[C_T_REASON]);
-	else if (!json_null(v[C_TERMINATED]))
+	else if (!json_scan_null(v[C_TERMINATED]))
 		column_exit(c, "", v);
 	else
 		return false;
@@ -226,8 +226,8 @@ column_containers(const struct slice *p, struct column *c)
 			if (!decided)
 				*c = said;
 			decided = true;
-		} else if (json_true(v[C_READY]) &&
-		    !json_null(v[C_RUNNING])) {
+		} else if (json_scan_true(v[C_READY]) &&
+		    !json_scan_null(v[C_RUNNING])) {
 			running = true;
 		}
 	}
@@ -244,7 +244,7 @@ column_make(const struct slice *p, struct column *c)
 
 	column_raw(c, "", has_text(p[P_REASON]) ? p[P_REASON] : p[P_PHASE]);
 	if (kube_status_condition(p[P_CONDITIONS], "PodScheduled",
-	    &scheduled) && json_is(scheduled.reason, "SchedulingGated"))
+	    &scheduled) && json_scan_is(scheduled.reason, "SchedulingGated"))
 		column_raw(c, "", scheduled.reason);
 	initializing = column_init(p, c);
 	if (!initializing || condition_true(p, "Initialized"))
@@ -257,7 +257,7 @@ column_make(const struct slice *p, struct column *c)
 static bool
 is_error_reason(struct slice raw)
 {
-	struct slice t = json_text(raw);
+	struct slice t = json_scan_text(raw);
 
 	if (t.p == NULL)
 		return false;
@@ -293,23 +293,23 @@ failed_container(struct slice array, const struct column *c,
 	char name[80];
 
 	while (next_container(array, &cursor, v)) {
-		if (json_null(v[C_TERMINATED]))
+		if (json_scan_null(v[C_TERMINATED]))
 			continue;
 		if (has_text(v[C_T_MESSAGE])) {
 			kube_status_set_raw(s, HEALTH_FAILED, SLICE_NONE,
 			    c->text, v[C_T_MESSAGE], "");
 			return true;
 		}
-		name[json_unescape(v[C_NAME], name, sizeof(name) - 1)] = '\0';
-		if (json_is(v[C_T_REASON], "OOMKilled")) {
+		name[json_scan_unescape(v[C_NAME], name, sizeof(name) - 1)] = '\0';
+		if (json_scan_is(v[C_T_REASON], "OOMKilled")) {
 			kube_status_set(s, HEALTH_FAILED, c->text,
 			    "container %s was killed: out of memory", name);
 			return true;
 		}
-		if (json_int(v[C_T_EXIT], 0) != 0) {
+		if (json_scan_int(v[C_T_EXIT], 0) != 0) {
 			kube_status_set(s, HEALTH_FAILED, c->text,
 			    "container %s ended with exit code %lld", name,
-			    (long long)json_int(v[C_T_EXIT], 0));
+			    (long long)json_scan_int(v[C_T_EXIT], 0));
 			return true;
 		}
 	}
@@ -336,8 +336,8 @@ rule_pending(const struct kube_object *object, const struct slice *p,
 	int64_t due = object->created_unix_ms + UNSCHEDULABLE_MS;
 
 	if (kube_status_condition(p[P_CONDITIONS], "PodScheduled",
-	    &scheduled) && json_is(scheduled.status, "False") &&
-	    json_is(scheduled.reason, "Unschedulable")) {
+	    &scheduled) && json_scan_is(scheduled.status, "False") &&
+	    json_scan_is(scheduled.reason, "Unschedulable")) {
 		kube_status_set_raw(s, object->created_unix_ms != 0 &&
 		    now > due ? HEALTH_DEGRADED : HEALTH_PROGRESSING,
 		    scheduled.reason, "", scheduled.message,
@@ -358,9 +358,9 @@ restarted(struct slice array, int64_t now, struct kube_status *s)
 	int64_t at, until = 0;
 
 	while (next_container(array, &cursor, v)) {
-		if (json_null(v[C_LAST]))
+		if (json_scan_null(v[C_LAST]))
 			continue;
-		text = json_text(v[C_LAST_FINISHED]);
+		text = json_scan_text(v[C_LAST_FINISHED]);
 		if (text.p == NULL || !wall_parse(text.p, text.n, &at))
 			return true;
 		if (now < at + RESTARTED_MS && at + RESTARTED_MS > until)
@@ -379,12 +379,12 @@ rule_running(const struct slice *p, const struct column *c, int64_t now,
 	struct slice v[C_MAX];
 	long long ready = 0, total = 0;
 	enum kube_health health = HEALTH_PROGRESSING;
-	bool finite = json_is(p[P_POLICY], "Never") ||
-	    json_is(p[P_POLICY], "OnFailure");
+	bool finite = json_scan_is(p[P_POLICY], "Never") ||
+	    json_scan_is(p[P_POLICY], "OnFailure");
 
 	while (next_container(p[P_CONTAINERS], &cursor, v)) {
 		total++;
-		ready += json_true(v[C_READY]) ? 1 : 0;
+		ready += json_scan_true(v[C_READY]) ? 1 : 0;
 	}
 	if (!finite && condition_true(p, "Ready"))
 		health = HEALTH_HEALTHY;
@@ -400,26 +400,26 @@ decide(const struct kube_object *object, const struct slice *p,
     const struct column *c, int64_t now, struct kube_status *s)
 {
 	if (kube_status_common(object, p[P_OBSERVED], p[P_CONDITIONS], s)) {
-		if (object->deleting && json_is(p[P_REASON], "NodeLost"))
+		if (object->deleting && json_scan_is(p[P_REASON], "NodeLost"))
 			kube_status_set(s, HEALTH_TERMINATING, "Unknown",
 			    "the pod's node is lost");
 		return;
 	}
-	if (json_is(p[P_PHASE], "Succeeded")) {
+	if (json_scan_is(p[P_PHASE], "Succeeded")) {
 		kube_status_set(s, HEALTH_COMPLETED, c->text,
 		    "the pod has completed");
 		return;
 	}
-	if (json_is(p[P_PHASE], "Failed")) {
+	if (json_scan_is(p[P_PHASE], "Failed")) {
 		rule_failed(p, c, s);
 		return;
 	}
 	if (rule_waiting(p[P_INIT], c, s) ||
 	    rule_waiting(p[P_CONTAINERS], c, s))
 		return;
-	if (json_is(p[P_PHASE], "Running"))
+	if (json_scan_is(p[P_PHASE], "Running"))
 		rule_running(p, c, now, s);
-	else if (json_is(p[P_PHASE], "Pending"))
+	else if (json_scan_is(p[P_PHASE], "Pending"))
 		rule_pending(object, p, c, now, s);
 	else if (has_text(p[P_PHASE]))
 		kube_status_set(s, HEALTH_UNKNOWN, c->text,

@@ -1,0 +1,143 @@
+/*
+ * inventory: every object a watcher knows, and what of it is still to be
+ * published. Pure: no socket, no clock, no database; the outbox drives it.
+ *
+ * One entry per (kind, namespace, name). It is there while the object exists,
+ * while the store still shows it, while a workflow's node is bound to it, or
+ * while something about it is unpublished. Per entry: the latest status, the
+ * hash of the published one, at most one pending deletion. So further states
+ * collapse in place while an entry is under way, never across a deletion, and
+ * memory is bounded by the number of objects.
+ *
+ * A status that only time changes (kube_status.h) is computed ahead when the
+ * object is seen, so that its bytes need not be kept.
+ */
+#ifndef SLUICE_INVENTORY_H
+#define SLUICE_INVENTORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "watcher/kinds.h"
+#include "watcher/kube_object.h"
+
+#define INVENTORY_BINDINGS_MAX 500u   /* nodes bound to one object */
+#define INVENTORY_FUTURES_MAX  4u
+#define INVENTORY_STATUS_MAX   4096u  /* bytes of a status from the store */
+
+struct inventory;
+
+struct inv_binding {
+	struct inv_binding	*next;
+	char			*tenant;
+	char			*workflow;
+	char			*node;
+	uint64_t		 published;   /* hash, 0: nothing yet */
+	bool			 keep;        /* while bindings are renewed */
+};
+
+struct inv_future {
+	struct inv_future	*next;
+	int64_t			 at_unix_ms;
+	char			*status;
+};
+
+struct inv_object {
+	struct inv_object	*next;         /* of the bucket */
+	struct inv_object	*next_dirty;
+	struct inv_binding	*bindings;
+	struct inv_future	*futures;
+	char			*status;       /* JSON; NULL: never seen */
+	char			*gone_status;  /* of the pending deletion */
+	const char		*published_state; /* static word, or NULL */
+	uint64_t		 published;    /* hash, 0: nothing yet */
+	uint64_t		 version;      /* resourceVersion; 0: no number */
+	uint32_t		 hash;
+	uint32_t		 mark;         /* list that last named it */
+	uint8_t			 uid[16];      /* as bytes, or its hash */
+	uint8_t			 kind;
+	bool			 uid_real : 1; /* uid is an RFC 4122 one */
+	bool			 present : 1;  /* it exists in the cluster */
+	bool			 stored : 1;   /* streams show it as existing */
+	bool			 gone : 1;     /* a deletion is unpublished */
+	bool			 gone_unknown : 1; /* it was not seen */
+	bool			 sync : 1;     /* publish even if unchanged */
+	bool			 dirty : 1;
+	bool			 in_flight : 1;
+	uint16_t		 namespace_len;
+	char			 path[];       /* "namespace/name" */
+};
+
+struct inventory *inventory_new(void);
+void	inventory_free(struct inventory *inv);
+
+/* --- what the cluster says ------------------------------------------------ */
+/* The object exists and looks like this. */
+void	inventory_seen(struct inventory *inv, unsigned kind,
+	    const struct kube_object *object, int64_t now_unix_ms);
+/* The API server deleted it (its last state is in `object`). */
+void	inventory_deleted(struct inventory *inv, unsigned kind,
+	    const struct kube_object *object, int64_t now_unix_ms);
+/* Mark and sweep: what was not seen between the two is gone. */
+void	inventory_list_begin(struct inventory *inv, unsigned kind);
+void	inventory_list_end(struct inventory *inv, unsigned kind);
+/* Applies the statuses that are due. */
+void	inventory_tick(struct inventory *inv, int64_t now_unix_ms);
+/* When the next one is (0: never). */
+int64_t	inventory_due(const struct inventory *inv);
+
+/* --- what the store says -------------------------------------------------- */
+/* The stream of the object shows this raw status. It counts only for objects
+ * this inventory has not published itself. */
+void	inventory_stored(struct inventory *inv, unsigned kind,
+	    struct slice namespace, struct slice name, struct slice status);
+/* Likewise the node of a workflow; false: no such binding. */
+bool	inventory_stored_node(struct inventory *inv, struct slice tenant,
+	    struct slice workflow, struct slice node, struct slice status);
+/* Everything seen is to be published, changed or not. */
+void	inventory_sync_all(struct inventory *inv);
+/* Everything seen so far counts as changed where it differs. */
+void	inventory_compare_all(struct inventory *inv);
+
+/* --- bindings ------------------------------------------------------------- */
+/* begin, bind each, end: what was not named is unbound. */
+void	inventory_bind_begin(struct inventory *inv);
+/* False when the object has INVENTORY_BINDINGS_MAX already. */
+bool	inventory_bind(struct inventory *inv, unsigned kind,
+	    struct slice namespace, struct slice name, struct slice tenant,
+	    struct slice workflow, struct slice node);
+void	inventory_bind_end(struct inventory *inv);
+typedef void (*inventory_workflow_cb)(const struct inv_binding *binding,
+    void *arg);
+void	inventory_workflows(struct inventory *inv, inventory_workflow_cb cb,
+	    void *arg);
+
+/* --- publishing ----------------------------------------------------------- */
+/* The first object with something to publish, NULL when there is none. It
+ * stays first until inventory_sent or inventory_skip. */
+struct inv_object *inventory_first(struct inventory *inv);
+/* Handed to the publisher: counts as published and is under way until
+ * inventory_answered (accepted false: it must be published again). */
+void	inventory_sent(struct inventory *inv, struct inv_object *o);
+void	inventory_answered(struct inventory *inv, struct inv_object *o,
+	    bool accepted);
+
+/* What a node bound to this object shows now. */
+struct slice inventory_node_status(const struct inv_object *o);
+bool	inventory_differs(const struct inv_object *o);
+bool	inventory_node_differs(const struct inv_object *o,
+	    const struct inv_binding *b);
+struct slice inventory_namespace(const struct inv_object *o);
+struct slice inventory_name(const struct inv_object *o);
+uint64_t inventory_hash(struct slice text);
+
+struct inventory_counts {
+	uint64_t	objects[KINDS_MAX];   /* that exist */
+	uint64_t	entries;
+	uint64_t	bindings;
+};
+
+const struct inventory_counts *inventory_counts(const struct inventory *inv);
+
+#endif

@@ -1,0 +1,310 @@
+#include "watcher/kube_api.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/mono.h"
+#include "common/xmalloc.h"
+
+#define API_MAGIC     0x4b415049u   /* "KAPI" */
+#define REQUEST_MAGIC 0x4b524551u   /* "KREQ" */
+
+/* One multi handle: its connections are shared by its requests only. */
+struct lane {
+	struct kube_api	*api;
+	CURLM		*multi;
+	struct event	*timer;
+};
+
+struct kube_api {
+	uint32_t			 magic;
+	struct event_base		*base;
+	const struct kube_credentials	*cred;
+	struct lane			 watches;
+	struct lane			 lists;
+	struct kube_request		*requests;
+	bool				 http2;
+};
+
+struct kube_request {
+	uint32_t		 magic;
+	struct kube_request	*next, **link;
+	struct lane		*lane;
+	CURL			*easy;
+	struct curl_slist	*headers;
+	kube_api_data_cb	 data;
+	kube_api_done_cb	 done;
+	void			*arg;
+	struct buf		 body;
+	char			 error[CURL_ERROR_SIZE];
+};
+
+/* --- ends ----------------------------------------------------------------- */
+
+static void
+request_free(struct kube_request *r)
+{
+	if (r->next != NULL)
+		r->next->link = r->link;
+	*r->link = r->next;
+	(void)curl_multi_remove_handle(r->lane->multi, r->easy);
+	curl_easy_cleanup(r->easy);
+	curl_slist_free_all(r->headers);
+	buf_free(&r->body);
+	r->magic = 0;
+	free(r);
+}
+
+void
+kube_api_cancel(struct kube_request *request)
+{
+	if (request == NULL)
+		return;
+	assert(request->magic == REQUEST_MAGIC);
+	request_free(request);
+}
+
+static void
+request_done(struct kube_request *r, CURLcode code)
+{
+	struct kube_result result = { .curl = code };
+	kube_api_done_cb done = r->done;
+	void *arg = r->arg;
+	char error[CURL_ERROR_SIZE];
+	struct buf body = r->body;
+	curl_off_t retry = 0;
+
+	(void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE,
+	    &result.status);
+	(void)curl_easy_getinfo(r->easy, CURLINFO_RETRY_AFTER, &retry);
+	if (retry > 0)
+		result.retry_after_ms = (int64_t)MIN(retry, 3600) * 1000;
+	memcpy(error, r->error, sizeof(error));
+	if (error[0] == '\0' && code != CURLE_OK) {
+		(void)snprintf(error, sizeof(error), "%s",
+		    curl_easy_strerror(code));
+	}
+	result.error = error;
+	result.body = (struct slice){ (const char *)body.data, body.len };
+	r->body = BUF_EMPTY;
+	request_free(r);
+	done(&result, arg);
+	buf_free(&body);
+}
+
+static void
+drain(struct lane *lane)
+{
+	struct kube_request *r;
+	CURLMsg *msg;
+	CURLcode code;
+	char *private;
+	int left;
+
+	while ((msg = curl_multi_info_read(lane->multi, &left)) != NULL) {
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		code = msg->data.result;
+		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE,
+		    &private);
+		r = (struct kube_request *)(void *)private;
+		assert(r->magic == REQUEST_MAGIC);
+		request_done(r, code);
+	}
+}
+
+/* --- curl under libevent -------------------------------------------------- */
+
+static void
+kube_api_socket_ready_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct lane *lane = arg;
+	int running, flags = 0;
+
+	assert(lane->api->magic == API_MAGIC);
+	if ((what & EV_READ) != 0)
+		flags |= CURL_CSELECT_IN;
+	if ((what & EV_WRITE) != 0)
+		flags |= CURL_CSELECT_OUT;
+	(void)curl_multi_socket_action(lane->multi, fd, flags, &running);
+	drain(lane);
+}
+
+static void
+kube_api_timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct lane *lane = arg;
+	int running;
+
+	(void)fd;
+	(void)what;
+	assert(lane->api->magic == API_MAGIC);
+	(void)curl_multi_socket_action(lane->multi, CURL_SOCKET_TIMEOUT, 0,
+	    &running);
+	drain(lane);
+}
+
+static int
+kube_api_socket_cb(CURL *easy, curl_socket_t fd, int what, void *arg,
+    void *socket_arg)
+{
+	struct lane *lane = arg;
+	struct event *ev = socket_arg;
+	short flags = EV_PERSIST;
+
+	(void)easy;
+	if (ev != NULL)
+		event_free(ev);
+	ev = NULL;
+	if (what != CURL_POLL_REMOVE) {
+		if (what != CURL_POLL_OUT)
+			flags |= EV_READ;
+		if (what != CURL_POLL_IN)
+			flags |= EV_WRITE;
+		ev = event_new(lane->api->base, fd, flags,
+		    kube_api_socket_ready_cb, lane);
+		if (ev == NULL || event_add(ev, NULL) != 0)
+			abort();
+	}
+	(void)curl_multi_assign(lane->multi, fd, ev);
+	return 0;
+}
+
+static int
+kube_api_timeout_cb(CURLM *multi, long ms, void *arg)
+{
+	struct lane *lane = arg;
+	struct timeval tv;
+
+	(void)multi;
+	if (ms < 0) {
+		(void)evtimer_del(lane->timer);
+		return 0;
+	}
+	tv = mono_timeval_ms(ms);
+	(void)evtimer_add(lane->timer, &tv);
+	return 0;
+}
+
+static void
+lane_open(struct lane *lane, struct kube_api *api)
+{
+	lane->api = api;
+	lane->multi = curl_multi_init();
+	lane->timer = evtimer_new(api->base, kube_api_timer_cb, lane);
+	if (lane->multi == NULL || lane->timer == NULL)
+		abort();
+	(void)curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION,
+	    kube_api_socket_cb);
+	(void)curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
+	(void)curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION,
+	    kube_api_timeout_cb);
+	(void)curl_multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
+	(void)curl_multi_setopt(lane->multi, CURLMOPT_PIPELINING,
+	    CURLPIPE_MULTIPLEX);
+}
+
+static void
+lane_close(struct lane *lane)
+{
+	(void)curl_multi_cleanup(lane->multi);
+	event_free(lane->timer);
+}
+
+struct kube_api *
+kube_api_new(struct event_base *base, const struct kube_credentials *cred,
+    bool http2)
+{
+	struct kube_api *api = xcalloc(1, sizeof(*api));
+
+	api->magic = API_MAGIC;
+	api->base = base;
+	api->cred = cred;
+	api->http2 = http2 && strncasecmp(cred->server, "https:", 6) == 0;
+	lane_open(&api->watches, api);
+	lane_open(&api->lists, api);
+	return api;
+}
+
+void
+kube_api_free(struct kube_api *api)
+{
+	if (api == NULL)
+		return;
+	while (api->requests != NULL)
+		request_free(api->requests);
+	lane_close(&api->watches);
+	lane_close(&api->lists);
+	api->magic = 0;
+	free(api);
+}
+
+/* --- requests ------------------------------------------------------------- */
+
+static size_t
+kube_api_write_cb(char *p, size_t size, size_t n, void *arg)
+{
+	struct kube_request *r = arg;
+	size_t len = size * n;
+	long status = 0;
+
+	assert(r->magic == REQUEST_MAGIC);
+	(void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 200)
+		return r->data(p, len, r->arg) ? len : 0;
+	if (r->body.len + len <= KUBE_API_BODY_MAX)
+		buf_add(&r->body, p, len);
+	return len;
+}
+
+static void
+set_options(const struct kube_api *api, struct kube_request *r,
+    const struct kube_get *get)
+{
+	(void)curl_easy_setopt(r->easy, CURLOPT_PRIVATE, (void *)r);
+	(void)curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION,
+	    kube_api_write_cb);
+	(void)curl_easy_setopt(r->easy, CURLOPT_WRITEDATA, (void *)r);
+	(void)curl_easy_setopt(r->easy, CURLOPT_HTTP_VERSION, api->http2 ?
+	    (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+	(void)curl_easy_setopt(r->easy, CURLOPT_PIPEWAIT,
+	    api->http2 ? 1L : 0L);
+	(void)curl_easy_setopt(r->easy, CURLOPT_FRESH_CONNECT,
+	    get->fresh ? 1L : 0L);
+}
+
+struct kube_request *
+kube_api_get(struct kube_api *api, const struct kube_get *get,
+    struct err *err)
+{
+	struct kube_request *r = xcalloc(1, sizeof(*r));
+
+	r->magic = REQUEST_MAGIC;
+	r->lane = get->watch ? &api->watches : &api->lists;
+	r->data = get->data;
+	r->done = get->done;
+	r->arg = get->arg;
+	r->easy = curl_easy_init();
+	if (r->easy == NULL)
+		abort();
+	r->link = &api->requests;
+	r->next = api->requests;
+	if (r->next != NULL)
+		r->next->link = &r->next;
+	api->requests = r;
+	if (kube_http_setup(r->easy, api->cred, get->path, get->accept,
+	    &r->headers, r->error, err) < 0) {
+		request_free(r);
+		return NULL;
+	}
+	set_options(api, r, get);
+	if (curl_multi_add_handle(r->lane->multi, r->easy) != CURLM_OK) {
+		request_free(r);
+		(void)err_set(err, "libcurl refused the request");
+		return NULL;
+	}
+	return r;
+}

@@ -1,0 +1,55 @@
+/*
+ * kube_api: requests to one API server, on libcurl's multi interface under
+ * libevent. Watches share one connection (HTTP/2) where the server speaks it;
+ * lists have another, so that a big list never stands before a watch.
+ * Runs in the watcher's loop; never pauses a transfer, never decompresses.
+ */
+#ifndef SLUICE_KUBE_API_H
+#define SLUICE_KUBE_API_H
+
+#include <curl/curl.h>
+#include <event2/event.h>
+
+#include "common/kube_http.h"
+
+#define KUBE_API_BODY_MAX (64u * 1024)   /* kept of an answer not 200 */
+
+struct kube_api;
+struct kube_request;
+
+struct kube_result {
+	CURLcode	 curl;            /* CURLE_OK: an answer, to its end */
+	long		 status;          /* HTTP, 0: none came */
+	int64_t		 retry_after_ms;  /* 0: not asked for */
+	const char	*error;           /* curl's words, may be empty */
+	struct slice	 body;            /* of an answer that is not 200 */
+};
+
+/* Bytes of a 200's body. False ends the transfer (`done` is called then).
+ * Must not call into kube_api. */
+typedef bool (*kube_api_data_cb)(const char *p, size_t n, void *arg);
+/* Once, at the end; the request is gone after it. May start requests. */
+typedef void (*kube_api_done_cb)(const struct kube_result *result, void *arg);
+
+struct kube_get {
+	const char		*path;    /* with query */
+	const char		*accept;
+	bool			 watch;   /* on the watches' connection */
+	bool			 fresh;   /* the old connection is dead */
+	kube_api_data_cb	 data;
+	kube_api_done_cb	 done;
+	void			*arg;
+};
+
+/* `cred` must outlive it. */
+struct kube_api *kube_api_new(struct event_base *base,
+    const struct kube_credentials *cred, bool http2);
+void	kube_api_free(struct kube_api *api);   /* cancels everything */
+
+/* NULL with *err when the request cannot be made (credentials). */
+struct kube_request *kube_api_get(struct kube_api *api,
+    const struct kube_get *get, struct err *err) MUST_CHECK;
+/* Ends it without `done`. Not from a data callback. */
+void	kube_api_cancel(struct kube_request *request);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * outbox: brings the inventory's unpublished changes to the broker. Registers
+ * the publisher (tip T), asks the store what it shows at >= T, then publishes
+ * only differences; without an answer in OUTBOX_STORE_MS everything as `sync`,
+ * and deletions follow when the store is back. Runs in the watcher's loop.
+ */
+#ifndef SLUICE_OUTBOX_H
+#define SLUICE_OUTBOX_H
+
+#include "common/publisher.h"
+#include "common/role.h"
+#include "watcher/inventory.h"
+#include "watcher/kind_watch.h"
+
+#define OUTBOX_STORE_MS  5000
+#define OUTBOX_BYTES_MAX (4u * 1024 * 1024)   /* queued in the publisher */
+
+struct outbox;
+
+/* Registered with the broker: the process may say READY. */
+typedef void (*outbox_registered_cb)(void *arg);
+
+struct outbox *outbox_new(struct role *role, struct inventory *inv,
+    outbox_registered_cb registered, void *arg, struct err *err) MUST_CHECK;
+void	outbox_free(struct outbox *o);
+
+/* Something in the inventory may be unpublished. Cheap. */
+void	outbox_kick(struct outbox *o);
+/* Publishes the present state of a kind's watch. */
+void	outbox_watcher_state(struct outbox *o,
+	    const struct kind_watch_view *view);
+void	outbox_bindings_changed(struct outbox *o);
+/* RESYNC: everything anew, as `sync`. */
+void	outbox_resync(struct outbox *o);
+/* Everything handed over was answered and nothing is left. */
+bool	outbox_idle(const struct outbox *o);
+
+struct outbox_counts {
+	uint64_t	published;   /* events the broker has appended */
+	uint64_t	refused;     /* groups it has not */
+};
+
+const struct outbox_counts *outbox_counts(const struct outbox *o);
+
+#endif

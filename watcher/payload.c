@@ -1,0 +1,240 @@
+#include "watcher/payload.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/mono.h"
+
+void
+payload_clear(struct payload *p)
+{
+	buf_free(&p->key);
+	buf_free(&p->frame);
+	memset(&p->item, 0, sizeof(p->item));
+}
+
+/* --- the envelope --------------------------------------------------------- */
+
+static void
+add_text(struct buf *b, const char *name, struct slice text)
+{
+	buf_addf(b, ",\"%s\":\"", name);
+	buf_json_text(b, text.p, text.n);
+	buf_addc(b, '"');
+}
+
+/* Up to and with the brace that opens data. The key is in p->key. */
+static void
+begin(struct payload *p, const char *type, const char *event_type,
+    const char *cluster, struct slice subject, int64_t now)
+{
+	char when[MONO_RFC3339_SIZE];
+	struct buf *f = &p->frame;
+
+	buf_addf(f, "\"type\":\"%s\"", type);
+	add_text(f, "stream_key", (struct slice){ (const char *)p->key.data,
+	    p->key.len });
+	buf_addf(f, ",\"event_type\":\"%s\",\"timestamp\":\"%s\","
+	    "\"source\":\"/watcher/%s\"", event_type, wall_format(now, when),
+	    cluster);
+	if (subject.n > 0)
+		add_text(f, "subject", subject);
+	buf_adds(f, ",\"version\":1,\"terminal\":false,\"data\":");
+	p->item.data_off = (uint32_t)f->len;
+	p->item.event_type = slice_str(event_type);
+	p->item.subject = subject;
+	buf_addc(f, '{');
+}
+
+static void
+finish(struct payload *p, struct slice tenant)
+{
+	buf_adds(&p->frame, "}}");
+	p->item.tenant = tenant;
+	p->item.key = (struct slice){ (const char *)p->key.data, p->key.len };
+	p->item.frame = (struct slice){ (const char *)p->frame.data,
+		p->frame.len };
+}
+
+static void
+start(struct payload *p)
+{
+	*p = (struct payload){ .key = BUF_EMPTY, .frame = BUF_EMPTY };
+}
+
+/* --- objects -------------------------------------------------------------- */
+
+static void
+add_name(struct buf *b, const char *cluster, const struct inv_object *o)
+{
+	buf_addf(b, "%s/%s/%s", cluster, kinds[o->kind].name, o->path);
+}
+
+static void
+add_version(struct buf *b, const struct inv_object *o)
+{
+	if (o->version != 0)
+		buf_addf(b, ",\"resource_version\":\"%" PRIu64 "\"",
+		    o->version);
+}
+
+static void
+begin_resource(struct payload *p, const char *cluster,
+    const struct inv_object *o, const char *event_type, int64_t now)
+{
+	start(p);
+	buf_adds(&p->key, "resource:");
+	add_name(&p->key, cluster, o);
+	begin(p, "resource", event_type, cluster, SLICE_NONE, now);
+	buf_adds(&p->frame, "\"resource_id\":\"");
+	add_name(&p->frame, cluster, o);
+	buf_addf(&p->frame, "\",\"type\":\"%s\",\"status\":",
+	    kinds[o->kind].name);
+}
+
+static const char *
+change_of(const struct inv_object *o)
+{
+	if (o->sync)
+		return "sync";
+	return o->stored && !o->gone ? "modified" : "added";
+}
+
+void
+payload_status_update(struct payload *p, const char *cluster,
+    const struct inv_object *o, int64_t now_unix_ms)
+{
+	begin_resource(p, cluster, o, "status_update", now_unix_ms);
+	buf_adds(&p->frame, o->status);
+	if (o->published_state != NULL && !o->gone)
+		buf_addf(&p->frame, ",\"previous_state\":\"%s\"",
+		    o->published_state);
+	add_version(&p->frame, o);
+	buf_addf(&p->frame, ",\"change\":\"%s\"", change_of(o));
+	finish(p, slice_str(EVENT_TENANT_DEFAULT));
+}
+
+void
+payload_deleted(struct payload *p, const char *cluster,
+    const struct inv_object *o, int64_t now_unix_ms)
+{
+	begin_resource(p, cluster, o, "resource.deleted", now_unix_ms);
+	buf_adds(&p->frame, o->gone_status != NULL ? o->gone_status :
+	    "{\"state\":\"partial\",\"health\":\"unknown\",\"message\":\"\"}");
+	if (o->published_state != NULL)
+		buf_addf(&p->frame, ",\"previous_state\":\"%s\"",
+		    o->published_state);
+	if (!o->present)
+		add_version(&p->frame, o);
+	buf_adds(&p->frame, ",\"change\":\"deleted\"");
+	if (o->gone_unknown)
+		buf_adds(&p->frame, ",\"final_state_unknown\":true");
+	finish(p, slice_str(EVENT_TENANT_DEFAULT));
+	/* What exists again is not to be forgotten. */
+	if (!o->present)
+		p->item.flags = ITEM_DELETED;
+}
+
+/* --- nodes ---------------------------------------------------------------- */
+
+static void
+add_uid(struct buf *b, const uint8_t uid[16])
+{
+	size_t i;
+
+	buf_adds(b, ",\"uid\":\"");
+	for (i = 0; i < 16; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			buf_addc(b, '-');
+		buf_addf(b, "%02x", uid[i]);
+	}
+	buf_addc(b, '"');
+}
+
+static void
+add_resource(struct buf *b, const char *cluster, const struct inv_object *o)
+{
+	const struct kind *kind = &kinds[o->kind];
+
+	buf_addf(b, ",\"resource\":{\"cluster_id\":\"%s\",\"group\":\"%s\","
+	    "\"version\":\"%s\",\"kind\":\"%s\"", cluster, kind->group,
+	    kind->version, kind->kind);
+	add_text(b, "namespace", inventory_namespace(o));
+	add_text(b, "name", inventory_name(o));
+	if (o->present && o->uid_real)
+		add_uid(b, o->uid);
+	buf_addc(b, '}');
+}
+
+static const char *
+node_change(const struct inv_object *o, const struct inv_binding *b)
+{
+	if (o->sync)
+		return "sync";
+	if (!o->present)
+		return "deleted";
+	return b->published == 0 ? "added" : "modified";
+}
+
+void
+payload_node_update(struct payload *p, const char *cluster,
+    const struct inv_object *o, const struct inv_binding *b,
+    int64_t now_unix_ms)
+{
+	struct slice status = inventory_node_status(o);
+	struct buf *f = &p->frame;
+
+	start(p);
+	buf_addf(&p->key, "workflow:%s", b->workflow);
+	begin(p, "workflow", "node_update", cluster, slice_str(b->node),
+	    now_unix_ms);
+	buf_adds(f, "\"node_id\":\"");
+	buf_json_text(f, b->node, strlen(b->node));
+	buf_addf(f, "\",\"type\":\"%s\",\"status\":", kinds[o->kind].name);
+	buf_add(f, status.p, status.n);
+	add_text(f, "workflow_id", slice_str(b->workflow));
+	add_resource(f, cluster, o);
+	if (o->present)
+		add_version(f, o);
+	buf_addf(f, ",\"change\":\"%s\"", node_change(o, b));
+	finish(p, slice_str(b->tenant));
+}
+
+/* --- the watcher itself --------------------------------------------------- */
+
+static void
+add_known(struct buf *b, const char *name, const char *text)
+{
+	if (text[0] != '\0')
+		add_text(b, name, slice_str(text));
+}
+
+void
+payload_watcher_state(struct payload *p, const char *cluster,
+    const struct kind_watch_view *view, const char *previous,
+    uint64_t objects, int64_t now_unix_ms)
+{
+	struct buf *f = &p->frame;
+
+	start(p);
+	buf_addf(&p->key, "watcher:%s", cluster);
+	begin(p, "watcher", "watcher.state_changed", cluster,
+	    slice_str(kinds[view->kind].name), now_unix_ms);
+	buf_addf(f, "\"cluster_id\":\"%s\",\"kind\":\"%s\",\"state\":\"%s\","
+	    "\"previous_state\":", cluster, kinds[view->kind].name,
+	    watch_fsm_word(view->state));
+	if (previous != NULL)
+		buf_addf(f, "\"%s\"", previous);
+	else
+		buf_adds(f, "null");
+	buf_addf(f, ",\"objects\":%" PRIu64, objects);
+	add_known(f, "resource_version", view->resource_version);
+	if (view->attempt > 0)
+		buf_addf(f, ",\"attempt\":%u", view->attempt);
+	if (view->delay_ms > 0)
+		buf_addf(f, ",\"delay_ms\":%lld", (long long)view->delay_ms);
+	add_known(f, "reason", view->reason);
+	if (view->code != 0)
+		buf_addf(f, ",\"code\":%ld", view->code);
+	finish(p, slice_str(EVENT_TENANT_DEFAULT));
+}

@@ -1,0 +1,486 @@
+/*
+ * watcher: one cluster. Lists and watches every configured kind, judges each
+ * object, publishes what changed. READY = registered with the broker, and the
+ * first attempt of every list begun: a dead cluster does not make it fail.
+ */
+#include <assert.h>
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/kubeconfig.h"
+#include "common/log.h"
+#include "common/mono.h"
+#include "common/role.h"
+#include "common/xmalloc.h"
+#include "watcher/inventory.h"
+#include "watcher/kind_watch.h"
+#include "watcher/outbox.h"
+
+#define WATCHER_MAGIC     0x57544352u   /* "WTCR" */
+#define READY_ANYWAY_MS   3000   /* other clusters hold the list slots */
+#define STOP_FLUSH_MS     1000
+#define STOP_POLL_MS      10
+#define STATUS_MS         1000
+
+struct watcher {
+	uint32_t		 magic;
+	struct role		*role;
+	struct kube_credentials	 cred;
+	struct kube_api		*api;
+	struct inventory	*inv;
+	struct outbox		*outbox;
+	struct kind_watch	*kinds[KINDS_MAX];   /* by index of `kinds` */
+	struct event		*tick;       /* statuses that time changes */
+	struct event		*ready;
+	struct event		*status;
+	struct event		*stop;
+	struct mono		 stop_limit;
+	int64_t			 tick_at;    /* what `tick` is armed for */
+	bool			 registered;
+	bool			 started;    /* the slot was granted */
+	bool			 slot;       /* held */
+	bool			 ready_anyway;
+	bool			 stopping;
+};
+
+/* --- ready, status, list slot --------------------------------------------- */
+
+static void
+maybe_ready(struct watcher *w)
+{
+	if (w->registered && (w->started || w->ready_anyway))
+		role_ready(w->role);
+}
+
+static void
+send_slot(struct watcher *w, enum msg_slot slot)
+{
+	struct buf b = BUF_EMPTY;
+
+	msg_slot_encode(&b, slot);
+	role_send(w->role, MSG_LIST_SLOT, b.data, b.len, -1);
+	buf_free(&b);
+}
+
+static void
+return_slot(struct watcher *w)
+{
+	unsigned i;
+
+	if (!w->slot)
+		return;
+	for (i = 0; i < kinds_n; i++)
+		if (w->kinds[i] != NULL &&
+		    !kind_watch_view(w->kinds[i]).tried)
+			return;
+	w->slot = false;
+	send_slot(w, MSG_SLOT_RETURN);
+}
+
+static void
+say_status(struct watcher *w)
+{
+	const struct inventory_counts *c = inventory_counts(w->inv);
+	struct kind_watch_view v, worst = { .state = WATCH_WATCHING };
+	unsigned i, n = 0, bad = 0;
+	uint64_t objects = 0;
+
+	for (i = 0; i < kinds_n; i++) {
+		if (w->kinds[i] == NULL)
+			continue;
+		n++;
+		objects += c->objects[i];
+		v = kind_watch_view(w->kinds[i]);
+		if (v.state != WATCH_WATCHING && bad++ == 0)
+			worst = v;
+	}
+	if (bad == 0)
+		role_status(w->role, "watching", "%u kinds, %llu objects", n,
+		    (unsigned long long)objects);
+	else
+		role_status(w->role, watch_fsm_word(worst.state),
+		    "%u of %u kinds, %llu objects; %s: %s%s%s", n - bad, n,
+		    (unsigned long long)objects, kinds[worst.kind].name,
+		    worst.reason[0] != '\0' ? worst.reason :
+		    watch_fsm_word(worst.state),
+		    worst.message[0] != '\0' ? ": " : "", worst.message);
+}
+
+static void
+watcher_status_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct watcher *w = arg;
+
+	(void)fd;
+	(void)what;
+	assert(w->magic == WATCHER_MAGIC);
+	say_status(w);
+}
+
+/* Soon, and once for many changes. */
+static void
+status_soon(struct watcher *w, int64_t ms)
+{
+	struct timeval tv = mono_timeval_ms(ms);
+
+	if (ms == 0 || !event_pending(w->status, EV_TIMEOUT, NULL))
+		(void)evtimer_add(w->status, &tv);
+}
+
+/* --- objects -------------------------------------------------------------- */
+
+static void
+arm_tick(struct watcher *w)
+{
+	int64_t due = inventory_due(w->inv);
+	struct timeval tv;
+
+	if (due == 0 || (w->tick_at != 0 && w->tick_at <= due))
+		return;
+	w->tick_at = due;
+	tv = mono_timeval_ms(due - wall_unix_ms());
+	(void)evtimer_add(w->tick, &tv);
+}
+
+static void
+watcher_tick_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct watcher *w = arg;
+
+	(void)fd;
+	(void)what;
+	assert(w->magic == WATCHER_MAGIC);
+	w->tick_at = 0;
+	inventory_tick(w->inv, wall_unix_ms());
+	arm_tick(w);
+	outbox_kick(w->outbox);
+}
+
+static void
+watcher_object_cb(struct kind_watch *kw, enum kube_event_type type,
+    const struct kube_object *object, void *arg)
+{
+	struct watcher *w = arg;
+	unsigned kind = kind_watch_view(kw).kind;
+
+	assert(w->magic == WATCHER_MAGIC);
+	if (type == KUBE_EVENT_DELETED)
+		inventory_deleted(w->inv, kind, object, wall_unix_ms());
+	else
+		inventory_seen(w->inv, kind, object, wall_unix_ms());
+	arm_tick(w);
+	outbox_kick(w->outbox);
+	status_soon(w, STATUS_MS);
+}
+
+static void
+watcher_list_begin_cb(struct kind_watch *kw, void *arg)
+{
+	struct watcher *w = arg;
+
+	assert(w->magic == WATCHER_MAGIC);
+	inventory_list_begin(w->inv, kind_watch_view(kw).kind);
+}
+
+static void
+watcher_list_end_cb(struct kind_watch *kw, void *arg)
+{
+	struct watcher *w = arg;
+
+	assert(w->magic == WATCHER_MAGIC);
+	inventory_list_end(w->inv, kind_watch_view(kw).kind);
+	outbox_kick(w->outbox);
+}
+
+static void
+watcher_changed_cb(struct kind_watch *kw, void *arg)
+{
+	struct watcher *w = arg;
+	struct kind_watch_view v = kind_watch_view(kw);
+
+	assert(w->magic == WATCHER_MAGIC);
+	if (v.delay_ms > 0)
+		log_warn("%s: %s%s%s, asking again in %lld ms",
+		    kinds[v.kind].name, v.reason, v.message[0] != '\0' ?
+		    ": " : "", v.message, (long long)v.delay_ms);
+	else
+		log_info("%s: %s%s%s", kinds[v.kind].name,
+		    watch_fsm_word(v.state), v.reason[0] != '\0' ? ", " : "",
+		    v.reason);
+	outbox_watcher_state(w->outbox, &v);
+	return_slot(w);
+	status_soon(w, 0);
+}
+
+static void
+watcher_unreachable_cb(struct kind_watch *kw, void *arg)
+{
+	struct watcher *w = arg;
+	struct msg_bindings m = { .version = 0 };
+	struct buf b = BUF_EMPTY;
+
+	(void)kw;
+	assert(w->magic == WATCHER_MAGIC);
+	(void)snprintf(m.cluster, sizeof(m.cluster), "%s", w->role->instance);
+	msg_bindings_encode(&b, &m);
+	role_send(w->role, MSG_CHECK_NOW, b.data, b.len, -1);
+	buf_free(&b);
+}
+
+static void
+watcher_notice_cb(struct kind_watch *kw, const char *text, void *arg)
+{
+	struct watcher *w = arg;
+
+	assert(w->magic == WATCHER_MAGIC);
+	log_warn("%s: %s", kinds[kind_watch_view(kw).kind].name, text);
+}
+
+static const struct kind_watch_ops watcher_ops = {
+	.object = watcher_object_cb,
+	.list_begin = watcher_list_begin_cb,
+	.list_end = watcher_list_end_cb,
+	.changed = watcher_changed_cb,
+	.unreachable = watcher_unreachable_cb,
+	.notice = watcher_notice_cb,
+};
+
+/* --- messages ------------------------------------------------------------- */
+
+static void
+start_kinds(struct watcher *w)
+{
+	unsigned i;
+
+	if (w->stopping) {
+		send_slot(w, MSG_SLOT_RETURN);
+		return;
+	}
+	if (w->started)
+		return;
+	w->started = true;
+	w->slot = true;
+	for (i = 0; i < kinds_n; i++)
+		if (w->kinds[i] != NULL)
+			kind_watch_start(w->kinds[i]);
+	maybe_ready(w);
+}
+
+/* The store must see every kind's state again, behind the objects. */
+static void
+resync(struct watcher *w)
+{
+	struct kind_watch_view v;
+	unsigned i;
+
+	log_info("publishing everything again, the store asked for it");
+	outbox_resync(w->outbox);
+	for (i = 0; i < kinds_n; i++) {
+		if (w->kinds[i] == NULL)
+			continue;
+		v = kind_watch_view(w->kinds[i]);
+		outbox_watcher_state(w->outbox, &v);
+	}
+}
+
+static void
+watcher_message(struct role *role, enum msg_type type, const void *payload,
+    size_t n, int fd)
+{
+	struct watcher *w = role->state;
+	struct msg_bindings m;
+	enum msg_slot slot;
+
+	if (fd != -1)
+		(void)close(fd);
+	switch ((unsigned)type) {
+	case MSG_LIST_SLOT:
+		if (msg_slot_decode(payload, n, &slot) < 0 ||
+		    slot != MSG_SLOT_GRANT)
+			fatalx("supervisor: an unreadable LIST_SLOT");
+		start_kinds(w);
+		break;
+	case MSG_BINDINGS_CHANGED:
+	case MSG_RESYNC:
+		if (msg_bindings_decode(payload, n, &m) < 0)
+			fatalx("supervisor: an unreadable %s",
+			    msg_name(type));
+		if (type == MSG_RESYNC)
+			resync(w);
+		else
+			outbox_bindings_changed(w->outbox);
+		break;
+	default:
+		log_debug("%s is not for a watcher", msg_name(type));
+		break;
+	}
+}
+
+/* --- start and end -------------------------------------------------------- */
+
+static void
+watcher_registered_cb(void *arg)
+{
+	struct watcher *w = arg;
+
+	assert(w->magic == WATCHER_MAGIC);
+	w->registered = true;
+	maybe_ready(w);
+}
+
+static void
+watcher_ready_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct watcher *w = arg;
+
+	(void)fd;
+	(void)what;
+	assert(w->magic == WATCHER_MAGIC);
+	w->ready_anyway = true;
+	maybe_ready(w);
+}
+
+static void
+watcher_stop_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct watcher *w = arg;
+	struct timeval tv = mono_timeval_ms(STOP_POLL_MS);
+
+	(void)fd;
+	(void)what;
+	assert(w->magic == WATCHER_MAGIC);
+	if (outbox_idle(w->outbox) ||
+	    mono_before(w->stop_limit, mono_now()))
+		role_exit(w->role);
+	else
+		(void)evtimer_add(w->stop, &tv);
+}
+
+static const struct conf_cluster *
+find_cluster(const struct conf *conf, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < conf->n_clusters; i++)
+		if (strcmp(conf->clusters[i].id, id) == 0)
+			return &conf->clusters[i];
+	return NULL;
+}
+
+static void
+open_kinds(struct watcher *w)
+{
+	const struct conf *conf = &w->role->conf;
+	size_t i;
+	int kind;
+
+	for (i = 0; i < conf->watch.n_kinds; i++) {
+		kind = kinds_find(slice_str(conf->watch.kinds[i]));
+		if (kind < 0) {
+			log_warn("watch.kinds: %s is not a kind this version "
+			    "can watch", conf->watch.kinds[i]);
+			continue;
+		}
+		if (w->kinds[kind] == NULL)
+			w->kinds[kind] = kind_watch_new(w->role->base, w->api,
+			    (unsigned)kind, conf->watch.backoff_base_ms,
+			    conf->watch.backoff_max_ms, &watcher_ops, w);
+	}
+}
+
+static int
+watcher_start(struct role *role, struct err *err)
+{
+	const struct conf_cluster *cluster =
+	    find_cluster(&role->conf, role->instance);
+	struct timeval tv = mono_timeval_ms(READY_ANYWAY_MS);
+	struct watcher *w = xcalloc(1, sizeof(*w));
+
+	role->state = w;
+	w->magic = WATCHER_MAGIC;
+	w->role = role;
+	if (cluster == NULL) {
+		err->code = EX_CONFIG;
+		return err_set(err, "the configuration has no cluster %s",
+		    role->instance);
+	}
+	if (kubeconfig_load(cluster->kubeconfig, cluster->context, &w->cred,
+	    err) < 0) {
+		err->code = EX_CONFIG;
+		return -1;
+	}
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+		return err_set(err, "libcurl cannot be initialised");
+	log_info("watching %s%s", w->cred.server, w->cred.insecure ?
+	    " (its certificate is not checked)" : "");
+	w->tick = evtimer_new(role->base, watcher_tick_cb, w);
+	w->ready = evtimer_new(role->base, watcher_ready_cb, w);
+	w->status = evtimer_new(role->base, watcher_status_cb, w);
+	w->stop = evtimer_new(role->base, watcher_stop_cb, w);
+	if (w->tick == NULL || w->ready == NULL || w->status == NULL ||
+	    w->stop == NULL)
+		return err_set(err, "event_new failed");
+	w->inv = inventory_new();
+	w->api = kube_api_new(role->base, &w->cred, role->conf.watch.http2);
+	open_kinds(w);
+	w->outbox = outbox_new(role, w->inv, watcher_registered_cb, w, err);
+	if (w->outbox == NULL)
+		return -1;
+	(void)evtimer_add(w->ready, &tv);
+	send_slot(w, MSG_SLOT_ASK);
+	role_status(role, "starting", "waiting for a slot to list");
+	return 0;
+}
+
+/* The API server's connections first, then what is still to be said. */
+static void
+watcher_stop(struct role *role)
+{
+	struct watcher *w = role->state;
+	unsigned i;
+
+	w->stopping = true;
+	for (i = 0; i < kinds_n; i++)
+		if (w->kinds[i] != NULL)
+			kind_watch_stop(w->kinds[i]);
+	w->stop_limit = mono_add_ms(mono_now(), STOP_FLUSH_MS);
+	event_active(w->stop, EV_TIMEOUT, 0);
+}
+
+static void
+watcher_finish(struct role *role)
+{
+	struct watcher *w = role->state;
+	unsigned i;
+
+	for (i = 0; i < KINDS_MAX; i++)
+		kind_watch_free(w->kinds[i]);
+	kube_api_free(w->api);
+	outbox_free(w->outbox);
+	inventory_free(w->inv);
+	event_free(w->tick);
+	event_free(w->ready);
+	event_free(w->status);
+	event_free(w->stop);
+	kube_credentials_free(&w->cred);
+	curl_global_cleanup();
+	w->magic = 0;
+	free(w);
+}
+
+static const struct role_ops watcher_role_ops = {
+	.start = watcher_start,
+	.stop = watcher_stop,
+	.message = watcher_message,
+	.finish = watcher_finish,
+};
+
+int
+main(int argc, char **argv)
+{
+	return role_main("watcher", argc, argv, &watcher_role_ops);
+}
