@@ -1,0 +1,507 @@
+/* sequencer, dedup, publish and state_file against a plain model. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "broker/publish.h"
+#include "broker/state_file.h"
+#include "common/xmalloc.h"
+
+#define KEYS 40
+
+struct bench {
+	struct sequencer	*s;
+	struct dedup		*d;
+	struct publish_core	*core;
+};
+
+static struct bench
+bench_new(uint32_t max_streams, uint32_t max_keys)
+{
+	struct bench b;
+
+	b.s = sequencer_new(max_streams, 11);
+	b.d = dedup_new(1000, max_keys, 12);
+	b.core = publish_core_new(b.s, b.d);
+	sequencer_begin_epoch(b.s, 5, 1);
+	return b;
+}
+
+static void
+bench_free(struct bench *b)
+{
+	publish_core_free(b->core);
+	sequencer_free(b->s);
+	dedup_free(b->d);
+}
+
+static struct item
+make(uint32_t group, const char *key, uint8_t flags)
+{
+	static const char frame[] = "\"data\":{}}";
+	struct item item = { .group = group, .flags = flags,
+		.tenant = slice_str("-"), .key = slice_str(key),
+		.event_type = slice_str("log"), .frame = slice_str(frame),
+		.data_off = 7 };
+
+	return item;
+}
+
+static struct item
+with_key(struct item item, uint8_t key, uint8_t body)
+{
+	item.flags |= ITEM_IDEMPOTENT;
+	memset(item.idem, key, EVENT_HASH_SIZE);
+	memset(item.body, body, EVENT_HASH_SIZE);
+	return item;
+}
+
+/* Hands the items over as a request would come; the outcome's record is the
+ * core's own until the next call. */
+static struct publish_outcome
+hand_over(struct bench *b, uint64_t batch, const struct item *items, size_t n)
+{
+	struct buf bytes = BUF_EMPTY;
+	struct publish_request q;
+	struct publish_outcome o;
+
+	buf_u8(&bytes, PUBLISH_OP_EVENTS);
+	buf_str16(&bytes, "w/a", 3);
+	buf_u64(&bytes, 1);
+	buf_u64(&bytes, batch);
+	buf_u32(&bytes, (uint32_t)n);
+	for (size_t i = 0; i < n; i++)
+		item_encode(&bytes, &items[i], false);
+	assert_int_equal(publish_request_decode(bytes.data, bytes.len, &q),
+	    0);
+	assert_int_equal(publish_batch(b->core, &q, 100, &o), 0);
+	buf_free(&bytes);
+	return o;
+}
+
+static void
+test_positions_and_seqs_have_no_hole(void **state)
+{
+	struct bench b = bench_new(100, 100);
+	uint64_t seqs[KEYS] = { 0 }, next = 1;
+	char names[KEYS][16];
+
+	(void)state;
+	srand(1);
+	for (int k = 0; k < KEYS; k++)
+		(void)snprintf(names[k], sizeof(names[k]), "job:%d", k);
+	for (uint64_t batch = 1; batch < 300; batch++) {
+		struct record_header h;
+		struct publish_outcome o;
+		struct item items[50], got;
+		size_t n = 1 + (size_t)rand() % 50;
+		int keys[50];
+		struct rd r;
+
+		for (size_t i = 0; i < n; i++) {
+			keys[i] = rand() % KEYS;
+			items[i] = make((uint32_t)i / 3, names[keys[i]], 0);
+		}
+		o = hand_over(&b, batch, items, n);
+		assert_int_equal(o.count, n);
+		assert_int_equal(o.first.number, next);
+		assert_int_equal(record_decode(o.record->data, o.record->len,
+		    &h, &r, NULL), 0);
+		for (uint32_t i = 0; i < n; i++) {
+			assert_int_equal(record_item_decode(&r, &h, i, &got),
+			    0);
+			assert_int_equal(got.position.number, next++);
+			assert_int_equal(got.seq, ++seqs[keys[i]]);
+		}
+	}
+	bench_free(&b);
+}
+
+static void
+test_a_guard_lets_one_of_two_win(void **state)
+{
+	struct bench b = bench_new(100, 100);
+	struct item item = make(0, "job:a", ITEM_LIFECYCLE | ITEM_GUARDED);
+	struct publish_outcome o;
+
+	(void)state;
+	item.state = 1;
+	o = hand_over(&b, 1, &item, 1);
+	assert_int_equal(o.count, 1);
+	item.state = 2;
+	o = hand_over(&b, 2, &item, 1);   /* judged on "none yet" as well */
+	assert_int_equal(o.count, 0);
+	assert_int_equal(o.record->len, 0);
+	assert_int_equal(o.list[0].code, RECORD_GUARD_LOST);
+	assert_int_equal(o.list[0].position.number, 1);
+	assert_int_equal(o.list[0].position.epoch, 5);
+	assert_int_equal(o.list[0].state, 1);
+	item.guard = (struct position){ 5, 1 };
+	o = hand_over(&b, 3, &item, 1);
+	assert_int_equal(o.count, 1);
+	item.guard = (struct position){ 4, 2 };   /* right number, old epoch */
+	o = hand_over(&b, 4, &item, 1);
+	assert_int_equal(o.list[0].code, RECORD_GUARD_LOST);
+	assert_int_equal(o.list[0].state, 2);
+	bench_free(&b);
+}
+
+static void
+test_a_group_is_appended_whole_or_not_at_all(void **state)
+{
+	struct bench b = bench_new(100, 100);
+	struct item items[4];
+	struct publish_outcome o;
+
+	(void)state;
+	items[0] = with_key(make(0, "job:a", 0), 1, 1);
+	items[1] = make(0, "job:b", ITEM_GUARDED | ITEM_LIFECYCLE);
+	items[1].guard = (struct position){ 5, 99 };
+	items[2] = make(1, "job:c", 0);
+	items[3] = make(1, "job:a", 0);
+	o = hand_over(&b, 1, items, 4);
+	assert_int_equal(o.count, 2);
+	assert_int_equal(o.exceptions, 1);
+	assert_int_equal(o.list[0].group, 0);
+	assert_int_equal(o.first.number, 1);
+	/* The refused group's key was not kept. */
+	o = hand_over(&b, 2, items, 1);
+	assert_int_equal(o.count, 1);
+	bench_free(&b);
+}
+
+static void
+test_idempotency_answers_with_the_first_position(void **state)
+{
+	struct bench b = bench_new(100, 100);
+	struct item items[2];
+	struct publish_outcome o;
+
+	(void)state;
+	items[0] = with_key(make(0, "job:a", 0), 1, 1);
+	o = hand_over(&b, 1, items, 1);
+	o = hand_over(&b, 2, items, 1);
+	assert_int_equal(o.count, 0);
+	assert_int_equal(o.list[0].code, RECORD_DUPLICATE);
+	assert_int_equal(o.list[0].position.number, 1);
+	items[0].body[0] ^= 1;
+	o = hand_over(&b, 3, items, 1);
+	assert_int_equal(o.list[0].code, RECORD_KEY_CONFLICT);
+	assert_int_equal(o.list[0].position.number, 1);
+	/* A key twice in one atomic group, and a group known in part. */
+	items[0] = with_key(make(0, "job:a", 0), 2, 1);
+	items[1] = items[0];
+	o = hand_over(&b, 4, items, 2);
+	assert_int_equal(o.list[0].code, RECORD_KEY_CONFLICT);
+	items[1] = with_key(make(0, "job:a", 0), 1, 1);
+	o = hand_over(&b, 5, items, 2);
+	assert_int_equal(o.list[0].code, RECORD_KEY_CONFLICT);
+	/* Twice in one batch, in groups of their own. */
+	items[0] = with_key(make(0, "job:a", 0), 3, 1);
+	items[1] = with_key(make(1, "job:a", 0), 3, 1);
+	o = hand_over(&b, 6, items, 2);
+	assert_int_equal(o.count, 1);
+	assert_int_equal(o.list[0].code, RECORD_DUPLICATE);
+	assert_int_equal(o.list[0].position.number, o.first.number);
+	/* The window ends. */
+	dedup_expire(b.d, 100 + 1000, 100);
+	assert_int_equal(dedup_keys(b.d), 0);
+	bench_free(&b);
+}
+
+static void
+test_the_key_window_is_bounded(void **state)
+{
+	struct bench b = bench_new(100, 8);
+	struct publish_outcome o;
+	struct item item;
+
+	(void)state;
+	for (uint64_t i = 1; i <= 5000; i++) {
+		uint64_t hash[2] = { i * 7, i };
+
+		item = with_key(make(0, "job:a", 0), 1, 1);
+		memcpy(item.idem, hash, sizeof(hash));
+		o = hand_over(&b, i, &item, 1);
+		assert_int_equal(o.count, 1);
+	}
+	assert_int_equal(dedup_keys(b.d), 8);
+	o = hand_over(&b, 5001, &item, 1);
+	assert_int_equal(o.list[0].code, RECORD_DUPLICATE);
+	bench_free(&b);
+}
+
+static void
+test_a_resent_batch_is_known_and_an_old_incarnation_fenced(void **state)
+{
+	struct bench b = bench_new(100, 8);
+	struct item item = make(0, "job:a", 0);
+	struct slice name = slice_str("w/a");
+	struct dedup_answer a;
+
+	(void)state;
+	(void)hand_over(&b, 7, &item, 1);
+	assert_int_equal(dedup_batch(b.d, name, 1, 7, &a), DEDUP_REPEAT);
+	assert_int_equal(a.first.number, 1);
+	assert_int_equal(a.count, 1);
+	assert_int_equal(dedup_batch(b.d, name, 1, 6, &a), DEDUP_OLD);
+	assert_int_equal(dedup_batch(b.d, name, 1, 8, &a), DEDUP_NEW);
+	assert_int_equal(dedup_register(b.d, name, 2), DEDUP_NEW);
+	assert_int_equal(dedup_batch(b.d, name, 1, 8, &a), DEDUP_FENCED);
+	assert_int_equal(dedup_batch(b.d, name, 2, 1, &a), DEDUP_NEW);
+	bench_free(&b);
+}
+
+static void
+test_max_streams_is_a_limit_and_ended_streams_make_room(void **state)
+{
+	struct bench b = bench_new(3, 8);
+	struct sequencer_stream found;
+	struct publish_outcome o;
+	struct item items[3];
+
+	(void)state;
+	items[0] = make(0, "job:a", ITEM_LIFECYCLE | ITEM_TERMINAL);
+	items[1] = make(1, "job:b", ITEM_DELETED);
+	items[2] = make(2, "job:b", 0);      /* recreated */
+	o = hand_over(&b, 1, items, 3);
+	assert_int_equal(o.count, 3);
+	items[0] = make(0, "job:c", 0);
+	items[1] = make(0, "job:c", 0);
+	o = hand_over(&b, 2, items, 2);      /* one new stream, two items */
+	assert_int_equal(o.count, 2);
+	items[0] = make(0, "job:d", 0);
+	o = hand_over(&b, 3, items, 1);
+	assert_int_equal(o.list[0].code, RECORD_LIMIT);
+	sequencer_set_oldest(b.s, 1);
+	while (sequencer_sweep(b.s, 1))
+		;
+	assert_int_equal(sequencer_streams(b.s), 3);
+	sequencer_set_oldest(b.s, 4);
+	while (sequencer_sweep(b.s, 1))
+		;
+	assert_int_equal(sequencer_streams(b.s), 2);
+	assert_int_equal(sequencer_forgotten_through(b.s), 1);
+	assert_false(sequencer_find(b.s, slice_str("-"), slice_str("job:a"),
+	    &found));
+	assert_true(sequencer_find(b.s, slice_str("-"), slice_str("job:b"),
+	    &found));
+	o = hand_over(&b, 4, items, 1);
+	assert_int_equal(o.count, 1);
+	bench_free(&b);
+}
+
+static void
+test_malformed_requests_change_nothing(void **state)
+{
+	struct bench b = bench_new(3, 8);
+	struct item items[2] = { make(1, "job:a", 0), make(0, "job:b", 0) };
+	struct buf bytes = BUF_EMPTY;
+	struct publish_request q;
+	struct publish_outcome o;
+
+	(void)state;
+	buf_u8(&bytes, PUBLISH_OP_EVENTS);
+	buf_str16(&bytes, "w/a", 3);
+	buf_u64(&bytes, 1);
+	buf_u64(&bytes, 1);
+	buf_u32(&bytes, 2);
+	item_encode(&bytes, &items[0], false);
+	item_encode(&bytes, &items[1], false);   /* groups go backwards */
+	assert_int_equal(publish_request_decode(bytes.data, bytes.len, &q),
+	    0);
+	assert_int_equal(publish_batch(b.core, &q, 1, &o), -1);
+	for (size_t n = 0; n < bytes.len; n++) {
+		if (publish_request_decode(bytes.data, n, &q) == 0)
+			assert_int_equal(publish_batch(b.core, &q, 1, &o),
+			    -1);
+	}
+	assert_int_equal(sequencer_tip(b.s).number, 0);
+	assert_int_equal(sequencer_streams(b.s), 0);
+	buf_free(&bytes);
+	bench_free(&b);
+}
+
+/* --- state files: rebuilt equals live ------------------------------------- */
+
+static void
+equal(struct bench *a, struct bench *b, char names[KEYS][16], int keys)
+{
+	for (int k = 0; k < keys; k++) {
+		struct sequencer_stream x = { 0 }, y = { 0 };
+
+		assert_int_equal(sequencer_find(a->s, slice_str("-"),
+		    slice_str(names[k]), &x), sequencer_find(b->s,
+		    slice_str("-"), slice_str(names[k]), &y));
+		assert_int_equal(x.seq, y.seq);
+		assert_int_equal(x.last, y.last);
+		assert_true(position_eq(x.lifecycle, y.lifecycle));
+		assert_int_equal(x.state, y.state);
+		assert_int_equal(x.ended, y.ended);
+	}
+	assert_int_equal(sequencer_tip(a->s).number,
+	    sequencer_tip(b->s).number);
+	assert_int_equal(sequencer_streams(a->s), sequencer_streams(b->s));
+	assert_int_equal(dedup_keys(a->d), dedup_keys(b->d));
+}
+
+static int
+file_of(const struct buf *b, size_t n)
+{
+	int fd = memfd_create("state", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, b->data, n), n);
+	return fd;
+}
+
+/* Slices are taken while batches go on; the journal after the state's
+ * position is replayed over it. */
+static void
+test_a_state_written_in_slices_and_the_journal_equal_the_live_state(
+    void **state)
+{
+	struct bench live = bench_new(1000, 500), back = bench_new(1000, 500);
+	char names[KEYS][16];
+	struct buf journal = BUF_EMPTY, file = BUF_EMPTY;
+	struct state_saver saver;
+	struct state_info info;
+	bool begun = false, done = false;
+	uint64_t hash[2] = { 0, 0 };
+	struct dedup_answer x, y;
+	struct err err;
+	size_t at = 0;
+	int fd;
+
+	(void)state;
+	srand(2);
+	for (int k = 0; k < KEYS; k++)
+		(void)snprintf(names[k], sizeof(names[k]), "job:%d", k);
+	for (uint64_t batch = 1; batch < 400; batch++) {
+		struct item items[20];
+		struct publish_outcome o;
+		size_t n = 1 + (size_t)rand() % 20;
+
+		for (size_t i = 0; i < n; i++) {
+			items[i] = make((uint32_t)i, names[rand() % KEYS],
+			    rand() % 3 == 0 ? ITEM_LIFECYCLE : 0);
+			items[i].state = (uint8_t)rand();
+			if (rand() % 2 == 0) {
+				hash[0] = (uint64_t)rand() % 900;
+				items[i] = with_key(items[i], 0, 1);
+				memcpy(items[i].idem, hash, sizeof(hash));
+			}
+		}
+		o = hand_over(&live, batch, items, n);
+		if (o.count != 0)
+			buf_add(&journal, o.record->data, o.record->len);
+		if (batch == 200) {
+			state_saver_begin(&saver, live.s, live.d);
+			begun = true;
+		}
+		if (begun && !done)
+			done = state_saver_next(&saver, &file);
+	}
+	assert_true(done);
+	fd = file_of(&file, file.len);
+	assert_int_equal(state_file_load(fd, back.s, back.d, &info, &err), 0);
+	assert_true(info.through >= info.position.number);
+	(void)close(fd);
+	while (at < journal.len) {
+		struct record_header h;
+		struct rd r;
+
+		assert_int_equal(record_decode(journal.data + at,
+		    journal.len - at, &h, &r, &err), 0);
+		if (h.first + h.count - 1 > info.position.number)
+			assert_int_equal(publish_replay(back.core,
+			    journal.data + at, h.length, &err), 0);
+		at += h.length;
+	}
+	equal(&live, &back, names, KEYS);
+	assert_int_equal(dedup_batch(live.d, slice_str("w/a"), 1, 399, &x),
+	    dedup_batch(back.d, slice_str("w/a"), 1, 399, &y));
+	assert_int_equal(x.first.number, y.first.number);
+	assert_int_equal(x.exceptions, y.exceptions);
+	for (size_t n = 0; n < file.len; n += 1 + n / 50) {
+		fd = file_of(&file, n);
+		assert_int_equal(state_file_load(fd, NULL, NULL, &info, NULL),
+		    -1);
+		(void)close(fd);
+	}
+	buf_free(&journal);
+	buf_free(&file);
+	bench_free(&live);
+	bench_free(&back);
+}
+
+static void
+test_restamped_records_move_guards_keys_and_answers(void **state)
+{
+	const struct publish_shift shift = { { 5, 2 }, { 9, 1000 } };
+	struct bench b = bench_new(100, 100);
+	struct item item = with_key(make(0, "job:a", ITEM_LIFECYCLE), 1, 1);
+	struct item other = make(0, "job:b", 0);
+	struct sequencer_stream found;
+	struct buf record = BUF_EMPTY, copy = BUF_EMPTY;
+	struct publish_outcome o;
+	struct dedup_answer a;
+	struct err err;
+
+	(void)state;
+	(void)hand_over(&b, 1, &other, 1);
+	o = hand_over(&b, 2, &item, 1);
+	buf_add(&copy, o.record->data, o.record->len);
+	sequencer_begin_epoch(b.s, 9, 1000);
+	assert_int_equal(publish_restamp(b.core, &shift, copy.data, copy.len,
+	    &record, &err), 0);
+	assert_true(sequencer_find(b.s, slice_str("-"), slice_str("job:a"),
+	    &found));
+	assert_int_equal(found.seq, 1);
+	assert_int_equal(found.last, 1000);
+	assert_int_equal(found.lifecycle.epoch, 9);
+	assert_int_equal(found.lifecycle.number, 1000);
+	assert_int_equal(sequencer_tip(b.s).number, 1000);
+	assert_int_equal(dedup_batch(b.d, slice_str("w/a"), 1, 2, &a),
+	    DEDUP_REPEAT);
+	assert_int_equal(a.first.number, 1000);
+	o = hand_over(&b, 3, &item, 1);
+	assert_int_equal(o.list[0].code, RECORD_DUPLICATE);
+	assert_int_equal(o.list[0].position.number, 1000);
+	assert_int_equal(o.list[0].position.epoch, 9);
+	buf_free(&record);
+	buf_free(&copy);
+	bench_free(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_positions_and_seqs_have_no_hole),
+		cmocka_unit_test(test_a_guard_lets_one_of_two_win),
+		cmocka_unit_test(
+		    test_a_group_is_appended_whole_or_not_at_all),
+		cmocka_unit_test(
+		    test_idempotency_answers_with_the_first_position),
+		cmocka_unit_test(test_the_key_window_is_bounded),
+		cmocka_unit_test(
+		    test_a_resent_batch_is_known_and_an_old_incarnation_fenced),
+		cmocka_unit_test(
+		    test_max_streams_is_a_limit_and_ended_streams_make_room),
+		cmocka_unit_test(test_malformed_requests_change_nothing),
+		cmocka_unit_test(
+    test_a_state_written_in_slices_and_the_journal_equal_the_live_state),
+		cmocka_unit_test(
+		    test_restamped_records_move_guards_keys_and_answers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
