@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -369,8 +370,7 @@ segment_new_memory(struct segment *s, struct err *err)
 	if (fd < 0)
 		return err_errno(err, errno, "memory segment");
 	journal_file_header_encode(&b, &h);
-	rc = ftruncate(fd, (off_t)s->bytes) < 0 ? -1 :
-	    write_all(fd, b.data, b.len, 0);
+	rc = write_all(fd, b.data, b.len, 0);
 	buf_free(&b);
 	if (rc < 0) {
 		(void)err_errno(err, errno, "memory segment");
@@ -381,12 +381,24 @@ segment_new_memory(struct segment *s, struct err *err)
 	return fd;
 }
 
+/* A file size limit (which may be the very trouble) counts here as well. */
+static uint64_t
+memory_segment_bytes(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) < 0 ||
+	    limit.rlim_cur > WRITER_MEMORY_SEGMENT)
+		return WRITER_MEMORY_SEGMENT;
+	return limit.rlim_cur;
+}
+
 /* A new current segment that begins at `first` and has room for `n` bytes. */
 static int
 rotate(struct journal_writer *w, uint64_t first, size_t n, int64_t now_ms,
     struct err *err)
 {
-	uint64_t bytes = w->memory ? WRITER_MEMORY_SEGMENT :
+	uint64_t bytes = w->memory ? memory_segment_bytes() :
 	    w->options.segment;
 	struct segment s = { .first = first, .end = first - 1,
 		.created_unix_ms = now_ms, .epoch = w->epoch,
