@@ -132,7 +132,10 @@ heap_count_due(const struct heap *h, enum heap_kind kind, size_t i,
 {
 	size_t n = 1;
 
-	if (i >= h->n || max == 0 || mono_before(limit, h->at[i]->due[kind]))
+	if (i >= h->n || max == 0)
+		return 0;
+	assert(h->at[i] != NULL && h->at[i]->place[kind] == i);
+	if (mono_before(limit, h->at[i]->due[kind]))
 		return 0;
 	n += heap_count_due(h, kind, 2 * i + 1, limit, max - n);
 	if (n < max)

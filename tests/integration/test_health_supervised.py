@@ -21,9 +21,9 @@ def test_health_finds_the_cluster_and_comes_back_after_a_kill():
         Sluice({"contexts": "all"}, kubeconfig=sim.kubeconfig) as sluice,
     ):
         wait_text(sluice, "1 cluster, 1 connected")
+        sim.clear_requests()  # The next check of this process is a minute away.
         old = sluice.kill("health")
         sluice.wait_restarted("health", old)
-        sim.clear_requests()
         wait_text(sluice, "1 cluster, 1 connected")
         wait_until(
             lambda: any("/readyz" in str(request) for request in sim.requests()),
