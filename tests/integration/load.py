@@ -35,11 +35,11 @@ class Load(threading.Thread):
         self.sent = dict.fromkeys(streams, 0)
         self.repeats = 0
         self.problem = None
-        self._stop = threading.Event()
+        self._ending = threading.Event()
 
     def stop(self):
         """Ends after the batch under way was acknowledged; the number acknowledged."""
-        self._stop.set()
+        self._ending.set()
         self.join(120)
         if self.is_alive():
             raise AssertionError(f"the publisher hangs: {self.problem}")
@@ -51,7 +51,7 @@ class Load(threading.Thread):
         """The publishing loop."""
         begin, total, turn = time.monotonic(), 0, 0
         conn = None
-        while not self._stop.is_set():
+        while not self._ending.is_set():
             events = []
             for _ in range(self.batch):
                 name = self.streams[turn % len(self.streams)]
@@ -81,7 +81,7 @@ class Load(threading.Thread):
                 what = f"{answer.status} {text}"
                 if answer.status != 503:
                     self.problem = f"publish refused: {what}"
-                    self._stop.set()
+                    self._ending.set()
                     return conn
             except (OSError, http.client.HTTPException) as error:
                 what = repr(error)
@@ -90,7 +90,7 @@ class Load(threading.Thread):
             self.repeats += 1
             if time.monotonic() > limit:
                 self.problem = f"no answer for 100 s: {what}"
-                self._stop.set()
+                self._ending.set()
                 return conn
             time.sleep(0.05)
 

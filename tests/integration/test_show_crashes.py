@@ -65,7 +65,8 @@ def store_is_at_the_tip(sluice):
     def level():
         status, _, answer = sluice.request("GET", "/api/v1/status")
         assert status == 200
-        return answer["store"]["position"] == answer["tip"] and answer["tip"]
+        tip = answer["gateway"]["tip"]
+        return answer["store"]["position"] == tip and tip
 
     wait_until(level, 20, "the store at the tip", ignore=(AssertionError, KeyError))
 
