@@ -188,6 +188,7 @@ def test_a_cluster_that_answers_is_connected_with_its_version_and_metadata():
         assert health.stop() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.threads
 def test_hanging_clusters_never_delay_a_healthy_one():
     """Eight clusters are suspended, two answer: these are checked on time, every second."""
@@ -260,6 +261,7 @@ def test_down_is_told_at_once_and_judged_after_thirty_seconds():
         ]
 
 
+@pytest.mark.slow
 def test_a_check_on_demand_is_made_at_once_and_not_too_often():
     """CHECK_NOW long before the minute is over; a burst of them makes two checks at most."""
     with KubeSim(frozen=True) as sim, Health({"demo": of_sim(sim)}) as health:
@@ -343,6 +345,7 @@ def test_a_reload_adds_removes_and_keeps_clusters():
         assert len(health.of("one")) <= count + 1
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_ready_is_degraded_with_the_names():
     """/readyz fails in part: degraded after the second time, and the message names it."""
     with KubeSim(frozen=True) as sim, Health({"demo": of_sim(sim)}, interval="1s") as health:
