@@ -220,7 +220,7 @@ parse(struct batch *b, struct slice text)
 {
 	json_error_t e;
 	json_t *root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES |
-	    JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &e);
+	    JSON_ALLOW_NUL | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &e);
 
 	if (root != NULL)
 		b->roots[b->n_roots++] = root;

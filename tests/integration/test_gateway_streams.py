@@ -1,0 +1,350 @@
+"""Streams of sluice-gateway: snapshot, resume, replay, gaps, heartbeats, ends."""
+
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from tests.bed.net import deadline, wait_until
+from tests.bed.sluice import Sluice
+from tests.bed.sse import Stream, pump_all
+
+FAST = {"streams": {"default": {"heartbeat_interval": "500ms"}}}
+
+
+@pytest.fixture(name="sluice", scope="module")
+def _sluice():
+    with Sluice(FAST) as running:
+        yield running
+
+
+def events(key, begin, end, size=10, event_type="x.n"):
+    """Events n = begin .. end-1 of one stream."""
+    pad = "p" * size
+    return [
+        {"stream_key": key, "event_type": event_type, "data": {"n": n, "pad": pad}}
+        for n in range(begin, end)
+    ]
+
+
+def publish(sluice, key, begin, end, size=10, **more):
+    """Publishes them in batches a request may have."""
+    step = max(1, min(1000, 900_000 // (size + 200)))
+    for at in range(begin, end, step):
+        sluice.publish(events(key, at, min(end, at + step), size, **more))
+
+
+def numbers(stream):
+    """The n of all events so far."""
+    return [e["data"]["n"] for e in stream.events()]
+
+
+def test_the_answer_begins_as_the_contract_says(sluice):
+    with sluice.stream("job:begin") as stream:
+        opened = stream.wait_open()
+        assert stream.status == 200
+        assert stream.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert stream.headers["cache-control"] == "no-cache, no-store, no-transform"
+        assert stream.headers["x-accel-buffering"] == "no"
+        assert 2400 <= int(stream.frames[0].retry) <= 3600
+        assert opened["stream_keys"] == ["job:begin"] and opened["heartbeat_ms"] == 500
+        # An empty set is followed at once by a heartbeat whose id is S.
+        beat = stream.read_until(lambda s: s.named("heartbeat"), 5, "heartbeat")[0]
+        assert beat.id and beat.at - stream.frames[1].at < deadline(0.4)
+
+
+def test_resume_after_1000_missed_events_gives_exactly_these_then_live(sluice):
+    with sluice.stream("job:miss", "job:missed/*") as stream:
+        stream.wait_open()
+        publish(sluice, "job:miss", 0, 10)
+        stream.wait_events(10)
+        cursor = stream.last_id()
+    publish(sluice, "job:other", 0, 500)
+    publish(sluice, "job:miss", 10, 510)
+    publish(sluice, "job:missed/x", 510, 1010)
+    with sluice.stream("job:miss", "job:missed/*", last_event_id=cursor) as stream:
+        stream.wait_events(1000)
+        publish(sluice, "job:miss", 1010, 1020)
+        stream.wait_events(1010)
+        assert numbers(stream) == list(range(10, 1020))
+        assert not stream.named("snapshot", "stream.gap")
+        ids = [int(f.id.split("-")[1]) for f in stream.frames if f.id]
+        assert ids == sorted(ids)
+
+
+def test_a_snapshot_stands_for_what_was_and_live_goes_on_after_it(sluice):
+    for n in range(3):
+        sluice.publish(
+            [
+                {
+                    "stream_key": "cluster:snap",
+                    "event_type": "cluster.health",
+                    "data": {
+                        "cluster_id": "snap",
+                        "name": "snap",
+                        "status": "connected",
+                        "reachable": True,
+                        "checked_at": "2026-01-01T00:00:00Z",
+                        "n": n,
+                    },
+                }
+            ]
+        )
+    with sluice.stream("cluster:snap", "cluster:none") as stream:
+        sets = stream.read_until(lambda s: s.named("snapshot"), 5, "snapshot")
+        assert [(f.json["i"], f.json["n"], f.json["data"]["n"]) for f in sets] == [(1, 1, 2)]
+        assert sets[0].id == sets[0].json["as_of"]
+        publish(sluice, "cluster:snap", 3, 4, event_type="x.n")
+        assert [e["seq"] for e in stream.wait_events(1)] == [4]
+
+
+def test_only_the_last_frame_of_a_snapshot_has_an_id(sluice):
+    for n in range(5):
+        publish(sluice, f"job:set/{n}", 0, 1, event_type="job.state_changed")
+    with sluice.stream("job:set/*") as stream:
+        sets = stream.read_until(
+            lambda s: len(s.named("snapshot")) == 5 and s.named("snapshot"), 5, "snapshot"
+        )
+        assert [f.json["i"] for f in sets] == [1, 2, 3, 4, 5]
+        assert [bool(f.id) for f in sets] == [False] * 4 + [True]
+
+
+def test_types_choose_events_and_snapshot_frames(sluice):
+    publish(sluice, "job:types", 0, 1, event_type="job.state_changed")
+    publish(sluice, "job:types", 1, 2, event_type="job.progress")
+    with sluice.stream("job:types", types="job.progress") as stream:
+        sets = stream.read_until(lambda s: s.named("snapshot"), 5, "snapshot")
+        assert [f.json["event_type"] for f in sets] == ["job.progress"]
+        publish(sluice, "job:types", 2, 3, event_type="job.state_changed")
+        publish(sluice, "job:types", 3, 4, event_type="job.progress")
+        stream.wait_events(1)
+        assert numbers(stream) == [3]
+
+
+@pytest.mark.parametrize("path", ["jobs", "runs", "pack-runs"])
+def test_a_single_stream_path_is_the_same_for_one_stream(sluice, path):
+    key = f"{path[:-1]}:single"
+    with Stream(sluice.port, f"/api/v1/orchestrator/stream/{path}/single") as stream:
+        assert stream.wait_open()["stream_keys"] == [key]
+        publish(sluice, key, 0, 2)
+        stream.wait_events(2)
+
+
+def test_heartbeats_keep_their_interval_and_their_id_resumes_exactly(sluice):
+    with sluice.stream("job:beat", snapshot=0) as stream:
+        stream.wait_open()
+        pump_all([stream], 5)
+        beats = stream.named("heartbeat")
+        assert 8 <= len(beats) <= 10
+        assert [b.json["n"] for b in beats] == list(range(1, len(beats) + 1))
+        cursor = beats[-1].id
+    publish(sluice, "job:beat", 0, 3)
+    with sluice.stream("job:beat", last_event_id=cursor) as stream:
+        stream.wait_events(3)
+        assert numbers(stream) == [0, 1, 2] and not stream.named("stream.gap", "snapshot")
+
+
+def test_comment_heartbeats_are_comments_with_an_id(sluice):
+    with sluice.stream("job:beat2", snapshot=0, heartbeat="comment") as stream:
+        stream.wait_open()
+        found = stream.read_until(lambda s: [f for f in s.frames if f.id], 5, "a bookmark")
+        assert found[0].event is None and found[0].data == ""
+
+
+def test_an_idle_stream_ends_cleanly_and_an_event_postpones_it(sluice):
+    begin = time.monotonic()
+    with sluice.stream("job:idle", timeout="2s") as stream:
+        stream.wait_open()
+        pump_all([stream], 1.4)
+        publish(sluice, "job:idle", 0, 1)
+        while stream.ended is None and time.monotonic() - begin < deadline(6):
+            pump_all([stream], 0.1)
+        assert stream.ended == "clean"
+        assert 3.3 <= time.monotonic() - begin <= deadline(4.2)
+        last = stream.frames[-1]
+        assert last.event == "stream.closing" and last.json["reason"] == "idle_timeout"
+        assert last.id == last.json["last_id"]
+
+
+@pytest.mark.parametrize(
+    "cursor,reason", [("00000001-1", "epoch_changed"), ("tip+1000", "cursor_ahead")]
+)
+def test_a_cursor_that_means_nothing_here_is_told_by_a_gap(sluice, cursor, reason):
+    publish(sluice, "job:gap", 0, 3, event_type="job.state_changed")
+    with sluice.stream("job:gap") as stream:
+        tip = stream.wait_open()["tip"]
+    if cursor.startswith("tip"):
+        epoch, _, number = tip.partition("-")
+        cursor = f"{epoch}-{int(number) + 1000}"
+    with sluice.stream("job:gap", last_event_id=cursor) as stream:
+        gap = stream.read_until(lambda s: s.named("stream.gap"), 5, "gap")[0].json
+        assert gap["from"] == cursor and gap["reason"] == reason
+        sets = stream.read_until(lambda s: s.named("snapshot"), 5, "snapshot")
+        assert sets[0].json["as_of"] == gap["to"] and sets[0].json["data"]["n"] == 2
+    with sluice.stream("job:gap", last_event_id=cursor, strict=1) as stream:
+        stream.read_until(lambda s: s.status, 5, "the answer")
+        assert stream.status in (409, 410)
+
+
+def test_minus_one_gives_everything_kept_and_now_gives_nothing_of_it(sluice):
+    publish(sluice, "job:all", 0, 20)
+    with (
+        sluice.stream("job:all", last_event_id="-1") as old,
+        sluice.stream("job:all", last_event_id="now") as new,
+    ):
+        new.wait_open()
+        old.wait_events(20)
+        publish(sluice, "job:all", 20, 21)
+        old.wait_events(21)
+        new.wait_events(1)
+        assert numbers(old) == list(range(21)) and numbers(new) == [20]
+
+
+# --- a small ring ----------------------------------------------------------------------
+
+
+@pytest.fixture(name="small", scope="module")
+def _small():
+    conf = {"gateway": {"ring": "1MiB", "processes": 1}}
+    with Sluice({**FAST, **conf}) as running:
+        yield running
+
+
+def test_a_cursor_older_than_the_ring_is_replayed_from_the_journal(small):
+    publish(small, "job:old", 0, 5)
+    with small.stream("job:old", last_event_id="-1") as stream:
+        stream.wait_events(5)
+        cursor = [f for f in stream.frames if f.event == "x.n"][1].id
+    publish(small, "job:noise", 0, 4000, size=1000)
+    publish(small, "job:old", 5, 3000, size=500)
+    with small.stream("job:old", last_event_id=cursor) as stream:
+        publish(small, "job:old", 3000, 3100)
+        stream.wait_events(3098, 30)
+        assert numbers(stream) == list(range(2, 3100))
+        assert not stream.named("stream.gap", "snapshot")
+        publish(small, "job:old", 3100, 3101)
+        stream.wait_events(3099)
+
+
+def test_a_slow_reader_gets_an_exact_gap_and_delays_nobody(small):
+    with small.stream("job:slow", snapshot=0) as fast:
+        fast.wait_open()
+        slow = small.stream("job:slow")
+        try:
+            slow.wait_open()
+            slow.read_until(lambda s: s.named("heartbeat", "snapshot"), 5, "the first set")
+            slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            for at in range(0, 8000, 500):
+                publish(small, "job:slow", at, at + 500, size=1000)
+                fast.wait_events(at + 500, 20)
+            assert numbers(fast) == list(range(8000))
+            gap = slow.read_until(lambda s: s.named("stream.gap"), 20, "gap")[0].json
+            before = [e for e in slow.events() if e["data"]["n"] < 7999]
+            assert gap["reason"] == "slow_consumer" and before
+            publish(small, "job:slow", 8000, 8010)
+            slow.read_until(lambda s: 8009 in numbers(s), 20, "live again")
+            # Exact: all up to `from`, nothing in (from, to], all after `to`.
+            of = {e["data"]["n"]: int(e["id"].split("-")[1]) for e in fast.wait_events(8010)}
+            low, high = (int(gap[k].split("-")[1]) for k in ("from", "to"))
+            want = [n for n, p in of.items() if p <= low or p > high]
+            assert numbers(slow) == want
+        finally:
+            slow.close()
+
+
+# --- ends and neighbours -----------------------------------------------------------------
+
+
+def test_sigterm_says_closing_and_cuts_without_the_last_chunk():
+    with Sluice(FAST) as sluice:
+        streams = [sluice.stream(f"job:{n}") for n in range(20)]
+        for stream in streams:
+            stream.wait_open()
+        begin = time.monotonic()
+        sluice.process._child.send_signal(signal.SIGTERM)
+        for stream in streams:
+            stream.read_until(lambda s: s.named("stream.closing"), 5, "closing")
+            wait_until(lambda s=stream: s.pump() or s.ended, 5, "the end")
+            assert stream.ended == "cut"
+            assert stream.frames[-1].json["reason"] == "shutdown" and stream.frames[-1].id
+            stream.close()
+        assert sluice.stop() == 0
+        assert time.monotonic() - begin < deadline(6)
+
+
+def test_two_gateways_share_the_clients_and_say_the_same():
+    with Sluice(FAST, gateways=2) as sluice:
+        streams = [sluice.stream("job:two", snapshot=0) for _ in range(200)]
+        ids = [int(s.wait_open()["connection_id"], 16) >> 32 for s in streams]
+        counts = [ids.count(i) for i in set(ids)]
+        assert len(counts) == 2 and min(counts) >= 60
+        publish(sluice, "job:two", 0, 50)
+        seen = set()
+        for stream in streams:
+            stream.wait_events(50, 30)
+            seen.add(tuple((f.id, f.data) for f in stream.frames if f.event == "x.n"))
+            stream.close()
+        assert len(seen) == 1
+
+
+def test_without_the_store_streams_are_live_without_ids_until_it_is_back():
+    conf = {**FAST, "supervise": {"hang_timeout": "60s"}}
+    with Sluice(conf) as sluice:
+        publish(sluice, "job:blind", 0, 3, event_type="job.state_changed")
+        pid = sluice.kill("store", signal.SIGSTOP)
+        try:
+            with sluice.stream("job:blind") as stream:
+                opened = stream.wait_open()
+                assert opened["tip"].endswith("-3")
+                error = stream.read_until(lambda s: s.named("stream.error"), 6, "stream.error")
+                assert error[0].json["code"] == "snapshot_unavailable"
+                assert error[0].json["retrying"] is True
+                publish(sluice, "job:blind", 3, 6, event_type="job.progress")
+                stream.wait_events(3)
+                assert stream.last_id() is None
+                os.kill(pid, signal.SIGCONT)
+                sets = stream.read_until(lambda s: s.named("snapshot"), 10, "the snapshot")
+                # The progress events were sent already: only the state is left.
+                assert [f.json["event_type"] for f in sets] == ["job.state_changed"]
+                assert sets[-1].json["i"] == sets[-1].json["n"] == 1
+                assert sets[-1].id.endswith("-6")
+                publish(sluice, "job:blind", 6, 7, event_type="job.progress")
+                stream.wait_events(4)
+                assert numbers(stream) == [3, 4, 5, 6]
+                assert stream.frames[-1].id
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_streams_outlive_the_broker_and_go_on_without_a_hole():
+    with Sluice(FAST) as sluice:
+        with sluice.stream("job:kill") as stream:
+            stream.wait_open()
+            for round_ in range(3):
+                publish(sluice, "job:kill", round_ * 100, round_ * 100 + 100)
+                pid = sluice.kill("broker")
+                sluice.wait_restarted("broker", pid)
+            publish(sluice, "job:kill", 300, 310)
+            stream.wait_events(310)
+            assert numbers(stream) == list(range(310))
+            assert stream.ended is None and not stream.named("stream.gap")
+            assert [e["seq"] for e in stream.events()] == list(range(1, 311))
+
+
+def test_a_killed_gateway_resets_its_streams_and_the_clients_resume():
+    with Sluice(FAST) as sluice:
+        with sluice.stream("job:gone", snapshot=0) as stream:
+            stream.wait_open()
+            publish(sluice, "job:gone", 0, 10)
+            stream.wait_events(10)
+            pid = sluice.kill("gateway/0")
+            wait_until(lambda: stream.pump() or stream.ended, 5, "the end")
+            assert stream.ended == "cut"
+            cursor = stream.last_id()
+        sluice.wait_restarted("gateway/0", pid)
+        publish(sluice, "job:gone", 10, 20)
+        with sluice.stream("job:gone", last_event_id=cursor) as stream:
+            stream.wait_events(10)
+            assert numbers(stream) == list(range(10, 20))
