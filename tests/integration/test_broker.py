@@ -1,0 +1,428 @@
+"""sluice-broker alone: publishers and readers on its bus, killed, stopped, cut and starved.
+
+build/tools/broker_host plays the supervisor, bus_pub a publisher, bus_sub a reader that checks
+positions, seqs and the publishers' own numbers by itself.
+"""
+
+import glob
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+
+import pytest
+
+from tests.bed.net import deadline, wait_until
+from tests.bed.process import plain_environment
+from tests.bed.sluice import binary
+
+
+class Lines:
+    """A program that is talked to in lines; all it said is kept."""
+
+    def __init__(self, directory, argv, preexec=None):
+        self.said = []
+        env = plain_environment(directory)
+        env.update({k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")})
+        self.log = f"{directory}/{os.path.basename(argv[0])}-{len(os.listdir(directory))}.log"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [str(a) for a in argv],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=env,
+                preexec_fn=preexec,
+                text=True,
+            )
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.said.append(line.rstrip("\n"))
+
+    def tell(self, line):
+        """Writes one line to its stdin."""
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def find(self, pattern, after=0):
+        """The last match of PATTERN among the lines from AFTER on, or None."""
+        for line in reversed(self.said[after:]):
+            match = re.match(pattern, line)
+            if match:
+                return match
+        return None
+
+    def wait(self, pattern, seconds=10, after=0):
+        """Waits for a line that matches and returns the match."""
+        try:
+            wait_until(lambda: self.find(pattern, after), deadline(seconds), pattern)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.tail()}") from error
+        return self.find(pattern, after)
+
+    def tail(self):
+        """What it said last, and the end of its log."""
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            return "\n".join([*self.said[-20:], log.read()[-3000:]])
+
+    def end(self):
+        """Ends it and waits."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.thread.join()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+class Bus:
+    """A directory with one broker and whoever talks to it."""
+
+    def __init__(self, **options):
+        self.directory = tempfile.mkdtemp(prefix="sl-", dir="/tmp")
+        self.journal = f"{self.directory}/s/journal"
+        self.bus = f"{self.directory}/r/bus"
+        for name in ("s", "s/journal", "r", "r/bus", "l"):
+            os.mkdir(f"{self.directory}/{name}", 0o700)
+        self.parts = []
+        self.incarnation = 0
+        options.setdefault("size", 256 << 20)
+        options.setdefault("segment", 4 << 20)
+        self.host = self.run(
+            binary("tools/broker_host"),
+            binary("sluice-broker"),
+            f"{self.directory}/s",
+            f"{self.directory}/r",
+            *[f"{k}={v}" for k, v in options.items()],
+        )
+        self.pid = None
+
+    def run(self, *argv):
+        """Starts a program of ours."""
+        part = Lines(f"{self.directory}/l", argv)
+        self.parts.append(part)
+        return part
+
+    def start(self):
+        """Starts the broker and waits until it is ready."""
+        mark = len(self.host.said)
+        self.host.tell("start")
+        self.pid = int(self.host.wait(r"started (\d+)", after=mark)[1])
+        self.host.wait("ready", 20, after=mark)
+        return self
+
+    def kill(self, number=signal.SIGKILL):
+        """Kills the broker and waits for its end."""
+        mark = len(self.host.said)
+        os.kill(self.pid, number)
+        return int(self.host.wait(r"exit (-?\d+)", after=mark)[1])
+
+    def stop(self):
+        """Stops the broker in order; its exit status."""
+        mark = len(self.host.said)
+        self.host.tell("stop")
+        return int(self.host.wait(r"exit (-?\d+)", 20, after=mark)[1])
+
+    def log(self):
+        """What the broker wrote to stderr."""
+        with open(self.host.log, encoding="utf-8") as log:
+            return log.read()
+
+    def reader(self, name, start="00000000-0"):
+        """A reader, made known to the broker."""
+        self.incarnation += 1
+        sub = self.run(
+            binary("tools/bus_sub"), "-s", start, self.bus, self.journal, name, self.incarnation
+        )
+        path = sub.wait(r"path (.*)")[1]
+        self.host.tell(f"peer {name} {self.incarnation} {path}")
+        return sub
+
+    def publisher(self, name, *options, incarnation=1):
+        """A publisher, running."""
+        return self.run(binary("tools/bus_pub"), *options, self.bus, name, incarnation)
+
+    def publish(self, name, *options, incarnation=1, seconds=30):
+        """Publishes and waits for the end; the counts and ids of bus_pub as a dictionary."""
+        pub = self.publisher(name, *options, incarnation=incarnation)
+        return result(pub, seconds)
+
+    def close(self):
+        """Ends everything and removes the directory."""
+        for part in reversed(self.parts):
+            part.end()
+        if self.pid is not None and os.path.exists(f"/proc/{self.pid}"):
+            wait_until(lambda: not os.path.exists(f"/proc/{self.pid}"), deadline(5), "broker gone")
+        shutil.rmtree(self.directory)
+
+
+def result(pub, seconds=30):
+    """The last line of a publisher as a dictionary."""
+    line = pub.wait(r"done (.*)", seconds)[1]
+    values = dict(word.split("=") for word in line.split())
+    return {k: v if k in ("first", "last") else int(v) for k, v in values.items()}
+
+
+def caught_up(sub, tip, seconds=30):
+    """Waits until the reader is at TIP; (items, errors, gaps)."""
+    match = sub.wait(rf"at {tip} items=(\d+) errors=(\d+) gaps=(\d+)", seconds)
+    return tuple(int(v) for v in match.groups())
+
+
+def epoch_of(position):
+    """The epoch of an id."""
+    return position.split("-")[0]
+
+
+def number_of(position):
+    """The number of an id."""
+    return int(position.split("-")[1])
+
+
+@pytest.fixture(name="bus")
+def bus_fixture():
+    """A broker with default options, started."""
+    bus = Bus()
+    yield bus.start()
+    bus.close()
+
+
+@pytest.fixture(name="make_bus")
+def make_bus_fixture():
+    """Brokers with options of the test's own, not yet started."""
+    made = []
+
+    def make(**options):
+        made.append(Bus(**options))
+        return made[-1]
+
+    yield make
+    for bus in made:
+        bus.close()
+
+
+def test_a_killed_broker_loses_nothing_and_repeats_nothing(bus):
+    subs = [bus.reader(f"g{i}") for i in range(2)]
+    count, publishers = 4000, 4
+    pubs = [
+        bus.publisher(f"watcher/p{i}", "-n", count, "-k", f"job:p{i}", "-r", 1000, "-s", 500)
+        for i in range(publishers)
+    ]
+    for pub in pubs:
+        pub.wait("ready")
+    epochs = set()
+    for _ in range(6):
+        time.sleep(0.4)
+        assert bus.kill() == -signal.SIGKILL
+        bus.start()
+        epochs.add(bus.host.find(r"status ready tip ([0-9a-f]+)-")[1])
+    results = [result(pub, 60) for pub in pubs]
+    assert [r["appended"] for r in results] == [count] * publishers
+    assert epochs == {epoch_of(results[0]["last"])}
+    tip = f"{results[0]['last'].split('-')[0]}-{count * publishers}"
+    for sub in subs:
+        assert caught_up(sub, tip) == (count * publishers, 0, 0)
+
+
+def test_a_reader_stopped_for_three_seconds_reads_the_rest_from_the_file(bus):
+    stopped, other = bus.reader("g0"), bus.reader("g1")
+    pub = bus.publisher("watcher/a", "-n", 40000, "-s", 1024, "-r", 8000)
+    pub.wait("ready")
+    wait_until(lambda: stopped.find(r"at \S+-[1-9]"), deadline(5), "first events")
+    os.kill(stopped.process.pid, signal.SIGSTOP)
+    time.sleep(3)
+    os.kill(stopped.process.pid, signal.SIGCONT)
+    tip = result(pub, 30)["last"]
+    assert caught_up(other, tip) == (40000, 0, 0)
+    assert caught_up(stopped, tip) == (40000, 0, 0)
+
+
+def test_an_older_incarnation_is_fenced(bus):
+    old = bus.publisher("watcher/a", "-n", 100000, "-r", 100, incarnation=1)
+    old.wait("ready")
+    bus.publish("watcher/a", "-n", 1, "-k", "job:other", incarnation=2)
+    old.wait("fenced")
+    assert old.process.wait(5) == 3
+
+
+def test_idempotency_keys_survive_a_kill(bus):
+    first = bus.publish("watcher/a", "-n", 500, "-i", incarnation=1)
+    bus.kill()
+    bus.start()
+    again = bus.publish("watcher/a", "-n", 500, "-i", incarnation=2)
+    assert (again["appended"], again["duplicate"]) == (0, 500)
+    assert (again["first"], again["last"]) == (first["first"], first["last"])
+    other = bus.publish("watcher/a", "-n", 500, "-i", "-s", 300, incarnation=3)
+    assert (other["appended"], other["conflict"]) == (0, 500)
+
+
+def test_of_publishers_that_judge_on_the_same_state_one_wins(bus):
+    guard = "0"
+    for turn in range(10):
+        pubs = [
+            bus.publisher(
+                f"gateway/{turn}-{i}", "-l", "-G", guard, "-k", "job:x", "-a", turn * 10 + i + 1
+            )
+            for i in range(4)
+        ]
+        results = [result(pub) for pub in pubs]
+        winners = [r for r in results if r["appended"] == 1]
+        losers = [r for r in results if r["guard_lost"] == 1]
+        assert (len(winners), len(losers)) == (1, 3)
+        assert {r["first"] for r in losers} == {winners[0]["first"]}
+        guard = winners[0]["first"]
+        if turn % 3 == 2:
+            bus.kill()
+            bus.start()
+
+
+def test_a_clean_stop_keeps_the_epoch_and_a_cut_with_another_boot_does_not(bus):
+    first = bus.publish("watcher/a", "-n", 3000, "-s", 1000)
+    sub = bus.reader("g0", start=first["last"])
+    caught_up(sub, first["last"])
+    assert bus.stop() == 0
+    bus.start()
+    second = bus.publish("watcher/a", "-n", 3000, "-s", 1000, incarnation=2)
+    assert epoch_of(second["last"]) == epoch_of(first["last"])
+    assert number_of(second["first"]) == number_of(first["last"]) + 1
+    bus.kill()
+    # The last 64 KiB are lost, and the machine was restarted.
+    path = sorted(glob.glob(f"{bus.journal}/*.seg"))[-1]
+    with open(path, "r+b") as segment:
+        end = len(segment.read().rstrip(b"\0"))
+        segment.truncate(end - 65536)
+    with open(f"{bus.journal}/epochs", "r+", encoding="ascii") as epochs:
+        line = epochs.read().split()
+        line[2] = "00000000-1111-2222-3333-444444444444"
+        epochs.seek(0)
+        epochs.truncate()
+        epochs.write(" ".join(line) + "\n")
+    bus.start()
+    assert "new epoch" in bus.log()
+    third = bus.publish("watcher/a", "-n", 10, incarnation=3)
+    assert epoch_of(third["first"]) != epoch_of(first["first"])
+    assert number_of(third["first"]) > number_of(second["last"])
+    # The reader had everything; it is told that an epoch ended, once.
+    items, errors, gaps = caught_up(sub, third["last"])
+    assert (items, errors, gaps) == (3010, 0, 1)
+    assert sub.find(rf"gap {second['last']} {third['first']}")
+
+
+def test_history_is_bounded_and_a_late_reader_begins_with_the_oldest(make_bus):
+    bus = make_bus(size=8 << 20, segment=1 << 20).start()
+    done = bus.publish("watcher/a", "-n", 30000, "-s", 1024)
+    sub = bus.reader("g0")
+    items, errors, gaps = caught_up(sub, done["last"])
+    assert 2000 < items < 15000
+    assert (errors, gaps) == (0, 0)
+    late = bus.reader("g1", start=done["first"])
+    assert caught_up(late, done["last"])[1:] == (0, 1)
+    wait_until(
+        lambda: len(glob.glob(f"{bus.journal}/*.seg")) <= 9, deadline(5), "segments to leave"
+    )
+    for _ in range(2):
+        bus.kill()
+        bus.start()
+    assert "new epoch" not in bus.log()
+    assert number_of(bus.publish("watcher/a", incarnation=2)["last"]) == 30001
+
+
+def test_a_disk_that_fails_is_replaced_by_memory(make_bus):
+    bus = make_bus(segment=1 << 20, fsize=1 << 20).start()
+    sub = bus.reader("g0")
+    pub = bus.publisher("watcher/a", "-n", 3000, "-s", 1000, "-r", 1500)
+    # The first segment just fits; the file for the second as well: fill by its state file.
+    pub.wait("ready")
+    first = bus.host.find(r"status ready tip ([0-9a-f]+)-")[1]
+    # From here on no file may grow any more.
+    subprocess.run(["prlimit", f"--pid={bus.pid}", "--fsize=65536:1048576"], check=True)
+    segment = bus.host.wait(r"segment (\d+) (\S+)", 20)
+    sub.tell(f"segment {segment[1]} {segment[2]}")
+    known = {segment[1]}
+    while not pub.find(r"done "):
+        for line in list(bus.host.said):
+            match = re.match(r"segment (\d+) (\S+)", line)
+            if match and match[1] not in known:
+                known.add(match[1])
+                sub.tell(f"segment {match[1]} {match[2]}")
+        time.sleep(0.05)
+    done = result(pub)
+    assert done["appended"] == 3000
+    assert epoch_of(done["last"]) != first
+    items, errors, gaps = caught_up(sub, done["last"])
+    assert (items, errors, gaps) == (3000, 0, 1)
+    bus.host.wait(r"status memory .*[Ff]ile", 5)
+    bus.kill()
+    bus.start()
+    assert "in memory only" in bus.log()
+    again = bus.publish("watcher/b", "-n", 1)
+    assert number_of(again["first"]) > number_of(done["last"])
+
+
+def test_sync_always_answers_the_same(make_bus):
+    bus = make_bus(sync="always").start()
+    sub = bus.reader("g0")
+    done = bus.publish("watcher/a", "-n", 2000)
+    assert caught_up(sub, done["last"]) == (2000, 0, 0)
+    bus.host.tell("ping")
+    bus.host.wait("pong")
+
+
+def test_the_number_of_streams_is_limited(make_bus):
+    bus = make_bus(max_streams=3).start()
+    for i in range(3):
+        assert bus.publish(f"watcher/{i}", "-k", f"job:{i}")["appended"] == 1
+    assert bus.publish("watcher/9", "-k", "job:9")["limit"] == 1
+    assert bus.publish("watcher/0", "-k", "job:0", incarnation=2)["appended"] == 1
+
+
+def test_a_second_broker_on_the_same_journal_refuses(bus):
+    second = bus.run(
+        binary("tools/broker_host"),
+        binary("sluice-broker"),
+        f"{bus.directory}/s",
+        f"{bus.directory}/r2",
+    )
+    second.tell("start")
+    assert second.wait(r"exit (-?\d+)")[1] == "1"
+    with open(second.log, encoding="utf-8") as log:
+        assert "another broker" in log.read()
+
+
+def test_the_journal_can_be_looked_at_without_a_service(bus):
+    bus.publish("watcher/a", "-n", 100, "-k", "job:a")
+    bus.publish("watcher/b", "-n", 50, "-k", "job:b")
+    bus.stop()
+
+    def journal(*args):
+        return subprocess.run(
+            [binary("sluicectl"), "journal", *args, bus.journal],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=plain_environment(bus.directory),
+        )
+
+    info = journal("info")
+    assert info.returncode == 0
+    assert "150 events" in info.stdout
+    assert "clean" in info.stdout
+    dump = journal("dump")
+    assert dump.returncode == 0
+    assert len(dump.stdout.splitlines()) == 150
+    assert re.match(r"[0-9a-f]{8}-1 - job:a 1 job.progress \d{4}-", dump.stdout)
+    assert journal("verify").returncode == 0
+    path = glob.glob(f"{bus.journal}/*.seg")[0]
+    with open(path, "r+b") as segment:
+        segment.seek(8000)
+        segment.write(b"damage")
+    verify = journal("verify")
+    assert verify.returncode == 1
+    assert re.search(rf"{path}: at offset \d+: record crc is wrong", verify.stderr)
