@@ -455,9 +455,10 @@ store_start(struct role *role, struct err *err)
 	if (s->notify == NULL || s->tick == NULL ||
 	    event_add(s->notify, NULL) == -1 || event_add(s->tick, &tv) == -1)
 		return err_set(err, "no memory for the store's events");
-	if (open_databases(s, err) == -1)
+	if (open_databases(s, err) == -1 || open_bus(s, err) == -1)
 		return -1;
-	return open_bus(s, err);
+	say_status(s);
+	return 0;
 }
 
 static void

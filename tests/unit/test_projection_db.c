@@ -268,6 +268,7 @@ test_nodes_and_clusters_have_rows_for_people(void **state UNUSED)
 static void
 configure_cluster(void)
 {
+	free(conf.clusters);
 	conf.clusters = xcalloc(1, sizeof(*conf.clusters));
 	conf.clusters[0].id = xstrdup("c");
 	conf.clusters[0].context = xstrdup("c");

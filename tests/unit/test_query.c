@@ -110,6 +110,8 @@ run_until(int want)
 	assert_int_equal(answers, want);
 }
 
+static void say(const char *fmt, ...) PRINTF(1, 2);
+
 static void
 say(const char *fmt, ...)
 {

@@ -1,0 +1,301 @@
+"""MongoDB as a sink of statuses and a source of workflows, on a MongoDB-wire server."""
+
+import random
+import time
+
+import pytest
+from bson import ObjectId
+
+from tests.bed.mongo import MongoServer
+from tests.bed.net import deadline, wait_until
+from tests.bed.store import StoreBed, job, lines_of, node
+
+
+@pytest.fixture
+def mongo():
+    """A server of the test's own, which can be killed and frozen."""
+    with MongoServer(local=True) as server:
+        yield server
+
+
+@pytest.fixture
+def bed(mongo):
+    """A running Sluice that records in that server."""
+    with StoreBed({"mongodb": f"{mongo.uri}{mongo.database}"}) as sluice:
+        yield sluice
+
+
+def status_of(document, name):
+    """The status recorded for a node, without the guard."""
+    found = [n for n in document["nodes"] if n["id"] == name] or [{}]
+    status = dict(found[0].get("data", {}).get("_status", {}))
+    status.pop("sluice", None)
+    return status
+
+
+def wait_node(db, workflow, name, message, timeout=30):
+    """Waits until a node's recorded status carries MESSAGE; the document."""
+
+    def there():
+        document = db.workflows.find_one({"_id": workflow})
+        good = document and status_of(document, name).get("message") == str(message)
+        return document if good else None
+
+    return wait_until(there, timeout, f"{workflow}/{name} = {message}")
+
+
+def kube_orch(db, oid, names, **more):
+    """A document as KubeOrch writes it."""
+    document = {
+        "_id": ObjectId(oid),
+        "owner_id": ObjectId(),
+        "name": "shop",
+        "cluster_id": "Prod",
+        "status": "published",
+        "run_count": 3,
+        "deleted_at": None,
+        "nodes": [
+            {
+                "id": name,
+                "type": "deployment",
+                "position": {"x": i, "y": 7},
+                "data": {"name": name, "namespace": "ns", "image": "nginx"},
+            }
+            for i, name in enumerate(names)
+        ],
+    }
+    document.update(more)
+    db.workflows.insert_one(document)
+    return document
+
+
+OID = "65a1b2c3d4e5f60718293a4b"
+
+
+def test_a_status_reaches_the_node_and_leaves_the_rest_alone(bed, mongo):
+    """The whole _status by array filter, guard beside it; what KubeOrch wrote stays."""
+    db = mongo.db()
+    before = kube_orch(db, OID, ["web", "api"])
+    positions = bed.publish_raw([node(OID, "api", 1), node(OID, "api", 2)])
+    after = wait_node(db, ObjectId(OID), "api", 2)
+    guard = after["nodes"][1]["data"]["_status"]["sluice"]
+    assert guard["position"] == positions[-1]
+    assert after["updated_at"] is not None
+    del after["nodes"][1]["data"]["_status"]
+    del after["updated_at"]
+    assert after == before
+
+
+def test_a_put_makes_the_document_and_its_nodes(bed, mongo):
+    """An upsert with nodes[].data, and the status lands in it; a changed put follows."""
+    db = mongo.db()
+    nodes = [{"id": n, "type": "pod", "name": n, "namespace": "default"} for n in ("a", "b")]
+    assert bed.ask("workflow.put", id="w", cluster="c", nodes=nodes)[0] == 0
+    bed.publish_raw([node("w", "a", 1), node("w", "b", 1)])
+    document = wait_node(db, "w", "b", 1)
+    assert document["nodes"][0]["data"]["name"] == "a"
+    assert (document["cluster_id"], document["run_count"]) == ("c", 1)
+    nodes = [nodes[1], {"id": "new", "type": "service", "name": "s", "namespace": "x"}]
+    assert bed.ask("workflow.put", id="w", cluster="c", nodes=nodes)[0] == 0
+    bed.publish_raw([node("w", "new", 5)])
+    document = wait_node(db, "w", "new", 5)
+    assert {n["id"] for n in document["nodes"]} == {"b", "new"}
+    assert status_of(document, "b")["message"] == "1"
+    assert bed.ask("workflow.delete", id="w")[0] == 0
+    wait_until(lambda: db.workflows.find_one({"_id": "w"})["deleted_at"], 20, "the mark of deletion")
+
+
+def test_a_status_before_its_workflow_is_written_with_it(bed, mongo):
+    """A missing document is counted, not retried; a later put brings the status along."""
+    db = mongo.db()
+    bed.publish_raw([node("late", "a", 9)])
+    wait_until(
+        lambda: bed.ask("status")[1]["mongodb"]["missing"] >= 1, 20, "the missing document counted"
+    )
+    nodes = [{"id": "a", "type": "pod", "name": "a"}]
+    bed.ask("workflow.put", id="late", cluster="c", nodes=nodes)
+    wait_node(db, "late", "a", 9)
+
+
+def test_followed_workflows_become_bindings(bed, mongo):
+    """run_count > 0, not deleted, not archived; the cluster's name becomes its id."""
+    db = mongo.db()
+    kube_orch(db, OID, ["web"])
+    kube_orch(db, "65a1b2c3d4e5f60718293a4c", ["x"], run_count=0)
+    kube_orch(db, "65a1b2c3d4e5f60718293a4d", ["x"], deleted_at=1)
+    kube_orch(db, "65a1b2c3d4e5f60718293a4e", ["x"], status="archived")
+
+    def bindings():
+        return [
+            (b["workflow"], b["node"], b["kind"], b["namespace"], b["name"])
+            for b in bed.ask("bindings", cluster="prod")[1]["bindings"]
+        ]
+
+    wait_until(lambda: bindings() == [(OID, "web", "deployment", "ns", "web")], 20, "the binding")
+    db.workflows.update_one({"_id": ObjectId(OID)}, {"$set": {"status": "archived"}})
+    wait_until(lambda: bindings() == [], 20, "no binding")
+
+
+def test_a_cluster_row_is_kept_by_name(bed, mongo):
+    """Status, latency, time of the check, metadata; no document is made."""
+    db = mongo.db()
+    db.clusters.insert_one({"name": "prod", "user_id": 7, "status": "unknown"})
+    health = {
+        "cluster_id": "prod",
+        "name": "prod",
+        "status": "connected",
+        "previous_status": "unknown",
+        "reachable": True,
+        "latency_ms": 12,
+        "checked_at": "2026-11-21T20:00:00Z",
+    }
+    facts = {"cluster_id": "prod", "version": "v1.36.1", "node_count": 3, "namespaces": ["a"]}
+    other = dict(health, cluster_id="dev", name="dev")
+    bed.publish_raw(
+        [
+            ("cluster:prod", "cluster.health", "", 0, health),
+            ("cluster:dev", "cluster.health", "", 0, other),
+            ("cluster:prod", "cluster.metadata_updated", "", 0, facts),
+        ]
+    )
+
+    def there():
+        document = db.clusters.find_one({"name": "prod"})
+        return document if "metadata" in document else None
+
+    document = wait_until(there, 20, "the metadata")
+    assert (document["status"], document["latency"]) == ("connected", 12)
+    assert document["last_check"].isoformat() == "2026-11-21T20:00:00"
+    assert document["metadata"] == {"version": "v1.36.1", "node_count": 3, "namespaces": ["a"]}
+    assert document["user_id"] == 7
+    assert db.clusters.count_documents({}) == 1
+    rows = bed.ask("clusters")[1]["clusters"]
+    assert [(r["id"], r["status"], r["latency_ms"]) for r in rows] == [
+        ("dev", "connected", 12),
+        ("prod", "connected", 12),
+    ]
+
+
+def test_refused_documents_do_not_stop_the_others(bed, mongo):
+    """nodes: null or data: null cannot take a status; the next ones are written."""
+    db = mongo.db()
+    db.workflows.insert_one({"_id": "bad1", "nodes": None})
+    db.workflows.insert_one({"_id": "bad2", "nodes": [{"id": "a", "data": None}]})
+    db.workflows.insert_one({"_id": "good", "nodes": [{"id": "a", "data": {}}]})
+    bed.publish_raw([node("bad1", "a", 1), node("bad2", "a", 1), node("good", "a", 1)])
+    wait_node(db, "good", "a", 1)
+    bed.publish_raw([node("good", "a", 2)])
+    wait_node(db, "good", "a", 2)
+
+
+def outage(bed, mongo, stop, start):
+    """500 events/s with MongoDB away for 10 s of it; every node's document is right afterwards."""
+    db = mongo.db(serverSelectionTimeoutMS=20000)
+    chance = random.Random(5)
+    names = [f"n{i}" for i in range(10)]
+    for w in range(8):
+        nodes = [{"id": n, "data": {"name": n}} for n in names]
+        db.workflows.insert_one({"_id": f"w{w}", "nodes": nodes})
+    events = [node(f"w{chance.randrange(8)}", chance.choice(names), i) for i in range(7500)]
+    tool = bed.drive("publish", 500)
+    tool.stdin.write(lines_of(events))
+    tool.stdin.close()
+    tool.stdin = None
+    wait_until(lambda: bed.ask("status")[1]["mongodb"]["written"] > 0, 20, "the first write")
+    stop()
+    began = time.monotonic()
+    while time.monotonic() - began < 10:
+        status = bed.ask("status")[1]
+        tip = bed.publish_raw([job("live", 1)])[-1]
+        head, items = bed.snapshot("job:live", wait=tip)
+        assert (head["complete"], items[0]["position"]) == (True, tip)
+    assert status["mongodb"]["connected"] is False
+    start()
+    out, errors = tool.communicate(timeout=deadline(60))
+    assert tool.returncode == 0, errors
+    positions = [int(line) for line in out.split()]
+    last = {}
+    for (key, _, name, _, data), position in zip(events, positions, strict=True):
+        last[key.split(":")[1], name] = (data["status"]["message"], position)
+
+    def recorded():
+        return {
+            (document["_id"], n["id"]): (
+                n["data"]["_status"]["message"],
+                n["data"]["_status"]["sluice"]["position"],
+            )
+            for document in db.workflows.find({})
+            for n in document["nodes"]
+            if "_status" in n["data"]
+        }
+
+    wait_until(lambda: recorded() == last, 30, "every node's document")
+    assert bed.ask("status")[1]["mongodb"]["missing"] == 0
+
+
+def test_mongodb_killed_for_ten_seconds_stops_nothing(bed, mongo):
+    """SIGKILL and a restart on the same storage."""
+    outage(bed, mongo, mongo.kill, mongo.restart)
+
+
+def test_mongodb_frozen_for_ten_seconds_stops_nothing(bed, mongo):
+    """SIGSTOP: calls hang until their time-out, and only in the MongoDB thread."""
+    outage(bed, mongo, mongo.suspend, mongo.resume)
+
+
+def test_a_killed_store_writes_what_was_missing(bed, mongo):
+    """The checkpoint in MongoDB is behind what it holds at worst; nothing is lost."""
+    db = mongo.db()
+    db.workflows.insert_one({"_id": "w", "nodes": [{"id": "a", "data": {}}]})
+    for round_number in range(3):
+        bed.publish_raw([node("w", "a", f"{round_number}-{i}") for i in range(300)])
+        pid = bed.kill("store")
+        bed.wait_restarted("store", pid)
+        wait_node(db, "w", "a", f"{round_number}-299")
+
+
+def test_a_database_put_back_is_caught_up(bed, mongo):
+    """Documents restored from an older state come with their older checkpoint."""
+    db = mongo.db()
+    db.workflows.insert_one({"_id": "w", "nodes": [{"id": "a", "data": {}}]})
+    bed.publish_raw([node("w", "a", 1)])
+    wait_node(db, "w", "a", 1)
+    db.sluice_checkpoint.delete_many({})
+    db.workflows.replace_one({"_id": "w"}, {"_id": "w", "nodes": [{"id": "a", "data": {}}]})
+    pid = bed.kill("store")
+    bed.wait_restarted("store", pid)
+    wait_node(db, "w", "a", 1)
+
+
+def test_an_older_status_never_replaces_a_newer_one(bed, mongo):
+    """The guard: a document that is further along keeps what it has."""
+    db = mongo.db()
+    db.workflows.insert_one({"_id": "w", "nodes": [{"id": "a", "data": {}}]})
+    bed.publish_raw([node("w", "a", 1)])
+    document = wait_node(db, "w", "a", 1)
+    status = document["nodes"][0]["data"]["_status"]
+    status["sluice"]["position"] += 1000
+    status["message"] = "newer"
+    db.workflows.replace_one({"_id": "w"}, document)
+    def written():
+        return bed.ask("status")[1]["mongodb"]["written"]
+
+    before = written()
+    bed.publish_raw([node("w", "a", 2)])
+    wait_until(lambda: written() > before, 20, "the older status sent")
+    assert status_of(db.workflows.find_one({"_id": "w"}), "a")["message"] == "newer"
+
+
+def test_a_bad_connection_string_is_told_at_the_start():
+    """It names the key and what would be right; the broker goes on."""
+    sluice = StoreBed({"mongodb": "mongodb://"})
+    try:
+        sluice.start(ready=False)
+        wait_until(
+            lambda: "mongodb: " in sluice.process.tail(100)
+            and "mongodb://host/kubeorch" in sluice.process.tail(100),
+            20,
+            "a line that names the key and the form",
+        )
+    finally:
+        sluice.close()

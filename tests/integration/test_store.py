@@ -1,0 +1,245 @@
+"""The store process on a real supervisor, broker and journal."""
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import time
+
+import pytest
+
+from tests.bed.net import deadline, wait_until
+from tests.bed.store import DELETED, StoreBed, job, lines_of, node, resource
+
+
+@pytest.fixture
+def bed():
+    """A running Sluice; its logs are shown when the test fails."""
+    with StoreBed() as sluice:
+        yield sluice
+
+
+def model_of(events, positions):
+    """What the store must keep: the last event per (key, subject of a node), with its position."""
+    latest = {}
+    for (key, event_type, subject, _, data), position in zip(events, positions, strict=True):
+        slot = subject if event_type == "node_update" else ""
+        latest[key, slot] = (position, data)
+    return latest
+
+
+def kept(events):
+    """A snapshot in the form of model_of()."""
+    return {
+        (event["key"], event["data"].get("node_id", "")): (event["position"], event["data"])
+        for event in events
+    }
+
+
+def mixed(count, seed):
+    """COUNT events over some streams of three types, each carrying its number."""
+    chance = random.Random(seed)
+    make = (
+        lambda i: job(f"j{chance.randrange(20)}", i),
+        lambda i: node(f"w{chance.randrange(5)}", f"n{chance.randrange(10)}", i),
+        lambda i: resource("c", f"p{chance.randrange(50)}", i),
+    )
+    return [chance.choice(make)(i) for i in range(count)]
+
+
+def test_a_snapshot_equals_the_model(bed):
+    """Every stream's latest event, by prefix and by name, in order of the keys."""
+    events = mixed(3000, 1)
+    positions = bed.publish_raw(events)
+    head, items = bed.snapshot("job:*", "workflow:*", "resource:*", wait=positions[-1])
+    assert head["complete"] is True
+    assert head["as_of"] >= positions[-1]
+    assert kept(items) == model_of(events, positions)
+    keys = [item["key"] for item in items]
+    assert keys == sorted(keys)
+    _, one = bed.snapshot("job:j3", wait=positions[-1])
+    assert [item["key"] for item in one] == ["job:j3"]
+    assert bed.snapshot("job:none")[1] == []
+
+
+def test_a_killed_store_catches_up_with_the_tip(bed):
+    """SIGKILL five times under load: rows equal the last event of each stream, nothing lost."""
+    events = mixed(8000, 2)
+    tool = bed.drive("publish", 2000)
+    killed = 0
+    tool.stdin.write(lines_of(events[:4000]))
+    tool.stdin.flush()
+    while killed < 5:
+        pid = bed.pid("store")
+        bed.kill("store")
+        bed.wait_restarted("store", pid)
+        killed += 1
+    tool.stdin.write(lines_of(events[4000:]))
+    out, errors = tool.communicate(timeout=deadline(60))
+    assert tool.returncode == 0, errors
+    positions = [int(line) for line in out.split()]
+    assert positions == list(range(positions[0], positions[0] + len(events)))
+    head, items = bed.snapshot("job:*", "workflow:*", "resource:*", wait=positions[-1])
+    model = model_of(events, positions)
+    assert head["complete"] is True
+    assert kept(items) == model
+    rows = bed.rows("SELECT workflow, node, position, status FROM workflow_nodes")
+    assert {(f"workflow:{w}", n): (p, json.loads(s)) for w, n, p, s in rows} == {
+        (key, slot): (position, data["status"])
+        for (key, slot), (position, data) in model.items()
+        if slot
+    }
+    rows = bed.rows("SELECT name, message, resource_version, position FROM resources")
+    assert {(f"resource:c/pod/default/{name}", ""): (p, m, v) for name, m, v, p in rows} == {
+        (key, slot): (position, data["status"]["message"], data["resource_version"])
+        for (key, slot), (position, data) in model.items()
+        if key.startswith("resource:")
+    }
+
+
+def test_a_store_that_was_away_reads_the_journal(bed):
+    """Events published while the store is stopped are there after it starts."""
+    first = bed.publish_raw([job("a", 1)])
+    bed.wait_applied(first[-1])
+    bed.stop_store()
+    positions = bed.publish_raw([job("a", i) for i in range(2, 500)])
+    bed.ctl("start", "store")
+    _, items = bed.snapshot("job:a", wait=positions[-1])
+    assert items[0]["position"] == positions[-1]
+    assert items[0]["data"]["n"] == 499
+
+
+def test_a_deleted_object_leaves_the_prefix_and_the_table(bed):
+    """It is shown to those who ask for it by name."""
+    gone = ("resource:c/pod/default/a", "resource.deleted", "", DELETED, {"resource_id": "x"})
+    positions = bed.publish_raw([resource("c", "a", 1), resource("c", "b", 2), gone])
+    _, items = bed.snapshot("resource:c/*", wait=positions[-1])
+    assert [item["key"] for item in items] == ["resource:c/pod/default/b"]
+    _, items = bed.snapshot("resource:c/pod/default/a")
+    assert [item["event_type"] for item in items] == ["resource.deleted"]
+    assert bed.rows("SELECT name FROM resources") == [("b",)]
+
+
+def test_workflows_are_kept_and_bind_nodes(bed):
+    """Put, get, list, delete; a bad one is refused with its places; all survives a SIGKILL."""
+    nodes = [{"id": "n", "type": "deployment", "name": "web", "namespace": "shop"}]
+    status, stored = bed.ask("workflow.put", id="w1", cluster="prod", nodes=nodes)
+    assert (status, stored["version"], stored["nodes"]) == (0, 1, nodes)
+    assert bed.ask("workflow.put", id="w1", cluster="prod", nodes=nodes)[1]["version"] == 1
+    pid = bed.kill("store")
+    bed.wait_restarted("store", pid)
+    status, bindings = bed.ask("bindings", cluster="prod")
+    assert status == 0
+    assert bindings["version"] == 1
+    assert [(b["workflow"], b["node"], b["kind"], b["name"]) for b in bindings["bindings"]] == [
+        ("w1", "n", "deployment", "web")
+    ]
+    status, answer = bed.ask("workflow.put", id="w2", cluster="prod", nodes=[{"id": "n"}])
+    assert status == 422
+    assert {problem["path"] for problem in answer["details"]} == {"nodes[0].type", "nodes[0].name"}
+    assert [w["id"] for w in bed.ask("workflow.list")[1]["workflows"]] == ["w1"]
+    assert bed.ask("workflow.delete", id="w1")[0] == 0
+    assert bed.ask("workflow.get", id="w1")[0] == 404
+    assert bed.ask("bindings", cluster="prod")[1] == {"version": 2, "bindings": []}
+
+
+def test_a_damaged_projection_is_made_again(bed):
+    """The file is moved aside, with a line in the log, and made again from the journal."""
+    events = [resource("c", f"p{i}", i) for i in range(300)]
+    positions = bed.publish_raw(events)
+    bed.wait_applied(positions[-1])
+    bed.stop_store()
+    with open(bed.path("projection.db"), "r+b") as file:
+        file.write(b"x" * 20000)
+    bed.ctl("start", "store")
+    _, items = bed.snapshot("resource:c/*", wait=positions[-1])
+    assert len(items) == 300
+    assert any(name.startswith("projection.db.damaged-") for name in os.listdir(bed.path("")))
+    assert "made again from the journal" in bed.process.tail(400)
+
+
+def test_a_damaged_registry_stops_the_store_and_names_the_remedy(bed):
+    """Primary data is never replaced in silence: the circuit opens, the copy is named."""
+    bed.ask("workflow.put", id="w1", cluster="prod", nodes=[])
+    wait_until(
+        lambda: os.path.exists(bed.path("sluice.db.daily")), deadline(10), "the daily copy"
+    )
+    bed.stop_store()
+    for tail in ("-wal", "-shm"):
+        if os.path.exists(bed.path("sluice.db" + tail)):
+            os.unlink(bed.path("sluice.db" + tail))
+    shutil.copy(bed.path("sluice.db"), bed.path("good"))
+    with open(bed.path("sluice.db"), "r+b") as file:
+        file.write(b"x" * 4096)
+    bed.ctl("start", "store", check=False)
+    wait_until(
+        lambda: bed.status()["store"]["state"] == "failed", 20, "the store given up"
+    )
+    assert "sluice.db.daily" in bed.process.tail(400)
+    positions = bed.publish_raw([job("a", 1)])
+    shutil.copy(bed.path("good"), bed.path("sluice.db"))
+    bed.ctl("restart", "store")
+    assert bed.snapshot("job:a", wait=positions[-1])[1][0]["data"]["n"] == 1
+    assert bed.ask("workflow.get", id="w1")[0] == 0
+
+
+def test_a_lost_projection_asks_for_everything_again():
+    """When the journal no longer has the beginning, snapshots say that they may lack something."""
+    conf = {
+        "journal": {"size": "8MiB", "segment": "2MiB", "retain": "1s"},
+        "clusters": [],
+    }
+    with StoreBed(conf) as bed:
+        first = bed.publish_raw([job("old", 0)])
+        filler = [resource("c", "p", "x" * 2000 + str(i)) for i in range(9000)]
+        positions = bed.publish_raw(filler)
+        bed.wait_applied(positions[-1])
+        assert bed.snapshot("job:old")[1][0]["position"] == first[0]
+        bed.stop_store()
+        for leaf in ("projection.db", "projection.db-wal", "projection.db-shm"):
+            if os.path.exists(bed.path(leaf)):
+                os.unlink(bed.path(leaf))
+        bed.ctl("start", "store")
+        head, items = bed.snapshot("job:old", wait=positions[-1])
+        assert (head["complete"], items) == (False, [])
+        head, items = bed.snapshot("resource:c/pod/default/p")
+        assert (head["complete"], items[0]["position"]) == (True, positions[-1])
+        assert "every watcher is asked to publish" in bed.process.tail(400)
+        later = bed.publish_raw([job("old", 1)])
+        head, items = bed.snapshot("job:old", wait=later[-1])
+        assert head["complete"] is True
+        assert items[0]["data"]["n"] == 1
+
+
+def test_a_stop_waits_for_what_was_published(bed):
+    """SIGTERM right after a burst: the projection has it all, and the process leaves in order."""
+    positions = bed.publish_raw(mixed(3000, 3))
+    began = time.monotonic()
+    assert bed.stop() == 0
+    assert time.monotonic() - began < deadline(5)
+    assert bed.rows("SELECT position FROM checkpoint") == [(positions[-1],)]
+
+
+def test_a_locked_database_costs_nothing_but_time():
+    """While SQLite cannot be written, events flow; what the queue cannot hold is in the journal."""
+    with StoreBed({"journal": {"size": "256MiB", "segment": "16MiB"}}) as bed:
+        first = bed.publish_raw([job("a", 0)])
+        bed.wait_applied(first[-1])
+        lock = sqlite3.connect(bed.path("projection.db"), isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        filler = "x" * 20000
+        events = [resource("c", f"p{i % 7}", f"{i}-{filler}") for i in range(3000)]
+        positions = bed.publish_raw(events)
+        wait_until(lambda: bed.ask("status")[1]["trouble"], 20, "the trouble told")
+        assert bed.status()["store"]["state"] == "ready"
+        assert bed.ask("status")[1]["queued_bytes"] <= 64 * 1024 * 1024
+        assert bed.snapshot("job:a")[1][0]["position"] == first[-1]
+        lock.execute("ROLLBACK")
+        lock.close()
+        bed.wait_applied(positions[-1], 60)
+        later = bed.publish_raw([job("a", 1)])
+        head, items = bed.snapshot("resource:c/*", wait=later[-1])
+        assert head["complete"] is True
+        assert kept(items) == model_of(events, positions)
+        assert "the projection is written again" in bed.process.tail(400)
