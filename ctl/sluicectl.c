@@ -17,11 +17,11 @@
 #include "common/conf.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
-#if __has_include("ctl/journal_cmd.h")
 #include "ctl/journal_cmd.h"
-#endif
 
 #define DEFAULT_FILE   "/etc/sluice/sluice.yaml"
+/* Where the unit's RuntimeDirectory= is, whatever the caller's defaults say. */
+#define SERVICE_SOCKET "/run/sluice/control"
 #define ANSWER_MAX     (8u * 1024 * 1024)
 #define ANSWER_TIMEOUT 10   /* seconds */
 
@@ -84,6 +84,11 @@ control_path(const struct options *o)
 	path = problems == 0 ? xasprintf("%s/control",
 	    conf.runtime_directory) : NULL;
 	conf_free(&conf);
+	if (path != NULL && o->file == NULL && access(path, F_OK) != 0 &&
+	    access(SERVICE_SOCKET, F_OK) == 0) {
+		free(path);
+		path = xstrdup(SERVICE_SOCKET);
+	}
 	return path;
 }
 
@@ -281,6 +286,37 @@ command(const struct options *o, int argc, char **argv)
 	return rc;
 }
 
+/* `journal ...` with what stood before it: --json, and -c's directory where
+ * none is named. */
+static int
+journal(const struct options *o, int argc, char **argv)
+{
+	static char json[] = "--json";
+	int n = argc - o->first, operands = 0, rc;
+	char **args = xcalloc((size_t)n + 3, sizeof(char *)), *dir = NULL;
+	struct conf conf;
+
+	for (int i = 0; i < n; i++) {
+		args[i] = argv[o->first + i];
+		operands += args[i][0] != '-';
+	}
+	if (o->json)
+		args[n++] = json;
+	if (o->file != NULL && operands == 2) {
+		if (conf_load(&conf, o->file, stderr) != 0) {
+			conf_free(&conf);
+			free(args);
+			return EX_CONFIG;
+		}
+		args[n++] = dir = conf_journal_directory(&conf);
+		conf_free(&conf);
+	}
+	rc = journal_cmd(n, args);
+	free(dir);
+	free(args);
+	return rc;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -295,9 +331,7 @@ main(int argc, char **argv)
 		usage();
 		return EX_USAGE;
 	}
-#if __has_include("ctl/journal_cmd.h")
 	if (strcmp(argv[o.first], "journal") == 0)
-		return journal_cmd(argc - o.first, argv + o.first);
-#endif
+		return journal(&o, argc, argv);
 	return command(&o, argc, argv);
 }

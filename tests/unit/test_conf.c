@@ -1,0 +1,457 @@
+/* The configuration: defaults, every key, every key wrong, print and wire. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/conf_table.h"
+#include "common/xmalloc.h"
+
+/* Parses; problems in *ret_text (to be freed), their number as result. */
+static int
+parse(struct conf *conf, const char *text, char **ret_text)
+{
+	size_t n = 0;
+	FILE *f = open_memstream(ret_text, &n);
+	int count = conf_parse(conf, text, strlen(text), "f.yaml", f);
+
+	(void)fclose(f);
+	return count;
+}
+
+static void
+expect(const char *text, const char *problem)
+{
+	struct conf conf;
+	char *said = NULL;
+	int count = parse(&conf, text, &said);
+
+	if (count != 1 || strstr(said, problem) == NULL)
+		fail_msg("%s: %d problems, \"%s\"; want \"%s\"", text, count,
+		    said, problem);
+	free(said);
+	conf_free(&conf);
+}
+
+static bool
+same(const struct conf *a, const struct conf *b)
+{
+	struct buf x = BUF_EMPTY, y = BUF_EMPTY;
+	bool equal;
+
+	conf_encode(&x, a);
+	conf_encode(&y, b);
+	equal = x.len == y.len && memcmp(x.data, y.data, x.len) == 0;
+	buf_free(&x);
+	buf_free(&y);
+	return equal;
+}
+
+static char *
+print(const struct conf *conf)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	conf_print(conf, f);
+	(void)fclose(f);
+	return text;
+}
+
+/* "a.b" and a value as nested YAML in one flow map. */
+static char *
+one_key(const char *path, const char *value)
+{
+	struct buf b = BUF_EMPTY;
+	char *text;
+	size_t depth = 0;
+
+	for (const char *p = path; *p != '\0'; p++) {
+		if (*p == '.') {
+			buf_adds(&b, ": {");
+			depth++;
+		} else {
+			buf_addc(&b, *p);
+		}
+	}
+	buf_addf(&b, ": %s", value);
+	while (depth-- > 0)
+		buf_addc(&b, '}');
+	buf_addc(&b, '\n');
+	text = xstrdup(buf_cstr(&b));
+	buf_free(&b);
+	return text;
+}
+
+static const char *
+wrong_value(enum conf_type type)
+{
+	static const char *const values[CONF_TYPE_MAX] = {
+		[CONF_TYPE_FIXED] = "something",
+		[CONF_TYPE_LISTEN] = "nowhere",
+		[CONF_TYPE_PATH] = "relative/path",
+		[CONF_TYPE_PATHS] = "relative/path",
+		[CONF_TYPE_MONGODB] = "http://x",
+		[CONF_TYPE_CONTEXTS] = "some",
+		[CONF_TYPE_CLUSTERS] = "[{id: Bad Id}]",
+		[CONF_TYPE_ORIGINS] = "[ftp://x]",
+		[CONF_TYPE_KINDS] = "[unicorn]",
+		[CONF_TYPE_COUNT] = "-1",
+		[CONF_TYPE_SIZE] = "64MB",
+		[CONF_TYPE_DURATION] = "5 parsecs",
+		[CONF_TYPE_WORD] = "nonsense",
+		[CONF_TYPE_BOOL] = "perhaps",
+		[CONF_TYPE_SYNC] = "sometimes",
+	};
+
+	return values[type];
+}
+
+static void
+test_each_key_wrong_in_turn_is_named_with_its_line(void **unused UNUSED)
+{
+	char *text, *want;
+
+	for (size_t i = 0; i < conf_keys_count; i++) {
+		text = one_key(conf_keys[i].path,
+		    wrong_value(conf_keys[i].type));
+		want = xasprintf("f.yaml:1: %s: ", conf_keys[i].path);
+		expect(text, want);
+		free(text);
+		text = one_key(conf_keys[i].path, "");
+		expect(text, want);
+		free(text);
+		text = one_key(conf_keys[i].path, "{a: {b: c}}");
+		expect(text, want);
+		free(text);
+		free(want);
+	}
+	for (size_t i = 0; i < conf_stream_keys_count; i++) {
+		char *path = xasprintf("streams.job.%s",
+		    conf_stream_keys[i].path);
+
+		text = one_key(path, wrong_value(conf_stream_keys[i].type));
+		want = xasprintf("f.yaml:1: %s: ", path);
+		expect(text, want);
+		free(text);
+		free(want);
+		free(path);
+	}
+}
+
+static void
+test_each_key_misspelt_is_answered_with_the_right_one(void **unused UNUSED)
+{
+	for (size_t i = 0; i < conf_keys_count; i++) {
+		const char *path = conf_keys[i].path;
+		char *bad = xasprintf("%sx", path);
+		char *text = one_key(bad, "1");
+		char *want = xasprintf("f.yaml:1: %s: unknown key; did you "
+		    "mean %s?", bad, path);
+
+		expect(text, want);
+		free(bad);
+		free(text);
+		free(want);
+	}
+}
+
+static void
+test_bounds_are_kept(void **unused UNUSED)
+{
+	expect("health: {workers: 65}", "from 1 to 64");
+	expect("health: {interval: 25h}", "out of range");
+	expect("journal: {segment: 1MiB}", "out of range");
+	expect("journal: {segment: 512MiB}", "more than a quarter");
+	expect("supervise: {base: 2m}", "greater than supervise.max");
+	expect("journal: {retain: 99999999999999999999h}", "not a duration");
+	expect("listen: 127.0.0.1:0", "1 to 65535");
+	expect("listen: 127.0.0.1", "has no port");
+	expect("listen: 192.168.1.1:80", "not loopback");
+	expect("listen: \"[::]:80\"", "not loopback");
+	expect("bus: nats://x:4222", "admits only \"local\"");
+	expect("auth: {hs256_secret_file: /x}", "admits only \"none\"");
+}
+
+static void
+test_a_duplicate_key_is_refused(void **unused UNUSED)
+{
+	expect("listen: 127.0.0.1:1\nbus: local\nlisten: 127.0.0.1:2\n",
+	    "f.yaml:3: key \"listen\" stands here twice (first on line 1)");
+}
+
+static void
+test_every_problem_is_listed(void **unused UNUSED)
+{
+	struct conf conf;
+	char *said = NULL;
+
+	assert_int_equal(parse(&conf, "listen: x\nbus: y\nlog: {level: z}\n"
+	    "jurnal: {}\n", &said), 4);
+	assert_non_null(strstr(said, "f.yaml:1: listen: "));
+	assert_non_null(strstr(said, "f.yaml:2: bus: "));
+	assert_non_null(strstr(said, "f.yaml:3: log.level: "));
+	assert_non_null(strstr(said, "did you mean journal?"));
+	free(said);
+	conf_free(&conf);
+}
+
+static void
+test_what_is_not_yaml_is_refused_with_its_line(void **unused UNUSED)
+{
+	expect("listen: 127.0.0.1:1\n\tx: y\n", "f.yaml:2: not YAML");
+	expect("a: [1, 2\n", "not YAML");
+	expect("--- {}\n--- {}\n", "a second document");
+	expect("just text", "must hold keys");
+	expect("x: \"\xff\"", "not YAML");
+}
+
+static void
+test_a_billion_laughs_end_in_an_error(void **unused UNUSED)
+{
+	struct buf b = BUF_EMPTY;
+
+	buf_adds(&b, "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+	for (int i = 1; i < 10; i++) {
+		buf_addf(&b, "a%d: &a%d [", i, i);
+		for (int k = 0; k < 10; k++)
+			buf_addf(&b, "%s*a%d", k != 0 ? "," : "", i - 1);
+		buf_adds(&b, "]\n");
+	}
+	expect(buf_cstr(&b), "more than 200000 values");
+	buf_reset(&b);
+	for (int i = 0; i < 100; i++)
+		buf_addc(&b, '[');
+	expect(buf_cstr(&b), "nested deeper than 32");
+	buf_reset(&b);
+	buf_adds(&b, "a: *nowhere\n");
+	expect(buf_cstr(&b), "no such anchor");
+	buf_free(&b);
+}
+
+static void
+test_the_defaults_are_the_documented_ones(void **unused UNUSED)
+{
+	struct conf conf;
+
+	conf_init(&conf);
+	assert_string_equal(conf.listen_host, "127.0.0.1");
+	assert_int_equal(conf.listen_port, 8085);
+	assert_null(conf.mongodb);
+	assert_int_equal(conf.journal.size, UINT64_C(1) << 30);
+	assert_int_equal(conf.journal.segment, 64 << 20);
+	assert_int_equal(conf.journal.sync, CONF_SYNC_INTERVAL);
+	assert_int_equal(conf.journal.sync_ms, 100);
+	assert_int_equal(conf.supervise.hang_timeout_ms, 3000);
+	assert_int_equal(conf.watch.n_kinds, 2);
+	assert_true(conf.gateway.processes >= 1 &&
+	    conf.gateway.processes <= 4);
+	assert_int_equal(conf_stream(&conf, STREAM_JOB)->idle_timeout_ms,
+	    30 * 60 * 1000);
+	conf_free(&conf);
+}
+
+static const char full[] =
+    "listen: \"[::1]:9000\"\n"
+    "state_directory: /tmp/s/\n"
+    "mongodb: mongodb://u:p%40@h:27017/kubeorch?w=1\n"
+    "kubeconfig: /a/b:/c d/\"e\"\n"
+    "contexts: [prod, \"with: colon\", \"null\", \"-x\"]\n"
+    "clusters: [{id: one, context: \"T\\u00eate \\\"q\\\" \\\\ \\t\", "
+    "kubeconfig: /k}, two]\n"
+    "encryption_key_file: /key\n"
+    "gateway: {processes: 3, cors_origins: [https://a.example:1], "
+    "max_connections: 100, ring: 1MiB}\n"
+    "health: {workers: 2, interval: 90s, metadata_max_age: 1h}\n"
+    "watch: {kinds: [pod], backoff: {base: 1s, max: 1500ms}, "
+    "http2: false}\n"
+    "journal: {size: 100MiB, segment: 5000KiB, retain: 2h, sync: always, "
+    "max_streams: 5000, idempotency: {window: 1m, keys: 1000}}\n"
+    "supervise: {first: 1ms, circuit_deaths: 1000}\n"
+    "log: {level: debug, format: json}\n"
+    "streams: {job: {retry: 1s, on_overflow: close}, default: "
+    "{idle_timeout: off, retry: 2s, heartbeat_form: comment}}\n";
+
+static void
+test_a_full_file_is_read(void **unused UNUSED)
+{
+	struct conf conf;
+	char *said = NULL;
+
+	assert_int_equal(parse(&conf, full, &said), 0);
+	assert_string_equal(conf.state_directory, "/tmp/s");
+	assert_string_equal(conf.clusters[1].id, "two");
+	assert_string_equal(conf.clusters[0].context,
+	    "T\xc3\xaate \"q\" \\ \t");
+	assert_int_equal(conf.contexts, CONF_CONTEXTS_LIST);
+	assert_int_equal(conf.n_context_names, 4);
+	assert_int_equal(conf.journal.sync, CONF_SYNC_ALWAYS);
+	assert_int_equal(conf_stream(&conf, STREAM_JOB)->retry_ms, 1000);
+	assert_int_equal(conf_stream(&conf, STREAM_JOB)->idle_timeout_ms, 0);
+	assert_int_equal(conf_stream(&conf, STREAM_RUN)->retry_ms, 2000);
+	free(said);
+	conf_free(&conf);
+}
+
+static void
+test_the_print_reads_back_as_the_same_and_prints_the_same(void **u UNUSED)
+{
+	static const char *const files[] = { "", full };
+
+	for (size_t i = 0; i < NELEM(files); i++) {
+		struct conf a, b;
+		char *said = NULL, *once, *twice;
+
+		assert_int_equal(parse(&a, files[i], &said), 0);
+		free(said);
+		once = print(&a);
+		if (parse(&b, once, &said) != 0)
+			fail_msg("%s\n%s", said, once);
+		twice = print(&b);
+		assert_string_equal(once, twice);
+		assert_true(same(&a, &b));
+		for (size_t k = 0; k < conf_keys_count; k++) {
+			const char *dot = strrchr(conf_keys[k].path, '.');
+
+			assert_non_null(strstr(once, dot != NULL ? dot + 1
+			    : conf_keys[k].path));
+		}
+		free(said);
+		free(once);
+		free(twice);
+		conf_free(&a);
+		conf_free(&b);
+	}
+}
+
+static void
+test_the_wire_form_survives_and_no_cut_of_it_is_taken(void **unused UNUSED)
+{
+	struct buf b = BUF_EMPTY;
+	struct conf a, c;
+	char *said = NULL;
+	struct err err;
+
+	assert_int_equal(parse(&a, full, &said), 0);
+	conf_encode(&b, &a);
+	assert_int_equal(conf_decode(&c, b.data, b.len, &err), 0);
+	assert_true(same(&a, &c));
+	conf_free(&c);
+	for (size_t n = 0; n < b.len; n++)
+		assert_int_equal(conf_decode(&c, b.data, n, &err), -1);
+	/* A flipped byte is refused or read; never a crash or a leak. */
+	for (size_t n = 0; n < b.len; n++) {
+		b.data[n] ^= 0xff;
+		if (conf_decode(&c, b.data, b.len, &err) == 0)
+			conf_free(&c);
+		b.data[n] ^= 0xff;
+	}
+	free(said);
+	buf_free(&b);
+	conf_free(&a);
+}
+
+static void
+test_directories_follow_the_environment(void **unused UNUSED)
+{
+	struct conf conf;
+	char *said = NULL;
+
+	(void)setenv("STATE_DIRECTORY", "/var/lib/x:/other", 1);
+	assert_int_equal(parse(&conf, "", &said), 0);
+	assert_string_equal(conf.state_directory, "/var/lib/x");
+	assert_string_equal(conf.runtime_directory, "/var/lib/x/run");
+	free(said);
+	conf_free(&conf);
+	(void)unsetenv("STATE_DIRECTORY");
+	(void)setenv("RUNTIME_DIRECTORY", "/run/x", 1);
+	assert_int_equal(parse(&conf, "state_directory: /s\n", &said), 0);
+	assert_string_equal(conf.runtime_directory, "/run/x");
+	(void)unsetenv("RUNTIME_DIRECTORY");
+	free(said);
+	conf_free(&conf);
+	(void)setenv("HOME", "/home/me", 1);
+	assert_int_equal(parse(&conf, "state_directory: ~/s\n", &said), 0);
+	assert_string_equal(conf.state_directory, "/home/me/s");
+	free(said);
+	conf_free(&conf);
+	expect("runtime_directory: /a/very/long/path/that/goes/on/and/on/and/"
+	    "on/until/no/socket/can/be/made/in/it\n", "longer than 72 bytes");
+}
+
+static void
+test_a_context_becomes_a_slug(void **unused UNUSED)
+{
+	struct err err;
+	char *slug = conf_slug("arn:aws:EKS_x/Prod", &err);
+
+	assert_string_equal(slug, "arn-aws-eks-x-prod");
+	free(slug);
+	assert_null(conf_slug("_x", &err));
+	assert_non_null(strstr(err.text, "clusters: [{id: NAME"));
+	assert_null(conf_slug("", &err));
+}
+
+/* Every key stands in the manual, and no other. */
+static void
+test_the_manual_lists_exactly_the_keys(void **unused UNUSED)
+{
+	FILE *f = fopen("supervisor/sluice.yaml.5", "re");
+	char line[512];
+	size_t found = 0;
+
+	if (f == NULL)
+		fail_msg("run from the top of the tree");
+	while (fgets(line, sizeof(line), f) != NULL) {
+		char *key = line + strlen(".It Ic ");
+		bool known = false;
+
+		if (strncmp(line, ".It Ic ", 7) != 0)
+			continue;
+		key[strcspn(key, " \n")] = '\0';
+		for (size_t i = 0; i < conf_keys_count; i++)
+			known |= strcmp(conf_keys[i].path, key) == 0;
+		for (size_t i = 0; i < conf_stream_keys_count; i++)
+			known |= strcmp(conf_stream_keys[i].path, key) == 0;
+		if (!known)
+			fail_msg("the manual has %s", key);
+		found++;
+	}
+	(void)fclose(f);
+	assert_int_equal(found, conf_keys_count + conf_stream_keys_count);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_defaults_are_the_documented_ones),
+		cmocka_unit_test(test_a_full_file_is_read),
+		cmocka_unit_test(
+		    test_each_key_wrong_in_turn_is_named_with_its_line),
+		cmocka_unit_test(
+		    test_each_key_misspelt_is_answered_with_the_right_one),
+		cmocka_unit_test(test_bounds_are_kept),
+		cmocka_unit_test(test_a_duplicate_key_is_refused),
+		cmocka_unit_test(test_every_problem_is_listed),
+		cmocka_unit_test(
+		    test_what_is_not_yaml_is_refused_with_its_line),
+		cmocka_unit_test(test_a_billion_laughs_end_in_an_error),
+		cmocka_unit_test(
+		    test_the_print_reads_back_as_the_same_and_prints_the_same),
+		cmocka_unit_test(
+		    test_the_wire_form_survives_and_no_cut_of_it_is_taken),
+		cmocka_unit_test(test_directories_follow_the_environment),
+		cmocka_unit_test(test_a_context_becomes_a_slug),
+		cmocka_unit_test(test_the_manual_lists_exactly_the_keys),
+	};
+
+	(void)unsetenv("STATE_DIRECTORY");
+	(void)unsetenv("RUNTIME_DIRECTORY");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
