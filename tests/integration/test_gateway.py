@@ -333,30 +333,30 @@ def test_the_page_is_whole_and_lets_nothing_foreign_in(sluice):
 
 
 def test_with_the_broker_stopped_streams_stay_and_publishing_says_503():
-    with Sluice({"supervise": {"hang_timeout": "60s"}}) as sluice:
-        with sluice.stream("job:a") as stream:
-            stream.wait_open()
-            sluice.publish([event()])
-            stream.wait_events(1)
-            pid = sluice.kill("broker", signal.SIGSTOP)
-            try:
-                begin = time.monotonic()
-                status, headers, answer = post(sluice, json.dumps(event()))
-                assert status == 503 and headers["Retry-After"], answer
-                assert 2.5 <= time.monotonic() - begin <= deadline(5)
-                begin = time.monotonic()
-                assert post(sluice, json.dumps(event()))[0] == 503
-                assert time.monotonic() - begin < deadline(1)
-                assert sluice.request("GET", "/readyz")[0] == 503
-                stream.pump()
-                assert stream.ended is None
-            finally:
-                os.kill(pid, signal.SIGCONT)
-            wait_until(lambda: sluice.request("GET", "/readyz")[0] == 200, 10, "ready again")
-            sluice.publish([event(subject="last")])
-            # What was handed over before the 503 may come too: it was not dropped.
-            stream.read_until(
-                lambda s: any(e.get("subject") == "last" for e in s.events()), 10, "the last event"
-            )
-            seqs = [e["seq"] for e in stream.events()]
-            assert seqs == list(range(1, len(seqs) + 1))
+    conf = {"supervise": {"hang_timeout": "60s"}}
+    with Sluice(conf) as sluice, sluice.stream("job:a") as stream:
+        stream.wait_open()
+        sluice.publish([event()])
+        stream.wait_events(1)
+        pid = sluice.kill("broker", signal.SIGSTOP)
+        try:
+            begin = time.monotonic()
+            status, headers, answer = post(sluice, json.dumps(event()))
+            assert status == 503 and headers["Retry-After"], answer
+            assert 2.5 <= time.monotonic() - begin <= deadline(5)
+            begin = time.monotonic()
+            assert post(sluice, json.dumps(event()))[0] == 503
+            assert time.monotonic() - begin < deadline(1)
+            assert sluice.request("GET", "/readyz")[0] == 503
+            stream.pump()
+            assert stream.ended is None
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: sluice.request("GET", "/readyz")[0] == 200, 10, "ready again")
+        sluice.publish([event(subject="last")])
+        # What was handed over before the 503 may come too: it was not dropped.
+        stream.read_until(
+            lambda s: any(e.get("subject") == "last" for e in s.events()), 10, "the last event"
+        )
+        seqs = [e["seq"] for e in stream.events()]
+        assert seqs == list(range(1, len(seqs) + 1))

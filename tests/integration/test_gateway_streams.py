@@ -261,7 +261,7 @@ def test_sigterm_says_closing_and_cuts_without_the_last_chunk():
     with Sluice(FAST) as sluice:
         streams = [sluice.stream(f"job:{n}") for n in range(20)]
         for stream in streams:
-            stream.wait_open()
+            stream.read_until(lambda s: s.named("heartbeat"), 5, "the first bookmark")
         begin = time.monotonic()
         sluice.process._child.send_signal(signal.SIGTERM)
         for stream in streams:
@@ -319,18 +319,17 @@ def test_without_the_store_streams_are_live_without_ids_until_it_is_back():
 
 
 def test_streams_outlive_the_broker_and_go_on_without_a_hole():
-    with Sluice(FAST) as sluice:
-        with sluice.stream("job:kill") as stream:
-            stream.wait_open()
-            for round_ in range(3):
-                publish(sluice, "job:kill", round_ * 100, round_ * 100 + 100)
-                pid = sluice.kill("broker")
-                sluice.wait_restarted("broker", pid)
-            publish(sluice, "job:kill", 300, 310)
-            stream.wait_events(310)
-            assert numbers(stream) == list(range(310))
-            assert stream.ended is None and not stream.named("stream.gap")
-            assert [e["seq"] for e in stream.events()] == list(range(1, 311))
+    with Sluice(FAST) as sluice, sluice.stream("job:kill") as stream:
+        stream.wait_open()
+        for round_ in range(3):
+            publish(sluice, "job:kill", round_ * 100, round_ * 100 + 100)
+            pid = sluice.kill("broker")
+            sluice.wait_restarted("broker", pid)
+        publish(sluice, "job:kill", 300, 310)
+        stream.wait_events(310)
+        assert numbers(stream) == list(range(310))
+        assert stream.ended is None and not stream.named("stream.gap")
+        assert [e["seq"] for e in stream.events()] == list(range(1, 311))
 
 
 def test_a_killed_gateway_resets_its_streams_and_the_clients_resume():

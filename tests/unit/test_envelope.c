@@ -1,0 +1,229 @@
+/* envelope, json_slice, stream_kind, wheel: what a published event becomes. */
+#include "gateway/envelope.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/mono.h"
+#include "gateway/json_slice.h"
+#include "gateway/stream_kind.h"
+#include "gateway/wheel.h"
+
+#define NOW 1700000000000
+
+static char told[4096];
+
+static void
+tell(const char *path, const char *problem, void *arg)
+{
+	size_t n = strlen(told);
+
+	(void)arg;
+	(void)snprintf(told + n, sizeof(told) - n, "%s: %s\n", path, problem);
+}
+
+static unsigned int
+make(const char *text, struct buf *frame, struct item *item, json_t **event)
+{
+	told[0] = '\0';
+	*event = json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL |
+	    JSON_DECODE_INT_AS_REAL, NULL);
+	assert_non_null(*event);
+	return envelope_item(slice_str(text), *event, slice_str("-"), NOW,
+	    frame, item, tell, NULL);
+}
+
+static void
+test_a_good_event_becomes_an_item_with_data_last(void **state)
+{
+	static const char text[] = "{\"data\": {\"b\" : [1.50, 2e3], \"a\":"
+	    " \"x\\ny\"},\n\"stream_key\":\"job:8f2c\", \"event_type\":"
+	    "\"job.progress\",\"source\":\"/worker/w-17\","
+	    "\"subject\":\"s\xc3\xa9\",\"idempotency_key\":\"k\"}";
+	struct buf frame = BUF_EMPTY;
+	struct item item = { .group = 0 };
+	json_t *event;
+
+	(void)state;
+	assert_int_equal(make(text, &frame, &item, &event), 0);
+	assert_string_equal(buf_cstr(&frame), "\"type\":\"job\","
+	    "\"stream_key\":\"job:8f2c\",\"event_type\":\"job.progress\","
+	    "\"timestamp\":\"2023-11-14T22:13:20.000Z\","
+	    "\"source\":\"/worker/w-17\",\"subject\":\"s\xc3\xa9\","
+	    "\"version\":1,\"tenant\":\"-\",\"idempotency_key\":\"k\","
+	    "\"data\":{\"b\":[1.50,2e3],\"a\":\"x\\ny\"}}");
+	item.frame.p = (const char *)frame.data;
+	assert_true(slice_is(item_data(&item),
+	    "{\"b\":[1.50,2e3],\"a\":\"x\\ny\"}"));
+	assert_int_equal(item.flags, ITEM_IDEMPOTENT);
+	assert_true(slice_is(item.key, "job:8f2c"));
+	json_decref(event);
+	buf_free(&frame);
+}
+
+static void
+test_every_problem_is_told_with_its_path(void **state)
+{
+	struct buf frame = BUF_EMPTY;
+	struct item item;
+	json_t *event;
+
+	(void)state;
+	assert_int_equal(make("{\"id\":\"x\",\"type\":\"run\","
+	    "\"stream_key\":\"job:a\",\"event_type\":\"heartbeat\","
+	    "\"timestamp\":\"2023-11-14T22:19:00Z\",\"version\":0,"
+	    "\"bogus\":1,\"data\":[]}", &frame, &item, &event), 7);
+	assert_non_null(strstr(told, "id: is given by the server"));
+	assert_non_null(strstr(told, "bogus: is not a member"));
+	assert_non_null(strstr(told, "type: does not agree"));
+	assert_non_null(strstr(told, "event_type: is not one of"));
+	assert_non_null(strstr(told, "timestamp: is more than 5 minutes"));
+	assert_non_null(strstr(told, "version: must be"));
+	assert_non_null(strstr(told, "data: must be an object"));
+	json_decref(event);
+	assert_int_equal(make("{}", &frame, &item, &event), 3);
+	json_decref(event);
+	assert_int_equal(make("[]", &frame, &item, &event), 1);
+	json_decref(event);
+	assert_int_equal(frame.len, 0);
+	buf_free(&frame);
+}
+
+static void
+test_the_same_key_and_source_hash_alike_and_others_do_not(void **state)
+{
+	static const char *const texts[] = {
+	    "{\"stream_key\":\"job:a\",\"event_type\":\"x.y\",\"data\":{},"
+	    "\"idempotency_key\":\"k\",\"source\":\"/a\"}",
+	    "{\"stream_key\":\"job:b\",\"event_type\":\"x.y\",\"data\":{},"
+	    "\"idempotency_key\":\"k\",\"source\":\"/a\"}",
+	    "{\"stream_key\":\"job:a\",\"event_type\":\"x.y\",\"data\":{},"
+	    "\"idempotency_key\":\"k\",\"source\":\"/b\"}",
+	};
+	struct item items[3];
+	struct buf frame = BUF_EMPTY;
+	json_t *event;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(make(texts[i], &frame, &items[i], &event),
+		    0);
+		json_decref(event);
+	}
+	assert_memory_equal(items[0].idem, items[1].idem, EVENT_HASH_SIZE);
+	assert_memory_not_equal(items[0].idem, items[2].idem,
+	    EVENT_HASH_SIZE);
+	assert_memory_not_equal(items[0].body, items[1].body,
+	    EVENT_HASH_SIZE);
+	buf_free(&frame);
+}
+
+static void
+test_slices_of_json_keep_their_content(void **state)
+{
+	struct slice v, rest, at;
+	struct buf b = BUF_EMPTY;
+
+	(void)state;
+	assert_true(json_slice_member(slice_str(" {\"a\" : \"}\\\"\", \"b\":"
+	    "{\"data\":1}, \"data\":[ {\"x\":\"]\"} , 2 ] } "), "data", &v));
+	assert_true(slice_is(v, "[ {\"x\":\"]\"} , 2 ]"));
+	assert_true(json_slice_array(v, &at));
+	assert_true(json_slice_next(&at, &v));
+	assert_true(slice_is(v, "{\"x\":\"]\"}"));
+	assert_true(json_slice_next(&at, &v));
+	assert_true(slice_is(v, "2"));
+	assert_false(json_slice_next(&at, &v));
+	assert_true(json_slice_array(slice_str("[ ]"), &at));
+	assert_false(json_slice_next(&at, &v));
+	assert_false(json_slice_member(slice_str("{}"), "data", &v));
+	assert_false(json_slice_member(slice_str("{\"a\":1"), "data", &v));
+	assert_false(json_slice_value(slice_str("{\"a"), &v, &rest));
+	json_slice_compact(&b, slice_str("{ \"a b\" :\t\"\xe2\x80\xa8\x7f"
+	    "\xc2\x85 \\\" \\\\\" ,\n\"c\":[1 ,2]}"));
+	assert_string_equal(buf_cstr(&b), "{\"a b\":\"\\u2028\\u007f\\u0085 "
+	    "\\\" \\\\\",\"c\":[1,2]}");
+	buf_free(&b);
+}
+
+static void
+test_control_names_are_nobodys_events(void **state)
+{
+	(void)state;
+	assert_true(stream_kind_admits(STREAM_JOB, slice_str("job.log")));
+	assert_true(stream_kind_admits(STREAM_JOB, slice_str("x.mine")));
+	assert_false(stream_kind_admits(STREAM_JOB, slice_str("run.event")));
+	assert_false(stream_kind_admits(STREAM_JOB, slice_str("snapshot")));
+	assert_false(stream_kind_admits(STREAM_JOB, slice_str("stream.x")));
+	assert_int_equal(stream_kind_event(STREAM_RESOURCE,
+	    slice_str("resource.deleted"))->flags, ITEM_DELETED);
+	assert_int_equal(stream_kind_of(slice_str("pack-run:*")),
+	    STREAM_PACK_RUN);
+}
+
+/* --- wheel --------------------------------------------------------------------- */
+
+static uint32_t seen[16];
+static size_t n_seen;
+
+static void
+seen_cb(uint32_t id, void *arg)
+{
+	(void)arg;
+	seen[n_seen++] = id;
+}
+
+static void
+test_a_deadline_is_looked_at_within_a_tick_and_once(void **state)
+{
+	struct wheel *w = wheel_new(8, 1000);
+
+	(void)state;
+	n_seen = 0;
+	wheel_set(w, 1, 1200);
+	wheel_set(w, 2, 1210);
+	wheel_set(w, 3, 1210);
+	wheel_remove(w, 3);
+	wheel_advance(w, 1199, seen_cb, NULL);
+	assert_int_equal(n_seen, 0);
+	wheel_advance(w, 1200, seen_cb, NULL);
+	assert_int_equal(n_seen, 1);
+	wheel_advance(w, 1250, seen_cb, NULL);
+	assert_int_equal(n_seen, 2);
+	/* One far beyond the span is looked at early, none is forgotten. */
+	wheel_set(w, 4, 10000000);
+	wheel_advance(w, 1250 + WHEEL_TICK_MS * (int64_t)WHEEL_SLOTS, seen_cb,
+	    NULL);
+	assert_int_equal(n_seen, 3);
+	/* After a stop of any length everybody due is seen. */
+	wheel_set(w, 5, 60000);
+	wheel_set(w, 6, 90000);
+	wheel_advance(w, 1000000000, seen_cb, NULL);
+	assert_int_equal(n_seen, 5);
+	wheel_free(w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_a_good_event_becomes_an_item_with_data_last),
+	    cmocka_unit_test(test_every_problem_is_told_with_its_path),
+	    cmocka_unit_test(
+	        test_the_same_key_and_source_hash_alike_and_others_do_not),
+	    cmocka_unit_test(test_slices_of_json_keep_their_content),
+	    cmocka_unit_test(test_control_names_are_nobodys_events),
+	    cmocka_unit_test(
+	        test_a_deadline_is_looked_at_within_a_tick_and_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
