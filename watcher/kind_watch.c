@@ -39,7 +39,7 @@ struct kind_watch {
 	char				 list_version[KUBE_UID_MAX + 1];
 	char				*token;      /* of the next page */
 	char				 reason[64];
-	char				 message[256];
+	char				 message[512];
 };
 
 static void	step(struct kind_watch *kw, enum watch_input input);

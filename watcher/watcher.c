@@ -392,6 +392,20 @@ open_kinds(struct watcher *w)
 	}
 }
 
+/* A cluster without a file of its own is in the configuration's. */
+static int
+read_kubeconfig(struct watcher *w, const struct conf_cluster *cluster,
+    struct err *err)
+{
+	const char *paths = cluster->kubeconfig != NULL ?
+	    cluster->kubeconfig : w->role->conf.kubeconfig;
+
+	if (paths == NULL)
+		return err_set(err, "cluster %s has no kubeconfig; set "
+		    "`kubeconfig` to the file with its context", cluster->id);
+	return kubeconfig_load(paths, cluster->context, &w->cred, err);
+}
+
 static int
 watcher_start(struct role *role, struct err *err)
 {
@@ -408,8 +422,7 @@ watcher_start(struct role *role, struct err *err)
 		return err_set(err, "the configuration has no cluster %s",
 		    role->instance);
 	}
-	if (kubeconfig_load(cluster->kubeconfig, cluster->context, &w->cred,
-	    err) < 0) {
+	if (read_kubeconfig(w, cluster, err) < 0) {
 		err->code = EX_CONFIG;
 		return -1;
 	}
