@@ -128,7 +128,7 @@ int	conf_parse(struct conf *conf, const char *text, size_t n,
 void	conf_print(const struct conf *conf, FILE *out);
 
 void	conf_encode(struct buf *b, const struct conf *conf);
-int	conf_decode(struct conf *conf, const void *p, size_t n,
+int	conf_decode(struct conf *ret, const void *p, size_t n,
 	    struct err *err);
 
 /* state_directory/journal, state_directory/sluice.db, projection.db, and

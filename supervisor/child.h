@@ -78,7 +78,7 @@ struct child {
 	struct msg_status	 status;
 	struct msg_pong		 pong;
 
-	/* Kept for the owner (route.c). */
+	/* Kept for the owner (relay.c). */
 	struct msg_peer		 peer;           /* path empty: none */
 	bool			 slot_granted;
 	bool			 slot_wanted;

@@ -216,7 +216,7 @@ service_start(struct supervisor *s, struct err *err)
 	char number[16];
 
 	s->child_ops = (struct child_ops){ .changed = service_changed,
-		.message = route_message, .may_time_out = may_time_out,
+		.message = relay_message, .may_time_out = may_time_out,
 		.conf_fd = give_conf_fd, .incarnation = give_incarnation,
 		.reap = reap, .arg = s };
 	find_clusters(&s->conf);
@@ -382,7 +382,7 @@ service_changed(struct child *c, enum child_state old UNUSED, void *arg)
 {
 	struct supervisor *s = arg;
 
-	route_changed(s, c);
+	relay_changed(s, c);
 	if (s->stop_phase != STOP_NOT)
 		return;   /* the tick and the reaping go on with the stop */
 	if (is(c, "broker") && c->state == CHILD_READY) {

@@ -214,7 +214,7 @@ run(const char *file)
 	}
 	(void)event_base_dispatch(s.base);
 	service_free(&s);
-	route_free(&s);
+	relay_free(&s);
 	kill_the_rest();
 	control_close(s.control);
 	keeper_close(&s.keeper);

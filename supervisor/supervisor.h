@@ -1,6 +1,6 @@
 /*
  * supervisor: the one private context of this process: what main, service,
- * route and control share. One thread, one loop.
+ * relay and control share. One thread, one loop.
  */
 #ifndef SLUICE_SUPERVISOR_H
 #define SLUICE_SUPERVISOR_H
@@ -79,13 +79,13 @@ struct child *service_role(struct supervisor *s, const char *role,
 /* Reaps everything that has ended, known or not; kills strays. */
 void	service_reap(struct supervisor *s);
 
-/* --- route.c: messages from child to child -------------------------------- */
+/* --- relay.c: messages from child to child -------------------------------- */
 
-void	route_message(struct child *c, enum msg_type type,
+void	relay_message(struct child *c, enum msg_type type,
 	    const void *payload, size_t n, int fd, void *arg);
 /* What follows for the others from a child's change of state. */
-void	route_changed(struct supervisor *s, struct child *c);
-void	route_free(struct supervisor *s);
+void	relay_changed(struct supervisor *s, struct child *c);
+void	relay_free(struct supervisor *s);
 
 /* --- control.c: the operator's socket -------------------------------------- */
 

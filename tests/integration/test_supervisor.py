@@ -142,9 +142,7 @@ def test_a_child_that_dies_at_start_gets_backoff_then_the_circuit_and_others_go_
     assert row["cause"] == "exit status 3"
     assert "exit status 3" in sluice.ctl("status")
     steps = sluice.changes("watcher/dev")
-    waits = [
-        steps[i + 1][0] - step[0] for i, step in enumerate(steps[:-1]) if step[2] == "backoff"
-    ]
+    waits = [steps[i + 1][0] - step[0] for i, step in enumerate(steps[:-1]) if step[2] == "backoff"]
     assert 0.09 <= waits[0] < 0.5 and all(wait >= 0.19 for wait in waits[1:])
     others = {name: r for name, r in sluice.status().items() if name != "watcher/dev"}
     assert all(r["state"] == "ready" and r["restarts"] == 0 for r in others.values())
@@ -340,7 +338,9 @@ def test_messages_go_to_whom_they_concern(rogues):
     def got(*lines):
         wait_until(lambda: set(lines) <= set(sluice.notes("messages")), 5, lines)
 
-    got("broker PEER_UP gateway/0 ipc:///x/gateway.sub", "broker PEER_UP store/- ipc:///x/store.sub")
+    got(
+        "broker PEER_UP gateway/0 ipc:///x/gateway.sub", "broker PEER_UP store/- ipc:///x/store.sub"
+    )
     got("broker PEER_DOWN store/- ipc:///x/store.sub", "watcher/prod BINDINGS_CHANGED")
     got("gateway/0 LISTENER", "gateway/1 LISTENER", "health CLUSTER_STATE")
     assert "watcher/dev BINDINGS_CHANGED" not in sluice.notes("messages")

@@ -224,7 +224,7 @@ send_cluster_state(struct child *health, const struct child *watcher)
 }
 
 void
-route_message(struct child *c, enum msg_type type, const void *payload,
+relay_message(struct child *c, enum msg_type type, const void *payload,
     size_t n, int fd, void *arg)
 {
 	struct supervisor *s = arg;
@@ -313,7 +313,7 @@ broker_ready(struct supervisor *s)
 }
 
 void
-route_changed(struct supervisor *s, struct child *c)
+relay_changed(struct supervisor *s, struct child *c)
 {
 	struct child *health = service_role(s, "health", NULL);
 
@@ -337,7 +337,7 @@ route_changed(struct supervisor *s, struct child *c)
 }
 
 void
-route_free(struct supervisor *s)
+relay_free(struct supervisor *s)
 {
 	drop_segments(s);
 }
