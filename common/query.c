@@ -92,6 +92,7 @@ waiter_fail(struct query_waiter *w, int status, const char *code,
 		w->snapshot_cb(NULL, &err, w->arg);
 		return;
 	}
+	assert(w->json_cb != NULL);
 	buf_adds(&b, "{\"error\":\"");
 	buf_json_text(&b, text, strlen(text));
 	buf_addf(&b, "\",\"code\":\"%s\"}", code);
@@ -204,7 +205,7 @@ question_patience(const struct query_question *q, struct mono now)
 	const struct query_waiter *w;
 	int64_t most = 0;
 
-	TAILQ_FOREACH(w, &q->waiters, link)
+	for (w = TAILQ_FIRST(&q->waiters); w != NULL; w = TAILQ_NEXT(w, link))
 		most = MAX(most, mono_diff_ms(w->deadline, now));
 	return most;
 }
@@ -299,7 +300,8 @@ question_earliest(const struct query_question *q, struct mono *earliest)
 {
 	const struct query_waiter *w;
 
-	TAILQ_FOREACH(w, &q->waiters, link) {
+	for (w = TAILQ_FIRST(&q->waiters); w != NULL;
+	    w = TAILQ_NEXT(w, link)) {
 		if (mono_before(w->deadline, *earliest))
 			*earliest = w->deadline;
 	}
@@ -318,7 +320,7 @@ query_arm(struct query_client *c)
 	}
 	if (c->on_wire != NULL)
 		question_earliest(c->on_wire, &earliest);
-	TAILQ_FOREACH(q, &c->queue, link)
+	for (q = TAILQ_FIRST(&c->queue); q != NULL; q = TAILQ_NEXT(q, link))
 		question_earliest(q, &earliest);
 	if (!TAILQ_EMPTY(&c->failed))
 		earliest = now;
@@ -361,7 +363,8 @@ query_enqueue(struct query_client *c, enum query_op op, struct buf *body,
 	struct query_question *q;
 
 	if (op == QUERY_SNAPSHOT) {
-		TAILQ_FOREACH(q, &c->queue, link) {
+		for (q = TAILQ_FIRST(&c->queue); q != NULL;
+		    q = TAILQ_NEXT(q, link)) {
 			if (question_equals(q, op, body))
 				break;
 		}
@@ -431,7 +434,7 @@ waiters_remove(struct query_waiters *list, uint64_t ticket)
 {
 	struct query_waiter *w;
 
-	TAILQ_FOREACH(w, list, link) {
+	for (w = TAILQ_FIRST(list); w != NULL; w = TAILQ_NEXT(w, link)) {
 		if (w->ticket == ticket) {
 			TAILQ_REMOVE(list, w, link);
 			free(w);

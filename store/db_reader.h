@@ -50,7 +50,7 @@ struct db_reader *db_reader_new(const char *projection_path,
 void	db_reader_free(struct db_reader *r);
 
 /* From any thread. -1 when DB_READER_JOBS_MAX are waiting. */
-int	db_reader_submit(struct db_reader *r, enum db_reader_job job,
+int	db_reader_submit(struct db_reader *r, enum db_reader_job kind,
 	    uint64_t ticket, const void *body, size_t n) MUST_CHECK;
 /* The loop: the next result, or false. */
 bool	db_reader_take(struct db_reader *r, struct db_reader_result *ret);

@@ -178,7 +178,8 @@ batch_apply(struct db_writer *w, struct works *batch, size_t *ret_done,
 
 	if (projection_db_begin(w->db, err) == -1)
 		return -1;
-	STAILQ_FOREACH(work, batch, link) {
+	for (work = STAILQ_FIRST(batch); work != NULL;
+	    work = STAILQ_NEXT(work, link)) {
 		if (work->kind == WORK_AT)
 			projection_db_at(w->db, work->through);
 		else if (work->kind == WORK_GAP)

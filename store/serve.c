@@ -99,7 +99,8 @@ question_find(struct serve *s, uint64_t asker, uint64_t ticket)
 {
 	struct question *q;
 
-	TAILQ_FOREACH(q, &s->questions, link) {
+	for (q = TAILQ_FIRST(&s->questions); q != NULL;
+	    q = TAILQ_NEXT(q, link)) {
 		if (q->asker == asker && q->asker_ticket == ticket)
 			break;
 	}
@@ -204,7 +205,8 @@ serve_answer(struct serve *s, uint64_t ticket, const struct buf *answer)
 	struct question *q;
 	struct err err;
 
-	TAILQ_FOREACH(q, &s->questions, link) {
+	for (q = TAILQ_FIRST(&s->questions); q != NULL;
+	    q = TAILQ_NEXT(q, link)) {
 		if (q->ticket == ticket)
 			break;
 	}
@@ -254,7 +256,7 @@ fail:
 void
 serve_free(struct serve *s)
 {
-	struct question *q;
+	struct question *q, *next;
 
 	if (s == NULL)
 		return;
@@ -264,8 +266,10 @@ serve_free(struct serve *s)
 		event_free(s->readable);
 	if (s->sweep != NULL)
 		event_free(s->sweep);
-	while ((q = TAILQ_FIRST(&s->questions)) != NULL)
+	for (q = TAILQ_FIRST(&s->questions); q != NULL; q = next) {
+		next = TAILQ_NEXT(q, link);
 		question_free(s, q);
+	}
 	if (s->socket != -1)
 		bus_close(s->socket);
 	free(s);

@@ -147,8 +147,9 @@ nodes_parse(const json_t *list, json_t *problems)
 	} else if (json_array_size(list) > WORKFLOW_NODES_MAX) {
 		problem(problems, "nodes", "must have at most 500 members");
 	} else {
-		json_array_foreach(list, i, node)
+		json_array_foreach(list, i, node) {
 			node_parse(node, i, nodes, seen, problems);
+		}
 	}
 	json_decref(seen);
 	return nodes;

@@ -102,7 +102,9 @@ def test_a_put_makes_the_document_and_its_nodes(bed, mongo):
     assert {n["id"] for n in document["nodes"]} == {"b", "new"}
     assert status_of(document, "b")["message"] == "1"
     assert bed.ask("workflow.delete", id="w")[0] == 0
-    wait_until(lambda: db.workflows.find_one({"_id": "w"})["deleted_at"], 20, "the mark of deletion")
+    wait_until(
+        lambda: db.workflows.find_one({"_id": "w"})["deleted_at"], 20, "the mark of deletion"
+    )
 
 
 def test_a_status_before_its_workflow_is_written_with_it(bed, mongo):
@@ -277,6 +279,7 @@ def test_an_older_status_never_replaces_a_newer_one(bed, mongo):
     status["sluice"]["position"] += 1000
     status["message"] = "newer"
     db.workflows.replace_one({"_id": "w"}, document)
+
     def written():
         return bed.ask("status")[1]["mongodb"]["written"]
 
@@ -292,8 +295,10 @@ def test_a_bad_connection_string_is_told_at_the_start():
     try:
         sluice.start(ready=False)
         wait_until(
-            lambda: "mongodb: " in sluice.process.tail(100)
-            and "mongodb://host/kubeorch" in sluice.process.tail(100),
+            lambda: (
+                "mongodb: " in sluice.process.tail(100)
+                and "mongodb://host/kubeorch" in sluice.process.tail(100)
+            ),
             20,
             "a line that names the key and the form",
         )

@@ -162,9 +162,7 @@ def test_a_damaged_projection_is_made_again(bed):
 def test_a_damaged_registry_stops_the_store_and_names_the_remedy(bed):
     """Primary data is never replaced in silence: the circuit opens, the copy is named."""
     bed.ask("workflow.put", id="w1", cluster="prod", nodes=[])
-    wait_until(
-        lambda: os.path.exists(bed.path("sluice.db.daily")), deadline(10), "the daily copy"
-    )
+    wait_until(lambda: os.path.exists(bed.path("sluice.db.daily")), deadline(10), "the daily copy")
     bed.stop_store()
     for tail in ("-wal", "-shm"):
         if os.path.exists(bed.path("sluice.db" + tail)):
@@ -173,9 +171,7 @@ def test_a_damaged_registry_stops_the_store_and_names_the_remedy(bed):
     with open(bed.path("sluice.db"), "r+b") as file:
         file.write(b"x" * 4096)
     bed.ctl("start", "store", check=False)
-    wait_until(
-        lambda: bed.status()["store"]["state"] == "failed", 20, "the store given up"
-    )
+    wait_until(lambda: bed.status()["store"]["state"] == "failed", 20, "the store given up")
     assert "sluice.db.daily" in bed.process.tail(400)
     positions = bed.publish_raw([job("a", 1)])
     shutil.copy(bed.path("good"), bed.path("sluice.db"))

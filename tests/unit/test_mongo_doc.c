@@ -1,7 +1,7 @@
 /* First: libbson takes a MAX that is there for its own. */
 #include <bson/bson.h>
 
-#include "store_fixture.h"
+#include "tests/unit/store_fixture.h"
 
 #include "store/mongo_doc.h"
 
