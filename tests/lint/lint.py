@@ -13,7 +13,7 @@ FILE_MAX = 800
 # What each program may be linked with beyond libc (ARCHITECTURE.md, the processes).
 LINKS = {
     "sluiced": {"libevent", "libyaml"},
-    "sluicectl": {"libjansson"},
+    "sluicectl": {"libjansson", "libyaml"},
     "sluice-watcher": {"libevent", "libcurl", "libjansson", "libyaml", "libnanomsg", "libcrypto"},
     "sluice-health": {"libevent", "libcurl", "libjansson", "libyaml", "libnanomsg", "libcrypto"},
     "sluice-broker": {"libevent", "libnanomsg", "libyaml"},

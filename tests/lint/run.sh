@@ -43,7 +43,9 @@ run clang-tidy tidy
 run cppcheck cppcheck --quiet --std=c11 --enable=warning,portability \
 	--inline-suppr --error-exitcode=1 -j "$(nproc)" -I. -D_GNU_SOURCE \
 	-DSLUICE_VERSION=\"lint\" -DSLUICE_LIBEXECDIR=\"/lint\" \
-	--suppressions-list=tests/lint/cppcheck.supp "${sources[@]}"
+	--suppressions-list=tests/lint/cppcheck.supp \
+	--include=tests/lint/cppcheck_macros.h \
+	"${sources[@]}"
 run codespell codespell --ignore-words=tests/lint/codespell.words \
 	--skip='./tests/lint/codespell.words,./build*,./.git,*.sum,./LICENSE,./tests/fuzz/corpus'
 run ruff "$venv/ruff" check --quiet tests
