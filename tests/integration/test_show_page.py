@@ -1,0 +1,159 @@
+"""What a newcomer sees: the page that `make run` names, in a browser, on the demo cluster."""
+
+import os
+import re
+import signal
+import subprocess
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.bed.browser import Browser
+from tests.bed.net import free_port, wait_until
+from tests.bed.process import Process, plain_environment
+from tests.bed.sluice import REPO, binary
+
+REPORTS = os.path.join(REPO, "build", "reports")
+ROWS = "#rows .row"
+
+# Remembers what the rows say now (state, health, message), then which of them says otherwise
+# later: an object's row changed in place, without a reload.
+WATCH_ROWS = """() => {
+  const read = () => new Map([...document.querySelectorAll('#rows .row')].map(
+    (row) => [row.dataset.key, [...row.children].slice(3, 6).map((c) => c.textContent).join('|')]));
+  const first = read();
+  window.shownChange = null;
+  new MutationObserver(() => {
+    for (const [key, text] of read())
+      if (first.has(key) && first.get(key) !== text && !window.shownChange)
+        window.shownChange = { key, before: first.get(key), after: text };
+  }).observe(document.getElementById('rows'), { childList: true, subtree: true,
+    characterData: true, attributes: true });
+}"""
+
+
+class MakeRun(Process):
+    """setup/run.sh as `make run` calls it, in a home without a kubeconfig."""
+
+    def __init__(self, directory):
+        """Nothing is started yet."""
+        self.port = free_port()
+        env = plain_environment(directory)
+        env["BUILD"] = os.path.relpath(os.path.dirname(binary("sluiced")), REPO)
+        env["PORT"] = str(self.port)
+        super().__init__("run", [f"{REPO}/setup/run.sh"], directory, env)
+
+    def text(self):
+        """What it has printed."""
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def page(self):
+        """The address it tells to open."""
+
+        def told():
+            self.check()
+            found = re.search(r"^run: open (\S+)", self.text(), re.MULTILINE)
+            return found and found[1]
+
+        return wait_until(told, 20, "run.sh names its page")
+
+    def children(self):
+        """Pids of the programs it started, and theirs."""
+        found, fresh = [], [self.pid]
+        while fresh:
+            asked = ",".join(map(str, fresh))
+            answer = subprocess.run(
+                ["pgrep", "-P", asked], capture_output=True, text=True, timeout=10
+            )
+            fresh = [int(pid) for pid in answer.stdout.split()]
+            found += fresh
+        return found
+
+
+@pytest.fixture(name="run")
+def make_run(tmp_path):
+    """A running `make run`."""
+    process = MakeRun(tmp_path).start()
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+def rows(page):
+    """How many rows the list shows."""
+    return page.locator(ROWS).count()
+
+
+def visible_text(page):
+    """The list's rows as text."""
+    return page.locator(ROWS).all_inner_texts()
+
+
+def check_filter(page):
+    """The filter box narrows the list to what contains all words, and widens it again."""
+    key = page.locator(ROWS).first.get_attribute("data-key")
+    word = key.rsplit("/", 1)[-1]
+    page.locator("#filter").fill(f"demo {word}")
+    wait_until(lambda: all(word in t for t in visible_text(page)) and rows(page), 5, "filtered")
+    assert "of" in page.locator("#shown").inner_text()
+    page.locator("#filter").fill("no-object-is-called-so")
+    wait_until(lambda: rows(page) == 0, 5, "an empty list")
+    assert "No object matches" in page.locator("#rows").inner_text()
+    page.keyboard.press("Escape")
+    wait_until(lambda: rows(page) > 10, 5, "the whole list again")
+
+
+@pytest.mark.slow
+def test_a_newcomer_sees_the_demo_cluster_change_without_a_reload(run):
+    """The list fills within seconds, a row changes in place, nothing else is asked for."""
+    url = run.page()
+    assert "SIMULATED" in run.text(), "it is said clearly that the cluster is not real"
+    assert urlsplit(url).port == run.port
+    with Browser() as browser:
+        page = browser.open(url)
+        asked, navigations = [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("framenavigated", lambda frame: navigations.append(frame.url))
+        wait_until(lambda: rows(page) > 10, 5, "the list fills")
+        page.evaluate(WATCH_ROWS)
+        change = wait_until(lambda: page.evaluate("window.shownChange"), 20, "a row changes")
+        assert change["before"] != change["after"]
+        wait_until(
+            lambda: page.locator('#clusters [data-tone="good"]').count() == 1,
+            10,
+            "the cluster's card is good",
+        )
+        assert page.locator("#connection").get_attribute("data-state") == "live"
+        browser.screenshot(page, f"{REPORTS}/page.png")
+        page.emulate_media(color_scheme="dark")
+        browser.screenshot(page, f"{REPORTS}/page-dark.png")
+        check_filter(page)
+        assert not navigations, "no reload, no other page"
+        assert browser.errors == []
+        assert [c for c in browser.console if c.startswith(("error", "warning"))] == []
+        wrong = [u for u in asked if urlsplit(u).hostname not in ("127.0.0.1", None)]
+        assert not wrong, "the page asks its own server only"
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_everything_that_run_started(run):
+    """SIGINT, as from the keyboard: no process and no directory is left."""
+    run.page()
+    wait_until(lambda: "service: ready" in run.text(), 20, "all processes ready")
+    children = run.children()
+    assert len(children) >= 7, "the simulator, sluiced, five roles"
+    runtime = re.search(r"/tmp/sluice-run-\w+", run.text())[0]
+    run.ended_on_purpose = True
+    for pid in [run.pid, *children]:
+        # The terminal sends it to the whole group.
+        os.kill(pid, signal.SIGINT)
+    wait_until(lambda: not run.running(), 15, "run.sh ends")
+    assert run.exit_status == 0
+
+    def gone():
+        return not any(os.path.exists(f"/proc/{pid}") for pid in children)
+
+    wait_until(gone, 5, "no process is left")
+    assert not os.path.exists(runtime)
