@@ -311,8 +311,8 @@ stream_open(struct conn *c)
 static void
 turn_away(struct conn *c, enum sse_reason reason)
 {
-	const struct conf_stream *o = conf_stream(&c->gateway->role->conf,
-	    STREAM_TYPE_MAX);
+	const struct conf_stream *o =
+	    &c->gateway->role->conf.streams[STREAM_TYPE_MAX];
 	struct sse_control ctl = { .kind = SSE_RETRY,
 	    .retry_ms = stream_retry_ms(o->retry_ms) };
 

@@ -347,3 +347,56 @@ def test_a_killed_gateway_resets_its_streams_and_the_clients_resume():
         with sluice.stream("job:gone", last_event_id=cursor) as stream:
             stream.wait_events(10)
             assert numbers(stream) == list(range(10, 20))
+
+
+# --- limits ----------------------------------------------------------------------------------
+
+
+def test_a_reader_that_takes_nothing_is_closed_and_its_place_is_free_again():
+    conf = {"streams": {"default": {"heartbeat_interval": "500ms", "write_stall_timeout": "2s"}}}
+    with Sluice(conf) as sluice:
+
+        def streaming():
+            text = sluice.request("GET", "/metrics")[2]
+            return int(text.split('connections{state="streaming"} ')[1].split()[0])
+
+        with sluice.stream("job:stall", snapshot=0) as fast, sluice.stream("job:stall") as stuck:
+            fast.wait_open()
+            stuck.wait_open()
+            publish(sluice, "job:stall", 0, 12000, size=1000)
+            fast.wait_events(12000, 30)
+            wait_until(lambda: streaming() == 1, 10, "the stalled reader to be closed")
+            publish(sluice, "job:stall", 12000, 12010)
+            fast.wait_events(12010)
+            assert numbers(fast) == list(range(12010))
+            assert 'closes_total{reason="write_stalled"} 1' in sluice.request("GET", "/metrics")[2]
+
+
+def test_over_the_limit_a_stream_is_answered_200_and_told_overloaded():
+    with Sluice({**FAST, "gateway": {"processes": 1, "max_connections": 8}}) as sluice:
+        streams = [sluice.stream(f"job:{n}") for n in range(8)]
+        for stream in streams:
+            stream.wait_open()
+        with sluice.stream("job:more") as more:
+            wait_until(lambda: more.pump() or more.ended, 5, "the end")
+            assert (more.status, more.ended) == (200, "cut")
+            assert more.frames[0].retry
+            assert more.frames[-1].json["reason"] == "overloaded"
+        assert sluice.request("GET", "/api/v1/clusters")[0] == 429
+        assert sluice.request("GET", "/healthz")[0] == 200
+        streams.pop().close()
+        again = wait_until(lambda: _try_open(sluice), 5, "a place")
+        for stream in [*streams, again]:
+            stream.pump()
+            assert stream.ended is None
+            stream.close()
+
+
+def _try_open(sluice):
+    """A stream that was let in, or None."""
+    stream = sluice.stream("job:again")
+    wait_until(lambda: stream.pump() or stream.ended or len(stream.frames) > 1, 5, "an answer")
+    if stream.named("stream.open"):
+        return stream
+    stream.close()
+    return None

@@ -1,0 +1,67 @@
+"""The dashboard in Chromium: 10,000 rows, changes as they happen, a gateway killed."""
+
+import os
+
+from tests.bed.browser import Browser
+from tests.bed.net import wait_until
+from tests.bed.sluice import REPO, Sluice
+
+KINDS = ["deployment", "pod", "pod", "pod", "pod"]
+HEALTH = ["healthy", "healthy", "progressing", "failed", "healthy"]
+
+
+def resource(n, health=None, event_type="status_update"):
+    """A status of object N; its message would be markup if anybody let it."""
+    kind = KINDS[n % 5]
+    status = {"state": "healthy", "health": health or HEALTH[n % 5], "message": f"<b>{n}</b>"}
+    data = {"resource_id": str(n), "type": kind, "status": status}
+    key = f"resource:prod/{kind}/ns{n % 7}/web-{n:05d}"
+    return {"stream_key": key, "event_type": event_type, "data": data}
+
+
+def cluster(name, status, **more):
+    """A cluster.health event."""
+    data = {"cluster_id": name, "name": name, "status": status, "reachable": True, **more}
+    return {"stream_key": f"cluster:{name}", "event_type": "cluster.health", "data": data}
+
+
+def test_the_page_lists_10000_objects_and_follows_changes_through_a_gateway_kill():
+    conf = {"streams": {"default": {"heartbeat_interval": "1s", "retry": "500ms"}}}
+    with Sluice(conf) as sluice, Browser() as browser:
+        for at in range(0, 10000, 1000):
+            sluice.publish([resource(n) for n in range(at, at + 1000)])
+        sluice.publish([cluster("prod", "connected", latency_ms=12), cluster("dev", "error")])
+        page = browser.open(f"http://127.0.0.1:{sluice.port}/")
+
+        def until(cond, what, timeout=15):
+            def look():
+                page.wait_for_timeout(20)
+                return cond()
+
+            wait_until(look, timeout, what)
+
+        def objects():
+            return page.locator("#fact-objects").text_content()
+
+        until(lambda: objects() == "10000", "all objects")
+        assert page.locator("#rows .row").count() < 100
+        assert page.locator(".card").count() == 2
+        assert page.locator("#rows b").count() == 0
+        until(lambda: page.locator("#connection").get_attribute("data-state") == "live", "live")
+
+        sluice.publish([resource(0, "failed")])
+        until(lambda: page.locator('.row.flash[data-key$="web-00000"]').count() == 1, "a flash")
+        page.keyboard.press("/")
+        page.keyboard.type("pod ns3 failed")
+        until(lambda: page.locator("#shown").text_content() == "286 of 10000 objects", "the filter")
+        folder = os.path.join(REPO, "build", "artefacts")
+        browser.screenshot(page, os.path.join(folder, "gateway-page.png"))
+        page.keyboard.press("Escape")
+        sluice.publish([resource(0, event_type="resource.deleted")])
+        until(lambda: objects() == "9999", "a row less")
+
+        pid = sluice.kill("gateway/0")
+        sluice.wait_restarted("gateway/0", pid)
+        sluice.publish([resource(20001)])
+        until(lambda: objects() == "10000", "the page to come back", 20)
+        assert not browser.errors
