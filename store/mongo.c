@@ -620,7 +620,7 @@ mongo_status(struct mongo *m, struct mongo_status *ret)
 bool
 mongo_stop(struct mongo *m, int64_t patience_ms)
 {
-	int64_t end_ms = wall_unix_ms() + 2 * patience_ms;
+	int64_t end_ms = wall_unix_ms() + patience_ms * 3 / 2;
 	struct timespec ts = { end_ms / 1000, end_ms % 1000 * 1000000 };
 
 	assert(m->magic == MONGO_MAGIC);

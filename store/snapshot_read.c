@@ -26,7 +26,7 @@
 	    " AND key >= ?2 AND key < ?3 ORDER BY key, slot, subject")	\
 	X(WATCHED, "SELECT count(*) FROM watchers WHERE cluster = ?1"	\
 	    " AND kind = ?2 AND change > ?3"				\
-	    " AND state IN ('watching', 'forbidden', 'stopped')")	\
+	    " AND state IN ('watching', 'backoff', 'forbidden', 'stopped')") \
 	X(STATE_CHANGE, "SELECT max(change) FROM latest"			\
 	    " WHERE tenant = ?1 AND key = ?2")				\
 	X(SUSPECTS, "SELECT count(*) FROM latest WHERE tenant = ?1"	\

@@ -6,8 +6,9 @@
  * it stands for (`as_of`) agree. After a gap (projection_db.h) it says which
  * questions may miss something, `complete` false:
  *   resource, watcher, workflow: until the watcher of the stream's cluster has
- *     said of every configured kind, after the gap, that it is watching (or
- *     that it may not or will not);
+ *     said of every configured kind, after the gap, that it is watching, or
+ *     that it cannot, may not or will not: behind that word stands all it
+ *     knows, and an unreachable cluster does not hide the others;
  *   cluster: until it was checked again;
  *   job, pack-run, run, build, import: until the stream's next lifecycle
  *     event; a stream nothing is known of, for as long as the journal retains;

@@ -289,6 +289,20 @@ def test_an_older_status_never_replaces_a_newer_one(bed, mongo):
     assert status_of(db.workflows.find_one({"_id": "w"}), "a")["message"] == "newer"
 
 
+def test_a_frozen_mongodb_does_not_hold_up_the_end(bed, mongo):
+    """SIGTERM while a call hangs: the store leaves in order, in time."""
+    bed.publish_raw([node("w", "a", 1)])
+    wait_until(lambda: bed.ask("status")[1]["mongodb"]["missing"] > 0, 20, "the first write")
+    mongo.suspend()
+    try:
+        bed.publish_raw([node("w", "a", 2)])
+        began = time.monotonic()
+        assert bed.stop() == 0
+        assert time.monotonic() - began < deadline(5)
+    finally:
+        mongo.resume()
+
+
 def test_a_bad_connection_string_is_told_at_the_start():
     """It names the key and what would be right; the broker goes on."""
     sluice = StoreBed({"mongodb": "mongodb://"})

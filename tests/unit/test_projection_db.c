@@ -295,7 +295,8 @@ test_a_gap_makes_snapshots_incomplete_until_the_watcher_told(void **state
 	for (i = 0; i < conf.watch.n_kinds; i++) {
 		check("resource:*", "resource:c/pod/n/a@1!");
 		(void)snprintf(data, sizeof(data), "{\"kind\":\"%s\","
-		    "\"state\":\"watching\"}", conf.watch.kinds[i]);
+		    "\"state\":\"%s\"}", conf.watch.kinds[i],
+		    i == 0 ? "backoff" : "watching");
 		apply(++position, "watcher:c", "watcher.state_changed", "",
 		    data, 0);
 	}
