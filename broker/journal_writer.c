@@ -9,17 +9,16 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/disk.h"
 #include "common/journal.h"
 #include "common/xmalloc.h"
 
 #define WRITER_MAGIC   0x4a575254u
 #define STATE_FILES    2u      /* kept: the newest, and one before it */
 #define STATE_SHARE    8u      /* a new one after every size / 8 */
-#define ZERO_SLICE     (256u * 1024)
 #define MEMORY_RESERVE (UINT64_C(1) << 42)   /* no process lives so long */
 
 struct segment {
@@ -55,29 +54,7 @@ struct journal_writer {
 	uint64_t			 state_offset;
 };
 
-/* --- small file operations ------------------------------------------------ */
-
-static int
-write_all(int fd, const void *bytes, size_t n, uint64_t offset)
-{
-	const uint8_t *p = bytes;
-
-	while (n > 0) {
-		ssize_t put = pwrite(fd, p, n, (off_t)offset);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0) {
-			if (put == 0)
-				errno = EIO;
-			return -1;
-		}
-		p += put;
-		n -= (size_t)put;
-		offset += (uint64_t)put;
-	}
-	return 0;
-}
+/* --- the list of segments ------------------------------------------------ */
 
 static struct segment *
 last_segment(struct journal_writer *w)
@@ -187,7 +164,7 @@ history_write(struct journal_writer *w, struct err *err)
 	if (fd < 0)
 		return err_errno(err, errno, "%s/epochs.tmp", w->path);
 	journal_file_epochs_encode(&b, w->history, w->n_history);
-	if (write_all(fd, b.data, b.len, 0) < 0 || fsync(fd) < 0 ||
+	if (disk_write(fd, b.data, b.len, 0) < 0 || fsync(fd) < 0 ||
 	    renameat(w->directory, JOURNAL_FILE_EPOCHS ".tmp", w->directory,
 	    JOURNAL_FILE_EPOCHS) < 0 || fsync(w->directory) < 0)
 		(void)err_errno(err, errno, "%s/epochs", w->path);
@@ -248,40 +225,12 @@ segment_prepare(struct journal_writer *w, int fd, const struct segment *s,
 	int rc;
 
 	journal_file_header_encode(&b, &h);
-	rc = write_all(fd, b.data, b.len, 0);
+	rc = disk_write(fd, b.data, b.len, 0);
 	buf_free(&b);
 	if (rc < 0 || fdatasync(fd) < 0 || renameat(w->directory, temporary,
 	    w->directory, name) < 0)
 		return -1;
 	return fsync(w->directory);
-}
-
-static int
-allocate(int fd, uint64_t bytes)
-{
-	if (fallocate(fd, 0, 0, (off_t)bytes) == 0)
-		return 0;
-	/* File systems without it: a hole instead. */
-	if (errno == EOPNOTSUPP || errno == ENOSYS)
-		return ftruncate(fd, (off_t)bytes);
-	return -1;
-}
-
-/* All of the file reads as zeroes again, its blocks stay. */
-static int
-zero(int fd, uint64_t bytes)
-{
-	uint8_t *zeroes;
-	int rc = 0;
-
-	if (fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, (off_t)bytes) == 0)
-		return 0;
-	zeroes = xcalloc(1, ZERO_SLICE);
-	for (uint64_t at = 0; at < bytes && rc == 0; at += ZERO_SLICE)
-		rc = write_all(fd, zeroes, (size_t)MIN(bytes - at,
-		    (uint64_t)ZERO_SLICE), at);
-	free(zeroes);
-	return rc;
 }
 
 /* Whether the oldest segment may leave: not the current one, and a complete
@@ -319,7 +268,7 @@ segment_recycle(struct journal_writer *w, struct segment *s,
 	fd = openat(w->directory, temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return -1;
-	if (zero(fd, s->bytes) < 0) {
+	if (disk_zero(fd, s->bytes) < 0) {
 		(void)close(fd);
 		return -1;
 	}
@@ -338,7 +287,7 @@ segment_new_file(struct journal_writer *w, struct segment *s,
 	(void)journal_file_name(temporary, s->first, "seg.new");
 	fd = openat(w->directory, temporary,
 	    O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd >= 0 && allocate(fd, s->bytes) < 0) {
+	if (fd >= 0 && disk_allocate(fd, s->bytes) < 0) {
 		code = errno;
 		(void)close(fd);
 		(void)unlinkat(w->directory, temporary, 0);
@@ -370,7 +319,7 @@ segment_new_memory(struct segment *s, struct err *err)
 	if (fd < 0)
 		return err_errno(err, errno, "memory segment");
 	journal_file_header_encode(&b, &h);
-	rc = write_all(fd, b.data, b.len, 0);
+	rc = disk_write(fd, b.data, b.len, 0);
 	buf_free(&b);
 	if (rc < 0) {
 		(void)err_errno(err, errno, "memory segment");
@@ -381,24 +330,12 @@ segment_new_memory(struct segment *s, struct err *err)
 	return fd;
 }
 
-/* A file size limit (which may be the very trouble) counts here as well. */
-static uint64_t
-memory_segment_bytes(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_FSIZE, &limit) < 0 ||
-	    limit.rlim_cur > WRITER_MEMORY_SEGMENT)
-		return WRITER_MEMORY_SEGMENT;
-	return limit.rlim_cur;
-}
-
 /* A new current segment that begins at `first` and has room for `n` bytes. */
 static int
 rotate(struct journal_writer *w, uint64_t first, size_t n, int64_t now_ms,
     struct err *err)
 {
-	uint64_t bytes = w->memory ? memory_segment_bytes() :
+	uint64_t bytes = w->memory ? disk_limit(WRITER_MEMORY_SEGMENT) :
 	    w->options.segment;
 	struct segment s = { .first = first, .end = first - 1,
 		.created_unix_ms = now_ms, .epoch = w->epoch,
@@ -436,7 +373,7 @@ open_last(struct journal_writer *w, uint64_t offset, struct err *err)
 	/* A cut took the preallocated room away. On a full disk there is no
 	 * room any more: the next record recycles. */
 	s->bytes = MAX(s->bytes, w->options.segment);
-	if (allocate(w->fd, s->bytes) == 0)
+	if (disk_allocate(w->fd, s->bytes) == 0)
 		return 0;
 	if (errno != ENOSPC && errno != EDQUOT)
 		return err_errno(err, errno, "%s/%s", w->path, name);
@@ -575,7 +512,7 @@ append_run(struct journal_writer *w, const uint8_t *bytes,
 				return -1;
 			continue;
 		}
-		if (write_all(w->fd, bytes + records[0].offset, length,
+		if (disk_write(w->fd, bytes + records[0].offset, length,
 		    w->offset) < 0)
 			return err_errno(err, errno, "%s/%s", w->path,
 			    journal_file_name(name, last_segment(w)->first,
@@ -780,7 +717,7 @@ journal_writer_state(struct journal_writer *w, uint64_t position, bool begin,
 	/* Abandoned by an earlier slice. */
 	if (w->state_fd < 0)
 		return err_set(err, "state file was given up");
-	if (write_all(w->state_fd, p, n, w->state_offset) < 0)
+	if (disk_write(w->state_fd, p, n, w->state_offset) < 0)
 		return state_abandon(w, err);
 	w->state_offset += n;
 	return finish ? state_finish(w, err) : 0;

@@ -41,7 +41,7 @@ int	publish_request_decode(const void *p, size_t n,
 	    struct publish_request *ret);
 /* Judges and appends a batch that dedup called new. -1: malformed, nothing
  * was changed. */
-int	publish_batch(struct publish_core *c, const struct publish_request *r,
+int	publish_batch(struct publish_core *c, const struct publish_request *q,
 	    int64_t now_ms, struct publish_outcome *ret);
 /* Takes a record that was written in an earlier life, or restamped. -1 with
  * *err when its items cannot be read. */

@@ -10,6 +10,6 @@
 #include <stdint.h>
 
 /* The same value as crc32c(), by table, on every CPU. */
-uint32_t	crc32c_portable(uint32_t crc, const void *p, size_t n);
+uint32_t	crc32c_portable(uint32_t crc, const void *bytes, size_t n);
 
 #endif

@@ -50,20 +50,20 @@ struct journal_reader {
 };
 
 struct journal_reader *
-journal_reader_new(const char *path, struct err *err)
+journal_reader_new(const char *directory, struct err *err)
 {
 	struct journal_reader *r;
 	int fd;
 
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
-		(void)err_errno(err, errno, "journal %s", path);
+		(void)err_errno(err, errno, "journal %s", directory);
 		return NULL;
 	}
 	r = xcalloc(1, sizeof(*r));
 	r->magic = READER_MAGIC;
 	r->directory = fd;
-	r->path = xstrdup(path);
+	r->path = xstrdup(directory);
 	r->current = NO_SEGMENT;
 	r->fd = -1;
 	return r;

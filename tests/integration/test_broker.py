@@ -292,6 +292,7 @@ def test_a_clean_stop_keeps_the_epoch_and_a_cut_with_another_boot_does_not(bus):
     second = bus.publish("watcher/a", "-n", 3000, "-s", 1000, incarnation=2)
     assert epoch_of(second["last"]) == epoch_of(first["last"])
     assert number_of(second["first"]) == number_of(first["last"]) + 1
+    caught_up(sub, second["last"])
     bus.kill()
     # The last 64 KiB are lost, and the machine was restarted.
     path = sorted(glob.glob(f"{bus.journal}/*.seg"))[-1]
@@ -335,14 +336,14 @@ def test_history_is_bounded_and_a_late_reader_begins_with_the_oldest(make_bus):
 
 
 def test_a_disk_that_fails_is_replaced_by_memory(make_bus):
-    bus = make_bus(segment=1 << 20, fsize=1 << 20).start()
+    bus = make_bus(segment=8 << 20, fsize=8 << 20).start()
     sub = bus.reader("g0")
-    pub = bus.publisher("watcher/a", "-n", 3000, "-s", 1000, "-r", 1500)
-    # The first segment just fits; the file for the second as well: fill by its state file.
+    pub = bus.publisher("watcher/a", "-n", 6000, "-s", 1000, "-r", 3000)
     pub.wait("ready")
     first = bus.host.find(r"status ready tip ([0-9a-f]+)-")[1]
-    # From here on no file may grow any more.
-    subprocess.run(["prlimit", f"--pid={bus.pid}", "--fsize=65536:1048576"], check=True)
+    # The write that passes 3 MiB fails with EFBIG; a memory segment has this limit as well.
+    limit = f"--fsize={3 << 20}:{8 << 20}"
+    subprocess.run(["prlimit", f"--pid={bus.pid}", limit], check=True)
     segment = bus.host.wait(r"segment (\d+) (\S+)", 20)
     sub.tell(f"segment {segment[1]} {segment[2]}")
     known = {segment[1]}
@@ -354,10 +355,10 @@ def test_a_disk_that_fails_is_replaced_by_memory(make_bus):
                 sub.tell(f"segment {match[1]} {match[2]}")
         time.sleep(0.05)
     done = result(pub)
-    assert done["appended"] == 3000
+    assert done["appended"] == 6000
     assert epoch_of(done["last"]) != first
     items, errors, gaps = caught_up(sub, done["last"])
-    assert (items, errors, gaps) == (3000, 0, 1)
+    assert (items, errors, gaps) == (6000, 0, 1)
     bus.host.wait(r"status memory .*[Ff]ile", 5)
     bus.kill()
     bus.start()

@@ -56,7 +56,8 @@ empty_directory(void)
 	struct dirent *e;
 	DIR *d = opendir(directory);
 
-	while (d != NULL && (e = readdir(d)) != NULL)
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL)
 		(void)unlinkat(dirfd(d), e->d_name, 0);
 	(void)closedir(d);
 }
@@ -407,14 +408,14 @@ test_a_lost_journal_or_history_begins_above_what_was(void **state)
 static void
 test_no_segment_leaves_before_a_state_file_stands_behind_it(void **state)
 {
-	uint64_t events, lost, last = 0, tip;
+	uint64_t events, lost, last, tip;
 	struct writer_info info;
 	struct life l;
 
 	(void)state;
 	l = begin(BOOT_A, 1 << 16, 1 << 18);
 	for (int i = 0; i < 40; i++)
-		last = put(&l, "job:a", 30000);
+		(void)put(&l, "job:a", 30000);
 	journal_writer_retain(l.w, NOW);
 	journal_writer_info(l.w, &info);
 	assert_int_equal(info.oldest, 1);

@@ -187,7 +187,7 @@ test_idempotency_answers_with_the_first_position(void **state)
 
 	(void)state;
 	items[0] = with_key(make(0, "job:a", 0), 1, 1);
-	o = hand_over(&b, 1, items, 1);
+	(void)hand_over(&b, 1, items, 1);
 	o = hand_over(&b, 2, items, 1);
 	assert_int_equal(o.count, 0);
 	assert_int_equal(o.list[0].code, RECORD_DUPLICATE);

@@ -1,0 +1,20 @@
+/*
+ * disk: the few file operations of the journal writer. They block; on failure
+ * they return -1 with errno.
+ */
+#ifndef SLUICE_DISK_H
+#define SLUICE_DISK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* All n bytes at `offset`. */
+int	disk_write(int fd, const void *p, size_t n, uint64_t offset);
+/* Room for `bytes` in all, reserved where the file system can. */
+int	disk_allocate(int fd, uint64_t bytes);
+/* The first `bytes` of the file read as zeroes again, its blocks stay. */
+int	disk_zero(int fd, uint64_t bytes);
+/* `wanted`, or less when the process may not write larger files. */
+uint64_t disk_limit(uint64_t wanted);
+
+#endif
