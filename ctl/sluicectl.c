@@ -215,8 +215,7 @@ print_row(const json_t *row)
 static void
 print_status(const json_t *answer)
 {
-	const json_t *rows = json_object_get(answer, "processes"), *row;
-	size_t i;
+	const json_t *rows = json_object_get(answer, "processes");
 
 	(void)printf("sluiced %s, pid %" PRId64 ", %s, http://%s:%" PRId64
 	    "/, state in %s\n", text_of(answer, "version"),
@@ -226,8 +225,8 @@ print_status(const json_t *answer)
 	(void)printf("%-24s %-9s %7s %6s %8s %6s %-9s %s\n", "PROCESS",
 	    "STATE", "PID", "SINCE", "RESTARTS", "DEATHS", "CIRCUIT",
 	    "STATUS");
-	json_array_foreach(rows, i, row)
-		print_row(row);
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		print_row(json_array_get(rows, i));
 }
 
 static int
