@@ -3,10 +3,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -158,7 +160,7 @@ connections_free(struct connections *cs)
 
 	if (cs == NULL)
 		return;
-	for (i = 0; i < cs->used; i++)
+	for (i = 0; cs->conns != NULL && i < cs->used; i++)
 		if (cs->conns[i].state != CONN_FREE)
 			conn_close(&cs->conns[i], CLOSE_ENDED);
 	for (k = 0; k < cs->n_listeners; k++) {
@@ -188,6 +190,24 @@ size_t
 connections_count(const struct connections *cs)
 {
 	return cs->open;
+}
+
+bool
+connections_drained(const struct connections *cs)
+{
+	const struct conn *c;
+	uint32_t i;
+	int left;
+
+	for (i = 0; i < cs->used; i++) {
+		c = &cs->conns[i];
+		if (c->state == CONN_FREE)
+			continue;
+		if (!c->shut || ioctl(c->fd, SIOCOUTQ, &left) != 0 ||
+		    left > 0)
+			return false;
+	}
+	return true;
 }
 
 struct conn *

@@ -99,6 +99,8 @@ void		 connections_free(struct connections *cs);
 void		 connections_listen(struct connections *cs, int fd);
 uint32_t	 connections_max(const struct connections *cs);
 size_t		 connections_count(const struct connections *cs);
+/* Nothing is left to say: every peer has acknowledged all, and our end. */
+bool		 connections_drained(const struct connections *cs);
 struct conn	*connections_get(struct connections *cs, uint32_t id);
 /* Calls back for every open connection; the callback may close it. */
 void		 connections_each(struct connections *cs,

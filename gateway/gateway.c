@@ -235,7 +235,7 @@ gateway_leave_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	struct timeval again = { 0, 20000 };
 
 	assert(g->magic == GATEWAY_MAGIC);
-	if (connections_count(g->connections) == 0 ||
+	if (connections_drained(g->connections) ||
 	    !mono_before(mono_now(), g->stop_at)) {
 		role_exit(g->role);
 		return;

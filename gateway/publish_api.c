@@ -36,7 +36,9 @@ struct publish_wait {
 	struct reply_details	 details;    /* atomic=0: what was refused */
 };
 
-static TAILQ_HEAD(, publish_wait) waits = TAILQ_HEAD_INITIALIZER(waits);
+TAILQ_HEAD(publish_waits, publish_wait);
+
+static struct publish_waits waits = TAILQ_HEAD_INITIALIZER(waits);
 
 /* A request being read. */
 struct batch {

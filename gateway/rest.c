@@ -181,8 +181,8 @@ check_workflow(struct reply_details *d, json_t *body)
 		    REST_NODES_MAX);
 		return;
 	}
-	json_array_foreach(nodes, i, v)
-		check_node(d, v, i);
+	for (i = 0; i < json_array_size(nodes); i++)
+		check_node(d, json_array_get(nodes, i), i);
 }
 
 static bool

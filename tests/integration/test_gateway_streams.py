@@ -400,3 +400,24 @@ def _try_open(sluice):
         return stream
     stream.close()
     return None
+
+
+def test_a_new_epoch_is_told_to_open_streams_which_then_go_on(tmp_path):
+    with Sluice(FAST) as sluice:
+        publish(sluice, "job:epoch", 0, 5, event_type="job.state_changed")
+        with sluice.stream("job:epoch") as stream:
+            old = stream.wait_open()["epoch"]
+            stream.read_until(lambda s: s.named("snapshot"), 5, "snapshot")
+            journal = os.path.join(sluice.conf["state_directory"], "journal")
+            for name in os.listdir(journal):
+                if name.endswith((".seg", ".state")):
+                    os.rename(os.path.join(journal, name), tmp_path / name)
+            pid = sluice.kill("broker")
+            sluice.wait_restarted("broker", pid)
+            gap = stream.read_until(lambda s: s.named("stream.gap"), 15, "gap")[0].json
+            assert gap["reason"] == "epoch_changed" and gap["from"].startswith(old)
+            assert not gap["to"].startswith(old)
+            publish(sluice, "job:epoch", 5, 8)
+            stream.wait_events(3)
+            assert numbers(stream) == [5, 6, 7] and stream.ended is None
+            assert all(not e["id"].startswith(old) for e in stream.events())

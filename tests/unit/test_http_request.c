@@ -162,7 +162,6 @@ test_limits_have_their_own_status(void **state)
 	size_t n, i;
 
 	(void)state;
-	n = 0;
 	memcpy(big, "GET /", 5);
 	memset(big + 5, 'a', 1u << 20);
 	assert_int_equal(status_of(big, 5 + (1u << 20), 4096), 414);
@@ -222,6 +221,7 @@ test_a_request_is_read_alike_however_it_is_cut(void **state)
 		r = NULL;
 		assert_int_equal(take_request(text, sizeof(text) - 1, step, &r,
 		    &used), 0);
+		assert_non_null(r);
 		assert_int_equal(r->method, HTTP_POST);
 		assert_int_equal(r->minor, 1);
 		assert_false(r->keep_alive);
@@ -262,6 +262,7 @@ test_pipelined_requests_are_read_one_by_one(void **state)
 		r = NULL;
 		assert_int_equal(take_request(text + at, sizeof(text) - 1 - at,
 		    16, &r, &used), 0);
+		assert_non_null(r);
 		assert_int_equal(r->method, methods[i]);
 		assert_int_equal(r->keep_alive, r->minor == 1);
 		at += used;
