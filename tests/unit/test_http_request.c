@@ -1,6 +1,7 @@
 /* http_request: what is taken, what is refused, however the bytes are cut. */
 #include "gateway/http_request.h"
 
+#include <assert.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -221,7 +222,7 @@ test_a_request_is_read_alike_however_it_is_cut(void **state)
 		r = NULL;
 		assert_int_equal(take_request(text, sizeof(text) - 1, step, &r,
 		    &used), 0);
-		assert_non_null(r);
+		assert(r != NULL);
 		assert_int_equal(r->method, HTTP_POST);
 		assert_int_equal(r->minor, 1);
 		assert_false(r->keep_alive);
@@ -262,7 +263,7 @@ test_pipelined_requests_are_read_one_by_one(void **state)
 		r = NULL;
 		assert_int_equal(take_request(text + at, sizeof(text) - 1 - at,
 		    16, &r, &used), 0);
-		assert_non_null(r);
+		assert(r != NULL);
 		assert_int_equal(r->method, methods[i]);
 		assert_int_equal(r->keep_alive, r->minor == 1);
 		at += used;
