@@ -1,0 +1,171 @@
+"""The watcher on the simulator: bindings, deletions, an API server that is away, bad kubeconfigs."""
+
+import json
+import os
+
+import pytest
+
+from tests.bed.kubesim import KubeSim
+from tests.bed.net import free_port, wait_until
+from tests.bed.sluice import Sluice
+
+QUICK = {
+    "supervise": {"circuit_deaths": 1000, "base": "100ms", "max": "200ms"},
+    "watch": {"backoff": {"base": "100ms", "max": "400ms"}},
+}
+
+
+def cluster_of(sluice):
+    """The id of the only cluster."""
+    return next(n for n in sluice.status() if n.startswith("watcher/")).partition("/")[2]
+
+
+def names(sim, kind):
+    """(namespace, name) of every object of KIND, in order."""
+    return sorted((namespace, name) for _, namespace, name in sim.state(kind))
+
+
+def newest(stream):
+    """The newest event of each stream key."""
+    stream.pump()
+    return {e["stream_key"]: e for e in stream.events()}
+
+
+def test_a_killed_watcher_publishes_nothing_that_did_not_change():
+    """20 SIGKILLs at rest: every object is published once, ever."""
+    with KubeSim(frozen=True) as sim, Sluice(QUICK, kubeconfig=sim.kubeconfig) as sluice:
+        cluster = cluster_of(sluice)
+        objects = len(sim.state("Deployment")) + len(sim.state("Pod"))
+        with sluice.stream(f"resource:{cluster}/*", last_event_id="-1") as stream:
+            stream.wait_events(objects)
+            for _ in range(20):
+                old = sluice.kill(f"watcher/{cluster}")
+                sluice.wait_restarted(f"watcher/{cluster}", old)
+            with sluice.stream(f"watcher:{cluster}", last_event_id="-1") as states:
+
+                def watching():
+                    """Both kinds have said so after the last kill."""
+                    states.pump()
+                    said = [e for e in states.events() if e["data"]["state"] == "watching"]
+                    last = {e["subject"] for e in said[-2:]}
+                    return len(said) >= 4 and last == {"deployment", "pod"}
+
+                wait_until(watching, 20, "both kinds watching")
+            sim.wait_watches(2, timeout=30)
+            stream.pump()
+            assert len(stream.events()) == objects
+
+
+def test_a_node_is_bound_at_run_time_without_a_new_list():
+    """PUT of a workflow: node_update of an existing and of a missing object; DELETE unbinds."""
+    with KubeSim(frozen=True) as sim, Sluice(QUICK, kubeconfig=sim.kubeconfig) as sluice:
+        cluster = cluster_of(sluice)
+        sim.wait_watches(2)
+        sim.clear_requests()
+        namespace, name = names(sim, "Deployment")[0]
+        nodes = [
+            {"id": "there", "type": "deployment", "name": name, "namespace": namespace},
+            {"id": "absent", "type": "deployment", "name": "nobody", "namespace": namespace},
+        ]
+        body = {"cluster": cluster, "nodes": nodes}
+        with sluice.stream("workflow:w1") as stream:
+            stream.wait_open()
+            status, _, answer = sluice.request("PUT", "/api/v1/workflows/w1", body)
+            assert status in (200, 201), answer
+            stream.wait_events(2)
+            told = {e["subject"]: e["data"] for e in stream.events()}
+            assert told["there"]["status"]["state"] == "healthy"
+            assert told["there"]["resource"]["name"] == name
+            assert told["absent"]["status"]["state"] == "pending"
+            assert told["absent"]["status"]["reason"] == "NotFound"
+        assert not [r for r in sim.requests() if "watch=" not in json.dumps(r)], "a new list"
+
+
+def test_an_api_server_that_goes_and_comes_back():
+    """Back-off while it is away; what happened meanwhile arrives; READY does not need it."""
+    with KubeSim(frozen=True) as sim, Sluice(QUICK, kubeconfig=sim.kubeconfig) as sluice:
+        cluster = cluster_of(sluice)
+        with sluice.stream(f"watcher:{cluster}", last_event_id="-1") as stream:
+            sim.wait_watches(2)
+            sim.kill()
+
+            def said(state):
+                """True when both kinds' newest state is STATE."""
+                stream.pump()
+                last = {e["subject"]: e["data"]["state"] for e in stream.events()}
+                return last == {"deployment": state, "pod": state}
+
+            def backing_off():
+                """True when both kinds have said backoff."""
+                stream.pump()
+                kinds = {e["subject"] for e in stream.events() if e["data"]["state"] == "backoff"}
+                return kinds == {"deployment", "pod"}
+
+            wait_until(backing_off, 15, "back-off")
+            assert sluice.status()[f"watcher/{cluster}"]["state"] == "ready"
+            sim.start()
+            wait_until(lambda: said("watching"), 20, "watching again")
+
+
+def kubeconfig_text(server, user):
+    """A kubeconfig with one context named `only`."""
+    return json.dumps(
+        {
+            "current-context": "only",
+            "contexts": [{"name": "only", "context": {"cluster": "c", "user": "u"}}],
+            "clusters": [{"name": "c", "cluster": {"server": server}}],
+            "users": [{"name": "u", "user": user}],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("user", "words"),
+    [
+        ({"exec": {"command": "aws"}}, "exec"),
+        ({"client-certificate-data": "!!"}, "base64"),
+        ({"tokenFile": "nowhere"}, "nowhere"),
+        ({"client-certificate": "no.pem"}, "no.pem"),
+    ],
+)
+def test_a_bad_kubeconfig_is_named_with_its_place(tmp_path, user, words):
+    """The log names file, line and what is wrong; the rest of the service runs."""
+    path = tmp_path / "config"
+    path.write_text(kubeconfig_text(f"https://127.0.0.1:{free_port()}", user))
+    sluice = Sluice(QUICK, kubeconfig=path)
+    try:
+        sluice.start(ready=False)
+        sluice.wait_ready(only="gateway/0")
+
+        def told():
+            """The watcher's complaint in the log."""
+            return [
+                line
+                for line in sluice.process.tail(1000).splitlines()
+                if "cannot start" in line and words in line and os.fspath(path) in line
+            ]
+
+        wait_until(told, 10, "the complaint")
+        assert sluice.request("GET", "/healthz")[0] == 200
+    finally:
+        sluice.close()
+
+
+def test_an_unreachable_cluster_leaves_the_others_alone(tmp_path):
+    """Its watcher is READY and in back-off; the other cluster's objects stream."""
+    path = tmp_path / "dead"
+    path.write_text(kubeconfig_text(f"https://127.0.0.1:{free_port()}", {"token": "t"}))
+    with KubeSim(frozen=True) as sim:
+        conf = {**QUICK, "contexts": "all"}
+        with Sluice(conf, kubeconfig=f"{sim.kubeconfig}:{path}") as sluice:
+            watchers = sorted(n for n in sluice.status() if n.startswith("watcher/"))
+            assert len(watchers) == 2 and "watcher/only" in watchers
+            alive = next(n for n in watchers if n != "watcher/only").partition("/")[2]
+            with sluice.stream(f"resource:{alive}/*", last_event_id="-1") as stream:
+                stream.wait_events(len(sim.state("Deployment")) + len(sim.state("Pod")))
+            with sluice.stream("watcher:only", last_event_id="-1") as stream:
+                stream.read_until(
+                    lambda s: any(e["data"]["state"] == "backoff" for e in s.events()),
+                    15,
+                    "back-off",
+                )

@@ -1,0 +1,299 @@
+/* inventory: what of the objects is still to be published. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "watcher/inventory.h"
+#include "watcher/json_scan.h"
+#include "watcher/payload.h"
+
+#define POD 1u
+
+static struct inventory *inv;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	inv = inventory_new();
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	inventory_free(inv);
+	return 0;
+}
+
+static struct kube_object
+pod(const char *name, const char *uid, const char *status)
+{
+	return (struct kube_object){ .uid = slice_str(uid),
+		.namespace = slice_str("ns"), .name = slice_str(name),
+		.resource_version = slice_str("12"), .generation = -1,
+		.spec = slice_str("{}"), .status = slice_str(status) };
+}
+
+static void
+seen(const char *name, const char *uid, const char *status)
+{
+	struct kube_object o = pod(name, uid, status);
+
+	inventory_seen(inv, POD, &o, 1000);
+}
+
+#define PENDING "{\"phase\":\"Pending\"}"
+#define DONE    "{\"phase\":\"Succeeded\"}"
+
+/* Hands the first object over; "" when there is none. */
+static struct inv_object *
+hand_over(const char *name)
+{
+	struct inv_object *o = inventory_first(inv);
+
+	assert_non_null(o);
+	assert_true(slice_is(inventory_name(o), name));
+	inventory_sent(inv, o);
+	return o;
+}
+
+static void
+test_an_unchanged_status_is_published_once(void **state)
+{
+	struct inv_object *o;
+
+	(void)state;
+	seen("a", "u1", PENDING);
+	o = hand_over("a");
+	inventory_answered(inv, o, true);
+	seen("a", "u1", PENDING);
+	assert_null(inventory_first(inv));
+	seen("a", "u1", DONE);
+	o = hand_over("a");
+	assert_null(inventory_first(inv));
+	inventory_answered(inv, o, true);
+	assert_null(inventory_first(inv));
+}
+
+static void
+test_states_collapse_while_the_object_is_under_way(void **state)
+{
+	struct inv_object *o;
+
+	(void)state;
+	seen("a", "u1", PENDING);
+	o = hand_over("a");
+	seen("a", "u1", DONE);
+	seen("a", "u1", PENDING);
+	inventory_answered(inv, o, true);
+	assert_null(inventory_first(inv));   /* A, B, A: A was sent */
+	seen("a", "u1", DONE);
+	o = hand_over("a");
+	seen("a", "u1", PENDING);
+	seen("a", "u1", DONE);
+	seen("a", "u1", PENDING);
+	assert_null(inventory_first(inv));
+	inventory_answered(inv, o, true);
+	(void)hand_over("a");
+}
+
+static void
+test_a_deletion_is_never_collapsed(void **state)
+{
+	struct kube_object gone = pod("a", "u1", DONE);
+	struct inv_object *o;
+
+	(void)state;
+	seen("a", "u1", PENDING);
+	o = hand_over("a");
+	inventory_deleted(inv, POD, &gone, 1000);
+	seen("a", "u2", PENDING);
+	inventory_answered(inv, o, true);
+	o = inventory_first(inv);
+	assert_non_null(o);
+	assert_true(o->gone);
+	assert_true(inventory_differs(o));
+	inventory_sent(inv, o);
+	assert_false(o->gone);
+	inventory_answered(inv, o, true);
+	assert_int_equal(inventory_counts(inv)->objects[POD], 1);
+}
+
+static void
+test_a_deletion_of_another_uid_is_ignored(void **state)
+{
+	struct kube_object old = pod("a", "u1", DONE);
+
+	(void)state;
+	seen("a", "u2", PENDING);
+	inventory_deleted(inv, POD, &old, 1000);
+	assert_int_equal(inventory_counts(inv)->objects[POD], 1);
+}
+
+static void
+test_a_list_sweeps_what_it_does_not_name(void **state)
+{
+	struct inv_object *o;
+
+	(void)state;
+	inventory_list_begin(inv, POD);
+	seen("a", "u1", PENDING);
+	seen("b", "u2", PENDING);
+	inventory_list_end(inv, POD);
+	inventory_answered(inv, hand_over("a"), true);
+	inventory_answered(inv, hand_over("b"), true);
+	inventory_list_begin(inv, POD);
+	seen("b", "u2", PENDING);
+	inventory_list_end(inv, POD);
+	o = hand_over("a");
+	assert_false(o->present);
+	assert_true(o->gone_unknown);
+	inventory_answered(inv, o, true);
+	assert_null(inventory_first(inv));
+	assert_int_equal(inventory_counts(inv)->entries, 1);
+}
+
+/* The raw status a pod in this state has. */
+static char *
+status_text(const char *status)
+{
+	struct kube_object o = pod("a", "u", status);
+	struct kube_status s = { 0 };
+	struct buf b = BUF_EMPTY;
+
+	kinds[POD].rule(&o, 1000, &s);
+	kube_status_json(&b, &s);
+	return buf_cstr(&b);
+}
+
+static void
+test_after_a_restart_only_differences_are_published(void **state)
+{
+	char *same = status_text(PENDING), *other = status_text(DONE);
+	struct slice ns = slice_str("ns");
+
+	(void)state;
+	inventory_list_begin(inv, POD);
+	seen("a", "u1", PENDING);
+	inventory_stored(inv, POD, ns, slice_str("a"), slice_str(same));
+	inventory_stored(inv, POD, ns, slice_str("b"), slice_str(other));
+	inventory_stored(inv, POD, ns, slice_str("gone"), slice_str(other));
+	seen("b", "u2", PENDING);
+	inventory_list_end(inv, POD);
+	assert_string_equal(inventory_first(inv)->published_state, "healthy");
+	inventory_answered(inv, hand_over("b"), true);
+	inventory_answered(inv, hand_over("gone"), true);
+	assert_null(inventory_first(inv));
+	assert_int_equal(inventory_counts(inv)->entries, 2);
+	/* The store's answer may also come after the list. */
+	inventory_stored(inv, POD, ns, slice_str("late"), slice_str(other));
+	inventory_answered(inv, hand_over("late"), true);
+	assert_null(inventory_first(inv));
+	free(same);
+	free(other);
+}
+
+static void
+test_bound_objects_say_when_they_are_missing(void **state)
+{
+	struct slice ns = slice_str("ns"), t = slice_str("-");
+	struct inv_object *o;
+
+	(void)state;
+	inventory_bind_begin(inv);
+	assert_true(inventory_bind(inv, POD, ns, slice_str("a"), t,
+	    slice_str("w"), slice_str("n1")));
+	inventory_bind_end(inv);
+	assert_null(inventory_first(inv));   /* nothing was listed yet */
+	inventory_list_begin(inv, POD);
+	inventory_list_end(inv, POD);
+	o = hand_over("a");
+	assert_false(o->present);
+	assert_true(strstr(inventory_node_status(o).p, "NotFound") != NULL);
+	inventory_answered(inv, o, true);
+	seen("a", "u1", DONE);
+	o = hand_over("a");
+	assert_true(strstr(inventory_node_status(o).p, "completed") != NULL);
+	inventory_answered(inv, o, true);
+	inventory_bind_begin(inv);
+	inventory_bind_end(inv);
+	assert_int_equal(inventory_counts(inv)->bindings, 0);
+	assert_null(inventory_first(inv));
+}
+
+static void
+test_time_alone_changes_a_status(void **state)
+{
+	struct kube_object o = pod("a", "u1", "{\"phase\":\"Pending\","
+	    "\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"False\","
+	    "\"reason\":\"Unschedulable\"}]}");
+
+	(void)state;
+	o.created_unix_ms = 1000;
+	inventory_seen(inv, POD, &o, 2000);
+	inventory_answered(inv, hand_over("a"), true);
+	assert_int_equal(inventory_due(inv), 16001);
+	inventory_tick(inv, 16000);
+	assert_null(inventory_first(inv));
+	inventory_tick(inv, 16001);
+	assert_true(strstr(inventory_node_status(hand_over("a")).p, "degraded") !=
+	    NULL);
+	assert_int_equal(inventory_due(inv), 0);
+}
+
+static void
+test_events_are_as_the_contract_says(void **state)
+{
+	struct slice ns = slice_str("ns");
+	struct payload p;
+	struct inv_object *o;
+
+	(void)state;
+	inventory_bind_begin(inv);
+	(void)inventory_bind(inv, POD, ns, slice_str("a"), slice_str("-"),
+	    slice_str("w"), slice_str("n1"));
+	inventory_bind_end(inv);
+	seen("a", "0a1b2c3d-0000-1111-2222-333344445555", DONE);
+	o = inventory_first(inv);
+	payload_status_update(&p, "prod", o, 0);
+	assert_true(slice_is(p.item.key, "resource:prod/pod/ns/a"));
+	assert_true(slice_is(item_data(&p.item), "{\"resource_id\":"
+	    "\"prod/pod/ns/a\",\"type\":\"pod\",\"status\":{\"state\":"
+	    "\"healthy\",\"health\":\"completed\",\"reason\":\"Succeeded\","
+	    "\"message\":\"the pod has completed\",\"phase\":\"Succeeded\"},"
+	    "\"resource_version\":\"12\",\"change\":\"added\"}"));
+	payload_clear(&p);
+	payload_node_update(&p, "prod", o, o->bindings, 0);
+	assert_true(slice_is(p.item.key, "workflow:w"));
+	assert_true(slice_is(p.item.subject, "n1"));
+	assert_non_null(strstr(buf_cstr(&p.frame), "\"uid\":"
+	    "\"0a1b2c3d-0000-1111-2222-333344445555\""));
+	payload_clear(&p);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		T(test_an_unchanged_status_is_published_once),
+		T(test_states_collapse_while_the_object_is_under_way),
+		T(test_a_deletion_is_never_collapsed),
+		T(test_a_deletion_of_another_uid_is_ignored),
+		T(test_a_list_sweeps_what_it_does_not_name),
+		T(test_after_a_restart_only_differences_are_published),
+		T(test_bound_objects_say_when_they_are_missing),
+		T(test_time_alone_changes_a_status),
+		T(test_events_are_as_the_contract_says),
+#undef T
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

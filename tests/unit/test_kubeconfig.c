@@ -1,0 +1,251 @@
+/* kubeconfig: what is read, and what every problem is called. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/kube_http.h"
+#include "common/kubeconfig.h"
+#include "common/macros.h"
+#include "common/xmalloc.h"
+
+static char dir[64];
+
+static char *
+path_of(const char *leaf)
+{
+	return xasprintf("%s/%s", dir, leaf);
+}
+
+static void
+write_file(const char *leaf, const char *text)
+{
+	char *path = path_of(leaf);
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	free(path);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	(void)snprintf(dir, sizeof(dir), "/tmp/sl-XXXXXX");
+	return mkdtemp(dir) == NULL ? -1 : 0;
+}
+
+static int
+teardown(void **state)
+{
+	static const char *const leaves[] = { "a", "b", "token", "ca.pem" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(leaves); i++) {
+		char *path = path_of(leaves[i]);
+
+		(void)unlink(path);
+		free(path);
+	}
+	return rmdir(dir);
+}
+
+#define HEAD "current-context: one\ncontexts:\n" \
+	"- {name: one, context: {cluster: c, user: u, namespace: ns}}\n" \
+	"- {name: two, context: {cluster: c}}\n"
+
+static int
+load(const char *context, struct kube_credentials *c, struct err *err)
+{
+	char *paths = xasprintf("%s/a:%s/none::%s/b:%s/a", dir, dir, dir, dir);
+	int rc = kubeconfig_load(paths, context, c, err);
+
+	free(paths);
+	return rc;
+}
+
+static void
+test_a_context_is_put_together_from_its_entries(void **state)
+{
+	struct kube_credentials c;
+	struct err err = { 0 };
+
+	(void)state;
+	write_file("a", HEAD "clusters:\n- name: c\n  cluster:\n"
+	    "    server: https://h.example:6443/k8s/?x=1\n"
+	    "    certificate-authority: ca.pem\n"
+	    "    tls-server-name: other\n"
+	    "users:\n- name: u\n  user:\n    tokenFile: token\n"
+	    "    client-certificate-data: LS0tLS1CRUdJTiBDRVJULS0tLS0=\n"
+	    "    client-key-data: LS0tLS1CRUdJTiBLRVktLS0tLQ==\n");
+	write_file("token", " abc\n");
+	write_file("ca.pem", "-----BEGIN CERTIFICATE-----\n");
+	if (load(NULL, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(c.server, "https://h.example:6443/k8s");
+	assert_string_equal(c.namespace, "ns");
+	assert_string_equal(c.token, "abc");
+	assert_string_equal(c.client_cert_pem, "-----BEGIN CERT-----");
+	assert_string_equal(c.client_key_pem, "-----BEGIN KEY-----");
+	assert_string_equal(c.ca_pem, "-----BEGIN CERTIFICATE-----\n");
+	assert_string_equal(c.connect_to->data, "other:6443:h.example:6443");
+	kube_credentials_free(&c);
+	assert_int_equal(load("two", &c, &err), 0);
+	assert_null(c.token);
+	kube_credentials_free(&c);
+}
+
+static void
+test_the_first_file_that_has_a_name_wins(void **state)
+{
+	struct kubeconfig_contexts names;
+	struct kube_credentials c;
+	struct err err = { 0 };
+	char *paths;
+
+	(void)state;
+	write_file("a", "clusters:\n- name: c\n  cluster: {server: http://a}\n");
+	write_file("b", HEAD "clusters:\n- name: c\n"
+	    "  cluster: {server: http://b, insecure-skip-tls-verify: true}\n"
+	    "users:\n- {name: u, user: {token: t}}\n");
+	if (load(NULL, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(c.server, "http://a");
+	assert_false(c.insecure);
+	kube_credentials_free(&c);
+	paths = xasprintf("%s/a:%s/b", dir, dir);
+	assert_int_equal(kubeconfig_contexts(paths, &names, &err), 0);
+	assert_int_equal(names.n, 2);
+	assert_string_equal(names.names[names.current], "one");
+	kubeconfig_contexts_free(&names);
+	free(paths);
+}
+
+static void
+test_every_problem_is_named_with_place_and_remedy(void **state)
+{
+	static const struct {
+		const char *text, *context, *words[2];
+	} cases[] = {
+		{ "a: [", NULL, { "/a:", "not YAML" } },
+		{ "- a\n", NULL, { "/a:1", "not a kubeconfig" } },
+		{ "clusters: 7\n" HEAD, NULL, { "/a:1", "`clusters`" } },
+		{ "{}", NULL, { "/a", "no current-context" } },
+		{ HEAD, "three", { "no context named", "three" } },
+		{ HEAD, NULL, { "/a:3", "`clusters`" } },
+		{ HEAD "clusters:\n- {name: c}\n", NULL,
+		    { "cluster \"c\"", "`server`" } },
+		{ HEAD "clusters:\n- {name: c, cluster: {server: ftp://h}}\n",
+		    NULL, { "/a:6", "https://" } },
+		{ HEAD "clusters:\n- {name: c, cluster: {server: https://}}\n",
+		    NULL, { "/a:6", "no host" } },
+		{ HEAD "clusters:\n- {name: c, cluster: {server: "
+		    "https://u:p@h}}\n", NULL, { "/a:6", "password" } },
+		{ HEAD "clusters:\n- {name: c, cluster: {server: "
+		    "https://h:99999}}\n", NULL, { "/a:6", "port" } },
+		{ HEAD "clusters:\n- {name: c, cluster: {server: https://h, "
+		    "insecure-skip-tls-verify: perhaps}}\n", NULL,
+		    { "/a:6", "true or false" } },
+		{ HEAD "clusters:\n- {name: c, cluster: {server: https://h}}\n"
+		    "- {name: c, cluster: {server: https://i}}\n", NULL,
+		    { "/a:7", "second entry" } },
+		{ HEAD "clusters:\n- {name: c, cluster: {server: https://h}}\n",
+		    NULL, { "/a:3", "`users`" } },
+#define USER(u) HEAD "clusters:\n- {name: c, cluster: {server: https://h}}\n" \
+	"users:\n- name: u\n  user: {" u "}\n"
+		{ USER("exec: {command: aws}"), NULL, { "/a:9", "`exec`" } },
+		{ USER("auth-provider: {name: gcp}"), NULL,
+		    { "/a:9", "auth-provider" } },
+		{ USER("username: x, password: y"), NULL,
+		    { "/a:9", "user name" } },
+		{ USER("client-certificate-data: '%%'"), NULL,
+		    { "/a:9", "base64" } },
+		{ USER("client-certificate-data: YWJj"), NULL,
+		    { "/a:9", "PEM" } },
+		{ USER("client-key: no.pem"), NULL, { "/a:9", "no.pem" } },
+		{ USER("client-key-data: LS0tLS1CRUdJTiBLRVktLS0tLQ=="), NULL,
+		    { "/a:9", "client-certificate" } },
+		{ USER("tokenFile: none"), NULL, { "/a:9", "tokenFile" } },
+		{ USER("token: [1]"), NULL, { "/a:9", "string" } },
+		{ USER("as: root"), NULL, { "/a:9", "impersonation" } },
+	};
+	struct kube_credentials c;
+	struct err err;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(cases); i++) {
+		write_file("a", cases[i].text);
+		err = (struct err){ 0 };
+		if (load(cases[i].context, &c, &err) == 0)
+			fail_msg("accepted: %s", cases[i].text);
+		if (strstr(err.text, cases[i].words[0]) == NULL ||
+		    strstr(err.text, cases[i].words[1]) == NULL)
+			fail_msg("%zu: %s", i, err.text);
+	}
+}
+
+static void
+test_a_missing_file_is_named(void **state)
+{
+	struct kube_credentials c;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(kubeconfig_load("/nowhere/x", NULL, &c, &err), -1);
+	assert_non_null(strstr(err.text, "/nowhere/x"));
+	assert_non_null(strstr(err.text, "kubeconfig: none"));
+}
+
+/* Made with openssl: not after 2020-01-02. */
+static char expired_pem[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBADCBpgIBATAKBggqhkjOPQQDAjAMMQowCAYDVQQDDAF4MB4XDTIwMDEwMTAw\n"
+    "MDAwMFoXDTIwMDEwMjAwMDAwMFowDDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEG\n"
+    "CCqGSM49AwEHA0IABJHHQMqFb7aDexBVR7X7kSiwhckNYIzBfoIg2AlQu7iroCNc\n"
+    "QrkC+JunT5ThrJFjr1gCfKQWbiCH4j+HxerDN/IwCgYIKoZIzj0EAwIDSQAwRgIh\n"
+    "AKgcYPaLC627qWpwwfgUXZVce5/u97/RsdthDJVJFVJqAiEAgLaRp6mZZEnEUwFO\n"
+    "wyLlLqUIIiu+PKBaVYIwDDHBNzk=\n"
+    "-----END CERTIFICATE-----\n";
+
+static void
+test_an_expired_client_certificate_is_named_with_its_date(void **state)
+{
+	struct kube_credentials c = { .server = (char *)(uintptr_t)"https://h",
+		.client_cert_pem = expired_pem, .client_key_pem = expired_pem };
+	struct curl_slist *headers = NULL;
+	CURL *easy = curl_easy_init();
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(kube_http_setup(easy, &c, "/", "application/json",
+	    &headers, NULL, &err), -1);
+	assert_non_null(strstr(err.text, "expired on 2020-01-02"));
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(easy);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		T(test_a_context_is_put_together_from_its_entries),
+		T(test_the_first_file_that_has_a_name_wins),
+		T(test_every_problem_is_named_with_place_and_remedy),
+		T(test_a_missing_file_is_named),
+		T(test_an_expired_client_certificate_is_named_with_its_date),
+#undef T
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,230 @@
+/* watch_fsm: when a kind lists, watches, waits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "watcher/watch_fsm.h"
+
+static struct watch_fsm f;
+
+static struct watch_step
+step(enum watch_input input)
+{
+	struct watch_facts facts = { .random = 200 };
+
+	return watch_fsm_step(&f, input, &facts);
+}
+
+static void
+begin_watching(void)
+{
+	watch_fsm_init(&f, 5000, 60000);
+	assert_int_equal(step(WATCH_IN_START).action, WATCH_DO_LIST);
+	assert_int_equal(f.version, WATCH_VERSION_ZERO);
+	assert_int_equal(step(WATCH_IN_PAGE).action, WATCH_DO_PAGE);
+	assert_int_equal(step(WATCH_IN_LISTED).action, WATCH_DO_WATCH);
+}
+
+static void
+test_a_clean_end_watches_again_at_once(void **state)
+{
+	(void)state;
+	begin_watching();
+	assert_int_equal(step(WATCH_IN_ENDED).action, WATCH_DO_WATCH);
+	assert_int_equal(f.state, WATCH_WATCHING);
+}
+
+static void
+test_a_watch_that_ends_at_once_counts_as_a_failure(void **state)
+{
+	struct watch_facts quick = { .quick = true, .random = 200 };
+	struct watch_step s;
+
+	(void)state;
+	begin_watching();
+	s = watch_fsm_step(&f, WATCH_IN_ENDED, &quick);
+	assert_int_equal(s.action, WATCH_DO_WAIT);
+	assert_int_equal(s.delay_ms, 5000);
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
+	assert_int_equal(f.version, WATCH_VERSION_LAST);
+}
+
+static void
+test_410_lists_at_once_and_does_not_spin(void **state)
+{
+	(void)state;
+	begin_watching();
+	(void)step(WATCH_IN_ALIVE);
+	assert_int_equal(step(WATCH_IN_EXPIRED).action, WATCH_DO_LIST);
+	assert_int_equal(f.version, WATCH_VERSION_LAST);
+	/* The list itself is too old: by quorum, at once. */
+	assert_int_equal(step(WATCH_IN_EXPIRED).action, WATCH_DO_LIST);
+	assert_int_equal(f.version, WATCH_VERSION_EMPTY);
+	assert_int_equal(step(WATCH_IN_LISTED).action, WATCH_DO_WATCH);
+	/* And again without any event: back off. */
+	assert_int_equal(step(WATCH_IN_EXPIRED).action, WATCH_DO_WAIT);
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
+	assert_int_equal(f.version, WATCH_VERSION_EMPTY);
+	assert_int_equal(step(WATCH_IN_EXPIRED).action, WATCH_DO_WAIT);
+}
+
+static void
+test_a_version_in_the_future_lists_by_quorum(void **state)
+{
+	(void)state;
+	begin_watching();
+	assert_int_equal(step(WATCH_IN_TOO_LARGE).action, WATCH_DO_LIST);
+	assert_int_equal(f.version, WATCH_VERSION_EMPTY);
+	assert_int_equal(step(WATCH_IN_TOO_LARGE).action, WATCH_DO_WAIT);
+}
+
+static void
+test_failures_wait_5_s_doubling_to_60_s_and_keep_the_version(void **state)
+{
+	static const int64_t want[] = { 5000, 10000, 20000, 40000, 60000,
+		60000 };
+	size_t i;
+
+	(void)state;
+	begin_watching();
+	for (i = 0; i < 6; i++) {
+		struct watch_step s = step(WATCH_IN_FAILED);
+
+		assert_int_equal(s.action, WATCH_DO_WAIT);
+		assert_int_equal(s.delay_ms, want[i]);
+		assert_true(s.fresh_connection);
+		assert_int_equal(f.state, WATCH_WAIT_WATCH);
+		assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_WATCH);
+	}
+	(void)step(WATCH_IN_ALIVE);
+	assert_int_equal(step(WATCH_IN_FAILED).delay_ms, 5000);
+}
+
+static void
+test_jitter_is_20_percent_and_never_above_the_maximum(void **state)
+{
+	uint32_t r;
+
+	(void)state;
+	for (r = 0; r < 1000; r++) {
+		int64_t ms = watch_fsm_delay(2, 5000, 60000, r);
+
+		assert_in_range(ms, 8000, 12000);
+		ms = watch_fsm_delay(1000000, 5000, 60000, r);
+		assert_in_range(ms, 48000, 60000);
+	}
+}
+
+static void
+test_retry_after_is_honoured(void **state)
+{
+	struct watch_facts facts = { .retry_after_ms = 7000, .random = 1 };
+	struct watch_step s;
+
+	(void)state;
+	begin_watching();
+	s = watch_fsm_step(&f, WATCH_IN_FAILED, &facts);
+	assert_in_range(s.delay_ms, 7000, 8000);
+	assert_false(s.fresh_connection);
+}
+
+static void
+test_401_is_tried_again_once_at_once(void **state)
+{
+	(void)state;
+	begin_watching();
+	assert_int_equal(step(WATCH_IN_UNAUTHORIZED).action, WATCH_DO_WATCH);
+	assert_int_equal(step(WATCH_IN_UNAUTHORIZED).action, WATCH_DO_WAIT);
+	assert_int_equal(f.state, WATCH_WAIT_WATCH);
+}
+
+static void
+test_403_and_404_wait_minutes_and_say_so(void **state)
+{
+	struct watch_step s;
+
+	(void)state;
+	begin_watching();
+	s = step(WATCH_IN_FORBIDDEN);
+	assert_int_equal(s.action, WATCH_DO_WAIT);
+	assert_in_range(s.delay_ms, 240000, 360000);
+	assert_string_equal(watch_fsm_word(f.state), "forbidden");
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
+	(void)step(WATCH_IN_NOT_FOUND);
+	assert_string_equal(watch_fsm_word(f.state), "stopped");
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
+}
+
+static void
+test_a_stale_watch_is_renewed_and_the_second_time_lists(void **state)
+{
+	struct watch_step s;
+
+	(void)state;
+	begin_watching();
+	s = step(WATCH_IN_STALE);
+	assert_int_equal(s.action, WATCH_DO_WATCH);
+	assert_true(s.fresh_connection);
+	s = step(WATCH_IN_STALE);
+	assert_int_equal(s.action, WATCH_DO_LIST);
+	assert_int_equal(f.version, WATCH_VERSION_LAST);
+}
+
+static void
+test_stop_ends_every_state(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < WATCH_STOPPED; i++) {
+		watch_fsm_init(&f, 5000, 60000);
+		f.state = (enum watch_state)i;
+		assert_int_equal(step(WATCH_IN_STOP).action, WATCH_DO_END);
+		assert_int_equal(f.state, WATCH_STOPPED);
+	}
+	for (i = 0; i < WATCH_INPUT_MAX; i++)
+		assert_int_equal(step((enum watch_input)i).action,
+		    WATCH_DO_NOTHING);
+}
+
+static void
+test_every_state_and_input_has_a_name(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < WATCH_STATE_MAX; i++)
+		assert_non_null(watch_fsm_state_name((enum watch_state)i));
+	for (i = 0; i < WATCH_INPUT_MAX; i++)
+		assert_non_null(watch_fsm_input_name((enum watch_input)i));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_clean_end_watches_again_at_once),
+		cmocka_unit_test(
+		    test_a_watch_that_ends_at_once_counts_as_a_failure),
+		cmocka_unit_test(test_410_lists_at_once_and_does_not_spin),
+		cmocka_unit_test(
+		    test_a_version_in_the_future_lists_by_quorum),
+		cmocka_unit_test(
+		    test_failures_wait_5_s_doubling_to_60_s_and_keep_the_version),
+		cmocka_unit_test(
+		    test_jitter_is_20_percent_and_never_above_the_maximum),
+		cmocka_unit_test(test_retry_after_is_honoured),
+		cmocka_unit_test(test_401_is_tried_again_once_at_once),
+		cmocka_unit_test(test_403_and_404_wait_minutes_and_say_so),
+		cmocka_unit_test(
+		    test_a_stale_watch_is_renewed_and_the_second_time_lists),
+		cmocka_unit_test(test_stop_ends_every_state),
+		cmocka_unit_test(test_every_state_and_input_has_a_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,198 @@
+/* watch_stream and list_stream: the same frames, wherever the bytes split. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/xmalloc.h"
+#include "watcher/list_stream.h"
+#include "watcher/watch_stream.h"
+
+static bool
+collect_cb(struct slice frame, void *arg)
+{
+	struct buf *out = arg;
+
+	buf_add(out, frame.p, frame.n);
+	buf_addc(out, '|');
+	return true;
+}
+
+static bool
+refuse_cb(struct slice frame, void *arg)
+{
+	(void)frame;
+	(void)arg;
+	return false;
+}
+
+static const char watch_text[] = "{\"a\":1}\n\n\r\n{\"b\":\"x\"}\r\n{\"c\"";
+
+static void
+test_frames_are_the_same_however_the_bytes_are_split(void **state)
+{
+	size_t n = sizeof(watch_text) - 1, i, k;
+
+	(void)state;
+	for (i = 0; i <= n; i++)
+		for (k = i; k <= n; k++) {
+			struct watch_stream s = { 0 };
+			struct buf out = BUF_EMPTY;
+
+			assert_true(watch_stream_feed(&s, watch_text, i,
+			    collect_cb, &out));
+			assert_true(watch_stream_feed(&s, watch_text + i,
+			    k - i, collect_cb, &out));
+			assert_true(watch_stream_feed(&s, watch_text + k,
+			    n - k, collect_cb, &out));
+			assert_string_equal(buf_cstr(&out),
+			    "{\"a\":1}|{\"b\":\"x\"}|");
+			watch_stream_reset(&s);
+			buf_free(&out);
+		}
+}
+
+static void
+test_a_frame_over_the_limit_is_skipped_and_the_next_is_read(void **state)
+{
+	struct watch_stream s = { 0 };
+	struct buf out = BUF_EMPTY;
+	size_t n = 1024 * 1024, i;
+	char *big = xmalloc(n);
+
+	(void)state;
+	memset(big, 'x', n);
+	for (i = 0; i < 17; i++)
+		assert_true(watch_stream_feed(&s, big, n, collect_cb, &out));
+	assert_true(watch_stream_feed(&s, "\n{}\n", 4, collect_cb, &out));
+	assert_string_equal(buf_cstr(&out), "{}|");
+	assert_int_equal(s.oversized, 1);
+	watch_stream_reset(&s);
+	buf_free(&out);
+	free(big);
+}
+
+static void
+test_a_callback_can_stop_the_watch(void **state)
+{
+	struct watch_stream s = { 0 };
+
+	(void)state;
+	assert_false(watch_stream_feed(&s, "{}\n{}\n", 6, refuse_cb, NULL));
+	watch_stream_reset(&s);
+}
+
+/* --- lists ---------------------------------------------------------------- */
+
+static const char list_text[] = "{\"kind\":\"PodList\",\"metadata\":"
+    "{\"resourceVersion\":\"7\",\"x\":[\"]}\"]}, \"items\" : [ {\"a\":\"}]\\\"\"}"
+    ",{\"b\":[{}]} , {\"c\":\"\\\\\"}], \"n\":12, \"z\":\"s\"} \n";
+
+static void
+test_items_are_the_same_however_the_bytes_are_split(void **state)
+{
+	size_t n = sizeof(list_text) - 1, i, k;
+
+	(void)state;
+	for (i = 0; i <= n; i++)
+		for (k = i; k <= n; k++) {
+			struct list_stream s = { 0 };
+			struct buf out = BUF_EMPTY;
+
+			assert_true(list_stream_feed(&s, list_text, i,
+			    collect_cb, &out));
+			assert_true(list_stream_feed(&s, list_text + i,
+			    k - i, collect_cb, &out));
+			assert_true(list_stream_feed(&s, list_text + k,
+			    n - k, collect_cb, &out));
+			assert_true(list_stream_complete(&s));
+			assert_string_equal(buf_cstr(&out),
+			    "{\"a\":\"}]\\\"\"}|{\"b\":[{}]}|{\"c\":\"\\\\\"}|");
+			assert_string_equal(buf_cstr(&s.metadata),
+			    "{\"resourceVersion\":\"7\",\"x\":[\"]}\"]}");
+			assert_string_equal(buf_cstr(&s.kind), "\"PodList\"");
+			assert_int_equal(s.items, 3);
+			list_stream_reset(&s);
+			buf_free(&out);
+		}
+}
+
+static void
+test_what_is_no_list_is_refused(void **state)
+{
+	static const char *const bad[] = { "<html>", "[1]", "{\"a\" 1}",
+		"{\"items\":[{}{}]}", "{\"items\":[{}]]", "{}{}", "{1:2}",
+		"{\"a\":1,}" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(bad); i++) {
+		struct list_stream s = { 0 };
+		struct buf out = BUF_EMPTY;
+
+		if (list_stream_feed(&s, bad[i], strlen(bad[i]), collect_cb,
+		    &out) && list_stream_complete(&s))
+			fail_msg("%s", bad[i]);
+		list_stream_reset(&s);
+		buf_free(&out);
+	}
+}
+
+static void
+test_a_cut_list_is_not_complete(void **state)
+{
+	size_t n = strlen("{\"items\":[{}]}"), i;
+
+	(void)state;
+	for (i = 0; i < n; i++) {
+		struct list_stream s = { 0 };
+		struct buf out = BUF_EMPTY;
+
+		assert_true(list_stream_feed(&s, "{\"items\":[{}]}", i,
+		    collect_cb, &out));
+		assert_false(list_stream_complete(&s));
+		list_stream_reset(&s);
+		buf_free(&out);
+	}
+}
+
+static void
+test_null_and_empty_items_are_an_empty_list(void **state)
+{
+	static const char *const texts[] = { "{\"items\":null}",
+		"{\"items\":[]}", "{}" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(texts); i++) {
+		struct list_stream s = { 0 };
+
+		assert_true(list_stream_feed(&s, texts[i], strlen(texts[i]),
+		    refuse_cb, NULL));
+		assert_true(list_stream_complete(&s));
+		list_stream_reset(&s);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    test_frames_are_the_same_however_the_bytes_are_split),
+		cmocka_unit_test(
+		    test_a_frame_over_the_limit_is_skipped_and_the_next_is_read),
+		cmocka_unit_test(test_a_callback_can_stop_the_watch),
+		cmocka_unit_test(
+		    test_items_are_the_same_however_the_bytes_are_split),
+		cmocka_unit_test(test_what_is_no_list_is_refused),
+		cmocka_unit_test(test_a_cut_list_is_not_complete),
+		cmocka_unit_test(test_null_and_empty_items_are_an_empty_list),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
