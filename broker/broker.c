@@ -135,8 +135,8 @@ report(struct broker *b)
 	char tip[EVENT_ID_MAX];
 
 	b->status_at = mono_now();
-	role_status(b->role, b->memory ? "memory" : "ready", "%s%stip %s, "
-	    "%zu streams, %zu keys, %zu segments of %" PRIu64 " MiB, oldest %"
+	role_status(b->role, b->memory ? "memory" : "ready", "%s%s"
+	    "tip %s, %zu streams, %zu keys, %zu segments of %" PRIu64 " MiB, oldest %"
 	    PRIu64 ", recycled %" PRIu64 ", %zu readers",
 	    b->memory ? b->disk_err.text : "", b->memory ? "; " : "",
 	    position_format(b->announced, tip),

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* All n bytes at `offset`. */
-int	disk_write(int fd, const void *p, size_t n, uint64_t offset);
+int	disk_write(int fd, const void *bytes, size_t n, uint64_t offset);
 /* Room for `bytes` in all, reserved where the file system can. */
 int	disk_allocate(int fd, uint64_t bytes);
 /* The first `bytes` of the file read as zeroes again, its blocks stay. */
