@@ -1,0 +1,135 @@
+"""`sluicectl status` tells why, when something is wrong; what isn't wrong goes on."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+
+import pytest
+
+from tests.bed.cluster import kubeconfig_text
+from tests.bed.kubesim import KubeSim
+from tests.bed.net import free_port, wait_until
+from tests.bed.sluice import Sluice, binary
+
+ROLES = ("broker", "store", "health", "gateway", "watcher")
+# The circuit opens within a second or so, and is tried again within two.
+HASTY = {
+    "supervise": {
+        "first": "10ms",
+        "base": "50ms",
+        "max": "200ms",
+        "circuit_deaths": 3,
+        "circuit_window": "60s",
+        "circuit_retry": "2s",
+    },
+}
+
+
+@pytest.fixture(name="directory")
+def own_directory():
+    """A directory of the test's own."""
+    path = tempfile.mkdtemp(prefix="sl-status-", dir="/tmp")
+    yield path
+    shutil.rmtree(path)
+
+
+def bin_with(directory, role, text):
+    """A directory with all programs, in which sluice-ROLE is the script TEXT."""
+    path = os.path.join(directory, "bin")
+    os.mkdir(path)
+    for name in ("sluiced", "sluicectl", *(f"sluice-{r}" for r in ROLES)):
+        shutil.copy2(binary(name), path)
+    put_script(path, role, text)
+    return path
+
+
+def put_script(path, role, text):
+    """Replaces sluice-ROLE by a script, at once."""
+    fresh = os.path.join(path, "fresh")
+    with open(fresh, "w", encoding="utf-8") as file:
+        file.write(f"#!/bin/sh\n{text}\n")
+    os.chmod(fresh, 0o755)
+    os.rename(fresh, os.path.join(path, f"sluice-{role}"))
+
+
+@contextlib.contextmanager
+def running(sluice, ready):
+    """SLUICE started, the processes READY waited for; closed at the end."""
+    try:
+        sluice.start(ready=False).wait_ready(only=ready)
+        yield sluice
+    finally:
+        sluice.close()
+
+
+def row_when(sluice, name, cond, what, timeout=20):
+    """Waits until the status row of NAME satisfies COND; the row."""
+
+    def good():
+        row = sluice.status().get(name)
+        return row if row and cond(row) else None
+
+    return wait_until(good, timeout, f"{name}: {what}", ignore=(AssertionError,))
+
+
+def line_of(sluice, name):
+    """The line of the plain status about NAME."""
+    return next(x for x in sluice.ctl("status").splitlines() if x.startswith(f"{name} "))
+
+
+def test_status_tells_why_a_cluster_is_not_watched(directory):
+    """Two contexts of one kubeconfig, one of a server that isn't there."""
+    port = free_port()
+    with KubeSim(context="good", rate=10) as sim:
+        gone = os.path.join(directory, "gone.conf")
+        text = kubeconfig_text(f"https://127.0.0.1:{port}", {}, {"token": "t"})
+        with open(gone, "w", encoding="utf-8") as file:
+            file.write(text.replace("testbed", "gone"))
+        conf = {"contexts": "all", "watch": {"backoff": {"base": "200ms", "max": "1s"}}}
+        with Sluice(conf, kubeconfig=f"{sim.kubeconfig}:{gone}") as sluice:
+            bad = row_when(sluice, "watcher/gone", lambda r: str(port) in r["status"], "says where")
+            assert bad["status_state"] == "backoff", bad
+            assert "connect" in bad["status"].lower(), bad
+            assert bad["deaths"] == 0, "a cluster that is away is no reason to die"
+            good = row_when(sluice, "watcher/good", lambda r: "2 kinds" in r["status"], "watches")
+            assert good["status_state"] == "watching", good
+            row_when(sluice, "health", lambda r: "1 disconnected" in r["status"], "counts it")
+            for part in ("backoff", str(port)):
+                assert part in line_of(sluice, "watcher/gone")
+            with sluice.stream("resource:good/*", last_event_id="-1") as stream:
+                stream.wait_events(len(sim.state("Deployment")) + 10)
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("exit 1", "exit status 1"),
+        ("kill -SEGV $$", "killed by signal 11"),
+    ],
+    ids=["exits", "crashes"],
+)
+def test_a_role_that_dies_at_start_is_told_and_harms_nobody(directory, script, why):
+    """sluice-health dies: back-off, circuit, others untouched; put right, it comes by itself."""
+    path = bin_with(directory, "health", script)
+    with KubeSim(context="good", rate=10) as sim:
+        sluice = Sluice(HASTY, kubeconfig=sim.kubeconfig, bin_directory=path)
+        others = ("broker", "store", "gateway/0", "watcher/good")
+        with running(sluice, others):
+            dead = row_when(sluice, "health", lambda r: r["state"] == "failed", "circuit open")
+            assert dead["circuit"] == "open" and dead["deaths"] > 3, dead
+            assert dead["pid"] == 0, dead
+            assert why in dead["cause"], dead
+            line = line_of(sluice, "health")
+            assert "failed" in line and why in line, line
+            with open(sluice.process.log, encoding="utf-8") as log:
+                assert "or by: sluicectl start health" in log.read()
+            rows = sluice.status()
+            assert all(rows[n]["state"] == "ready" and rows[n]["deaths"] == 0 for n in others)
+            with sluice.stream("resource:good/*", last_event_id="-1") as stream:
+                stream.wait_events(len(sim.state("Deployment")) + len(sim.state("Pod")) + 5)
+            shutil.copy2(binary("sluice-health"), f"{path}/again")
+            os.rename(f"{path}/again", f"{path}/sluice-health")
+            well = row_when(sluice, "health", lambda r: r["state"] == "ready", "back by itself")
+            assert well["pid"] > 0 and why in well["last_death"], well
+            assert all(sluice.status()[n]["pid"] == rows[n]["pid"] for n in others)
