@@ -136,8 +136,8 @@ report(struct broker *b)
 
 	b->status_at = mono_now();
 	role_status(b->role, b->memory ? "memory" : "ready", "%s%s"
-	    "tip %s, %zu streams, %zu keys, %zu segments of %" PRIu64 " MiB, oldest %"
-	    PRIu64 ", recycled %" PRIu64 ", %zu readers",
+	    "tip %s, %zu streams, %zu keys, %zu segments of %" PRIu64 " MiB, "
+	    "oldest %" PRIu64 ", recycled %" PRIu64 ", %zu readers",
 	    b->memory ? b->disk_err.text : "", b->memory ? "; " : "",
 	    position_format(b->announced, tip),
 	    sequencer_streams(b->sequencer), dedup_keys(b->dedup),
