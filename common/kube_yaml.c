@@ -260,7 +260,8 @@ kube_yaml_list(struct kube_yaml_file *file, const char *list, yaml_node_t **ret,
 {
 	yaml_node_t *node;
 
-	node = kube_yaml_get(file, yaml_document_get_root_node(&file->doc), list);
+	node =
+	    kube_yaml_get(file, yaml_document_get_root_node(&file->doc), list);
 	if (node != NULL && kube_yaml_null(node))
 		node = NULL;
 	if (node != NULL && node->type != YAML_SEQUENCE_NODE)
@@ -319,8 +320,10 @@ kube_yaml_find(struct kube_yaml_set *set, const char *list, const char *what,
 			return err_set(err, "kubeconfig %s:%zu: %s \"%s\": "
 			    "`%s` must be a mapping", set->files[i].path,
 			    kube_yaml_line(map), what, name, what);
-		*ret = (struct kube_yaml_entry){ .file = &set->files[i], .map = map,
-			.what = what, .name = name };
+		*ret = (struct kube_yaml_entry){.file = &set->files[i],
+						.map = map,
+						.what = what,
+						.name = name};
 		return 1;
 	}
 	return 0;
@@ -328,8 +331,8 @@ kube_yaml_find(struct kube_yaml_set *set, const char *list, const char *what,
 
 /* A string member; NULL when not given. The text belongs to the document. */
 int
-kube_yaml_text(const struct kube_yaml_entry *entry, const char *key, const char **ret,
-    struct err *err)
+kube_yaml_text(const struct kube_yaml_entry *entry, const char *key,
+	       const char **ret, struct err *err)
 {
 	yaml_node_t *node = kube_yaml_get(entry->file, entry->map, key);
 
@@ -371,8 +374,8 @@ kube_yaml_bool(const struct kube_yaml_entry *entry, const char *key, bool *ret,
 }
 
 int
-kube_yaml_fail(const struct kube_yaml_entry *entry, const char *key, struct err *err,
-    const char *problem)
+kube_yaml_fail(const struct kube_yaml_entry *entry, const char *key,
+	       struct err *err, const char *problem)
 {
 	yaml_node_t *node = kube_yaml_get(entry->file, entry->map, key);
 

@@ -95,22 +95,30 @@ entry_pem(const struct kube_yaml_entry *entry, const char *key, char **ret,
 	    kube_yaml_text(entry, data_key, &data, err) < 0)
 		return -1;
 	if (path != NULL && data != NULL)
-		return kube_yaml_fail(entry, key, err, "a certificate or key is "
+		return kube_yaml_fail(
+		    entry, key, err,
+		    "a certificate or key is "
 		    "given both as a file and as -data; remove one");
 	if (data != NULL) {
 		pem = base64_decode(data);
 		if (pem == NULL)
-			return kube_yaml_fail(entry, data_key, err, "-data is not "
+			return kube_yaml_fail(
+			    entry, data_key, err,
+			    "-data is not "
 			    "base64; encode the PEM file with `base64 -w0`");
 	} else if (path != NULL) {
 		full = entry_path(entry, path);
-		if (kube_yaml_read(full, KUBE_YAML_TEXT_MAX, &text, &n, &e) == 0)
+		if (kube_yaml_read(full, KUBE_YAML_TEXT_MAX, &text, &n, &e) ==
+		    0)
 			pem = text;
 		else
-			(void)err_set(err, "kubeconfig %s:%zu: %s \"%s\": "
-			    "%s: %s", entry->file->path,
-			    kube_yaml_line(kube_yaml_get(entry->file, entry->map, key)),
-			    entry->what, entry->name, key, e.text);
+			(void)err_set(err,
+				      "kubeconfig %s:%zu: %s \"%s\": "
+				      "%s: %s",
+				      entry->file->path,
+				      kube_yaml_line(kube_yaml_get(
+					  entry->file, entry->map, key)),
+				      entry->what, entry->name, key, e.text);
 		free(full);
 		if (pem == NULL)
 			return -1;
@@ -228,8 +236,9 @@ load_cluster(const struct kube_yaml_entry *entry, struct kube_credentials *c,
 	    entry_pem(entry, "certificate-authority", &c->ca_pem, err) < 0)
 		return -1;
 	if (server == NULL)
-		return kube_yaml_fail(entry, "server", err, "has no `server`; add "
-		    "server: https://HOST:PORT");
+		return kube_yaml_fail(entry, "server", err,
+				      "has no `server`; add "
+				      "server: https://HOST:PORT");
 	problem = check_server(server);
 	if (problem != NULL)
 		return kube_yaml_fail(entry, "server", err, problem);
@@ -308,10 +317,13 @@ load_token_file(const struct kube_yaml_entry *entry, const char *path,
 
 	c->token_file = entry_path(entry, path);
 	if (kube_credentials_read_token(c, &c->token, &e) < 0)
-		return err_set(err, "kubeconfig %s:%zu: user \"%s\": "
-		    "tokenFile: %s", entry->file->path,
-		    kube_yaml_line(kube_yaml_get(entry->file, entry->map, "tokenFile")),
-		    entry->name, e.text);
+		return err_set(err,
+			       "kubeconfig %s:%zu: user \"%s\": "
+			       "tokenFile: %s",
+			       entry->file->path,
+			       kube_yaml_line(kube_yaml_get(
+				   entry->file, entry->map, "tokenFile")),
+			       entry->name, e.text);
 	return 0;
 }
 
@@ -350,7 +362,8 @@ kube_credentials_read_token(const struct kube_credentials *c,
 	char *text, *token, *p;
 	size_t n;
 
-	if (kube_yaml_read(c->token_file, KUBE_YAML_TEXT_MAX, &text, &n, err) < 0)
+	if (kube_yaml_read(c->token_file, KUBE_YAML_TEXT_MAX, &text, &n, err) <
+	    0)
 		return -1;
 	p = text + strspn(text, " \t\r\n");
 	for (n = strlen(p); n > 0 && strchr(" \t\r\n", p[n - 1]) != NULL; n--)
@@ -408,8 +421,9 @@ load_context(struct kube_yaml_set *set, const char *name,
 		    "names no `cluster`");
 	rc = kube_yaml_find(set, "clusters", "cluster", cluster, &entry, err);
 	if (rc == 0)
-		(void)kube_yaml_fail(&context, "cluster", err, "names a cluster "
-		    "that no entry of `clusters` defines");
+		(void)kube_yaml_fail(&context, "cluster", err,
+				     "names a cluster "
+				     "that no entry of `clusters` defines");
 	if (rc <= 0 || load_cluster(&entry, c, err) < 0)
 		return -1;
 	if (namespace != NULL)
@@ -478,8 +492,8 @@ contexts_of_file(struct kube_yaml_file *file, struct kubeconfig_contexts *c,
 		return 0;
 	for (it = seq->data.sequence.items.start;
 	    it < seq->data.sequence.items.top; it++) {
-		name = kube_yaml_get(file, yaml_document_get_node(&file->doc, *it),
-		    "name");
+		name = kube_yaml_get(
+		    file, yaml_document_get_node(&file->doc, *it), "name");
 		if (name == NULL || name->type != YAML_SCALAR_NODE ||
 		    name->data.scalar.length == 0)
 			return err_set(err, "kubeconfig %s:%zu: an entry of "

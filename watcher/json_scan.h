@@ -53,7 +53,7 @@ struct slice json_scan_text(struct slice value);
 /* A string with its escapes resolved, cut at `size` bytes (never inside a
  * character), no NUL added; 0 for anything but a string. */
 size_t	json_scan_unescape(struct slice value, char *buf, size_t size);
-bool	json_scan_is(struct slice value, const char *text);   /* the string `text` */
+bool json_scan_is(struct slice value, const char *text); /* the string `text` */
 bool	json_scan_true(struct slice value);
 bool	json_scan_null(struct slice value);                   /* or missing */
 /* An integer that fits; `missing` for anything else. */

@@ -26,7 +26,7 @@ struct kind_watch {
 	struct event			*wait;
 	struct event			*stale;
 	struct mono			 begun;      /* of the request */
-	bool				 events;     /* this watch brought one */
+	bool events; /* this watch brought one */
 	bool				 fresh;      /* next connection */
 	bool				 listed;
 	bool				 tried;

@@ -52,7 +52,8 @@ trim_utf8(char *text)
 {
 	size_t n = strlen(text), k = 0;
 
-	while (k < n && k < 3 && ((unsigned char)text[n - 1 - k] & 0xc0) == 0x80)
+	while (k < n && k < 3 &&
+	       ((unsigned char)text[n - 1 - k] & 0xc0) == 0x80)
 		k++;
 	if (k < n) {
 		unsigned char lead = (unsigned char)text[n - 1 - k];

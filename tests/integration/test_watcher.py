@@ -135,7 +135,7 @@ def test_a_bad_kubeconfig_is_named_with_its_place(tmp_path, user, words):
     sluice = Sluice(QUICK, kubeconfig=path)
     try:
         sluice.start(ready=False)
-        sluice.wait_ready(only="gateway/0")
+        sluice.wait_ready(only=["gateway/0"])
 
         def told():
             """The watcher's complaint in the log."""

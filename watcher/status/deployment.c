@@ -75,7 +75,8 @@ rule_conditions(struct slice conditions, struct slice deadline,
 {
 	struct kube_condition c;
 
-	if (!json_scan_is_int(deadline) || json_scan_int(deadline, 0) == INT_MAX)
+	if (!json_scan_is_int(deadline) ||
+	    json_scan_int(deadline, 0) == INT_MAX)
 		return false;
 	if (!kube_status_condition(conditions, "Progressing", &c) ||
 	    !json_scan_is(c.status, "True") ||

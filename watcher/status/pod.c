@@ -300,7 +300,8 @@ failed_container(struct slice array, const struct column *c,
 			    c->text, v[C_T_MESSAGE], "");
 			return true;
 		}
-		name[json_scan_unescape(v[C_NAME], name, sizeof(name) - 1)] = '\0';
+		name[json_scan_unescape(v[C_NAME], name, sizeof(name) - 1)] =
+		    '\0';
 		if (json_scan_is(v[C_T_REASON], "OOMKilled")) {
 			kube_status_set(s, HEALTH_FAILED, c->text,
 			    "container %s was killed: out of memory", name);
