@@ -344,7 +344,7 @@ batch_free(struct batch *b)
 
 	for (i = 0; i < b->n_roots; i++)
 		json_decref(b->roots[i]);
-	for (i = 0; i < NELEM(b->frames); i++)
+	for (i = 0; i < b->n; i++)
 		buf_free(&b->frames[i]);
 	buf_free(&b->details.json);
 	free(b);
