@@ -46,7 +46,7 @@ struct journal_writer {
 	bool				 dirty;
 	bool				 memory;
 	uint64_t			 recycled;
-	size_t				 dropped;    /* segments, ever */
+	size_t				 dropped;    /* segments */
 	uint64_t			 since_state;
 	uint64_t			 state;      /* newest complete one */
 	int				 state_fd;   /* under way; -1 */

@@ -47,8 +47,9 @@ int	journal_writer_start(struct journal_writer *w, struct recovered *found,
 int	journal_writer_memory(struct journal_writer *w, uint32_t epoch,
 	    uint64_t first, int64_t now_ms, struct err *err);
 
-/* Appends whole records, in order, and syncs them if asked. On -1 nothing of them is left behind, as
- * far as the disk still obeys, and they were not announced. */
+/* Appends whole records, in order, and syncs them if asked. On -1 nothing of
+ * them is left behind, as far as the disk still obeys, and they were not
+ * announced. */
 int	journal_writer_append(struct journal_writer *w, const uint8_t *bytes,
 	    const struct writer_record *records, size_t n, bool sync,
 	    int64_t now_ms, struct err *err);
