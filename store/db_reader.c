@@ -190,6 +190,16 @@ job_follow(struct db_reader *r, const struct job *job, struct err *err)
 	return rc;
 }
 
+static void
+job_conf(struct db_reader *r, const struct job *job)
+{
+	const struct conf *conf;
+
+	assert(job->n == sizeof(conf));
+	memcpy(&conf, job->body, sizeof(conf));
+	snapshot_reader_conf(r->snapshots, conf);
+}
+
 static int
 job_copy(struct db_reader *r, struct err *err)
 {
@@ -238,6 +248,9 @@ job_run(struct db_reader *r, const struct job *job)
 		break;
 	case DB_READER_CHECK:
 		rc = job_check(r, &err);
+		break;
+	case DB_READER_CONF:
+		job_conf(r, job);
 		break;
 	case DB_READER_COPY:
 		rc = job_copy(r, &err);

@@ -20,6 +20,8 @@ enum db_reader_job {
 	DB_READER_FOLLOW,     /* body: JSON array for registry_follow() */
 	DB_READER_ANNOUNCE,   /* every cluster's version as a change */
 	DB_READER_CHECK,      /* how many clusters are incomplete */
+	DB_READER_CONF,       /* body: the address of a struct conf, which
+			       * outlives the reader */
 	DB_READER_COPY,       /* the daily copy, if it is due */
 	DB_READER_JOB_MAX
 };

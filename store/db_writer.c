@@ -33,11 +33,11 @@ STAILQ_HEAD(works, work);
 
 struct db_writer {
 	uint32_t		 magic;
-	const struct conf	*conf;
 	int			 notify_fd;
 	bool			 started;
 	pthread_t		 thread;
 	pthread_mutex_t		 mutex;     /* guards what follows */
+	const struct conf	*conf;
 	pthread_cond_t		 wake;
 	struct works		 queue;
 	size_t			 queued;
@@ -285,6 +285,7 @@ writer_round(struct db_writer *w)
 static void
 writer_sweep(struct db_writer *w)
 {
+	const struct conf *conf = w->conf;
 	uint64_t oldest = w->oldest;
 	struct err err = { 0 };
 	int rc;
@@ -292,7 +293,7 @@ writer_sweep(struct db_writer *w)
 	pthread_mutex_unlock(&w->mutex);
 	rc = projection_db_begin(w->db, &err);
 	if (rc == 0)
-		rc = projection_db_sweep(w->db, w->conf, oldest,
+		rc = projection_db_sweep(w->db, conf, oldest,
 		    wall_unix_ms(), &err);
 	if (rc == 0)
 		rc = batch_commit(w, &err);
@@ -469,6 +470,14 @@ db_writer_oldest(struct db_writer *w, uint64_t oldest)
 {
 	pthread_mutex_lock(&w->mutex);
 	w->oldest = oldest;
+	pthread_mutex_unlock(&w->mutex);
+}
+
+void
+db_writer_conf(struct db_writer *w, const struct conf *conf)
+{
+	pthread_mutex_lock(&w->mutex);
+	w->conf = conf;
 	pthread_mutex_unlock(&w->mutex);
 }
 

@@ -103,6 +103,12 @@ snapshot_reader_close(struct snapshot_reader *r)
 	free(r);
 }
 
+void
+snapshot_reader_conf(struct snapshot_reader *r, const struct conf *conf)
+{
+	r->conf = conf;
+}
+
 static int
 checkpoint_read(struct snapshot_reader *r, struct checkpoint *ret,
     struct err *err)

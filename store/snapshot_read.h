@@ -32,6 +32,9 @@ struct snapshot_reader *snapshot_reader_open(const char *path,
     const struct conf *conf, snapshot_cluster_fn cluster_of, void *arg,
     struct err *err) MUST_CHECK;
 void	snapshot_reader_close(struct snapshot_reader *r);
+/* Another configuration, which must outlive the reader. */
+void	snapshot_reader_conf(struct snapshot_reader *r,
+	    const struct conf *conf);
 
 /* Appends the answer after its status byte, as query.h says. -1 with *err and
  * nothing appended; err->code EMSGSIZE: more than an answer may hold, EINVAL:

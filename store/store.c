@@ -67,6 +67,9 @@ struct store {
 	bool			 in_trouble;    /* was logged */
 	bool			 mongo_down;    /* was logged */
 	char			 said[320];     /* the last status */
+	struct conf		**reloaded;     /* all are kept: threads read
+						 * the latest */
+	size_t			 n_reloaded;
 };
 
 static struct store *
@@ -477,6 +480,26 @@ store_stop(struct role *role)
 	role_exit(role);
 }
 
+/* Which clusters there are, and how long things are kept. The databases, the
+ * bus and MongoDB stay as they are until the next start. */
+static void
+reload(struct store *s, int fd)
+{
+	struct conf *conf = xcalloc(1, sizeof(*conf));
+	struct err err;
+
+	if (role_read_conf(fd, conf, &err) == -1)
+		fatalx("the new configuration cannot be read: %s", err.text);
+	s->reloaded = xreallocarray(s->reloaded, s->n_reloaded + 1,
+	    sizeof(*s->reloaded));
+	s->reloaded[s->n_reloaded++] = conf;
+	db_writer_conf(s->writer, conf);
+	if (db_reader_submit(s->reader, DB_READER_CONF, 0, &conf,
+	    sizeof(conf)) == -1)
+		log_warn("the reader is busy: the new configuration is taken"
+		    " with the next reload");
+}
+
 static void
 store_message(struct role *role, enum msg_type type, const void *payload,
     size_t n, int fd)
@@ -495,16 +518,19 @@ store_message(struct role *role, enum msg_type type, const void *payload,
 		subscriber_add_segment(s->subscriber, first, fd);
 		return;
 	}
+	if (type == MSG_RELOAD && fd != -1)
+		reload(s, fd);
+	else
+		log_debug("%s ignored", msg_name(type));
 	if (fd != -1)
 		(void)close(fd);
-	if (type != MSG_RELOAD)
-		log_debug("%s ignored", msg_name(type));
 }
 
 static void
 store_finish(struct role *role)
 {
 	struct store *s = role->state;
+	size_t i;
 
 	if (s == NULL)
 		return;
@@ -521,6 +547,11 @@ store_finish(struct role *role)
 		mongo_free(s->mongo);
 	db_reader_free(s->reader);
 	db_writer_free(s->writer);
+	for (i = 0; i < s->n_reloaded; i++) {
+		conf_free(s->reloaded[i]);
+		free(s->reloaded[i]);
+	}
+	free(s->reloaded);
 	if (s->notify != NULL)
 		event_free(s->notify);
 	if (s->tick != NULL)

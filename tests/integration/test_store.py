@@ -239,3 +239,13 @@ def test_a_locked_database_costs_nothing_but_time():
         assert head["complete"] is True
         assert kept(items) == model_of(events, positions)
         assert "the projection is written again" in bed.process.tail(400)
+
+
+def test_a_reload_is_taken(bed):
+    """A changed configuration does not disturb the store."""
+    positions = bed.publish_raw([job("a", 1)])
+    pid = bed.pid("store")
+    bed.write_conf({"streams": {"job": {"snapshot_retention": "1s"}}})
+    bed.ctl("reload")
+    assert bed.snapshot("job:a", wait=positions[-1])[0]["count"] == 1
+    assert bed.pid("store") == pid
