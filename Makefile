@@ -104,6 +104,9 @@ $(BUILD)/obj/%.o: %.c $(FLAGS_MK)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
+# The page is embedded by .incbin, which -MMD does not see.
+$(BUILD)/obj/gateway/page_data.o: $(wildcard gateway/page/*)
+
 define archive-rule
 $(BUILD)/$(1).a: $(call objs,$(call members,$(1)))
 	@rm -f $$@

@@ -14,7 +14,8 @@ from tests.bed.sse import pump_all
 
 from .truth import Truth, check_published
 
-PATIENT = {"supervise": {"circuit_deaths": 100}}
+# A restart is prompt however often it was needed, and the circuit stays closed.
+PATIENT = {"supervise": {"circuit_deaths": 100, "base": "100ms", "max": "300ms"}}
 
 
 def churn(cluster, round_number):
