@@ -120,8 +120,12 @@ verdict_check(struct verdict *v, const struct probe_finding *finding,
 void
 verdict_watcher(struct verdict *v, const char *state)
 {
-	v->stale = strcmp(state, "backoff") == 0 ||
-	    strcmp(state, "failed") == 0;
+	/* That it is being started again is no news: of a watcher that dies
+	 * at each start it would be, at each of them. */
+	if (strcmp(state, "backoff") == 0 || strcmp(state, "failed") == 0)
+		v->stale = true;
+	else if (strcmp(state, "ready") == 0)
+		v->stale = false;
 	(void)snprintf(v->watcher, sizeof(v->watcher), "%s", state);
 }
 
@@ -152,8 +156,8 @@ verdict_report(const struct verdict *v, struct mono now,
 	} else if (v->settled == CLUSTER_CONNECTED && v->stale) {
 		ret->code = PROBE_NOT_READY;
 		(void)snprintf(ret->text, sizeof(ret->text), "the API server "
-		    "answers, but its watcher is down (%s): what is shown of "
-		    "its objects is stale", v->watcher);
+		    "answers, but its watcher is not ready (%s): what is shown "
+		    "of its objects is stale", v->watcher);
 	} else if (v->settled == CLUSTER_CONNECTED && flapping(v, now)) {
 		ret->code = PROBE_NOT_READY;
 		(void)snprintf(ret->text, sizeof(ret->text), "flapping: its "

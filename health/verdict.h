@@ -12,8 +12,9 @@
  * or whatever the result is, once three failures in a row span 30 s. Until a
  * status moves, `reachable`, `error` and `consecutive_failures` already tell
  * the truth. More than four moves in ten minutes = flapping: connected is
- * then reported as degraded. So it is while the watcher is down: what is known
- * of the cluster's objects is stale. Nothing goes back to unknown.
+ * then reported as degraded. So it is from the death of the watcher until it is
+ * ready again: what is known of the cluster's objects is stale. Nothing goes
+ * back to unknown.
  */
 #ifndef SLUICE_VERDICT_H
 #define SLUICE_VERDICT_H
@@ -76,8 +77,9 @@ struct verdict {
 	struct mono		first_failure;
 	struct mono		moves[VERDICT_FLAPS];   /* a ring */
 	uint32_t		moved;        /* how many ever */
-	bool			stale;        /* the watcher is down */
-	char			watcher[16];  /* its state then */
+	bool			stale;        /* the watcher died, and was not
+						 * ready since */
+	char			watcher[16];  /* its state */
 	struct probe_finding	finding;      /* of the last check */
 };
 

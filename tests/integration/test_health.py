@@ -276,15 +276,18 @@ def test_a_check_on_demand_is_made_at_once_and_not_too_often():
 
 
 def test_what_the_supervisor_sees_of_a_watcher_is_published():
-    """A watcher in back-off: degraded at once, and connected when it is back."""
+    """A watcher that failed: degraded at once, and connected when it is ready, not before."""
     with KubeSim(frozen=True) as sim, Health({"demo": of_sim(sim)}) as health:
         health.wait_status("demo", "connected")
         health.send("watcher demo failed")
         data = health.wait_status("demo", "degraded")
         assert "watcher" in data["error"]["message"]
         assert data["reachable"] is True
-        health.send("watcher demo starting")
+        for state in ("starting", "backoff", "starting", "ready"):
+            health.send(f"watcher demo {state}")
         health.wait_status("demo", "connected")
+        moves = [e["data"]["status"] for e in health.of("demo", "cluster.status_changed")]
+        assert moves == ["connected", "degraded", "connected"]
 
 
 def test_each_kind_of_trouble_has_its_code():

@@ -199,11 +199,35 @@ test_a_watcher_that_is_down_makes_a_connected_cluster_degraded(
 	verdict_report(&v, now, &r);
 	assert_int_equal(r.code, PROBE_NOT_READY);
 	assert_non_null(strstr(r.message, "failed"));
-	verdict_watcher(&v, "starting");
+	verdict_watcher(&v, "ready");
 	assert_int_equal(reported(&v, now), UP);
 	verdict_watcher(&v, "backoff");
 	assert_int_equal(reported(&v, now), CLUSTER_DEGRADED);
 	verdict_watcher(&v, "ready");
+	assert_int_equal(reported(&v, now), UP);
+}
+
+static void
+test_a_watcher_that_dies_at_each_start_moves_the_status_once(
+    void **state UNUSED)
+{
+	static const char *const round[] = { "starting", "hung", "killed",
+		"backoff", "starting", "failed", "starting", "backoff" };
+	struct verdict v = { 0 };
+	struct mono now = { 0 };
+
+	verdict_watcher(&v, "starting");
+	PLAY(&v, now, { 0, PROBE_OK, UP, 0 });
+	verdict_watcher(&v, "backoff");
+	for (size_t i = 0; i < NELEM(round); i++) {
+		verdict_watcher(&v, round[i]);
+		assert_int_equal(reported(&v, now), CLUSTER_DEGRADED);
+	}
+	verdict_watcher(&v, "ready");
+	assert_int_equal(reported(&v, now), UP);
+	/* An orderly restart loses nothing. */
+	verdict_watcher(&v, "stopping");
+	verdict_watcher(&v, "starting");
 	assert_int_equal(reported(&v, now), UP);
 }
 
@@ -269,6 +293,8 @@ main(void)
 		cmocka_unit_test(test_flapping_is_degraded_until_it_is_quiet),
 		cmocka_unit_test(
 		test_a_watcher_that_is_down_makes_a_connected_cluster_degraded),
+		cmocka_unit_test(
+		    test_a_watcher_that_dies_at_each_start_moves_the_status_once),
 		cmocka_unit_test(
 		    test_a_watcher_that_is_down_does_not_better_a_bad_status),
 		cmocka_unit_test(
