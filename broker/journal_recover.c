@@ -118,20 +118,42 @@ remove_leftovers(int directory, struct err *err)
 
 /* --- one segment --------------------------------------------------------- */
 
+/* Where the next bytes stand that were ever written; `at` itself where the
+ * file system does not know. -1: nowhere. Spares reading what is reserved. */
+static off_t
+next_data(int fd, uint64_t at)
+{
+	off_t data = lseek(fd, (off_t)at, SEEK_DATA);
+
+	return data < 0 && errno != ENXIO ? (off_t)at : data;
+}
+
 /* The offset behind the last byte that is not 0, at least `from`. */
 static int
 end_of_data(int fd, uint64_t from, uint64_t *ret)
 {
+	static const uint8_t zeroes[4096];
 	uint8_t *bytes = xmalloc(JOURNAL_SLICE_MAX);
 	uint64_t end = from, at = from;
-	ssize_t n;
+	off_t data;
+	ssize_t n = 0;
 
-	while ((n = journal_file_read(fd, bytes, JOURNAL_SLICE_MAX, at)) > 0) {
-		for (ssize_t i = n; i-- > 0;) {
-			if (bytes[i] != 0) {
-				end = at + (uint64_t)i + 1;
-				break;
+	while ((data = next_data(fd, at)) >= 0) {
+		at = (uint64_t)data;
+		n = journal_file_read(fd, bytes, JOURNAL_SLICE_MAX, at);
+		if (n <= 0)
+			break;
+		for (size_t i = (size_t)n; i > 0;) {
+			size_t block = MIN(i, sizeof(zeroes));
+
+			if (memcmp(bytes + i - block, zeroes, block) == 0) {
+				i -= block;
+				continue;
 			}
+			while (bytes[i - 1] == 0)
+				i--;
+			end = at + i;
+			break;
 		}
 		at += (uint64_t)n;
 	}
