@@ -1,4 +1,4 @@
-"""The watcher on the simulator: bindings, deletions, an API server that is away, bad kubeconfigs."""
+"""The watcher on the simulator: bindings, kills, an API server away, bad kubeconfigs."""
 
 import json
 import os
@@ -54,6 +54,44 @@ def test_a_killed_watcher_publishes_nothing_that_did_not_change():
             sim.wait_watches(2, timeout=30)
             stream.pump()
             assert len(stream.events()) == objects
+
+
+def test_watchers_killed_while_pods_change_end_level_with_the_cluster():
+    """10 SIGKILLs under change: each stream's seq is whole, the newest status is the cluster's."""
+    with KubeSim(frozen=True) as sim, Sluice(QUICK, kubeconfig=sim.kubeconfig) as sluice:
+        cluster = cluster_of(sluice)
+        with sluice.stream(f"resource:{cluster}/*", last_event_id="-1") as stream:
+            stream.wait_open()
+            sim.change("pod", count=1000, rate=200, wait=False)
+            for _ in range(10):
+                old = sluice.kill(f"watcher/{cluster}")
+                sluice.wait_restarted(f"watcher/{cluster}", old)
+            sim.quiet()
+
+            def level():
+                """True when every pod's newest event tells its present phase."""
+                told = newest(stream)
+                live = {
+                    f"resource:{cluster}/pod/{namespace}/{name}": pod
+                    for (_, namespace, name), pod in sim.state("Pod").items()
+                }
+                shown = {
+                    key: event
+                    for key, event in told.items()
+                    if "/pod/" in key and event["event_type"] == "status_update"
+                }
+                return live.keys() == shown.keys() and all(
+                    shown[key]["data"]["status"]["phase"] == pod["status"].get("phase", "")
+                    for key, pod in live.items()
+                )
+
+            wait_until(level, 30, "the streams level with the cluster")
+            last = {}
+            for event in stream.events():
+                key = event["stream_key"]
+                assert event["seq"] == last.get(key, 0) + 1, key
+                last[key] = event["seq"]
+            assert not stream.named("stream.gap")
 
 
 def test_a_node_is_bound_at_run_time_without_a_new_list():
