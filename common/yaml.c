@@ -18,6 +18,7 @@ struct reading {
 	struct anchor	 anchors[YAML_ANCHORS_MAX];
 	size_t		 n_anchors;
 	size_t		 nodes;
+	size_t		 bytes;        /* of all scalars */
 	unsigned	 line;
 	struct err	*err;
 };
@@ -80,6 +81,21 @@ new_node(struct reading *r, enum yaml_kind kind)
 	return node;
 }
 
+/* An alias of a few bytes may stand for a long text: what counts is the sum. */
+static int
+set_text(struct reading *r, struct yaml_node *node, const char *text, size_t n)
+{
+	if (n > YAML_TEXT_MAX - r->bytes)
+		return err_set(r->err, "more than %u bytes of text (aliases "
+		    "expanded): refused", YAML_TEXT_MAX);
+	r->bytes += n;
+	node->text = xmalloc(n + 1);
+	memcpy(node->text, text, n);
+	node->text[n] = '\0';
+	node->n = n;
+	return 0;
+}
+
 /* Takes key (NULL in a list) and value. */
 static void
 append(struct yaml_node *to, struct yaml_node *key, struct yaml_node *value)
@@ -109,9 +125,10 @@ copy(struct reading *r, const struct yaml_node *from)
 	if (node == NULL)
 		return NULL;
 	node->plain = from->plain;
-	if (from->text != NULL) {
-		node->text = xmemdup(from->text, from->n + 1);
-		node->n = from->n;
+	if (from->text != NULL && set_text(r, node, from->text,
+	    from->n) != 0) {
+		yaml_tree_free(node);
+		return NULL;
 	}
 	for (size_t i = 0; i < from->count; i++) {
 		key = from->keys != NULL ? copy(r, from->keys[i]) : NULL;
@@ -160,10 +177,11 @@ parse_scalar(struct reading *r)
 
 	if (node == NULL)
 		return NULL;
-	node->n = r->event.data.scalar.length;
-	node->text = xmalloc(node->n + 1);
-	memcpy(node->text, r->event.data.scalar.value, node->n);
-	node->text[node->n] = '\0';
+	if (set_text(r, node, (const char *)r->event.data.scalar.value,
+	    r->event.data.scalar.length) != 0) {
+		yaml_tree_free(node);
+		return NULL;
+	}
 	node->plain = r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 	return node;
 }

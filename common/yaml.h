@@ -2,9 +2,9 @@
  * yaml: a YAML document as a small tree, over libyaml's events.
  *
  * Every node knows its line, so that whoever reads the tree can say where a
- * problem is. Aliases are expanded by copying; depth, number of nodes (after
- * expansion) and number of anchors are bounded, so that a hostile document
- * ends in an error, not in memory. Duplicate keys of a mapping are an error.
+ * problem is. Aliases are expanded by copying; depth, number of nodes and bytes
+ * of text (after expansion) and number of anchors are bounded, so that a
+ * hostile document ends in an error, not in memory. Duplicate keys of a mapping are an error.
  * Merge keys ("<<") mean nothing special. Tags are ignored: what a scalar
  * means is the reader's business.
  */
@@ -18,6 +18,7 @@
 
 #define YAML_DEPTH_MAX   32u
 #define YAML_NODES_MAX   200000u
+#define YAML_TEXT_MAX    (4u * 1024 * 1024)   /* bytes of all scalars */
 #define YAML_ANCHORS_MAX 100u
 #define YAML_KEYS_MAX    1000u   /* of one map */
 

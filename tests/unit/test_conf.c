@@ -225,6 +225,11 @@ test_a_billion_laughs_end_in_an_error(void **unused UNUSED)
 	}
 	expect(buf_cstr(&b), "more than 200000 values");
 	buf_reset(&b);
+	buf_addf(&b, "a: &a %0500000d\nb:\n", 0);
+	for (int i = 0; i < 1000; i++)
+		buf_adds(&b, "- *a\n");
+	expect(buf_cstr(&b), "f.yaml:10: more than 4194304 bytes of text");
+	buf_reset(&b);
 	for (int i = 0; i < 100; i++)
 		buf_addc(&b, '[');
 	expect(buf_cstr(&b), "nested deeper than 32");
