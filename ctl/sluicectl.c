@@ -189,27 +189,47 @@ format_age(const char *since, char *buf, size_t size)
 		(void)snprintf(buf, size, "%" PRId64 "d", s / 86400);
 }
 
+/* The row's last column: what the process says of itself, what it died of,
+ * and, when it stays down, what the operator can do. */
+static void
+print_sentence(const json_t *row, const char *state)
+{
+	bool well = strcmp(state, "ready") == 0;
+	const char *why = well ? text_of(row, "last_death")
+			       : text_of(row, "cause");
+	const char *says = text_of(row, "status_state");
+	const char *text = text_of(row, "status");
+	const char *separator = "";
+
+	if (*says != '\0' || *text != '\0') {
+		(void)printf("%s%s%s", says,
+		    *says != '\0' && *text != '\0' ? ": " : "", text);
+		separator = "; ";
+	}
+	if (*why != '\0')
+		(void)printf("%s%s: %s", separator,
+		    well ? "last death" : "cause", why);
+	if (strcmp(state, "failed") == 0)
+		(void)printf("; remedy: mend that, then: sluicectl start %s",
+		    text_of(row, "process"));
+	(void)putchar('\n');
+}
+
 static void
 print_row(const json_t *row)
 {
 	const char *state = text_of(row, "state");
-	bool well = strcmp(state, "ready") == 0;
-	const char *why = well ? text_of(row, "last_death")
-			       : text_of(row, "cause");
 	char pid[16] = "-", age[32];
 
 	if (number_of(row, "pid") != 0)
 		(void)snprintf(pid, sizeof(pid), "%" PRId64,
 		    number_of(row, "pid"));
 	format_age(text_of(row, "since"), age, sizeof(age));
-	(void)printf("%-24s %-9s %7s %6s %8" PRId64 " %6" PRId64
-	    " %-9s %s%s%s%s%s\n", text_of(row, "process"), state, pid, age,
+	(void)printf("%-24s %-9s %7s %6s %8" PRId64 " %6" PRId64 " %-9s ",
+	    text_of(row, "process"), state, pid, age,
 	    number_of(row, "restarts"), number_of(row, "deaths"),
-	    text_of(row, "circuit"), text_of(row, "status_state"),
-	    *text_of(row, "status") != '\0' ? ": " : "",
-	    text_of(row, "status"),
-	    *why != '\0' ? (well ? "; last death: " : "; cause: ") : "",
-	    why);
+	    text_of(row, "circuit"));
+	print_sentence(row, state);
 }
 
 static void

@@ -132,8 +132,12 @@ add_child(struct supervisor *s, const char *role, const char *instance)
 	char *binary = roster_find_binary(s->bin_directory, role);
 	struct child *c;
 
-	if (binary == NULL)
+	if (binary == NULL) {
+		log_warn("%s/%s: no binary sluice-%s beside sluiced or in %s: "
+		    "goes without; install it and restart the service", role,
+		    instance, role, SLUICE_LIBEXECDIR);
 		return NULL;
+	}
 	c = child_new(s->base, &s->conf, role, instance, binary,
 	    &s->child_ops);
 	free(binary);
@@ -224,10 +228,7 @@ service_start(struct supervisor *s, struct err *err)
 	if (s->conf_fd == -1)
 		return -1;
 	for (size_t i = 0; i < NELEM(singles); i++)
-		if (add_child(s, singles[i], "-") == NULL)
-			log_warn("%s: no binary sluice-%s beside sluiced or in "
-			    "%s: goes without", singles[i], singles[i],
-			    SLUICE_LIBEXECDIR);
+		(void)add_child(s, singles[i], "-");
 	for (unsigned i = 0; i < s->conf.gateway.processes; i++) {
 		(void)snprintf(number, sizeof(number), "%u", i);
 		if (add_child(s, "gateway", number) == NULL)

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 
 from .net import free_port, wait_until
@@ -94,19 +95,42 @@ class Sluice:
             "sluiced", [self.program("sluiced"), "-c", self.conf_file], self.directory, self.env
         ).start()
         if ready:
-            self.wait_ready()
+            try:
+                self.wait_ready()
+            except BaseException:
+                print(self.process.tail(), file=sys.stderr)
+                self.close()
+                raise
         return self
 
     def close(self):
-        """Stops what runs and removes the directory."""
+        """Stops what runs and removes the directory; no sanitizer may have reported anything."""
         if self.process is not None and self.process.running():
             self.process.stop()
+        found = self.sanitizer_reports()
         shutil.rmtree(self.directory, ignore_errors=True)
+        if found:
+            raise AssertionError("a sanitizer reported:\n" + "\n".join(found))
+
+    def sanitizer_reports(self):
+        """What sanitizers wrote to the log: a child that dies of it would just be restarted."""
+        if self.process is None or not os.path.exists(self.process.log):
+            return []
+        with open(self.process.log, encoding="utf-8", errors="replace") as log:
+            lines = log.read().splitlines()
+        marks = (
+            "ERROR: AddressSanitizer",
+            "ERROR: LeakSanitizer",
+            "runtime error: ",
+            "WARNING: ThreadSanitizer",
+            "UndefinedBehaviorSanitizer",
+        )
+        first = next((i for i, x in enumerate(lines) if any(m in x for m in marks)), None)
+        return [] if first is None else lines[first : first + 60]
 
     def stop(self, grace=15):
         """SIGTERM; the exit status (None when it had to be killed)."""
-        child = self.process._child
-        return child.returncode if self.process.stop(grace) else None
+        return self.process.exit_status if self.process.stop(grace) else None
 
     def ctl(self, *args, check=True):
         """Runs sluicectl on this installation; its standard output."""
