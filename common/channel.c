@@ -162,18 +162,32 @@ receive(struct channel *c)
 }
 
 static void
-channel_read_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+receive_several(struct channel *c, size_t max)
 {
-	struct channel *c = arg;
-
-	assert(c->magic == CHANNEL_MAGIC);
+	assert(!c->receiving);
 	c->receiving = true;
-	for (int i = 0; i < RECEIVE_TURN_MAX; i++)
+	for (size_t i = 0; i < max; i++)
 		if (!receive(c))
 			break;
 	c->receiving = false;
 	if (c->freed)
 		free(c);
+}
+
+static void
+channel_read_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct channel *c = arg;
+
+	assert(c->magic == CHANNEL_MAGIC);
+	receive_several(c, RECEIVE_TURN_MAX);
+}
+
+void
+channel_drain(struct channel *c)
+{
+	assert(c->magic == CHANNEL_MAGIC);
+	receive_several(c, CHANNEL_QUEUE_MAX);
 }
 
 /* --- sending ------------------------------------------------------------- */

@@ -29,6 +29,10 @@ int	channel_pair(int ret_fds[2], struct err *err) MUST_CHECK;
 struct channel *channel_new(struct event_base *base, int fd,
     enum msg_sender receive_from, channel_cb cb, void *arg);
 void	channel_free(struct channel *c);
+/* Takes at once, through the callback, what the peer has sent so far (at most
+ * CHANNEL_QUEUE_MAX messages): for one whose end is known before its last
+ * words were read. Not from within the callback. */
+void	channel_drain(struct channel *c);
 /* fd (or -1) is duplicated by the kernel; the caller keeps its own. */
 int	channel_send(struct channel *c, enum msg_type type,
 	    const void *payload, size_t n, int fd, struct err *err);

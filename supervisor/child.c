@@ -381,13 +381,16 @@ forget_process(struct child *c)
 void
 child_reaped(struct child *c, int status)
 {
-	bool ordered = c->desired == CHILD_DOWN ||
-	    c->state == CHILD_STOPPING ||
-	    c->pending == CHILD_PENDING_RESTART;
 	bool hopeless = WIFEXITED(status) && WEXITSTATUS(status) == EX_CONFIG;
+	bool ordered;
 	enum child_event event;
 	int64_t delay_ms;
 
+	/* Its last words may not have been read yet: why it failed. */
+	if (c->channel != NULL)
+		channel_drain(c->channel);
+	ordered = c->desired == CHILD_DOWN || c->state == CHILD_STOPPING ||
+	    c->pending == CHILD_PENDING_RESTART;
 	explain_exit(c, status);
 	forget_process(c);
 	if (ordered) {

@@ -175,6 +175,21 @@ def test_a_refused_start_says_why(rogues):
     )  # fmt: skip
 
 
+def test_many_refused_starts_at_once_all_say_why(rogues):
+    """Deaths that are reaped together lose no last words."""
+    names = [f"c{i}" for i in range(60)]
+    conf = {"supervise": {"circuit_deaths": 1, "first": "10ms", "base": "10ms", "max": "20ms"}}
+    sluice = rogues(conf, clusters=names)
+    sluice.script("watcher", "refuse no room on the moon").start(ready=False)
+    wait_until(
+        lambda: all(sluice.status()[f"watcher/{name}"]["state"] == "failed" for name in names),
+        20, "all circuits", ignore=(AssertionError,),
+    )  # fmt: skip
+    deaths = re.findall(r"state: watcher/\S+ \w+ -> (?:backoff|failed) .*", sluice.log())
+    assert len(deaths) == 120
+    assert all("no room on the moon" in line for line in deaths)
+
+
 @pytest.mark.parametrize("title", ["broker", "gateway/0", "watcher/prod"])
 def test_a_stopped_child_is_found_within_4_5_s_and_ready_within_7_s(rogues, title):
     """SIGSTOP, measured by the supervisor's own timestamps; the others are not touched."""

@@ -266,6 +266,24 @@ test_the_callback_may_free_the_channel(void **unused UNUSED)
 	close_pair(&p);
 }
 
+static void
+test_the_last_words_of_a_peer_are_there_before_the_loop_turns(void **u UNUSED)
+{
+	struct pair p;
+
+	open_pair(&p);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(channel_send(p.child, MSG_READY, NULL, 0, -1,
+		    NULL), 0);
+	channel_free(p.child);
+	p.child = NULL;
+	channel_drain(p.supervisor);
+	assert_int_equal(p.a.n, 41);
+	assert_int_equal(p.a.types[39], MSG_READY);
+	assert_true(p.a.lost);
+	close_pair(&p);
+}
+
 int
 main(void)
 {
@@ -281,6 +299,8 @@ main(void)
 		cmocka_unit_test(
 		    test_a_lost_peer_is_told_once_through_the_same_callback),
 		cmocka_unit_test(test_the_callback_may_free_the_channel),
+		cmocka_unit_test(
+	    test_the_last_words_of_a_peer_are_there_before_the_loop_turns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
