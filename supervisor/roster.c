@@ -161,25 +161,23 @@ roster_resolve(struct roster *ret, const struct conf *conf,
 	drop_barred(ret);
 }
 
-void
-roster_read(struct roster *ret, const struct conf *conf)
+int
+roster_read(struct roster *ret, const struct conf *conf, struct err *err)
 {
 	struct kubeconfig_contexts contexts;
 	bool none = conf->kubeconfig == NULL ||
 	    (conf->contexts == CONF_CONTEXTS_LIST &&
 	    conf->n_context_names == 0);
-	struct err err;
 
-	if (none) {
+	if (!none && kubeconfig_contexts(conf->kubeconfig, &contexts,
+	    err) != 0) {
 		roster_resolve(ret, conf, NULL);
-	} else if (kubeconfig_contexts(conf->kubeconfig, &contexts,
-	    &err) != 0) {
-		roster_resolve(ret, conf, NULL);
-		problem(ret, "%s", err.text);
-	} else {
-		roster_resolve(ret, conf, &contexts);
-		kubeconfig_contexts_free(&contexts);
+		return -1;
 	}
+	roster_resolve(ret, conf, none ? NULL : &contexts);
+	if (!none)
+		kubeconfig_contexts_free(&contexts);
+	return 0;
 }
 
 void

@@ -1,5 +1,5 @@
 /*
- * roster: which children should exist. Pure but for roster_read_contexts and
+ * roster: which children should exist. Pure but for roster_read and
  * roster_find_binary: the configuration and the names of the kubeconfig's
  * contexts go in, the list of clusters comes out.
  */
@@ -22,8 +22,10 @@ struct roster {
  * names both; neither is taken, the others are. */
 void	roster_resolve(struct roster *ret, const struct conf *conf,
 	    const struct kubeconfig_contexts *contexts);
-/* The same, reading conf->kubeconfig; what cannot be read is a problem. */
-void	roster_read(struct roster *ret, const struct conf *conf);
+/* The same, reading conf->kubeconfig. -1 with *err when it cannot be read:
+ * *ret then holds the clusters of the configuration alone. */
+int	roster_read(struct roster *ret, const struct conf *conf,
+	    struct err *err) MUST_CHECK;
 void	roster_clear(struct roster *r);
 
 /* "<directory>/sluice-<role>", else in LIBEXECDIR; NULL when there is none.

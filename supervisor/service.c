@@ -126,6 +126,7 @@ may_time_out(struct child *c, void *arg)
 
 /* --- the set of children --------------------------------------------------- */
 
+/* NULL, once said, where the role's binary is missing. */
 static struct child *
 add_child(struct supervisor *s, const char *role, const char *instance)
 {
@@ -173,13 +174,14 @@ remove_child(struct supervisor *s, struct child *c)
 		}
 }
 
-/* Clusters of the configuration and the kubeconfig, into s->conf. */
-static void
-find_clusters(struct conf *conf)
+/* Clusters of the configuration and the kubeconfig, into *conf; -1 when the
+ * kubeconfig cannot be read (*conf has those of the configuration then). */
+static int
+find_clusters(struct conf *conf, struct err *err)
 {
 	struct roster r;
+	int rc = roster_read(&r, conf, err);
 
-	roster_read(&r, conf);
 	for (size_t i = 0; i < r.n_problems; i++)
 		log_error("clusters: %s", r.problems[i]);
 	for (size_t i = 0; i < conf->n_clusters; i++) {
@@ -193,6 +195,7 @@ find_clusters(struct conf *conf)
 	r.clusters = NULL;
 	r.n = 0;
 	roster_clear(&r);
+	return rc;
 }
 
 static void
@@ -207,7 +210,7 @@ add_watchers(struct supervisor *s)
 		else if (!c->unlisted)
 			continue;
 		if (c == NULL)
-			continue;
+			return;   /* nor would there be for the next */
 		c->unlisted = false;
 		begin(s, c);
 	}
@@ -223,7 +226,9 @@ service_start(struct supervisor *s, struct err *err)
 		.message = relay_message, .may_time_out = may_time_out,
 		.conf_fd = give_conf_fd, .incarnation = give_incarnation,
 		.reap = reap, .arg = s };
-	find_clusters(&s->conf);
+	/* Whatever else there is goes on without its clusters. */
+	if (find_clusters(&s->conf, err) != 0)
+		log_error("clusters: %s; then: sluicectl reload", err->text);
 	s->conf_fd = seal_conf(&s->conf, err);
 	if (s->conf_fd == -1)
 		return -1;
@@ -555,32 +560,45 @@ compare_watchers(struct supervisor *s, const struct conf *old)
 	}
 }
 
-int
-service_reload(struct supervisor *s, struct err *err)
+/* The file and the kubeconfig as they are now; -1: the old stay. */
+static int
+read_again(const struct supervisor *s, struct conf *ret, struct err *err)
 {
 	char *text = NULL;
 	size_t n = 0;
 	FILE *problems = open_memstream(&text, &n);
-	struct conf fresh, old;
-	int count, fd;
+	int count;
 
 	if (problems == NULL)
 		return err_errno(err, errno, "open_memstream");
 	if (s->conf_path != NULL)
-		count = conf_load(&fresh, s->conf_path, problems);
+		count = conf_load(ret, s->conf_path, problems);
 	else
-		count = conf_parse(&fresh, "", 0, "(defaults)", problems);
+		count = conf_parse(ret, "", 0, "(defaults)", problems);
 	(void)fclose(problems);
-	if (count != 0) {
-		(void)err_set(err, "the old configuration stays: %.400s",
-		    text);
-		free(text);
-		conf_free(&fresh);
-		return -1;
-	}
+	if (count != 0)
+		(void)err_set(err, "%.400s", text);
+	else
+		keep_fixed(&s->conf, ret);
 	free(text);
-	keep_fixed(&s->conf, &fresh);
-	find_clusters(&fresh);
+	/* A kubeconfig that is being edited must not end its watchers. */
+	if (count != 0 || find_clusters(ret, err) != 0) {
+		conf_free(ret);
+		return err_prefix(err, "the old configuration stays");
+	}
+	return 0;
+}
+
+int
+service_reload(struct supervisor *s, struct err *err)
+{
+	struct conf fresh, old;
+	int fd;
+
+	if (s->stop_phase != STOP_NOT)
+		return err_set(err, "the service is stopping");
+	if (read_again(s, &fresh, err) != 0)
+		return -1;
 	fd = seal_conf(&fresh, err);
 	if (fd == -1) {
 		conf_free(&fresh);

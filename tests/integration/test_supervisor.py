@@ -428,6 +428,43 @@ def test_reload_starts_and_stops_watchers_and_refuses_a_bad_file(rogues):
     assert set(sluice.status()) == set(rows)
 
 
+def test_reload_with_an_unreadable_kubeconfig_stops_no_watcher(rogues):
+    """Half an edit of the kubeconfig: refused with the place; a whole one is taken."""
+    contexts = "contexts: [{name: %s, context: {cluster: c, user: u}}]\ncurrent-context: %s\n"
+    sluice = rogues(clusters=())
+    kubeconfig = f"{sluice.directory}/kubeconfig"
+
+    def write(text):
+        with open(kubeconfig, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    write(contexts % ("prod", "prod"))
+    sluice.write_conf({"kubeconfig": kubeconfig, "contexts": "all"})
+    sluice.start()
+    pid = sluice.pid("watcher/prod")
+    write("contexts: [{name: pr")
+    answer = sluice.ctl("reload", check=False)
+    assert answer.returncode == 1
+    assert "the old configuration stays" in answer.stderr and f"{kubeconfig}:" in answer.stderr
+    assert sluice.status()["watcher/prod"]["pid"] == pid
+    write(contexts % ("west", "west"))
+    sluice.ctl("reload")
+    wait_until(lambda: "watcher/prod" not in sluice.status(), 10, "watcher/prod gone")
+    assert "watcher/west" in sluice.wait_ready()
+
+
+def test_a_reload_while_the_service_stops_starts_nothing(rogues):
+    """SIGHUP between SIGTERM and the end."""
+    sluice = rogues().script("store", "stubborn").start()
+    os.kill(sluice.process.pid, signal.SIGTERM)
+    wait_until(lambda: sluice.status()["gateway/0"]["state"] == "stopped", 5, "first phases")
+    sluice.write_conf({"clusters": ["prod", "dev", "west"]})
+    os.kill(sluice.process.pid, signal.SIGHUP)
+    wait_until(lambda: not sluice.process.running(), 10, "the service ends")
+    assert "reload: the service is stopping" in sluice.log()
+    assert not any(line.startswith("watcher/west") for line in sluice.notes("starts"))
+
+
 def test_stop_and_start_by_command(rogues):
     """A stopped role stays down; stop without a role ends the service."""
     sluice = rogues().start()
@@ -484,8 +521,8 @@ def test_two_contexts_with_one_slug_are_both_named_and_the_others_go_on(rogues):
     assert '"Prod X" and "prod x" both get the cluster id "prod-x"' in sluice.log()
     sluice.write_conf({"kubeconfig": f"{sluice.directory}/missing", "clusters": ["kept"],
                        "contexts": "all"})  # fmt: skip
-    sluice.ctl("reload")
-    sluice.wait_ready()
+    sluice.stop()
+    sluice.start()
     assert "watcher/kept" in sluice.status()
     assert re.search(r"error sluiced: clusters: .*missing", sluice.log())
 
