@@ -268,7 +268,17 @@ give_listener(struct supervisor *s, struct child *to, size_t index)
 		to->listeners |= UINT64_C(1) << index;
 }
 
-/* Clients of a failed gateway's listener are served by a sibling. */
+/* A gateway that will not accept for a while: failed, or stopped by command.
+ * When the whole service stops nobody takes over. */
+static bool
+is_away(const struct supervisor *s, const struct child *c)
+{
+	return s->stop_phase == STOP_NOT && is(c, "gateway") &&
+	    (c->state == CHILD_FAILED ||
+	    (c->state == CHILD_STOPPED && c->desired == CHILD_DOWN));
+}
+
+/* Clients of its listener are served by a sibling. */
 static void
 cover_listener(struct supervisor *s, size_t index)
 {
@@ -284,7 +294,7 @@ cover_listener(struct supervisor *s, size_t index)
 	}
 }
 
-/* The first ready gateway takes over from all failed ones. */
+/* The first ready gateway takes over from all that are away. */
 static void
 gateway_changed(struct supervisor *s, struct child *c)
 {
@@ -292,12 +302,11 @@ gateway_changed(struct supervisor *s, struct child *c)
 		give_listener(s, c, gateway_index(c));
 		for (size_t i = 0; i < s->n_segments; i++)
 			send_segment(c, &s->segments[i]);
-	} else if (c->state == CHILD_FAILED) {
+	} else if (is_away(s, c)) {
 		cover_listener(s, gateway_index(c));
 	} else if (c->state == CHILD_READY) {
 		for (size_t i = 0; i < s->n_children; i++)
-			if (is(s->children[i], "gateway") &&
-			    s->children[i]->state == CHILD_FAILED)
+			if (is_away(s, s->children[i]))
 				give_listener(s, c,
 				    gateway_index(s->children[i]));
 	}

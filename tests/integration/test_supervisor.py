@@ -399,6 +399,17 @@ def test_the_listener_of_a_failed_gateway_goes_to_a_sibling(rogues):
     )
 
 
+def test_the_listener_of_a_stopped_gateway_goes_to_a_sibling(rogues):
+    """`sluicectl stop gateway/1`: no client waits in a queue that nobody serves."""
+    sluice = rogues().start()
+    sluice.ctl("stop", "gateway/1")
+    wait_until(
+        lambda: sluice.notes("messages").count("gateway/0 LISTENER") == 2, 10, "second listener"
+    )
+    sluice.stop()
+    assert "gateway/0: its listener" not in sluice.log()
+
+
 def test_a_bad_message_is_counted_and_the_child_goes_on(rogues):
     """Garbage on the channel: logged once, counted."""
     sluice = rogues().script("health", "garbage").start()
