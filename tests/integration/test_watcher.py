@@ -120,31 +120,28 @@ def test_a_node_is_bound_at_run_time_without_a_new_list():
 
 
 def test_an_api_server_that_goes_and_comes_back():
-    """Back-off while it is away; what happened meanwhile arrives; READY does not need it."""
-    # Plain HTTP: a restarted simulator has a new CA, which would rightly be refused.
-    sim = KubeSim(frozen=True, tls=False)
-    with sim, Sluice(QUICK, kubeconfig=sim.kubeconfig) as sluice:
+    """RSTs for a while: back-off, the process stays ready, then both kinds watch again."""
+    with KubeSim(frozen=True) as sim, Sluice(QUICK, kubeconfig=sim.kubeconfig) as sluice:
         cluster = cluster_of(sluice)
         with sluice.stream(f"watcher:{cluster}", last_event_id="-1") as stream:
             sim.wait_watches(2)
-            sim.kill()
+            rules = [{"match": path, "action": "reset"} for path in ("/pods", "/deployments")]
+            sim.faults(next=rules * 4, drop_watches="reset")
 
-            def said(state):
-                """True when both kinds' newest state is STATE."""
+            def recovered():
+                """True when both kinds backed off and both then said watching."""
                 stream.pump()
-                last = {e["subject"]: e["data"]["state"] for e in stream.events()}
-                return last == {"deployment": state, "pod": state}
+                said = {}
+                for event in stream.events():
+                    said.setdefault(event["subject"], []).append(event["data"]["state"])
+                return len(said) == 2 and all(
+                    states.count("backoff") >= 4 and states[-1] == "watching"
+                    for states in said.values()
+                )
 
-            def backing_off():
-                """True when both kinds have said backoff."""
-                stream.pump()
-                kinds = {e["subject"] for e in stream.events() if e["data"]["state"] == "backoff"}
-                return kinds == {"deployment", "pod"}
-
-            wait_until(backing_off, 15, "back-off")
+            wait_until(recovered, 20, "back-off, then watching")
             assert sluice.status()[f"watcher/{cluster}"]["state"] == "ready"
-            sim.start()
-            wait_until(lambda: said("watching"), 20, "watching again")
+            sim.wait_watches(2)
 
 
 def kubeconfig_text(server, user):
