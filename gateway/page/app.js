@@ -14,9 +14,9 @@ const EVENTS = [
 ];
 const TONES = {
   healthy: "good", connected: "good", completed: "good", watching: "good", succeeded: "good",
-  progressing: "busy", degraded: "busy", starting: "busy", syncing: "busy", backoff: "busy",
+  progressing: "busy", starting: "busy", syncing: "busy", backoff: "busy",
   pending: "busy", running: "busy", terminating: "busy", waiting: "busy", queued: "busy",
-  failed: "bad", error: "bad", disconnected: "bad", forbidden: "bad", timed_out: "bad",
+  degraded: "bad", failed: "bad", error: "bad", disconnected: "bad", forbidden: "bad", timed_out: "bad",
 };
 
 const $ = (id) => document.getElementById(id);
@@ -29,9 +29,11 @@ let words = [];
 let generation = 0;          // of the snapshot
 let changes = 0;
 let recent = [];             // times of the last changes
-let heartbeatAt = 0;
+let messageAt = 0;           // of the last message, heartbeats included
 let source = null;
 let dirty = false;
+let drawnCards = "";
+const elements = new Map();  // stream key -> the element of a row in view
 
 const tone = (word) => TONES[word] || "idle";
 
@@ -103,12 +105,13 @@ function takeCluster(event) {
 function takeWatcher(event) {
   const data = event.data;
   const c = clusterOf(String(data.cluster_id || parts(event.stream_key).name));
-  c.kinds.set(String(data.kind), { state: String(data.state), objects: Number(data.objects || 0) });
+  c.kinds.set(String(data.kind), { state: String(data.state), reason: String(data.reason || "") });
 }
 
 function take(event, live) {
   const { type, name } = parts(event.stream_key);
   if (!event.data) return;
+  messageAt = performance.now();
   if (event.event_type === "resource.deleted") objects.delete(event.stream_key);
   else if (type === "resource") takeResource(event.stream_key, name, event, live);
   else if (type === "pack-run") takeRun(event.stream_key, name, event, live);
@@ -144,105 +147,158 @@ function choose() {
   view.sort(compare);
 }
 
-function cell(text, className, title) {
+function cell(className) {
   const el = document.createElement("span");
   el.setAttribute("role", "cell");
-  if (className) el.className = className;
-  if (title) el.title = title;
-  el.textContent = text;
+  el.className = className;
   return el;
 }
 
-function toneCell(word) {
-  const el = cell(word || "–", "tone");
-  el.dataset.tone = tone(word);
-  return el;
+// What stands there already is left alone: a selection in it stays.
+function put(el, text, title) {
+  if (el.textContent !== text) el.textContent = text;
+  if (title !== undefined && el.title !== title) el.title = title;
 }
 
 function age(at) {
-  if (!at) return "–";
+  if (!at) return "earlier";
   const s = Math.max(0, Math.round((Date.now() - at) / 1000));
   if (s < 60) return `${s} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min`;
   return s < 86400 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
 }
 
-function rowElement(row, index) {
+function newRow(key) {
   const el = document.createElement("div");
   el.className = "row";
   el.setAttribute("role", "row");
+  el.dataset.key = key;
+  el.flashAt = 0;
+  el.cells = {};
+  for (const name of ["kind", "namespace", "name", "state", "health", "message", "changed"]) {
+    el.cells[name] = cell(name === "health" ? "tone" : name);
+    el.append(el.cells[name]);
+  }
+  const name = el.cells.name;
+  name.append(document.createElement("span"), document.createElement("small"));
+  elements.set(key, el);
+  return el;
+}
+
+function fillRow(el, row, index) {
+  const c = el.cells;
   el.setAttribute("aria-rowindex", String(index + 2));
-  el.dataset.key = row.key;
   el.style.top = `${index * ROW}px`;
-  const name = cell(row.name, "name", row.key);
-  if (row.cluster) {
-    const small = document.createElement("small");
-    small.textContent = `  ${row.cluster}`;
-    name.append(small);
-  }
-  const changed = document.createElement("time");
-  changed.setAttribute("role", "cell");
-  changed.textContent = age(row.at);
-  el.append(cell(row.kind), cell(row.namespace || "–"), name, cell(row.state || "–"),
-    toneCell(row.health), cell(row.message, "", row.message), changed);
-  const since = performance.now() - row.flashAt;
-  if (row.flashAt && since < FLASH_MS) {
+  put(c.kind, row.kind);
+  put(c.namespace, row.namespace || "–");
+  put(c.name.firstChild, row.name, row.key);
+  put(c.name.lastChild, row.cluster);
+  put(c.state, row.state || "–");
+  put(c.health, row.health || "–");
+  c.health.dataset.tone = tone(row.health);
+  put(c.message, row.message, row.message);
+  put(c.changed, age(row.at));
+}
+
+// Rows that changed since they were last drawn light up, all with one reflow.
+function flash(rows, now) {
+  const fresh = rows.filter(([el, row]) => row.flashAt > el.flashAt && now - row.flashAt < FLASH_MS);
+  for (const [el, row] of rows)
+    if (row.flashAt !== el.flashAt || now - row.flashAt >= FLASH_MS) el.classList.remove("flash");
+  if (fresh.length) void $("rows").offsetWidth;
+  for (const [el, row] of fresh) {
+    el.flashAt = row.flashAt;
+    el.style.animationDelay = `${row.flashAt - now}ms`;
     el.classList.add("flash");
-    el.style.animationDelay = `${-since}ms`;
   }
+}
+
+// The elements of the rows in view, in order: kept where they are, as long as
+// they are in view.
+function place(wanted) {
+  const box = $("rows"), keep = new Set(wanted);
+  for (const el of [...box.children]) {
+    if (keep.has(el)) continue;
+    el.remove();
+    elements.delete(el.dataset.key);
+  }
+  let next = box.firstElementChild;
+  for (const el of wanted) {
+    if (el === next) next = next.nextElementSibling;
+    else box.insertBefore(el, next);
+  }
+}
+
+function emptyNote() {
+  const el = document.createElement("p");
+  el.className = "empty";
+  el.textContent = objects.size ? "No object matches the filter." : "No object yet: waiting for the first list of a cluster.";
   return el;
 }
 
 function drawRows() {
-  const box = $("objects"), rows = $("rows");
+  const box = $("objects");
   const first = Math.max(0, Math.floor(box.scrollTop / ROW) - EXTRA);
   const last = Math.min(view.length, Math.ceil((box.scrollTop + box.clientHeight) / ROW) + EXTRA);
-  rows.style.height = `${view.length * ROW}px`;
   const drawn = [];
-  for (let i = first; i < last; i++) drawn.push(rowElement(view[i], i));
-  if (view.length === 0) {
-    const empty = document.createElement("p");
-    empty.className = "empty";
-    empty.textContent = objects.size ? "No object matches the filter." : "No object yet: waiting for the first list of a cluster.";
-    rows.style.height = "";
-    drawn.push(empty);
+  for (let i = first; i < last; i++) {
+    const el = elements.get(view[i].key) || newRow(view[i].key);
+    fillRow(el, view[i], i);
+    drawn.push([el, view[i]]);
   }
-  rows.replaceChildren(...drawn);
+  $("rows").style.height = view.length ? `${view.length * ROW}px` : "";
+  place(view.length ? drawn.map(([el]) => el) : [emptyNote()]);
+  flash(drawn, performance.now());
   box.setAttribute("aria-rowcount", String(view.length + 1));
-  $("shown").textContent = view.length === objects.size ? `${objects.size} objects` : `${view.length} of ${objects.size} objects`;
+  put($("shown"), view.length === objects.size ? `${objects.size} objects` : `${view.length} of ${objects.size} objects`);
 }
 
+function kindsLine(c, counts) {
+  return [...c.kinds].sort().map(([kind, watch]) => {
+    const trouble = watch.state === "watching" ? "" : ` (${watch.state}${watch.reason ? `: ${watch.reason}` : ""})`;
+    return `${kind} ${counts.get(`${c.id}/${kind}`) || 0}${trouble}`;
+  }).join(" · ");
+}
+
+function line(text, className, t) {
+  const el = document.createElement("p");
+  el.className = className;
+  el.textContent = text;
+  if (t) el.dataset.tone = t;
+  return el;
+}
+
+function card(c, kinds) {
+  const el = document.createElement("article");
+  const title = document.createElement("strong");
+  const facts = [c.status || "unknown"];
+  el.className = "card";
+  el.dataset.tone = tone(c.status || "unknown");
+  el.dataset.cluster = c.id;
+  title.textContent = c.name || c.id;
+  if (c.latency >= 0) facts.push(`${Math.round(c.latency)} ms`);
+  if (c.version) facts.push(c.version);
+  if (c.nodes >= 0) facts.push(`${c.nodes} nodes`);
+  el.append(title, line(facts.join(" · "), ""));
+  if (kinds) el.append(line(kinds, "muted"));
+  if (c.error) el.append(line(c.error, "tone", "bad"));
+  return el;
+}
+
+// Made anew only when they say something else.
 function drawClusters() {
-  const cards = [...clusters.values()].sort((a, b) => (a.id < b.id ? -1 : 1)).map((c) => {
-    const el = document.createElement("article");
-    el.className = "card";
-    el.dataset.tone = tone(c.status || "unknown");
-    el.dataset.cluster = c.id;
-    const title = document.createElement("strong");
-    title.textContent = c.name || c.id;
-    const facts = [c.status || "unknown"];
-    if (c.latency >= 0) facts.push(`${Math.round(c.latency)} ms`);
-    if (c.version) facts.push(c.version);
-    if (c.nodes >= 0) facts.push(`${c.nodes} nodes`);
-    const line = document.createElement("p");
-    line.textContent = facts.join(" · ");
-    el.append(title, line);
-    if (c.kinds.size) {
-      const kinds = document.createElement("p");
-      kinds.className = "muted";
-      kinds.textContent = [...c.kinds].sort().map(([k, v]) => `${k}: ${v.state}${v.state === "watching" ? ` (${v.objects})` : ""}`).join(", ");
-      el.append(kinds);
-    }
-    if (c.error) {
-      const error = document.createElement("p");
-      error.className = "tone";
-      error.dataset.tone = "bad";
-      error.textContent = c.error;
-      el.append(error);
-    }
-    return el;
-  });
-  if (cards.length) $("clusters").replaceChildren(...cards);
+  const counts = new Map();
+  for (const row of objects.values()) {
+    const key = `${row.cluster}/${row.kind}`;
+    counts.set(key, (counts.get(key) || 0) + 1);
+  }
+  const all = [...clusters.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const lines = all.map((c) => kindsLine(c, counts));
+  const now = JSON.stringify([all, lines]);
+  $("objects").classList.toggle("one-cluster", all.length < 2);
+  if (now === drawnCards || !all.length) return;
+  drawnCards = now;
+  $("clusters").replaceChildren(...all.map((c, i) => card(c, lines[i])));
 }
 
 function drawChips() {
@@ -250,18 +306,19 @@ function drawChips() {
   for (const row of objects.values()) count[tone(row.health)]++;
   for (const el of $("health-filter").children) {
     const t = el.dataset.tone;
-    el.textContent = `${el.dataset.label} ${t ? count[t] : objects.size}`;
+    put(el, `${el.dataset.label} ${t ? count[t] : objects.size}`);
     el.setAttribute("aria-pressed", String(health === t));
   }
+  document.title = count.bad ? `(${count.bad}) Sluice` : "Sluice";
 }
 
 function drawFacts() {
   const now = performance.now();
   recent = recent.filter((t) => now - t < 5000);
-  $("fact-objects").textContent = String(objects.size);
-  $("fact-changes").textContent = String(changes);
-  $("fact-rate").textContent = (recent.length / 5).toFixed(1);
-  $("fact-heartbeat").textContent = heartbeatAt ? `${Math.round((now - heartbeatAt) / 1000)} s ago` : "none yet";
+  put($("fact-objects"), String(objects.size));
+  put($("fact-changes"), String(changes));
+  put($("fact-rate"), (recent.length / 5).toFixed(1));
+  put($("fact-message"), messageAt ? `${Math.round((now - messageAt) / 1000)} s ago` : "none yet");
 }
 
 function draw() {
@@ -301,8 +358,8 @@ function connect() {
   source = new EventSource(`/api/v1/streams?${query.toString().replace(/%3A/g, ":").replace(/%2A/g, "*")}`);
   source.addEventListener("stream.open", () => say("live", "live"));
   source.addEventListener("snapshot", onSnapshot);
-  source.addEventListener("heartbeat", (m) => {
-    heartbeatAt = performance.now();
+  source.addEventListener("heartbeat", () => {
+    messageAt = performance.now();
     say("live", "live");
   });
   source.addEventListener("stream.gap", (m) => say("live", `live, after a gap (${JSON.parse(m.data).reason})`));

@@ -1,5 +1,6 @@
 """What a newcomer sees: the page that `make run` names, in a browser, on the demo cluster."""
 
+import contextlib
 import os
 import re
 import signal
@@ -16,19 +17,18 @@ from tests.bed.sluice import REPO, binary
 REPORTS = os.path.join(REPO, "build", "reports")
 ROWS = "#rows .row"
 
-# Remembers what the rows say now (state, health, message), then which of them says otherwise
-# later: an object's row changed in place, without a reload.
+# Remembers what each row element says now (state, health, message), then which of them says
+# otherwise later: an object's row changed in place, without a reload.
 WATCH_ROWS = """() => {
-  const read = () => new Map([...document.querySelectorAll('#rows .row')].map(
-    (row) => [row.dataset.key, [...row.children].slice(3, 6).map((c) => c.textContent).join('|')]));
-  const first = read();
+  const read = (row) => [...row.children].slice(3, 6).map((cell) => cell.textContent).join('|');
+  const first = new Map([...document.querySelectorAll('#rows .row')].map((r) => [r, read(r)]));
   window.shownChange = null;
   new MutationObserver(() => {
-    for (const [key, text] of read())
-      if (first.has(key) && first.get(key) !== text && !window.shownChange)
-        window.shownChange = { key, before: first.get(key), after: text };
+    for (const [row, before] of first)
+      if (row.isConnected && read(row) !== before && !window.shownChange)
+        window.shownChange = { key: row.dataset.key, before, after: read(row) };
   }).observe(document.getElementById('rows'), { childList: true, subtree: true,
-    characterData: true, attributes: true });
+    characterData: true });
 }"""
 
 
@@ -105,6 +105,17 @@ def check_filter(page):
     wait_until(lambda: rows(page) > 10, 5, "the whole list again")
 
 
+def check_selection(page):
+    """A name that is selected stays so while other rows change: it can be copied."""
+    name = page.locator(f"{ROWS} .name span").first
+    name.dblclick()
+    chosen = page.evaluate("getSelection().toString()")
+    assert chosen
+    before = int(page.locator("#fact-changes").inner_text())
+    wait_until(lambda: int(page.locator("#fact-changes").inner_text()) > before + 3, 20, "changes")
+    assert page.evaluate("getSelection().toString()") == chosen
+
+
 @pytest.mark.slow
 def test_a_newcomer_sees_the_demo_cluster_change_without_a_reload(run):
     """The list fills within seconds, a row changes in place, nothing else is asked for."""
@@ -120,6 +131,7 @@ def test_a_newcomer_sees_the_demo_cluster_change_without_a_reload(run):
         page.evaluate(WATCH_ROWS)
         change = wait_until(lambda: page.evaluate("window.shownChange"), 20, "a row changes")
         assert change["before"] != change["after"]
+        check_selection(page)
         wait_until(
             lambda: page.locator('#clusters [data-tone="good"]').count() == 1,
             10,
@@ -147,8 +159,9 @@ def test_ctrl_c_ends_everything_that_run_started(run):
     runtime = re.search(r"/tmp/sluice-run-\w+", run.text())[0]
     run.ended_on_purpose = True
     for pid in [run.pid, *children]:
-        # The terminal sends it to the whole group.
-        os.kill(pid, signal.SIGINT)
+        # The terminal sends it to the whole group; who ended meanwhile needs none.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGINT)
     wait_until(lambda: not run.running(), 15, "run.sh ends")
     assert run.exit_status == 0
 
