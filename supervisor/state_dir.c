@@ -66,29 +66,46 @@ read_holder(int fd, char *buf, size_t size)
 	buf[strspn(buf, "0123456789")] = '\0';
 }
 
+/* The lock file at `path`, held until the fd is closed. */
 static int
-take_lock(struct state_dir *s, struct err *err)
+take_lock(const char *path, const char *key, int *ret_fd, struct err *err)
 {
-	char *path = xasprintf("%s/lock", s->directory), holder[32];
-	int rc = -1;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	char holder[32];
 
-	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (s->lock_fd == -1) {
-		(void)err_errno(err, errno, "%s", path);
-	} else if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-		read_holder(s->lock_fd, holder, sizeof(holder));
-		(void)err_set(err, "another sluiced (pid %s) runs on %s: stop "
-		    "it, or give this one another state_directory",
-		    holder[0] != '\0' ? holder : "unknown", s->directory);
-		(void)close(s->lock_fd);
-		s->lock_fd = -1;
-	} else if (ftruncate(s->lock_fd, 0) != 0 ||
-	    dprintf(s->lock_fd, "%d\n", (int)getpid()) < 0) {
+	if (fd == -1)
+		return err_errno(err, errno, "%s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		read_holder(fd, holder, sizeof(holder));
+		(void)err_set(err, "another sluiced (pid %s) runs on %.*s: "
+		    "stop it, or give this one another %s",
+		    holder[0] != '\0' ? holder : "unknown",
+		    (int)(strrchr(path, '/') - path), path, key);
+	} else if (ftruncate(fd, 0) != 0 ||
+	    dprintf(fd, "%d\n", (int)getpid()) < 0) {
 		(void)err_errno(err, errno, "%s", path);
 	} else {
-		rc = 0;
+		*ret_fd = fd;
+		return 0;
 	}
-	free(path);
+	(void)close(fd);
+	return -1;
+}
+
+/* Of both directories: one supervisor's sockets are not another's to remove.
+ * Two names, since both directories may be one. */
+static int
+take_locks(struct state_dir *s, const struct conf *conf, struct err *err)
+{
+	char *state = xasprintf("%s/lock", s->directory);
+	char *runtime = xasprintf("%s/control.lock", conf->runtime_directory);
+	int rc = take_lock(state, "state_directory", &s->lock_fd, err);
+
+	if (rc == 0)
+		rc = take_lock(runtime, "runtime_directory",
+		    &s->runtime_lock_fd, err);
+	free(state);
+	free(runtime);
 	return rc;
 }
 
@@ -224,11 +241,12 @@ state_dir_open(struct state_dir *s, const struct conf *conf, struct err *err)
 {
 	uint64_t reserved = 0;
 
-	*s = (struct state_dir){ .lock_fd = -1,
+	*s = (struct state_dir){ .lock_fd = -1, .runtime_lock_fd = -1,
 		.directory = xstrdup(conf->state_directory) };
 	if (use_directory(conf->state_directory, "state_directory", err) != 0 ||
 	    use_directory(conf->runtime_directory, "runtime_directory",
-	    err) != 0 || take_lock(s, err) != 0 || open_bus(conf, err) != 0)
+	    err) != 0 || take_locks(s, conf, err) != 0 ||
+	    open_bus(conf, err) != 0)
 		goto fail;
 	s->next = read_reserved(s, &reserved) ? reserved + 1
 					      : first_number(conf);
@@ -244,7 +262,9 @@ state_dir_close(struct state_dir *s)
 {
 	if (s->lock_fd != -1)
 		(void)close(s->lock_fd);
-	s->lock_fd = -1;
+	if (s->runtime_lock_fd != -1)
+		(void)close(s->runtime_lock_fd);
+	s->lock_fd = s->runtime_lock_fd = -1;
 	free(s->directory);
 	s->directory = NULL;
 }

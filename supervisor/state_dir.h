@@ -14,12 +14,13 @@
 
 struct state_dir {
 	int		lock_fd;
+	int		runtime_lock_fd;
 	char		*directory;
 	uint64_t	next;        /* incarnation */
 	uint64_t	reserved;    /* through here, on disk */
 };
 
-/* Makes state and runtime directory, takes the lock, makes bus/ and removes
+/* Makes state and runtime directory, takes their locks, makes bus/ and removes
  * the sockets an earlier supervisor left there. */
 int	state_dir_open(struct state_dir *s, const struct conf *conf,
 	    struct err *err) MUST_CHECK;

@@ -192,7 +192,7 @@ static int
 run(const char *file)
 {
 	struct supervisor s = { .conf_path = file, .conf_fd = -1,
-		.state_dir = { .lock_fd = -1 } };
+		.state_dir = { .lock_fd = -1, .runtime_lock_fd = -1 } };
 	struct rlimit no_core = { 0, 0 };
 	struct err err;
 

@@ -305,6 +305,20 @@ def test_a_second_supervisor_is_refused_with_the_pid_of_the_first(rogues):
     assert len(sluice.status()) == 7
 
 
+def test_a_runtime_directory_in_use_is_refused_and_its_sockets_stay(rogues):
+    """Another state directory, the same runtime directory."""
+    first = rogues().start()
+    runtime = first.conf["runtime_directory"]
+    with socket.socket(socket.AF_UNIX) as bus:
+        bus.bind(f"{runtime}/bus/store.1.sub")
+        second = rogues({"runtime_directory": runtime}).start(ready=False)
+        wait_until(lambda: not second.process.running(), 10, "the second one ends")
+        assert f"another sluiced (pid {first.process.pid}) runs on {runtime}" in second.log()
+        assert "another runtime_directory" in second.log()
+        assert os.path.exists(f"{runtime}/bus/store.1.sub")
+    assert len(first.status()) == 7
+
+
 def test_a_port_in_use_is_named_with_the_remedy(rogues):
     """Somebody listens on the configured port; with SO_REUSEPORT too."""
     sluice = rogues()
