@@ -99,6 +99,38 @@ transport_code(CURLcode curl, const char *text)
 	}
 }
 
+/* What the operator can look at when no answer came. */
+static const char *
+remedy(enum probe_code code)
+{
+	switch ((int)code) {
+	case PROBE_DNS:
+		return "; is the host of `server` in the kubeconfig right?";
+	case PROBE_TCP:
+	case PROBE_TIMEOUT:
+		return "; is the API server up, and `server` in the kubeconfig "
+		    "right?";
+	case PROBE_TLS:
+		return "; do the certificates in the kubeconfig belong to this "
+		    "server?";
+	default:
+		return "";
+	}
+}
+
+static void
+no_answer(CURLcode curl, const char *text, struct probe_finding *ret)
+{
+	enum probe_code code;
+	char both[VERDICT_MESSAGE_MAX];
+
+	if (text == NULL || *text == '\0')
+		text = curl_easy_strerror(curl);
+	code = transport_code(curl, text);
+	(void)snprintf(both, sizeof(both), "%.200s%s", text, remedy(code));
+	classify_own(code, both, ret);
+}
+
 /* --- an answer ------------------------------------------------------------ */
 static bool
 begins(struct slice s, const char *text)
@@ -182,9 +214,7 @@ classify_answer(enum probe_endpoint endpoint, CURLcode curl,
 	const char *path = probe_endpoint_path(endpoint);
 
 	if (curl != CURLE_OK) {
-		if (error_text == NULL || *error_text == '\0')
-			error_text = curl_easy_strerror(curl);
-		classify_own(transport_code(curl, error_text), error_text, ret);
+		no_answer(curl, error_text, ret);
 		return true;
 	}
 	if (status == 200)

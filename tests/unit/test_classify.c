@@ -106,6 +106,9 @@ test_failures_of_the_network_are_told_apart(void **state UNUSED)
 		assert_int_equal(f.code, failures[i].code);
 		assert_false(f.reachable);
 		assert_true(f.message[0] != '\0');
+		/* The operator is told where to look. */
+		if (f.code != PROBE_HTTP)
+			assert_non_null(strstr(f.message, "kubeconfig"));
 	}
 }
 
