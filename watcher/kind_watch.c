@@ -237,6 +237,21 @@ curl_reason(CURLcode code)
 	}
 }
 
+/* libcurl's text names the place; the operator also wants to know where to
+ * look. */
+static void
+why_no_answer(struct kind_watch *kw, const struct kube_result *result)
+{
+	const char *reason = curl_reason(result->curl);
+	char text[sizeof(kw->message)];
+
+	(void)snprintf(text, sizeof(text), "%.170s%s", result->error,
+	    result->status != 0 ? "" : strcmp(reason, "TlsFailed") == 0 ?
+	    "; do the certificates in the kubeconfig belong to this server?" :
+	    "; is the API server up, and `server` in the kubeconfig right?");
+	why(kw, result->status, reason, text);
+}
+
 /* Decides by the answer itself unless its body already did. True: it was 200
  * and came to its end. */
 static bool
@@ -254,7 +269,7 @@ judge(struct kind_watch *kw, const struct kube_result *result)
 	}
 	if (result->curl == CURLE_OK)
 		return true;
-	why(kw, result->status, curl_reason(result->curl), result->error);
+	why_no_answer(kw, result);
 	decide(kw, WATCH_IN_FAILED);
 	if (result->status == 0)
 		kw->ops->unreachable(kw, kw->arg);
