@@ -42,7 +42,7 @@ HARDEN_ALL := -fstrict-flex-arrays=3 -fstack-clash-protection \
 	-fzero-init-padding-bits=all -fexceptions
 # Probing ~40 flags costs a second: the answers are kept per compiler.
 FLAGS_MK := $(BUILD)/flags-$(notdir $(firstword $(CC))).mk
-ifeq ($(filter clean distclean help install uninstall,$(MAKECMDGOALS)),)
+ifeq ($(filter clean distclean help uninstall,$(MAKECMDGOALS)),)
 -include $(FLAGS_MK)
 endif
 
@@ -106,6 +106,17 @@ $(BUILD)/obj/%.o: %.c $(FLAGS_MK)
 
 # The page is embedded by .incbin, which -MMD does not see.
 $(BUILD)/obj/gateway/page_data.o: $(wildcard gateway/page/*)
+
+# What the binaries know of where they will be installed: `make` and then `make
+# install PREFIX=...` must not leave the old place in them.
+PLACE := $(BUILD)/libexecdir
+ifneq ($(file <$(PLACE)),$(LIBEXECDIR))
+.PHONY: $(PLACE)
+endif
+$(PLACE):
+	@mkdir -p $(@D)
+	@printf '%s' '$(LIBEXECDIR)' >$@
+$(call objs,$(call srcs,supervisor)): $(PLACE)
 
 define archive-rule
 $(BUILD)/$(1).a: $(call objs,$(call members,$(1)))
