@@ -562,6 +562,16 @@ def test_t_prints_a_configuration_that_reads_back_the_same(tmp_path):
     assert run_sluiced(tmp_path, "-t", "-c", str(file)).stdout == once.stdout
 
 
+def test_the_unit_keeps_secrets_out_of_the_journal_and_obeys_sluicectl_stop():
+    """Its reload runs `sluiced -t`, which prints the URI of MongoDB; status 0 is no failure."""
+    path = os.path.join(os.path.dirname(__file__), "../../systemd/sluice.service")
+    with open(path, encoding="utf-8") as file:
+        unit = file.read().splitlines()
+    assert "ExecReload=@SBINDIR@/sluiced -t" in unit
+    assert "StandardOutput=null" in unit and "StandardError=journal" in unit
+    assert [line for line in unit if line.startswith("Restart=")] == ["Restart=on-failure"]
+
+
 def test_t_lists_every_problem_and_exits_78(tmp_path):
     """file:line: key: what, and what would be right."""
     file = tmp_path / "b.yaml"
