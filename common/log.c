@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -14,7 +17,7 @@ static struct {
 	char		ident[80];
 	enum log_level	level;
 	enum log_format	format;
-	int		journal;   /* stderr is read by journald */
+	bool		journal;   /* stderr is read by journald */
 } logger = { .ident = "sluice", .level = LOG_LEVEL_INFO };
 
 static const struct {
@@ -27,13 +30,29 @@ static const struct {
 	[LOG_LEVEL_DEBUG] = { "debug", 7 },
 };
 
+/* "device:inode" of the stream systemd gave us. A shell that runs below some
+ * service has the variable too, and a terminal, or a file, as its stderr. */
+static bool
+stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char own[48];
+	struct stat st;
+
+	if (stream == NULL || fstat(STDERR_FILENO, &st) != 0)
+		return false;
+	(void)snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	return strcmp(stream, own) == 0;
+}
+
 void
 log_init(const char *ident, enum log_level level, enum log_format format)
 {
 	(void)snprintf(logger.ident, sizeof(logger.ident), "%s", ident);
 	logger.level = level;
 	logger.format = format;
-	logger.journal = getenv("JOURNAL_STREAM") != NULL;
+	logger.journal = stderr_is_journal();
 }
 
 /* Appends text as the inside of a JSON string; returns the new length. */
@@ -92,8 +111,9 @@ vlog(enum log_level level, const char *fmt, va_list ap)
 
 	if (level <= logger.level) {
 		(void)vsnprintf(text, sizeof(text), fmt, ap);
+		/* One line, and nothing that moves a terminal's cursor. */
 		for (char *p = text; *p != '\0'; p++)
-			if (*p == '\n' || *p == '\r')
+			if ((unsigned char)*p < ' ' || *p == 0x7f)
 				*p = ' ';
 		emit(level, text);
 	}

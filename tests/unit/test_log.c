@@ -1,0 +1,109 @@
+/* The form of a line, by where it goes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/log.h"
+
+static int file;
+static int terminal;
+
+/* Standard error is a file of the test's while it logs. */
+static int
+begin(void **unused UNUSED)
+{
+	file = memfd_create("log", MFD_CLOEXEC);
+	terminal = dup(STDERR_FILENO);
+	return file == -1 || terminal == -1 ||
+	    dup2(file, STDERR_FILENO) == -1 ? -1 : 0;
+}
+
+static int
+end(void **unused UNUSED)
+{
+	(void)dup2(terminal, STDERR_FILENO);
+	(void)close(terminal);
+	(void)close(file);
+	return unsetenv("JOURNAL_STREAM");
+}
+
+static const char *
+logged(void)
+{
+	static char text[2 * LOG_LINE_MAX];
+	ssize_t n = pread(file, text, sizeof(text) - 1, 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	return text;
+}
+
+static void
+test_a_line_for_the_journal_begins_with_its_priority(void **unused UNUSED)
+{
+	struct stat st;
+	char name[48];
+
+	assert_int_equal(fstat(file, &st), 0);
+	(void)snprintf(name, sizeof(name), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	(void)setenv("JOURNAL_STREAM", name, 1);
+	log_init("store", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+	log_warn("disk %d", 7);
+	assert_string_equal(logged(), "<4>store: disk 7\n");
+}
+
+static void
+test_another_stderr_than_the_journals_gets_times(void **unused UNUSED)
+{
+	(void)setenv("JOURNAL_STREAM", "1:2", 1);
+	log_init("store", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+	log_info("disk %d", 7);
+	assert_non_null(strstr(logged(), "Z info store: disk 7\n"));
+	assert_int_equal(logged()[0], '2');
+}
+
+static void
+test_a_text_from_elsewhere_is_one_line_without_controls(void **unused UNUSED)
+{
+	log_init("watcher/prod", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+	log_info("server says %s", "a\r\nb\033[2Jc\177");
+	assert_non_null(strstr(logged(), ": server says a  b [2Jc \n"));
+}
+
+static void
+test_a_line_too_long_is_cut_and_still_ends(void **unused UNUSED)
+{
+	log_init("store", LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+	log_info("%0*d\"", 2 * LOG_LINE_MAX, 0);
+	assert_true(strlen(logged()) <= LOG_LINE_MAX);
+	assert_non_null(strstr(logged(), "0\"}\n"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    test_a_line_for_the_journal_begins_with_its_priority,
+		    begin, end),
+		cmocka_unit_test_setup_teardown(
+		    test_another_stderr_than_the_journals_gets_times, begin,
+		    end),
+		cmocka_unit_test_setup_teardown(
+		    test_a_text_from_elsewhere_is_one_line_without_controls,
+		    begin, end),
+		cmocka_unit_test_setup_teardown(
+		    test_a_line_too_long_is_cut_and_still_ends, begin, end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
