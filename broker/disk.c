@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -58,6 +60,38 @@ disk_zero(int fd, uint64_t bytes)
 		    (uint64_t)ZERO_SLICE), at);
 	free(zeroes);
 	return rc;
+}
+
+int
+disk_replace(int directory, const char *name, const char *temporary,
+    const void *bytes, size_t n)
+{
+	int fd, code, rc;
+
+	fd = openat(directory, temporary,
+	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -1;
+	rc = disk_write(fd, bytes, n, 0) < 0 || fsync(fd) < 0 ||
+	    renameat(directory, temporary, directory, name) < 0 ||
+	    fsync(directory) < 0 ? -1 : 0;
+	code = errno;
+	(void)close(fd);
+	errno = code;
+	return rc;
+}
+
+int
+disk_memory(const char *name, const void *bytes, size_t n)
+{
+	int code, fd = memfd_create(name, MFD_CLOEXEC);
+
+	if (fd < 0 || disk_write(fd, bytes, n, 0) == 0)
+		return fd;
+	code = errno;
+	(void)close(fd);
+	errno = code;
+	return -1;
 }
 
 uint64_t

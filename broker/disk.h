@@ -14,6 +14,12 @@ int	disk_write(int fd, const void *bytes, size_t n, uint64_t offset);
 int	disk_allocate(int fd, uint64_t bytes);
 /* The first `bytes` of the file read as zeroes again, its blocks stay. */
 int	disk_zero(int fd, uint64_t bytes);
+/* The file `name` holds these bytes, or what it held before, whatever happens:
+ * written under the temporary name, synced, renamed, the directory synced. */
+int	disk_replace(int directory, const char *name, const char *temporary,
+	    const void *bytes, size_t n);
+/* A file in memory that begins with these bytes; its descriptor. */
+int	disk_memory(const char *name, const void *bytes, size_t n);
 /* `wanted`, or less when the process may not write larger files. */
 uint64_t disk_limit(uint64_t wanted);
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -151,27 +150,68 @@ journal_writer_directory(const struct journal_writer *w)
 	return w->directory;
 }
 
+/* --- a full disk ---------------------------------------------------------- */
+
+static bool
+is_full(int code)
+{
+	return code == ENOSPC || code == EDQUOT;
+}
+
+/* Whether the oldest segment may leave: not the current one, and a complete
+ * state file stands at or after its end. */
+static bool
+may_leave(const struct journal_writer *w)
+{
+	const struct segment *s = &w->segments[0];
+
+	if (w->n_segments < 2)
+		return false;
+	if (s->memory_fd >= 0)
+		return true;
+	return w->state >= s->end;
+}
+
+static void
+unlink_oldest(struct journal_writer *w)
+{
+	char name[JOURNAL_FILE_NAME_MAX];
+
+	/* Gone already, or it will be tried again at the next start: either
+	 * way it is not ours any more. */
+	(void)unlinkat(w->directory, journal_file_name(name,
+	    w->segments[0].first, "seg"), 0);
+	segment_drop_oldest(w);
+}
+
+/* Gives the oldest segment's room back; false when it must stay. */
+static bool
+make_room(struct journal_writer *w)
+{
+	if (!may_leave(w) || w->segments[0].memory_fd >= 0)
+		return false;
+	unlink_oldest(w);
+	w->recycled++;
+	return true;
+}
+
 /* --- the history of epochs ------------------------------------------------ */
 
+/* It needs a block of its own for a moment, on a full disk as well. */
 static int
 history_write(struct journal_writer *w, struct err *err)
 {
 	struct buf b = BUF_EMPTY;
-	int fd, rc = -1;
+	int rc;
 
-	fd = openat(w->directory, JOURNAL_FILE_EPOCHS ".tmp",
-	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return err_errno(err, errno, "%s/epochs.tmp", w->path);
 	journal_file_epochs_encode(&b, w->history, w->n_history);
-	if (disk_write(fd, b.data, b.len, 0) < 0 || fsync(fd) < 0 ||
-	    renameat(w->directory, JOURNAL_FILE_EPOCHS ".tmp", w->directory,
-	    JOURNAL_FILE_EPOCHS) < 0 || fsync(w->directory) < 0)
+	do
+		rc = disk_replace(w->directory, JOURNAL_FILE_EPOCHS,
+		    JOURNAL_FILE_EPOCHS ".tmp", b.data, b.len);
+	while (rc < 0 && is_full(errno) && make_room(w));
+	if (rc < 0)
 		(void)err_errno(err, errno, "%s/epochs", w->path);
-	else
-		rc = 0;
 	buf_free(&b);
-	(void)close(fd);
 	return rc;
 }
 
@@ -233,20 +273,6 @@ segment_prepare(struct journal_writer *w, int fd, const struct segment *s,
 	return fsync(w->directory);
 }
 
-/* Whether the oldest segment may leave: not the current one, and a complete
- * state file stands at or after its end. */
-static bool
-may_leave(const struct journal_writer *w)
-{
-	const struct segment *s = &w->segments[0];
-
-	if (w->n_segments < 2)
-		return false;
-	if (s->memory_fd >= 0)
-		return true;
-	return w->state >= s->end;
-}
-
 /* The disk is full: the oldest segment becomes the new one. */
 static int
 segment_recycle(struct journal_writer *w, struct segment *s,
@@ -255,11 +281,6 @@ segment_recycle(struct journal_writer *w, struct segment *s,
 	char name[JOURNAL_FILE_NAME_MAX];
 	int fd;
 
-	if (!may_leave(w) || w->segments[0].memory_fd >= 0 ||
-	    w->segments[0].bytes < s->bytes) {
-		errno = ENOSPC;
-		return -1;
-	}
 	(void)journal_file_name(name, w->segments[0].first, "seg");
 	if (renameat(w->directory, name, w->directory, temporary) < 0)
 		return -1;
@@ -277,6 +298,23 @@ segment_recycle(struct journal_writer *w, struct segment *s,
 }
 
 static int
+segment_create(struct journal_writer *w, const struct segment *s,
+    const char *temporary)
+{
+	int fd, code;
+
+	fd = openat(w->directory, temporary,
+	    O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || disk_allocate(fd, s->bytes) == 0)
+		return fd;
+	code = errno;
+	(void)close(fd);
+	(void)unlinkat(w->directory, temporary, 0);
+	errno = code;
+	return -1;
+}
+
+static int
 segment_new_file(struct journal_writer *w, struct segment *s,
     struct err *err)
 {
@@ -285,17 +323,17 @@ segment_new_file(struct journal_writer *w, struct segment *s,
 
 	(void)journal_file_name(name, s->first, "seg");
 	(void)journal_file_name(temporary, s->first, "seg.new");
-	fd = openat(w->directory, temporary,
-	    O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd >= 0 && disk_allocate(fd, s->bytes) < 0) {
-		code = errno;
-		(void)close(fd);
-		(void)unlinkat(w->directory, temporary, 0);
-		fd = -1;
-		errno = code;
+	while ((fd = segment_create(w, s, temporary)) < 0 && is_full(errno)) {
+		/* One that was cut, or of a smaller setting, is too small. */
+		if (may_leave(w) && w->segments[0].bytes >= s->bytes) {
+			fd = segment_recycle(w, s, temporary);
+			break;
+		}
+		if (!make_room(w)) {
+			errno = ENOSPC;
+			break;
+		}
 	}
-	if (fd < 0 && (errno == ENOSPC || errno == EDQUOT))
-		fd = segment_recycle(w, s, temporary);
 	if (fd < 0)
 		return err_errno(err, errno, "%s/%s", w->path, name);
 	if (segment_prepare(w, fd, s, temporary, name) < 0) {
@@ -313,21 +351,13 @@ segment_new_memory(struct segment *s, struct err *err)
 	struct journal_segment h = { s->epoch, s->first,
 		s->created_unix_ms };
 	struct buf b = BUF_EMPTY;
-	int fd, rc;
 
-	fd = memfd_create("sluice-journal", MFD_CLOEXEC);
-	if (fd < 0)
-		return err_errno(err, errno, "memory segment");
 	journal_file_header_encode(&b, &h);
-	rc = disk_write(fd, b.data, b.len, 0);
+	s->memory_fd = disk_memory("sluice-journal", b.data, b.len);
 	buf_free(&b);
-	if (rc < 0) {
-		(void)err_errno(err, errno, "memory segment");
-		(void)close(fd);
-		return -1;
-	}
-	s->memory_fd = fd;
-	return fd;
+	if (s->memory_fd < 0)
+		return err_errno(err, errno, "memory segment");
+	return s->memory_fd;
 }
 
 /* A new current segment that begins at `first` and has room for `n` bytes. */
@@ -375,7 +405,7 @@ open_last(struct journal_writer *w, uint64_t offset, struct err *err)
 	s->bytes = MAX(s->bytes, w->options.segment);
 	if (disk_allocate(w->fd, s->bytes) == 0)
 		return 0;
-	if (errno != ENOSPC && errno != EDQUOT)
+	if (!is_full(errno))
 		return err_errno(err, errno, "%s/%s", w->path, name);
 	s->bytes = offset;
 	return 0;
@@ -604,24 +634,17 @@ too_old(const struct journal_writer *w, int64_t now_ms)
 void
 journal_writer_retain(struct journal_writer *w, int64_t now_ms)
 {
-	char name[JOURNAL_FILE_NAME_MAX];
-
 	while (w->n_segments > 1) {
-		const struct segment *s = &w->segments[0];
-
 		if (w->memory ? memory_bytes(w) <= WRITER_MEMORY_MAX :
 		    total_bytes(w) <= w->options.size && !too_old(w, now_ms))
 			return;
 		if (!w->memory && !may_leave(w))
 			return;
 		/* In memory mode the files stay for the next start. */
-		if (!w->memory) {
-			(void)journal_file_name(name, s->first, "seg");
-			/* Gone already, or it will be tried again at the
-			 * next start: either way it is not ours any more. */
-			(void)unlinkat(w->directory, name, 0);
-		}
-		segment_drop_oldest(w);
+		if (w->memory)
+			segment_drop_oldest(w);
+		else
+			unlink_oldest(w);
 	}
 }
 
@@ -655,11 +678,8 @@ state_abandon(struct journal_writer *w, struct err *err)
 	(void)unlinkat(w->directory, temporary, 0);
 	w->since_state = w->options.size;
 	/* Room for the next try. */
-	if (code == ENOSPC && may_leave(w)) {
-		(void)unlinkat(w->directory, journal_file_name(temporary,
-		    w->segments[0].first, "seg"), 0);
-		segment_drop_oldest(w);
-	}
+	if (is_full(code))
+		(void)make_room(w);
 	return err_errno(err, code, "%s: state file", w->path);
 }
 
@@ -701,6 +721,7 @@ journal_writer_state(struct journal_writer *w, uint64_t position, bool begin,
     bool finish, const void *p, size_t n, struct err *err)
 {
 	char temporary[JOURNAL_FILE_NAME_MAX];
+	int rc;
 
 	if (w->memory)
 		return 0;
@@ -717,7 +738,10 @@ journal_writer_state(struct journal_writer *w, uint64_t position, bool begin,
 	/* Abandoned by an earlier slice. */
 	if (w->state_fd < 0)
 		return err_set(err, "state file was given up");
-	if (disk_write(w->state_fd, p, n, w->state_offset) < 0)
+	do
+		rc = disk_write(w->state_fd, p, n, w->state_offset);
+	while (rc < 0 && is_full(errno) && make_room(w));
+	if (rc < 0)
 		return state_abandon(w, err);
 	w->state_offset += n;
 	return finish ? state_finish(w, err) : 0;
@@ -726,8 +750,13 @@ journal_writer_state(struct journal_writer *w, uint64_t position, bool begin,
 bool
 journal_writer_state_due(const struct journal_writer *w)
 {
+	/* The disk may be full long before `size`: then one segment must be
+	 * free to leave for the next one, and one for the next state file. */
+	size_t spare = w->n_segments > 2 ? 1 : 0;
+
 	return !w->memory && w->state_fd < 0 &&
-	    w->since_state >= w->options.size / STATE_SHARE;
+	    (w->since_state >= w->options.size / STATE_SHARE ||
+	    (w->n_segments > 1 && w->state < w->segments[spare].end));
 }
 
 /* --- facts --------------------------------------------------------------- */

@@ -66,7 +66,8 @@ int	journal_writer_close(struct journal_writer *w, struct err *err);
 int	journal_writer_state(struct journal_writer *w, uint64_t position,
 	    bool begin, bool finish, const void *p, size_t n,
 	    struct err *err);
-/* size/8 were written since the last one was begun. */
+/* size/8 were written since the last one was begun, or too few of the oldest
+ * segments stand before one to be free to leave on a full disk. */
 bool	journal_writer_state_due(const struct journal_writer *w);
 
 struct writer_info {
@@ -74,7 +75,7 @@ struct writer_info {
 	uint64_t	bytes;        /* of all segments */
 	size_t		segments;
 	uint64_t	state;        /* position of the newest state file */
-	uint64_t	recycled;     /* segments used again: disk is full */
+	uint64_t	recycled;     /* segments given up: disk is full */
 	uint64_t	reserved;
 	bool		memory;
 };

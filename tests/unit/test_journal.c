@@ -533,6 +533,95 @@ test_on_a_full_disk_the_oldest_segment_is_used_again(void **state)
 	in_child(full_disk);
 }
 
+/* A small disk of the child's own. */
+static void
+small_disk(void)
+{
+	CHECK(geteuid() == 0 ? unshare(CLONE_NEWNS) == 0 :
+	    unshare(CLONE_NEWNS | CLONE_NEWUSER) == 0);
+	CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(mount("tmpfs", directory, "tmpfs", 0, "size=600k") == 0);
+}
+
+/* Puts `n` events; saves the state when the writer asks for it. */
+static void
+put_many(struct life *l, int n)
+{
+	for (int i = 0; i < n; i++) {
+		CHECK(put(l, "job:a", 30000) != 0);
+		if (journal_writer_state_due(l->w))
+			(void)save_state(l);
+	}
+}
+
+/* Somebody else's file takes what is left, to the last block. */
+static char *
+fill_up(void)
+{
+	static const char bytes[4096];
+	char *path = xasprintf("%s/other", directory);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	while (write(fd, bytes, sizeof(bytes)) > 0)
+		;
+	CHECK(errno == ENOSPC);
+	(void)close(fd);
+	return path;
+}
+
+static void
+full_long_before_its_size(void)
+{
+	struct life l;
+
+	small_disk();
+	l = begin(BOOT_A, 1 << 16, 1 << 24);
+	put_many(&l, 30);
+	end(&l);
+	/* Segments are larger now than the oldest ones are. */
+	l = begin(BOOT_A, 1 << 17, 1 << 24);
+	CHECK(l.start_rc == 0 && !l.found.new_epoch);
+	put_many(&l, 30);
+	CHECK(sequencer_tip(l.s).number == 60);
+	end(&l);
+}
+
+static void
+test_a_disk_may_be_full_long_before_the_journal_is(void **state)
+{
+	(void)state;
+	in_child(full_long_before_its_size);
+}
+
+static void
+full_to_the_last_block(void)
+{
+	struct writer_record r;
+	struct life l;
+
+	small_disk();
+	l = begin(BOOT_A, 1 << 17, 1 << 24);
+	put_many(&l, 16);
+	free(fill_up());
+	end(&l);
+	l = begin(BOOT_A, 1 << 17, 1 << 24);
+	CHECK(l.start_rc == 0 && !l.found.new_epoch);
+	put_many(&l, 16);
+	/* The reservation of positions is written anew. */
+	free(fill_up());
+	r = (struct writer_record){ 0, 4, 1 << 20, 1 << 20 };
+	CHECK(journal_writer_append(l.w, (const uint8_t *)"test", &r, 1,
+	    false, NOW, NULL) == 0);
+	end(&l);
+}
+
+static void
+test_epochs_are_written_on_a_full_disk(void **state)
+{
+	(void)state;
+	in_child(full_to_the_last_block);
+}
+
 static void
 broken_disk(void)
 {
@@ -599,6 +688,8 @@ main(void)
 		    test_no_segment_leaves_before_a_state_file_stands_behind_it),
 		TEST(test_a_reader_in_a_segment_that_leaves_is_told),
 		TEST(test_on_a_full_disk_the_oldest_segment_is_used_again),
+		TEST(test_a_disk_may_be_full_long_before_the_journal_is),
+		TEST(test_epochs_are_written_on_a_full_disk),
 		TEST(test_an_io_error_leaves_nothing_behind_and_memory_goes_on),
 	};
 
