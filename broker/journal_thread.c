@@ -157,6 +157,7 @@ idle_work(struct journal_thread *t, struct err *err)
 	if (!mono_before(now, t->retain_due)) {
 		t->retain_due = mono_add_ms(now, THREAD_RETAIN_MS);
 		journal_writer_retain(t->writer, wall_unix_ms());
+		journal_writer_note(t->writer);
 	}
 	if (t->sync != CONF_SYNC_INTERVAL ||
 	    !journal_writer_dirty(t->writer) ||

@@ -44,6 +44,7 @@ struct journal_writer {
 	uint64_t			 next;
 	bool				 dirty;
 	bool				 memory;
+	bool				 unnoted;    /* ... but not in history */
 	uint64_t			 recycled;
 	size_t				 dropped;    /* segments */
 	uint64_t			 since_state;
@@ -468,10 +469,16 @@ journal_writer_memory(struct journal_writer *w, uint32_t epoch,
 	e->mark = JOURNAL_MEMORY;
 	/* Nothing above will be reserved: the next start stays clear of it. */
 	e->reserved = first + MEMORY_RESERVE;
-	/* If this cannot be written either, the next start's own trouble (or
-	 * its position from the clock) keeps it clear of this epoch. */
-	(void)history_write(w, NULL);
+	w->unnoted = true;
+	journal_writer_note(w);
 	return rotate(w, first, 0, now_ms, err);
+}
+
+void
+journal_writer_note(struct journal_writer *w)
+{
+	if (w->unnoted)
+		w->unnoted = history_write(w, NULL) < 0;
 }
 
 /* --- appending ----------------------------------------------------------- */
@@ -653,6 +660,7 @@ journal_writer_close(struct journal_writer *w, struct err *err)
 {
 	struct journal_epoch *e;
 
+	journal_writer_note(w);
 	if (w->memory)
 		return 0;
 	if (journal_writer_sync(w, err) < 0)

@@ -46,6 +46,10 @@ int	journal_writer_start(struct journal_writer *w, struct recovered *found,
  * written. -1 only when there is no memory file to be had. */
 int	journal_writer_memory(struct journal_writer *w, uint32_t epoch,
 	    uint64_t first, int64_t now_ms, struct err *err);
+/* Tries again to tell the history of the memory epoch, if it does not know:
+ * a disk that was repaired must not let the next start go on with the epoch
+ * before. Cheap when there is nothing to do. */
+void	journal_writer_note(struct journal_writer *w);
 
 /* Appends whole records, in order, and syncs them if asked. On -1 nothing of
  * them is left behind, as far as the disk still obeys, and they were not

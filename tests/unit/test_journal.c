@@ -623,6 +623,38 @@ test_epochs_are_written_on_a_full_disk(void **state)
 }
 
 static void
+repaired_disk(void)
+{
+	struct life l;
+	struct err err;
+	char *path;
+
+	small_disk();
+	l = begin(BOOT_A, 1 << 17, 1 << 24);
+	put_many(&l, 1);
+	path = fill_up();
+	CHECK(journal_writer_memory(l.w, 99, 5000000, NOW, &err) == 0);
+	sequencer_begin_epoch(l.s, 99, 5000000);
+	put_many(&l, 1);
+	CHECK(unlink(path) == 0);
+	free(path);
+	journal_writer_note(l.w);
+	put_many(&l, 1);
+	end(&l);
+	l = begin(BOOT_A, 1 << 17, 1 << 24);
+	CHECK(l.found.new_epoch && l.found.next > 5000001);
+	CHECK(strstr(l.found.reason, "memory") != NULL);
+	end(&l);
+}
+
+static void
+test_memory_is_noted_when_the_disk_is_repaired(void **state)
+{
+	(void)state;
+	in_child(repaired_disk);
+}
+
+static void
 broken_disk(void)
 {
 	const struct rlimit limit = { 1 << 16, 1 << 16 };
@@ -690,6 +722,7 @@ main(void)
 		TEST(test_on_a_full_disk_the_oldest_segment_is_used_again),
 		TEST(test_a_disk_may_be_full_long_before_the_journal_is),
 		TEST(test_epochs_are_written_on_a_full_disk),
+		TEST(test_memory_is_noted_when_the_disk_is_repaired),
 		TEST(test_an_io_error_leaves_nothing_behind_and_memory_goes_on),
 	};
 
