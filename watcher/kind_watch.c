@@ -31,6 +31,8 @@ struct kind_watch {
 	bool				 listed;
 	bool				 tried;
 	bool				 has_outcome;
+	bool				 unanswered; /* asks again after a wait */
+	enum watch_state		 shown;      /* meanwhile */
 	enum watch_input		 outcome;    /* decided in the body */
 	int64_t				 retry_after_ms;
 	int64_t				 delay_ms;
@@ -101,6 +103,21 @@ refuse(struct kind_watch *kw, const char *text)
 {
 	why(kw, 200, "InvalidAnswer", text);
 	decide(kw, WATCH_IN_FAILED);
+}
+
+/* A server that is asked again after a failure is no better before it has
+ * answered: until then the state shown stays what it was. */
+static void
+kind_watch_answered_cb(void *arg)
+{
+	struct kind_watch *kw = arg;
+
+	assert(kw->magic == KIND_WATCH_MAGIC);
+	if (!kw->unanswered)
+		return;
+	kw->unanswered = false;
+	why(kw, 0, "", "");
+	kw->ops->changed(kw, kw->arg);
 }
 
 /* --- bodies --------------------------------------------------------------- */
@@ -247,8 +264,8 @@ why_no_answer(struct kind_watch *kw, const struct kube_result *result)
 
 	(void)snprintf(text, sizeof(text), "%.170s%s", result->error,
 	    result->status != 0 ? "" : strcmp(reason, "TlsFailed") == 0 ?
-	    "; do the certificates in the kubeconfig belong to this server?" :
-	    "; is the API server up, and `server` in the kubeconfig right?");
+	    " (do the certificates in the kubeconfig belong to this server?)" :
+	    " (is the API server up, and `server` in the kubeconfig right?)");
 	why(kw, result->status, reason, text);
 }
 
@@ -404,6 +421,7 @@ request(struct kind_watch *kw, bool watch)
 		    kinds[kw->kind].list_accept,
 		.watch = watch,
 		.fresh = kw->fresh,
+		.answered = kind_watch_answered_cb,
 		.data = watch ? watch_data_cb : list_data_cb,
 		.done = watch ? watch_done_cb : list_done_cb,
 		.arg = kw,
@@ -469,13 +487,15 @@ step(struct kind_watch *kw, enum watch_input input)
 	};
 	struct watch_step s = watch_fsm_step(&kw->fsm, input, &facts);
 
-	if (input == WATCH_IN_TIMER)
-		why(kw, 0, "", "");
+	kw->unanswered = input == WATCH_IN_TIMER;
+	if (kw->unanswered)
+		kw->shown = before;
 	kw->fresh = kw->fresh || s.fresh_connection;
 	kw->delay_ms = s.action == WATCH_DO_WAIT ? s.delay_ms : 0;
 	if (kw->fsm.state == WATCH_ABSENT && before != WATCH_ABSENT)
 		kw->ops->list_end(kw, kw->arg);
-	if (kw->fsm.state != before || s.action == WATCH_DO_WAIT)
+	if (!kw->unanswered &&
+	    (kw->fsm.state != before || s.action == WATCH_DO_WAIT))
 		kw->ops->changed(kw, kw->arg);
 	switch (s.action) {
 	case WATCH_DO_LIST:
@@ -584,7 +604,7 @@ kind_watch_view(const struct kind_watch *kw)
 {
 	return (struct kind_watch_view){
 		.kind = kw->kind,
-		.state = kw->fsm.state,
+		.state = kw->unanswered ? kw->shown : kw->fsm.state,
 		.attempt = kw->fsm.attempt,
 		.delay_ms = kw->delay_ms,
 		.resource_version = kw->version,

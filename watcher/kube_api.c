@@ -35,6 +35,7 @@ struct kube_request {
 	struct lane		*lane;
 	CURL			*easy;
 	struct curl_slist	*headers;
+	kube_api_answered_cb	 answered;
 	kube_api_data_cb	 data;
 	kube_api_done_cb	 done;
 	void			*arg;
@@ -260,6 +261,23 @@ kube_api_write_cb(char *p, size_t size, size_t n, void *arg)
 	return len;
 }
 
+/* A watch may bring its first byte of body minutes after its head. */
+static size_t
+kube_api_header_cb(char *p UNUSED, size_t size, size_t n, void *arg)
+{
+	struct kube_request *r = arg;
+	size_t len = size * n;
+	long status = 0;
+
+	assert(r->magic == REQUEST_MAGIC);
+	if (len > 2)
+		return len;
+	(void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 200)
+		r->answered(r->arg);
+	return len;
+}
+
 static void
 set_options(const struct kube_api *api, struct kube_request *r,
     const struct kube_get *get)
@@ -268,6 +286,10 @@ set_options(const struct kube_api *api, struct kube_request *r,
 	(void)curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION,
 	    kube_api_write_cb);
 	(void)curl_easy_setopt(r->easy, CURLOPT_WRITEDATA, (void *)r);
+	(void)curl_easy_setopt(r->easy, CURLOPT_HEADERFUNCTION,
+	    kube_api_header_cb);
+	(void)curl_easy_setopt(r->easy, CURLOPT_HEADERDATA, (void *)r);
+	(void)curl_easy_setopt(r->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	(void)curl_easy_setopt(r->easy, CURLOPT_HTTP_VERSION, api->http2 ?
 	    (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
 	(void)curl_easy_setopt(r->easy, CURLOPT_PIPEWAIT,
@@ -284,6 +306,7 @@ kube_api_get(struct kube_api *api, const struct kube_get *get,
 
 	r->magic = REQUEST_MAGIC;
 	r->lane = get->watch ? &api->watches : &api->lists;
+	r->answered = get->answered;
 	r->data = get->data;
 	r->done = get->done;
 	r->arg = get->arg;

@@ -28,6 +28,8 @@ struct kube_result {
 /* Bytes of a 200's body. False ends the transfer (`done` is called then).
  * Must not call into kube_api. */
 typedef bool (*kube_api_data_cb)(const char *p, size_t n, void *arg);
+/* Once, when the head of an answer 200 is there; must not touch requests. */
+typedef void (*kube_api_answered_cb)(void *arg);
 /* Once, at the end; the request is gone after it. May start requests. */
 typedef void (*kube_api_done_cb)(const struct kube_result *result, void *arg);
 
@@ -36,6 +38,7 @@ struct kube_get {
 	const char		*accept;
 	bool			 watch;   /* on the watches' connection */
 	bool			 fresh;   /* the old connection is dead */
+	kube_api_answered_cb	 answered;
 	kube_api_data_cb	 data;
 	kube_api_done_cb	 done;
 	void			*arg;

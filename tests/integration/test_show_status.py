@@ -131,3 +131,24 @@ def test_a_role_that_dies_at_start_is_told_and_harms_nobody(directory, script, w
             well = row_when(sluice, "health", lambda r: r["state"] == "ready", "back by itself")
             assert well["pid"] > 0 and why in well["last_death"], well
             assert all(sluice.status()[n]["pid"] == rows[n]["pid"] for n in others)
+
+
+def test_a_cluster_that_went_away_is_not_called_watched_before_it_answers():
+    """Each try to reach it is no recovery: backoff until the server has answered, then watching."""
+    conf = {"watch": {"backoff": {"base": "200ms", "max": "400ms"}}}
+    with KubeSim(context="good", frozen=True) as sim, Sluice(conf, kubeconfig=sim.kubeconfig) as s:
+        with s.stream("watcher:good", last_event_id="-1") as stream:
+
+            def states():
+                """The states told so far."""
+                return [e["data"]["state"] for e in stream.events()]
+
+            stream.read_until(lambda _: states().count("watching") == 2, 20, "both kinds watched")
+            away = {"match": "GET /api", "action": "reset", "count": 0}
+            sim.faults(next=[away], drop_watches="reset")
+            stream.read_until(lambda _: states().count("backoff") >= 8, 20, "several tries")
+            assert states().count("watching") == 2, states()
+            assert "is the API server up" in s.status()["watcher/good"]["status"]
+            sim.clear_faults()
+            stream.read_until(lambda _: states()[-2:] == ["watching"] * 2, 20, "watched again")
+        row_when(s, "watcher/good", lambda r: r["status_state"] == "watching", "is well")
