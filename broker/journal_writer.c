@@ -43,6 +43,7 @@ struct journal_writer {
 	uint32_t			 epoch;
 	uint64_t			 next;
 	bool				 dirty;
+	int				 sync_errno;  /* of the first failure */
 	bool				 memory;
 	bool				 unnoted;    /* ... but not in history */
 	uint64_t			 recycled;
@@ -595,7 +596,12 @@ journal_writer_sync(struct journal_writer *w, struct err *err)
 {
 	if (!w->dirty || w->fd < 0)
 		return 0;
-	if (!w->memory && fdatasync(w->fd) < 0)
+	/* The kernel tells it once, to whoever asks first: a state file's try
+	 * must not make the next one look well. */
+	if (!w->memory && w->sync_errno == 0 && fdatasync(w->fd) < 0)
+		w->sync_errno = errno;
+	errno = w->sync_errno;
+	if (!w->memory && errno != 0)
 		return err_errno(err, errno, "%s: fdatasync", w->path);
 	w->dirty = false;
 	return 0;
@@ -607,24 +613,14 @@ journal_writer_dirty(const struct journal_writer *w)
 	return w->dirty && !w->memory;
 }
 
+/* Of all segments, or of those in memory. */
 static uint64_t
-total_bytes(const struct journal_writer *w)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < w->n_segments; i++)
-		n += w->segments[i].bytes;
-	return n;
-}
-
-/* How many bytes in memory; the disk's segments stay, they cost nothing. */
-static uint64_t
-memory_bytes(const struct journal_writer *w)
+total_bytes(const struct journal_writer *w, bool memory)
 {
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < w->n_segments; i++) {
-		if (w->segments[i].memory_fd >= 0)
+		if (!memory || w->segments[i].memory_fd >= 0)
 			n += w->segments[i].bytes;
 	}
 	return n;
@@ -642,8 +638,8 @@ void
 journal_writer_retain(struct journal_writer *w, int64_t now_ms)
 {
 	while (w->n_segments > 1) {
-		if (w->memory ? memory_bytes(w) <= WRITER_MEMORY_MAX :
-		    total_bytes(w) <= w->options.size && !too_old(w, now_ms))
+		if (w->memory ? total_bytes(w, true) <= WRITER_MEMORY_MAX :
+		    total_bytes(w, false) <= w->options.size && !too_old(w, now_ms))
 			return;
 		if (!w->memory && !may_leave(w))
 			return;
@@ -774,7 +770,7 @@ journal_writer_info(const struct journal_writer *w, struct writer_info *ret)
 {
 	*ret = (struct writer_info){
 		.oldest = w->n_segments != 0 ? w->segments[0].first : w->next,
-		.bytes = total_bytes(w),
+		.bytes = total_bytes(w, false),
 		.segments = w->n_segments,
 		.state = w->state,
 		.recycled = w->recycled,

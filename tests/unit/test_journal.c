@@ -622,6 +622,40 @@ test_epochs_are_written_on_a_full_disk(void **state)
 	in_child(full_to_the_last_block);
 }
 
+static int failing_syncs;
+
+/* In place of libc's: fails as often as a test says, as a kernel does that
+ * tells a lost page once. */
+int
+fdatasync(int fd)
+{
+	if (failing_syncs == 0)
+		return fsync(fd);
+	failing_syncs--;
+	errno = EIO;
+	return -1;
+}
+
+static void
+test_a_failed_sync_is_not_forgotten(void **state)
+{
+	struct err err;
+	struct life l;
+
+	(void)state;
+	l = begin(BOOT_A, 1 << 20, 1 << 24);
+	assert_int_equal(put(&l, "job:a", 300), 1);
+	failing_syncs = 1;
+	assert_int_equal(save_state(&l), -1);
+	assert_true(journal_writer_dirty(l.w));
+	assert_int_equal(journal_writer_sync(l.w, &err), -1);
+	assert_int_equal(err.code, EIO);
+	assert_int_equal(journal_writer_memory(l.w, 99, 5000000, NOW, &err),
+	    0);
+	assert_int_equal(journal_writer_sync(l.w, &err), 0);
+	end(&l);
+}
+
 static void
 repaired_disk(void)
 {
@@ -723,6 +757,7 @@ main(void)
 		TEST(test_a_disk_may_be_full_long_before_the_journal_is),
 		TEST(test_epochs_are_written_on_a_full_disk),
 		TEST(test_memory_is_noted_when_the_disk_is_repaired),
+		TEST(test_a_failed_sync_is_not_forgotten),
 		TEST(test_an_io_error_leaves_nothing_behind_and_memory_goes_on),
 	};
 
