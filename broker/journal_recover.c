@@ -264,17 +264,39 @@ bad_end(struct recovery *v, struct scan *s, const char *name, bool last)
 {
 	struct recovered *r = v->r;
 
-	if (last && is_half_record(s->fd, s->segment->offset))
-		(void)snprintf(r->notes, sizeof(r->notes), "%s: half-written "
-		    "record at offset %" PRIu64 " was cut", name,
-		    s->segment->offset);
-	else
-		new_epoch(r, "%s: at offset %" PRIu64 ": %s", name,
-		    s->segment->offset, s->err.text);
-	/* What follows is unreachable for readers as well. */
+	if (!last || !is_half_record(s->fd, s->segment->offset)) {
+		s->segment->damaged = true;
+		if (s->segment->first >= current_first(r))
+			new_epoch(r, "%s: at offset %" PRIu64 ": %s", name,
+			    s->segment->offset, s->err.text);
+		return;
+	}
+	(void)snprintf(r->notes, sizeof(r->notes), "%s: half-written record "
+	    "at offset %" PRIu64 " was cut", name, s->segment->offset);
 	if (ftruncate(s->fd, (off_t)s->segment->offset) < 0)
 		new_epoch(r, "%s: cannot be cut at offset %" PRIu64, name,
 		    s->segment->offset);
+}
+
+void
+recover_cut(int directory, const struct recovered *r)
+{
+	char name[JOURNAL_FILE_NAME_MAX];
+
+	for (size_t i = 0; i < r->n_segments; i++) {
+		const struct recover_segment *seg = &r->segments[i];
+		int fd;
+
+		if (!seg->damaged)
+			continue;
+		fd = openat(directory, journal_file_name(name, seg->first,
+		    "seg"), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd < 0)
+			continue;
+		/* If it cannot be, readers tell the damage themselves. */
+		(void)!ftruncate(fd, (off_t)seg->offset);
+		(void)close(fd);
+	}
 }
 
 /* Replays a segment; finds its end. */

@@ -19,6 +19,7 @@ struct recover_segment {
 	uint64_t	offset;     /* behind the last record */
 	int64_t		created_unix_ms;
 	uint32_t	epoch;
+	bool		damaged;    /* what follows `offset` cannot be read */
 };
 
 struct recovered {
@@ -40,6 +41,11 @@ struct recovered {
 int	journal_recover(int directory, struct publish_core *core,
 	    struct sequencer *s, struct dedup *d, const char *boot_id,
 	    int64_t now_unix_ms, struct recovered *ret, struct err *err);
+
+/* Cuts damaged segments, so that readers go on with what follows. Only when
+ * the new epoch is on disk: until then the damage is what tells a start that
+ * history was lost. */
+void	recover_cut(int directory, const struct recovered *r);
 
 /* This boot's id; -1 with *err. */
 int	recover_boot_id(char ret[40], struct err *err);

@@ -441,6 +441,7 @@ journal_writer_start(struct journal_writer *w, struct recovered *found,
 	e->reserved = MAX(e->reserved, w->next + WRITER_RESERVE);
 	if (history_write(w, err) < 0)
 		return -1;
+	recover_cut(w->directory, found);
 	if (found->new_epoch)
 		return rotate(w, w->next, 0, now_ms, err);
 	return open_last(w, found->segments[found->n_segments - 1].offset,

@@ -339,6 +339,37 @@ test_damage_in_the_middle_begins_a_new_epoch_above_all(void **state)
 }
 
 static void
+test_damage_is_seen_again_until_the_new_epoch_is_on_disk(void **state)
+{
+	struct life l;
+	char *path, *epochs = xasprintf("%s/epochs.tmp", directory);
+
+	(void)state;
+	l = begin(BOOT_A, 1 << 20, 1 << 24);
+	for (int i = 0; i < 10; i++)
+		(void)put(&l, "job:a", 300);
+	end(&l);
+	path = newest("seg", false);
+	patch(path, JOURNAL_HEADER_SIZE + 900, "damage", 6);
+	free(path);
+	/* The history cannot be written. */
+	assert_int_equal(mkdir(epochs, 0700), 0);
+	l = begin(BOOT_A, 1 << 20, 1 << 24);
+	assert_true(l.found.new_epoch);
+	assert_int_equal(l.start_rc, -1);
+	end(&l);
+	assert_int_equal(rmdir(epochs), 0);
+	free(epochs);
+	l = begin(BOOT_A, 1 << 20, 1 << 24);
+	assert_true(l.found.new_epoch && l.found.next > WRITER_RESERVE);
+	end(&l);
+	/* Answered; killed before there was a state file. */
+	l = begin(BOOT_A, 1 << 20, 1 << 24);
+	assert_false(l.found.new_epoch);
+	end(&l);
+}
+
+static void
 test_reboot_decides_by_how_it_was_closed(void **state)
 {
 	struct life l;
@@ -748,6 +779,7 @@ main(void)
 		TEST(
 		    test_a_record_cut_at_any_byte_is_cut_and_the_epoch_goes_on),
 		TEST(test_damage_in_the_middle_begins_a_new_epoch_above_all),
+		TEST(test_damage_is_seen_again_until_the_new_epoch_is_on_disk),
 		TEST(test_reboot_decides_by_how_it_was_closed),
 		TEST(test_a_lost_journal_or_history_begins_above_what_was),
 		TEST(
