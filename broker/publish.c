@@ -52,7 +52,7 @@ publish_request_decode(const void *p, size_t n, struct publish_request *ret)
 	q.batch = rd_u64(&r);
 	ret->batch = q.batch;
 	if (r.failed || q.publisher.n == 0 ||
-	    q.publisher.n > PUBLISHER_NAME_MAX || n > RECORD_MAX)
+	    q.publisher.n > PUBLISHER_NAME_MAX || n > PUBLISH_REQUEST_MAX)
 		return -1;
 	for (size_t i = 0; i < q.publisher.n; i++) {
 		if (q.publisher.p[i] <= ' ' || q.publisher.p[i] == 0x7f)

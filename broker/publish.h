@@ -10,6 +10,10 @@
 #include "broker/sequencer.h"
 #include "common/publisher.h"
 
+/* Bytes of a request: what is in it and the record's own head make a record
+ * of at most RECORD_MAX. */
+#define PUBLISH_REQUEST_MAX (RECORD_MAX - 4096)
+
 struct publish_core;
 
 /* A request's head; `items` is left at the first item. */

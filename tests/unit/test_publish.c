@@ -330,6 +330,57 @@ test_malformed_requests_change_nothing(void **state)
 	bench_free(&b);
 }
 
+/* A request of exactly n bytes, most of it one event after another. */
+static void
+large_request(struct buf *b, size_t n)
+{
+	static char frame[EVENT_DATA_LINE_MAX];
+	struct item item = make(0, "job:a", 0);
+	uint32_t count = (uint32_t)(n / EVENT_DATA_LINE_MAX) + 1;
+	size_t rest, own;
+
+	memset(frame, 'x', sizeof(frame));
+	buf_reset(b);
+	item.frame = (struct slice){ frame, 9 };
+	item_encode(b, &item, false);
+	own = b->len - 9;
+	buf_reset(b);
+	buf_u8(b, PUBLISH_OP_EVENTS);
+	buf_str16(b, "w/a", 3);
+	buf_u64(b, 1);
+	buf_u64(b, 1);
+	buf_u32(b, count);
+	for (; count > 0; count--) {
+		rest = n - b->len - count * own;
+		item.frame.n = rest / count;
+		item_encode(b, &item, false);
+	}
+	assert_int_equal(b->len, n);
+}
+
+static void
+test_the_largest_request_still_makes_a_record(void **state)
+{
+	struct bench b = bench_new(3, 8);
+	struct buf bytes = BUF_EMPTY;
+	struct publish_request q;
+	struct publish_outcome o;
+	size_t n;
+
+	(void)state;
+	for (n = RECORD_MAX; n > RECORD_MAX - 8192; n -= 64) {
+		large_request(&bytes, n);
+		if (publish_request_decode(bytes.data, bytes.len, &q) < 0)
+			continue;
+		assert_int_equal(publish_batch(b.core, &q, 1, &o), 0);
+		assert_in_range(o.record->len, 1, RECORD_MAX);
+		break;
+	}
+	assert_true(n > RECORD_MAX - 8192);
+	buf_free(&bytes);
+	bench_free(&b);
+}
+
 /* --- state files: rebuilt equals live ------------------------------------- */
 
 static void
@@ -497,6 +548,8 @@ main(void)
 		cmocka_unit_test(
 		    test_max_streams_is_a_limit_and_ended_streams_make_room),
 		cmocka_unit_test(test_malformed_requests_change_nothing),
+		cmocka_unit_test(
+		    test_the_largest_request_still_makes_a_record),
 		cmocka_unit_test(
     test_a_state_written_in_slices_and_the_journal_equal_the_live_state),
 		cmocka_unit_test(
