@@ -233,10 +233,14 @@ kube_api_new(struct event_base *base, const struct kube_credentials *cred,
 void
 kube_api_free(struct kube_api *api)
 {
+	struct kube_request *next;
+
 	if (api == NULL)
 		return;
-	while (api->requests != NULL)
-		request_free(api->requests);
+	for (struct kube_request *r = api->requests; r != NULL; r = next) {
+		next = r->next;
+		request_free(r);
+	}
 	lane_close(&api->watches);
 	lane_close(&api->lists);
 	api->magic = 0;

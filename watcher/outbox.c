@@ -607,8 +607,10 @@ outbox_free(struct outbox *o)
 	}
 	if (o->publisher != NULL)
 		publisher_free(o->publisher);
-	while (o->sent != NULL)
-		sent_free(o->sent);
+	for (struct sent *s = o->sent, *next; s != NULL; s = next) {
+		next = s->next;
+		sent_free(s);
+	}
 	while ((ev = o->states) != NULL) {
 		o->states = ev->next;
 		payload_clear(&ev->payload);
