@@ -131,7 +131,6 @@ def test_a_newcomer_sees_the_demo_cluster_change_without_a_reload(run):
         page.evaluate(WATCH_ROWS)
         change = wait_until(lambda: page.evaluate("window.shownChange"), 20, "a row changes")
         assert change["before"] != change["after"]
-        check_selection(page)
         wait_until(
             lambda: page.locator('#clusters [data-tone="good"]').count() == 1,
             10,
@@ -141,6 +140,7 @@ def test_a_newcomer_sees_the_demo_cluster_change_without_a_reload(run):
         browser.screenshot(page, f"{REPORTS}/page.png")
         page.emulate_media(color_scheme="dark")
         browser.screenshot(page, f"{REPORTS}/page-dark.png")
+        check_selection(page)
         check_filter(page)
         assert not navigations, "no reload, no other page"
         assert browser.errors == []
