@@ -324,6 +324,14 @@ reply_now(struct broker *b, struct bus_message *m, enum publish_status status,
 	buf_free(&bytes);
 }
 
+static bool
+waits_already(struct broker *b, struct bus_message *m,
+    const struct publish_request *q)
+{
+	return intake_replace(&b->intakes[0], m, q) ||
+	    intake_replace(&b->intakes[1], m, q);
+}
+
 static void
 take_register(struct broker *b, struct bus_message *m,
     const struct publish_request *q)
@@ -338,7 +346,8 @@ take_register(struct broker *b, struct bus_message *m,
 		return;
 	}
 	/* Answered behind what is under way: its tip includes that. */
-	intake_add(&b->intakes[b->collecting], m, q, &o);
+	if (!waits_already(b, m, q))
+		intake_add(&b->intakes[b->collecting], m, q, &o);
 }
 
 static void
@@ -357,11 +366,14 @@ take_events(struct broker *b, struct bus_message *m,
 		bus_message_free(m);
 		return;
 	case DEDUP_REPEAT:
-		if (!intake_replace(&b->intakes[0], m, q) &&
-		    !intake_replace(&b->intakes[1], m, q))
+		if (!waits_already(b, m, q))
 			reply_now(b, m, PUBLISH_OK, q->batch, &a);
 		return;
 	case DEDUP_NEW:
+		/* Of one that waits, but was refused whole, dedup knows
+		 * nothing. */
+		if (waits_already(b, m, q))
+			return;
 		break;
 	}
 	if (publish_batch(b->core, q, wall_unix_ms(), &o) < 0) {

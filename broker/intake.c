@@ -24,6 +24,7 @@ intake_add(struct intake *in, struct bus_message *message,
 	*r = (struct intake_request){
 		.message = *message,
 		.publisher = q->publisher,
+		.incarnation = q->incarnation,
 		.batch = q->batch,
 		.op = q->op,
 		.first = o->first,
@@ -46,6 +47,7 @@ intake_replace(struct intake *in, struct bus_message *message,
 		struct intake_request *r = &in->requests[i];
 
 		if (r->op != q->op || r->batch != q->batch ||
+		    r->incarnation != q->incarnation ||
 		    !slice_eq(r->publisher, q->publisher))
 			continue;
 		bus_message_free(&r->message);

@@ -17,6 +17,7 @@
 struct intake_request {
 	struct bus_message	 message;
 	struct slice		 publisher;   /* inside message */
+	uint64_t		 incarnation;
 	uint64_t		 batch;
 	enum publish_op		 op;
 	struct position		 first;
@@ -36,8 +37,9 @@ struct intake {
 void	intake_add(struct intake *in, struct bus_message *message,
 	    const struct publish_request *q,
 	    const struct publish_outcome *outcome);
-/* A batch that is waiting here was sent again: its answer goes to the new
- * request. False: it is not here. */
+/* What is waiting here was sent again (every second, as long as the disk does
+ * not move): its answer goes to the new request, the old one is freed, nothing
+ * is judged twice. False: it is not here. */
 bool	intake_replace(struct intake *in, struct bus_message *message,
 	    const struct publish_request *q);
 bool	intake_is_full(const struct intake *in);
