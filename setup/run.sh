@@ -12,7 +12,8 @@ chmod 700 "$state"
 
 pids=()
 finish() {
-	trap - EXIT INT TERM
+	trap - EXIT
+	trap '' INT TERM # a second ctrl-C must not leave the rest behind
 	for pid in "${pids[@]}"; do
 		kill -TERM "$pid" 2>/dev/null && wait "$pid" || true
 	done
