@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sqlite3
 import time
 
@@ -182,3 +183,31 @@ def test_a_scaled_deployment_reaches_streams_and_the_database(real_cluster):
             return json.loads(node_row[0])["readyReplicas"] == 3
 
         wait_until(stored, 20, "the rows say 3", ignore=(sqlite3.Error,))
+
+
+@pytest.mark.cluster
+@pytest.mark.mongo
+def test_a_scaled_deployment_reaches_mongodb(real_cluster, mongo_server):
+    """The same change, in the workflow's document under nodes.$[n].data._status."""
+    name = f"show{os.getpid()}"
+    real_cluster.create_namespace("stored")
+    real_cluster.create_deployment("stored", "web", 1)
+    real_cluster.wait_available("stored", "web", 1)
+    conf = {"mongodb": f"mongodb://127.0.0.1:{mongo_server.port}/{name}"}
+    with Sluice(conf, kubeconfig=real_cluster.kubeconfig) as sluice:
+        cluster = next(n for n in sluice.status() if n.startswith("watcher/")).partition("/")[2]
+        node = {"id": "n1", "type": "deployment", "name": "web", "namespace": "stored"}
+        body = {"cluster": cluster, "nodes": [node]}
+        status, _, answer = sluice.request("PUT", "/api/v1/workflows/w1", body)
+        assert status in (200, 201), answer
+        real_cluster.scale_deployment("stored", "web", 3)
+
+        def stored():
+            """The status in the document, once it tells of three ready replicas."""
+            with mongo_server.client() as client:
+                document = client[name]["workflows"].find_one({"_id": "w1"})
+            of = (document or {}).get("nodes", [{}])[0].get("data", {}).get("_status", {})
+            good = of.get("readyReplicas") == 3 and of.get("health") == "healthy"
+            return of if good else None
+
+        assert wait_until(stored, 30, "the document says 3")["state"] == "healthy"
