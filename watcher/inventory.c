@@ -654,7 +654,8 @@ static void
 sync_one(struct inventory *inv, struct inv_object *o, void *arg)
 {
 	(void)arg;
-	o->sync = o->present;
+	/* A node whose object is gone has a status too. */
+	o->sync = o->present || o->bindings != NULL;
 	touch(inv, o);
 }
 

@@ -26,6 +26,7 @@ struct sent {
 	struct sent		*next, **link;
 	struct outbox		*outbox;
 	struct inv_object	*object;
+	bool			 deletion;   /* one is among its events */
 };
 
 struct state_event {
@@ -43,8 +44,11 @@ struct outbox {
 	void			*arg;
 	enum phase		 phase;
 	bool			 behind;     /* the store has yet to answer */
-	bool			 again;      /* bindings changed meanwhile */
+	bool			 compare;    /* RESYNC: and say what it holds */
+	bool			 hold;       /* states wait for that answer */
+	bool			 again;      /* ask once more after this */
 	struct position		 tip;        /* the store must know it */
+	struct position		 removed;    /* the last deletion appended */
 	struct event		*flush;
 	struct event		*retry;
 	struct sent		*sent;
@@ -99,6 +103,8 @@ outbox_object_result_cb(const struct publish_result *result, void *arg)
 	struct inv_object *object = s->object;
 
 	assert(o->magic == OUTBOX_MAGIC);
+	if (s->deletion && result->code == RECORD_APPENDED)
+		o->removed = result->position;
 	sent_free(s);
 	count_result(o, result);
 	inventory_answered(o->inv, object, result->code == RECORD_APPENDED);
@@ -154,6 +160,7 @@ send_object(struct outbox *o, struct inv_object *object)
 	s = xcalloc(1, sizeof(*s));
 	s->outbox = o;
 	s->object = object;
+	s->deletion = object->gone;
 	rc = publisher_submit(o->publisher, items, n,
 	    outbox_object_result_cb, s);
 	for (i = 0; i < n; i++)
@@ -205,7 +212,9 @@ outbox_flush_cb(evutil_socket_t fd, short what, void *arg)
 	while ((object = inventory_first(o->inv)) != NULL)
 		if (!send_object(o, object))
 			return;
-	(void)send_states(o);
+	/* Nor may the store take them for the end of what it asked for. */
+	if (!o->hold)
+		(void)send_states(o);
 }
 
 /* --- from the store ------------------------------------------------------- */
@@ -229,6 +238,7 @@ store_away(struct outbox *o, const char *why)
 	struct timeval tv = mono_timeval_ms(OUTBOX_STORE_MS);
 
 	forget_questions(o);
+	o->hold = false;
 	if (o->phase == PHASE_ASKING) {
 		log_warn("the store did not say what it knows (%s): "
 		    "publishing everything as `sync`", why);
@@ -248,10 +258,12 @@ store_answered(struct outbox *o)
 {
 	forget_questions(o);
 	o->phase = PHASE_OPEN;
-	o->behind = false;
-	outbox_kick(o);
-	if (o->again)
+	if (o->again) {
 		ask(o);
+	} else {
+		o->behind = o->compare = o->hold = false;
+	}
+	outbox_kick(o);
 }
 
 /* "<name>" of a key is "<cluster>/<kind>/<namespace>/<name>". */
@@ -314,6 +326,14 @@ outbox_snapshot_cb(const struct query_snapshot *snapshot,
 	assert(o->magic == OUTBOX_MAGIC);
 	if (snapshot == NULL) {
 		store_away(o, err->text);
+		return;
+	}
+	/* A deletion newer than the answer: an object that stands in it may be
+	 * one that this inventory has let go. */
+	if (o->removed.epoch == snapshot->as_of.epoch &&
+	    o->removed.number > snapshot->as_of.number) {
+		forget_questions(o);
+		ask(o);
 		return;
 	}
 	rd = snapshot->items;
@@ -489,14 +509,14 @@ outbox_bindings_cb(int status, struct slice json, void *arg)
 		bind_one(o, row);
 	inventory_bind_end(o->inv);
 	json_decref(root);
-	if (o->phase == PHASE_ASKING || o->behind)
+	if (o->phase == PHASE_ASKING || o->behind || o->compare)
 		ask_snapshots(o);
 	else
 		store_answered(o);
 }
 
-/* Bindings first, then (at the start, and after an absence) what the streams
- * show. One round at a time. */
+/* Bindings first, then (at the start, after an absence, on RESYNC) what the
+ * streams show. One round at a time. */
 static void
 ask(struct outbox *o)
 {
@@ -648,10 +668,14 @@ outbox_watcher_state(struct outbox *o, const struct kind_watch_view *view)
 	outbox_kick(o);
 }
 
+/* What the store holds of objects that are gone becomes deletions: it may have
+ * missed those this inventory has long let go. */
 void
 outbox_resync(struct outbox *o)
 {
 	inventory_sync_all(o->inv);
+	o->compare = o->hold = true;
+	outbox_bindings_changed(o);
 	outbox_kick(o);
 }
 

@@ -30,7 +30,8 @@ void	outbox_kick(struct outbox *o);
 void	outbox_watcher_state(struct outbox *o,
 	    const struct kind_watch_view *view);
 void	outbox_bindings_changed(struct outbox *o);
-/* RESYNC: everything anew, as `sync`. */
+/* RESYNC: everything anew, as `sync`; what the store holds beyond it becomes
+ * deletions; states announced from here on follow those. */
 void	outbox_resync(struct outbox *o);
 /* Everything handed over was answered and nothing is left. */
 bool	outbox_idle(const struct outbox *o);
