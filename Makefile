@@ -92,6 +92,9 @@ all: $(BINS) $(if $(wildcard tests/kubesim/kubesim.c),$(BUILD)/kubesim)
 
 $(FLAGS_MK): Makefile
 	@mkdir -p $(@D)
+	@$(PKG_CONFIG) --exists --print-errors $(PKGS_ALL) || { \
+		echo 'make: libraries are missing: setup/setup.sh run' \
+		'installs them' >&2; exit 1; }
 	@{ echo 'WARNFLAGS := $(foreach f,$(WARN_ALL),$(call cc-option,$(f)))'; \
 	   echo 'HARDENFLAGS := $(foreach f,$(HARDEN_ALL),$(call cc-option,$(f)))'; \
 	   echo 'DEP_CFLAGS := $(call pkg-cflags,$(PKGS_ALL))'; \
@@ -190,7 +193,8 @@ unit: $(UNIT_TESTS)
 lint:
 	@tests/lint/run.sh
 
-bench: all tools
+bench:
+	@$(MAKE) --no-print-directory all tools
 	@tests/bench/run.sh
 
 fuzz:
