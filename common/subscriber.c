@@ -15,11 +15,14 @@
 #define SUBSCRIBER_MAGIC     0x53554253u
 #define REPAIR_SLICE_BYTES   (512u * 1024)   /* per turn of the loop */
 #define RECEIVE_SLICE        64u             /* messages per turn */
-/* Heartbeats (100 ms) that must agree before something strange is believed:
- * a dead broker's last messages may still come in. */
-#define STRANGE_BEATS        20u
-/* ... and before what is announced, but in no segment, counts as lost. */
-#define LOST_BEATS           50u
+/* How long heartbeats (100 ms) must agree before something strange is
+ * believed: a dead broker's last messages may still come in, and after a pause
+ * of our own they all come at once. */
+#define STRANGE_MS           2000
+/* ... and how long, and how often read, before what is announced, but in no
+ * segment, counts as lost. */
+#define LOST_MS              5000
+#define LOST_READS           50u
 
 struct subscriber {
 	uint32_t			 magic;
@@ -38,9 +41,10 @@ struct subscriber {
 	uint64_t			 lost_next; /* journal goes on here */
 	struct heartbeat		 heartbeat;
 	bool				 beat;      /* heartbeat is due */
-	unsigned int			 strange;
-	unsigned int			 stuck;
+	struct mono			 strange;   /* since; 0: not */
+	struct mono			 stuck;     /* since; 0: not */
 	uint64_t			 stuck_at;
+	unsigned int			 stuck_reads;
 	struct mono			 heard_at;
 	struct err			 trouble;
 };
@@ -68,7 +72,7 @@ give(struct subscriber *s, const void *bytes, size_t n,
 		give_gap(s, first);
 	s->from_start = false;
 	s->lost_next = 0;
-	s->stuck = 0;
+	s->stuck.ns = 0;
 	s->at.epoch = h->epoch;
 	s->at.number = h->first + h->count - 1;
 	s->ops->record(bytes, n, s->arg);
@@ -81,7 +85,8 @@ skip_to(struct subscriber *s, struct position tip)
 	give_gap(s, (struct position){ tip.epoch, tip.number + 1 });
 	s->from_start = false;
 	s->lost_next = 0;
-	s->stuck = 0;
+	s->stuck.ns = 0;
+	s->strange.ns = 0;
 	s->at = tip;
 }
 
@@ -94,7 +99,6 @@ caught_up(struct subscriber *s)
 	    s->at.number < hb.tip.number)
 		return;
 	s->beat = false;
-	s->strange = 0;
 	s->ops->caught_up(&hb, s->arg);
 }
 
@@ -170,6 +174,25 @@ repair_one(struct subscriber *s, size_t *ret_n)
 	return false;
 }
 
+/* Announced, but neither on the bus nor in a segment for five seconds: a
+ * memory segment that never came, or a file that cannot be read. Counted where
+ * it was read in vain, since heartbeats alone prove nothing. */
+static void
+repair_failed(struct subscriber *s)
+{
+	if (s->stuck.ns == 0 || s->at.number != s->stuck_at) {
+		s->stuck = mono_now();
+		s->stuck_at = s->at.number;
+		s->stuck_reads = 0;
+	}
+	if (++s->stuck_reads < LOST_READS ||
+	    mono_diff_ms(mono_now(), s->stuck) < LOST_MS ||
+	    s->heartbeat.tip.number <= s->at.number)
+		return;
+	s->limit = s->heartbeat.tip.number;
+	skip_to(s, s->heartbeat.tip);
+}
+
 static void
 subscriber_repair_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
@@ -183,6 +206,8 @@ subscriber_repair_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	}
 	if (n >= REPAIR_SLICE_BYTES && behind(s))
 		repair_soon(s);
+	else if (n == 0 && behind(s))
+		repair_failed(s);
 	caught_up(s);
 }
 
@@ -218,23 +243,9 @@ take_record(struct subscriber *s, const void *bytes, size_t n)
 static void
 check_strange(struct subscriber *s, const struct heartbeat *hb)
 {
-	if (++s->strange < STRANGE_BEATS)
-		return;
-	s->strange = 0;
-	s->limit = hb->tip.number;
-	skip_to(s, hb->tip);
-}
-
-/* Announced, but neither on the bus nor in a segment for five seconds: a
- * memory segment that never came, or a file that cannot be read. */
-static void
-check_stuck(struct subscriber *s, const struct heartbeat *hb)
-{
-	if (s->at.number != s->stuck_at) {
-		s->stuck_at = s->at.number;
-		s->stuck = 0;
-	}
-	if (++s->stuck < LOST_BEATS)
+	if (s->strange.ns == 0)
+		s->strange = mono_now();
+	if (mono_diff_ms(mono_now(), s->strange) < STRANGE_MS)
 		return;
 	s->limit = hb->tip.number;
 	skip_to(s, hb->tip);
@@ -261,12 +272,11 @@ take_heartbeat(struct subscriber *s, const struct heartbeat *hb)
 			check_strange(s, hb);
 	} else if (hb->tip.number > s->at.number) {
 		s->limit = MAX(s->limit, hb->tip.number);
-		check_stuck(s, hb);
-		if (behind(s))
-			repair_soon(s);
+		s->strange.ns = 0;
+		repair_soon(s);
 	} else {
-		s->strange = 0;
-		s->stuck = 0;
+		s->strange.ns = 0;
+		s->stuck.ns = 0;
 	}
 	/* While a repair is due it tells, after it. */
 	if (!evtimer_pending(s->repair, NULL))

@@ -1,0 +1,236 @@
+/* The reader of the bus: what comes in a burst after its loop stood still. */
+#include <dirent.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "broker/journal_writer.h"
+#include "common/bus.h"
+#include "common/journal.h"
+#include "common/mono.h"
+#include "common/subscriber.h"
+#include "common/xmalloc.h"
+
+#define EPOCH  7u
+#define EVENTS 100u
+#define NOW    INT64_C(1700000000000)
+
+struct seen {
+	char			 directory[32];
+	struct event_base	*base;
+	struct subscriber	*sub;
+	int			 pub;
+	uint64_t		 events;
+	uint64_t		 gaps;
+	uint64_t		 beats;
+	uint64_t		 next;      /* position expected */
+};
+
+static void
+seen_record(const void *bytes, size_t n, void *arg)
+{
+	struct seen *s = arg;
+	struct record_header h;
+	struct rd r;
+
+	assert_int_equal(record_decode(bytes, n, &h, &r, NULL), 0);
+	assert_int_equal(h.first, s->next);
+	s->next = h.first + h.count;
+	s->events += h.count;
+}
+
+static void
+seen_gap(struct position from, struct position next, void *arg)
+{
+	struct seen *s = arg;
+
+	(void)from;
+	s->gaps++;
+	s->next = next.number;
+}
+
+static void
+seen_beat(const struct heartbeat *hb, void *arg)
+{
+	(void)hb;
+	((struct seen *)arg)->beats++;
+}
+
+/* A journal of EVENTS records of one event. */
+static void
+make_journal(const char *directory)
+{
+	const struct journal_writer_options options = { .size = 1 << 24,
+		.segment = 1 << 20 };
+	struct record_header h = { .epoch = EPOCH,
+		.publisher = slice_str("w/a"), .incarnation = 1 };
+	struct item item = { .tenant = slice_str("-"),
+		.key = slice_str("job:a"), .event_type = slice_str("log"),
+		.frame = slice_str("\"data\":{}}"), .data_off = 7 };
+	struct recovered found = { .epoch = EPOCH, .next = 1,
+		.new_epoch = true };
+	struct journal_writer *w;
+	struct writer_record r = { 0 };
+	struct buf b = BUF_EMPTY;
+
+	w = journal_writer_new(directory, &options, NULL);
+	assert_non_null(w);
+	assert_int_equal(journal_writer_start(w, &found, "boot", NOW, NULL),
+	    0);
+	for (uint64_t i = 1; i <= EVENTS; i++) {
+		buf_reset(&b);
+		h.first = h.batch = item.seq = i;
+		record_begin(&b, &h, NULL);
+		record_item(&b, &item);
+		record_end(&b);
+		r.length = b.len;
+		r.first = r.last = i;
+		assert_int_equal(journal_writer_append(w, b.data, &r, 1,
+		    false, NOW, NULL), 0);
+	}
+	buf_free(&b);
+	journal_writer_free(w);
+}
+
+static void
+beat(struct seen *s, uint64_t tip)
+{
+	const struct heartbeat hb = { .tip = { EPOCH, tip }, .oldest = 1,
+		.time_unix_ms = NOW };
+	struct buf b = BUF_EMPTY;
+
+	heartbeat_encode(&b, &hb);
+	assert_int_equal(bus_send(s->pub, b.data, b.len, NULL), 0);
+	buf_free(&b);
+}
+
+/* The loop, for so long. */
+static void
+turn(struct seen *s, int64_t ms)
+{
+	struct timeval tv = mono_timeval_ms(ms);
+
+	(void)event_base_loopexit(s->base, &tv);
+	(void)event_base_dispatch(s->base);
+}
+
+static int
+setup(void **state)
+{
+	static struct seen seen;
+	static const struct subscriber_ops ops = { .record = seen_record,
+		.gap = seen_gap, .caught_up = seen_beat };
+	struct err err;
+
+	seen = (struct seen){ .directory = "/tmp/sl-XXXXXX", .next = 1 };
+	*state = &seen;
+	if (mkdtemp(seen.directory) == NULL)
+		return -1;
+	make_journal(seen.directory);
+	seen.base = event_base_new();
+	seen.sub = subscriber_new(seen.base, seen.directory, seen.directory,
+	    "store", 1, (struct position){ 0, 0 }, &ops, &seen, &err);
+	seen.pub = bus_open(BUS_PUB, &err);
+	return seen.sub != NULL && seen.pub >= 0 && bus_connect(seen.pub,
+	    subscriber_path(seen.sub), &err) >= 0 ? 0 : -1;
+}
+
+static int
+teardown(void **state)
+{
+	struct seen *s = *state;
+	struct dirent *e;
+	DIR *d;
+
+	subscriber_free(s->sub);
+	bus_close(s->pub);
+	event_base_free(s->base);
+	d = opendir(s->directory);
+	while (d != NULL && (e = readdir(d)) != NULL)
+		(void)unlinkat(dirfd(d), e->d_name, 0);
+	(void)closedir(d);
+	return rmdir(s->directory);
+}
+
+/* Beats until PUB's connection stands and one of them arrived. */
+static void
+connect_up(struct seen *s)
+{
+	for (int i = 0; i < 200 && subscriber_heartbeat(s->sub).tip.epoch ==
+	    0; i++) {
+		beat(s, 0);
+		turn(s, 10);
+	}
+	assert_int_equal(subscriber_heartbeat(s->sub).tip.epoch, EPOCH);
+}
+
+static void
+test_a_burst_of_heartbeats_is_no_reason_to_skip(void **state)
+{
+	struct seen *s = *state;
+
+	connect_up(s);
+	for (int i = 0; i < 100; i++)
+		beat(s, EVENTS);
+	turn(s, 200);
+	assert_int_equal(s->events, EVENTS);
+	assert_int_equal(s->gaps, 0);
+	assert_true(s->beats > 0);
+}
+
+static void
+test_a_dead_brokers_last_heartbeats_do_not_lead_back(void **state)
+{
+	struct seen *s = *state;
+
+	connect_up(s);
+	beat(s, EVENTS);
+	turn(s, 100);
+	assert_int_equal(s->events, EVENTS);
+	for (int i = 0; i < 60; i++)
+		beat(s, EVENTS - 10);
+	turn(s, 200);
+	beat(s, EVENTS);
+	turn(s, 100);
+	assert_int_equal(s->events, EVENTS);
+	assert_int_equal(s->gaps, 0);
+	assert_int_equal(subscriber_position(s->sub).number, EVENTS);
+}
+
+static void
+test_a_tip_that_stays_behind_is_believed_in_the_end(void **state)
+{
+	struct seen *s = *state;
+
+	connect_up(s);
+	beat(s, EVENTS);
+	turn(s, 100);
+	for (int i = 0; i < 60 && s->gaps == 0; i++) {
+		beat(s, EVENTS - 10);
+		turn(s, 50);
+	}
+	assert_int_equal(s->gaps, 1);
+	assert_int_equal(subscriber_position(s->sub).number, EVENTS - 10);
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_a_burst_of_heartbeats_is_no_reason_to_skip),
+		TEST(test_a_dead_brokers_last_heartbeats_do_not_lead_back),
+		TEST(test_a_tip_that_stays_behind_is_believed_in_the_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
