@@ -46,7 +46,7 @@ struct sequencer {
 	uint64_t	 oldest;
 	uint64_t	 forgotten_through;
 	uint32_t	 sweep_at;
-	bool		 sweeping;
+	uint32_t	 sweep_left; /* entries still to be looked at */
 };
 
 struct sequencer *
@@ -375,28 +375,28 @@ sequencer_set_oldest(struct sequencer *s, uint64_t oldest)
 {
 	if (oldest == s->oldest)
 		return;
+	/* One more round from where it is: a journal that turns over faster
+	 * than a round takes must not starve the entries at the end. */
 	s->oldest = oldest;
-	s->sweep_at = 0;
-	s->sweeping = true;
+	s->sweep_left = s->used;
 }
 
 bool
 sequencer_sweep(struct sequencer *s, size_t steps)
 {
-	for (; s->sweeping && steps > 0; steps--) {
+	for (; s->sweep_left > 0 && steps > 0; steps--) {
 		const struct stream *st;
 
-		if (s->sweep_at >= s->used) {
-			s->sweeping = false;
-			break;
-		}
+		if (s->sweep_at >= s->used)
+			s->sweep_at = 0;
 		st = &s->streams[s->sweep_at];
 		if (st->name != NULL && st->flags != 0 &&
 		    st->last < s->oldest)
 			forget(s, s->sweep_at);
 		s->sweep_at++;
+		s->sweep_left--;
 	}
-	return s->sweeping;
+	return s->sweep_left > 0;
 }
 
 uint64_t

@@ -1,4 +1,5 @@
 /* sequencer, dedup, publish and state_file against a plain model. */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -300,6 +301,29 @@ test_max_streams_is_a_limit_and_ended_streams_make_room(void **state)
 }
 
 static void
+test_streams_are_forgotten_while_the_journal_turns_over(void **state)
+{
+	struct bench b = bench_new(100, 8);
+
+	(void)state;
+	for (uint64_t i = 1; i <= 50; i++) {
+		char key[16];
+		struct item item;
+
+		(void)snprintf(key, sizeof(key), "job:%" PRIu64, i);
+		item = make(0, key, ITEM_LIFECYCLE | ITEM_TERMINAL);
+		(void)hand_over(&b, i, &item, 1);
+	}
+	/* A segment leaves before a round is complete, always. */
+	for (uint64_t i = 0; i < 50; i++) {
+		sequencer_set_oldest(b.s, 51 + i);
+		assert_true(sequencer_sweep(b.s, 1));
+	}
+	assert_int_equal(sequencer_streams(b.s), 0);
+	bench_free(&b);
+}
+
+static void
 test_malformed_requests_change_nothing(void **state)
 {
 	struct bench b = bench_new(3, 8);
@@ -547,6 +571,8 @@ main(void)
 		    test_a_resent_batch_is_known_and_an_old_incarnation_fenced),
 		cmocka_unit_test(
 		    test_max_streams_is_a_limit_and_ended_streams_make_room),
+		cmocka_unit_test(
+		    test_streams_are_forgotten_while_the_journal_turns_over),
 		cmocka_unit_test(test_malformed_requests_change_nothing),
 		cmocka_unit_test(
 		    test_the_largest_request_still_makes_a_record),
