@@ -132,20 +132,21 @@ give(struct snapshot_source *src, struct snapshot *snap,
     const struct query_snapshot *answer)
 {
 	struct gateway *g = src->gateway;
-	uint32_t id = src->sub->first_client, next;
+	struct hub_subscription *sub = src->sub;
+	uint32_t id = sub->first_client, next;
 	struct conn *c;
 
 	/* The last client may go, and the subscription with it. */
-	src->sub->clients++;
+	sub->clients++;
 	for (; id != CONN_NONE; id = next) {
 		c = connections_get(g->connections, id);
 		next = c->stream.next;
 		if (stream_wants_snapshot(c))
 			stream_take_snapshot(c, snap, answer);
 	}
-	if (src->sub->clients == 1)
-		snapshot_forget(g, src->sub);
-	(void)hub_release(g->hub, src->sub);
+	if (sub->clients == 1)
+		snapshot_forget(g, sub);   /* src with it */
+	(void)hub_release(g->hub, sub);
 }
 
 static bool

@@ -1,0 +1,180 @@
+/*
+ * snapshot: who is given an answer, and what is left when clients go while
+ * they are given it. The streams, the store's client and the clock are made
+ * up here.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/xmalloc.h"
+#include "gateway/connection.h"
+#include "gateway/snapshot.h"
+
+#define CLIENTS 3u
+
+static struct conn clients[CLIENTS];
+static struct gateway gateway = { .magic = GATEWAY_MAGIC };
+static query_snapshot_cb asked_cb;
+static void *asked_arg;
+static unsigned int asked, given, cancelled;
+static bool leave;
+
+/* --- what snapshot calls --------------------------------------------------- */
+
+int64_t
+gateway_now_ms(void)
+{
+	return 1;
+}
+
+struct conn *
+connections_get(struct connections *cs UNUSED, uint32_t id)
+{
+	return &clients[id];
+}
+
+bool
+stream_wants_snapshot(const struct conn *c)
+{
+	return c->state == CONN_STREAM;
+}
+
+/* As a connection does that the peer has reset. */
+static void
+go(struct conn *c)
+{
+	c->state = CONN_FREE;
+	if (c->stream.sub->clients == 1)
+		snapshot_forget(&gateway, c->stream.sub);
+	(void)hub_release(gateway.hub, c->stream.sub);
+}
+
+void
+stream_take_snapshot(struct conn *c, struct snapshot *s UNUSED,
+    const struct query_snapshot *answer UNUSED)
+{
+	given++;
+	if (leave)
+		go(c);
+}
+
+uint64_t
+query_snapshot(struct query_client *c UNUSED, struct slice tenant UNUSED,
+    const struct slice *selectors UNUSED, size_t n UNUSED,
+    struct position wait_for UNUSED, int64_t deadline_ms UNUSED,
+    query_snapshot_cb cb, void *arg)
+{
+	asked_cb = cb;
+	asked_arg = arg;
+	return ++asked;
+}
+
+void
+query_cancel(struct query_client *c UNUSED, uint64_t ticket UNUSED)
+{
+	cancelled++;
+}
+
+/* --- tests ------------------------------------------------------------------ */
+
+static int
+setup(void **state UNUSED)
+{
+	struct slice key = slice_str("job:a");
+	struct position at = { 1, 8 };
+	struct err err;
+	uint32_t i;
+
+	gateway.ring = ring_new(RING_BYTES_MIN, &err);
+	assert_non_null(gateway.ring);
+	ring_advance(gateway.ring, at);
+	gateway.hub = hub_new(gateway.ring);
+	for (i = 0; i < CLIENTS; i++) {
+		clients[i] = (struct conn){ .magic = CONN_MAGIC, .id = i,
+		    .state = CONN_STREAM, .gateway = &gateway };
+		clients[i].stream.sub = hub_acquire(gateway.hub,
+		    slice_str("-"), &key, 1, NULL, 0);
+		clients[i].stream.next = i + 1 < CLIENTS ? i + 1 : CONN_NONE;
+	}
+	clients[0].stream.sub->first_client = 0;
+	asked = given = cancelled = 0;
+	leave = false;
+	return 0;
+}
+
+static int
+teardown(void **state UNUSED)
+{
+	uint32_t i;
+
+	for (i = 0; i < CLIENTS; i++)
+		if (clients[i].state != CONN_FREE)
+			go(&clients[i]);
+	assert_int_equal(hub_count(gateway.hub), 0);
+	hub_free(gateway.hub);
+	ring_free(gateway.ring);
+	return 0;
+}
+
+static void
+answer(void)
+{
+	struct query_snapshot empty = { .as_of = { 1, 8 }, .complete = true };
+
+	asked_cb(&empty, NULL, asked_arg);
+}
+
+static void
+test_one_answer_serves_all_who_wait(void **state UNUSED)
+{
+	uint32_t i;
+
+	for (i = 0; i < CLIENTS; i++)
+		snapshot_want(&gateway, &clients[i], (struct position){ 0, 0 });
+	assert_int_equal(asked, 1);
+	answer();
+	assert_int_equal(given, CLIENTS);
+}
+
+static void
+test_all_clients_may_go_while_they_are_given_it(void **state UNUSED)
+{
+	snapshot_want(&gateway, &clients[0], (struct position){ 0, 0 });
+	leave = true;
+	answer();
+	assert_int_equal(given, CLIENTS);
+	assert_int_equal(hub_count(gateway.hub), 0);
+}
+
+static void
+test_a_question_is_taken_back_with_the_last_client(void **state UNUSED)
+{
+	uint32_t i;
+
+	snapshot_want(&gateway, &clients[1], (struct position){ 0, 0 });
+	for (i = 0; i < CLIENTS; i++)
+		go(&clients[i]);
+	assert_int_equal(cancelled, 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    test_one_answer_serves_all_who_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_all_clients_may_go_while_they_are_given_it, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_a_question_is_taken_back_with_the_last_client, setup,
+		    teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
