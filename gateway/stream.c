@@ -439,9 +439,11 @@ stream_flush(struct conn *c)
 		if (c->state != CONN_STREAM)
 			return -1;
 		rc = conn_flush_out(c);
-		if (rc != 1)
+		if (rc == -1)
 			return rc;
-		if (s->snapshot != NULL)
+		if (rc == 0)
+			sent = SENT_FULL;
+		else if (s->snapshot != NULL)
 			sent = send_snapshot(c);
 		else if (s->phase == STREAM_LIVE)
 			sent = send_live(c, &budget);
@@ -455,6 +457,8 @@ stream_flush(struct conn *c)
 			return -1;
 		if (s->phase == STREAM_REPLAY && sent == SENT_ALL)
 			replay_add(c->gateway->replay, c);
+		if (sent == SENT_FULL)
+			conn_due(c, c->blocked_ms + s->stall_ms);
 		return sent == SENT_ALL ? 1 : 0;
 	}
 }
@@ -542,8 +546,9 @@ stream_close(struct conn *c, enum sse_reason reason)
 	struct sse_control ctl = { .kind = SSE_CLOSING, .reason = reason,
 	    .retry_ms = stream_retry_ms(s->retry_ms) };
 
-	cut_snapshot(c);
+	/* Before the cut: inside a set there is no bookmark. */
 	ctl.id = ctl.tip = bookmark(c);
+	cut_snapshot(c);
 	s->phase = STREAM_ENDING;
 	c->gateway->metrics.closings[reason]++;
 	control(c, &ctl);

@@ -304,6 +304,8 @@ stream_open(struct conn *c)
 	conn_due(c, gateway_now_ms() + s->heartbeat_ms);
 	if (s->idle_ms > 0)
 		conn_due(c, gateway_now_ms() + s->idle_ms);
+	if (s->age_ms > 0)
+		conn_due(c, s->opened_ms + s->age_ms);
 }
 
 /* Draining, overloaded, or not caught up yet: 200, so that an EventSource
