@@ -253,12 +253,10 @@ slice_of(struct replay *r, struct conn *c)
 	} else if (x == NULL || next == JOURNAL_ERROR) {
 		log_warn("replay: %s; its client gets a gap", err.text);
 		stream_lost(c, SSE_EVICTED);
-	} else if (next == JOURNAL_LOST) {
+	} else if (next == JOURNAL_LOST || next == JOURNAL_END) {
+		/* END: the ring had what this reader does not see, as in a
+		 * memory segment that was not kept. Never a silent hole. */
 		stream_lost(c, SSE_EVICTED);
-	} else if (next == JOURNAL_END) {
-		/* Nothing of it lies between: the ring begins later only. */
-		s->cursor.number = s->sub->lost_through;
-		stream_go_on(c);
 	}
 }
 
