@@ -276,20 +276,32 @@ due_exactly(struct conn *c, int64_t at_ms)
 }
 
 static void
-watch(struct conn *c, bool want_write)
+watch(struct conn *c, bool want_write, bool deaf)
 {
-	short what = EV_READ | EV_PERSIST;
+	short what = EV_PERSIST;
 
+	if (!deaf)
+		what |= EV_READ;
 	if (want_write)
 		what |= EV_WRITE;
-	if (c->want_write == want_write && event_initialized(&c->event))
+	if (c->want_write == want_write && c->deaf == deaf &&
+	    event_initialized(&c->event))
 		return;
 	if (event_initialized(&c->event))
 		(void)event_del(&c->event);
 	c->want_write = want_write;
+	c->deaf = deaf;
 	if (event_assign(&c->event, c->gateway->role->base, c->fd, what,
-	    conn_event_cb, c) != 0 || event_add(&c->event, NULL) != 0)
+	    conn_event_cb, c) != 0 ||
+	    (what != EV_PERSIST && event_add(&c->event, NULL) != 0))
 		fatalx("event_add failed");
+}
+
+/* What was left unread (see read_bytes) is read again. */
+static void
+hear(struct conn *c)
+{
+	watch(c, c->want_write, false);
 }
 
 /* --- accepting ---------------------------------------------------------------- */
@@ -352,7 +364,7 @@ open_slot(struct connections *cs, int fd)
 	set_options(fd);
 	conn_set_state(c, CONN_READING);
 	begin_exchange(c, now);
-	watch(c, false);
+	watch(c, false, false);
 	conn_due(c, now + CONN_HEAD_MS);
 	return 0;
 }
@@ -446,12 +458,12 @@ conn_writev(struct conn *c, struct iovec *iov, int n, size_t *ret_taken)
 		c->progress_ms = gateway_now_ms();
 	}
 	if ((size_t)done == want) {
-		watch(c, false);
+		watch(c, false, c->deaf);
 		return 1;
 	}
 	if (done > 0 || !c->want_write)
 		c->blocked_ms = gateway_now_ms();
-	watch(c, true);
+	watch(c, true, c->deaf);
 	return 0;
 }
 
@@ -522,6 +534,7 @@ conn_finish(struct conn *c, enum metrics_close cause)
 		exchange_free(c->exchange);
 		c->exchange = NULL;
 		conn_set_state(c, CONN_CLOSING);
+		hear(c);
 		due_exactly(c, gateway_now_ms() + CONN_LINGER_MS);
 	}
 	if (conn_flush_out(c) == 1)
@@ -536,7 +549,7 @@ conn_answered(struct conn *c)
 
 	c->on_gone = NULL;
 	c->on_tick = NULL;
-	(void)event_add(&c->event, NULL);   /* see read_bytes */
+	hear(c);
 	if (!c->keep_alive || c->gateway->draining) {
 		conn_finish(c, CLOSE_DONE);
 		return;
@@ -564,7 +577,7 @@ conn_begin_stream(struct conn *c)
 	c->on_gone = NULL;
 	c->on_tick = NULL;
 	conn_set_state(c, CONN_STREAM);
-	(void)event_add(&c->event, NULL);
+	hear(c);
 }
 
 /* --- reading ------------------------------------------------------------------ */
@@ -639,51 +652,66 @@ read_requests(struct conn *c)
 	route_request(c, x->request);
 }
 
-/* Bytes that nobody wants: on a stream, or after the end. */
+/* Bytes that nobody wants: on a stream, where many are an attack; after the
+ * end, where a client may still send the body that was refused, and a reset
+ * would take the answer from it. */
 static void
 discard(struct conn *c)
 {
 	char bytes[4096];
+	uint32_t before = c->discarded;
 	ssize_t n;
 
 	do {
 		n = recv(c->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 		if (n > 0)
 			c->discarded += (uint32_t)n;
-	} while (n > 0 && c->discarded <= CONN_DISCARD_MAX);
+	} while (n > 0 && c->discarded - before < CONN_DISCARD_TURN);
 	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
 		conn_close(c, c->state == CONN_CLOSING ? c->cause :
 		    CLOSE_CLIENT);
-	else if (c->discarded > CONN_DISCARD_MAX)
+	else if (c->state == CONN_STREAM && c->discarded > CONN_DISCARD_MAX)
 		conn_close(c, CLOSE_BAD_REQUEST);
 }
 
-static void
-read_bytes(struct conn *c)
+/* Takes in what the socket has. -1: the connection is gone. */
+static int
+receive(struct conn *c)
 {
 	struct exchange *x = c->exchange;
 	ssize_t n;
 
-	/* While a request is answered the next ones wait, a bounded lot. */
-	if (c->state == CONN_WAITING && x->in.len >= HTTP_HEAD_MAX) {
-		(void)event_del(&c->event);
-		return;
-	}
 	n = recv(c->fd, buf_reserve(&x->in, CONN_READ_SIZE), CONN_READ_SIZE,
 	    MSG_DONTWAIT);
 	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR)) {
 		conn_close(c, CLOSE_CLIENT);
+		return -1;
+	}
+	if (n <= 0)
+		return 0;
+	/* The five seconds run from a request's first byte. */
+	if (x->in.len == 0 && x->request == NULL && c->state == CONN_READING)
+		conn_due(c, gateway_now_ms() + CONN_HEAD_MS);
+	buf_grew(&x->in, (size_t)n);
+	return 0;
+}
+
+/* One request at a time: until its answer is taken the next ones wait, a
+ * bounded lot of them here and the rest in the kernel. */
+static void
+read_bytes(struct conn *c)
+{
+	struct exchange *x = c->exchange;
+	bool able = c->state == CONN_READING && c->out.len == c->out_off;
+
+	/* One byte over the limit: enough to refuse a head for it. */
+	if (x->in.len > HTTP_HEAD_MAX) {
+		if (!able)
+			watch(c, c->want_write, true);
+	} else if (receive(c) == -1) {
 		return;
 	}
-	if (n > 0) {
-		/* The five seconds run from a request's first byte. */
-		if (x->in.len == 0 && x->request == NULL &&
-		    c->state == CONN_READING)
-			conn_due(c, gateway_now_ms() + CONN_HEAD_MS);
-		buf_grew(&x->in, (size_t)n);
-	}
-	if (c->state == CONN_READING && x->in.len > 0 &&
-	    c->out.len == c->out_off)
+	if (able && x->in.len > 0)
 		read_requests(c);
 }
 
@@ -697,6 +725,8 @@ writable(struct conn *c)
 	rc = conn_flush_out(c);
 	if (rc == 1 && c->state == CONN_CLOSING)
 		linger(c);
+	else if (rc == 1 && c->state == CONN_READING)
+		hear(c);
 	return rc;
 }
 

@@ -34,6 +34,7 @@
 #define CONN_SNDBUF         (128 * 1024)  /* the kernel doubles it */
 #define CONN_NOTSENT_LOWAT  (16 * 1024)
 #define CONN_DISCARD_MAX    (64u * 1024)  /* input ignored on a stream */
+#define CONN_DISCARD_TURN   (256u * 1024) /* input ignored after the end */
 
 enum conn_state {
 	CONN_FREE,
@@ -79,6 +80,7 @@ struct conn {
 	int64_t			 due_ms;       /* what the wheel holds; 0: none */
 	uint32_t		 discarded;
 	bool			 want_write;
+	bool			 deaf;         /* input is full: not read */
 	bool			 keep_alive;
 	bool			 shut;         /* our side is shut down */
 	bool			 spare;        /* beyond the limit: overloaded */

@@ -1,0 +1,212 @@
+"""What a gateway does at its limits: slow readers, floods, long bodies, no fds, no disk."""
+
+import json
+import os
+import resource
+import socket
+import time
+
+from tests.bed.net import deadline, wait_until
+from tests.bed.sluice import Sluice
+
+FAST = {"heartbeat_interval": "500ms"}
+SMALL_RING = {"gateway": {"ring": "1MiB", "processes": 1}}
+
+
+def events(key, begin, end, size=10, event_type="x.n"):
+    """Events n = begin .. end-1 of one stream."""
+    pad = "p" * size
+    return [
+        {"stream_key": key, "event_type": event_type, "data": {"n": n, "pad": pad}}
+        for n in range(begin, end)
+    ]
+
+
+def publish(sluice, key, begin, end, size=10, **more):
+    """Publishes them in batches a request may have."""
+    step = max(1, min(1000, 900_000 // (size + 200)))
+    for at in range(begin, end, step):
+        sluice.publish(events(key, at, min(end, at + step), size, **more))
+
+
+def numbers(stream):
+    """The n of all events so far."""
+    return [e["data"]["n"] for e in stream.events()]
+
+
+def metric(sluice, name):
+    """One figure of /metrics."""
+    text = sluice.request("GET", "/metrics")[2]
+    return int(text.split(f"\nsluice_gateway_{name} ")[1].split()[0])
+
+
+def resident(pid):
+    """Bytes of memory a process holds."""
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def to_the_end(stream, timeout=10):
+    """Reads until the stream ended; how it did."""
+    wait_until(lambda: stream.pump() or stream.ended, timeout, "the end")
+    return stream.ended
+
+
+# --- readers ---------------------------------------------------------------------------
+
+
+def test_on_overflow_journal_gives_a_slow_reader_every_event():
+    conf = {"streams": {"default": {**FAST, "on_overflow": "journal"}}, **SMALL_RING}
+    with Sluice(conf) as sluice, sluice.stream("job:slow", snapshot=0) as stream:
+        stream.wait_open()
+        # More than the kernel takes for a client that does not read, and than the ring has.
+        publish(sluice, "job:slow", 0, 16000, size=1000)
+        stream.wait_events(16000, 30)
+        publish(sluice, "job:slow", 16000, 16010)
+        stream.wait_events(16010)
+        assert numbers(stream) == list(range(16010))
+        assert not stream.named("stream.gap") and metric(sluice, "events_replayed_total") > 0
+
+
+def test_on_overflow_close_ends_a_slow_reader_which_resumes_without_a_hole():
+    conf = {"streams": {"default": {**FAST, "on_overflow": "close"}}, **SMALL_RING}
+    with Sluice(conf) as sluice:
+        with sluice.stream("job:slow", snapshot=0) as stream:
+            stream.wait_open()
+            publish(sluice, "job:slow", 0, 16000, size=1000)
+            assert to_the_end(stream) == "cut"
+            closing = stream.frames[-1]
+            assert closing.json["reason"] == "slow_consumer"
+            assert not stream.named("stream.gap")
+            have = numbers(stream)
+            assert closing.id == stream.last_id() == stream.events()[-1]["id"]
+        with sluice.stream("job:slow", last_event_id=closing.id) as stream:
+            stream.wait_events(16000 - len(have), 30)
+            assert have + numbers(stream) == list(range(16000))
+
+
+def test_max_duration_ends_a_stream_cleanly_whatever_the_heartbeat():
+    conf = {"streams": {"default": {"heartbeat_interval": "15s", "max_duration": "2s"}}}
+    with Sluice(conf) as sluice:
+        begin = time.monotonic()
+        with sluice.stream("job:long", snapshot=0) as stream:
+            assert to_the_end(stream) == "clean"
+            assert 1.5 <= time.monotonic() - begin <= deadline(2.4)
+            closing = stream.frames[-1]
+            assert closing.json["reason"] == "max_duration" and closing.id
+
+
+def test_a_closing_in_the_middle_of_a_snapshot_has_no_id():
+    with Sluice({"streams": {"default": FAST}}) as sluice:
+        for n in range(0, 600, 20):
+            batch = []
+            for i in range(n, n + 20):
+                batch += events(f"job:set/{i}", 0, 1, 40000, "job.state_changed")
+            sluice.publish(batch)
+        with sluice.stream("job:set/*", timeout="2s") as stream:
+            stream.read_until(lambda s: s.named("snapshot"), 10, "the first frame")
+            wait_until(
+                lambda: metric(sluice, 'stream_closings_total{reason="idle_timeout"}'),
+                10,
+                "the end",
+            )
+            assert to_the_end(stream) == "clean"
+            assert 0 < len(stream.named("snapshot")) < 600
+            assert stream.frames[-1].json["reason"] == "idle_timeout"
+            # An id would say that the client has it all: it would never get the rest.
+            assert stream.last_id() is None and "last_id" not in stream.frames[-1].json
+
+
+def test_a_reader_that_takes_nothing_is_closed_in_time_whatever_the_heartbeat():
+    conf = {"streams": {"default": {"heartbeat_interval": "60s", "write_stall_timeout": "1s"}}}
+    with Sluice(conf) as sluice, sluice.stream("job:stuck", snapshot=0) as stream:
+        stream.wait_open()
+        publish(sluice, "job:stuck", 0, 16000, size=1000)
+        wait_until(lambda: metric(sluice, 'closes_total{reason="write_stalled"}'), 8, "the end")
+
+
+# --- senders ---------------------------------------------------------------------------
+
+
+def test_a_flood_of_requests_whose_answers_nobody_reads_is_not_taken_in():
+    with Sluice({"streams": {"default": FAST}}) as sluice:
+        pid = sluice.pid("gateway/0")
+        request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        before = resident(pid)
+        with socket.create_connection(("127.0.0.1", sluice.port), 5) as sock:
+            sock.settimeout(0.5)
+            limit = time.monotonic() + 3
+            sent = 0
+            try:
+                while time.monotonic() < limit and sent < 400_000_000:
+                    sent += sock.send(request * 4000)
+            except (TimeoutError, ConnectionError):
+                pass
+            assert resident(pid) - before < 20_000_000, f"after {sent} bytes"
+        assert sluice.request("GET", "/healthz")[0] == 200
+
+
+def test_a_body_that_is_too_long_is_told_so_although_it_is_sent_on():
+    body = json.dumps({"pad": "p" * 8_000_000})
+    with Sluice() as sluice:
+        for _ in range(5):
+            status, _, answer = sluice.request(
+                "POST", "/api/v1/events", body, {"Content-Type": "application/json"}
+            )
+            assert (status, answer["code"]) == (413, "too_large")
+
+
+# --- no file descriptor, no disk ---------------------------------------------------------
+
+
+def test_without_a_free_descriptor_streams_go_on_and_new_clients_wait():
+    with Sluice({"streams": {"default": FAST}}) as sluice:
+        pid = sluice.pid("gateway/0")
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        with sluice.stream("job:fds", snapshot=0) as stream:
+            stream.wait_open()
+            used = max(int(fd) for fd in os.listdir(f"/proc/{pid}/fd")) + 1
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 3, hard))
+            more = [sluice.stream(f"job:{n}", snapshot=0) for n in range(12)]
+            ticks = os.sysconf("SC_CLK_TCK")
+
+            def cpu():
+                with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+                    return sum(int(x) for x in file.read().split()[13:15]) / ticks
+
+            begin = cpu()
+            time.sleep(1)
+            assert cpu() - begin < 0.5
+            waiting = [s for s in more if s.pump() or not s.frames]
+            assert 0 < len(waiting) < 12
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+            for other in more:
+                other.wait_open()
+            publish(sluice, "job:fds", 0, 5)
+            stream.wait_events(5)
+            assert metric(sluice, "accept_errors_total") > 0
+            for other in more:
+                other.close()
+
+
+def test_when_the_journal_cannot_be_written_streams_stay_and_miss_nothing():
+    conf = {"streams": {"default": FAST}, **SMALL_RING}
+    with Sluice(conf) as sluice, sluice.stream("job:disk", snapshot=0) as stream:
+        stream.wait_open()
+        publish(sluice, "job:disk", 0, 100)
+        stream.wait_events(100)
+        # A memory segment has this limit as well: what fails is the write that passes 3 MiB.
+        resource.prlimit(sluice.pid("broker"), resource.RLIMIT_FSIZE, (3 << 20, 8 << 20))
+        publish(sluice, "job:other", 0, 3000, size=1000)
+        gap = stream.read_until(lambda s: s.named("stream.gap"), 20, "the new epoch")[0]
+        assert gap.json["reason"] == "epoch_changed"
+        for at in range(100, 4000, 100):
+            publish(sluice, "job:disk", at, at + 100, size=1000)
+            stream.wait_events(at + 100)
+        assert numbers(stream) == list(range(4000)) and stream.ended is None
+        # What left the ring is in memory segments, and only there.
+        first = next(e["id"] for e in stream.events() if e["data"]["n"] == 200)
+        with sluice.stream("job:disk", last_event_id=first) as again:
+            again.wait_events(3799, 30)
+            assert numbers(again) == list(range(201, 4000))
+            assert not again.named("stream.gap", "snapshot")
