@@ -183,6 +183,22 @@ sleep_locked(struct journal_thread *t)
 	(void)pthread_cond_timedwait(&t->cond, &t->mutex, &ts);
 }
 
+/* The loop has it back as soon as it is written: nobody's answer waits for a
+ * sync in the background. */
+static void
+run_and_hand_back(struct journal_thread *t, struct journal_job *job)
+{
+	bool memory = job->to_memory;
+
+	job_run(t, job);
+	(void)pthread_mutex_lock(&t->mutex);
+	if (memory)
+		t->trouble = false;
+	t->done = job;
+	(void)pthread_mutex_unlock(&t->mutex);
+	wake_loop(t);
+}
+
 static void
 work_unlocked(struct journal_thread *t, struct journal_job *job)
 {
@@ -192,19 +208,13 @@ work_unlocked(struct journal_thread *t, struct journal_job *job)
 	t->since = mono_now();
 	(void)pthread_mutex_unlock(&t->mutex);
 	if (job != NULL)
-		job_run(t, job);
+		run_and_hand_back(t, job);
 	good = idle_work(t, &err);
 	(void)pthread_mutex_lock(&t->mutex);
 	t->since = (struct mono){ 0 };
 	if (!good && !t->trouble) {
 		t->trouble = true;
 		t->trouble_err = err;
-		wake_loop(t);
-	}
-	if (job != NULL) {
-		if (job->to_memory)
-			t->trouble = false;
-		t->done = job;
 		wake_loop(t);
 	}
 }
