@@ -53,25 +53,28 @@ format_time(const ASN1_TIME *t, char *buf, size_t size)
 
 /* The server would only answer with a TLS alert: say it in words here. */
 static int
-check_client_certificate(const char *pem, struct err *err)
+check_client_certificate(const struct kube_credentials *cred,
+    struct err *err)
 {
-	BIO *bio = BIO_new_mem_buf(pem, -1);
+	const char *origin = cred->origin != NULL ? cred->origin :
+	    "the kubeconfig";
+	BIO *bio = BIO_new_mem_buf(cred->client_cert_pem, -1);
 	X509 *cert = bio == NULL ? NULL :
 	    PEM_read_bio_X509(bio, NULL, NULL, NULL);
 	char when[64];
 	int rc = 0;
 
 	if (cert == NULL) {
-		rc = err_set(err, "the client certificate of the kubeconfig "
-		    "is not a PEM certificate");
+		rc = err_set(err, "the client certificate of %s is not a PEM "
+		    "certificate", origin);
 	} else if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0) {
 		format_time(X509_get0_notAfter(cert), when, sizeof(when));
-		rc = err_set(err, "the client certificate of the kubeconfig "
-		    "expired on %s; renew it", when);
+		rc = err_set(err, "the client certificate of %s expired on %s; "
+		    "renew it", origin, when);
 	} else if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0) {
 		format_time(X509_get0_notBefore(cert), when, sizeof(when));
-		rc = err_set(err, "the client certificate of the kubeconfig "
-		    "is valid only from %s on; check this host's clock", when);
+		rc = err_set(err, "the client certificate of %s is valid only "
+		    "from %s on; check this host's clock", origin, when);
 	}
 	X509_free(cert);
 	BIO_free(bio);
@@ -101,7 +104,7 @@ setup_tls(CURL *easy, const struct kube_credentials *cred, struct err *err)
 		bad |= set_blob(easy, CURLOPT_CAINFO_BLOB, cred->ca_pem);
 	}
 	if (cred->client_cert_pem != NULL && cred->client_key_pem != NULL) {
-		if (check_client_certificate(cred->client_cert_pem, err) < 0)
+		if (check_client_certificate(cred, err) < 0)
 			return -1;
 		bad |= SET(easy, CURLOPT_SSLCERTTYPE, "PEM");
 		bad |= SET(easy, CURLOPT_SSLKEYTYPE, "PEM");

@@ -426,6 +426,8 @@ load_context(struct kube_yaml_set *set, const char *name,
 				     "that no entry of `clusters` defines");
 	if (rc <= 0 || load_cluster(&entry, c, err) < 0)
 		return -1;
+	c->origin = xasprintf("context %.100s in %.200s", name,
+	    context.file->path);
 	if (namespace != NULL)
 		c->namespace = xstrdup(namespace);
 	if (user == NULL)
@@ -563,6 +565,7 @@ wipe(char *text)
 void
 kube_credentials_free(struct kube_credentials *c)
 {
+	free(c->origin);
 	free(c->server);
 	free(c->namespace);
 	free(c->ca_pem);

@@ -32,6 +32,7 @@ void	kubeconfig_contexts_free(struct kubeconfig_contexts *c);
 /* Everything needed to talk to one API server. PEM texts are in memory (read
  * from files where the kubeconfig gives paths); NULL where not given. */
 struct kube_credentials {
+	char	*origin;            /* "context X in FILE", for messages */
 	char	*server;            /* scheme, host, port, path prefix */
 	char	*namespace;         /* of the context, or NULL */
 	char	*ca_pem;

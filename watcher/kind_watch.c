@@ -26,7 +26,8 @@ struct kind_watch {
 	struct event			*wait;
 	struct event			*stale;
 	struct mono			 begun;      /* of the request */
-	bool events; /* this watch brought one */
+	bool				 events;     /* this watch brought one */
+	bool				 distrusted; /* address, credentials */
 	bool				 fresh;      /* next connection */
 	bool				 listed;
 	bool				 tried;
@@ -95,6 +96,7 @@ decide_error(struct kind_watch *kw, long status,
 	    error->message);
 	if (error->retry_after_s > 0 && status != 504)
 		kw->retry_after_ms = MIN(error->retry_after_s, 3600) * 1000;
+	kw->distrusted = status == 401;
 	decide(kw, input_of_status(status, error));
 }
 
@@ -260,12 +262,19 @@ static void
 why_no_answer(struct kind_watch *kw, const struct kube_result *result)
 {
 	const char *reason = curl_reason(result->curl);
+	const char *origin = kube_api_origin(kw->api);
 	char text[sizeof(kw->message)];
 
-	(void)snprintf(text, sizeof(text), "%.170s%s", result->error,
-	    result->status != 0 ? "" : strcmp(reason, "TlsFailed") == 0 ?
-	    " (do the certificates in the kubeconfig belong to this server?)" :
-	    " (is the API server up, and `server` in the kubeconfig right?)");
+	if (result->status != 0)
+		(void)snprintf(text, sizeof(text), "%.170s", result->error);
+	else if (strcmp(reason, "TlsFailed") == 0)
+		(void)snprintf(text, sizeof(text), "%.120s (do the "
+		    "certificates of %s belong to this server?)",
+		    result->error, origin);
+	else
+		(void)snprintf(text, sizeof(text), "%.120s (is the API server "
+		    "up, and `server` of %s right?)", result->error, origin);
+	kw->distrusted = result->status == 0;
 	why(kw, result->status, reason, text);
 }
 
@@ -443,6 +452,9 @@ request(struct kind_watch *kw, bool watch)
 	kw->retry_after_ms = 0;
 	kw->events = false;
 	kw->fresh = false;
+	if (kw->distrusted)
+		kw->ops->renew(kw, kw->arg);
+	kw->distrusted = false;
 	kw->begun = mono_now();
 	touch_stale(kw, watch ? KIND_WATCH_STALE_MS : KIND_WATCH_LIST_IDLE_MS);
 	kw->request = kube_api_get(kw->api, &get, &err);
@@ -450,6 +462,7 @@ request(struct kind_watch *kw, bool watch)
 	if (kw->request == NULL) {
 		settle(kw);
 		kw->tried = true;
+		kw->distrusted = true;
 		why(kw, 0, "BadCredentials", err.text);
 		step(kw, WATCH_IN_FAILED);
 	}
@@ -487,9 +500,12 @@ step(struct kind_watch *kw, enum watch_input input)
 	};
 	struct watch_step s = watch_fsm_step(&kw->fsm, input, &facts);
 
-	kw->unanswered = input == WATCH_IN_TIMER;
-	if (kw->unanswered)
+	if (input == WATCH_IN_TIMER) {
+		kw->unanswered = true;
 		kw->shown = before;
+	} else if (s.action == WATCH_DO_WAIT || s.action == WATCH_DO_END) {
+		kw->unanswered = false;
+	}
 	kw->fresh = kw->fresh || s.fresh_connection;
 	kw->delay_ms = s.action == WATCH_DO_WAIT ? s.delay_ms : 0;
 	if (kw->fsm.state == WATCH_ABSENT && before != WATCH_ABSENT)

@@ -35,6 +35,7 @@ struct kube_request {
 	struct lane		*lane;
 	CURL			*easy;
 	struct curl_slist	*headers;
+	struct curl_slist	*connect_to;
 	kube_api_answered_cb	 answered;
 	kube_api_data_cb	 data;
 	kube_api_done_cb	 done;
@@ -54,6 +55,7 @@ request_free(struct kube_request *r)
 	(void)curl_multi_remove_handle(r->lane->multi, r->easy);
 	curl_easy_cleanup(r->easy);
 	curl_slist_free_all(r->headers);
+	curl_slist_free_all(r->connect_to);
 	buf_free(&r->body);
 	r->magic = 0;
 	free(r);
@@ -230,6 +232,13 @@ kube_api_new(struct event_base *base, const struct kube_credentials *cred,
 	return api;
 }
 
+const char *
+kube_api_origin(const struct kube_api *api)
+{
+	return api->cred->origin != NULL ? api->cred->origin :
+	    "the kubeconfig";
+}
+
 void
 kube_api_free(struct kube_api *api)
 {
@@ -287,6 +296,13 @@ set_options(const struct kube_api *api, struct kube_request *r,
     const struct kube_get *get)
 {
 	(void)curl_easy_setopt(r->easy, CURLOPT_PRIVATE, (void *)r);
+	/* libcurl copies everything but this, and credentials may change. */
+	if (api->cred->connect_to != NULL) {
+		r->connect_to = curl_slist_append(NULL,
+		    api->cred->connect_to->data);
+		(void)curl_easy_setopt(r->easy, CURLOPT_CONNECT_TO,
+		    r->connect_to);
+	}
 	(void)curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION,
 	    kube_api_write_cb);
 	(void)curl_easy_setopt(r->easy, CURLOPT_WRITEDATA, (void *)r);

@@ -44,9 +44,11 @@ struct kube_get {
 	void			*arg;
 };
 
-/* `cred` must outlive it. */
+/* `cred` must outlive it; its contents may be replaced between requests. */
 struct kube_api *kube_api_new(struct event_base *base,
     const struct kube_credentials *cred, bool http2);
+/* Where the credentials are from: "context X in FILE". */
+const char *kube_api_origin(const struct kube_api *api);
 void	kube_api_free(struct kube_api *api);   /* cancels everything */
 
 /* NULL with *err when the request cannot be made (credentials). */

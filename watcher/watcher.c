@@ -47,6 +47,33 @@ struct watcher {
 	bool			 stopping;
 };
 
+/* --- credentials ---------------------------------------------------------- */
+
+static const struct conf_cluster *
+find_cluster(const struct conf *conf, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < conf->n_clusters; i++)
+		if (strcmp(conf->clusters[i].id, id) == 0)
+			return &conf->clusters[i];
+	return NULL;
+}
+
+/* A cluster without a file of its own is in the configuration's. */
+static int
+read_kubeconfig(const struct watcher *w, const struct conf_cluster *cluster,
+    struct kube_credentials *ret, struct err *err)
+{
+	const char *paths = cluster->kubeconfig != NULL ?
+	    cluster->kubeconfig : w->role->conf.kubeconfig;
+
+	if (paths == NULL)
+		return err_set(err, "cluster %s has no kubeconfig; set "
+		    "`kubeconfig` to the file with its context", cluster->id);
+	return kubeconfig_load(paths, cluster->context, ret, err);
+}
+
 /* --- ready, status, list slot --------------------------------------------- */
 
 static void
@@ -240,11 +267,36 @@ watcher_notice_cb(struct kind_watch *kw, const char *text, void *arg)
 	log_warn("%s: %s", kinds[kind_watch_view(kw).kind].name, text);
 }
 
+/* A certificate, a key or a token may have been renewed in its file. Running
+ * requests have their own copies. */
+static void
+watcher_renew_cb(struct kind_watch *kw, void *arg)
+{
+	struct watcher *w = arg;
+	const struct conf_cluster *cluster =
+	    find_cluster(&w->role->conf, w->role->instance);
+	struct kube_credentials fresh;
+	struct err err = { 0 };
+
+	(void)kw;
+	assert(w->magic == WATCHER_MAGIC);
+	if (cluster == NULL)
+		return;
+	if (read_kubeconfig(w, cluster, &fresh, &err) < 0) {
+		log_warn("going on with the credentials read before: %s",
+		    err.text);
+		return;
+	}
+	kube_credentials_free(&w->cred);
+	w->cred = fresh;
+}
+
 static const struct kind_watch_ops watcher_ops = {
 	.object = watcher_object_cb,
 	.list_begin = watcher_list_begin_cb,
 	.list_end = watcher_list_end_cb,
 	.changed = watcher_changed_cb,
+	.renew = watcher_renew_cb,
 	.unreachable = watcher_unreachable_cb,
 	.notice = watcher_notice_cb,
 };
@@ -360,17 +412,6 @@ watcher_stop_cb(evutil_socket_t fd, short what, void *arg)
 		(void)evtimer_add(w->stop, &tv);
 }
 
-static const struct conf_cluster *
-find_cluster(const struct conf *conf, const char *id)
-{
-	size_t i;
-
-	for (i = 0; i < conf->n_clusters; i++)
-		if (strcmp(conf->clusters[i].id, id) == 0)
-			return &conf->clusters[i];
-	return NULL;
-}
-
 static void
 open_kinds(struct watcher *w)
 {
@@ -392,20 +433,6 @@ open_kinds(struct watcher *w)
 	}
 }
 
-/* A cluster without a file of its own is in the configuration's. */
-static int
-read_kubeconfig(struct watcher *w, const struct conf_cluster *cluster,
-    struct err *err)
-{
-	const char *paths = cluster->kubeconfig != NULL ?
-	    cluster->kubeconfig : w->role->conf.kubeconfig;
-
-	if (paths == NULL)
-		return err_set(err, "cluster %s has no kubeconfig; set "
-		    "`kubeconfig` to the file with its context", cluster->id);
-	return kubeconfig_load(paths, cluster->context, &w->cred, err);
-}
-
 static int
 watcher_start(struct role *role, struct err *err)
 {
@@ -422,7 +449,7 @@ watcher_start(struct role *role, struct err *err)
 		return err_set(err, "the configuration has no cluster %s",
 		    role->instance);
 	}
-	if (read_kubeconfig(w, cluster, err) < 0) {
+	if (read_kubeconfig(w, cluster, &w->cred, err) < 0) {
 		err->code = EX_CONFIG;
 		return -1;
 	}

@@ -1,10 +1,13 @@
 """The watcher on the simulator: bindings, kills, an API server away, bad kubeconfigs."""
 
+import copy
 import json
 import os
+import pathlib
 
 import pytest
 
+from tests.bed.certs import Authority, make_key
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import free_port, wait_until
 from tests.bed.sluice import Sluice
@@ -206,3 +209,74 @@ def test_an_unreachable_cluster_leaves_the_others_alone(tmp_path):
                     15,
                     "back-off",
                 )
+
+
+# Made with openssl: not after 2020-01-02.
+EXPIRED = """-----BEGIN CERTIFICATE-----
+MIIBADCBpgIBATAKBggqhkjOPQQDAjAMMQowCAYDVQQDDAF4MB4XDTIwMDEwMTAw
+MDAwMFoXDTIwMDEwMjAwMDAwMFowDDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEG
+CCqGSM49AwEHA0IABJHHQMqFb7aDexBVR7X7kSiwhckNYIzBfoIg2AlQu7iroCNc
+QrkC+JunT5ThrJFjr1gCfKQWbiCH4j+HxerDN/IwCgYIKoZIzj0EAwIDSQAwRgIh
+AKgcYPaLC627qWpwwfgUXZVce5/u97/RsdthDJVJFVJqAiEAgLaRp6mZZEnEUwFO
+wyLlLqUIIiu+PKBaVYIwDDHBNzk=
+-----END CERTIFICATE-----
+"""
+
+
+def expired(config, tmp_path):
+    """A client certificate that is over."""
+    certificate, key = tmp_path / "old.crt", make_key(os.fspath(tmp_path / "old.key"))
+    certificate.write_text(EXPIRED)
+    config["users"][0]["user"].update(
+        {"client-certificate": os.fspath(certificate), "client-key": key}
+    )
+
+
+def wrong_token(config, _):
+    """A token that the API server does not know."""
+    config["users"][0]["user"] = {"token": "of-yesterday"}
+
+
+def wrong_authority(config, tmp_path):
+    """The CA of another cluster."""
+    config["clusters"][0]["cluster"]["certificate-authority"] = Authority(tmp_path).cert
+
+
+def wrong_port(config, _):
+    """An address where nobody listens."""
+    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{free_port()}"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (expired, "expired on 2020-01-02"),
+        (wrong_token, "Unauthorized"),
+        (wrong_authority, "do the certificates of "),
+        (wrong_port, "is the API server up, and `server` of "),
+    ],
+)
+def test_a_kubeconfig_put_right_is_used_without_a_restart(tmp_path, spoil, words):
+    """The status names what is wrong and where; the repaired file is read in the back-off."""
+    with KubeSim(frozen=True) as sim:
+        path = pathlib.Path(sim.directory, "config")
+        good = json.loads(kubeconfig_text(sim.url, {"token": sim.token}))
+        good["clusters"][0]["cluster"]["certificate-authority"] = sim.ca_file
+        bad = copy.deepcopy(good)
+        spoil(bad, tmp_path)
+        path.write_text(json.dumps(bad))
+        with Sluice(QUICK, kubeconfig=path) as sluice:
+            name = f"watcher/{cluster_of(sluice)}"
+
+            def told():
+                """The status in words, once it tells of the trouble."""
+                text = sluice.status()[name]["status"]
+                return text if words in text else None
+
+            text = wait_until(told, 15, "the trouble in the status")
+            if spoil is not wrong_token:
+                assert f"context only in {path}" in text, text
+            pid = sluice.pid(name)
+            path.write_text(json.dumps(good))
+            sim.wait_watches(2)
+            assert sluice.pid(name) == pid
