@@ -255,10 +255,12 @@ static void
 walk_stream_row(struct walk *w, const struct yaml_node *map,
     const char *name, struct conf_stream *row)
 {
-	char *prefix = xasprintf("streams.%s.", name), *path;
+	char *place = xasprintf("streams.%s", name), *path;
+	char *prefix = xasprintf("%s.", place);
+	size_t count = is_map(w, map, place) ? map->count : 0;
 	const struct conf_key *key;
 
-	for (size_t i = 0; is_map(w, map, prefix) && i < map->count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		key = find_stream_key(map->keys[i]->text);
 		if (key == NULL) {
 			unknown_key(w, map->keys[i], prefix,
@@ -271,6 +273,7 @@ walk_stream_row(struct walk *w, const struct yaml_node *map,
 		free(path);
 	}
 	free(prefix);
+	free(place);
 }
 
 static int

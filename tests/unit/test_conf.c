@@ -208,6 +208,7 @@ test_what_is_not_yaml_is_refused_with_its_line(void **unused UNUSED)
 	expect("a: [1, 2\n", "not YAML");
 	expect("--- {}\n--- {}\n", "a second document");
 	expect("just text", "must hold keys");
+	expect("streams: {job: 3}", "f.yaml:1: streams.job: must hold keys");
 	expect("x: \"\xff\"", "not YAML");
 }
 
