@@ -495,6 +495,16 @@ keep_string(const char *key, char *const *old, char **fresh)
 	*fresh = xstrdup(*old);
 }
 
+static void
+keep_count(const char *key, uint32_t old, uint32_t *fresh)
+{
+	if (*fresh == old)
+		return;
+	log_warn("reload: %s changes with a restart of the service only; it "
+	    "stays %u", key, old);
+	*fresh = old;
+}
+
 /* What a running service cannot change stays as it was. */
 static void
 keep_fixed(const struct conf *old, struct conf *fresh)
@@ -509,14 +519,10 @@ keep_fixed(const struct conf *old, struct conf *fresh)
 		    "only; the port stays %u", old->listen_port);
 		fresh->listen_port = old->listen_port;
 	}
-	if (fresh->gateway.processes != old->gateway.processes) {
-		log_warn("reload: gateway.processes changes with a restart of "
-		    "the service only; it stays %u", old->gateway.processes);
-		fresh->gateway.processes = old->gateway.processes;
-	}
-	if (fresh->supervise.circuit_deaths != old->supervise.circuit_deaths)
-		fresh->supervise.circuit_deaths =
-		    old->supervise.circuit_deaths;
+	keep_count("gateway.processes", old->gateway.processes,
+	    &fresh->gateway.processes);
+	keep_count("supervise.circuit_deaths", old->supervise.circuit_deaths,
+	    &fresh->supervise.circuit_deaths);
 }
 
 static const struct conf_cluster *
@@ -558,6 +564,15 @@ compare_watchers(struct supervisor *s, const struct conf *old)
 			child_restart(c, "its cluster's entry changed");
 		}
 	}
+}
+
+/* Who reloads has mended something: what gave up may try it. */
+static void
+retry_failed(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->n_children; i++)
+		if (s->children[i]->state == CHILD_FAILED)
+			child_restart(s->children[i], "reload");
 }
 
 /* The file and the kubeconfig as they are now; -1: the old stay. */
@@ -613,6 +628,7 @@ service_reload(struct supervisor *s, struct err *err)
 		(void)child_send(s->children[i], MSG_RELOAD, NULL, 0, fd);
 	compare_watchers(s, &old);
 	add_watchers(s);
+	retry_failed(s);
 	conf_free(&old);
 	log_info("reload: done, %zu clusters", s->conf.n_clusters);
 	return 0;

@@ -478,6 +478,19 @@ def test_reload_with_an_unreadable_kubeconfig_stops_no_watcher(rogues):
     assert "watcher/west" in sluice.wait_ready()
 
 
+def test_a_reload_tries_what_had_failed_and_says_what_it_cannot_change(rogues):
+    """Exit 78 opens the circuit for minutes; whoever reloads has mended something."""
+    sluice = rogues().script("watcher-dev", "die 78").start(ready=False)
+    wait_until(
+        lambda: sluice.status()["watcher/dev"]["state"] == "failed",
+        10, "failed", ignore=(AssertionError, KeyError),
+    )  # fmt: skip
+    sluice.script("watcher-dev").write_conf({"supervise": {"circuit_deaths": 9}})
+    sluice.ctl("reload")
+    sluice.wait_ready(timeout=5)
+    assert "supervise.circuit_deaths changes with a restart of the service only" in sluice.log()
+
+
 def test_a_reload_while_the_service_stops_starts_nothing(rogues):
     """SIGHUP between SIGTERM and the end."""
     sluice = rogues().script("store", "stubborn").start()
