@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 
-from .net import DeadlineError, deadline
+from .net import DeadlineError, deadline, wait_until
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -100,9 +100,22 @@ class Process:
         self._child.send_signal(number)
 
     def suspend(self):
-        """Stops the program with SIGSTOP: its sockets stay open and silent."""
+        """Stops the program with SIGSTOP: its sockets stay open and silent.
+
+        Returns when every thread stands still: one on another processor may go on for a moment.
+        """
         self._signal(signal.SIGSTOP)
         self._suspended = True
+        wait_until(self._stands_still, 10, f"{self.name} stopped", interval=0.002)
+
+    def _stands_still(self):
+        """True when the kernel says of all threads that they are stopped."""
+        tasks = f"/proc/{self.pid}/task"
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/stat", encoding="utf-8", errors="replace") as stat:
+                if stat.read().rpartition(")")[2].split()[0] not in ("T", "t"):
+                    return False
+        return True
 
     def resume(self):
         """Lets a suspended program go on."""
