@@ -80,8 +80,8 @@ identity(struct slice raw, const char *member, size_t max, bool required,
 	return 0;
 }
 
-static int64_t
-parse_time(struct slice raw)
+int64_t
+kube_object_time(struct slice raw)
 {
 	struct slice text = json_scan_text(raw);
 	int64_t ms;
@@ -101,7 +101,7 @@ fill_object(const struct slice *slots, struct kube_object *ret,
 		.spec = slots[S_SPEC],
 		.status = slots[S_STATUS],
 		.generation = json_scan_int(slots[S_GENERATION], -1),
-		.created_unix_ms = parse_time(slots[S_CREATED]),
+		.created_unix_ms = kube_object_time(slots[S_CREATED]),
 		.deleting = !json_scan_null(slots[S_DELETED]),
 	};
 

@@ -56,6 +56,8 @@ struct kube_event {
 	struct kube_error	error;     /* ERROR only */
 };
 
+/* A raw JSON string with an RFC 3339 time, in Unix ms; 0: it is none. */
+int64_t	kube_object_time(struct slice raw);
 int	kube_object_parse(struct slice json, struct kube_object *ret,
 	    struct err *err) MUST_CHECK;
 int	kube_object_parse_event(struct slice frame, struct kube_event *ret,

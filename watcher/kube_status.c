@@ -152,21 +152,28 @@ static const struct json_want want_condition[] = {
 	{ "status", 1, NULL, 0 },
 	{ "reason", 2, NULL, 0 },
 	{ "message", 3, NULL, 0 },
+	{ "lastTransitionTime", 4, NULL, 0 },
+	{ "lastUpdateTime", 5, NULL, 0 },
 };
+
+#define CONDITION_SLOTS NELEM(want_condition)
 
 bool
 kube_status_condition(struct slice conditions, const char *type,
     struct kube_condition *ret)
 {
 	const char *cursor = NULL;
-	struct slice one, slots[4];
+	struct slice one, slots[CONDITION_SLOTS];
+	int64_t turned, updated;
 
 	while (json_scan_next(conditions, &cursor, &one)) {
 		if (!json_scan(one, want_condition, NELEM(want_condition),
 		    slots, NELEM(slots)) || !json_scan_is(slots[0], type))
 			continue;
+		turned = kube_object_time(slots[4]);
+		updated = kube_object_time(slots[5]);
 		*ret = (struct kube_condition){ slots[1], slots[2],
-			slots[3] };
+			slots[3], MAX(turned, updated) };
 		return true;
 	}
 	return false;
@@ -177,7 +184,7 @@ static bool
 rule_conditions(struct slice conditions, struct kube_status *s)
 {
 	const char *cursor = NULL;
-	struct slice one, slots[4];
+	struct slice one, slots[CONDITION_SLOTS];
 
 	while (json_scan_next(conditions, &cursor, &one)) {
 		if (!json_scan(one, want_condition, NELEM(want_condition),

@@ -70,6 +70,7 @@ struct kube_condition {
 	struct slice	status;    /* raw JSON strings */
 	struct slice	reason;
 	struct slice	message;
+	int64_t		changed_unix_ms;   /* later of transition and update */
 };
 
 /* The first condition of that type in a raw `conditions` array. */

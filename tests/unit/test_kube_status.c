@@ -32,6 +32,12 @@ struct verdict {
 #define COUNTS(r, u, a, y) "\"replicas\":" #r ",\"updatedReplicas\":" #u \
 	",\"availableReplicas\":" #a ",\"readyReplicas\":" #y
 
+#define TURNED(at) "\"conditions\":[{\"type\":\"Available\"," \
+	"\"status\":\"False\",\"lastTransitionTime\":\"2026-01-01T" at \
+	"Z\"},{\"type\":\"Progressing\",\"status\":\"True\"," \
+	"\"reason\":\"NewReplicaSetAvailable\"," \
+	"\"lastUpdateTime\":\"2026-01-01T00:00:09Z\"}]"
+
 static void
 check(const struct verdict *c, kube_status_rule rule)
 {
@@ -117,6 +123,19 @@ static const struct verdict deployment_cases[] = {
 	    "\"replicas\":1,\"progressDeadlineSeconds\":600",
 	    COUNTS(1, 1, 1, 1), 9, "partial", HEALTH_PROGRESSING,
 	    "ReplicaSetNotAvailable", 0 },
+	{ "an old one, scaled up from zero, has its time again", "",
+	    "\"replicas\":3,\"progressDeadlineSeconds\":600",
+	    COUNTS(3, 3, 0, 0) "," TURNED("02:40:00"), 9700, "partial",
+	    HEALTH_PROGRESSING, "LessAvailable", 10200 },
+	{ "and is degraded when that is over", "",
+	    "\"replicas\":3,\"progressDeadlineSeconds\":600",
+	    COUNTS(3, 3, 0, 0) "," TURNED("02:40:00"), 10201, "error",
+	    HEALTH_DEGRADED, "NoReplicaReady", 0 },
+	{ "a rollout that progressed lately", "", "\"replicas\":2",
+	    COUNTS(2, 1, 0, 0) ",\"conditions\":[{\"type\":"
+	    "\"Progressing\",\"status\":\"True\",\"lastUpdateTime\":"
+	    "\"2026-01-01T01:00:00Z\",\"lastTransitionTime\":\"x\"}]",
+	    3700, "partial", HEALTH_PROGRESSING, "LessUpdated", 4200 },
 	{ "no deadline: conditions are not asked", "",
 	    "\"replicas\":1,\"progressDeadlineSeconds\":2147483647",
 	    COUNTS(1, 1, 1, 1), 9, "healthy", HEALTH_HEALTHY,

@@ -1,7 +1,10 @@
 /*
  * deployment: C.4: paused is suspended; none wanted and none there is healthy;
  * a passed progress deadline or a ReplicaFailure is degraded; then kstatus's
- * order; none ready for longer than the deadline is degraded.
+ * order; none ready for longer than the deadline is degraded. That time runs
+ * from the last sign of life: creation, Progressing's or Available's last
+ * change (an old deployment scaled up from zero begins anew: the controller
+ * turns Available to False then, and leaves Progressing alone).
  */
 #include <limits.h>
 
@@ -115,17 +118,32 @@ rule_failed(struct slice conditions, struct kube_status *s)
 	return false;
 }
 
+static int64_t
+last_sign(const struct kube_object *object, struct slice conditions)
+{
+	static const char *const types[] = { "Progressing", "Available" };
+	int64_t at = object->created_unix_ms;
+	struct kube_condition c;
+	size_t i;
+
+	for (i = 0; i < NELEM(types); i++)
+		if (kube_status_condition(conditions, types[i], &c))
+			at = MAX(at, c.changed_unix_ms);
+	return at;
+}
+
 /* Nothing ready since long ago: no rollout, a failure. */
 static void
-rule_overdue(const struct kube_object *object, struct slice deadline,
+rule_overdue(const struct kube_object *object, const struct slice *v,
     const struct counts *c, int64_t now, struct kube_status *s)
 {
-	int64_t seconds = json_scan_int(deadline, DEADLINE_DEFAULT_S), due;
+	int64_t seconds = json_scan_int(v[D_DEADLINE], DEADLINE_DEFAULT_S);
+	int64_t due;
 
 	if (c->ready > 0 || c->desired == 0 || object->created_unix_ms == 0 ||
 	    seconds < 0 || seconds >= INT_MAX)
 		return;
-	due = object->created_unix_ms + seconds * 1000;
+	due = last_sign(object, v[D_CONDITIONS]) + seconds * 1000;
 	if (now <= due) {
 		kube_status_again(s, due + 1);
 		return;
@@ -155,7 +173,7 @@ decide(const struct kube_object *object, const struct slice *v,
 		return;
 	if (rule_counts(c, s) ||
 	    rule_conditions(v[D_CONDITIONS], v[D_DEADLINE], s)) {
-		rule_overdue(object, v[D_DEADLINE], c, now, s);
+		rule_overdue(object, v, c, now, s);
 		return;
 	}
 	kube_status_set(s, HEALTH_HEALTHY, "Available", "ready: %lld/%lld",
