@@ -658,10 +658,10 @@ static int failing_syncs;
 /* In place of libc's: fails as often as a test says, as a kernel does that
  * tells a lost page once. */
 int
-fdatasync(int fd)
+fdatasync(int fildes)
 {
 	if (failing_syncs == 0)
-		return fsync(fd);
+		return fsync(fildes);
 	failing_syncs--;
 	errno = EIO;
 	return -1;

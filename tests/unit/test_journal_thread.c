@@ -32,11 +32,11 @@ static atomic_bool disk_is_slow;
 
 /* In place of libc's: a disk that takes its time. */
 int
-fdatasync(int fd)
+fdatasync(int fildes)
 {
 	if (disk_is_slow)
 		(void)poll(NULL, 0, SLOW_MS);
-	return fsync(fd);
+	return fsync(fildes);
 }
 
 static void
@@ -91,7 +91,9 @@ teardown(void **state)
 	journal_thread_free(f->thread);
 	event_base_free(f->base);
 	d = opendir(f->directory);
-	while (d != NULL && (e = readdir(d)) != NULL)
+	if (d == NULL)
+		return -1;
+	while ((e = readdir(d)) != NULL)
 		(void)unlinkat(dirfd(d), e->d_name, 0);
 	(void)closedir(d);
 	return rmdir(f->directory);

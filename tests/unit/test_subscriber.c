@@ -155,7 +155,9 @@ teardown(void **state)
 	bus_close(s->pub);
 	event_base_free(s->base);
 	d = opendir(s->directory);
-	while (d != NULL && (e = readdir(d)) != NULL)
+	if (d == NULL)
+		return -1;
+	while ((e = readdir(d)) != NULL)
 		(void)unlinkat(dirfd(d), e->d_name, 0);
 	(void)closedir(d);
 	return rmdir(s->directory);
