@@ -65,7 +65,16 @@ utf8_length(const unsigned char *p, size_t left)
 	return n;
 }
 
-/* Text of a child may have been cut inside a character. */
+/* C0, DEL and C1: what a terminal may obey. */
+static bool
+is_control(const unsigned char *p, size_t n)
+{
+	return (n == 1 && (p[0] < 0x20 || p[0] == 0x7f)) ||
+	    (n == 2 && p[0] == 0xc2 && p[1] < 0xa0);
+}
+
+/* Text of a child may have been cut inside a character, and may hold what a
+ * server said. */
 static void
 add_text(struct buf *b, const char *text)
 {
@@ -73,10 +82,12 @@ add_text(struct buf *b, const char *text)
 
 	buf_addc(b, '"');
 	for (; left != 0; text += n, left -= n) {
-		n = utf8_length((const unsigned char *)text, left);
-		if (n == 0) {
+		const unsigned char *p = (const unsigned char *)text;
+
+		n = utf8_length(p, left);
+		if (n == 0 || is_control(p, n)) {
 			buf_addc(b, '?');
-			n = 1;
+			n = MAX(n, 1);
 		} else {
 			buf_json_text(b, text, n);
 		}

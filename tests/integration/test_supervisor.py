@@ -175,6 +175,16 @@ def test_a_refused_start_says_why(rogues):
     )  # fmt: skip
 
 
+def test_what_a_child_says_cannot_move_the_operators_terminal(rogues):
+    """Escape sequences in the text of a role, which may come from a server."""
+    sluice = rogues().script("store", "refuse a\x1b[2J b\u009b2J c\x7f \u00fc").start(ready=False)
+    wait_until(
+        lambda: "a?[2J b?2J c? \u00fc" in sluice.status()["store"]["cause"],
+        10, "cause", ignore=(AssertionError,),
+    )  # fmt: skip
+    assert "\x1b" not in sluice.ctl("status")
+
+
 def test_many_refused_starts_at_once_all_say_why(rogues):
     """Deaths that are reaped together lose no last words."""
     names = [f"c{i}" for i in range(60)]
