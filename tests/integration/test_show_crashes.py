@@ -1,9 +1,11 @@
 """Crashes and stops under load, resuming, the order of a stop."""
 
 import contextlib
+import glob
 import os
 import signal
 import time
+import uuid
 
 import pytest
 
@@ -164,3 +166,51 @@ def test_sigterm_says_closing_and_cuts_within_five_seconds():
         for pid in pids:
             with pytest.raises(ProcessLookupError):
                 os.kill(pid, 0)
+
+
+def cut_journal(directory, length):
+    """Zeroes the last LENGTH bytes that were written to the newest segment, as a power cut may."""
+    newest = max(glob.glob(f"{directory}/*.seg"))
+    with open(newest, "r+b") as segment:
+        content = segment.read().rstrip(b"\0")
+        segment.seek(len(content) - length)
+        segment.write(b"\0" * length)
+
+
+def pretend_reboot(directory):
+    """Gives the journal's history another boot_id, as if it was written before a reboot."""
+    with open(f"{directory}/epochs", encoding="utf-8") as file:
+        text = file.read()
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
+        boot_id = file.read().strip()
+    assert boot_id in text
+    with open(f"{directory}/epochs", "w", encoding="utf-8") as file:
+        file.write(text.replace(boot_id, str(uuid.uuid4())))
+
+
+def test_a_journal_cut_by_a_reboot_is_a_new_epoch_and_every_old_cursor_is_told():
+    """Higher positions, another epoch, stream.gap for every cursor from before, then a snapshot."""
+    with Sluice() as sluice:
+        answer = sluice.publish([progress("cut", n) for n in range(1, 501)])
+        epoch, _, last = answer["last_id"].partition("-")
+        pids = {name: row["pid"] for name, row in sluice.status().items()}
+        sluice.process.kill()
+        for pid in pids.values():
+            wait_until(lambda pid=pid: not os.path.exists(f"/proc/{pid}"), 10, "children gone")
+        journal = f"{sluice.conf['state_directory']}/journal"
+        cut_journal(journal, 4096)
+        pretend_reboot(journal)
+        sluice.start()
+        again = sluice.publish([progress("cut", 1001)])["first_id"]
+        assert again.partition("-")[0] != epoch
+        assert int(again.partition("-")[2]) > int(last)
+        cursors = [f"{epoch}-1", f"{epoch}-{last}", f"{epoch}-{int(last) - 3}"]
+        for n, cursor in enumerate(cursors, 2000):
+            with sluice.stream("job:cut", last_event_id=cursor) as stream:
+                stream.read_until(lambda s: s.named("snapshot"), 10, "a snapshot after the gap")
+                (gap,) = stream.named("stream.gap")
+                assert gap.json["reason"] == "epoch_changed"
+                assert gap.json["from"] == cursor
+                sluice.publish([progress("cut", n)])
+                live = stream.wait_events(1)
+                assert [e["data"]["done"] for e in live] == [n]
