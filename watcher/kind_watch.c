@@ -28,7 +28,7 @@ struct kind_watch {
 	struct mono			 begun;      /* of the request */
 	bool				 events;     /* this watch brought one */
 	bool				 distrusted; /* address, credentials */
-	bool				 fresh;      /* next connection */
+	struct mono			 dead;       /* its connection, since */
 	bool				 listed;
 	bool				 tried;
 	bool				 has_outcome;
@@ -429,7 +429,7 @@ request(struct kind_watch *kw, bool watch)
 		.accept = watch ? kinds[kw->kind].watch_accept :
 		    kinds[kw->kind].list_accept,
 		.watch = watch,
-		.fresh = kw->fresh,
+		.dead = kw->dead,
 		.answered = kind_watch_answered_cb,
 		.data = watch ? watch_data_cb : list_data_cb,
 		.done = watch ? watch_done_cb : list_done_cb,
@@ -451,7 +451,7 @@ request(struct kind_watch *kw, bool watch)
 	kw->has_outcome = false;
 	kw->retry_after_ms = 0;
 	kw->events = false;
-	kw->fresh = false;
+	kw->dead.ns = 0;
 	if (kw->distrusted)
 		kw->ops->renew(kw, kw->arg);
 	kw->distrusted = false;
@@ -506,7 +506,8 @@ step(struct kind_watch *kw, enum watch_input input)
 	} else if (s.action == WATCH_DO_WAIT || s.action == WATCH_DO_END) {
 		kw->unanswered = false;
 	}
-	kw->fresh = kw->fresh || s.fresh_connection;
+	if (s.fresh_connection)
+		kw->dead = mono_now();
 	kw->delay_ms = s.action == WATCH_DO_WAIT ? s.delay_ms : 0;
 	if (kw->fsm.state == WATCH_ABSENT && before != WATCH_ABSENT)
 		kw->ops->list_end(kw, kw->arg);

@@ -17,6 +17,7 @@ struct lane {
 	struct kube_api	*api;
 	CURLM		*multi;
 	struct event	*timer;
+	struct mono	 renewed;   /* the last connection that had to be new */
 };
 
 struct kube_api {
@@ -291,6 +292,18 @@ kube_api_header_cb(char *p UNUSED, size_t size, size_t n, void *arg)
 	return len;
 }
 
+/* Two watches that lost one connection share the next one as well. */
+static bool
+needs_new(const struct kube_api *api, struct lane *lane, struct mono dead)
+{
+	if (dead.ns == 0)
+		return false;
+	if (api->http2 && mono_before(dead, lane->renewed))
+		return false;
+	lane->renewed = mono_now();
+	return true;
+}
+
 static void
 set_options(const struct kube_api *api, struct kube_request *r,
     const struct kube_get *get)
@@ -315,7 +328,7 @@ set_options(const struct kube_api *api, struct kube_request *r,
 	(void)curl_easy_setopt(r->easy, CURLOPT_PIPEWAIT,
 	    api->http2 ? 1L : 0L);
 	(void)curl_easy_setopt(r->easy, CURLOPT_FRESH_CONNECT,
-	    get->fresh ? 1L : 0L);
+	    needs_new(api, r->lane, get->dead) ? 1L : 0L);
 }
 
 struct kube_request *

@@ -11,6 +11,7 @@
 #include <event2/event.h>
 
 #include "common/kube_http.h"
+#include "common/mono.h"
 
 #define KUBE_API_BODY_MAX (64u * 1024)   /* kept of an answer not 200 */
 
@@ -37,7 +38,9 @@ struct kube_get {
 	const char		*path;    /* with query */
 	const char		*accept;
 	bool			 watch;   /* on the watches' connection */
-	bool			 fresh;   /* the old connection is dead */
+	/* When the old connection was found dead (0: it was not): one that was
+	 * opened since will do. */
+	struct mono		 dead;
 	kube_api_answered_cb	 answered;
 	kube_api_data_cb	 data;
 	kube_api_done_cb	 done;
