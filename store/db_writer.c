@@ -247,8 +247,9 @@ writer_trouble(struct db_writer *w, const struct err *err)
 	w->retry_ms = MIN(MAX(w->retry_ms * 2, DB_WRITER_RETRY_MS),
 	    DB_WRITER_RETRY_MAX_MS);
 	writer_notify(w);
-	if (!w->status.damaged)
-		cond_wait_ms(w, w->retry_ms);
+	if (w->status.damaged)
+		return;
+	cond_wait_ms(w, w->stopping ? DB_WRITER_RETRY_MS : w->retry_ms);
 }
 
 /* One round of work, the mutex held on entry and on return. */

@@ -18,7 +18,8 @@
 #define PROJECTION_PRAGMAS						\
 	"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"	\
 	"PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;"	\
-	"PRAGMA wal_autocheckpoint = 2000;"
+	"PRAGMA wal_autocheckpoint = 2000;"				\
+	"PRAGMA busy_timeout = 250;"   /* the writer tries again itself */
 
 enum statement {
 #define X(name, text) STMT_##name,
