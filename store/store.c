@@ -332,9 +332,9 @@ say_status(struct store *s)
 		    : s->ready_tip > st.applied.number ? "catching up"
 		    : "running";
 	(void)snprintf(said, sizeof(said), "at %s, %" PRIu64
-	    " behind; %" PRIu64 " clusters incomplete; %s; %.120s",
+	    " behind; %" PRIu64 " clusters incomplete; %s%s%.120s",
 	    position_format(st.applied, position), behind, s->incomplete, line,
-	    st.trouble);
+	    st.trouble[0] != '\0' ? "; " : "", st.trouble);
 	publish_facts(s, &st, &mongo, behind);
 	if (strcmp(said, s->said) == 0)
 		return;
@@ -405,6 +405,10 @@ open_databases(struct store *s, struct err *err)
 	}
 	db_writer_status(s->writer, &st);
 	s->start = st.applied;
+	/* A gap of an earlier life was asked about then: only what is looked
+	 * up and still lacks is asked for again. */
+	if (st.gapped)
+		s->gap_seen = st.gap_change + 1;
 	rc = 0;
 out:
 	free(projection);

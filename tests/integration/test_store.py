@@ -206,6 +206,11 @@ def test_a_lost_projection_asks_for_everything_again():
         head, items = bed.snapshot("job:old", wait=later[-1])
         assert head["complete"] is True
         assert items[0]["data"]["n"] == 1
+        # Nothing lacks any more: a store that starts again asks nobody.
+        pid = bed.kill("store")
+        bed.wait_restarted("store", pid)
+        wait_until(lambda: bed.ask("status")[1]["gapped"], 10, "the store's facts")
+        assert bed.process.tail(2000).count("every watcher is asked to publish") == 1
 
 
 def test_a_stop_waits_for_what_was_published(bed):
@@ -239,6 +244,26 @@ def test_a_locked_database_costs_nothing_but_time():
         assert head["complete"] is True
         assert kept(items) == model_of(events, positions)
         assert "the projection is written again" in bed.process.tail(400)
+
+
+def test_a_stop_does_not_wait_for_a_locked_database():
+    """SIGTERM while the projection cannot be written: 2 s of patience, then the store leaves."""
+    with StoreBed() as bed:
+        first = bed.publish_raw([job("a", 0)])
+        bed.wait_applied(first[-1])
+        with sqlite3.connect(bed.path("projection.db"), isolation_level=None) as lock:
+            lock.execute("BEGIN IMMEDIATE")
+            bed.publish_raw([job("a", 1)])
+            wait_until(lambda: bed.ask("status")[1]["trouble"], 20, "the trouble told")
+            began = time.monotonic()
+            bed.stop_store()
+            assert time.monotonic() - began < deadline(3)
+            assert "stopping -> stopped" in bed.process.tail(60)
+
+
+def test_the_status_line_ends_with_its_last_fact(bed):
+    """No separator stands before a trouble that is not there."""
+    assert bed.status()["store"]["status"].endswith("; no mongodb")
 
 
 def test_a_reload_is_taken(bed):
