@@ -135,6 +135,10 @@ receive(struct channel *c)
 	int fd;
 
 	n = recvmsg(c->fd, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	/* Told once, and before what the peer has sent, where it went without
+	 * reading all of ours: its last words come after it. */
+	if (n < 0 && errno == ECONNRESET)
+		n = recvmsg(c->fd, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n <= 0) {

@@ -284,6 +284,25 @@ test_the_last_words_of_a_peer_are_there_before_the_loop_turns(void **u UNUSED)
 	close_pair(&p);
 }
 
+static void
+test_the_last_words_of_a_peer_that_read_nothing_arrive_too(void **u UNUSED)
+{
+	struct pair p;
+
+	open_pair(&p);
+	assert_int_equal(channel_send(p.supervisor, MSG_PING, NULL, 0, -1,
+	    NULL), 0);
+	assert_int_equal(channel_send(p.child, MSG_READY, NULL, 0, -1, NULL),
+	    0);
+	channel_free(p.child);
+	p.child = NULL;
+	turn(&p.a, 4);
+	assert_int_equal(p.a.n, 2);
+	assert_int_equal(p.a.types[0], MSG_READY);
+	assert_true(p.a.lost);
+	close_pair(&p);
+}
+
 int
 main(void)
 {
@@ -301,6 +320,8 @@ main(void)
 		cmocka_unit_test(test_the_callback_may_free_the_channel),
 		cmocka_unit_test(
 	    test_the_last_words_of_a_peer_are_there_before_the_loop_turns),
+		cmocka_unit_test(
+		    test_the_last_words_of_a_peer_that_read_nothing_arrive_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
