@@ -1,6 +1,7 @@
 """The watcher on the simulator: bindings, kills, an API server away, bad kubeconfigs."""
 
 import copy
+import itertools
 import json
 import os
 import pathlib
@@ -97,6 +98,90 @@ def test_watchers_killed_while_pods_change_end_level_with_the_cluster():
             assert not stream.named("stream.gap")
 
 
+def lists(sim):
+    """The lists of watched kinds the simulator was asked for (health asks for others)."""
+    rows = [json.dumps(row) for row in sim.requests()]
+    return [r for r in rows if ("/pods?" in r or "/deployments?" in r) and "watch=" not in r]
+
+
+def put_workflow(sluice, workflow, nodes):
+    """PUTs a workflow: {node: (kind, namespace, name)}."""
+    rows = [
+        {"id": node, "type": kind, "namespace": namespace, "name": name}
+        for node, (kind, namespace, name) in nodes.items()
+    ]
+    body = {"cluster": cluster_of(sluice), "nodes": rows}
+    status, _, answer = sluice.request("PUT", f"/api/v1/workflows/{workflow}", body)
+    assert status in (200, 201), answer
+
+
+def test_bindings_follow_their_workflows():
+    """Two workflows on one pod are both told; changed nodes are bound anew; DELETE ends it."""
+    with KubeSim(frozen=True) as sim, Sluice(QUICK, kubeconfig=sim.kubeconfig) as sluice:
+        sim.wait_watches(2)
+        first, second = (("pod", *pod) for pod in names(sim, "Pod")[:2])
+
+        def turn(pod, message):
+            """Changes what a pod's status says."""
+            sim.api.set_pod_status(*pod[1:], {"phase": "Failed", "message": message})
+
+        def told(stream, node, name, message=None):
+            """Waits until a stream says MESSAGE of the pod NAME as NODE."""
+
+            def there(_):
+                """True when the newest event of the node is that."""
+                mine = [e["data"] for e in stream.events() if e["subject"] == node]
+                return (
+                    mine
+                    and mine[-1]["resource"]["name"] == name
+                    and message in (None, mine[-1]["status"]["message"])
+                )
+
+            stream.read_until(there, 20, f"{message} of {name} as {node}")
+
+        with sluice.stream("workflow:w1") as one, sluice.stream("workflow:w2") as two:
+            one.wait_open()
+            two.wait_open()
+            put_workflow(sluice, "w1", {"a": first, "b": first})
+            put_workflow(sluice, "w2", {"a": first})
+            for stream, node in ((one, "a"), (one, "b"), (two, "a")):
+                told(stream, node, first[2])
+            turn(first, "for both")
+            for stream, node in ((one, "a"), (one, "b"), (two, "a")):
+                told(stream, node, first[2], "for both")
+            put_workflow(sluice, "w1", {"a": second})
+            told(one, "a", second[2])
+            count = len(one.events())
+            turn(first, "for w2")
+            told(two, "a", first[2], "for w2")
+            turn(second, "for w1")
+            told(one, "a", second[2], "for w1")
+            assert len(one.events()) == count + 1, one.events()
+            status, _, answer = sluice.request("DELETE", "/api/v1/workflows/w2")
+            assert status in (200, 204), answer
+            with sluice.stream(f"resource:{cluster_of(sluice)}/*") as native:
+                native.wait_open()
+                turns = itertools.count()
+
+                def untold():
+                    """True when a change came on resource: and not on the deleted workflow."""
+                    count, message = len(two.events()), f"turn {next(turns)}"
+                    turn(first, message)
+                    native.read_until(
+                        lambda s: (
+                            s.events() and s.events()[-1]["data"]["status"]["message"] == message
+                        ),
+                        20,
+                        message,
+                    )
+                    two.pump()
+                    return len(two.events()) == count
+
+                wait_until(untold, 20, "the binding to go")
+                assert untold()
+                assert untold()
+
+
 def test_a_node_is_bound_at_run_time_without_a_new_list():
     """PUT of a workflow: node_update of an existing and of a missing object; DELETE unbinds."""
     with KubeSim(frozen=True) as sim, Sluice(QUICK, kubeconfig=sim.kubeconfig) as sluice:
@@ -119,7 +204,7 @@ def test_a_node_is_bound_at_run_time_without_a_new_list():
             assert told["there"]["resource"]["name"] == name
             assert told["absent"]["status"]["state"] == "pending"
             assert told["absent"]["status"]["reason"] == "NotFound"
-        assert not [r for r in sim.requests() if "watch=" not in json.dumps(r)], "a new list"
+        assert not lists(sim), "a new list"
 
 
 def test_an_api_server_that_goes_and_comes_back():

@@ -38,9 +38,7 @@ def connections(pid, port):
     with open("/proc/net/tcp", encoding="ascii") as table:
         rows = [line.split() for line in table.readlines()[1:]]
     remote = f":{port:04X}"
-    return sum(
-        row[2].endswith(remote) and row[3] == ESTABLISHED and row[9] in mine for row in rows
-    )
+    return sum(row[2].endswith(remote) and row[3] == ESTABLISHED and row[9] in mine for row in rows)
 
 
 def watching(sluice, name):
