@@ -27,6 +27,7 @@ let sort = { key: "kind", down: false };
 let health = "";
 let words = [];
 let generation = 0;          // of the snapshot
+let blind = false;           // the store is away: its snapshot follows what is live
 let changes = 0;
 let recent = [];             // times of the last changes
 let messageAt = 0;           // of the last message, heartbeats included
@@ -34,6 +35,9 @@ let source = null;
 let dirty = false;
 let drawnCards = "";
 const elements = new Map();  // stream key -> the element of a row in view
+
+// What came while the store was away is not in the set that follows.
+const stamp = () => generation + (blind ? 1 : 0);
 
 const tone = (word) => TONES[word] || "idle";
 
@@ -47,7 +51,7 @@ function parts(key) {
 function putRow(key, row, live) {
   const old = objects.get(key);
   row.key = key;
-  row.generation = generation;
+  row.generation = stamp();
   row.flashAt = live ? performance.now() : 0;
   row.text = [row.kind, row.namespace, row.name, row.cluster, row.state, row.health, row.message]
     .join(" ").toLowerCase();
@@ -87,7 +91,7 @@ function takeRun(key, name, event, live) {
 function clusterOf(id) {
   if (!clusters.has(id)) clusters.set(id, { id, kinds: new Map() });
   const c = clusters.get(id);
-  c.generation = generation;
+  c.generation = stamp();
   return c;
 }
 
@@ -122,6 +126,11 @@ function take(event, live) {
     recent.push(performance.now());
   }
   redraw();
+}
+
+function begin() {
+  generation++;
+  blind = false;
 }
 
 // A whole set stands for everything: what it does not name is gone.
@@ -347,7 +356,10 @@ function say(state, text) {
 
 function onSnapshot(message) {
   const event = JSON.parse(message.data);
-  if (event.i === 1) generation++;
+  if (event.i === 1) {
+    if (blind) say("live", "live");
+    begin();
+  }
   take(event, false);
   if (event.i === event.n) endOfSnapshot();
 }
@@ -356,14 +368,20 @@ function connect() {
   const query = new URLSearchParams();
   for (const s of SELECTORS) query.append("stream", s);
   source = new EventSource(`/api/v1/streams?${query.toString().replace(/%3A/g, ":").replace(/%2A/g, "*")}`);
-  source.addEventListener("stream.open", () => say("live", "live"));
+  source.addEventListener("stream.open", () => {
+    if (blind) begin();
+    say("live", "live");
+  });
   source.addEventListener("snapshot", onSnapshot);
   source.addEventListener("heartbeat", () => {
     messageAt = performance.now();
-    say("live", "live");
+    if (!blind) say("live", "live");
   });
   source.addEventListener("stream.gap", (m) => say("live", `live, after a gap (${JSON.parse(m.data).reason})`));
-  source.addEventListener("stream.error", () => say("live", "live; the store is away"));
+  source.addEventListener("stream.error", () => {
+    blind = true;
+    say("live", "live; the store is away");
+  });
   source.addEventListener("stream.closing", (m) => {
     say("connecting", `reconnecting (${JSON.parse(m.data).reason})`);
   });

@@ -1,6 +1,7 @@
 """The dashboard in Chromium: 10,000 rows, changes as they happen, a gateway killed."""
 
 import os
+import signal
 
 from tests.bed.browser import Browser
 from tests.bed.net import wait_until
@@ -64,4 +65,36 @@ def test_the_page_lists_10000_objects_and_follows_changes_through_a_gateway_kill
         sluice.wait_restarted("gateway/0", pid)
         sluice.publish([resource(20001)])
         until(lambda: objects() == "10000", "the page to come back", 20)
+        assert not browser.errors
+
+
+def test_what_came_while_the_store_was_away_stays_when_its_snapshot_arrives():
+    conf = {"supervise": {"hang_timeout": "60s"}}
+    with Sluice(conf) as sluice, Browser() as browser:
+        sluice.publish([resource(n) for n in range(10)] + [cluster("prod", "connected")])
+        pid = sluice.kill("store", signal.SIGSTOP)
+        try:
+            page = browser.open(f"http://127.0.0.1:{sluice.port}/")
+
+            def until(cond, what):
+                def look():
+                    page.wait_for_timeout(20)
+                    return cond()
+
+                wait_until(look, 15, what)
+
+            def objects():
+                return page.locator("#fact-objects").text_content()
+
+            until(lambda: "away" in page.locator("#connection-text").text_content(), "the word")
+            sluice.publish([resource(3, "failed"), resource(77), cluster("dev", "error")])
+            until(lambda: objects() == "2", "what is live")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        # The snapshot leaves out what was sent already.
+        until(lambda: objects() == "11", "the rest")
+        page.wait_for_timeout(1200)
+        assert objects() == "11" and page.locator(".card").count() == 2
+        assert page.locator('.row[data-key$="web-00003"] .tone').text_content() == "failed"
+        assert page.locator("#connection-text").text_content() == "live"
         assert not browser.errors
