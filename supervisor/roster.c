@@ -126,9 +126,11 @@ add_wanted(struct roster *r, const struct conf *conf,
 			add_context(r, conf,
 			    contexts->names[contexts->current]);
 		else
-			problem(r, "kubeconfig %s has no current-context: "
-			    "write contexts: all, or a list of names, in "
-			    "sluice.yaml", conf->kubeconfig);
+			problem(r, "kubeconfig %s has no current-context that "
+			    "is one of its %zu contexts: set it (kubectl "
+			    "config use-context NAME), or write contexts: all, "
+			    "or a list of names, in sluice.yaml",
+			    conf->kubeconfig, contexts->n);
 		return;
 	}
 	if (conf->contexts == CONF_CONTEXTS_ALL) {

@@ -55,6 +55,8 @@ test_no_current_context_is_a_problem_with_a_remedy(void **unused UNUSED)
 	assert_int_equal(r.n, 0);
 	assert_int_equal(r.n_problems, 1);
 	assert_non_null(strstr(r.problems[0], "contexts: all"));
+	/* There may be one, which names nothing. */
+	assert_non_null(strstr(r.problems[0], "is one of its 4 contexts"));
 	done(&r, &conf);
 }
 
