@@ -166,10 +166,14 @@ $(BUILD)/tools/% $(BUILD)/bench/%: $(ARCHIVES)
 $(foreach t,$(filter $(BUILD)/tools/% $(BUILD)/bench/%,$(TOOLS)),\
 	$(eval $(t): $(patsubst $(BUILD)/%,$(BUILD)/obj/tests/%.o,$(t))))
 
+# Kept, so that a second make links and compiles nothing again.
+.SECONDARY: $(patsubst tests/unit/%.c,$(BUILD)/obj/tests/unit/%.o,$(TEST_SRCS))
+
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 # --- run and test ------------------------------------------------------------
-.PHONY: run check test unit tools lint bench fuzz check-fresh format help
+.PHONY: run check test unit unit-programs tools lint bench fuzz check-fresh \
+	format help
 run:
 	@setup/setup.sh run
 	@$(MAKE) --no-print-directory all
@@ -187,6 +191,7 @@ check-fresh:
 	@tests/check-fresh.sh
 
 tools: $(TOOLS)
+unit-programs: $(UNIT_TESTS)
 unit: $(UNIT_TESTS)
 	@tests/run-unit.sh $(UNIT_TESTS)
 

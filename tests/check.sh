@@ -95,7 +95,8 @@ if [ "$mode" = fast ]; then
 		tests/integration
 else
 	stage lint tests/lint/run.sh
-	stage clang make -j"$jobs" CC=clang BUILD=build/clang all tools
+	stage clang make -j"$jobs" CC=clang BUILD=build/clang \
+		all tools unit-programs
 	pytests integration build tests/integration
 	pytests bed build tests/bed/selftest
 	stage bench tests/bench/run.sh --short
