@@ -31,6 +31,8 @@
 #define SWEEP_STEPS         20000u  /* streams looked at per heartbeat */
 #define EXPIRE_STEPS        20000u  /* keys dropped per heartbeat at most */
 #define STATE_RETRY_MS      10000
+#define FIRST_INCARNATION   1u      /* of anything in a state directory: the
+				     * supervisor starts the broker first */
 #define BUSY_MS             100     /* the journal thread's blocking counts */
 
 struct broker {
@@ -485,7 +487,8 @@ open_journal(struct broker *b, struct recovered *found, struct err *err)
 		return -1;
 	if (recover_boot_id(boot_id, err) == 0 &&
 	    journal_recover(journal_writer_directory(w), b->core,
-	    b->sequencer, b->dedup, boot_id, now, found, err) == 0) {
+	    b->sequencer, b->dedup, b->role->incarnation == FIRST_INCARNATION,
+	    boot_id, now, found, err) == 0) {
 		log_recovered(found);
 		if (journal_writer_start(w, found, boot_id, now,
 		    &b->disk_err) < 0)

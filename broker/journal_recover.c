@@ -25,6 +25,7 @@ struct recovery {
 	struct state_info	 state;
 	bool			 have_state;
 	bool			 history_bad;
+	bool			 first_life;
 };
 
 /* Damage before it was answered by an earlier new epoch. */
@@ -455,8 +456,9 @@ check_history(struct recovery *v, const char *boot_id, uint64_t tip)
 	const struct journal_epoch *last;
 
 	if (r->n_history == 0) {
-		new_epoch(v->r, "%s", r->n_segments == 0 && !v->history_bad ?
-		    "" : "the history of epochs is lost");
+		new_epoch(v->r, "%s", r->n_segments != 0 || v->history_bad ?
+		    "the history of epochs is lost" : v->first_life ? "" :
+		    "the journal is lost");
 		return;
 	}
 	last = &r->history[r->n_history - 1];
@@ -495,8 +497,12 @@ decide(struct recovery *v, const char *boot_id, int64_t now_unix_ms)
 	for (size_t i = 0; i < r->n_history; i++)
 		above = MAX(above, r->history[i].reserved);
 	/* Who knows what was announced? The clock is above it. */
-	if (r->n_history == 0 && r->reason[0] != '\0')
+	if (r->n_history == 0 && r->reason[0] != '\0') {
 		above = MAX(above, recover_floor(now_unix_ms));
+		/* The lost one may have begun in this very second. */
+		now_unix_ms = (int64_t)crc32c(0, &now_unix_ms,
+		    sizeof(now_unix_ms)) * 1000;
+	}
 	r->epoch = recover_epoch_number(r->history, r->n_history,
 	    now_unix_ms);
 	/* Never adjacent, so that readers see the hole. */
@@ -505,11 +511,13 @@ decide(struct recovery *v, const char *boot_id, int64_t now_unix_ms)
 
 int
 journal_recover(int directory, struct publish_core *core,
-    struct sequencer *s, struct dedup *d, const char *boot_id,
-    int64_t now_unix_ms, struct recovered *ret, struct err *err)
+    struct sequencer *s, struct dedup *d, bool first_life,
+    const char *boot_id, int64_t now_unix_ms, struct recovered *ret,
+    struct err *err)
 {
 	struct recovery v = { .directory = directory, .core = core,
-		.sequencer = s, .dedup = d, .r = ret };
+		.sequencer = s, .dedup = d, .r = ret,
+		.first_life = first_life };
 	struct err why;
 	int n;
 

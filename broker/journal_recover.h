@@ -36,11 +36,13 @@ struct recovered {
 	char			notes[ERR_TEXT_MAX];  /* half record cut, ... */
 };
 
-/* Fills sequencer and dedup. -1 with *err only when the directory itself
+/* Fills sequencer and dedup. `first_life`: no broker ever ran here, so that an
+ * empty directory is a new journal, not a lost one. -1 with *err only when the directory itself
  * cannot be used; damage is an answer (a new epoch), not an error. */
 int	journal_recover(int directory, struct publish_core *core,
-	    struct sequencer *s, struct dedup *d, const char *boot_id,
-	    int64_t now_unix_ms, struct recovered *ret, struct err *err);
+	    struct sequencer *s, struct dedup *d, bool first_life,
+	    const char *boot_id, int64_t now_unix_ms, struct recovered *ret,
+	    struct err *err);
 
 /* Cuts damaged segments, so that readers go on with what follows. Only when
  * the new epoch is on disk: until then the damage is what tells a start that

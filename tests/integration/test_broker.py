@@ -316,6 +316,21 @@ def test_a_clean_stop_keeps_the_epoch_and_a_cut_with_another_boot_does_not(bus):
     assert sub.find(rf"gap {second['last']} {third['first']}")
 
 
+def test_a_lost_journal_begins_above_all_that_was(bus):
+    first = bus.publish("watcher/a", "-n", 500)
+    sub = bus.reader("g0")
+    caught_up(sub, first["last"])
+    bus.kill()
+    for name in os.listdir(bus.journal):
+        os.unlink(f"{bus.journal}/{name}")
+    bus.start()
+    assert "the journal is lost" in bus.log()
+    second = bus.publish("watcher/b", "-n", 10, "-k", "job:b")
+    assert epoch_of(second["first"]) != epoch_of(first["first"])
+    assert number_of(second["first"]) > number_of(first["last"])
+    assert caught_up(sub, second["last"]) == (510, 0, 1)
+
+
 def test_history_is_bounded_and_a_late_reader_begins_with_the_oldest(make_bus):
     bus = make_bus(size=8 << 20, segment=1 << 20).start()
     done = bus.publish("watcher/a", "-n", 30000, "-s", 1024)

@@ -25,7 +25,6 @@
 
 #include "common/channel.h"
 #include "common/conf.h"
-#include "common/mono.h"
 #include "common/xmalloc.h"
 
 #define PEERS_MAX 64
@@ -266,7 +265,6 @@ main(int argc, char **argv)
 		*value++ = '\0';
 		set(&h, argv[i], value);
 	}
-	h.incarnation = (uint64_t)wall_unix_ms();
 	h.base = event_base_new();
 	input = event_new(h.base, STDIN_FILENO, EV_READ | EV_PERSIST,
 	    host_input_cb, &h);

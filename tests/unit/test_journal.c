@@ -85,7 +85,7 @@ begin(const char *boot, uint64_t segment, uint64_t size)
 	if (l.w == NULL)
 		fail_msg("%s", err.text);
 	if (journal_recover(journal_writer_directory(l.w), l.core, l.s, l.d,
-	    boot, NOW, &l.found, &err) < 0)
+	    true, boot, NOW, &l.found, &err) < 0)
 		fail_msg("%s", err.text);
 	l.start_rc = journal_writer_start(l.w, &l.found, boot, NOW, &err);
 	free(l.found.segments);
