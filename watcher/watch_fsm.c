@@ -199,6 +199,7 @@ static struct watch_step
 listed(struct watch_fsm *f)
 {
 	f->unproven = true;
+	f->quorum = f->version == WATCH_VERSION_EMPTY;
 	f->reauthorized = false;
 	f->stale = 0;
 	f->version = WATCH_VERSION_LAST;
@@ -241,8 +242,9 @@ watch_fsm_step(struct watch_fsm *f, enum watch_input input,
 		return list_newest(f, f->version == WATCH_VERSION_EMPTY,
 		    facts);
 	case R_TOO_LARGE:
-		return list_newest(f, f->state == WATCH_LISTING &&
-		    f->version == WATCH_VERSION_EMPTY, facts);
+		return list_newest(f, f->state == WATCH_LISTING ?
+		    f->version == WATCH_VERSION_EMPTY :
+		    f->unproven && f->quorum, facts);
 	case R_RETRY_LIST:
 		return wait_in(f, WATCH_WAIT_LIST, facts);
 	case R_RETRY_WATCH:

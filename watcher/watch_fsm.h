@@ -68,6 +68,7 @@ struct watch_fsm {
 	uint32_t		attempt;      /* failures in a row */
 	uint32_t		stale;        /* stale watches in a row */
 	bool			unproven;     /* no event since the LIST */
+	bool			quorum;       /* that LIST was the newest */
 	bool			reauthorized; /* 401 was retried once */
 	int64_t			base_ms;
 	int64_t			max_ms;

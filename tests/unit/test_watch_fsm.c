@@ -83,6 +83,22 @@ test_a_version_in_the_future_lists_by_quorum(void **state)
 }
 
 static void
+test_a_watch_refused_at_the_newest_version_does_not_spin(void **state)
+{
+	(void)state;
+	begin_watching();
+	assert_int_equal(step(WATCH_IN_TOO_LARGE).action, WATCH_DO_LIST);
+	assert_int_equal(step(WATCH_IN_LISTED).action, WATCH_DO_WATCH);
+	/* That list was by quorum: another will not help at once. */
+	assert_int_equal(step(WATCH_IN_TOO_LARGE).action, WATCH_DO_WAIT);
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
+	assert_int_equal(f.version, WATCH_VERSION_EMPTY);
+	assert_int_equal(step(WATCH_IN_LISTED).action, WATCH_DO_WATCH);
+	(void)step(WATCH_IN_ALIVE);
+	assert_int_equal(step(WATCH_IN_TOO_LARGE).action, WATCH_DO_LIST);
+}
+
+static void
 test_failures_wait_5_s_doubling_to_60_s_and_keep_the_version(void **state)
 {
 	static const int64_t want[] = { 5000, 10000, 20000, 40000, 60000,
@@ -211,6 +227,8 @@ main(void)
 		cmocka_unit_test(
 		    test_a_watch_that_ends_at_once_counts_as_a_failure),
 		cmocka_unit_test(test_410_lists_at_once_and_does_not_spin),
+		cmocka_unit_test(
+		    test_a_watch_refused_at_the_newest_version_does_not_spin),
 		cmocka_unit_test(
 		    test_a_version_in_the_future_lists_by_quorum),
 		cmocka_unit_test(
