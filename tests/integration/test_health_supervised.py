@@ -40,6 +40,11 @@ def test_a_cluster_that_is_away_is_told_and_the_other_goes_on():
             {"id": "good", "context": sim.context, "kubeconfig": sim.kubeconfig},
             {"id": "gone", "context": "nobody", "kubeconfig": sim.kubeconfig},
         ]
-        with Sluice({"clusters": clusters}) as sluice:
+        sluice = Sluice({"clusters": clusters}).start(ready=False)
+        try:
+            # Its watcher gives up: no restart makes a context appear.
+            sluice.wait_ready(only=["health", "store", "watcher/good"])
             wait_text(sluice, "2 clusters, 1 connected, 1 error")
             assert sluice.status()["health"]["restarts"] == 0
+        finally:
+            sluice.close()
