@@ -70,7 +70,7 @@ gateway_flush_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct gateway *g = arg;
 	struct hub_subscription *s;
-	size_t n = hub_count(g->hub);
+	size_t n = hub_dirty(g->hub);
 
 	assert(g->magic == GATEWAY_MAGIC);
 	/* Each at most once a turn: what gets dirty again waits. */

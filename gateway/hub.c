@@ -28,8 +28,9 @@ struct hub {
 	struct hub_topic	 *topics;
 	uint32_t		  n_topics;
 	uint32_t		  free_topic;
-	uint32_t		 *dirty;      /* ids, a stack */
-	uint32_t		  n_dirty;
+	uint32_t		 *dirty;      /* ids, first come first served */
+	uint32_t		  first_dirty;
+	uint32_t		  n_dirty;    /* from the array's begin */
 	uint32_t		  size_dirty;
 	struct buf		  scratch;
 };
@@ -422,9 +423,10 @@ hub_release(struct hub *h, struct hub_subscription *s)
 		    s->id);
 	strmap_remove(h->by_canon, (struct slice){
 	    (const char *)s->canon.data, s->canon.len });
-	for (i = 0; s->dirty && i < h->n_dirty; i++)
+	for (i = h->first_dirty; s->dirty && i < h->n_dirty; i++)
 		if (h->dirty[i] == s->id) {
-			h->dirty[i] = h->dirty[--h->n_dirty];
+			memmove(h->dirty + i, h->dirty + i + 1,
+			    (--h->n_dirty - i) * sizeof(*h->dirty));
 			break;
 		}
 	h->arena[s->id] = NULL;
@@ -464,6 +466,12 @@ hub_mark_dirty(struct hub *h, struct hub_subscription *s)
 	if (s->dirty)
 		return;
 	s->dirty = true;
+	if (h->n_dirty == h->size_dirty && h->first_dirty > 0) {
+		h->n_dirty -= h->first_dirty;
+		memmove(h->dirty, h->dirty + h->first_dirty,
+		    h->n_dirty * sizeof(*h->dirty));
+		h->first_dirty = 0;
+	}
 	if (h->n_dirty == h->size_dirty) {
 		h->size_dirty = h->size_dirty == 0 ? 64 : h->size_dirty * 2;
 		h->dirty = xreallocarray(h->dirty, h->size_dirty,
@@ -472,14 +480,22 @@ hub_mark_dirty(struct hub *h, struct hub_subscription *s)
 	h->dirty[h->n_dirty++] = s->id;
 }
 
+size_t
+hub_dirty(const struct hub *h)
+{
+	return h->n_dirty - h->first_dirty;
+}
+
 struct hub_subscription *
 hub_next_dirty(struct hub *h)
 {
 	struct hub_subscription *s;
 
-	if (h->n_dirty == 0)
+	if (h->first_dirty == h->n_dirty) {
+		h->first_dirty = h->n_dirty = 0;
 		return NULL;
-	s = h->arena[h->dirty[--h->n_dirty]];
+	}
+	s = h->arena[h->dirty[h->first_dirty++]];
 	s->dirty = false;
 	return s;
 }

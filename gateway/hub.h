@@ -62,7 +62,9 @@ struct hub_subscription *hub_by_id(struct hub *h, uint32_t id);
 void		 hub_dispatch(struct hub *h, struct slice tenant,
 		    struct slice key, struct slice event_type,
 		    uint64_t position);
-/* The next dirty subscription, taken off the dirty list; NULL: none. */
+/* How many are dirty, and the one that is for longest, taken off the list;
+ * NULL: none. */
+size_t		 hub_dirty(const struct hub *h);
 struct hub_subscription *hub_next_dirty(struct hub *h);
 void		 hub_mark_dirty(struct hub *h, struct hub_subscription *s);
 /* The ring was cleared: all lists are empty. */

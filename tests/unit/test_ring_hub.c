@@ -363,6 +363,43 @@ test_equal_subscriptions_are_one(void **state)
 }
 
 static void
+test_who_is_dirty_for_longest_is_next(void **state)
+{
+	struct err err = { 0 };
+	struct ring *r = ring_new(RING_BYTES_MIN, &err);
+	struct hub *h = hub_new(r);
+	struct hub_subscription *a, *b, *c;
+	unsigned int i;
+
+	(void)state;
+	a = acquire(h, "job:a", NULL, NULL);
+	b = acquire(h, "job:b", NULL, NULL);
+	c = acquire(h, "job:c", NULL, NULL);
+	hub_mark_dirty(h, a);
+	hub_mark_dirty(h, b);
+	hub_mark_dirty(h, c);
+	hub_mark_dirty(h, a);
+	assert_int_equal(hub_dirty(h), 3);
+	/* One that has more to send waits for the others. */
+	for (i = 0; i < 100; i++) {
+		assert_ptr_equal(hub_next_dirty(h), a);
+		hub_mark_dirty(h, a);
+		assert_ptr_equal(hub_next_dirty(h), b);
+		hub_mark_dirty(h, b);
+		assert_ptr_equal(hub_next_dirty(h), c);
+		hub_mark_dirty(h, c);
+	}
+	assert_true(hub_release(h, b));
+	assert_ptr_equal(hub_next_dirty(h), a);
+	assert_ptr_equal(hub_next_dirty(h), c);
+	assert_null(hub_next_dirty(h));
+	assert_true(hub_release(h, a));
+	assert_true(hub_release(h, c));
+	hub_free(h);
+	ring_free(r);
+}
+
+static void
 test_keys_prefixes_and_types_choose_events(void **state)
 {
 	struct err err = { 0 };
@@ -469,6 +506,7 @@ main(void)
 	        test_a_repeated_record_changes_nothing_and_a_hole_clears),
 	    cmocka_unit_test(test_streams_that_left_the_ring_are_forgotten),
 	    cmocka_unit_test(test_equal_subscriptions_are_one),
+	    cmocka_unit_test(test_who_is_dirty_for_longest_is_next),
 	    cmocka_unit_test(test_keys_prefixes_and_types_choose_events),
 	    cmocka_unit_test(
 	        test_dirty_subscriptions_come_once_and_another_tenant_gets_nothing),
