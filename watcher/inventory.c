@@ -144,22 +144,31 @@ is_key(const struct inv_object *o, unsigned kind, struct slice namespace,
 	    slice_eq(inventory_name(o), name);
 }
 
+static struct inv_object *
+find(const struct inventory *inv, uint32_t hash, unsigned kind,
+    struct slice namespace, struct slice name)
+{
+	struct inv_object *o = inv->buckets[hash & (inv->n_buckets - 1)];
+
+	while (o != NULL && (o->hash != hash ||
+	    !is_key(o, kind, namespace, name)))
+		o = o->next;
+	return o;
+}
+
 /* Finds the entry, or makes it. The lengths are bounded by kube_object. */
 static struct inv_object *
 entry(struct inventory *inv, unsigned kind, struct slice namespace,
     struct slice name)
 {
 	uint32_t hash = key_hash(kind, namespace, name);
-	struct inv_object *o, **bucket;
+	struct inv_object *o = find(inv, hash, kind, namespace, name), **bucket;
 
-	bucket = &inv->buckets[hash & (inv->n_buckets - 1)];
-	for (o = *bucket; o != NULL; o = o->next)
-		if (o->hash == hash && is_key(o, kind, namespace, name))
-			return o;
-	if (inv->counts.entries >= inv->n_buckets) {
+	if (o != NULL)
+		return o;
+	if (inv->counts.entries >= inv->n_buckets)
 		grow(inv);
-		bucket = &inv->buckets[hash & (inv->n_buckets - 1)];
-	}
+	bucket = &inv->buckets[hash & (inv->n_buckets - 1)];
 	o = xcalloc(1, sizeof(*o) + namespace.n + name.n + 2);
 	o->hash = hash;
 	o->kind = (uint8_t)kind;
@@ -618,36 +627,24 @@ inventory_stored(struct inventory *inv, unsigned kind,
 		vanish(inv, o, true);
 }
 
-struct node_key {
-	struct slice	tenant, workflow, node, status;
-	bool		found;
-};
-
-static void
-stored_node(struct inventory *inv, struct inv_object *o, void *arg)
-{
-	struct node_key *k = arg;
-	struct inv_binding *b;
-
-	(void)inv;
-	for (b = o->bindings; b != NULL; b = b->next)
-		if (slice_is(k->node, b->node) &&
-		    slice_is(k->workflow, b->workflow) &&
-		    slice_is(k->tenant, b->tenant)) {
-			k->found = true;
-			if (b->published == 0)
-				b->published = inventory_hash(k->status);
-		}
-}
-
 bool
-inventory_stored_node(struct inventory *inv, struct slice tenant,
-    struct slice workflow, struct slice node, struct slice status)
+inventory_stored_node(struct inventory *inv, unsigned kind,
+    struct slice namespace, struct slice name,
+    const struct inv_node *node, struct slice status)
 {
-	struct node_key k = { tenant, workflow, node, status, false };
+	struct inv_object *o = find(inv, key_hash(kind, namespace, name), kind,
+	    namespace, name);
+	struct inv_binding *b = o == NULL ? NULL : o->bindings;
 
-	each(inv, stored_node, &k);
-	return k.found;
+	while (b != NULL && !(slice_is(node->node, b->node) &&
+	    slice_is(node->workflow, b->workflow) &&
+	    slice_is(node->tenant, b->tenant)))
+		b = b->next;
+	if (b == NULL)
+		return false;
+	if (b->published == 0)
+		b->published = inventory_hash(status);
+	return true;
 }
 
 static void

@@ -92,9 +92,15 @@ int64_t	inventory_due(const struct inventory *inv);
  * this inventory has not published itself. */
 void	inventory_stored(struct inventory *inv, unsigned kind,
 	    struct slice namespace, struct slice name, struct slice status);
-/* Likewise the node of a workflow; false: no such binding. */
-bool	inventory_stored_node(struct inventory *inv, struct slice tenant,
-	    struct slice workflow, struct slice node, struct slice status);
+struct inv_node {
+	struct slice	tenant, workflow, node;
+};
+
+/* Likewise a workflow's node that stands for this object; false: it is not
+ * bound to it. */
+bool	inventory_stored_node(struct inventory *inv, unsigned kind,
+	    struct slice namespace, struct slice name,
+	    const struct inv_node *node, struct slice status);
 /* Everything seen is to be published, changed or not. */
 void	inventory_sync_all(struct inventory *inv);
 /* Everything seen so far counts as changed where it differs. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/macros.h"
 #include "common/mono.h"
 #include "common/query.h"
 #include "common/xmalloc.h"
@@ -289,22 +290,50 @@ split_key(struct slice key, const char *cluster, struct slice ret[3])
 }
 
 static void
+apply_node(struct outbox *o, const struct item *item)
+{
+	enum { N_TYPE, N_STATUS, N_CLUSTER, N_NAMESPACE, N_NAME, N_MAX };
+	static const struct json_want want_resource[] = {
+		{ "cluster_id", N_CLUSTER, NULL, 0 },
+		{ "namespace", N_NAMESPACE, NULL, 0 },
+		{ "name", N_NAME, NULL, 0 },
+	};
+	static const struct json_want want[] = {
+		{ "type", N_TYPE, NULL, 0 },
+		{ "status", N_STATUS, NULL, 0 },
+		{ "resource", -1, want_resource, NELEM(want_resource) },
+	};
+	size_t prefix = strlen("workflow:");
+	struct inv_node node = { item->tenant, { item->key.p + prefix,
+		item->key.n - prefix }, item->subject };
+	struct slice v[N_MAX];
+	int kind;
+
+	if (!json_scan(item_data(item), want, NELEM(want), v, N_MAX) ||
+	    v[N_STATUS].p == NULL ||
+	    !json_scan_is(v[N_CLUSTER], o->role->instance))
+		return;
+	kind = kinds_find(json_scan_text(v[N_TYPE]));
+	if (kind >= 0)
+		(void)inventory_stored_node(o->inv, (unsigned)kind,
+		    json_scan_text(v[N_NAMESPACE]), json_scan_text(v[N_NAME]),
+		    &node, v[N_STATUS]);
+}
+
+static void
 apply_item(struct outbox *o, const struct item *item)
 {
 	static const struct json_want want[] = { { "status", 0, NULL, 0 } };
 	struct slice status, part[3];
 	int kind;
 
+	if (slice_is(item->event_type, "node_update")) {
+		apply_node(o, item);
+		return;
+	}
 	if (!json_scan(item_data(item), want, 1, &status, 1) ||
 	    status.p == NULL)
 		return;
-	if (slice_is(item->event_type, "node_update")) {
-		(void)inventory_stored_node(o->inv, item->tenant,
-		    (struct slice){ item->key.p + strlen("workflow:"),
-		    item->key.n - strlen("workflow:") }, item->subject,
-		    status);
-		return;
-	}
 	if (!slice_is(item->event_type, "status_update") ||
 	    !split_key(item->key, o->role->instance, part))
 		return;

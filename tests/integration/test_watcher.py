@@ -36,12 +36,17 @@ def newest(stream):
 
 
 def test_a_killed_watcher_publishes_nothing_that_did_not_change():
-    """20 SIGKILLs at rest: every object is published once, ever."""
+    """20 SIGKILLs at rest: every object and every node is published once, ever."""
     with KubeSim(frozen=True) as sim, Sluice(QUICK, kubeconfig=sim.kubeconfig) as sluice:
         cluster = cluster_of(sluice)
         objects = len(sim.state("Deployment")) + len(sim.state("Pod"))
-        with sluice.stream(f"resource:{cluster}/*", last_event_id="-1") as stream:
+        with (
+            sluice.stream(f"resource:{cluster}/*", last_event_id="-1") as stream,
+            sluice.stream("workflow:w1", last_event_id="-1") as nodes,
+        ):
             stream.wait_events(objects)
+            put_workflow(sluice, "w1", {"n1": ("pod", *names(sim, "Pod")[0])})
+            nodes.wait_events(1)
             for _ in range(20):
                 old = sluice.kill(f"watcher/{cluster}")
                 sluice.wait_restarted(f"watcher/{cluster}", old)
@@ -57,7 +62,8 @@ def test_a_killed_watcher_publishes_nothing_that_did_not_change():
                 wait_until(watching, 20, "both kinds watching")
             sim.wait_watches(2, timeout=30)
             stream.pump()
-            assert len(stream.events()) == objects
+            nodes.pump()
+            assert (len(stream.events()), len(nodes.events())) == (objects, 1)
 
 
 def test_watchers_killed_while_pods_change_end_level_with_the_cluster():

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "common/xmalloc.h"
 #include "watcher/inventory.h"
 #include "watcher/json_scan.h"
 #include "watcher/payload.h"
@@ -229,6 +230,36 @@ test_bound_objects_say_when_they_are_missing(void **state)
 }
 
 static void
+test_a_stored_node_counts_for_the_object_it_stood_for(void **state)
+{
+	struct slice ns = slice_str("ns"), t = slice_str("-");
+	struct inv_node n1 = { t, slice_str("w"), slice_str("n1") };
+	struct inv_node n2 = { t, slice_str("w"), slice_str("n2") };
+	struct inv_object *o;
+	char *status;
+
+	(void)state;
+	inventory_bind_begin(inv);
+	(void)inventory_bind(inv, POD, ns, slice_str("a"), t, n1.workflow,
+	    n1.node);
+	inventory_bind_end(inv);
+	seen("a", "u1", DONE);
+	o = inventory_first(inv);
+	assert_true(inventory_node_differs(o, o->bindings));
+	status = xstrdup(o->status);
+	assert_false(inventory_stored_node(inv, POD, ns, slice_str("b"), &n1,
+	    slice_str(status)));
+	assert_false(inventory_stored_node(inv, POD, ns, slice_str("a"), &n2,
+	    slice_str(status)));
+	assert_true(inventory_node_differs(o, o->bindings));
+	assert_true(inventory_stored_node(inv, POD, ns, slice_str("a"), &n1,
+	    slice_str(status)));
+	assert_false(inventory_node_differs(o, o->bindings));
+	free(status);
+	assert_int_equal(inventory_counts(inv)->entries, 1);
+}
+
+static void
 test_time_alone_changes_a_status(void **state)
 {
 	struct kube_object o = pod("a", "u1", "{\"phase\":\"Pending\","
@@ -290,6 +321,7 @@ main(void)
 		T(test_a_list_sweeps_what_it_does_not_name),
 		T(test_after_a_restart_only_differences_are_published),
 		T(test_bound_objects_say_when_they_are_missing),
+		T(test_a_stored_node_counts_for_the_object_it_stood_for),
 		T(test_time_alone_changes_a_status),
 		T(test_events_are_as_the_contract_says),
 #undef T
