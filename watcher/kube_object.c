@@ -253,8 +253,13 @@ kube_object_parse_list(struct slice metadata, struct kube_list *ret,
 	    &list.resource_version, err) < 0)
 		return err_set(err, "the list has no metadata with a "
 		    "resourceVersion; is this a Kubernetes API server?");
-	if (!json_scan_null(slots[1]))
+	/* Taken for the last page, the rest would be swept as deleted. */
+	if (!json_scan_null(slots[1])) {
 		list.continue_token = json_scan_text(slots[1]);
+		if (list.continue_token.p == NULL)
+			return err_set(err, "the list's continue token is no "
+			    "plain text");
+	}
 	*ret = list;
 	return 0;
 }

@@ -110,6 +110,12 @@ test_a_lists_metadata_must_have_a_version(void **state)
 	assert_int_equal(kube_object_parse_list(slice_str("{"
 	    "\"resourceVersion\":\"5\",\"continue\":\"\"}"), &l, &err), 0);
 	assert_int_equal(l.continue_token.n, 0);
+	/* Never the last page by mistake. */
+	assert_int_equal(kube_object_parse_list(slice_str("{"
+	    "\"resourceVersion\":\"5\",\"continue\":\"t\\u003d\"}"), &l,
+	    &err), -1);
+	assert_int_equal(kube_object_parse_list(slice_str("{"
+	    "\"resourceVersion\":\"5\",\"continue\":7}"), &l, &err), -1);
 	assert_int_equal(kube_object_parse_list(slice_str("{}"), &l, &err),
 	    -1);
 	assert_int_equal(kube_object_parse_list(SLICE_NONE, &l, &err), -1);
