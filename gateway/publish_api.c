@@ -260,6 +260,11 @@ read_json(struct batch *b, struct slice body)
 	json_t *root;
 	size_t i = 0;
 
+	/* Without a byte jansson only says "wrong arguments". */
+	if (body.n == 0) {
+		hard_problem(b, 400, "bad_request", "no event in the body");
+		return;
+	}
 	root = parse(b, body);
 	if (root == NULL || !json_slice_value(body, &raw, &rest))
 		return;

@@ -210,8 +210,9 @@ put_workflow(struct conn *c, const struct http_request *r, struct slice id)
 		    "Content-Type must be application/json", NULL);
 		return;
 	}
-	body = json_loadb((const char *)r->body.data, r->body.len,
-	    JSON_REJECT_DUPLICATES, &e);
+	/* Without a byte jansson only says "wrong arguments". */
+	body = json_loadb(r->body.len > 0 ? (const char *)r->body.data : "",
+	    r->body.len, JSON_REJECT_DUPLICATES, &e);
 	if (body == NULL) {
 		reply_error(c, 400, "invalid_json", e.text, NULL);
 		return;

@@ -214,6 +214,7 @@ def test_all_problems_of_all_events_are_listed_and_nothing_is_taken(sluice):
         (b'{"a":1,"a":2}', "application/json", 400, "invalid_json"),
         (b'{"a":"\xff"}', "application/json", 400, "invalid_json"),
         (b"[]", "application/json", 400, "bad_request"),
+        (b"", "application/json", 400, "bad_request"),
         (b"", "application/x-ndjson", 400, "bad_request"),
         (b"{}\n{", "application/x-ndjson", 400, "invalid_json"),
         (b"3", "application/json", 422, "schema_violation"),
@@ -225,6 +226,13 @@ def test_all_problems_of_all_events_are_listed_and_nothing_is_taken(sluice):
 def test_a_bad_body_has_its_own_code(sluice, body, kind, status, code):
     got, _, answer = post(sluice, body, kind)
     assert (got, answer["code"]) == (status, code)
+
+
+def test_an_empty_workflow_is_told_in_words(sluice):
+    head = {"Content-Type": "application/json"}
+    status, _, answer = sluice.request("PUT", "/api/v1/workflows/w1", b"", head)
+    assert (status, answer["code"]) == (400, "invalid_json")
+    assert "arguments" not in answer["error"]
 
 
 def test_atomic_0_takes_the_good_and_names_the_bad(sluice):
@@ -353,7 +361,9 @@ def test_with_the_broker_stopped_streams_stay_and_publishing_says_503():
         finally:
             os.kill(pid, signal.SIGCONT)
         wait_until(lambda: sluice.request("GET", "/readyz")[0] == 200, 10, "ready again")
-        sluice.publish([event(subject="last")])
+        # The publisher hears of it with its next repeat, up to a second later.
+        last = json.dumps(event(subject="last"))
+        wait_until(lambda: post(sluice, last)[0] == 202, 10, "publishing again")
         # What was handed over before the 503 may come too: it was not dropped.
         stream.read_until(
             lambda s: any(e.get("subject") == "last" for e in s.events()), 10, "the last event"
