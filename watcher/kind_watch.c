@@ -31,6 +31,7 @@ struct kind_watch {
 	struct mono			 dead;       /* its connection, since */
 	bool				 listed;
 	bool				 tried;
+	bool				 refused;    /* what a 200 brought */
 	bool				 has_outcome;
 	bool				 unanswered; /* asks again after a wait */
 	enum watch_state		 shown;      /* meanwhile */
@@ -103,6 +104,7 @@ decide_error(struct kind_watch *kw, long status,
 static void
 refuse(struct kind_watch *kw, const char *text)
 {
+	kw->refused = true;
 	why(kw, 200, "InvalidAnswer", text);
 	decide(kw, WATCH_IN_FAILED);
 }
@@ -161,6 +163,7 @@ watch_frame_cb(struct slice frame, void *arg)
 	case KUBE_EVENT_BOOKMARK:
 		break;
 	case KUBE_EVENT_ERROR:
+		kw->refused = ev.error.retry_after_s == 0;
 		decide_error(kw, (long)ev.error.code, &ev.error);
 		if (strcmp(ev.error.reason, "StoreReadError") == 0)
 			kw->outcome = WATCH_IN_EXPIRED;
@@ -449,6 +452,7 @@ request(struct kind_watch *kw, bool watch)
 	}
 	get.path = buf_cstr(&path);
 	kw->has_outcome = false;
+	kw->refused = false;
 	kw->retry_after_ms = 0;
 	kw->events = false;
 	kw->dead.ns = 0;
@@ -495,6 +499,7 @@ step(struct kind_watch *kw, enum watch_input input)
 	struct watch_facts facts = {
 		.quick = !kw->events && mono_diff_ms(mono_now(), kw->begun) <
 		    WATCH_FSM_QUICK_MS,
+		.answered = kw->refused,
 		.retry_after_ms = kw->retry_after_ms,
 		.random = arc4random(),
 	};

@@ -164,6 +164,17 @@ ended(struct watch_fsm *f, const struct watch_facts *facts)
 	return wait_in(f, WATCH_WAIT_LIST, facts);
 }
 
+/* What an answered watch brings at this version may be at fault: only a list
+ * leads past it. A server that is away is asked for the watch again. */
+static struct watch_step
+retry_watch(struct watch_fsm *f, const struct watch_facts *facts)
+{
+	if (!facts->answered || f->attempt + 1 < WATCH_FSM_SAME_MAX)
+		return wait_in(f, WATCH_WAIT_WATCH, facts);
+	f->version = WATCH_VERSION_LAST;
+	return wait_in(f, WATCH_WAIT_LIST, facts);
+}
+
 static struct watch_step
 stale(struct watch_fsm *f)
 {
@@ -248,7 +259,7 @@ watch_fsm_step(struct watch_fsm *f, enum watch_input input,
 	case R_RETRY_LIST:
 		return wait_in(f, WATCH_WAIT_LIST, facts);
 	case R_RETRY_WATCH:
-		return wait_in(f, WATCH_WAIT_WATCH, facts);
+		return retry_watch(f, facts);
 	case R_STALE:
 		return stale(f);
 	case R_UNAUTHORIZED:

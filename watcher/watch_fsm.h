@@ -14,6 +14,7 @@
 
 #define WATCH_FSM_DENIED_MS (5 * 60 * 1000)  /* 403, 404: asked again */
 #define WATCH_FSM_QUICK_MS  1000             /* k8s-watch.md A 8 */
+#define WATCH_FSM_SAME_MAX  4   /* watches of one version that fail: A 11 */
 
 enum watch_state {
 	WATCH_IDLE,         /* not begun */
@@ -76,6 +77,7 @@ struct watch_fsm {
 
 struct watch_facts {
 	bool	 quick;          /* ENDED: lasted < 1 s and brought nothing */
+	bool	 answered;       /* FAILED: under a 200, by what it brought */
 	int64_t	 retry_after_ms; /* FAILED: what the server asked for, or 0 */
 	uint32_t random;         /* any 32 bits */
 };

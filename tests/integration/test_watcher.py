@@ -238,6 +238,17 @@ def test_an_api_server_that_goes_and_comes_back():
             sim.wait_watches(2)
 
 
+def test_a_watch_that_brings_nothing_but_errors_is_listed_anew():
+    """ERROR 500 at the same version four times: a list leads past it, then it is watched again."""
+    with KubeSim(frozen=True) as sim, Sluice(QUICK, kubeconfig=sim.kubeconfig):
+        sim.wait_watches(2)
+        sim.clear_requests()
+        rule = {"match": "GET /api/v1/pods?watch", "watch_error": 500, "count": 4}
+        sim.faults(next=[rule], drop_watches="reset")
+        wait_until(lambda: any("/pods?" in r for r in lists(sim)), 20, "a list of pods")
+        sim.wait_watches(2)
+
+
 def kubeconfig_text(server, user):
     """A kubeconfig with one context named `only`."""
     return json.dumps(

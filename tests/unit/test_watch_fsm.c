@@ -121,6 +121,24 @@ test_failures_wait_5_s_doubling_to_60_s_and_keep_the_version(void **state)
 }
 
 static void
+test_a_watch_that_keeps_failing_in_its_body_lists_anew(void **state)
+{
+	struct watch_facts bad = { .answered = true, .random = 200 };
+	unsigned i;
+
+	(void)state;
+	begin_watching();
+	for (i = 1; i < WATCH_FSM_SAME_MAX; i++) {
+		(void)watch_fsm_step(&f, WATCH_IN_FAILED, &bad);
+		assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_WATCH);
+	}
+	assert_int_equal(watch_fsm_step(&f, WATCH_IN_FAILED, &bad).action,
+	    WATCH_DO_WAIT);
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
+	assert_int_equal(f.version, WATCH_VERSION_LAST);
+}
+
+static void
 test_jitter_is_20_percent_and_never_above_the_maximum(void **state)
 {
 	uint32_t r;
@@ -229,6 +247,8 @@ main(void)
 		cmocka_unit_test(test_410_lists_at_once_and_does_not_spin),
 		cmocka_unit_test(
 		    test_a_watch_refused_at_the_newest_version_does_not_spin),
+		cmocka_unit_test(
+		    test_a_watch_that_keeps_failing_in_its_body_lists_anew),
 		cmocka_unit_test(
 		    test_a_version_in_the_future_lists_by_quorum),
 		cmocka_unit_test(
