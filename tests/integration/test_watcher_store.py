@@ -164,3 +164,27 @@ def test_a_watcher_that_starts_without_a_store_levels_it_later():
             assert told[-1]["data"]["final_state_unknown"] is True
             assert len(told) == 1
             assert synced() == count
+
+
+def test_bindings_learnt_late_repeat_no_unchanged_node():
+    """A watcher that started without a store hears of its nodes later: what stands is not told."""
+    with KubeSim(frozen=True) as sim, bed_on(sim) as (bed, cluster):
+        same, other = pods_of(sim)[:2]
+        bind(bed, cluster, "w1", {"same": same, "other": other})
+        wait_until(lambda: node_reason(bed, "w1", "same") is not None, 20, "the node's status")
+        wait_until(lambda: node_reason(bed, "w1", "other") is not None, 20, "the node's status")
+        bed.stop_store()
+        with (
+            bed.stream("workflow:w1", last_event_id="-1") as nodes,
+            bed.stream(f"resource:{cluster}/*") as stream,
+        ):
+            nodes.wait_events(2)
+            stream.wait_open()
+            bed.kill(f"watcher/{cluster}")
+            stream.wait_events(len(keys_of(sim, cluster)))
+            sim.api.set_pod_status(*other, {"phase": "Failed", "message": "made so by a test"})
+            bed.ctl("start", "store")
+            nodes.wait_events(3)
+            wait_level(bed, sim, cluster)
+            nodes.pump()
+            assert [e["subject"] for e in nodes.events()[2:]] == ["other"], nodes.events()
