@@ -128,6 +128,8 @@ def test_a_single_stream_path_is_the_same_for_one_stream(sluice, path):
     key = f"{path[:-1]}:single"
     with Stream(sluice.port, f"/api/v1/orchestrator/stream/{path}/single") as stream:
         assert stream.wait_open()["stream_keys"] == [key]
+        # The empty snapshot is behind us: what is published now cannot be part of it.
+        stream.read_until(lambda s: s.named("heartbeat"), 5, "the end of the snapshot")
         publish(sluice, key, 0, 2)
         stream.wait_events(2)
 
@@ -363,7 +365,9 @@ def test_a_reader_that_takes_nothing_is_closed_and_its_place_is_free_again():
         with sluice.stream("job:stall", snapshot=0) as fast, sluice.stream("job:stall") as stuck:
             fast.wait_open()
             stuck.wait_open()
-            publish(sluice, "job:stall", 0, 12000, size=1000)
+            for at in range(0, 12000, 500):
+                publish(sluice, "job:stall", at, at + 500, size=1000)
+                fast.pump()  # it reads while it is written to: only the other one stalls
             fast.wait_events(12000, 30)
             wait_until(lambda: streaming() == 1, 10, "the stalled reader to be closed")
             publish(sluice, "job:stall", 12000, 12010)
