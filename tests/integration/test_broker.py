@@ -208,6 +208,7 @@ def make_bus_fixture():
         bus.close()
 
 
+@pytest.mark.slow
 def test_a_killed_broker_loses_nothing_and_repeats_nothing(bus):
     subs = [bus.reader(f"g{i}") for i in range(2)]
     count, publishers = 4000, 4
@@ -231,6 +232,7 @@ def test_a_killed_broker_loses_nothing_and_repeats_nothing(bus):
         assert caught_up(sub, tip) == (count * publishers, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_reader_stopped_for_three_seconds_reads_the_rest_from_the_file(bus):
     stopped, other = bus.reader("g0"), bus.reader("g1")
     pub = bus.publisher("watcher/a", "-n", 40000, "-s", 1024, "-r", 8000)
@@ -350,6 +352,7 @@ def test_history_is_bounded_and_a_late_reader_begins_with_the_oldest(make_bus):
     assert number_of(bus.publish("watcher/a", incarnation=2)["last"]) == 30001
 
 
+@pytest.mark.slow
 def test_a_disk_that_fails_is_replaced_by_memory(make_bus):
     bus = make_bus(segment=8 << 20, fsize=8 << 20).start()
     sub = bus.reader("g0")

@@ -146,6 +146,7 @@ def test_expect_continue_and_chunked_bodies_are_taken(sluice):
         assert sock.recv(1000).startswith(b"HTTP/1.1 202 ")
 
 
+@pytest.mark.slow
 def test_half_a_head_is_cut_after_five_seconds(sluice):
     begin = time.monotonic()
     answer = raw(sluice.port, b"GET / HTTP/1.1\r\nHost: local", 8)
@@ -340,6 +341,7 @@ def test_the_page_is_whole_and_lets_nothing_foreign_in(sluice):
 # --- neighbours away ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_with_the_broker_stopped_streams_stay_and_publishing_says_503():
     conf = {"supervise": {"hang_timeout": "60s"}}
     with Sluice(conf) as sluice, sluice.stream("job:a") as stream:

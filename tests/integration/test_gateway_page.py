@@ -3,6 +3,8 @@
 import os
 import signal
 
+import pytest
+
 from tests.bed.browser import Browser
 from tests.bed.net import wait_until
 from tests.bed.sluice import REPO, Sluice
@@ -26,6 +28,7 @@ def cluster(name, status, **more):
     return {"stream_key": f"cluster:{name}", "event_type": "cluster.health", "data": data}
 
 
+@pytest.mark.slow
 def test_the_page_lists_10000_objects_and_follows_changes_through_a_gateway_kill():
     conf = {"streams": {"default": {"heartbeat_interval": "1s", "retry": "500ms"}}}
     with Sluice(conf) as sluice, Browser() as browser:

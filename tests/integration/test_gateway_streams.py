@@ -134,6 +134,7 @@ def test_a_single_stream_path_is_the_same_for_one_stream(sluice, path):
         stream.wait_events(2)
 
 
+@pytest.mark.slow
 def test_heartbeats_keep_their_interval_and_their_id_resumes_exactly(sluice):
     with sluice.stream("job:beat", snapshot=0) as stream:
         stream.wait_open()
@@ -155,6 +156,7 @@ def test_comment_heartbeats_are_comments_with_an_id(sluice):
         assert found[0].event is None and found[0].data == ""
 
 
+@pytest.mark.slow
 def test_an_idle_stream_ends_cleanly_and_an_event_postpones_it(sluice):
     begin = time.monotonic()
     with sluice.stream("job:idle", timeout="2s") as stream:
@@ -230,6 +232,7 @@ def test_a_cursor_older_than_the_ring_is_replayed_from_the_journal(small):
         stream.wait_events(3099)
 
 
+@pytest.mark.slow
 def test_a_slow_reader_gets_an_exact_gap_and_delays_nobody(small):
     with small.stream("job:slow", snapshot=0) as fast:
         fast.wait_open()
@@ -320,6 +323,7 @@ def test_without_the_store_streams_are_live_without_ids_until_it_is_back():
             os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.slow
 def test_streams_outlive_the_broker_and_go_on_without_a_hole():
     with Sluice(FAST) as sluice, sluice.stream("job:kill") as stream:
         stream.wait_open()
@@ -354,6 +358,7 @@ def test_a_killed_gateway_resets_its_streams_and_the_clients_resume():
 # --- limits ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_reader_that_takes_nothing_is_closed_and_its_place_is_free_again():
     conf = {"streams": {"default": {"heartbeat_interval": "500ms", "write_stall_timeout": "2s"}}}
     with Sluice(conf) as sluice:
@@ -406,6 +411,7 @@ def _try_open(sluice):
     return None
 
 
+@pytest.mark.slow
 def test_a_new_epoch_is_told_to_open_streams_which_then_go_on(tmp_path):
     with Sluice(FAST) as sluice:
         publish(sluice, "job:epoch", 0, 5, event_type="job.state_changed")

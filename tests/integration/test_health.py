@@ -275,6 +275,7 @@ def test_a_check_on_demand_is_made_at_once_and_not_too_often():
         assert len(health.of("demo")) <= before + 2
 
 
+@pytest.mark.slow
 def test_what_the_supervisor_sees_of_a_watcher_is_published():
     """A watcher that failed: degraded at once, and connected when it is ready, not before."""
     with KubeSim(frozen=True) as sim, Health({"demo": of_sim(sim)}) as health:
@@ -325,6 +326,7 @@ def test_each_kind_of_trouble_has_its_code():
             assert health.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_reload_adds_removes_and_keeps_clusters():
     """One cluster more, then another only: each is checked, what went is silent."""
     with (
@@ -362,6 +364,7 @@ def test_a_server_that_is_not_ready_is_degraded_with_the_names():
         health.wait_status("demo", "connected", 30)
 
 
+@pytest.mark.slow
 @pytest.mark.threads
 def test_stop_ends_checks_that_hang():
     """STOP while a check waits for a suspended server: exit 0 within two seconds or so."""

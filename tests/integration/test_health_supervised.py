@@ -1,5 +1,7 @@
 """sluice-health under the real supervisor and broker, on a simulated cluster."""
 
+import pytest
+
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
@@ -33,6 +35,7 @@ def test_health_finds_the_cluster_and_comes_back_after_a_kill():
         assert sluice.stop() == 0
 
 
+@pytest.mark.slow
 def test_a_cluster_that_is_away_is_told_and_the_other_goes_on():
     """One cluster does not exist: the other is connected, and nobody restarts for it."""
     with KubeSim(frozen=True, objects=5) as sim:

@@ -155,6 +155,7 @@ def test_continue_with_a_version_is_400(sim):
     assert sim.api.request("GET", target)[0] == 400
 
 
+@pytest.mark.slow
 def test_a_list_at_a_future_version_is_504_too_large(sim):
     """After three seconds, with the cause that clients look for."""
     begin = time.monotonic()
@@ -255,6 +256,7 @@ def test_a_watch_at_a_future_version_stays_silent(sim):
         assert rv_of(watch.event()) > ahead
 
 
+@pytest.mark.slow
 def test_bookmarks_come_only_when_asked_and_before_the_end(sim):
     """At the interval, with nothing but a version, and the body ends cleanly in time."""
     sim.faults(bookmark_interval_ms=200)
@@ -552,6 +554,7 @@ def pods_of(sim, namespace, app):
     ]
 
 
+@pytest.mark.slow
 def test_a_scaled_deployment_gets_its_pods_step_by_step():
     """The controllers follow a write: generation is observed later, pods go through their steps."""
     with KubeSim(tls=False, rate=0) as sim:
@@ -607,6 +610,7 @@ def test_a_rollout_never_has_fewer_ready_pods_than_asked_for():
         assert max(ready) > want
 
 
+@pytest.mark.slow
 def test_the_demo_moves_within_a_second_and_the_rate_is_kept():
     """And pods fail and recover as time goes."""
     with KubeSim(tls=False, rate=20) as sim:

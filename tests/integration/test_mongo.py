@@ -10,6 +10,8 @@ from tests.bed.mongo import MongoServer
 from tests.bed.net import deadline, wait_until
 from tests.bed.store import StoreBed, job, lines_of, node
 
+pytestmark = pytest.mark.mongo
+
 
 @pytest.fixture
 def mongo():
@@ -72,6 +74,7 @@ def kube_orch(db, oid, names, **more):
 OID = "65a1b2c3d4e5f60718293a4b"
 
 
+@pytest.mark.slow
 def test_a_status_reaches_the_node_and_leaves_the_rest_alone(bed, mongo):
     """The whole _status by array filter, guard beside it; what KubeOrch wrote stays."""
     db = mongo.db()
@@ -86,6 +89,7 @@ def test_a_status_reaches_the_node_and_leaves_the_rest_alone(bed, mongo):
     assert after == before
 
 
+@pytest.mark.slow
 def test_a_put_makes_the_document_and_its_nodes(bed, mongo):
     """An upsert with nodes[].data, and the status lands in it; a changed put follows."""
     db = mongo.db()
@@ -107,6 +111,7 @@ def test_a_put_makes_the_document_and_its_nodes(bed, mongo):
     )
 
 
+@pytest.mark.slow
 def test_a_status_before_its_workflow_is_written_with_it(bed, mongo):
     """A missing document is counted, not retried; a later put brings the status along."""
     db = mongo.db()
@@ -119,6 +124,7 @@ def test_a_status_before_its_workflow_is_written_with_it(bed, mongo):
     wait_node(db, "late", "a", 9)
 
 
+@pytest.mark.slow
 def test_followed_workflows_become_bindings(bed, mongo):
     """run_count > 0, not deleted, not archived; the cluster's name becomes its id."""
     db = mongo.db()
@@ -138,6 +144,7 @@ def test_followed_workflows_become_bindings(bed, mongo):
     wait_until(lambda: bindings() == [], 20, "no binding")
 
 
+@pytest.mark.slow
 def test_a_cluster_row_is_kept_by_name(bed, mongo):
     """Status, latency, time of the check, metadata; no document is made."""
     db = mongo.db()
@@ -178,6 +185,7 @@ def test_a_cluster_row_is_kept_by_name(bed, mongo):
     ]
 
 
+@pytest.mark.slow
 def test_refused_documents_do_not_stop_the_others(bed, mongo):
     """nodes: null or data: null cannot take a status; the next ones are written."""
     db = mongo.db()
@@ -235,16 +243,19 @@ def outage(bed, mongo, stop, start):
     assert bed.ask("status")[1]["mongodb"]["missing"] == 0
 
 
+@pytest.mark.slow
 def test_mongodb_killed_for_ten_seconds_stops_nothing(bed, mongo):
     """SIGKILL and a restart on the same storage."""
     outage(bed, mongo, mongo.kill, mongo.restart)
 
 
+@pytest.mark.slow
 def test_mongodb_frozen_for_ten_seconds_stops_nothing(bed, mongo):
     """SIGSTOP: calls hang until their time-out, and only in the MongoDB thread."""
     outage(bed, mongo, mongo.suspend, mongo.resume)
 
 
+@pytest.mark.slow
 def test_a_killed_store_writes_what_was_missing(bed, mongo):
     """The checkpoint in MongoDB is behind what it holds at worst; nothing is lost."""
     db = mongo.db()
@@ -256,6 +267,7 @@ def test_a_killed_store_writes_what_was_missing(bed, mongo):
         wait_node(db, "w", "a", f"{round_number}-299")
 
 
+@pytest.mark.slow
 def test_a_database_put_back_is_caught_up(bed, mongo):
     """Documents restored from an older state come with their older checkpoint."""
     db = mongo.db()
@@ -269,6 +281,7 @@ def test_a_database_put_back_is_caught_up(bed, mongo):
     wait_node(db, "w", "a", 1)
 
 
+@pytest.mark.slow
 def test_an_older_status_never_replaces_a_newer_one(bed, mongo):
     """The guard: a document that is further along keeps what it has."""
     db = mongo.db()
@@ -289,6 +302,7 @@ def test_an_older_status_never_replaces_a_newer_one(bed, mongo):
     assert status_of(db.workflows.find_one({"_id": "w"}), "a")["message"] == "newer"
 
 
+@pytest.mark.slow
 def test_a_frozen_mongodb_does_not_hold_up_the_end(bed, mongo):
     """SIGTERM while a call hangs: the store leaves in order, in time."""
     bed.publish_raw([node("w", "a", 1)])

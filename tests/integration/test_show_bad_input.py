@@ -191,6 +191,7 @@ def unreachable(directory):
 WRONG = [unreadable, not_yaml, no_such_context, expired, unreachable]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WRONG, ids=lambda case: case.__name__)
 def test_a_wrong_cluster_is_explained_and_the_others_go_on(case, directory):
     """The good cluster's objects arrive and change; the bad one's place and remedy are told."""

@@ -101,6 +101,7 @@ def test_status_tells_why_a_cluster_is_not_watched(directory):
                 stream.wait_events(len(sim.state("Deployment")) + 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "why"),
     [

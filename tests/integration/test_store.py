@@ -63,6 +63,7 @@ def test_a_snapshot_equals_the_model(bed):
     assert bed.snapshot("job:none")[1] == []
 
 
+@pytest.mark.slow
 def test_a_killed_store_catches_up_with_the_tip(bed):
     """SIGKILL five times under load: rows equal the last event of each stream, nothing lost."""
     events = mixed(8000, 2)
@@ -222,6 +223,7 @@ def test_a_stop_waits_for_what_was_published(bed):
     assert bed.rows("SELECT position FROM checkpoint") == [(positions[-1],)]
 
 
+@pytest.mark.slow
 def test_a_locked_database_costs_nothing_but_time():
     """While SQLite cannot be written, events flow; what the queue cannot hold is in the journal."""
     with StoreBed({"journal": {"size": "256MiB", "segment": "16MiB"}}) as bed:

@@ -200,6 +200,7 @@ def test_many_refused_starts_at_once_all_say_why(rogues):
     assert all("no room on the moon" in line for line in deaths)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", ["broker", "gateway/0", "watcher/prod"])
 def test_a_stopped_child_is_found_within_4_5_s_and_ready_within_7_s(rogues, title):
     """SIGSTOP, measured by the supervisor's own timestamps; the others are not touched."""
@@ -216,6 +217,7 @@ def test_a_stopped_child_is_found_within_4_5_s_and_ready_within_7_s(rogues, titl
     assert all(r["restarts"] == 0 for r in others.values())
 
 
+@pytest.mark.slow
 def test_a_deaf_child_is_found_too(rogues):
     """A loop that is stuck, not stopped."""
     sluice = rogues().script("store", "deaf").start(ready=False)
@@ -224,12 +226,14 @@ def test_a_deaf_child_is_found_too(rogues):
     sluice.wait_ready()
 
 
+@pytest.mark.slow
 def test_a_long_start_is_not_a_hang(rogues):
     """A child that is busy before READY for longer than hang_timeout, within its deadline."""
     sluice = rogues({"supervise": {"hang_timeout": "1s"}}).script("store", "blocked 2500").start()
     assert sluice.status()["store"]["deaths"] == 0
 
 
+@pytest.mark.slow
 def test_killed_children_come_back_with_a_new_incarnation(rogues):
     """Ten SIGKILLs, incarnations never repeat."""
     sluice = rogues({"supervise": {"circuit_deaths": 100, "max": "600ms"}}).start()
@@ -258,6 +262,7 @@ def test_sigterm_stops_in_order_within_5_s_and_leaves_no_process(rogues):
     assert not os.path.exists(f"{sluice.directory}/run/control")
 
 
+@pytest.mark.slow
 def test_children_that_do_not_stop_are_killed_within_5_s(rogues):
     """Every child ignores STOP."""
     sluice = rogues()
@@ -282,6 +287,7 @@ def test_sigterm_while_children_hang_and_die(rogues):
     assert sluice.family() == []
 
 
+@pytest.mark.slow
 def test_double_forked_orphans_are_reaped(rogues):
     """A role's daemonised grandchildren end, and no zombie stays."""
     sluice = rogues({"supervise": {"circuit_deaths": 100}}).script("health", "orphans 5").start()

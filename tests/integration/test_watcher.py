@@ -35,6 +35,7 @@ def newest(stream):
     return {e["stream_key"]: e for e in stream.events()}
 
 
+@pytest.mark.slow
 def test_a_killed_watcher_publishes_nothing_that_did_not_change():
     """20 SIGKILLs at rest: every object and every node is published once, ever."""
     with KubeSim(frozen=True) as sim, Sluice(QUICK, kubeconfig=sim.kubeconfig) as sluice:
@@ -66,6 +67,7 @@ def test_a_killed_watcher_publishes_nothing_that_did_not_change():
             assert (len(stream.events()), len(nodes.events())) == (objects, 1)
 
 
+@pytest.mark.slow
 def test_watchers_killed_while_pods_change_end_level_with_the_cluster():
     """10 SIGKILLs under change: each stream's seq is whole, the newest status is the cluster's."""
     with KubeSim(frozen=True) as sim, Sluice(QUICK, kubeconfig=sim.kubeconfig) as sluice:
@@ -213,6 +215,7 @@ def test_a_node_is_bound_at_run_time_without_a_new_list():
         assert not lists(sim), "a new list"
 
 
+@pytest.mark.slow
 def test_an_api_server_that_goes_and_comes_back():
     """RSTs for a while: back-off, the process stays ready, then both kinds watch again."""
     with KubeSim(frozen=True) as sim, Sluice(QUICK, kubeconfig=sim.kubeconfig) as sluice:
