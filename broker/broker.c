@@ -7,17 +7,15 @@
  * collecting intake -> journal thread -> PUB to every reader -> answer.
  */
 #include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "broker/intake.h"
-#include "broker/peers.h"
+#include "broker/announce.h"
+#include "broker/requests.h"
 #include "broker/state_file.h"
 #include "common/log.h"
 #include "common/mono.h"
@@ -27,7 +25,6 @@
 #define BROKER_MAGIC        0x42524f4bu
 #define HEARTBEAT_MS        100
 #define STATUS_MS           2000
-#define RECEIVE_TURN        256u    /* requests per turn of the loop */
 #define SWEEP_STEPS         20000u  /* streams looked at per heartbeat */
 #define EXPIRE_STEPS        20000u  /* keys dropped per heartbeat at most */
 #define STATE_RETRY_MS      10000
@@ -42,14 +39,9 @@ struct broker {
 	struct dedup		*dedup;
 	struct publish_core	*core;
 	struct journal_thread	*journal;
-	struct peers		*peers;
-	int			 rep;
-	struct event		*rep_event;
-	bool			 rep_paused;
+	struct announce		*announce;
+	struct requests		*requests;
 	struct event		*heartbeat;
-	struct intake		 intakes[2];
-	unsigned int		 collecting;   /* the other is under way */
-	struct position		 announced;
 	struct writer_info	 info;
 	struct state_saver	 saver;
 	bool			 saving;
@@ -58,8 +50,6 @@ struct broker {
 	bool			 memory;
 	bool			 disk_failed;
 	struct err		 disk_err;
-	struct job_segment	 segments[JOB_SEGMENTS_MAX];
-	size_t			 n_segments;
 	bool			 stopping;
 	bool			 closing;
 	struct mono		 status_at;
@@ -67,69 +57,7 @@ struct broker {
 
 static void	flush(struct broker *b);
 
-/* --- announcing ---------------------------------------------------------- */
-
-static void
-send_heartbeat(struct broker *b)
-{
-	const struct heartbeat hb = {
-		.tip = b->announced,
-		.oldest = b->info.oldest,
-		.forgotten_through =
-		    sequencer_forgotten_through(b->sequencer),
-		.time_unix_ms = wall_unix_ms(),
-	};
-	struct buf bytes = BUF_EMPTY;
-
-	heartbeat_encode(&bytes, &hb);
-	peers_send(b->peers, bytes.data, bytes.len);
-	buf_free(&bytes);
-}
-
-static void
-send_segment(struct broker *b, const struct job_segment *s)
-{
-	struct buf bytes = BUF_EMPTY;
-
-	msg_segment_encode(&bytes, s->first);
-	role_send(b->role, MSG_SEGMENT, bytes.data, bytes.len, s->fd);
-	buf_free(&bytes);
-}
-
-/* Readers learn of memory segments before they hear of what is in them. */
-static void
-take_segments(struct broker *b, struct journal_job *job)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < b->n_segments; i++) {
-		bool gone = i + 1 < b->n_segments &&
-		    b->segments[i + 1].first <= job->info.oldest;
-
-		if (gone || b->n_segments - i + job->n_segments >
-		    JOB_SEGMENTS_MAX)
-			(void)close(b->segments[i].fd);
-		else
-			b->segments[kept++] = b->segments[i];
-	}
-	b->n_segments = kept;
-	for (size_t i = 0; i < job->n_segments; i++) {
-		b->segments[b->n_segments++] = job->segments[i];
-		send_segment(b, &job->segments[i]);
-	}
-	job->n_segments = 0;
-}
-
-static void
-publish_job(struct broker *b, const struct journal_job *job)
-{
-	for (size_t i = 0; i < job->n_records; i++) {
-		const struct writer_record *r = &job->records[i];
-
-		peers_send(b->peers, job->bytes.data + r->offset, r->length);
-		b->announced.number = r->last;
-	}
-}
+/* --- status -------------------------------------------------------------- */
 
 static void
 report(struct broker *b)
@@ -141,10 +69,10 @@ report(struct broker *b)
 	    "tip %s, %zu streams, %zu keys, %zu segments of %" PRIu64 " MiB, "
 	    "oldest %" PRIu64 ", recycled %" PRIu64 ", %zu readers",
 	    b->memory ? b->disk_err.text : "", b->memory ? "; " : "",
-	    position_format(b->announced, tip),
+	    position_format(announce_tip(b->announce), tip),
 	    sequencer_streams(b->sequencer), dedup_keys(b->dedup),
 	    b->info.segments, b->info.bytes >> 20, b->info.oldest,
-	    b->info.recycled, peers_count(b->peers));
+	    b->info.recycled, announce_readers(b->announce));
 }
 
 /* --- the disk failed ------------------------------------------------------ */
@@ -154,7 +82,8 @@ report(struct broker *b)
 static void
 go_to_memory(struct broker *b, struct intake *failed)
 {
-	struct intake *collecting = &b->intakes[b->collecting];
+	struct intake *collecting = requests_collecting(b->requests);
+	struct position tip = announce_tip(b->announce);
 	struct intake next = { 0 };
 	struct publish_shift shift;
 	int64_t now = wall_unix_ms();
@@ -163,10 +92,9 @@ go_to_memory(struct broker *b, struct intake *failed)
 	b->disk_failed = false;
 	b->memory = true;
 	b->saving = false;
-	shift.from = (struct position){ b->announced.epoch,
-		b->announced.number + 1 };
+	shift.from = (struct position){ tip.epoch, tip.number + 1 };
 	shift.to.epoch = recover_epoch_number(&(struct journal_epoch){
-	    .epoch = b->announced.epoch }, 1, now);
+	    .epoch = tip.epoch }, 1, now);
 	shift.to.number = MAX(recover_floor(now), 2 + MAX(b->info.reserved,
 	    sequencer_tip(b->sequencer).number));
 	log_error("%s: going on in memory, in the new epoch %08" PRIx32
@@ -183,8 +111,8 @@ go_to_memory(struct broker *b, struct intake *failed)
 	next.job.memory_first = shift.to.number;
 	intake_clear(collecting);
 	*collecting = next;
-	b->announced = (struct position){ shift.to.epoch,
-		shift.to.number - 1 };
+	announce_set_tip(b->announce, (struct position){ shift.to.epoch,
+		shift.to.number - 1 });
 	report(b);
 }
 
@@ -229,7 +157,7 @@ add_state(struct broker *b, struct journal_job *job)
 static void
 flush(struct broker *b)
 {
-	struct intake *in = &b->intakes[b->collecting];
+	struct intake *in = requests_collecting(b->requests);
 	bool last;
 
 	if (journal_thread_busy(b->journal))
@@ -237,7 +165,7 @@ flush(struct broker *b)
 	last = b->stopping && !b->closing;
 	if (in->job.n_records == 0 && !b->saving && !in->job.to_memory &&
 	    !last) {
-		intake_answer(in, b->rep);
+		requests_answer(b->requests, in);
 		return;
 	}
 	add_state(b, &in->job);
@@ -245,7 +173,7 @@ flush(struct broker *b)
 		in->job.close = true;
 		b->closing = true;
 	}
-	b->collecting ^= 1;
+	requests_turn(b->requests);
 	journal_thread_submit(b->journal, &in->job);
 }
 
@@ -263,16 +191,6 @@ after_state(struct broker *b, const struct journal_job *job)
 		b->saving = true;
 		b->save_begun = false;
 	}
-}
-
-static void
-resume_reading(struct broker *b)
-{
-	if (!b->rep_paused || b->stopping ||
-	    intake_is_full(&b->intakes[b->collecting]))
-		return;
-	b->rep_paused = false;
-	(void)event_add(b->rep_event, NULL);
 }
 
 static void
@@ -295,9 +213,8 @@ broker_done_cb(struct journal_job *job, void *arg)
 			    "again, history now begins at %" PRIu64,
 			    job->info.oldest);
 		b->info = job->info;
-		take_segments(b, job);
-		publish_job(b, job);
-		intake_answer(in, b->rep);
+		announce_job(b->announce, job);
+		requests_answer(b->requests, in);
 		sequencer_set_oldest(b->sequencer, b->info.oldest);
 		after_state(b, job);
 	}
@@ -308,118 +225,16 @@ broker_done_cb(struct journal_job *job, void *arg)
 		role_exit(b->role);
 		return;
 	}
-	resume_reading(b);
+	requests_resume(b->requests);
 	flush(b);
 }
 
-/* --- requests ------------------------------------------------------------ */
-
 static void
-reply_now(struct broker *b, struct bus_message *m, enum publish_status status,
-    uint64_t batch, const struct dedup_answer *a)
-{
-	struct buf bytes = BUF_EMPTY;
-
-	publish_answer_encode(&bytes, status, batch, a->first, a->count,
-	    a->exceptions, a->list);
-	(void)bus_reply(b->rep, m, bytes.data, bytes.len, NULL);
-	buf_free(&bytes);
-}
-
-static bool
-waits_already(struct broker *b, struct bus_message *m,
-    const struct publish_request *q)
-{
-	return intake_replace(&b->intakes[0], m, q) ||
-	    intake_replace(&b->intakes[1], m, q);
-}
-
-static void
-take_register(struct broker *b, struct bus_message *m,
-    const struct publish_request *q)
-{
-	const struct publish_outcome o = {
-		.first = sequencer_tip(b->sequencer) };
-	const struct dedup_answer none = { 0 };
-
-	if (dedup_register(b->dedup, q->publisher, q->incarnation) ==
-	    DEDUP_FENCED) {
-		reply_now(b, m, PUBLISH_FENCED, q->batch, &none);
-		return;
-	}
-	/* Answered behind what is under way: its tip includes that. */
-	if (!waits_already(b, m, q))
-		intake_add(&b->intakes[b->collecting], m, q, &o);
-}
-
-static void
-take_events(struct broker *b, struct bus_message *m,
-    const struct publish_request *q)
-{
-	struct dedup_answer a = { 0 };
-	struct publish_outcome o;
-
-	switch (dedup_batch(b->dedup, q->publisher, q->incarnation, q->batch,
-	    &a)) {
-	case DEDUP_FENCED:
-		reply_now(b, m, PUBLISH_FENCED, q->batch, &a);
-		return;
-	case DEDUP_OLD:
-		bus_message_free(m);
-		return;
-	case DEDUP_REPEAT:
-		if (!waits_already(b, m, q))
-			reply_now(b, m, PUBLISH_OK, q->batch, &a);
-		return;
-	case DEDUP_NEW:
-		/* Of one that waits, but was refused whole, dedup knows
-		 * nothing. */
-		if (waits_already(b, m, q))
-			return;
-		break;
-	}
-	if (publish_batch(b->core, q, wall_unix_ms(), &o) < 0) {
-		log_error("batch %" PRIu64 " of %.*s is malformed", q->batch,
-		    (int)q->publisher.n, q->publisher.p);
-		reply_now(b, m, PUBLISH_MALFORMED, q->batch, &a);
-		return;
-	}
-	intake_add(&b->intakes[b->collecting], m, q, &o);
-}
-
-static void
-take_request(struct broker *b, struct bus_message *m)
-{
-	const struct dedup_answer none = { 0 };
-	struct publish_request q = { 0 };
-
-	if (publish_request_decode(m->bytes, m->n, &q) < 0) {
-		log_error("request of %zu bytes is malformed", m->n);
-		reply_now(b, m, PUBLISH_MALFORMED, q.batch, &none);
-	} else if (q.op == PUBLISH_OP_REGISTER) {
-		take_register(b, m, &q);
-	} else {
-		take_events(b, m, &q);
-	}
-}
-
-static void
-broker_request_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+broker_requests_cb(void *arg)
 {
 	struct broker *b = arg;
-	struct bus_message m;
 
 	assert(b->magic == BROKER_MAGIC);
-	for (unsigned int i = 0; i < RECEIVE_TURN; i++) {
-		if (intake_is_full(&b->intakes[b->collecting])) {
-			b->rep_paused = true;
-			(void)event_del(b->rep_event);
-			break;
-		}
-		if (bus_receive(b->rep, &m, NULL) != 1)
-			break;
-		take_request(b, &m);
-	}
 	flush(b);
 }
 
@@ -429,7 +244,12 @@ broker_heartbeat_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	struct broker *b = arg;
 
 	assert(b->magic == BROKER_MAGIC);
-	send_heartbeat(b);
+	announce_heartbeat(b->announce, (struct heartbeat){
+		.oldest = b->info.oldest,
+		.forgotten_through =
+		    sequencer_forgotten_through(b->sequencer),
+		.time_unix_ms = wall_unix_ms(),
+	});
 	(void)sequencer_sweep(b->sequencer, SWEEP_STEPS);
 	dedup_expire(b->dedup, wall_unix_ms(), EXPIRE_STEPS);
 	if (mono_diff_ms(mono_now(), b->status_at) >= STATUS_MS)
@@ -512,23 +332,15 @@ open_bus(struct broker *b, struct err *err)
 {
 	const struct timeval every = mono_timeval_ms(HEARTBEAT_MS);
 	char *directory = conf_bus_directory(&b->role->conf);
-	char address[BUS_PATH_MAX + 8];
-	int rc = -1;
+	int rc;
 
-	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
-		(void)err_errno(err, errno, "bus directory %s", directory);
-	else if (bus_address(address, sizeof(address), directory,
-	    "broker.rep", err) == 0)
-		rc = bus_bind(b->rep, address, err);
+	rc = requests_listen(b->requests, b->role->base, directory, err);
 	free(directory);
 	if (rc < 0)
 		return -1;
-	b->rep_event = bus_event(b->role->base, b->rep, broker_request_cb, b);
 	b->heartbeat = event_new(b->role->base, -1, EV_PERSIST,
 	    broker_heartbeat_cb, b);
-	if (b->rep_event == NULL || b->heartbeat == NULL ||
-	    event_add(b->rep_event, NULL) < 0 ||
-	    event_add(b->heartbeat, &every) < 0)
+	if (b->heartbeat == NULL || event_add(b->heartbeat, &every) < 0)
 		return err_set(err, "broker: event");
 	return 0;
 }
@@ -551,19 +363,20 @@ broker_start(struct role *role, struct err *err)
 	ignore_sigxfsz();
 	b->magic = BROKER_MAGIC;
 	b->role = role;
-	b->rep = -1;
 	role->state = b;
 	b->sequencer = sequencer_new(role->conf.journal.max_streams, seed());
 	b->dedup = dedup_new(role->conf.journal.idempotency_window_ms,
 	    role->conf.journal.idempotency_keys, seed());
 	b->core = publish_core_new(b->sequencer, b->dedup);
-	b->peers = peers_new(err);
-	b->rep = bus_open(BUS_REP, err);
-	if (b->peers == NULL || b->rep < 0 ||
-	    open_journal(b, &found, err) < 0)
+	b->announce = announce_new(role, err);
+	if (b->announce == NULL)
+		return -1;
+	b->requests = requests_new(b->sequencer, b->dedup, b->core,
+	    broker_requests_cb, b, err);
+	if (b->requests == NULL || open_journal(b, &found, err) < 0)
 		return -1;
 	free(found.segments);
-	b->announced = sequencer_tip(b->sequencer);
+	announce_set_tip(b->announce, sequencer_tip(b->sequencer));
 	b->save_after = mono_now();
 	if (b->disk_failed)
 		go_to_memory(b, NULL);
@@ -594,8 +407,7 @@ broker_stop(struct role *role)
 	}
 	b->stopping = true;
 	b->saving = false;
-	if (!b->rep_paused)
-		(void)event_del(b->rep_event);
+	requests_stop(b->requests);
 	flush(b);
 }
 
@@ -605,7 +417,6 @@ broker_message(struct role *role, enum msg_type type, const void *payload,
 {
 	struct broker *b = role->state;
 	struct msg_peer peer;
-	struct err err;
 
 	if (fd >= 0)
 		(void)close(fd);
@@ -616,16 +427,10 @@ broker_message(struct role *role, enum msg_type type, const void *payload,
 	if (msg_peer_decode(payload, n, &peer) < 0)
 		fatalx("%s cannot be read: are all binaries of one build?",
 		    msg_name(type));
-	if (type == MSG_PEER_DOWN) {
-		peers_down(b->peers, &peer);
-		return;
-	}
-	if (peers_up(b->peers, &peer, &err) < 0)
-		log_error("reader %s/%s: %s", peer.role, peer.instance,
-		    err.text);
-	/* It may have come after memory segments were announced. */
-	for (size_t i = 0; i < b->n_segments; i++)
-		send_segment(b, &b->segments[i]);
+	if (type == MSG_PEER_DOWN)
+		announce_peer_down(b->announce, &peer);
+	else
+		announce_peer_up(b->announce, &peer);
 }
 
 static const char *
@@ -646,16 +451,10 @@ broker_finish(struct role *role)
 		return;
 	assert(b->magic == BROKER_MAGIC);
 	journal_thread_free(b->journal);
-	if (b->rep_event != NULL)
-		event_free(b->rep_event);
 	if (b->heartbeat != NULL)
 		event_free(b->heartbeat);
-	intake_clear(&b->intakes[0]);
-	intake_clear(&b->intakes[1]);
-	for (size_t i = 0; i < b->n_segments; i++)
-		(void)close(b->segments[i].fd);
-	bus_close(b->rep);
-	peers_free(b->peers);
+	requests_free(b->requests);
+	announce_free(b->announce);
 	publish_core_free(b->core);
 	sequencer_free(b->sequencer);
 	dedup_free(b->dedup);

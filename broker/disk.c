@@ -13,6 +13,12 @@
 
 #define ZERO_SLICE (256u * 1024)
 
+bool
+disk_is_full(int code)
+{
+	return code == ENOSPC || code == EDQUOT;
+}
+
 int
 disk_write(int fd, const void *bytes, size_t n, uint64_t offset)
 {

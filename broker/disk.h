@@ -5,9 +5,12 @@
 #ifndef SLUICE_DISK_H
 #define SLUICE_DISK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/* This errno says that there is no room (any more). */
+bool	disk_is_full(int code);
 /* All n bytes at `offset`. */
 int	disk_write(int fd, const void *bytes, size_t n, uint64_t offset);
 /* Room for `bytes` in all, reserved where the file system can. */

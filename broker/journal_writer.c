@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "broker/disk.h"
+#include "broker/journal_segments.h"
 #include "common/journal.h"
 #include "common/xmalloc.h"
 
@@ -20,15 +21,6 @@
 #define STATE_SHARE    8u      /* a new one after every size / 8 */
 #define MEMORY_RESERVE (UINT64_C(1) << 42)   /* no process lives so long */
 
-struct segment {
-	uint64_t	first;
-	uint64_t	end;          /* first - 1: empty */
-	uint64_t	bytes;        /* allocated */
-	int64_t		created_unix_ms;
-	uint32_t	epoch;
-	int		memory_fd;    /* -1: a file */
-};
-
 struct journal_writer {
 	uint32_t			 magic;
 	char				*path;
@@ -36,63 +28,17 @@ struct journal_writer {
 	struct journal_writer_options	 options;
 	struct journal_epoch		 history[JOURNAL_FILE_EPOCHS_MAX];
 	size_t				 n_history;
-	struct segment			*segments;   /* ascending */
-	size_t				 n_segments;
-	int				 fd;         /* of the last; -1: none */
-	uint64_t			 offset;     /* behind its last record */
+	struct journal_segments		*segments;
 	uint32_t			 epoch;
 	uint64_t			 next;
-	bool				 dirty;
-	int				 sync_errno;  /* of the first failure */
 	bool				 memory;
 	bool				 unnoted;    /* ... but not in history */
-	uint64_t			 recycled;
-	size_t				 dropped;    /* segments */
 	uint64_t			 since_state;
 	uint64_t			 state;      /* newest complete one */
 	int				 state_fd;   /* under way; -1 */
 	uint64_t			 state_position;
 	uint64_t			 state_offset;
 };
-
-/* --- the list of segments ------------------------------------------------ */
-
-static struct segment *
-last_segment(struct journal_writer *w)
-{
-	assert(w->n_segments > 0);
-	return &w->segments[w->n_segments - 1];
-}
-
-static void
-segment_add(struct journal_writer *w, const struct segment *s)
-{
-	w->segments = xreallocarray(w->segments, w->n_segments + 1,
-	    sizeof(*w->segments));
-	w->segments[w->n_segments++] = *s;
-}
-
-/* Forgets (memory: releases) the oldest. */
-static void
-segment_drop_oldest(struct journal_writer *w)
-{
-	if (w->segments[0].memory_fd >= 0)
-		(void)close(w->segments[0].memory_fd);
-	memmove(w->segments, w->segments + 1,
-	    (w->n_segments - 1) * sizeof(*w->segments));
-	w->n_segments--;
-	w->dropped++;
-}
-
-static void
-close_current(struct journal_writer *w)
-{
-	/* A memory segment's fd lives as long as the segment. */
-	if (w->fd >= 0 && (w->n_segments == 0 ||
-	    w->fd != last_segment(w)->memory_fd))
-		(void)close(w->fd);
-	w->fd = -1;
-}
 
 /* --- life ---------------------------------------------------------------- */
 
@@ -123,7 +69,7 @@ journal_writer_new(const char *directory,
 	w->path = xstrdup(directory);
 	w->directory = fd;
 	w->options = *options;
-	w->fd = -1;
+	w->segments = journal_segments_new(fd, w->path, options->segment);
 	w->state_fd = -1;
 	return w;
 }
@@ -134,10 +80,7 @@ journal_writer_free(struct journal_writer *w)
 	if (w == NULL)
 		return;
 	assert(w->magic == WRITER_MAGIC);
-	close_current(w);
-	while (w->n_segments > 0)
-		segment_drop_oldest(w);
-	free(w->segments);
+	journal_segments_free(w->segments);
 	if (w->state_fd >= 0)
 		(void)close(w->state_fd);
 	(void)close(w->directory);
@@ -150,51 +93,6 @@ int
 journal_writer_directory(const struct journal_writer *w)
 {
 	return w->directory;
-}
-
-/* --- a full disk ---------------------------------------------------------- */
-
-static bool
-is_full(int code)
-{
-	return code == ENOSPC || code == EDQUOT;
-}
-
-/* Whether the oldest segment may leave: not the current one, and a complete
- * state file stands at or after its end. */
-static bool
-may_leave(const struct journal_writer *w)
-{
-	const struct segment *s = &w->segments[0];
-
-	if (w->n_segments < 2)
-		return false;
-	if (s->memory_fd >= 0)
-		return true;
-	return w->state >= s->end;
-}
-
-static void
-unlink_oldest(struct journal_writer *w)
-{
-	char name[JOURNAL_FILE_NAME_MAX];
-
-	/* Gone already, or it will be tried again at the next start: either
-	 * way it is not ours any more. */
-	(void)unlinkat(w->directory, journal_file_name(name,
-	    w->segments[0].first, "seg"), 0);
-	segment_drop_oldest(w);
-}
-
-/* Gives the oldest segment's room back; false when it must stay. */
-static bool
-make_room(struct journal_writer *w)
-{
-	if (!may_leave(w) || w->segments[0].memory_fd >= 0)
-		return false;
-	unlink_oldest(w);
-	w->recycled++;
-	return true;
 }
 
 /* --- the history of epochs ------------------------------------------------ */
@@ -210,7 +108,8 @@ history_write(struct journal_writer *w, struct err *err)
 	do
 		rc = disk_replace(w->directory, JOURNAL_FILE_EPOCHS,
 		    JOURNAL_FILE_EPOCHS ".tmp", b.data, b.len);
-	while (rc < 0 && is_full(errno) && make_room(w));
+	while (rc < 0 && disk_is_full(errno) &&
+	    journal_segments_make_room(w->segments));
 	if (rc < 0)
 		(void)err_errno(err, errno, "%s/epochs", w->path);
 	buf_free(&b);
@@ -254,164 +153,7 @@ reserve(struct journal_writer *w, uint64_t last, struct err *err)
 	return -1;
 }
 
-/* --- segments ------------------------------------------------------------ */
-
-/* The header goes last: a segment without one never had its name. */
-static int
-segment_prepare(struct journal_writer *w, int fd, const struct segment *s,
-    const char *temporary, const char *name)
-{
-	struct journal_segment h = { s->epoch, s->first,
-		s->created_unix_ms };
-	struct buf b = BUF_EMPTY;
-	int rc;
-
-	journal_file_header_encode(&b, &h);
-	rc = disk_write(fd, b.data, b.len, 0);
-	buf_free(&b);
-	if (rc < 0 || fdatasync(fd) < 0 || renameat(w->directory, temporary,
-	    w->directory, name) < 0)
-		return -1;
-	return fsync(w->directory);
-}
-
-/* The disk is full: the oldest segment becomes the new one. */
-static int
-segment_recycle(struct journal_writer *w, struct segment *s,
-    const char *temporary)
-{
-	char name[JOURNAL_FILE_NAME_MAX];
-	int fd;
-
-	(void)journal_file_name(name, w->segments[0].first, "seg");
-	if (renameat(w->directory, name, w->directory, temporary) < 0)
-		return -1;
-	s->bytes = w->segments[0].bytes;
-	segment_drop_oldest(w);
-	fd = openat(w->directory, temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return -1;
-	if (disk_zero(fd, s->bytes) < 0) {
-		(void)close(fd);
-		return -1;
-	}
-	w->recycled++;
-	return fd;
-}
-
-static int
-segment_create(struct journal_writer *w, const struct segment *s,
-    const char *temporary)
-{
-	int fd, code;
-
-	fd = openat(w->directory, temporary,
-	    O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || disk_allocate(fd, s->bytes) == 0)
-		return fd;
-	code = errno;
-	(void)close(fd);
-	(void)unlinkat(w->directory, temporary, 0);
-	errno = code;
-	return -1;
-}
-
-static int
-segment_new_file(struct journal_writer *w, struct segment *s,
-    struct err *err)
-{
-	char name[JOURNAL_FILE_NAME_MAX], temporary[JOURNAL_FILE_NAME_MAX];
-	int fd, code;
-
-	(void)journal_file_name(name, s->first, "seg");
-	(void)journal_file_name(temporary, s->first, "seg.new");
-	while ((fd = segment_create(w, s, temporary)) < 0 && is_full(errno)) {
-		/* One that was cut, or of a smaller setting, is too small. */
-		if (may_leave(w) && w->segments[0].bytes >= s->bytes) {
-			fd = segment_recycle(w, s, temporary);
-			break;
-		}
-		if (!make_room(w)) {
-			errno = ENOSPC;
-			break;
-		}
-	}
-	if (fd < 0)
-		return err_errno(err, errno, "%s/%s", w->path, name);
-	if (segment_prepare(w, fd, s, temporary, name) < 0) {
-		code = errno;
-		(void)close(fd);
-		(void)unlinkat(w->directory, temporary, 0);
-		return err_errno(err, code, "%s/%s", w->path, name);
-	}
-	return fd;
-}
-
-static int
-segment_new_memory(struct segment *s, struct err *err)
-{
-	struct journal_segment h = { s->epoch, s->first,
-		s->created_unix_ms };
-	struct buf b = BUF_EMPTY;
-
-	journal_file_header_encode(&b, &h);
-	s->memory_fd = disk_memory("sluice-journal", b.data, b.len);
-	buf_free(&b);
-	if (s->memory_fd < 0)
-		return err_errno(err, errno, "memory segment");
-	return s->memory_fd;
-}
-
-/* A new current segment that begins at `first` and has room for `n` bytes. */
-static int
-rotate(struct journal_writer *w, uint64_t first, size_t n, int64_t now_ms,
-    struct err *err)
-{
-	uint64_t bytes = w->memory ? disk_limit(WRITER_MEMORY_SEGMENT) :
-	    w->options.segment;
-	struct segment s = { .first = first, .end = first - 1,
-		.created_unix_ms = now_ms, .epoch = w->epoch,
-		.memory_fd = -1 };
-	int fd;
-
-	s.bytes = MAX(bytes, JOURNAL_HEADER_SIZE + (uint64_t)n);
-	/* What the old one holds must not be synced after the new one. */
-	if (journal_writer_sync(w, err) < 0)
-		return -1;
-	fd = w->memory ? segment_new_memory(&s, err) :
-	    segment_new_file(w, &s, err);
-	if (fd < 0)
-		return -1;
-	close_current(w);
-	segment_add(w, &s);
-	w->fd = fd;
-	w->offset = JOURNAL_HEADER_SIZE;
-	return 0;
-}
-
 /* --- start --------------------------------------------------------------- */
-
-static int
-open_last(struct journal_writer *w, uint64_t offset, struct err *err)
-{
-	char name[JOURNAL_FILE_NAME_MAX];
-	struct segment *s = last_segment(w);
-
-	(void)journal_file_name(name, s->first, "seg");
-	w->fd = openat(w->directory, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (w->fd < 0)
-		return err_errno(err, errno, "%s/%s", w->path, name);
-	w->offset = offset;
-	/* A cut took the preallocated room away. On a full disk there is no
-	 * room any more: the next record recycles. */
-	s->bytes = MAX(s->bytes, w->options.segment);
-	if (disk_allocate(w->fd, s->bytes) == 0)
-		return 0;
-	if (!is_full(errno))
-		return err_errno(err, errno, "%s/%s", w->path, name);
-	s->bytes = offset;
-	return 0;
-}
 
 int
 journal_writer_start(struct journal_writer *w, struct recovered *found,
@@ -425,14 +167,9 @@ journal_writer_start(struct journal_writer *w, struct recovered *found,
 	w->next = found->next;
 	w->state = found->state;
 	w->since_state = found->replayed;
-	for (size_t i = 0; i < found->n_segments; i++) {
-		const struct recover_segment *f = &found->segments[i];
-
-		segment_add(w, &(struct segment){ .first = f->first,
-		    .end = f->end, .bytes = f->bytes, .epoch = f->epoch,
-		    .created_unix_ms = f->created_unix_ms,
-		    .memory_fd = -1 });
-	}
+	journal_segments_covered(w->segments, w->state);
+	for (size_t i = 0; i < found->n_segments; i++)
+		journal_segments_add(w->segments, &found->segments[i]);
 	if (found->new_epoch)
 		history_add(w, found->epoch, found->next);
 	e = history_last(w);
@@ -443,9 +180,10 @@ journal_writer_start(struct journal_writer *w, struct recovered *found,
 		return -1;
 	recover_cut(w->directory, found);
 	if (found->new_epoch)
-		return rotate(w, w->next, 0, now_ms, err);
-	return open_last(w, found->segments[found->n_segments - 1].offset,
-	    err);
+		return journal_segments_rotate(w->segments, w->epoch,
+		    w->next, 0, now_ms, err);
+	return journal_segments_open_last(w->segments,
+	    found->segments[found->n_segments - 1].offset, err);
 }
 
 int
@@ -457,9 +195,8 @@ journal_writer_memory(struct journal_writer *w, uint32_t epoch,
 	if (w->state_fd >= 0)
 		(void)close(w->state_fd);
 	w->state_fd = -1;
-	close_current(w);
+	journal_segments_memory(w->segments);
 	w->memory = true;
-	w->dirty = false;
 	w->epoch = epoch;
 	w->next = first;
 	history_add(w, epoch, first);
@@ -473,7 +210,8 @@ journal_writer_memory(struct journal_writer *w, uint32_t epoch,
 	e->reserved = first + MEMORY_RESERVE;
 	w->unnoted = true;
 	journal_writer_note(w);
-	return rotate(w, first, 0, now_ms, err);
+	return journal_segments_rotate(w->segments, epoch, first, 0, now_ms,
+	    err);
 }
 
 void
@@ -490,49 +228,13 @@ static size_t
 fitting(const struct journal_writer *w, const struct writer_record *records,
     size_t n, size_t *ret_bytes)
 {
-	uint64_t room = 0;
+	uint64_t room = journal_segments_room(w->segments);
 	size_t count = 0, bytes = 0;
 
-	if (w->fd >= 0)
-		room = w->segments[w->n_segments - 1].bytes - w->offset;
 	while (count < n && bytes + records[count].length <= room)
 		bytes += records[count++].length;
 	*ret_bytes = bytes;
 	return count;
-}
-
-/* Takes back what was written of a failed append. */
-static void
-roll_back(struct journal_writer *w, size_t n_segments, uint64_t offset,
-    uint64_t end)
-{
-	char name[JOURNAL_FILE_NAME_MAX];
-	bool same = w->n_segments == n_segments;
-
-	while (w->n_segments > n_segments) {
-		struct segment *s = last_segment(w);
-
-		close_current(w);
-		if (s->memory_fd >= 0) {
-			(void)close(s->memory_fd);
-		} else {
-			(void)journal_file_name(name, s->first, "seg");
-			(void)unlinkat(w->directory, name, 0);
-		}
-		w->n_segments--;
-	}
-	if (n_segments == 0)
-		return;
-	last_segment(w)->end = end;
-	if (!same) {
-		(void)journal_file_name(name, last_segment(w)->first, "seg");
-		w->fd = last_segment(w)->memory_fd >= 0 ?
-		    last_segment(w)->memory_fd : openat(w->directory, name,
-		    O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	}
-	w->offset = offset;
-	if (w->fd >= 0 && ftruncate(w->fd, (off_t)offset) == 0)
-		last_segment(w)->bytes = offset;
 }
 
 static int
@@ -540,26 +242,22 @@ append_run(struct journal_writer *w, const uint8_t *bytes,
     const struct writer_record *records, size_t n, int64_t now_ms,
     struct err *err)
 {
-	char name[JOURNAL_FILE_NAME_MAX];
 	size_t count, length;
 
 	while (n > 0) {
 		count = fitting(w, records, n, &length);
 		if (count == 0) {
-			if (rotate(w, records[0].first, records[0].length,
-			    now_ms, err) < 0)
+			if (journal_segments_rotate(w->segments, w->epoch,
+			    records[0].first, records[0].length, now_ms,
+			    err) < 0)
 				return -1;
 			continue;
 		}
-		if (disk_write(w->fd, bytes + records[0].offset, length,
-		    w->offset) < 0)
-			return err_errno(err, errno, "%s/%s", w->path,
-			    journal_file_name(name, last_segment(w)->first,
-			    "seg"));
-		w->offset += length;
+		if (journal_segments_write(w->segments,
+		    bytes + records[0].offset, length,
+		    records[count - 1].last, err) < 0)
+			return -1;
 		w->since_state += length;
-		w->dirty = true;
-		last_segment(w)->end = records[count - 1].last;
 		w->next = records[count - 1].last + 1;
 		records += count;
 		n -= count;
@@ -572,22 +270,17 @@ journal_writer_append(struct journal_writer *w, const uint8_t *bytes,
     const struct writer_record *records, size_t n, bool sync, int64_t now_ms,
     struct err *err)
 {
-	uint64_t offset = w->offset, end = 0, next = w->next;
-	size_t n_segments = w->n_segments, dropped = w->dropped;
+	const struct segments_mark mark = journal_segments_mark(w->segments);
+	uint64_t next = w->next;
 
 	assert(w->magic == WRITER_MAGIC);
 	if (n == 0)
 		return 0;
-	if (n_segments != 0)
-		end = last_segment(w)->end;
 	if (reserve(w, records[n - 1].last, err) == 0 &&
 	    append_run(w, bytes, records, n, now_ms, err) == 0 &&
 	    (!sync || journal_writer_sync(w, err) == 0))
 		return 0;
-	/* Recycling may have taken segments away at the other end. */
-	dropped = w->dropped - dropped;
-	n_segments -= MIN(dropped, n_segments);
-	roll_back(w, n_segments, offset, end);
+	journal_segments_roll_back(w->segments, &mark);
 	w->next = next;
 	return -1;
 }
@@ -595,61 +288,20 @@ journal_writer_append(struct journal_writer *w, const uint8_t *bytes,
 int
 journal_writer_sync(struct journal_writer *w, struct err *err)
 {
-	if (!w->dirty || w->fd < 0)
-		return 0;
-	/* The kernel tells it once, to whoever asks first: a state file's try
-	 * must not make the next one look well. */
-	if (!w->memory && w->sync_errno == 0 && fdatasync(w->fd) < 0)
-		w->sync_errno = errno;
-	errno = w->sync_errno;
-	if (!w->memory && errno != 0)
-		return err_errno(err, errno, "%s: fdatasync", w->path);
-	w->dirty = false;
-	return 0;
+	return journal_segments_sync(w->segments, err);
 }
 
 bool
 journal_writer_dirty(const struct journal_writer *w)
 {
-	return w->dirty && !w->memory;
-}
-
-/* Of all segments, or of those in memory. */
-static uint64_t
-total_bytes(const struct journal_writer *w, bool memory)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < w->n_segments; i++) {
-		if (!memory || w->segments[i].memory_fd >= 0)
-			n += w->segments[i].bytes;
-	}
-	return n;
-}
-
-static bool
-too_old(const struct journal_writer *w, int64_t now_ms)
-{
-	/* Its last event is not younger than the next one's begin. */
-	return w->options.retain_ms > 0 && w->n_segments > 1 &&
-	    w->segments[1].created_unix_ms < now_ms - w->options.retain_ms;
+	return journal_segments_dirty(w->segments);
 }
 
 void
 journal_writer_retain(struct journal_writer *w, int64_t now_ms)
 {
-	while (w->n_segments > 1) {
-		if (w->memory ? total_bytes(w, true) <= WRITER_MEMORY_MAX :
-		    total_bytes(w, false) <= w->options.size && !too_old(w, now_ms))
-			return;
-		if (!w->memory && !may_leave(w))
-			return;
-		/* In memory mode the files stay for the next start. */
-		if (w->memory)
-			segment_drop_oldest(w);
-		else
-			unlink_oldest(w);
-	}
+	journal_segments_retain(w->segments, w->options.size,
+	    w->options.retain_ms, now_ms);
 }
 
 int
@@ -683,8 +335,8 @@ state_abandon(struct journal_writer *w, struct err *err)
 	(void)unlinkat(w->directory, temporary, 0);
 	w->since_state = w->options.size;
 	/* Room for the next try. */
-	if (is_full(code))
-		(void)make_room(w);
+	if (disk_is_full(code))
+		(void)journal_segments_make_room(w->segments);
 	return err_errno(err, code, "%s: state file", w->path);
 }
 
@@ -717,6 +369,7 @@ state_finish(struct journal_writer *w, struct err *err)
 	(void)close(w->state_fd);
 	w->state_fd = -1;
 	w->state = w->state_position;
+	journal_segments_covered(w->segments, w->state);
 	state_remove_old(w);
 	return 0;
 }
@@ -745,7 +398,8 @@ journal_writer_state(struct journal_writer *w, uint64_t position, bool begin,
 		return err_set(err, "state file was given up");
 	do
 		rc = disk_write(w->state_fd, p, n, w->state_offset);
-	while (rc < 0 && is_full(errno) && make_room(w));
+	while (rc < 0 && disk_is_full(errno) &&
+	    journal_segments_make_room(w->segments));
 	if (rc < 0)
 		return state_abandon(w, err);
 	w->state_offset += n;
@@ -755,13 +409,9 @@ journal_writer_state(struct journal_writer *w, uint64_t position, bool begin,
 bool
 journal_writer_state_due(const struct journal_writer *w)
 {
-	/* The disk may be full long before `size`: then one segment must be
-	 * free to leave for the next one, and one for the next state file. */
-	size_t spare = w->n_segments > 2 ? 1 : 0;
-
 	return !w->memory && w->state_fd < 0 &&
 	    (w->since_state >= w->options.size / STATE_SHARE ||
-	    (w->n_segments > 1 && w->state < w->segments[spare].end));
+	    journal_segments_need_state(w->segments));
 }
 
 /* --- facts --------------------------------------------------------------- */
@@ -769,12 +419,15 @@ journal_writer_state_due(const struct journal_writer *w)
 void
 journal_writer_info(const struct journal_writer *w, struct writer_info *ret)
 {
+	struct segments_info info;
+
+	journal_segments_info(w->segments, &info);
 	*ret = (struct writer_info){
-		.oldest = w->n_segments != 0 ? w->segments[0].first : w->next,
-		.bytes = total_bytes(w, false),
-		.segments = w->n_segments,
+		.oldest = info.oldest != 0 ? info.oldest : w->next,
+		.bytes = info.bytes,
+		.segments = info.count,
 		.state = w->state,
-		.recycled = w->recycled,
+		.recycled = info.recycled,
 		.reserved = w->n_history != 0 ?
 		    w->history[w->n_history - 1].reserved : 0,
 		.memory = w->memory,
@@ -785,11 +438,5 @@ int
 journal_writer_memory_fd(const struct journal_writer *w, size_t i,
     uint64_t *ret_first)
 {
-	for (size_t s = 0; s < w->n_segments; s++) {
-		if (w->segments[s].memory_fd < 0 || i-- > 0)
-			continue;
-		*ret_first = w->segments[s].first;
-		return w->segments[s].memory_fd;
-	}
-	return -1;
+	return journal_segments_memory_fd(w->segments, i, ret_first);
 }

@@ -1,8 +1,9 @@
 /*
- * journal_writer: the one writer of the journal directory (journal.h): append,
- * rotate, retain, recycle, sync, state files, the history of epochs, and
- * segments in memory when the disk fails. It blocks on the disk: after the
- * start only the journal thread calls it.
+ * journal_writer: the one writer of the journal directory (journal.h): appends
+ * records to its segments (journal_segments), reserves positions and keeps the
+ * history of epochs, writes state files, and goes on in memory when the disk
+ * fails. It blocks on the disk: after the start only the journal thread calls
+ * it.
  */
 #ifndef SLUICE_JOURNAL_WRITER_H
 #define SLUICE_JOURNAL_WRITER_H
@@ -10,10 +11,7 @@
 #include "broker/journal_recover.h"
 
 /* Positions reserved ahead, and when the next reservation is made. */
-#define WRITER_RESERVE        1000000u
-/* In memory: less than on disk. */
-#define WRITER_MEMORY_MAX     (256u * 1024 * 1024)
-#define WRITER_MEMORY_SEGMENT (16u * 1024 * 1024)
+#define WRITER_RESERVE 1000000u
 
 struct journal_writer;
 

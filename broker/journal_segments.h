@@ -1,0 +1,99 @@
+/*
+ * journal_segments: the segments of the journal directory as its writer sees
+ * them (journal.h has their form): the current one that is written to,
+ * preallocated and replaced by the next when it is full; the oldest one that
+ * leaves by age, by size, or because the disk is full and its blocks are used
+ * again; and segments in memory once the disk has failed. It knows nothing of
+ * records, epochs' history or state files. It blocks on the disk: only
+ * journal_writer calls it.
+ */
+#ifndef SLUICE_JOURNAL_SEGMENTS_H
+#define SLUICE_JOURNAL_SEGMENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+
+/* In memory: less than on disk. */
+#define SEGMENTS_MEMORY_MAX (256u * 1024 * 1024)
+#define SEGMENTS_MEMORY_ONE (16u * 1024 * 1024)
+
+struct journal_segments;
+struct recover_segment;
+
+/* Directory and path (for errors) stay the caller's and must outlive it; a
+ * new segment has `bytes`, or more for a record that needs it. */
+struct journal_segments *journal_segments_new(int directory,
+	    const char *path, uint64_t bytes);
+void	journal_segments_free(struct journal_segments *j);
+
+/* --- the start ------------------------------------------------------------ */
+/* One that was found, oldest first. */
+void	journal_segments_add(struct journal_segments *j,
+	    const struct recover_segment *found);
+/* Goes on in the newest of them, behind its last record. */
+int	journal_segments_open_last(struct journal_segments *j,
+	    uint64_t offset, struct err *err);
+/* The disk failed: no current one, and every later one is in memory. Files
+ * stay as they are for the next start. */
+void	journal_segments_memory(struct journal_segments *j);
+
+/* --- the current one ------------------------------------------------------ */
+/* Begins the next at the position `first`, with room for `n` bytes; what the
+ * one before holds is synced. -1: the one before is current still. */
+int	journal_segments_rotate(struct journal_segments *j, uint32_t epoch,
+	    uint64_t first, size_t n, int64_t now_ms, struct err *err);
+/* Bytes left; 0 when there is none. */
+uint64_t journal_segments_room(const struct journal_segments *j);
+/* Appends bytes for which there is room; they end with the position `last`.
+ * -1: some may be there; roll back. */
+int	journal_segments_write(struct journal_segments *j, const void *bytes,
+	    size_t n, uint64_t last, struct err *err);
+/* fdatasync of what was written since the last one. Once failed, it fails
+ * until memory: what the kernel lost it tells only once. */
+int	journal_segments_sync(struct journal_segments *j, struct err *err);
+bool	journal_segments_dirty(const struct journal_segments *j);
+
+/* A place to come back to when a write fails, whatever rotated or left
+ * meanwhile. */
+struct segments_mark {
+	size_t		count;
+	size_t		dropped;
+	uint64_t	offset;
+	uint64_t	end;
+};
+struct segments_mark journal_segments_mark(const struct journal_segments *j);
+void	journal_segments_roll_back(struct journal_segments *j,
+	    const struct segments_mark *mark);
+
+/* --- leaving -------------------------------------------------------------- */
+/* A complete state file stands at `position`: what ends there or before may
+ * leave. Nothing else on disk does. */
+void	journal_segments_covered(struct journal_segments *j,
+	    uint64_t position);
+/* So few of the oldest may leave that a full disk would stop the writer. */
+bool	journal_segments_need_state(const struct journal_segments *j);
+/* The disk is full: gives the oldest one's room back; false when it must
+ * stay. */
+bool	journal_segments_make_room(struct journal_segments *j);
+/* Lets go of what is beyond `size` bytes or begun before `now_ms - retain_ms`
+ * (0: no limit by age); cheap when there is nothing to do. */
+void	journal_segments_retain(struct journal_segments *j, uint64_t size,
+	    int64_t retain_ms, int64_t now_ms);
+
+/* --- facts ---------------------------------------------------------------- */
+struct segments_info {
+	uint64_t	oldest;       /* first position; 0: there is none */
+	uint64_t	bytes;
+	size_t		count;
+	uint64_t	recycled;     /* given up because the disk was full */
+};
+void	journal_segments_info(const struct journal_segments *j,
+	    struct segments_info *ret);
+/* Memory segments, oldest first: the fd (still ours) of the i-th, or -1. */
+int	journal_segments_memory_fd(const struct journal_segments *j, size_t i,
+	    uint64_t *ret_first);
+
+#endif

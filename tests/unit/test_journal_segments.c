@@ -1,0 +1,177 @@
+/* Segments that leave, by size or because the disk is full. */
+#include "tests/unit/journal_fixture.h"
+
+static void
+test_no_segment_leaves_before_a_state_file_stands_behind_it(void **state)
+{
+	uint64_t events, lost, last, tip;
+	struct writer_info info;
+	struct life l;
+
+	(void)state;
+	l = begin(BOOT_A, 1 << 16, 1 << 18);
+	for (int i = 0; i < 40; i++)
+		(void)put(&l, "job:a", 30000);
+	journal_writer_retain(l.w, NOW);
+	journal_writer_info(l.w, &info);
+	assert_int_equal(info.oldest, 1);
+	assert_true(journal_writer_state_due(l.w));
+	assert_int_equal(save_state(&l), 0);
+	assert_false(journal_writer_state_due(l.w));
+	journal_writer_retain(l.w, NOW);
+	journal_writer_info(l.w, &info);
+	assert_true(info.oldest > 1);
+	assert_true(info.bytes <= 1 << 18);
+	last = put(&l, "job:a", 30000);
+	end(&l);
+	l = begin(BOOT_A, 1 << 16, 1 << 18);
+	assert_false(l.found.new_epoch);
+	tip = sequencer_tip(l.s).number;
+	assert_int_equal(tip, last);
+	end(&l);
+	assert_int_equal(read_all(0, last, &events, &lost), last);
+	assert_int_equal(lost, 1);
+	assert_int_equal(events, last - info.oldest + 1);
+}
+
+static void
+test_a_reader_in_a_segment_that_leaves_is_told(void **state)
+{
+	struct journal_reader *r;
+	const void *p;
+	uint64_t first, last = 0;
+	struct life l;
+	struct err err;
+	size_t n;
+
+	(void)state;
+	l = begin(BOOT_A, 1 << 16, 1 << 18);
+	(void)put(&l, "job:a", 30000);
+	r = journal_reader_new(directory, &err);
+	assert_int_equal(journal_reader_next(r, 0, 1, &p, &n, &first, &err),
+	    JOURNAL_RECORD);
+	assert_int_equal(journal_reader_next(r, 1, 1, &p, &n, &first, &err),
+	    JOURNAL_END);
+	/* Announced but not written can not be; asked, it is just the end. */
+	assert_int_equal(journal_reader_next(r, 1, 5, &p, &n, &first, &err),
+	    JOURNAL_END);
+	for (int i = 0; i < 40; i++)
+		last = put(&l, "job:a", 30000);
+	assert_int_equal(journal_reader_next(r, 1, last, &p, &n, &first,
+	    &err), JOURNAL_RECORD);
+	assert_int_equal(save_state(&l), 0);
+	journal_writer_retain(l.w, NOW);
+	assert_int_equal(journal_reader_next(r, 4, last, &p, &n, &first,
+	    &err), JOURNAL_LOST);
+	assert_int_equal(first, journal_reader_oldest(r));
+	assert_int_equal(journal_reader_next(r, first - 1, last, &p, &n,
+	    &first, &err), JOURNAL_RECORD);
+	journal_reader_free(r);
+	end(&l);
+}
+
+static void
+full_disk(void)
+{
+	struct writer_info info;
+	uint64_t events, lost, last = 0;
+	struct life l;
+	bool saved;
+
+	small_disk();
+	l = begin(BOOT_A, 1 << 17, 1 << 24);
+	CHECK(l.start_rc == 0);
+	for (int i = 0; i < 60; i++) {
+		last = put(&l, "job:a", 30000);
+		CHECK(last == (uint64_t)i + 1);
+		if (i % 4 == 3) {
+			saved = save_state(&l) == 0;
+			CHECK(saved);
+		}
+	}
+	journal_writer_info(l.w, &info);
+	CHECK(info.recycled > 5);
+	CHECK(info.oldest > 1 && !info.memory);
+	end(&l);
+	l = begin(BOOT_A, 1 << 17, 1 << 24);
+	CHECK(!l.found.new_epoch && sequencer_tip(l.s).number == 60);
+	end(&l);
+	CHECK(read_all(0, 60, &events, &lost) == 60);
+	CHECK(events == 60 - info.oldest + 1 && lost == 1);
+}
+
+static void
+test_on_a_full_disk_the_oldest_segment_is_used_again(void **state)
+{
+	(void)state;
+	in_child(full_disk);
+}
+
+static void
+full_long_before_its_size(void)
+{
+	struct life l;
+
+	small_disk();
+	l = begin(BOOT_A, 1 << 16, 1 << 24);
+	put_many(&l, 30);
+	end(&l);
+	/* Segments are larger now than the oldest ones are. */
+	l = begin(BOOT_A, 1 << 17, 1 << 24);
+	CHECK(l.start_rc == 0 && !l.found.new_epoch);
+	put_many(&l, 30);
+	CHECK(sequencer_tip(l.s).number == 60);
+	end(&l);
+}
+
+static void
+test_a_disk_may_be_full_long_before_the_journal_is(void **state)
+{
+	(void)state;
+	in_child(full_long_before_its_size);
+}
+
+static void
+full_to_the_last_block(void)
+{
+	struct writer_record r;
+	struct life l;
+
+	small_disk();
+	l = begin(BOOT_A, 1 << 17, 1 << 24);
+	put_many(&l, 16);
+	free(fill_up());
+	end(&l);
+	l = begin(BOOT_A, 1 << 17, 1 << 24);
+	CHECK(l.start_rc == 0 && !l.found.new_epoch);
+	put_many(&l, 16);
+	/* The reservation of positions is written anew. */
+	free(fill_up());
+	r = (struct writer_record){ 0, 4, 1 << 20, 1 << 20 };
+	CHECK(journal_writer_append(l.w, (const uint8_t *)"test", &r, 1,
+	    false, NOW, NULL) == 0);
+	end(&l);
+}
+
+static void
+test_epochs_are_written_on_a_full_disk(void **state)
+{
+	(void)state;
+	in_child(full_to_the_last_block);
+}
+
+int
+main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(
+		    test_no_segment_leaves_before_a_state_file_stands_behind_it),
+		TEST(test_a_reader_in_a_segment_that_leaves_is_told),
+		TEST(test_on_a_full_disk_the_oldest_segment_is_used_again),
+		TEST(test_a_disk_may_be_full_long_before_the_journal_is),
+		TEST(test_epochs_are_written_on_a_full_disk),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
