@@ -254,6 +254,7 @@ def test_an_older_incarnation_is_fenced(bus):
     assert old.process.wait(5) == 3
 
 
+@pytest.mark.slow
 def test_idempotency_keys_survive_a_kill(bus):
     first = bus.publish("watcher/a", "-n", 500, "-i", incarnation=1)
     bus.kill()
@@ -265,6 +266,7 @@ def test_idempotency_keys_survive_a_kill(bus):
     assert (other["appended"], other["conflict"]) == (0, 500)
 
 
+@pytest.mark.slow
 def test_of_publishers_that_judge_on_the_same_state_one_wins(bus):
     guard = "0"
     for turn in range(10):
@@ -333,6 +335,7 @@ def test_a_lost_journal_begins_above_all_that_was(bus):
     assert caught_up(sub, second["last"]) == (510, 0, 1)
 
 
+@pytest.mark.slow
 def test_history_is_bounded_and_a_late_reader_begins_with_the_oldest(make_bus):
     bus = make_bus(size=8 << 20, segment=1 << 20).start()
     done = bus.publish("watcher/a", "-n", 30000, "-s", 1024)
@@ -394,6 +397,7 @@ def test_sync_always_answers_the_same(make_bus):
     bus.host.wait("pong")
 
 
+@pytest.mark.slow
 def test_the_number_of_streams_is_limited(make_bus):
     bus = make_bus(max_streams=3).start()
     for i in range(3):
@@ -402,6 +406,7 @@ def test_the_number_of_streams_is_limited(make_bus):
     assert bus.publish("watcher/0", "-k", "job:0", incarnation=2)["appended"] == 1
 
 
+@pytest.mark.slow
 def test_a_second_broker_on_the_same_journal_refuses(bus):
     second = bus.run(
         binary("tools/broker_host"),

@@ -85,6 +85,7 @@ def test_on_overflow_close_ends_a_slow_reader_which_resumes_without_a_hole():
             assert have + numbers(stream) == list(range(16000))
 
 
+@pytest.mark.slow
 def test_max_duration_ends_a_stream_cleanly_whatever_the_heartbeat():
     conf = {"streams": {"default": {"heartbeat_interval": "15s", "max_duration": "2s"}}}
     with Sluice(conf) as sluice:
@@ -96,6 +97,7 @@ def test_max_duration_ends_a_stream_cleanly_whatever_the_heartbeat():
             assert closing.json["reason"] == "max_duration" and closing.id
 
 
+@pytest.mark.slow
 def test_a_closing_in_the_middle_of_a_snapshot_has_no_id():
     with Sluice({"streams": {"default": FAST}}) as sluice:
         for n in range(0, 600, 20):

@@ -71,6 +71,7 @@ def test_the_page_lists_10000_objects_and_follows_changes_through_a_gateway_kill
         assert not browser.errors
 
 
+@pytest.mark.slow
 def test_what_came_while_the_store_was_away_stays_when_its_snapshot_arrives():
     conf = {"supervise": {"hang_timeout": "60s"}}
     with Sluice(conf) as sluice, Browser() as browser:

@@ -294,6 +294,7 @@ def test_two_gateways_share_the_clients_and_say_the_same():
         assert len(seen) == 1
 
 
+@pytest.mark.slow
 def test_without_the_store_streams_are_live_without_ids_until_it_is_back():
     conf = {**FAST, "supervise": {"hang_timeout": "60s"}}
     with Sluice(conf) as sluice:

@@ -164,6 +164,7 @@ contexts: [{{name: {name}, context: {{cluster: {name}, user: {name}}}}}]
     return name, path
 
 
+@pytest.mark.slow
 @pytest.mark.threads
 def test_a_cluster_that_answers_is_connected_with_its_version_and_metadata():
     """The first check: status_changed with it, in one group; then the metadata; STOP is clean."""
@@ -291,6 +292,7 @@ def test_what_the_supervisor_sees_of_a_watcher_is_published():
         assert moves == ["connected", "degraded", "connected"]
 
 
+@pytest.mark.slow
 def test_each_kind_of_trouble_has_its_code():
     """Unknown name, refused, unknown authority, 401, no such context, no file."""
     with (

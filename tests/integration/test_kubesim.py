@@ -479,6 +479,7 @@ def test_the_log_has_every_request_but_those_of_tests(sim):
     assert sim.requests(after=log[0]["id"]) == log[1:]
 
 
+@pytest.mark.slow
 def test_a_watcher_that_stops_reading_is_dropped_and_others_are_not():
     """Its buffer is bounded; the other gets every event."""
     with KubeSim(tls=False, frozen=True, options=("--watch-buffer", "1")) as sim:
@@ -498,6 +499,7 @@ def test_a_watcher_that_stops_reading_is_dropped_and_others_are_not():
             assert sim.stats()["dropped_watches"] == 1
 
 
+@pytest.mark.slow
 def test_two_thousand_changes_a_second_reach_four_watchers():
     """At the asked rate, with every event to each; the simulator's CPU is printed."""
     with KubeSim(tls=False, frozen=True, objects=2000) as sim:
@@ -529,6 +531,7 @@ def test_two_thousand_changes_a_second_reach_four_watchers():
             watch.conn.close()
 
 
+@pytest.mark.slow
 def test_ten_thousand_objects_are_listed_quickly():
     """In pages and whole, through TLS."""
     with KubeSim(tls=True, frozen=True, objects=10000) as sim:

@@ -188,6 +188,7 @@ def pretend_reboot(directory):
         file.write(text.replace(boot_id, str(uuid.uuid4())))
 
 
+@pytest.mark.slow
 def test_a_journal_cut_by_a_reboot_is_a_new_epoch_and_every_old_cursor_is_told():
     """Higher positions, another epoch, stream.gap for every cursor from before, then a snapshot."""
     with Sluice() as sluice:

@@ -181,6 +181,7 @@ def test_a_damaged_registry_stops_the_store_and_names_the_remedy(bed):
     assert bed.ask("workflow.get", id="w1")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_lost_projection_asks_for_everything_again():
     """When the journal no longer has the beginning, snapshots say that they may lack something."""
     conf = {
@@ -248,6 +249,7 @@ def test_a_locked_database_costs_nothing_but_time():
         assert "the projection is written again" in bed.process.tail(400)
 
 
+@pytest.mark.slow
 def test_a_stop_does_not_wait_for_a_locked_database():
     """SIGTERM while the projection cannot be written: 2 s of patience, then the store leaves."""
     with StoreBed() as bed:

@@ -151,6 +151,7 @@ def test_a_child_that_dies_at_start_gets_backoff_then_the_circuit_and_others_go_
     sluice.wait_ready()
 
 
+@pytest.mark.slow
 def test_an_open_circuit_is_tried_again_by_itself(rogues):
     """After circuit_retry one start; one more death opens it again at once."""
     conf = {"supervise": {"circuit_retry": "1s"}}
@@ -507,6 +508,7 @@ def test_a_reload_tries_what_had_failed_and_says_what_it_cannot_change(rogues):
     assert "supervise.circuit_deaths changes with a restart of the service only" in sluice.log()
 
 
+@pytest.mark.slow
 def test_a_reload_while_the_service_stops_starts_nothing(rogues):
     """SIGHUP between SIGTERM and the end."""
     sluice = rogues().script("store", "stubborn").start()

@@ -127,6 +127,7 @@ def test_a_lost_projection_and_journal_start_are_made_whole_by_the_watcher():
         assert {e["data"]["change"] for e in shown.values()} == {"sync"}
 
 
+@pytest.mark.slow
 def test_a_watcher_that_starts_without_a_store_levels_it_later():
     """5 s without an answer: sync; A, B, A does not stay B; deletions when the store is back."""
     with KubeSim(frozen=True) as sim, bed_on(sim) as (bed, cluster):
@@ -166,6 +167,7 @@ def test_a_watcher_that_starts_without_a_store_levels_it_later():
             assert synced() == count
 
 
+@pytest.mark.slow
 def test_bindings_learnt_late_repeat_no_unchanged_node():
     """A watcher that started without a store hears of its nodes later: what stands is not told."""
     with KubeSim(frozen=True) as sim, bed_on(sim) as (bed, cluster):
