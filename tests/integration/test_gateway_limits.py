@@ -6,6 +6,8 @@ import resource
 import socket
 import time
 
+import pytest
+
 from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import Sluice
 

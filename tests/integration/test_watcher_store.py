@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 
+import pytest
+
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import wait_until
 from tests.bed.store import StoreBed, job
