@@ -249,6 +249,8 @@ broker_heartbeat_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		.forgotten_through =
 		    sequencer_forgotten_through(b->sequencer),
 		.time_unix_ms = wall_unix_ms(),
+		.flags = (b->memory ? HEARTBEAT_MEMORY : 0) |
+		    (b->info.recycling ? HEARTBEAT_RECYCLING : 0),
 	});
 	(void)sequencer_sweep(b->sequencer, SWEEP_STEPS);
 	dedup_expire(b->dedup, wall_unix_ms(), EXPIRE_STEPS);

@@ -36,6 +36,7 @@ struct journal_segments {
 	int		 sync_errno;  /* of the first failure */
 	bool		 memory;
 	uint64_t	 recycled;
+	uint64_t	 began_with;  /* recycled, at the newest one */
 	size_t		 dropped;
 };
 
@@ -309,6 +310,7 @@ journal_segments_rotate(struct journal_segments *j, uint32_t epoch,
 {
 	uint64_t bytes = j->memory ? disk_limit(SEGMENTS_MEMORY_ONE) :
 	    j->segment;
+	uint64_t recycled = j->recycled;
 	struct segment s = { .first = first, .end = first - 1,
 		.created_unix_ms = now_ms, .epoch = epoch,
 		.memory_fd = -1 };
@@ -322,6 +324,7 @@ journal_segments_rotate(struct journal_segments *j, uint32_t epoch,
 	    segment_new_file(j, &s, err);
 	if (fd < 0)
 		return -1;
+	j->began_with = recycled;
 	close_current(j);
 	segment_add(j, &s);
 	j->fd = fd;
@@ -457,21 +460,18 @@ journal_segments_roll_back(struct journal_segments *j,
 	/* Recycling may have taken some away at the other end. */
 	size_t gone = j->dropped - mark->dropped;
 	size_t n = mark->count - MIN(gone, mark->count);
-	bool same = j->n == n;
 
 	while (j->n > n)
 		remove_last(j);
 	if (n == 0)
 		return;
 	last_segment(j)->end = mark->end;
-	if (!same)
+	if (j->fd < 0)
 		open_current(j);
 	j->offset = mark->offset;
 	if (j->fd >= 0 && ftruncate(j->fd, (off_t)mark->offset) == 0)
 		last_segment(j)->bytes = mark->offset;
 }
-
-/* --- facts --------------------------------------------------------------- */
 
 void
 journal_segments_info(const struct journal_segments *j,
@@ -482,6 +482,7 @@ journal_segments_info(const struct journal_segments *j,
 		.bytes = total_bytes(j, false),
 		.count = j->n,
 		.recycled = j->recycled,
+		.recycling = j->recycled != j->began_with,
 	};
 }
 

@@ -89,6 +89,7 @@ struct segments_info {
 	uint64_t	bytes;
 	size_t		count;
 	uint64_t	recycled;     /* given up because the disk was full */
+	bool		recycling;    /* ... for the newest one, or after it */
 };
 void	journal_segments_info(const struct journal_segments *j,
 	    struct segments_info *ret);

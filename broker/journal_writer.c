@@ -428,6 +428,7 @@ journal_writer_info(const struct journal_writer *w, struct writer_info *ret)
 		.segments = info.count,
 		.state = w->state,
 		.recycled = info.recycled,
+		.recycling = info.recycling,
 		.reserved = w->n_history != 0 ?
 		    w->history[w->n_history - 1].reserved : 0,
 		.memory = w->memory,

@@ -78,6 +78,7 @@ struct writer_info {
 	size_t		segments;
 	uint64_t	state;        /* position of the newest state file */
 	uint64_t	recycled;     /* segments given up: disk is full */
+	bool		recycling;    /* ... since the newest one began */
 	uint64_t	reserved;
 	bool		memory;
 };

@@ -8,7 +8,7 @@
 /* length .. time, empty publisher, incarnation, batch, exceptions */
 #define RECORD_HEADER_MIN       54u
 #define RECORD_EXCEPTION_SIZE   18u
-#define HEARTBEAT_SIZE          44u
+#define HEARTBEAT_SIZE          48u
 
 /* Of the bytes, taken as if the crc field were 0. */
 static uint32_t
@@ -158,6 +158,7 @@ heartbeat_encode(struct buf *b, const struct heartbeat *hb)
 	buf_u64(b, hb->oldest);
 	buf_u64(b, hb->forgotten_through);
 	buf_u64(b, (uint64_t)hb->time_unix_ms);
+	buf_u32(b, hb->flags);
 	buf_patch_u32(b, RECORD_CRC_OFFSET, crc_of(b->data, b->len));
 }
 
@@ -178,6 +179,7 @@ heartbeat_decode(const void *p, size_t n, struct heartbeat *ret)
 	hb.oldest = rd_u64(&r);
 	hb.forgotten_through = rd_u64(&r);
 	hb.time_unix_ms = (int64_t)rd_u64(&r);
+	hb.flags = rd_u32(&r);
 	*ret = hb;
 	return 1;
 }

@@ -16,7 +16,7 @@
  *
  * A heartbeat is a record-shaped message on the bus only: magic in place of
  * the length (RECORD_HEARTBEAT), then crc, epoch, u64 tip, u64 oldest,
- * u64 forgotten_through, i64 time.
+ * u64 forgotten_through, i64 time, u32 flags.
  */
 #ifndef SLUICE_RECORD_H
 #define SLUICE_RECORD_H
@@ -60,11 +60,17 @@ struct record_header {
 	uint32_t	exceptions;   /* how many follow */
 };
 
+/* How the journal fares, in a heartbeat's flags. */
+#define HEARTBEAT_MEMORY     1u   /* in memory, since the disk failed */
+#define HEARTBEAT_RECYCLING  2u   /* the disk is full: history is shorter than
+				   * configured */
+
 struct heartbeat {
 	struct position	tip;
 	uint64_t	oldest;              /* first position still readable */
 	uint64_t	forgotten_through;   /* contract 4, `evicted` */
 	int64_t		time_unix_ms;
+	uint32_t	flags;
 };
 
 /* CRC-32C (Castagnoli), hardware-assisted where the CPU has it. */

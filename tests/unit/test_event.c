@@ -242,7 +242,8 @@ test_a_record_survives_and_any_changed_byte_is_seen(void **state)
 static void
 test_a_heartbeat_is_told_from_a_record(void **state)
 {
-	const struct heartbeat in = { { 7, 8 }, 3, 2, 99 };
+	const struct heartbeat in = { { 7, 8 }, 3, 2, 99,
+		HEARTBEAT_RECYCLING };
 	struct heartbeat out;
 	struct buf b = BUF_EMPTY;
 
@@ -252,6 +253,9 @@ test_a_heartbeat_is_told_from_a_record(void **state)
 	assert_int_equal(out.tip.number, 8);
 	assert_int_equal(out.oldest, 3);
 	assert_int_equal(out.forgotten_through, 2);
+	assert_int_equal(out.time_unix_ms, 99);
+	assert_int_equal(out.flags, HEARTBEAT_RECYCLING);
+	assert_int_equal(heartbeat_decode(b.data, b.len - 4, &out), -1);
 	b.data[20] ^= 1;
 	assert_int_equal(heartbeat_decode(b.data, b.len, &out), -1);
 	assert_int_equal(heartbeat_decode("abcdefgh", 8, &out), 0);

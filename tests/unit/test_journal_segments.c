@@ -90,7 +90,7 @@ full_disk(void)
 		}
 	}
 	journal_writer_info(l.w, &info);
-	CHECK(info.recycled > 5);
+	CHECK(info.recycled > 5 && info.recycling);
 	CHECK(info.oldest > 1 && !info.memory);
 	end(&l);
 	l = begin(BOOT_A, 1 << 17, 1 << 24);
@@ -98,6 +98,35 @@ full_disk(void)
 	end(&l);
 	CHECK(read_all(0, 60, &events, &lost) == 60);
 	CHECK(events == 60 - info.oldest + 1 && lost == 1);
+}
+
+static void
+room_again(void)
+{
+	struct writer_info info;
+	struct life l;
+	char *other;
+
+	small_disk();
+	other = fill_up();
+	CHECK(truncate(other, 200 << 10) == 0);
+	l = begin(BOOT_A, 1 << 17, 1 << 24);
+	put_many(&l, 20);
+	journal_writer_info(l.w, &info);
+	CHECK(info.recycling);
+	CHECK(unlink(other) == 0);
+	free(other);
+	put_many(&l, 4);
+	journal_writer_info(l.w, &info);
+	CHECK(info.recycled != 0 && !info.recycling);
+	end(&l);
+}
+
+static void
+test_recycling_ends_when_there_is_room_again(void **state)
+{
+	(void)state;
+	in_child(room_again);
 }
 
 static void
@@ -168,6 +197,7 @@ main(void)
 		TEST(
 		    test_no_segment_leaves_before_a_state_file_stands_behind_it),
 		TEST(test_a_reader_in_a_segment_that_leaves_is_told),
+		TEST(test_recycling_ends_when_there_is_room_again),
 		TEST(test_on_a_full_disk_the_oldest_segment_is_used_again),
 		TEST(test_a_disk_may_be_full_long_before_the_journal_is),
 		TEST(test_epochs_are_written_on_a_full_disk),
