@@ -10,6 +10,7 @@
 #include <curl/curl.h>
 #include <event2/event.h>
 
+#include "common/buf.h"
 #include "common/kube_http.h"
 #include "common/mono.h"
 

@@ -138,6 +138,8 @@ test_every_problem_is_named_with_place_and_remedy(void **state)
 	} cases[] = {
 		{ "a: [", NULL, { "/a:", "not YAML" } },
 		{ "- a\n", NULL, { "/a:1", "not a kubeconfig" } },
+		{ "a: b\na: c\n", NULL, { "/a:2", "remove one" } },
+		{ "a: *b\n", NULL, { "/a:1", "no such anchor" } },
 		{ "clusters: 7\n" HEAD, NULL, { "/a:1", "`clusters`" } },
 		{ "{}", NULL, { "/a", "no current-context" } },
 		{ HEAD, "three", { "no context named", "three" } },
