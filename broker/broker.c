@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "broker/announce.h"
+#include "broker/fence_file.h"
 #include "broker/requests.h"
 #include "broker/state_file.h"
 #include "common/log.h"
@@ -50,6 +51,7 @@ struct broker {
 	bool			 memory;
 	bool			 disk_failed;
 	struct err		 disk_err;
+	uint64_t		 fences;       /* in the file, or on the way */
 	bool			 stopping;
 	bool			 closing;
 	struct mono		 status_at;
@@ -152,6 +154,16 @@ add_state(struct broker *b, struct journal_job *job)
 		b->saving = false;
 }
 
+/* A new incarnation is answered when a crash would not make it forgotten. */
+static void
+add_publishers(struct broker *b, struct journal_job *job)
+{
+	if (b->fences == dedup_fences(b->dedup))
+		return;
+	b->fences = dedup_fences(b->dedup);
+	fence_file_encode(b->dedup, &job->publishers);
+}
+
 /* Gives what was collected to the journal thread, or answers at once what
  * needs no writing. */
 static void
@@ -163,8 +175,9 @@ flush(struct broker *b)
 	if (journal_thread_busy(b->journal))
 		return;
 	last = b->stopping && !b->closing;
-	if (in->job.n_records == 0 && !b->saving && !in->job.to_memory &&
-	    !last) {
+	add_publishers(b, &in->job);
+	if (in->job.n_records == 0 && in->job.publishers.len == 0 &&
+	    !b->saving && !in->job.to_memory && !last) {
 		requests_answer(b->requests, in);
 		return;
 	}
@@ -378,6 +391,7 @@ broker_start(struct role *role, struct err *err)
 	if (b->requests == NULL || open_journal(b, &found, err) < 0)
 		return -1;
 	free(found.segments);
+	b->fences = dedup_fences(b->dedup);
 	announce_set_tip(b->announce, sequencer_tip(b->sequencer));
 	b->save_after = mono_now();
 	if (b->disk_failed)

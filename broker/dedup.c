@@ -36,6 +36,7 @@ struct dedup {
 	struct publisher_row	*publishers;
 	size_t			 n_publishers;
 	uint64_t		 use;
+	uint64_t		 fences;
 	struct key_row		*ring;
 	uint64_t		 head;
 	uint64_t		 tail;
@@ -129,10 +130,11 @@ row_get(struct dedup *d, struct slice name)
 }
 
 static void
-row_renew(struct publisher_row *row, uint64_t incarnation)
+row_renew(struct dedup *d, struct publisher_row *row, uint64_t incarnation)
 {
 	if (incarnation <= row->incarnation)
 		return;
+	d->fences++;
 	row->incarnation = incarnation;
 	row->batch = 0;
 	free(row->list);
@@ -148,8 +150,23 @@ dedup_register(struct dedup *d, struct slice publisher, uint64_t incarnation)
 	row->used_at = ++d->use;
 	if (incarnation < row->incarnation)
 		return DEDUP_FENCED;
-	row_renew(row, incarnation);
+	row_renew(d, row, incarnation);
 	return DEDUP_NEW;
+}
+
+uint64_t
+dedup_fences(const struct dedup *d)
+{
+	return d->fences;
+}
+
+const char *
+dedup_publisher(const struct dedup *d, size_t i, uint64_t *ret_incarnation)
+{
+	if (i >= d->n_publishers)
+		return NULL;
+	*ret_incarnation = d->publishers[i].incarnation;
+	return d->publishers[i].name;
 }
 
 enum dedup_verdict
@@ -177,7 +194,7 @@ dedup_answered(struct dedup *d, struct slice publisher, uint64_t incarnation,
 	struct publisher_row *row = row_get(d, publisher);
 
 	row->used_at = ++d->use;
-	row_renew(row, incarnation);
+	row_renew(d, row, incarnation);
 	if (incarnation < row->incarnation || batch < row->batch)
 		return;
 	row->batch = batch;

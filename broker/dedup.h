@@ -38,6 +38,11 @@ void	dedup_free(struct dedup *d);
 /* Registers the incarnation if it is newer; DEDUP_NEW or DEDUP_FENCED. */
 enum dedup_verdict dedup_register(struct dedup *d, struct slice publisher,
 	    uint64_t incarnation);
+/* Grows with every incarnation that is newer than the one known. */
+uint64_t dedup_fences(const struct dedup *d);
+/* The i-th, in no order that means anything; NULL behind the last. */
+const char *dedup_publisher(const struct dedup *d, size_t i,
+	    uint64_t *ret_incarnation);
 /* *ret's list is valid until the next call. */
 enum dedup_verdict dedup_batch(struct dedup *d, struct slice publisher,
 	    uint64_t incarnation, uint64_t batch, struct dedup_answer *ret);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broker/fence_file.h"
 #include "broker/state_file.h"
 #include "common/journal.h"
 #include "common/xmalloc.h"
@@ -540,6 +541,9 @@ journal_recover(int directory, struct publish_core *core,
 			return -1;
 		}
 	}
+	if (fence_file_load(directory, d, &why) < 0)
+		(void)snprintf(ret->notes, sizeof(ret->notes),
+		    "%.400s: not taken", why.text);
 	decide(&v, boot_id, now_unix_ms);
 	sequencer_begin_epoch(s, ret->epoch, ret->next);
 	return 0;

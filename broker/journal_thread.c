@@ -65,12 +65,13 @@ void
 journal_job_reset(struct journal_job *job)
 {
 	struct journal_job kept = { .bytes = job->bytes, .state = job->state,
-		.records = job->records,
+		.publishers = job->publishers, .records = job->records,
 		.size_records = job->size_records };
 
 	*job = kept;
 	buf_reset(&job->bytes);
 	buf_reset(&job->state);
+	buf_reset(&job->publishers);
 }
 
 void
@@ -78,6 +79,7 @@ journal_job_clear(struct journal_job *job)
 {
 	buf_free(&job->bytes);
 	buf_free(&job->state);
+	buf_free(&job->publishers);
 	free(job->records);
 	*job = (struct journal_job){ 0 };
 }
@@ -101,6 +103,9 @@ job_records(struct journal_thread *t, struct journal_job *job,
 
 	if (job->to_memory && journal_writer_memory(w, job->memory_epoch,
 	    job->memory_first, now_ms, &job->err) < 0)
+		return -1;
+	if (job->publishers.len != 0 && journal_writer_publishers(w,
+	    job->publishers.data, job->publishers.len, &job->err) < 0)
 		return -1;
 	return journal_writer_append(w, job->bytes.data, job->records,
 	    job->n_records, t->sync == CONF_SYNC_ALWAYS, now_ms, &job->err);

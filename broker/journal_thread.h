@@ -28,6 +28,8 @@ struct journal_job {
 	struct writer_record	*records;
 	size_t			 n_records;
 	size_t			 size_records;
+	struct buf		 publishers;  /* the file, if not empty:
+					       * before the records */
 	struct buf		 state;       /* a slice, if not empty */
 	uint64_t		 state_position;
 	bool			 state_begin;

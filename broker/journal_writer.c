@@ -99,19 +99,27 @@ journal_writer_directory(const struct journal_writer *w)
 
 /* It needs a block of its own for a moment, on a full disk as well. */
 static int
+replace_file(struct journal_writer *w, const char *name,
+    const char *temporary, const void *p, size_t n, struct err *err)
+{
+	int rc;
+
+	do
+		rc = disk_replace(w->directory, name, temporary, p, n);
+	while (rc < 0 && disk_is_full(errno) &&
+	    journal_segments_make_room(w->segments));
+	return rc < 0 ? err_errno(err, errno, "%s/%s", w->path, name) : 0;
+}
+
+static int
 history_write(struct journal_writer *w, struct err *err)
 {
 	struct buf b = BUF_EMPTY;
 	int rc;
 
 	journal_file_epochs_encode(&b, w->history, w->n_history);
-	do
-		rc = disk_replace(w->directory, JOURNAL_FILE_EPOCHS,
-		    JOURNAL_FILE_EPOCHS ".tmp", b.data, b.len);
-	while (rc < 0 && disk_is_full(errno) &&
-	    journal_segments_make_room(w->segments));
-	if (rc < 0)
-		(void)err_errno(err, errno, "%s/epochs", w->path);
+	rc = replace_file(w, JOURNAL_FILE_EPOCHS, JOURNAL_FILE_EPOCHS ".tmp",
+	    b.data, b.len, err);
 	buf_free(&b);
 	return rc;
 }
@@ -283,6 +291,17 @@ journal_writer_append(struct journal_writer *w, const uint8_t *bytes,
 	journal_segments_roll_back(w->segments, &mark);
 	w->next = next;
 	return -1;
+}
+
+int
+journal_writer_publishers(struct journal_writer *w, const void *p, size_t n,
+    struct err *err)
+{
+	/* A life in memory leaves nothing behind. */
+	if (w->memory)
+		return 0;
+	return replace_file(w, JOURNAL_FILE_PUBLISHERS,
+	    JOURNAL_FILE_PUBLISHERS ".tmp", p, n, err);
 }
 
 int

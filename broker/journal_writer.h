@@ -55,6 +55,9 @@ void	journal_writer_note(struct journal_writer *w);
 int	journal_writer_append(struct journal_writer *w, const uint8_t *bytes,
 	    const struct writer_record *records, size_t n, bool sync,
 	    int64_t now_ms, struct err *err);
+/* Replaces the file of publishers (fence_file), synced. */
+int	journal_writer_publishers(struct journal_writer *w, const void *p,
+	    size_t n, struct err *err);
 /* fdatasync of what was appended since the last one. */
 int	journal_writer_sync(struct journal_writer *w, struct err *err);
 bool	journal_writer_dirty(const struct journal_writer *w);

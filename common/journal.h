@@ -7,6 +7,7 @@
  *   epochs               history: lines "<epoch hex> <first position>
  *                        <boot_id> <reserved through> clean|open|memory",
  *                        newest last (journal_file.h)
+ *   publishers           newest incarnation of each (broker/fence_file)
  *   <position>.seg       16 zero-padded hex digits: first position it may hold
  *   <position>.state     state file (broker only)
  *

@@ -14,6 +14,7 @@
 #define JOURNAL_FILE_NAME_MAX   32u
 #define JOURNAL_FILE_EPOCHS_MAX 64u      /* lines kept in the history */
 #define JOURNAL_FILE_EPOCHS     "epochs"
+#define JOURNAL_FILE_PUBLISHERS "publishers"
 
 enum journal_mark {
 	JOURNAL_OPEN,      /* a broker is, or was until it died, at work */

@@ -255,6 +255,20 @@ def test_an_older_incarnation_is_fenced(bus):
 
 
 @pytest.mark.slow
+def test_an_older_incarnation_stays_fenced_after_a_kill(bus):
+    old = bus.publisher("watcher/a", "-n", 100000, "-r", 100, incarnation=1)
+    old.wait("ready")
+    wait_until(lambda: bus.host.find(r"status ready tip \S+-[1-9]"), deadline(10), "events")
+    os.kill(old.process.pid, signal.SIGSTOP)
+    # It registers and publishes nothing: no record tells of it.
+    bus.publisher("watcher/a", "-n", 0, "-k", "job:other", incarnation=2).wait("ready")
+    bus.kill()
+    bus.start()
+    os.kill(old.process.pid, signal.SIGCONT)
+    old.wait("fenced")
+    assert old.process.wait(5) == 3
+
+
 def test_idempotency_keys_survive_a_kill(bus):
     first = bus.publish("watcher/a", "-n", 500, "-i", incarnation=1)
     bus.kill()

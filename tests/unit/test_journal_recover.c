@@ -1,6 +1,8 @@
 /* The start over a journal of an earlier life. */
 #include "tests/unit/journal_fixture.h"
 
+#include "broker/fence_file.h"
+
 static void
 test_a_killed_broker_goes_on_in_the_same_epoch(void **state)
 {
@@ -216,6 +218,47 @@ test_a_lost_journal_or_history_begins_above_what_was(void **state)
 	end(&l);
 }
 
+/* Of publisher w/x. */
+static enum dedup_verdict
+registered(const struct life *l, uint64_t incarnation)
+{
+	return dedup_register(l->d, slice_str("w/x"), incarnation);
+}
+
+static void
+test_a_registration_survives_without_a_record(void **state)
+{
+	struct buf b = BUF_EMPTY;
+	struct life l;
+	char *path = xasprintf("%s/%s", directory, JOURNAL_FILE_PUBLISHERS);
+
+	(void)state;
+	l = begin(BOOT_A, 1 << 20, 1 << 24);
+	assert_int_equal(registered(&l, 7), DEDUP_NEW);
+	fence_file_encode(l.d, &b);
+	assert_int_equal(journal_writer_publishers(l.w, b.data, b.len, NULL),
+	    0);
+	end(&l);
+	l = begin(BOOT_A, 1 << 20, 1 << 24);
+	assert_int_equal(registered(&l, 6), DEDUP_FENCED);
+	assert_int_equal(registered(&l, 7), DEDUP_NEW);
+	end(&l);
+	/* Damage is told; it is no reason for a new epoch. */
+	for (size_t i = 0; i < b.len; i++) {
+		b.data[i] ^= 0x01;
+		patch(path, (off_t)i, b.data + i, 1);
+		l = begin(BOOT_A, 1 << 20, 1 << 24);
+		assert_false(l.found.new_epoch);
+		assert_non_null(strstr(l.found.notes, "publishers: is "));
+		assert_int_equal(registered(&l, 6), DEDUP_NEW);
+		end(&l);
+		b.data[i] ^= 0x01;
+		patch(path, (off_t)i, b.data + i, 1);
+	}
+	free(path);
+	buf_free(&b);
+}
+
 int
 main(void)
 {
@@ -228,6 +271,7 @@ main(void)
 		TEST(test_damage_is_seen_again_until_the_new_epoch_is_on_disk),
 		TEST(test_reboot_decides_by_how_it_was_closed),
 		TEST(test_a_lost_journal_or_history_begins_above_what_was),
+		TEST(test_a_registration_survives_without_a_record),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
