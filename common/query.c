@@ -122,7 +122,7 @@ answer_error(struct query_waiter *w, const void *p, size_t n)
 	} else {
 		(void)err_set(&err, "the store refused: %.*s",
 		    (int)MIN(json.n, (size_t)400), json.p);
-		err.code = EPROTO;
+		err.code = status == 413 ? EMSGSIZE : EPROTO;
 		w->snapshot_cb(NULL, &err, w->arg);
 	}
 }

@@ -1,6 +1,7 @@
 #include "gateway/snapshot.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,9 @@ struct snapshot_source {
 	struct position		 at_least;    /* what it asked for */
 	struct snapshot		*fresh;       /* a reference, may be NULL */
 	int64_t			 fresh_ms;
+	int64_t			 again_ms;    /* not asked before this time */
+	int64_t			 wait_ms;     /* 0: the last answer was good */
+	bool			 too_large;   /* never asked again */
 };
 
 struct snapshot *
@@ -127,6 +131,7 @@ source_of(struct gateway *g, struct hub_subscription *sub)
 	return src;
 }
 
+/* To all who wait; without a snapshot, that there is none to be had. */
 static void
 give(struct snapshot_source *src, struct snapshot *snap,
     const struct query_snapshot *answer)
@@ -141,8 +146,12 @@ give(struct snapshot_source *src, struct snapshot *snap,
 	for (; id != CONN_NONE; id = next) {
 		c = connections_get(g->connections, id);
 		next = c->stream.next;
-		if (stream_wants_snapshot(c))
+		if (!stream_wants_snapshot(c))
+			continue;
+		if (snap != NULL)
 			stream_take_snapshot(c, snap, answer);
+		else
+			stream_refuse_snapshot(c);
 	}
 	if (sub->clients == 1)
 		snapshot_forget(g, sub);   /* src with it */
@@ -154,6 +163,35 @@ usable(const struct gateway *g, const struct query_snapshot *answer)
 {
 	return answer->complete &&
 	    answer->as_of.epoch == ring_tip(g->ring).epoch;
+}
+
+static void
+back_off(struct snapshot_source *src)
+{
+	src->gateway->metrics.snapshot_failures++;
+	src->wait_ms = src->wait_ms == 0 ? SNAPSHOT_AGAIN_MS :
+	    MIN(src->wait_ms * 2, (int64_t)SNAPSHOT_AGAIN_MAX_MS);
+	src->again_ms = gateway_now_ms() + src->wait_ms;
+}
+
+static void
+failed(struct snapshot_source *src, const struct err *err)
+{
+	const struct hub_subscription *sub = src->sub;
+
+	back_off(src);
+	if (err == NULL || err->code != EMSGSIZE) {
+		log_debug("snapshot: %s", err != NULL ? err->text :
+		    "the store is not complete yet");
+		return;
+	}
+	log_warn("no snapshot for a subscription to %.*s%s: larger than %u "
+	    "MiB; its clients must use narrower selectors",
+	    (int)sub->selectors[0].n, sub->selectors[0].p,
+	    sub->n_selectors > 1 ? " and more" : "",
+	    QUERY_ANSWER_MAX / (1024 * 1024));
+	src->too_large = true;
+	give(src, NULL, NULL);
 }
 
 static void
@@ -174,11 +212,10 @@ snapshot_answer_cb(const struct query_snapshot *answer, const struct err *err,
 			own.as_of = ring_tip(g->ring);
 	}
 	if (answer == NULL || !usable(g, &own)) {
-		g->metrics.snapshot_failures++;
-		log_debug("snapshot: %s", answer == NULL ? err->text :
-		    "the store is not complete yet");
+		failed(src, answer == NULL ? err : NULL);
 		return;
 	}
+	src->wait_ms = src->again_ms = 0;
 	snap = snapshot_encode(&own, src->sub, (struct position){ 0, 0 },
 	    own.as_of);
 	snapshot_unref(src->fresh);
@@ -196,6 +233,10 @@ snapshot_want(struct gateway *g, struct conn *c, struct position at_least)
 	struct snapshot_source *src = source_of(g, sub);
 	struct snapshot *fresh;
 
+	if (src->too_large) {
+		stream_refuse_snapshot(c);
+		return;
+	}
 	if (src->fresh != NULL &&
 	    gateway_now_ms() - src->fresh_ms > SNAPSHOT_FRESH_MS) {
 		snapshot_unref(src->fresh);
@@ -208,14 +249,25 @@ snapshot_want(struct gateway *g, struct conn *c, struct position at_least)
 		snapshot_unref(fresh);
 		return;
 	}
-	if (src->ticket != 0)
+	if (src->ticket != 0 || gateway_now_ms() < src->again_ms)
 		return;
 	src->at_least = at_least;
 	src->ticket = query_snapshot(g->query, sub->tenant, sub->selectors,
 	    sub->n_selectors, at_least, SNAPSHOT_DEADLINE_MS,
 	    snapshot_answer_cb, src);
 	if (src->ticket == 0)
-		g->metrics.snapshot_failures++;
+		back_off(src);
+}
+
+int64_t
+snapshot_again_ms(const struct hub_subscription *sub)
+{
+	const struct snapshot_source *src = sub->owner;
+
+	if (src == NULL)
+		return SNAPSHOT_AGAIN_MS;
+	return MAX(src->again_ms - gateway_now_ms(),
+	    (int64_t)SNAPSHOT_AGAIN_MS);
 }
 
 void

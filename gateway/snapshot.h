@@ -12,8 +12,9 @@
 #define SNAPSHOT_DEADLINE_MS 1500
 /* An answer this young serves later joiners too (the ring has the rest). */
 #define SNAPSHOT_FRESH_MS    1000
-/* Answers encoded for one client alone, per answer of the store. */
-#define SNAPSHOT_PRIVATE_MAX 64u
+/* After a question without a usable answer: the least and the most to wait. */
+#define SNAPSHOT_AGAIN_MS     250
+#define SNAPSHOT_AGAIN_MAX_MS 5000
 
 struct conn;
 
@@ -26,9 +27,15 @@ struct snapshot {
 
 /* The client wants a snapshot that stands for `at_least` or later. It comes by
  * stream_take_snapshot(): at once, or from the loop, or never (then the client
- * asks again). */
+ * asks again, after snapshot_again_ms()). stream_refuse_snapshot() instead: it
+ * is larger than the store may answer; the store is not asked again for this
+ * subscription. */
 void	snapshot_want(struct gateway *g, struct conn *c,
 	    struct position at_least);
+/* How long a client should wait before it asks (again): doubles with every
+ * question in vain, from SNAPSHOT_AGAIN_MS to SNAPSHOT_AGAIN_MAX_MS. An
+ * earlier wish is heard, but only an answer at hand is given. */
+int64_t	snapshot_again_ms(const struct hub_subscription *s);
 /* The subscription goes: forgets its answer and question. */
 void	snapshot_forget(struct gateway *g, struct hub_subscription *s);
 /* The kept answers are of another epoch. */

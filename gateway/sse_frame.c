@@ -251,6 +251,20 @@ add_closing(struct buf *b, const struct sse_control *c)
 	buf_addc(b, '}');
 }
 
+static void
+add_error(struct buf *b, const struct sse_control *c)
+{
+	buf_adds(b, "{\"code\":\"snapshot_unavailable\",\"message\":\"");
+	if (c->kind == SSE_TOO_LARGE)
+		buf_addf(b, "the snapshot of these streams would be larger "
+		    "than %" PRIu64 " MiB: subscribe to narrower selectors "
+		    "(a longer prefix, or fewer streams)\","
+		    "\"retrying\":false}", c->n);
+	else
+		buf_adds(b, "the store does not answer; the snapshot follows "
+		    "when it is back\",\"retrying\":true}");
+}
+
 /* Frames that are not events: complete after this. */
 static void
 add_lines(struct buf *b, const struct sse_control *c)
@@ -276,6 +290,7 @@ sse_control(struct buf *b, const struct sse_control *c, struct slice keys)
 		[SSE_HEARTBEAT] = "heartbeat",
 		[SSE_GAP] = "stream.gap",
 		[SSE_ERROR] = "stream.error",
+		[SSE_TOO_LARGE] = "stream.error",
 		[SSE_CLOSING] = "stream.closing",
 	};
 	size_t start, data_start;
@@ -298,9 +313,7 @@ sse_control(struct buf *b, const struct sse_control *c, struct slice keys)
 	else if (c->kind == SSE_CLOSING)
 		add_closing(b, c);
 	else
-		buf_adds(b, "{\"code\":\"snapshot_unavailable\",\"message\":"
-		    "\"the store does not answer; the snapshot follows when "
-		    "it is back\",\"retrying\":true}");
+		add_error(b, c);
 	return frame_end(b, start, data_start, c->id);
 }
 

@@ -28,6 +28,7 @@ enum sse_kind {
 	SSE_HEARTBEAT_COMMENT,
 	SSE_GAP,
 	SSE_ERROR,           /* snapshot_unavailable, retrying */
+	SSE_TOO_LARGE,       /* snapshot_unavailable, not retrying */
 	SSE_CLOSING,
 	SSE_KIND_MAX
 };
@@ -55,7 +56,8 @@ struct sse_control {
 					 * closing: last_id (epoch 0: none) */
 	struct position	oldest;         /* open; gap: from (epoch 0: -1) */
 	int64_t		ts_unix_ms;     /* heartbeat */
-	uint64_t	n;              /* heartbeat; open: connection id */
+	uint64_t	n;              /* heartbeat; open: connection id;
+					 * too large: the limit in MiB */
 	int64_t		heartbeat_ms;   /* open */
 	int64_t		idle_timeout_ms; /* open; 0: off */
 	int64_t		retry_ms;       /* open, closing, retry */

@@ -105,7 +105,9 @@ ask_snapshot(struct conn *c)
 		at_least = s->blind_from;
 	else if (s->gap == SSE_EVICTED || s->gap == SSE_SLOW_CONSUMER)
 		at_least = s->gap_from;
-	conn_due(c, gateway_now_ms() + STREAM_SNAPSHOT_AGAIN_MS);
+	conn_due(c, gateway_now_ms() + snapshot_again_ms(s->sub));
+	if (s->phase == STREAM_SNAPSHOT)
+		conn_due(c, s->asked_ms + STREAM_SNAPSHOT_WAIT_MS);
 	snapshot_want(c->gateway, c, at_least);
 }
 
@@ -304,6 +306,22 @@ stream_take_snapshot(struct conn *c, struct snapshot *snap,
 		gap(c, s->gap, s->gap_from, snap->as_of);
 	s->gap = SSE_REASON_NONE;
 	attach(c, snap);
+	(void)stream_flush(c);
+}
+
+void
+stream_refuse_snapshot(struct conn *c)
+{
+	struct stream *s = &c->stream;
+	struct sse_control ctl = { .kind = SSE_TOO_LARGE,
+	    .n = QUERY_ANSWER_MAX / (1024 * 1024) };
+
+	cut_snapshot(c);
+	if (s->gap != SSE_REASON_NONE)
+		gap(c, s->gap, s->gap_from, s->cursor);
+	s->gap = SSE_REASON_NONE;
+	control(c, &ctl);
+	stream_go_on(c);
 	(void)stream_flush(c);
 }
 

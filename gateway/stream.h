@@ -11,6 +11,7 @@
  *   JUDGE     a cursor that this gateway cannot judge yet (ahead of the tip or
  *             of an unknown epoch): two heartbeats decide
  *   SNAPSHOT  the store was asked; live events wait in the ring, at most 2 s
+ *             (or until the store says that it is too large: LIVE without)
  *   BLIND     the store is away: live, without id lines, until it answers
  *   REPLAY    from the journal, in slices, until the ring has the rest
  *   LIVE      straight from the ring
@@ -23,7 +24,6 @@
 #include "gateway/snapshot.h"
 
 #define STREAM_SNAPSHOT_WAIT_MS 2000
-#define STREAM_SNAPSHOT_AGAIN_MS 250
 #define STREAM_JUDGE_BEATS      2
 #define STREAM_FILL             (64u * 1024)    /* bytes made ahead at most */
 #define STREAM_TURN             (256u * 1024)   /* bytes per client and turn */
@@ -91,6 +91,8 @@ void	stream_release(struct conn *c);
 bool	stream_wants_snapshot(const struct conn *c);
 void	stream_take_snapshot(struct conn *c, struct snapshot *s,
 	    const struct query_snapshot *answer);
+/* There will be none: says so and goes on live, with ids. */
+void	stream_refuse_snapshot(struct conn *c);
 /* Called by replay: the journal no longer has what follows the cursor. */
 void	stream_lost(struct conn *c, enum sse_reason reason);
 /* Called by replay: the ring has the rest. */

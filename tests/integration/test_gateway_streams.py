@@ -325,6 +325,34 @@ def test_without_the_store_streams_are_live_without_ids_until_it_is_back():
 
 
 @pytest.mark.slow
+def test_a_snapshot_over_the_limit_is_told_once_and_not_asked_for_again():
+    with Sluice(FAST) as sluice:
+        for at in range(0, 1500, 20):
+            keys = [f"job:big/{n}" for n in range(at, at + 20)]
+            sluice.publish([events(k, 0, 1, 46_000, "job.state_changed")[0] for k in keys])
+
+        def in_vain():
+            line = "sluice_gateway_snapshot_failures_total "
+            text = sluice.request("GET", "/metrics")[2]
+            return int(next(x for x in text.splitlines() if x.startswith(line)).split()[1])
+
+        def refused(stream):
+            return [e.json for e in stream.named("stream.error") if not e.json["retrying"]]
+
+        with sluice.stream("job:big/*") as stream:
+            stream.read_until(refused, 30, "the refusal")
+            asked = in_vain()
+            publish(sluice, "job:big/1", 1, 2)
+            stream.wait_events(1)
+            assert stream.frames[-1].id == stream.last_id() is not None
+            stream.read_until(lambda s: len(s.named("heartbeat")) > 4, 10, "heartbeats")
+            (error,) = refused(stream)
+            assert error["code"] == "snapshot_unavailable"
+            assert "64 MiB" in error["message"] and "narrower" in error["message"]
+            assert not stream.named("snapshot") and in_vain() == asked
+
+
+@pytest.mark.slow
 def test_streams_outlive_the_broker_and_go_on_without_a_hole():
     with Sluice(FAST) as sluice, sluice.stream("job:kill") as stream:
         stream.wait_open()

@@ -3,6 +3,7 @@
  * they are given it. The streams, the store's client and the clock are made
  * up here.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +22,8 @@ static struct conn clients[CLIENTS];
 static struct gateway gateway = { .magic = GATEWAY_MAGIC };
 static query_snapshot_cb asked_cb;
 static void *asked_arg;
-static unsigned int asked, given, cancelled;
+static unsigned int asked, given, refused, cancelled;
+static int64_t now_ms;
 static bool leave;
 
 /* --- what snapshot calls --------------------------------------------------- */
@@ -29,7 +31,7 @@ static bool leave;
 int64_t
 gateway_now_ms(void)
 {
-	return 1;
+	return now_ms;
 }
 
 struct conn *
@@ -59,6 +61,14 @@ stream_take_snapshot(struct conn *c, struct snapshot *s UNUSED,
     const struct query_snapshot *answer UNUSED)
 {
 	given++;
+	if (leave)
+		go(c);
+}
+
+void
+stream_refuse_snapshot(struct conn *c)
+{
+	refused++;
 	if (leave)
 		go(c);
 }
@@ -102,7 +112,8 @@ setup(void **state UNUSED)
 		clients[i].stream.next = i + 1 < CLIENTS ? i + 1 : CONN_NONE;
 	}
 	clients[0].stream.sub->first_client = 0;
-	asked = given = cancelled = 0;
+	asked = given = refused = cancelled = 0;
+	now_ms = 1000;
 	leave = false;
 	return 0;
 }
@@ -127,6 +138,16 @@ answer(void)
 	struct query_snapshot empty = { .as_of = { 1, 8 }, .complete = true };
 
 	asked_cb(&empty, NULL, asked_arg);
+}
+
+static void
+answer_error(int code)
+{
+	struct err err;
+
+	(void)err_set(&err, "made up");
+	err.code = code;
+	asked_cb(NULL, &err, asked_arg);
 }
 
 static void
@@ -162,6 +183,54 @@ test_a_question_is_taken_back_with_the_last_client(void **state UNUSED)
 	assert_int_equal(cancelled, 1);
 }
 
+static void
+test_questions_in_vain_come_ever_more_slowly(void **state UNUSED)
+{
+	static const int64_t waits[] = { 250, 500, 1000, 2000, 4000, 5000,
+		5000 };
+	struct hub_subscription *sub = clients[0].stream.sub;
+	unsigned int i;
+
+	for (i = 0; i < NELEM(waits); i++) {
+		snapshot_want(&gateway, &clients[0], (struct position){ 0, 0 });
+		assert_int_equal(asked, i + 1);
+		answer_error(ETIMEDOUT);
+		assert_int_equal(snapshot_again_ms(sub), waits[i]);
+		now_ms += waits[i] - 1;
+		snapshot_want(&gateway, &clients[1], (struct position){ 0, 0 });
+		assert_int_equal(asked, i + 1);
+		now_ms++;
+	}
+	assert_int_equal(refused, 0);
+	snapshot_want(&gateway, &clients[0], (struct position){ 0, 0 });
+	answer();
+	assert_int_equal(given, CLIENTS);
+	assert_int_equal(snapshot_again_ms(sub), SNAPSHOT_AGAIN_MS);
+}
+
+static void
+test_a_snapshot_over_the_limit_is_never_asked_for_again(void **state UNUSED)
+{
+	snapshot_want(&gateway, &clients[0], (struct position){ 0, 0 });
+	answer_error(EMSGSIZE);
+	assert_int_equal(refused, CLIENTS);
+	now_ms += 3600000;
+	snapshot_want(&gateway, &clients[1], (struct position){ 0, 0 });
+	assert_int_equal(refused, CLIENTS + 1);
+	assert_int_equal(asked, 1);
+	assert_int_equal(given, 0);
+}
+
+static void
+test_all_clients_may_go_when_it_is_refused(void **state UNUSED)
+{
+	snapshot_want(&gateway, &clients[0], (struct position){ 0, 0 });
+	leave = true;
+	answer_error(EMSGSIZE);
+	assert_int_equal(refused, CLIENTS);
+	assert_int_equal(hub_count(gateway.hub), 0);
+}
+
 int
 main(void)
 {
@@ -173,6 +242,15 @@ main(void)
 		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_a_question_is_taken_back_with_the_last_client, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_questions_in_vain_come_ever_more_slowly, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_a_snapshot_over_the_limit_is_never_asked_for_again,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_all_clients_may_go_when_it_is_refused, setup,
 		    teardown),
 	};
 
