@@ -60,29 +60,32 @@ static const struct route {
 	size_t		 n;
 	unsigned int	 methods;
 	bool		 stream;      /* drain and overload answer 200 */
-	bool		 always;      /* also while draining, by any Host */
+	bool		 always;      /* also while draining or overloaded */
+	bool		 any_host;    /* tells nothing of what is watched */
 	route_handler	 handler;
 } routes[] = {
-	{ { NULL }, 0, READ, false, false, page_index },
-	{ { "app.js" }, 1, READ, false, false, page_script },
-	{ { "style.css" }, 1, READ, false, false, page_style },
-	{ { "healthz" }, 1, READ, false, true, rest_healthz },
-	{ { "readyz" }, 1, READ, false, true, rest_readyz },
-	{ { "metrics" }, 1, READ, false, true, rest_metrics },
-	{ { "api", "v1", "streams" }, 3, M(GET), true, false, route_streams },
+	{ .n = 0, .methods = READ, .handler = page_index },
+	{ { "app.js" }, 1, READ, .handler = page_script },
+	{ { "style.css" }, 1, READ, .handler = page_style },
+	{ { "healthz" }, 1, READ, .always = true, .any_host = true,
+	    .handler = rest_healthz },
+	{ { "readyz" }, 1, READ, .always = true, .any_host = true,
+	    .handler = rest_readyz },
+	{ { "metrics" }, 1, READ, .always = true, .handler = rest_metrics },
+	{ { "api", "v1", "streams" }, 3, M(GET), .stream = true,
+	    .handler = route_streams },
 	{ { "api", "v1", "orchestrator", "stream", "jobs", "*" }, 6, M(GET),
-	    true, false, route_job },
+	    .stream = true, .handler = route_job },
 	{ { "api", "v1", "orchestrator", "stream", "runs", "*" }, 6, M(GET),
-	    true, false, route_run },
+	    .stream = true, .handler = route_run },
 	{ { "api", "v1", "orchestrator", "stream", "pack-runs", "*" }, 6,
-	    M(GET), true, false, route_pack_run },
-	{ { "api", "v1", "events" }, 3, M(POST), false, false, publish_api },
-	{ { "api", "v1", "workflows" }, 3, READ, false, false,
-	    rest_workflows },
+	    M(GET), .stream = true, .handler = route_pack_run },
+	{ { "api", "v1", "events" }, 3, M(POST), .handler = publish_api },
+	{ { "api", "v1", "workflows" }, 3, READ, .handler = rest_workflows },
 	{ { "api", "v1", "workflows", "*" }, 4,
-	    READ | M(PUT) | M(DELETE), false, false, rest_workflow },
-	{ { "api", "v1", "clusters" }, 3, READ, false, false, rest_clusters },
-	{ { "api", "v1", "status" }, 3, READ, false, false, rest_status },
+	    READ | M(PUT) | M(DELETE), .handler = rest_workflow },
+	{ { "api", "v1", "clusters" }, 3, READ, .handler = rest_clusters },
+	{ { "api", "v1", "status" }, 3, READ, .handler = rest_status },
 };
 
 static bool
@@ -95,6 +98,22 @@ route_matches(const struct route *t, const struct http_request *r)
 	for (i = 0; i < t->n; i++)
 		if (strcmp(t->path[i], "*") != 0 &&
 		    !slice_is(r->segments[i], t->path[i]))
+			return false;
+	return true;
+}
+
+/* Nothing, or a colon and a number. */
+static bool
+is_port(const char *p, size_t n)
+{
+	size_t i;
+
+	if (n == 0)
+		return true;
+	if (n < 2 || n > 6 || p[0] != ':')
+		return false;
+	for (i = 1; i < n; i++)
+		if (p[i] < '0' || p[i] > '9')
 			return false;
 	return true;
 }
@@ -112,7 +131,7 @@ host_is_local(struct slice host)
 		n = strlen(names[i]);
 		if (host.n >= n && http_slice_is_nocase(
 		    (struct slice){ host.p, n }, names[i]) &&
-		    (host.n == n || host.p[n] == ':'))
+		    is_port(host.p + n, host.n - n))
 			return true;
 	}
 	return false;
@@ -161,7 +180,7 @@ reply_methods(struct conn *c, const struct route *t, int status)
 static bool
 refused(struct conn *c, const struct route *t, const struct http_request *r)
 {
-	if (!t->always && !host_is_local(r->host)) {
+	if (!t->any_host && !host_is_local(r->host)) {
 		reply_error(c, 403, "forbidden_host", "with auth: none the "
 		    "Host must be localhost, 127.0.0.1 or [::1]", NULL);
 		return true;

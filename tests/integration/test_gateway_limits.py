@@ -132,6 +132,20 @@ def test_a_reader_that_takes_nothing_is_closed_in_time_whatever_the_heartbeat():
 # --- senders ---------------------------------------------------------------------------
 
 
+def test_a_foreign_host_is_told_only_whether_the_gateway_is_up():
+    with Sluice({"streams": {"default": FAST}}) as sluice:
+
+        def status(path, host):
+            return sluice.request("GET", path, headers={"Host": host})[0]
+
+        for host in ("evil.example", "localhost.evil.example", "localhost:junk", "localhost:1x"):
+            for path in ("/", "/metrics", "/api/v1/status", "/api/v1/streams?stream=job:a"):
+                assert status(path, host) == 403, (path, host)
+            assert status("/healthz", host) == status("/readyz", host) == 200, host
+        for host in ("localhost", "LOCALHOST:80", "127.0.0.1:9", "[::1]", "[::1]:65535"):
+            assert status("/metrics", host) == 200, host
+
+
 def test_a_flood_of_requests_whose_answers_nobody_reads_is_not_taken_in():
     with Sluice({"streams": {"default": FAST}}) as sluice:
         pid = sluice.pid("gateway/0")
