@@ -70,7 +70,8 @@ report(struct broker *b)
 	role_status(b->role, b->memory ? "memory" : "ready", "%s%s"
 	    "tip %s, %zu streams, %zu keys, %zu segments of %" PRIu64 " MiB, "
 	    "oldest %" PRIu64 ", recycled %" PRIu64 ", %zu readers",
-	    b->memory ? b->disk_err.text : "", b->memory ? "; " : "",
+	    b->memory ? b->disk_err.text : "", b->memory ? ": free or repair "
+	    "the disk, then restart the broker; " : "",
 	    position_format(announce_tip(b->announce), tip),
 	    sequencer_streams(b->sequencer), dedup_keys(b->dedup),
 	    b->info.segments, b->info.bytes >> 20, b->info.oldest,

@@ -123,3 +123,21 @@ metrics_print(struct buf *b, const struct metrics *m,
 		    sse_reason_name((enum sse_reason)i), m->gaps[i]);
 	print_ring(b, ring);
 }
+
+static void
+print_flag(struct buf *b, const char *name, const char *help, bool value)
+{
+	buf_addf(b, "# HELP sluice_%s %s\n# TYPE sluice_%s gauge\n"
+	    "sluice_%s %d\n", name, help, name, name, value);
+}
+
+void
+metrics_print_journal(struct buf *b, const struct heartbeat *beat)
+{
+	print_flag(b, "journal_memory",
+	    "1: the disk failed, the journal goes on in memory.",
+	    (beat->flags & HEARTBEAT_MEMORY) != 0);
+	print_flag(b, "journal_recycling",
+	    "1: the disk is full, history is shorter than configured.",
+	    (beat->flags & HEARTBEAT_RECYCLING) != 0);
+}

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/record.h"
 #include "gateway/ring.h"
 #include "gateway/sse_frame.h"
 
@@ -51,5 +52,7 @@ struct metrics {
 
 void	metrics_print(struct buf *b, const struct metrics *m,
 	    const struct ring_stats *ring, uint64_t subscriptions);
+/* What the broker's heartbeat says of its journal. */
+void	metrics_print_journal(struct buf *b, const struct heartbeat *beat);
 
 #endif

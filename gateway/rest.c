@@ -298,9 +298,13 @@ own_figures(struct buf *b, const struct gateway *g)
 static void
 answer_status(struct conn *c, int status, struct slice json)
 {
+	uint32_t flags = c->gateway->beat.flags;
 	struct buf b = BUF_EMPTY;
 
-	buf_addf(&b, "{\"version\":\"%s\",\"gateway\":", SLUICE_VERSION);
+	buf_addf(&b, "{\"version\":\"%s\",\"journal\":{\"memory\":%s,"
+	    "\"recycling\":%s},\"gateway\":", SLUICE_VERSION,
+	    (flags & HEARTBEAT_MEMORY) != 0 ? "true" : "false",
+	    (flags & HEARTBEAT_RECYCLING) != 0 ? "true" : "false");
 	own_figures(&b, c->gateway);
 	buf_adds(&b, status == 0 ? ",\"store\":" : ",\"store_error\":");
 	if (json.n > 0)
@@ -329,12 +333,18 @@ rest_healthz(struct conn *c, const struct http_request *r UNUSED)
 void
 rest_readyz(struct conn *c, const struct http_request *r UNUSED)
 {
+	static const char memory[] = "ok\njournal: in memory after a disk "
+	    "error; see sluicectl status\n";
 	const char *why;
 
-	if (gateway_is_ready(c->gateway, &why))
-		reply_send(c, 200, "text/plain; charset=utf-8", "ok\n", 3, "");
-	else
+	if (!gateway_is_ready(c->gateway, &why))
 		reply_unavailable(c, "not_ready", why);
+	/* Events flow: no reason to send clients elsewhere. */
+	else if ((c->gateway->beat.flags & HEARTBEAT_MEMORY) != 0)
+		reply_send(c, 200, "text/plain; charset=utf-8", memory,
+		    sizeof(memory) - 1, "");
+	else
+		reply_send(c, 200, "text/plain; charset=utf-8", "ok\n", 3, "");
 }
 
 void
@@ -345,6 +355,7 @@ rest_metrics(struct conn *c, const struct http_request *r UNUSED)
 	struct buf b = BUF_EMPTY;
 
 	metrics_print(&b, &g->metrics, &ring, hub_count(g->hub));
+	metrics_print_journal(&b, &g->beat);
 	reply_send(c, 200, "text/plain; version=0.0.4; charset=utf-8", b.data,
 	    b.len, "");
 	buf_free(&b);

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -336,6 +337,27 @@ def test_the_page_is_whole_and_lets_nothing_foreign_in(sluice):
         status, headers, body = sluice.request("GET", path)
         assert status == 200 and headers["Content-Type"].startswith(kind)
         assert "innerHTML" not in body and "http://" not in body
+
+
+def test_a_journal_in_memory_is_told_everywhere():
+    told = "ok\njournal: in memory after a disk error; see sluicectl status\n"
+    with Sluice() as sluice:
+        assert sluice.request("GET", "/readyz")[2] == "ok\n"
+        status = sluice.request("GET", "/api/v1/status")[2]
+        assert status["journal"] == {"memory": False, "recycling": False}
+        assert "sluice_journal_memory 0" in sluice.request("GET", "/metrics")[2].splitlines()
+        # The write that passes 1 MiB fails; a memory segment has this limit as well.
+        limit = f"--fsize={1 << 20}:"
+        subprocess.run(["prlimit", f"--pid={sluice.pid('broker')}", limit], check=True)
+        for _ in range(40):
+            sluice.publish([event("job:large", "x.any", data={"x": "x" * 40000})])
+        wait_until(lambda: sluice.request("GET", "/readyz")[2] == told, 10, "memory told")
+        assert sluice.request("GET", "/readyz")[0] == 200
+        assert sluice.request("GET", "/api/v1/status")[2]["journal"]["memory"] is True
+        text = sluice.request("GET", "/metrics")[2]
+        assert "# TYPE sluice_journal_memory gauge\nsluice_journal_memory 1\n" in text
+        assert "# TYPE sluice_journal_recycling gauge\nsluice_journal_recycling 0\n" in text
+        assert "free or repair the disk" in sluice.ctl("status")
 
 
 # --- neighbours away ---------------------------------------------------------------------
