@@ -7,6 +7,8 @@
  * two differences: nesting deeper than JSON_SCAN_DEPTH_MAX is refused, and a
  * number is never refused for its size. A member named twice: the last counts.
  *
+ * Strings themselves are json_text's.
+ *
  * Source of the shape: k8s-watch.md E.2 (a DOM costs ten times as much).
  */
 #ifndef SLUICE_JSON_SCAN_H
@@ -50,9 +52,6 @@ bool	json_scan_next(struct slice array, const char **cursor,
 
 /* Inside of a string without escapes; SLICE_NONE for anything else. */
 struct slice json_scan_text(struct slice value);
-/* A string with its escapes resolved, cut at `size` bytes (never inside a
- * character), no NUL added; 0 for anything but a string. */
-size_t	json_scan_unescape(struct slice value, char *buf, size_t size);
 bool json_scan_is(struct slice value, const char *text); /* the string `text` */
 bool	json_scan_true(struct slice value);
 bool	json_scan_null(struct slice value);                   /* or missing */

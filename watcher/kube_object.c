@@ -5,6 +5,7 @@
 #include "common/macros.h"
 #include "common/mono.h"
 #include "watcher/json_scan.h"
+#include "watcher/json_text.h"
 
 enum slot {
 	S_TYPE, S_KIND, S_UID, S_NAMESPACE, S_NAME, S_RV, S_GENERATION,
@@ -134,7 +135,7 @@ kube_object_parse(struct slice json, struct kube_object *ret,
 static void
 copy_text(char *buf, size_t size, struct slice raw)
 {
-	size_t n = json_scan_unescape(raw, buf, size - 1), i;
+	size_t n = json_text_unescape(raw, buf, size - 1), i;
 
 	for (i = 0; i < n; i++)
 		if ((unsigned char)buf[i] < ' ' || buf[i] == 0x7f)

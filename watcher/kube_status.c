@@ -6,6 +6,7 @@
 
 #include "common/macros.h"
 #include "watcher/json_scan.h"
+#include "watcher/json_text.h"
 
 const char *
 kube_status_health_name(enum kube_health health)
@@ -85,7 +86,7 @@ kube_status_set(struct kube_status *s, enum kube_health health,
 static void
 take_raw(char *buf, size_t size, struct slice raw, const char *fallback)
 {
-	size_t n = json_scan_unescape(raw, buf, size - 1);
+	size_t n = json_text_unescape(raw, buf, size - 1);
 
 	buf[n] = '\0';
 	if (buf[0] == '\0')
@@ -129,7 +130,7 @@ kube_status_field_text(struct kube_status *s, const char *name,
 {
 	char plain[256];
 	struct buf b = BUF_EMPTY;
-	size_t n = json_scan_unescape(raw, plain, sizeof(plain));
+	size_t n = json_text_unescape(raw, plain, sizeof(plain));
 
 	buf_addf(&b, ",\"%s\":\"", name);
 	buf_json_text(&b, plain, n);

@@ -13,6 +13,7 @@
 
 #include "common/macros.h"
 #include "watcher/json_scan.h"
+#include "watcher/json_text.h"
 
 static bool
 accepts(const char *p, size_t n)
@@ -124,10 +125,10 @@ test_values_are_read_as_what_they_are(void **state)
 	assert_true(json_scan_is(slice_str("\"ab\""), "ab"));
 	assert_false(json_scan_is(slice_str("ab"), "ab"));
 	assert_null(json_scan_text(slice_str("\"a\\n\"")).p);
-	assert_int_equal(json_scan_unescape(
+	assert_int_equal(json_text_unescape(
 	    slice_str("\"\\ud83d\\ude00\\n\\\"\""), buf, sizeof(buf)), 6);
 	assert_memory_equal(buf, "\xf0\x9f\x98\x80\n\"", 6);
-	assert_int_equal(json_scan_unescape(slice_str("\"1234567\xc3\xa9\""),
+	assert_int_equal(json_text_unescape(slice_str("\"1234567\xc3\xa9\""),
 	    buf, sizeof(buf)), 7);
 }
 

@@ -10,6 +10,7 @@
 #include "common/macros.h"
 #include "common/mono.h"
 #include "watcher/json_scan.h"
+#include "watcher/json_text.h"
 #include "watcher/status/rules.h"
 
 #define UNSCHEDULABLE_MS (15 * 1000)
@@ -118,7 +119,7 @@ static void
 column_raw(struct column *c, const char *prefix, struct slice raw)
 {
 	char text[KUBE_STATUS_REASON_MAX + 1];
-	size_t n = json_scan_unescape(raw, text, sizeof(text) - 1);
+	size_t n = json_text_unescape(raw, text, sizeof(text) - 1);
 
 	text[n] = '\0';
 	(void)snprintf(c->text, sizeof(c->text), "%s%.80s", prefix, text);
@@ -300,7 +301,7 @@ failed_container(struct slice array, const struct column *c,
 			    c->text, v[C_T_MESSAGE], "");
 			return true;
 		}
-		name[json_scan_unescape(v[C_NAME], name, sizeof(name) - 1)] =
+		name[json_text_unescape(v[C_NAME], name, sizeof(name) - 1)] =
 		    '\0';
 		if (json_scan_is(v[C_T_REASON], "OOMKilled")) {
 			kube_status_set(s, HEALTH_FAILED, c->text,

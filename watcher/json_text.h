@@ -1,0 +1,23 @@
+/*
+ * json_text: the strings of JSON: past one in a single fast pass that checks
+ * it (RFC 8259: escapes, surrogate pairs, UTF-8 of RFC 3629, no control
+ * characters), and what one says when its escapes are resolved. Pure; bounded
+ * by the bytes given. Used by json_scan and by whoever needs a string's value.
+ */
+#ifndef SLUICE_JSON_TEXT_H
+#define SLUICE_JSON_TEXT_H
+
+#include <stddef.h>
+
+#include "common/buf.h"
+
+/* p is behind the opening quote; returns behind the closing one, NULL when
+ * the string is malformed or does not end before `end`. */
+const char *json_text_skip(const char *p, const char *end);
+
+/* Of a value that json_scan accepted: a string with its escapes resolved, cut
+ * at `size` bytes (never inside a character), no NUL added; 0 for anything but
+ * a string. */
+size_t	json_text_unescape(struct slice value, char *buf, size_t size);
+
+#endif
