@@ -39,8 +39,8 @@ test_objects_without_a_plain_identity_are_refused(void **state)
 		"{\"metadata\":{\"name\":\"a\\u0041\",\"uid\":\"u\"}}",
 		"{\"metadata\":{\"name\":7,\"uid\":\"u\"}}",
 		"{\"metadata\":{\"name\":\"\",\"uid\":\"u\"}}",
-		"{\"metadata\":{\"name\":\"a\",\"uid\":\"u\","
-		    "\"namespace\":\"x y\"}}" };
+		("{\"metadata\":{\"name\":\"a\",\"uid\":\"u\","
+		    "\"namespace\":\"x y\"}}") };
 	struct kube_object o;
 	struct err err;
 	size_t i;
