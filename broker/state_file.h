@@ -1,13 +1,10 @@
 /*
- * state_file: the broker's memory in a file, so that a start needs not read
- * the whole journal. Written in slices while work goes on: an entry is saved
- * as it is when its slice is made, and reading the journal from `position` on
- * repairs what changed (replay may overlap). A file is complete only with its
- * last chunk, which names the position up to which slices may already know.
- *
- *   u32 "SLS1", u32 version, u32 epoch, u64 position, u32 crc32c
- *   chunks: u8 kind, u32 entries, u32 length, u32 crc32c of the payload,
- *           payload; the last: kind E {u64 through, u64 forgotten_through}
+ * state_file: the broker's memory in a file (journal_state has its form), so
+ * that a start needs not read the whole journal. Written in slices while work
+ * goes on: an entry is saved as it is when its slice is made, and reading the
+ * journal from `position` on repairs what changed (replay may overlap). A file
+ * is complete only with its last chunk, which names the position up to which
+ * slices may already know.
  */
 #ifndef SLUICE_STATE_FILE_H
 #define SLUICE_STATE_FILE_H

@@ -14,6 +14,7 @@
 #include "common/journal_file.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
+#include "ctl/journal_verify.h"
 
 #define KEYS_MIN 1024u
 
@@ -423,6 +424,9 @@ run(struct look *l, bool info)
 		take_segment(l, i, info);
 	if (info)
 		print_states(l);
+	if (!info && !l->dump)
+		l->problems += journal_verify_epochs(l->directory, l->path) +
+		    journal_verify_states(l->directory, l->path);
 	if (!l->dump)
 		print_total(l);
 	for (size_t i = 0; l->streams != NULL && i <= l->mask; i++)

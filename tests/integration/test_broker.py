@@ -434,6 +434,48 @@ def test_a_second_broker_on_the_same_journal_refuses(bus):
         assert "another broker" in log.read()
 
 
+def damaged(path, offset):
+    """Turns one byte of a file over."""
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ 1]))
+
+
+def test_verify_checks_state_files_and_epochs(bus):
+    # A start after a lost journal saves its state at once.
+    bus.publish("watcher/a", "-n", 100, "-k", "job:a")
+    bus.kill()
+    os.unlink(f"{bus.journal}/epochs")
+    bus.start()
+    wait_until(lambda: glob.glob(f"{bus.journal}/*.state"), deadline(10), "a state file")
+    bus.stop()
+    state = max(glob.glob(f"{bus.journal}/*.state"))
+    epochs = f"{bus.journal}/epochs"
+    argv = [binary("sluicectl"), "journal", "verify", bus.journal]
+    env = plain_environment(bus.directory)
+
+    def verify():
+        return subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
+
+    good = verify()
+    assert (good.returncode, good.stderr) == (0, "")
+    for path, offset, told in [
+        (state, 14, rf"{state}: .* at offset 0\n"),
+        (state, 26, rf"{state}: .* at offset 24\n"),
+        (state, os.path.getsize(state) - 1, rf"{state}: .* at offset \d+\n"),
+        (epochs, 8, rf"{epochs}:1: not "),
+    ]:
+        damaged(path, offset)
+        bad = verify()
+        assert bad.returncode == 1
+        assert re.search(told, bad.stderr), bad.stderr
+        damaged(path, offset)
+    os.rename(state, f"{bus.journal}/{'f' * 16}.state")
+    assert f"not {0xFFFFFFFFFFFFFFFF}, at offset 0" in verify().stderr
+
+
 def test_the_journal_can_be_looked_at_without_a_service(bus):
     bus.publish("watcher/a", "-n", 100, "-k", "job:a")
     bus.publish("watcher/b", "-n", 50, "-k", "job:b")
