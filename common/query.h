@@ -10,7 +10,8 @@
  *     was applied; 0: now), str16 tenant, u16 n, n x str16 selector
  *   QUERY_JSON: str32 JSON object {"op": "...", ...}; ops: workflow.put,
  *     workflow.get, workflow.delete, workflow.list, bindings (of a cluster),
- *     clusters, status.
+ *     clusters, status, streams.exist (of `keys`, exact ones: {exists: any
+ *     has a kept event, complete: as below, applied: the position}).
  * Wire, answer: u8 status (0 ok, 1 error), then
  *   snapshot: u32 epoch, u64 as_of, u8 complete (0: streams may be missing:
  *     snapshot_unavailable), u32 n, n items with position (event.h), in the

@@ -1,248 +1,22 @@
 /*
- * stream_start: from a request to an open stream: parameters, cursor, head.
+ * stream_start: from a request to an open stream: whether it exists (the ring
+ * is looked at first, then the store is asked), options, head.
  */
-#include <inttypes.h>
-#include <stdio.h>
+#include <assert.h>
+#include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/xmalloc.h"
 #include "gateway/connection.h"
 #include "gateway/reply.h"
 #include "gateway/sse_frame.h"
 #include "gateway/stream_kind.h"
 #include "gateway/stream_private.h"
+#include "gateway/stream_wish.h"
 
-#define TIMEOUT_MIN_MS 1000
-#define TIMEOUT_MAX_MS (24LL * 3600 * 1000)
-
-enum cursor_kind { CURSOR_NONE, CURSOR_AT, CURSOR_OLDEST, CURSOR_NOW };
-
-/* What a request asks for. */
-struct wish {
-	struct slice		selectors[HUB_SELECTORS_MAX];
-	size_t			n_selectors;
-	struct slice		types[HUB_TYPES_MAX];
-	size_t			n_types;
-	enum cursor_kind	cursor_kind;
-	struct position		cursor;
-	int64_t			timeout_ms;   /* -1: the configured one */
-	bool			snapshot;
-	bool			strict;
-	bool			must_exist;
-	bool			comment;
-	bool			heartbeat_set;
-};
-
-/* Sends the answer; false, so that callers can return it. */
-static bool
-bad(struct conn *c, int status, const char *code, const char *text)
-{
-	reply_error(c, status, code, text, NULL);
-	return false;
-}
-
-/* --- parameters ------------------------------------------------------------------- */
-
-static bool
-add_selector(struct conn *c, struct wish *w, struct slice selector)
-{
-	struct err err = { 0 };
-	size_t prefix;
-
-	if (stream_selector_check(selector, &prefix, &err) == -1)
-		return bad(c, 400, "invalid_id", err.text);
-	if (w->n_selectors == HUB_SELECTORS_MAX)
-		return bad(c, 400, "bad_request",
-		    "more than 64 stream parameters");
-	w->selectors[w->n_selectors++] = selector;
-	return true;
-}
-
-static bool
-add_types(struct conn *c, struct wish *w, struct slice list)
-{
-	const char *p = list.p, *end = list.p + list.n, *comma;
-	struct slice type;
-
-	while (p < end) {
-		comma = memchr(p, ',', (size_t)(end - p));
-		if (comma == NULL)
-			comma = end;
-		type = (struct slice){ p, (size_t)(comma - p) };
-		if (!event_type_valid(type))
-			return bad(c, 400, "bad_request",
-			    "types: not an event type");
-		if (w->n_types == HUB_TYPES_MAX)
-			return bad(c, 400, "bad_request",
-			    "more than 32 event types");
-		w->types[w->n_types++] = type;
-		p = comma + 1;
-	}
-	return true;
-}
-
-/* "30", "30s", "500ms", "5m", "2h"; -1 = malformed. */
-static int64_t
-duration_ms(struct slice v)
-{
-	static const struct { const char *unit; int64_t ms; } units[] = {
-		{ "", 1000 }, { "ms", 1 }, { "s", 1000 }, { "m", 60000 },
-		{ "h", 3600000 },
-	};
-	int64_t n = 0;
-	size_t i = 0, k;
-
-	while (i < v.n && i < 9 && v.p[i] >= '0' && v.p[i] <= '9')
-		n = n * 10 + (v.p[i++] - '0');
-	if (i == 0)
-		return -1;
-	for (k = 0; k < NELEM(units); k++)
-		if (slice_is((struct slice){ v.p + i, v.n - i },
-		    units[k].unit))
-			return n * units[k].ms;
-	return -1;
-}
-
-static bool
-take_bool(struct conn *c, struct slice v, const char *name, bool *ret)
-{
-	char text[64];
-
-	if (!slice_is(v, "0") && !slice_is(v, "1")) {
-		(void)snprintf(text, sizeof(text), "%s must be 0 or 1", name);
-		return bad(c, 400, "bad_request", text);
-	}
-	*ret = slice_is(v, "1");
-	return true;
-}
-
-static bool
-take_param(struct conn *c, struct wish *w, const struct http_pair *p)
-{
-	if (slice_is(p->name, "stream"))
-		return add_selector(c, w, p->value);
-	if (slice_is(p->name, "types"))
-		return add_types(c, w, p->value);
-	if (slice_is(p->name, "snapshot"))
-		return take_bool(c, p->value, "snapshot", &w->snapshot);
-	if (slice_is(p->name, "strict"))
-		return take_bool(c, p->value, "strict", &w->strict);
-	if (slice_is(p->name, "must_exist"))
-		return take_bool(c, p->value, "must_exist", &w->must_exist);
-	if (slice_is(p->name, "heartbeat")) {
-		w->heartbeat_set = true;
-		w->comment = slice_is(p->value, "comment");
-		return w->comment || slice_is(p->value, "event") ||
-		    bad(c, 400, "bad_request",
-		    "heartbeat must be event or comment");
-	}
-	if (slice_is(p->name, "timeout")) {
-		w->timeout_ms = duration_ms(p->value);
-		return (w->timeout_ms >= TIMEOUT_MIN_MS &&
-		    w->timeout_ms <= TIMEOUT_MAX_MS) || bad(c, 400,
-		    "bad_request", "timeout must be 1s to 24h");
-	}
-	if (slice_is(p->name, "last_event_id") ||
-	    slice_is(p->name, "lastEventId"))
-		return true;   /* see take_cursor */
-	return bad(c, 400, "bad_request", "unknown parameter; known are "
-	    "stream, types, snapshot, must_exist, heartbeat, timeout, "
-	    "strict, last_event_id");
-}
-
-/* Header, else query; both must agree. */
-static bool
-take_cursor(struct conn *c, struct wish *w, const struct http_request *r)
-{
-	struct slice all[3] = { http_header(r, "last-event-id"),
-	    http_param(r, "last_event_id"), http_param(r, "lastEventId") };
-	struct slice v = SLICE_NONE;
-	size_t i;
-
-	if (http_header_count(r, "last-event-id") > 1)
-		return bad(c, 400, "invalid_cursor",
-		    "more than one Last-Event-ID");
-	for (i = 0; i < NELEM(all); i++) {
-		/* A browser that has no id yet sends an empty one. */
-		if (all[i].p == NULL || all[i].n == 0)
-			continue;
-		if (v.p != NULL && !slice_eq(v, all[i]))
-			return bad(c, 400, "invalid_cursor",
-			    "Last-Event-ID and last_event_id differ");
-		v = all[i];
-	}
-	if (v.p == NULL)
-		return true;
-	if (slice_is(v, "-1"))
-		w->cursor_kind = CURSOR_OLDEST;
-	else if (slice_is(v, "now"))
-		w->cursor_kind = CURSOR_NOW;
-	else if (position_parse(v, &w->cursor))
-		w->cursor_kind = CURSOR_AT;
-	else
-		return bad(c, 400, "invalid_cursor", "a cursor is "
-		    "<epoch>-<position> as an id: line has it, -1 or now");
-	return true;
-}
-
-static bool
-accepts_stream(const struct http_request *r)
-{
-	struct slice v;
-	const char *semi;
-	size_t i;
-	bool any = false;
-
-	for (i = 0; i < r->n_headers; i++) {
-		if (!http_slice_is_nocase(r->headers[i].name, "accept"))
-			continue;
-		any = true;
-		v = r->headers[i].value;
-		while (v.n > 0) {
-			semi = memchr(v.p, ',', v.n);
-			struct slice one = { v.p,
-			    semi != NULL ? (size_t)(semi - v.p) : v.n };
-			v.n -= MIN(v.n, one.n + 1);
-			v.p += one.n + 1;
-			semi = memchr(one.p, ';', one.n);
-			if (semi != NULL)
-				one.n = (size_t)(semi - one.p);
-			if (http_list_has(one, "text/event-stream") ||
-			    http_list_has(one, "text/*") ||
-			    http_list_has(one, "*/*"))
-				return true;
-		}
-	}
-	return !any;
-}
-
-static bool
-read_wish(struct conn *c, struct wish *w, const struct http_request *r,
-    struct slice key)
-{
-	size_t i;
-
-	if (r->minor == 0)
-		return bad(c, 505, "http_version", "a stream needs HTTP/1.1 "
-		    "(nginx: proxy_http_version 1.1)");
-	if (!accepts_stream(r))
-		return bad(c, 406, "not_acceptable",
-		    "a stream is text/event-stream");
-	w->snapshot = true;
-	w->timeout_ms = -1;
-	if (key.p != NULL && !add_selector(c, w, key))
-		return false;
-	for (i = 0; i < r->n_params; i++) {
-		if (key.p != NULL && slice_is(r->params[i].name, "stream"))
-			return bad(c, 400, "bad_request",
-			    "this path names its stream");
-		if (!take_param(c, w, &r->params[i]))
-			return false;
-	}
-	if (w->n_selectors == 0)
-		return bad(c, 400, "bad_request", "at least one stream= "
-		    "parameter is needed, as in stream=cluster:*");
-	return take_cursor(c, w, r);
-}
+#define LOOKUP_MAGIC       0x4c4f4f4bu   /* "LOOK" */
+#define LOOKUP_DEADLINE_MS 1500
 
 /* --- opening ---------------------------------------------------------------------- */
 
@@ -330,7 +104,7 @@ turn_away(struct conn *c, enum sse_reason reason)
 }
 
 static void
-set_options(struct conn *c, const struct wish *w)
+set_options(struct conn *c, const struct stream_wish *w)
 {
 	struct stream *s = &c->stream;
 	const struct conf_stream *o = conf_stream(&c->gateway->role->conf,
@@ -354,7 +128,7 @@ set_options(struct conn *c, const struct wish *w)
 }
 
 static void
-join(struct conn *c, const struct wish *w)
+join(struct conn *c, const struct stream_wish *w)
 {
 	struct stream *s = &c->stream;
 	struct gateway *g = c->gateway;
@@ -370,53 +144,28 @@ join(struct conn *c, const struct wish *w)
 	s->cursor = ring_tip(g->ring);
 }
 
-/* Known = it has a frame in the ring; beyond that a stream counts as there
- * when a prefix was asked for. */
-static bool
-known_missing(struct conn *c, const struct wish *w)
-{
-	size_t i;
-
-	for (i = 0; i < w->n_selectors; i++) {
-		size_t prefix = 0;
-
-		(void)stream_selector_check(w->selectors[i], &prefix, NULL);
-		if (prefix > 0 || ring_stream_first(c->gateway->ring,
-		    slice_str(EVENT_TENANT_DEFAULT), w->selectors[i]) != 0)
-			return false;
-	}
-	/* Only when the ring holds all there ever was is absence certain. */
-	return ring_oldest(c->gateway->ring) <= 1;
-}
-
-void
-stream_start(struct conn *c, const struct http_request *r, struct slice key)
+/* The wish is as it should be: opens the stream, or turns it away. */
+static void
+begin(struct conn *c, const struct stream_wish *w)
 {
 	struct stream *s = &c->stream;
 	struct gateway *g = c->gateway;
-	struct wish w = { .n_selectors = 0 };
 
-	if (!read_wish(c, &w, r, key))
-		return;
 	if (g->draining || c->spare || g->beats == 0) {
 		turn_away(c, g->draining ? SSE_SHUTDOWN : SSE_OVERLOADED);
 		return;
 	}
-	if (w.must_exist && known_missing(c, &w)) {
-		reply_error(c, 404, "not_found", "no such stream", NULL);
-		return;
-	}
-	set_options(c, &w);
-	join(c, &w);
-	if (w.cursor_kind == CURSOR_NONE || w.cursor_kind == CURSOR_NOW) {
+	set_options(c, w);
+	join(c, w);
+	if (w->cursor_kind == CURSOR_NONE || w->cursor_kind == CURSOR_NOW) {
 		stream_open(c);
-		if (s->snapshots && w.cursor_kind == CURSOR_NONE)
+		if (s->snapshots && w->cursor_kind == CURSOR_NONE)
 			stream_begin_snapshot(c);
 		else
 			s->phase = STREAM_LIVE;
 	} else {
-		if (w.cursor_kind == CURSOR_AT)
-			s->cursor = w.cursor;
+		if (w->cursor_kind == CURSOR_AT)
+			s->cursor = w->cursor;
 		else
 			s->cursor.number = g->beat.oldest > 0 ?
 			    g->beat.oldest - 1 : 0;
@@ -430,4 +179,136 @@ stream_start(struct conn *c, const struct http_request *r, struct slice key)
 	}
 	if (c->magic == CONN_MAGIC && c->state == CONN_STREAM)
 		(void)stream_flush(c);
+}
+
+/* --- must_exist ------------------------------------------------------------------- */
+
+/* A request that waits for the store to say whether its streams exist. The
+ * request itself stays with the connection meanwhile. */
+struct lookup {
+	uint32_t		magic;
+	struct conn		*conn;
+	uint64_t		ticket;
+	struct stream_wish	wish;
+	char			key[EVENT_KEY_MAX + 32];
+};
+
+/* A prefix always counts as there. */
+static bool
+known_here(const struct gateway *g, const struct stream_wish *w)
+{
+	size_t i, prefix = 0;
+
+	for (i = 0; i < w->n_selectors; i++) {
+		(void)stream_selector_check(w->selectors[i], &prefix, NULL);
+		if (prefix > 0 || ring_stream_first(g->ring,
+		    slice_str(EVENT_TENANT_DEFAULT), w->selectors[i]) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Absence is certain when store and ring together saw all there was. */
+static bool
+is_absent(const struct gateway *g, struct slice json)
+{
+	json_t *answer = json_loadb(json.p, json.n, 0, NULL);
+	json_int_t applied;
+	bool absent;
+
+	applied = json_integer_value(json_object_get(answer, "applied"));
+	absent = json_is_false(json_object_get(answer, "exists")) &&
+	    json_is_true(json_object_get(answer, "complete")) &&
+	    (uint64_t)applied + 1 >= ring_oldest(g->ring);
+	json_decref(answer);
+	return absent;
+}
+
+static void
+lookup_gone(struct conn *c)
+{
+	struct lookup *l = c->waiting;
+
+	assert(l->magic == LOOKUP_MAGIC);
+	query_cancel(c->gateway->query, l->ticket);
+	c->waiting = NULL;
+	free(l);
+}
+
+static void
+lookup_answer_cb(int status, struct slice json, void *arg)
+{
+	struct lookup *l = arg;
+	struct conn *c = l->conn;
+
+	assert(l->magic == LOOKUP_MAGIC);
+	c->waiting = NULL;
+	c->on_gone = NULL;
+	/* A stream's GET never gets 503: without an answer it opens. It may
+	 * also have begun since the question. */
+	if (status == 0 && is_absent(c->gateway, json) &&
+	    !known_here(c->gateway, &l->wish))
+		reply_error(c, 404, "not_found", "no such stream", NULL);
+	else
+		begin(c, &l->wish);
+	free(l);
+}
+
+static char *
+question(const struct stream_wish *w)
+{
+	json_t *keys = json_array(), *body;
+	char *text;
+	size_t i;
+
+	for (i = 0; i < w->n_selectors; i++)
+		(void)json_array_append_new(keys, json_stringn(
+		    w->selectors[i].p, w->selectors[i].n));
+	body = json_pack("{s:s, s:s, s:o}", "op", "streams.exist", "tenant",
+	    EVENT_TENANT_DEFAULT, "keys", keys);
+	text = json_dumps(body, JSON_COMPACT);
+	json_decref(body);
+	return text;
+}
+
+static void
+look_up(struct conn *c, const struct stream_wish *w, struct slice key)
+{
+	struct lookup *l = xcalloc(1, sizeof(*l));
+	char *text = question(w);
+
+	l->magic = LOOKUP_MAGIC;
+	l->conn = c;
+	l->wish = *w;
+	/* A path's key is its handler's own, and does not last. */
+	if (key.p != NULL) {
+		assert(key.n <= sizeof(l->key));
+		memcpy(l->key, key.p, key.n);
+		l->wish.selectors[0].p = l->key;
+	}
+	l->ticket = query_json(c->gateway->query, slice_str(text),
+	    LOOKUP_DEADLINE_MS, lookup_answer_cb, l);
+	free(text);
+	if (l->ticket == 0) {
+		free(l);
+		begin(c, w);
+		return;
+	}
+	c->waiting = l;
+	c->on_gone = lookup_gone;
+	conn_set_state(c, CONN_WAITING);
+}
+
+void
+stream_start(struct conn *c, const struct http_request *r, struct slice key)
+{
+	struct stream_wish w = { .n_selectors = 0 };
+
+	if (!stream_wish_read(c, &w, r, key))
+		return;
+	if (w.must_exist && !c->gateway->draining && !c->spare &&
+	    !known_here(c->gateway, &w))
+		look_up(c, &w, key);
+	else
+		begin(c, &w);
 }

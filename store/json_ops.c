@@ -9,6 +9,8 @@
 #include "common/event.h"
 #include "common/query.h"
 
+#define EXIST_KEYS_MAX 64u
+
 /* 0 and *ret (a new reference), or -1 and an error answer was appended. */
 typedef int (*op_fn)(const struct json_ops *ops, const json_t *request,
     json_t **ret, struct buf *answer);
@@ -176,6 +178,39 @@ op_clusters(const struct json_ops *ops, const json_t *request UNUSED,
 }
 
 static int
+op_streams_exist(const struct json_ops *ops, const json_t *request,
+    json_t **ret, struct buf *answer)
+{
+	const json_t *list = json_object_get(request, "keys"), *key;
+	struct slice keys[EXIST_KEYS_MAX];
+	struct snapshot_existence e;
+	size_t i, n = json_array_size(list);
+	struct err err;
+
+	if (n == 0 || n > EXIST_KEYS_MAX) {
+		json_ops_error(answer, 400, "bad_request",
+		    "keys must be an array of 1 to 64 texts");
+		return -1;
+	}
+	for (i = 0; i < n; i++) {
+		key = json_array_get(list, i);
+		keys[i] = !json_is_string(key) ? slice_str("") :
+		    (struct slice){ json_string_value(key),
+		    json_string_length(key) };
+		if (stream_key_check(keys[i], NULL, &err) == -1) {
+			json_ops_error(answer, 400, "invalid_key", err.text);
+			return -1;
+		}
+	}
+	if (snapshot_exists(ops->snapshots, slice_str(tenant_of(request)),
+	    keys, n, &e, &err) == -1)
+		return op_failed(answer, &err);
+	*ret = json_pack("{s:b, s:b, s:I}", "exists", e.exists, "complete",
+	    e.complete, "applied", (json_int_t)e.as_of.number);
+	return 0;
+}
+
+static int
 op_status(const struct json_ops *ops, const json_t *request UNUSED,
     json_t **ret, struct buf *answer)
 {
@@ -210,6 +245,7 @@ static const struct {
 	{ "bindings", op_bindings },
 	{ "clusters", op_clusters },
 	{ "status", op_status },
+	{ "streams.exist", op_streams_exist },
 };
 
 static op_fn

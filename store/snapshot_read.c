@@ -422,6 +422,14 @@ snapshot_fill(struct snapshot_reader *r, struct slice tenant,
 	return 0;
 }
 
+/* Ends a reading transaction: nothing can be lost by it. */
+static void
+transaction_end(struct snapshot_reader *r)
+{
+	(void)sqlite3_step(r->stmts[STMT_END]);
+	(void)sqlite3_reset(r->stmts[STMT_END]);
+}
+
 int
 snapshot_read(struct snapshot_reader *r, struct slice tenant,
     const struct slice *selectors, size_t n, struct buf *answer,
@@ -440,13 +448,56 @@ snapshot_read(struct snapshot_reader *r, struct slice tenant,
 	rc = sql_run(r->stmts[STMT_BEGIN], err);
 	if (rc == 0) {
 		rc = snapshot_fill(r, tenant, &s, answer, err);
-		/* Ends a reading transaction: nothing can be lost by it. */
-		(void)sqlite3_step(r->stmts[STMT_END]);
-		(void)sqlite3_reset(r->stmts[STMT_END]);
+		transaction_end(r);
 	}
 	if (rc == -1)
 		answer->len = before;
 	selection_clear(&s);
+	return rc;
+}
+
+static int
+exists_fill(struct snapshot_reader *r, struct slice tenant,
+    const struct slice *keys, size_t n, struct snapshot_existence *ret,
+    struct err *err)
+{
+	sqlite3_stmt *stmt = r->stmts[STMT_STATE_CHANGE];
+	struct checkpoint c;
+	int64_t change;
+	int complete = 1;
+	size_t i;
+
+	if (checkpoint_read(r, &c, err) == -1)
+		return -1;
+	for (i = 0; i < n && !ret->exists; i++) {
+		sql_bind_slice(stmt, 1, tenant);
+		sql_bind_slice(stmt, 2, keys[i]);
+		if (one_number(stmt, &change, err) == -1)
+			return -1;
+		ret->exists = change >= 0;
+	}
+	for (i = 0; c.gapped && i < n && complete == 1; i++)
+		complete = range_complete(r, &c, tenant,
+		    &(struct selection_range){ keys[i], false }, err);
+	ret->as_of = c.applied;
+	ret->complete = complete == 1;
+	return complete == -1 ? -1 : 0;
+}
+
+int
+snapshot_exists(struct snapshot_reader *r, struct slice tenant,
+    const struct slice *keys, size_t n, struct snapshot_existence *ret,
+    struct err *err)
+{
+	int rc;
+
+	assert(r->magic == SNAPSHOT_MAGIC);
+	*ret = (struct snapshot_existence){ .exists = false };
+	rc = sql_run(r->stmts[STMT_BEGIN], err);
+	if (rc == 0) {
+		rc = exists_fill(r, tenant, keys, n, ret, err);
+		transaction_end(r);
+	}
 	return rc;
 }
 

@@ -42,6 +42,17 @@ void	snapshot_reader_conf(struct snapshot_reader *r,
 int	snapshot_read(struct snapshot_reader *r, struct slice tenant,
 	    const struct slice *selectors, size_t n, struct buf *answer,
 	    struct err *err) MUST_CHECK;
+/* Whether any of these exact keys has a kept event, as of a position; false
+ * is only certain if it is complete, as above. */
+struct snapshot_existence {
+	struct position	as_of;
+	bool		exists;
+	bool		complete;
+};
+
+int	snapshot_exists(struct snapshot_reader *r, struct slice tenant,
+	    const struct slice *keys, size_t n, struct snapshot_existence *ret,
+	    struct err *err) MUST_CHECK;
 /* The rows of `clusters`, as a JSON array (a new reference). */
 json_t	*snapshot_clusters(struct snapshot_reader *r, struct err *err);
 /* How many configured clusters have not published again since the gap. */

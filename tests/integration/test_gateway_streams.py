@@ -324,6 +324,34 @@ def test_without_the_store_streams_are_live_without_ids_until_it_is_back():
             os.kill(pid, signal.SIGCONT)
 
 
+def test_must_exist_is_answered_by_what_the_store_keeps():
+    conf = {**FAST, "gateway": {"ring": "1MiB"}, "supervise": {"hang_timeout": "60s"}}
+    with Sluice(conf) as sluice:
+
+        def opens(path):
+            with Stream(sluice.port, path) as stream:
+                stream.read_until(lambda s: s.status, 10, "an answer")
+                return stream.status
+
+        path = "/api/v1/streams?must_exist=1&stream=job:"
+        assert opens(path + "old") == 404
+        publish(sluice, "job:old", 0, 1, event_type="job.state_changed")
+        publish(sluice, "job:noise", 0, 300, size=10_000)
+        assert sluice.request("GET", "/api/v1/status")[2]["gateway"]["ring"]["oldest"] > 1
+        assert opens(path + "old") == opens(path + "noise") == opens(path + "never/*") == 200
+        assert opens(path + "never&stream=job:old") == 200
+        wait_until(lambda: opens(path + "never") == 404, 5, "404 when the store has it all")
+        single = "/api/v1/orchestrator/stream/jobs/{}?must_exist=1"
+        assert (opens(single.format("old")), opens(single.format("never"))) == (200, 404)
+        pid = sluice.kill("store", signal.SIGSTOP)
+        try:
+            # One leaves while the question is under way; a stream never gets 503.
+            Stream(sluice.port, path + "never").close()
+            assert opens(path + "never") == opens(single.format("never")) == 200
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
 @pytest.mark.slow
 def test_a_snapshot_over_the_limit_is_told_once_and_not_asked_for_again():
     with Sluice(FAST) as sluice:

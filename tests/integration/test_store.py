@@ -145,6 +145,19 @@ def test_workflows_are_kept_and_bind_nodes(bed):
     assert bed.ask("bindings", cluster="prod")[1] == {"version": 2, "bindings": []}
 
 
+def test_streams_exist_as_long_as_an_event_of_them_is_kept(bed):
+    events = [("job:there", "job.progress", "", 0, '{"done":1}')]
+    position = bed.publish_raw(events)[-1]
+    bed.snapshot("job:*", wait=position)
+    yes = {"exists": True, "complete": True, "applied": position}
+    assert bed.ask("streams.exist", keys=["job:there"]) == (0, yes)
+    assert bed.ask("streams.exist", keys=["job:not", "job:there"]) == (0, yes)
+    assert bed.ask("streams.exist", keys=["job:the"]) == (0, {**yes, "exists": False})
+    assert bed.ask("streams.exist", tenant="t", keys=["job:there"])[1]["exists"] is False
+    for bad in ([], ["job:*"], [1], "job:there", ["job:x"] * 65):
+        assert bed.ask("streams.exist", keys=bad)[0] == 400, bad
+
+
 def test_a_damaged_projection_is_made_again(bed):
     """The file is moved aside, with a line in the log, and made again from the journal."""
     events = [resource("c", f"p{i}", i) for i in range(300)]
