@@ -9,6 +9,8 @@
  * collapse in place while an entry is under way, never across a deletion, and
  * memory is bounded by the number of objects.
  *
+ * The objects themselves are inv_object's, in the hash table of inv_table.
+ *
  * A status that only time changes (kube_status.h) is computed ahead when the
  * object is seen, so that its bytes need not be kept.
  */
@@ -22,52 +24,11 @@
 #include "watcher/kinds.h"
 #include "watcher/kube_object.h"
 
-#define INVENTORY_BINDINGS_MAX 500u   /* nodes bound to one object */
-#define INVENTORY_FUTURES_MAX  4u
-#define INVENTORY_STATUS_MAX   4096u  /* bytes of a status from the store */
+#define INVENTORY_STATUS_MAX 4096u  /* bytes of a status from the store */
 
+struct inv_binding;
+struct inv_object;
 struct inventory;
-
-struct inv_binding {
-	struct inv_binding	*next;
-	char			*tenant;
-	char			*workflow;
-	char			*node;
-	uint64_t		 published;   /* hash, 0: nothing yet */
-	bool			 keep;        /* while bindings are renewed */
-};
-
-struct inv_future {
-	struct inv_future	*next;
-	int64_t			 at_unix_ms;
-	char			*status;
-};
-
-struct inv_object {
-	struct inv_object	*next;         /* of the bucket */
-	struct inv_object	*next_dirty;
-	struct inv_binding	*bindings;
-	struct inv_future	*futures;
-	char			*status;       /* JSON; NULL: never seen */
-	char			*gone_status;  /* of the pending deletion */
-	const char		*published_state; /* static word, or NULL */
-	uint64_t		 published;    /* hash, 0: nothing yet */
-	uint64_t version; /* resourceVersion; 0: no number */
-	uint32_t		 hash;
-	uint32_t		 mark;         /* list that last named it */
-	uint8_t			 uid[16];      /* as bytes, or its hash */
-	uint8_t			 kind;
-	bool			 uid_real : 1; /* uid is an RFC 4122 one */
-	bool			 present : 1;  /* it exists in the cluster */
-	bool			 stored : 1;   /* streams show it as existing */
-	bool			 gone : 1;     /* a deletion is unpublished */
-	bool			 gone_unknown : 1; /* it was not seen */
-	bool			 sync : 1;     /* publish even if unchanged */
-	bool			 dirty : 1;
-	bool			 in_flight : 1;
-	uint16_t		 namespace_len;
-	char			 path[];       /* "namespace/name" */
-};
 
 struct inventory *inventory_new(void);
 void	inventory_free(struct inventory *inv);
@@ -109,7 +70,7 @@ void	inventory_compare_all(struct inventory *inv);
 /* --- bindings ------------------------------------------------------------- */
 /* begin, bind each, end: what was not named is unbound. */
 void	inventory_bind_begin(struct inventory *inv);
-/* False when the object has INVENTORY_BINDINGS_MAX already. */
+/* False when the object has INV_OBJECT_BINDINGS_MAX already. */
 bool	inventory_bind(struct inventory *inv, unsigned kind,
 	    struct slice namespace, struct slice name, struct slice tenant,
 	    struct slice workflow, struct slice node);
@@ -128,15 +89,6 @@ struct inv_object *inventory_first(struct inventory *inv);
 void	inventory_sent(struct inventory *inv, struct inv_object *o);
 void	inventory_answered(struct inventory *inv, struct inv_object *o,
 	    bool accepted);
-
-/* What a node bound to this object shows now. */
-struct slice inventory_node_status(const struct inv_object *o);
-bool	inventory_differs(const struct inv_object *o);
-bool	inventory_node_differs(const struct inv_object *o,
-	    const struct inv_binding *b);
-struct slice inventory_namespace(const struct inv_object *o);
-struct slice inventory_name(const struct inv_object *o);
-uint64_t inventory_hash(struct slice text);
 
 struct inventory_counts {
 	uint64_t	objects[KINDS_MAX];   /* that exist */

@@ -10,6 +10,7 @@
 #include "common/mono.h"
 #include "common/query.h"
 #include "common/xmalloc.h"
+#include "watcher/inv_object.h"
 #include "watcher/json_scan.h"
 #include "watcher/payload.h"
 
@@ -134,10 +135,10 @@ make_group(const struct outbox *o, const struct inv_object *object,
 
 	if (object->gone)
 		payload_deleted(&p[n++], cluster, object, now);
-	if (inventory_differs(object))
+	if (inv_object_differs(object))
 		payload_status_update(&p[n++], cluster, object, now);
 	for (b = object->bindings; b != NULL; b = b->next)
-		if (inventory_node_differs(object, b))
+		if (inv_object_node_differs(object, b))
 			payload_node_update(&p[n++], cluster, object, b, now);
 	return n;
 }
@@ -146,8 +147,8 @@ make_group(const struct outbox *o, const struct inv_object *object,
 static bool
 send_object(struct outbox *o, struct inv_object *object)
 {
-	struct payload p[INVENTORY_BINDINGS_MAX + 2];
-	struct item items[INVENTORY_BINDINGS_MAX + 2];
+	struct payload p[INV_OBJECT_BINDINGS_MAX + 2];
+	struct item items[INV_OBJECT_BINDINGS_MAX + 2];
 	struct sent *s;
 	size_t n, i;
 	int rc;
@@ -514,7 +515,7 @@ bind_one(struct outbox *o, const json_t *row)
 	    workflow, node))
 		log_warn("%s %.*s/%.*s has more than %u workflow nodes",
 		    kinds[kind].name, (int)namespace.n, namespace.p,
-		    (int)name.n, name.p, INVENTORY_BINDINGS_MAX);
+		    (int)name.n, name.p, INV_OBJECT_BINDINGS_MAX);
 }
 
 static void

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/mono.h"
+#include "watcher/inv_object.h"
 
 void
 payload_clear(struct payload *p)
@@ -159,8 +160,8 @@ add_resource(struct buf *b, const char *cluster, const struct inv_object *o)
 	buf_addf(b, ",\"resource\":{\"cluster_id\":\"%s\",\"group\":\"%s\","
 	    "\"version\":\"%s\",\"kind\":\"%s\"", cluster, kind->group,
 	    kind->version, kind->kind);
-	add_text(b, "namespace", inventory_namespace(o));
-	add_text(b, "name", inventory_name(o));
+	add_text(b, "namespace", inv_object_namespace(o));
+	add_text(b, "name", inv_object_name(o));
 	if (o->present && o->uid_real)
 		add_uid(b, o->uid);
 	buf_addc(b, '}');
@@ -181,7 +182,7 @@ payload_node_update(struct payload *p, const char *cluster,
     const struct inv_object *o, const struct inv_binding *b,
     int64_t now_unix_ms)
 {
-	struct slice status = inventory_node_status(o);
+	struct slice status = inv_object_node_status(o);
 	struct buf *f = &p->frame;
 
 	start(p);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "common/xmalloc.h"
+#include "watcher/inv_object.h"
 #include "watcher/inventory.h"
 #include "watcher/json_scan.h"
 #include "watcher/payload.h"
@@ -60,7 +61,7 @@ hand_over(const char *name)
 	struct inv_object *o = inventory_first(inv);
 
 	assert_non_null(o);
-	assert_true(slice_is(inventory_name(o), name));
+	assert_true(slice_is(inv_object_name(o), name));
 	inventory_sent(inv, o);
 	return o;
 }
@@ -120,7 +121,7 @@ test_a_deletion_is_never_collapsed(void **state)
 	o = inventory_first(inv);
 	assert_non_null(o);
 	assert_true(o->gone);
-	assert_true(inventory_differs(o));
+	assert_true(inv_object_differs(o));
 	inventory_sent(inv, o);
 	assert_false(o->gone);
 	inventory_answered(inv, o, true);
@@ -217,11 +218,11 @@ test_bound_objects_say_when_they_are_missing(void **state)
 	inventory_list_end(inv, POD);
 	o = hand_over("a");
 	assert_false(o->present);
-	assert_true(strstr(inventory_node_status(o).p, "NotFound") != NULL);
+	assert_true(strstr(inv_object_node_status(o).p, "NotFound") != NULL);
 	inventory_answered(inv, o, true);
 	seen("a", "u1", DONE);
 	o = hand_over("a");
-	assert_true(strstr(inventory_node_status(o).p, "completed") != NULL);
+	assert_true(strstr(inv_object_node_status(o).p, "completed") != NULL);
 	inventory_answered(inv, o, true);
 	inventory_bind_begin(inv);
 	inventory_bind_end(inv);
@@ -245,16 +246,16 @@ test_a_stored_node_counts_for_the_object_it_stood_for(void **state)
 	inventory_bind_end(inv);
 	seen("a", "u1", DONE);
 	o = inventory_first(inv);
-	assert_true(inventory_node_differs(o, o->bindings));
+	assert_true(inv_object_node_differs(o, o->bindings));
 	status = xstrdup(o->status);
 	assert_false(inventory_stored_node(inv, POD, ns, slice_str("b"), &n1,
 	    slice_str(status)));
 	assert_false(inventory_stored_node(inv, POD, ns, slice_str("a"), &n2,
 	    slice_str(status)));
-	assert_true(inventory_node_differs(o, o->bindings));
+	assert_true(inv_object_node_differs(o, o->bindings));
 	assert_true(inventory_stored_node(inv, POD, ns, slice_str("a"), &n1,
 	    slice_str(status)));
-	assert_false(inventory_node_differs(o, o->bindings));
+	assert_false(inv_object_node_differs(o, o->bindings));
 	free(status);
 	assert_int_equal(inventory_counts(inv)->entries, 1);
 }
@@ -274,7 +275,7 @@ test_time_alone_changes_a_status(void **state)
 	inventory_tick(inv, 16000);
 	assert_null(inventory_first(inv));
 	inventory_tick(inv, 16001);
-	assert_true(strstr(inventory_node_status(hand_over("a")).p, "degraded") !=
+	assert_true(strstr(inv_object_node_status(hand_over("a")).p, "degraded") !=
 	    NULL);
 	assert_int_equal(inventory_due(inv), 0);
 }
