@@ -2,231 +2,23 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/xmalloc.h"
+#include "gateway/conn_private.h"
 #include "gateway/reply.h"
 #include "gateway/route.h"
-#include "gateway/wheel.h"
 
-#define CONN_READ_SIZE   16384u
-#define CONN_REST_MS     100     /* of a listener after a failed accept */
-#define CONN_FD_RESERVE  256u
-
-struct connections {
-	struct gateway	*gateway;
-	struct conn	*conns;       /* slots, untouched until used */
-	struct conn_row	*rows;
-	uint32_t	 size;        /* slots */
-	uint32_t	 max;         /* without the spare ones */
-	uint32_t	 used;        /* slots ever used */
-	uint32_t	 open;
-	uint32_t	*free_ids;
-	uint32_t	 n_free;
-	struct wheel	*wheel;
-	struct event	*tick;
-	struct event	*rest;
-	int		 listeners[CONN_LISTENERS_MAX];
-	struct event	*accepts[CONN_LISTENERS_MAX];
-	size_t		 n_listeners;
-	uint64_t	 serial;
-};
+#define CONN_READ_SIZE 16384u
 
 static void	conn_event_cb(evutil_socket_t fd, short what, void *arg);
-static void	read_requests(struct conn *c);
-
-/* --- the table --------------------------------------------------------------- */
-
-static void *
-map(size_t bytes, struct err *err)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (p != MAP_FAILED)
-		return p;
-	(void)err_errno(err, errno, "connection table of %zu bytes", bytes);
-	return NULL;
-}
-
-/* Contract 6: min(20 000, RLIMIT_NOFILE - min(256, RLIMIT_NOFILE / 2)). */
-static uint32_t
-limit_of(uint32_t configured)
-{
-	struct rlimit rl = { 1024, 1024 };
-	rlim_t fds;
-
-	(void)getrlimit(RLIMIT_NOFILE, &rl);
-	fds = MIN(rl.rlim_cur, (rlim_t)1 << 20);
-	fds -= MIN((rlim_t)CONN_FD_RESERVE, fds / 2);
-	if (configured == 0)
-		configured = CONN_MAX_DEFAULT;
-	return (uint32_t)MIN((rlim_t)configured, fds);
-}
-
-static void
-wheel_cb(uint32_t id, void *arg)
-{
-	struct connections *cs = arg;
-	struct conn *c = &cs->conns[id];
-
-	assert(c->magic == CONN_MAGIC);
-	c->due_ms = 0;
-	switch (c->state) {
-	case CONN_READING:
-		if (c->exchange == NULL || c->exchange->in.len == 0)
-			conn_close(c, CLOSE_DONE);
-		else
-			conn_close(c, CLOSE_HEAD_TIMEOUT);
-		break;
-	case CONN_WAITING:
-		if (c->on_tick != NULL)
-			c->on_tick(c);
-		else
-			stream_tick(c, gateway_now_ms());
-		break;
-	case CONN_STREAM:
-		stream_tick(c, gateway_now_ms());
-		break;
-	case CONN_CLOSING:
-		conn_close(c, c->cause);
-		break;
-	case CONN_FREE:
-		break;
-	}
-}
-
-static void
-connections_tick_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
-{
-	struct connections *cs = arg;
-
-	wheel_advance(cs->wheel, gateway_now_ms(), wheel_cb, cs);
-}
-
-static void
-connections_rest_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
-{
-	struct connections *cs = arg;
-	size_t i;
-
-	for (i = 0; i < cs->n_listeners; i++)
-		(void)event_add(cs->accepts[i], NULL);
-}
-
-struct connections *
-connections_new(struct gateway *g, struct err *err)
-{
-	struct connections *cs = xcalloc(1, sizeof(*cs));
-	struct timeval tick = { 0, WHEEL_TICK_MS * 1000 };
-
-	cs->gateway = g;
-	cs->max = limit_of(g->role->conf.gateway.max_connections);
-	cs->size = cs->max + CONN_SPARE;
-	cs->conns = map(cs->size * sizeof(*cs->conns), err);
-	cs->rows = map(cs->size * sizeof(*cs->rows), err);
-	if (cs->conns == NULL || cs->rows == NULL) {
-		connections_free(cs);
-		return NULL;
-	}
-	cs->free_ids = xcalloc(cs->size, sizeof(*cs->free_ids));
-	cs->wheel = wheel_new(cs->size, gateway_now_ms());
-	cs->tick = event_new(g->role->base, -1, EV_PERSIST,
-	    connections_tick_cb, cs);
-	cs->rest = evtimer_new(g->role->base, connections_rest_cb, cs);
-	if (cs->tick == NULL || cs->rest == NULL)
-		fatalx("event_new failed");
-	(void)event_add(cs->tick, &tick);
-	return cs;
-}
-
-void
-connections_free(struct connections *cs)
-{
-	uint32_t i;
-	size_t k;
-
-	if (cs == NULL)
-		return;
-	for (i = 0; cs->conns != NULL && i < cs->used; i++)
-		if (cs->conns[i].state != CONN_FREE)
-			conn_close(&cs->conns[i], CLOSE_ENDED);
-	for (k = 0; k < cs->n_listeners; k++) {
-		event_free(cs->accepts[k]);
-		(void)close(cs->listeners[k]);
-	}
-	if (cs->tick != NULL)
-		event_free(cs->tick);
-	if (cs->rest != NULL)
-		event_free(cs->rest);
-	wheel_free(cs->wheel);
-	if (cs->conns != NULL)
-		(void)munmap(cs->conns, cs->size * sizeof(*cs->conns));
-	if (cs->rows != NULL)
-		(void)munmap(cs->rows, cs->size * sizeof(*cs->rows));
-	free(cs->free_ids);
-	free(cs);
-}
-
-uint32_t
-connections_max(const struct connections *cs)
-{
-	return cs->max;
-}
-
-size_t
-connections_count(const struct connections *cs)
-{
-	return cs->open;
-}
-
-bool
-connections_drained(const struct connections *cs)
-{
-	const struct conn *c;
-	uint32_t i;
-	int left;
-
-	for (i = 0; i < cs->used; i++) {
-		c = &cs->conns[i];
-		if (c->state == CONN_FREE)
-			continue;
-		if (!c->shut || ioctl(c->fd, SIOCOUTQ, &left) != 0 ||
-		    left > 0)
-			return false;
-	}
-	return true;
-}
-
-struct conn *
-connections_get(struct connections *cs, uint32_t id)
-{
-	assert(id < cs->used);
-	return &cs->conns[id];
-}
-
-void
-connections_each(struct connections *cs,
-    void (*cb)(struct conn *c, void *arg), void *arg)
-{
-	uint32_t i;
-
-	for (i = 0; i < cs->used; i++)
-		if (cs->conns[i].state != CONN_FREE)
-			cb(&cs->conns[i], arg);
-}
 
 /* --- state and time ----------------------------------------------------------- */
 
@@ -264,7 +56,7 @@ conn_due(struct conn *c, int64_t at_ms)
 	if (c->due_ms != 0 && c->due_ms <= at_ms)
 		return;
 	c->due_ms = at_ms;
-	wheel_set(c->gateway->connections->wheel, c->id, at_ms);
+	connections_due(c->gateway->connections, c->id, at_ms);
 }
 
 /* Unlike conn_due, also moves the deadline back. */
@@ -273,6 +65,35 @@ due_exactly(struct conn *c, int64_t at_ms)
 {
 	c->due_ms = 0;
 	conn_due(c, at_ms);
+}
+
+void
+conn_expired(struct conn *c)
+{
+	assert(c->magic == CONN_MAGIC);
+	c->due_ms = 0;
+	switch (c->state) {
+	case CONN_READING:
+		if (c->exchange == NULL || c->exchange->in.len == 0)
+			conn_close(c, CLOSE_DONE);
+		else
+			conn_close(c, CLOSE_HEAD_TIMEOUT);
+		break;
+	case CONN_WAITING:
+		if (c->on_tick != NULL)
+			c->on_tick(c);
+		else
+			stream_tick(c, gateway_now_ms());
+		break;
+	case CONN_STREAM:
+		stream_tick(c, gateway_now_ms());
+		break;
+	case CONN_CLOSING:
+		conn_close(c, c->cause);
+		break;
+	case CONN_FREE:
+		break;
+	}
 }
 
 static void
@@ -304,7 +125,7 @@ hear(struct conn *c)
 	watch(c, c->want_write, false);
 }
 
-/* --- accepting ---------------------------------------------------------------- */
+/* --- the beginning -------------------------------------------------------------- */
 
 static void
 set_options(int fd)
@@ -337,94 +158,18 @@ exchange_free(struct exchange *x)
 	free(x);
 }
 
-static int
-open_slot(struct connections *cs, int fd)
+void
+conn_open(struct conn *c)
 {
-	struct conn *c;
-	uint32_t id;
 	int64_t now = gateway_now_ms();
 
-	if (cs->open == cs->size)
-		return -1;
-	id = cs->n_free > 0 ? cs->free_ids[--cs->n_free] : cs->used++;
-	cs->open++;
-	c = &cs->conns[id];
-	memset(c, 0, sizeof(*c));
-	c->magic = CONN_MAGIC;
-	c->id = id;
-	c->fd = fd;
-	c->gateway = cs->gateway;
-	c->row = &cs->rows[id];
-	memset(c->row, 0, sizeof(*c->row));
-	c->row->connection = (cs->gateway->role->incarnation << 32) +
-	    ++cs->serial;
-	c->spare = cs->open > cs->max;
 	c->progress_ms = now;
 	c->stream.next = c->stream.prev = c->stream.replay_next = CONN_NONE;
-	set_options(fd);
+	set_options(c->fd);
 	conn_set_state(c, CONN_READING);
 	begin_exchange(c, now);
 	watch(c, false, false);
 	conn_due(c, now + CONN_HEAD_MS);
-	return 0;
-}
-
-static void
-rest(struct connections *cs)
-{
-	struct timeval tv = { 0, CONN_REST_MS * 1000 };
-	size_t i;
-
-	cs->gateway->metrics.accept_errors++;
-	for (i = 0; i < cs->n_listeners; i++)
-		(void)event_del(cs->accepts[i]);
-	(void)event_add(cs->rest, &tv);
-}
-
-static void
-connections_accept_cb(evutil_socket_t fd, short what UNUSED, void *arg)
-{
-	struct connections *cs = arg;
-	int s, i;
-
-	for (i = 0; i < CONN_ACCEPT_TURN; i++) {
-		s = accept4((int)fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (s == -1) {
-			if (errno == EAGAIN)
-				return;
-			if (errno == EINTR || errno == ECONNABORTED)
-				continue;
-			rest(cs);
-			return;
-		}
-		cs->gateway->metrics.accepted++;
-		if (open_slot(cs, s) == 0)
-			continue;
-		cs->gateway->metrics.refused++;
-		(void)close(s);
-		rest(cs);
-		return;
-	}
-}
-
-void
-connections_listen(struct connections *cs, int fd)
-{
-	struct event *ev;
-
-	if (cs->n_listeners == CONN_LISTENERS_MAX) {
-		log_warn("more than %u listeners: one refused",
-		    CONN_LISTENERS_MAX);
-		(void)close(fd);
-		return;
-	}
-	(void)evutil_make_socket_nonblocking(fd);
-	ev = event_new(cs->gateway->role->base, fd, EV_READ | EV_PERSIST,
-	    connections_accept_cb, cs);
-	if (ev == NULL || event_add(ev, NULL) != 0)
-		fatalx("event_new failed");
-	cs->listeners[cs->n_listeners] = fd;
-	cs->accepts[cs->n_listeners++] = ev;
 }
 
 /* --- writing ------------------------------------------------------------------ */
@@ -494,8 +239,6 @@ conn_flush_out(struct conn *c)
 void
 conn_close(struct conn *c, enum metrics_close cause)
 {
-	struct connections *cs = c->gateway->connections;
-
 	assert(c->magic == CONN_MAGIC && c->state != CONN_FREE);
 	if (c->state == CONN_WAITING && c->on_gone != NULL)
 		c->on_gone(c);
@@ -503,14 +246,10 @@ conn_close(struct conn *c, enum metrics_close cause)
 	c->gateway->metrics.closes[cause]++;
 	conn_set_state(c, CONN_FREE);
 	(void)event_del(&c->event);
-	wheel_remove(cs->wheel, c->id);
 	(void)close(c->fd);
 	exchange_free(c->exchange);
 	buf_free(&c->out);
-	memset(c->row, 0, sizeof(*c->row));
-	c->magic = 0;
-	cs->free_ids[cs->n_free++] = c->id;
-	cs->open--;
+	connections_release(c->gateway->connections, c);
 }
 
 /* All was written: our side ends, the peer's is awaited for a while, so that
@@ -648,7 +387,7 @@ read_requests(struct conn *c)
 		return;
 	}
 	c->due_ms = 0;
-	wheel_remove(c->gateway->connections->wheel, c->id);
+	connections_not_due(c->gateway->connections, c->id);
 	route_request(c, x->request);
 }
 

@@ -1,15 +1,15 @@
 /*
- * connection: client sockets: accepting, limits, reading requests, writing,
- * time-outs. What a request means is route's business, what a stream sends is
- * stream's. Process: gateway.
+ * connection: one client's socket: reading requests, writing, time-outs. What
+ * a request means is route's business, what a stream sends is stream's.
+ * Process: gateway.
  *
- * Each connection has a slot. What a stream's next bytes depend on stands in
- * the slot's row, which is plain data (architecture 5: the table of rows will
- * later live in memory that outlives the process). All else can be made anew.
+ * Each connection has a slot (conn_table). What a stream's next bytes depend on
+ * stands in the slot's row, which is plain data (architecture 5: the table of
+ * rows will later live in memory that outlives the process). All else can be
+ * made anew.
  *
  * Limits: a whole head within 5 s; a body within 30 s; an idle kept-alive
- * connection 60 s; at most max_connections (a few more are answered with a
- * reason); fds in reserve; after a failed accept the listener rests 100 ms.
+ * connection 60 s.
  */
 #ifndef SLUICE_CONNECTION_H
 #define SLUICE_CONNECTION_H
@@ -17,16 +17,13 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "gateway/conn_table.h"
 #include "gateway/gateway.h"
 #include "gateway/http_request.h"
 #include "gateway/stream.h"
 
 #define CONN_MAGIC          0x434f4e4eu   /* "CONN" */
 #define CONN_NONE           UINT32_MAX
-#define CONN_MAX_DEFAULT    20000u
-#define CONN_SPARE          16u           /* slots to say "overloaded" with */
-#define CONN_LISTENERS_MAX  8u
-#define CONN_ACCEPT_TURN    64            /* accepts per turn of the loop */
 #define CONN_HEAD_MS        5000
 #define CONN_BODY_MS        30000
 #define CONN_KEEPALIVE_MS   60000
@@ -93,20 +90,6 @@ struct conn {
 	void			(*on_tick)(struct conn *c);
 	struct stream		 stream;
 };
-
-struct connections *connections_new(struct gateway *g, struct err *err)
-		    MUST_CHECK;
-void		 connections_free(struct connections *cs);
-/* Takes a listening socket (and closes it in the end). */
-void		 connections_listen(struct connections *cs, int fd);
-uint32_t	 connections_max(const struct connections *cs);
-size_t		 connections_count(const struct connections *cs);
-/* Nothing is left to say: every peer has acknowledged all, and our end. */
-bool		 connections_drained(const struct connections *cs);
-struct conn	*connections_get(struct connections *cs, uint32_t id);
-/* Calls back for every open connection; the callback may close it. */
-void		 connections_each(struct connections *cs,
-		    void (*cb)(struct conn *c, void *arg), void *arg);
 
 void	conn_set_state(struct conn *c, enum conn_state state);
 /* The request is done with; from here on the connection is a stream. */

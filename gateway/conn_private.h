@@ -1,0 +1,20 @@
+/*
+ * conn_private: what connection and conn_table share and nobody else uses.
+ */
+#ifndef SLUICE_CONN_PRIVATE_H
+#define SLUICE_CONN_PRIVATE_H
+
+#include "gateway/connection.h"
+
+/* By the table: a slot was given to an accepted socket. */
+void	conn_open(struct conn *c);
+/* By the table: the time of conn_due() has come. */
+void	conn_expired(struct conn *c);
+
+/* By a connection: when conn_expired() is to be called, or not any more. */
+void	connections_due(struct connections *cs, uint32_t id, int64_t at_ms);
+void	connections_not_due(struct connections *cs, uint32_t id);
+/* By a connection that was closed: the slot is free again. */
+void	connections_release(struct connections *cs, struct conn *c);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * conn_table: all client connections: slots and rows, limits, accepting, and
+ * the wheel that says when one is due. What happens on a connection is
+ * connection's business. Process: gateway.
+ *
+ * Limits: at most max_connections (a few more are answered with a reason); fds
+ * in reserve; after a failed accept the listeners rest 100 ms.
+ */
+#ifndef SLUICE_CONN_TABLE_H
+#define SLUICE_CONN_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/macros.h"
+
+#define CONN_MAX_DEFAULT    20000u
+#define CONN_SPARE          16u           /* slots to say "overloaded" with */
+#define CONN_LISTENERS_MAX  8u
+#define CONN_ACCEPT_TURN    64            /* accepts per turn of the loop */
+
+struct conn;
+struct connections;
+struct gateway;
+
+struct connections *connections_new(struct gateway *g, struct err *err)
+		    MUST_CHECK;
+void		 connections_free(struct connections *cs);
+/* Takes a listening socket (and closes it in the end). */
+void		 connections_listen(struct connections *cs, int fd);
+uint32_t	 connections_max(const struct connections *cs);
+size_t		 connections_count(const struct connections *cs);
+/* Nothing is left to say: every peer has acknowledged all, and our end. */
+bool		 connections_drained(const struct connections *cs);
+struct conn	*connections_get(struct connections *cs, uint32_t id);
+/* Calls back for every open connection; the callback may close it. */
+void		 connections_each(struct connections *cs,
+		    void (*cb)(struct conn *c, void *arg), void *arg);
+
+#endif
