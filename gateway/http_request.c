@@ -5,22 +5,10 @@
 #include <strings.h>
 
 #include "common/xmalloc.h"
+#include "gateway/http_private.h"
 
 /* "METHOD " + target + " HTTP/1.1": a longer first line is 414 at once. */
 #define REQUEST_LINE_MAX (HTTP_METHOD_MAX + 1 + HTTP_TARGET_MAX + 9)
-#define CHUNK_DIGITS_MAX 8u
-
-enum chunk_state {
-	CHUNK_SIZE,
-	CHUNK_SIZE_LF,
-	CHUNK_DATA,
-	CHUNK_DATA_CR,
-	CHUNK_DATA_LF,
-	CHUNK_END_CR,
-	CHUNK_END_LF,
-	CHUNK_DONE
-};
-
 static const char *const method_names[HTTP_METHODS] = {
 	[HTTP_GET] = "GET",
 	[HTTP_HEAD] = "HEAD",
@@ -30,21 +18,6 @@ static const char *const method_names[HTTP_METHODS] = {
 	[HTTP_OPTIONS] = "OPTIONS",
 	[HTTP_OTHER] = "OTHER",
 };
-
-static int
-problem_set(struct http_problem *p, int status, const char *text)
-{
-	p->status = status;
-	p->text = text;
-	return -1;
-}
-
-static enum http_progress
-bad(struct http_problem *p, int status, const char *text)
-{
-	(void)problem_set(p, status, text);
-	return HTTP_BAD;
-}
 
 const char *
 http_method_name(enum http_method method)
@@ -69,18 +42,8 @@ is_token(unsigned char c)
 	return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
 }
 
-/* RFC 3986: what may stand in a path or query as it is. */
-static bool
-is_target(unsigned char c)
-{
-	if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-	    (c >= 'A' && c <= 'Z'))
-		return true;
-	return c != '\0' && strchr("-._~!$&'()*+,;=:@/?%", c) != NULL;
-}
-
-static int
-hex_value(char c)
+int
+http_hex_value(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -89,49 +52,6 @@ hex_value(char c)
 	if (c >= 'A' && c <= 'F')
 		return c - 'A' + 10;
 	return -1;
-}
-
-/* How many bytes the UTF-8 sequence at p has; 0 if it is malformed. */
-static size_t
-utf8_length(const unsigned char *p, size_t n)
-{
-	unsigned char c = p[0];
-
-	if (c < 0x80)
-		return 1;
-	if (c >= 0xc2 && c <= 0xdf)
-		return n >= 2 && (p[1] & 0xc0) == 0x80 ? 2 : 0;
-	if (c >= 0xe0 && c <= 0xef) {
-		if (n < 3 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80)
-			return 0;
-		if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f))
-			return 0;
-		return 3;
-	}
-	if (c >= 0xf0 && c <= 0xf4) {
-		if (n < 4 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80 ||
-		    (p[3] & 0xc0) != 0x80)
-			return 0;
-		if ((c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f))
-			return 0;
-		return 4;
-	}
-	return 0;
-}
-
-bool
-http_utf8_valid(const char *p, size_t n)
-{
-	size_t len;
-
-	while (n > 0) {
-		len = utf8_length((const unsigned char *)p, n);
-		if (len == 0)
-			return false;
-		p += len;
-		n -= len;
-	}
-	return true;
 }
 
 /* --- the end of the head -------------------------------------------------- */
@@ -144,12 +64,12 @@ scan_line(struct http_scan *s, const char *bytes, size_t end)
 
 	if (end == s->line) {
 		if (first)
-			return bad(&s->problem, 400, "empty request line");
+			return http_bad(&s->problem, 400, "empty request line");
 		s->head_len = end + 2;
 		return HTTP_DONE;
 	}
 	if (!first && (bytes[s->line] == ' ' || bytes[s->line] == '\t'))
-		return bad(&s->problem, 400, "folded header line");
+		return http_bad(&s->problem, 400, "folded header line");
 	s->line = end + 2;
 	return HTTP_MORE;
 }
@@ -163,177 +83,23 @@ http_head_scan(struct http_scan *s, const char *bytes, size_t n)
 	for (; s->seen < n; s->seen++) {
 		c = (unsigned char)bytes[s->seen];
 		if (s->seen >= HTTP_HEAD_MAX)
-			return bad(&s->problem, 431, "head over 16 KiB");
+			return http_bad(&s->problem, 431, "head over 16 KiB");
 		if (s->line == 0 && s->seen > REQUEST_LINE_MAX)
-			return bad(&s->problem, 414, "target over 8 KiB");
+			return http_bad(&s->problem, 414, "target over 8 KiB");
 		if (c == '\n') {
 			if (s->seen == 0 || bytes[s->seen - 1] != '\r')
-				return bad(&s->problem, 400, "bare LF");
+				return http_bad(&s->problem, 400, "bare LF");
 			progress = scan_line(s, bytes, s->seen - 1);
 			if (progress != HTTP_MORE)
 				return progress;
 			continue;
 		}
 		if (s->seen > 0 && bytes[s->seen - 1] == '\r')
-			return bad(&s->problem, 400, "bare CR");
+			return http_bad(&s->problem, 400, "bare CR");
 		if ((c < 0x20 && c != '\t' && c != '\r') || c == 0x7f)
-			return bad(&s->problem, 400, "control character");
+			return http_bad(&s->problem, 400, "control character");
 	}
 	return HTTP_MORE;
-}
-
-/* --- target --------------------------------------------------------------- */
-
-/* Decodes [p, p+n) into r->text; -1 when an escape is malformed or what it
- * stands for is a control character or not UTF-8. */
-static int
-decode(struct http_request *r, const char *p, size_t n, bool plus,
-    struct slice *ret, struct http_problem *problem)
-{
-	char *out = r->text + r->text_len;
-	size_t len = 0, i;
-	int hi, lo;
-	unsigned char c;
-
-	for (i = 0; i < n; i++) {
-		c = (unsigned char)p[i];
-		if (c == '%') {
-			hi = i + 2 < n ? hex_value(p[i + 1]) : -1;
-			lo = i + 2 < n ? hex_value(p[i + 2]) : -1;
-			if (hi < 0 || lo < 0)
-				return problem_set(problem, 400,
-				    "malformed percent escape");
-			c = (unsigned char)(hi * 16 + lo);
-			i += 2;
-		} else if (c == '+' && plus) {
-			c = ' ';
-		}
-		if (c < 0x20 || c == 0x7f)
-			return problem_set(problem, 400,
-			    "control character in target");
-		out[len++] = (char)c;
-	}
-	if (!http_utf8_valid(out, len))
-		return problem_set(problem, 400, "target is not UTF-8");
-	r->text_len += len;
-	*ret = (struct slice){ out, len };
-	return 0;
-}
-
-static int
-parse_path(struct http_request *r, struct slice path,
-    struct http_problem *problem)
-{
-	const char *p = path.p + 1, *end = path.p + path.n, *slash;
-	struct slice seg;
-
-	while (p <= end) {
-		slash = memchr(p, '/', (size_t)(end - p));
-		if (slash == NULL)
-			slash = end;
-		/* The empty segment is only "/" itself, or one at the end. */
-		if (slash == p && slash != end)
-			return problem_set(problem, 400, "empty path segment");
-		if (slash == p)
-			break;
-		if (r->n_segments == HTTP_SEGMENTS_MAX)
-			return problem_set(problem, 404,
-			    "more path segments than any resource has");
-		if (decode(r, p, (size_t)(slash - p), false, &seg,
-		    problem) == -1)
-			return -1;
-		if (slice_is(seg, ".") || slice_is(seg, ".."))
-			return problem_set(problem, 400, "dot segment");
-		r->segments[r->n_segments++] = seg;
-		p = slash + 1;
-	}
-	return 0;
-}
-
-static int
-parse_query(struct http_request *r, struct slice query,
-    struct http_problem *problem)
-{
-	const char *p = query.p, *end = query.p + query.n, *amp, *eq;
-	struct http_pair pair;
-
-	while (p < end) {
-		amp = memchr(p, '&', (size_t)(end - p));
-		if (amp == NULL)
-			amp = end;
-		if (amp == p) {
-			p = amp + 1;
-			continue;
-		}
-		if (r->n_params == HTTP_PARAMS_MAX)
-			return problem_set(problem, 414,
-			    "too many query parameters");
-		eq = memchr(p, '=', (size_t)(amp - p));
-		if (eq == NULL)
-			eq = amp;
-		if (decode(r, p, (size_t)(eq - p), true, &pair.name,
-		    problem) == -1)
-			return -1;
-		pair.value = (struct slice){ "", 0 };
-		if (eq < amp && decode(r, eq + 1, (size_t)(amp - eq - 1), true,
-		    &pair.value, problem) == -1)
-			return -1;
-		r->params[r->n_params++] = pair;
-		p = amp + 1;
-	}
-	return 0;
-}
-
-/* "http://authority/path": the authority must be the Host field's. */
-static int
-strip_absolute(struct http_request *r, struct slice *target,
-    struct http_problem *problem)
-{
-	static const char scheme[] = "http://";
-	const char *p, *slash;
-	size_t n = sizeof(scheme) - 1, left;
-
-	if (target->n < n || strncasecmp(target->p, scheme, n) != 0)
-		return problem_set(problem, 400, "target is not a path");
-	p = target->p + n;
-	left = target->n - n;
-	slash = memchr(p, '/', left);
-	if (slash == NULL)
-		return problem_set(problem, 400, "absolute target has no path");
-	if ((size_t)(slash - p) != r->host.n ||
-	    strncasecmp(p, r->host.p, r->host.n) != 0)
-		return problem_set(problem, 400,
-		    "target names another host than Host");
-	*target = (struct slice){ slash, left - (size_t)(slash - p) };
-	return 0;
-}
-
-static int
-parse_target(struct http_request *r, struct http_problem *problem)
-{
-	struct slice target = r->target, path;
-	const char *q;
-	size_t i;
-
-	if (target.n > HTTP_TARGET_MAX)
-		return problem_set(problem, 414, "target over 8 KiB");
-	for (i = 0; i < target.n; i++)
-		if (!is_target((unsigned char)target.p[i]))
-			return problem_set(problem, 400,
-			    "character in target that must be escaped");
-	if (slice_is(target, "*") && r->method == HTTP_OPTIONS)
-		return 0;
-	if (target.p[0] != '/' && strip_absolute(r, &target, problem) == -1)
-		return -1;
-	q = memchr(target.p, '?', target.n);
-	path = target;
-	if (q != NULL) {
-		path.n = (size_t)(q - target.p);
-		if (parse_query(r, (struct slice){ q + 1,
-		    target.n - path.n - 1 }, problem) == -1)
-			return -1;
-	}
-	return parse_path(r, path, problem);
 }
 
 /* --- request line and fields ----------------------------------------------- */
@@ -348,32 +114,32 @@ parse_request_line(struct http_request *r, struct slice line,
 
 	sp = memchr(line.p, ' ', line.n);
 	if (sp == NULL)
-		return problem_set(problem, 400, "malformed request line");
+		return http_problem_set(problem, 400, "malformed request line");
 	method = (struct slice){ line.p, (size_t)(sp - line.p) };
 	sp2 = memchr(sp + 1, ' ', line.n - method.n - 1);
 	if (sp2 == NULL)
-		return problem_set(problem, 400, "malformed request line");
+		return http_problem_set(problem, 400, "malformed request line");
 	r->target = (struct slice){ sp + 1, (size_t)(sp2 - sp - 1) };
 	version = (struct slice){ sp2 + 1,
 	    line.n - method.n - r->target.n - 2 };
 	if (method.n == 0 || method.n > HTTP_METHOD_MAX || r->target.n == 0)
-		return problem_set(problem, 400, "malformed request line");
+		return http_problem_set(problem, 400, "malformed request line");
 	r->method = HTTP_OTHER;
 	for (i = 0; i < method.n; i++)
 		if (!is_token((unsigned char)method.p[i]))
-			return problem_set(problem, 400, "malformed method");
+			return http_problem_set(problem, 400, "malformed method");
 	for (i = 0; i < HTTP_OTHER; i++)
 		if (slice_is(method, method_names[i]))
 			r->method = (enum http_method)i;
 	if (version.n != 8 || memcmp(version.p, "HTTP/", 5) != 0 ||
 	    version.p[6] != '.')
-		return problem_set(problem, 400, "malformed HTTP version");
+		return http_problem_set(problem, 400, "malformed HTTP version");
 	if (slice_is(version, "HTTP/1.1"))
 		r->minor = 1;
 	else if (slice_is(version, "HTTP/1.0"))
 		r->minor = 0;
 	else
-		return problem_set(problem, 505, "only HTTP/1.1 is spoken");
+		return http_problem_set(problem, 505, "only HTTP/1.1 is spoken");
 	return 0;
 }
 
@@ -386,14 +152,14 @@ parse_field(struct http_request *r, struct slice line,
 	size_t i;
 
 	if (colon == NULL || colon == line.p)
-		return problem_set(problem, 400, "header line without a name");
+		return http_problem_set(problem, 400, "header line without a name");
 	if (r->n_headers == HTTP_HEADERS_MAX)
-		return problem_set(problem, 431, "more than 100 header lines");
+		return http_problem_set(problem, 431, "more than 100 header lines");
 	h = &r->headers[r->n_headers];
 	h->name = (struct slice){ line.p, (size_t)(colon - line.p) };
 	for (i = 0; i < h->name.n; i++)
 		if (!is_token((unsigned char)h->name.p[i]))
-			return problem_set(problem, 400,
+			return http_problem_set(problem, 400,
 			    "character in a header name, or a space before "
 			    "its colon");
 	h->value = (struct slice){ colon + 1, line.n - h->name.n - 1 };
@@ -432,12 +198,12 @@ check_host(struct http_request *r, struct http_problem *problem)
 	size_t n = http_header_count(r, "host");
 
 	if (n > 1)
-		return problem_set(problem, 400, "more than one Host");
+		return http_problem_set(problem, 400, "more than one Host");
 	if (n == 0 && r->minor >= 1)
-		return problem_set(problem, 400, "no Host");
+		return http_problem_set(problem, 400, "no Host");
 	r->host = http_header(r, "host");
 	if (n == 1 && !is_host(r->host))
-		return problem_set(problem, 400, "malformed Host");
+		return http_problem_set(problem, 400, "malformed Host");
 	return 0;
 }
 
@@ -466,27 +232,27 @@ check_framing(struct http_request *r, struct http_problem *problem)
 	size_t cl = http_header_count(r, "content-length");
 
 	if (te > 0 && cl > 0)
-		return problem_set(problem, 400,
+		return http_problem_set(problem, 400,
 		    "both Transfer-Encoding and Content-Length");
 	if (te > 1 || cl > 1)
-		return problem_set(problem, 400,
+		return http_problem_set(problem, 400,
 		    "more than one Content-Length or Transfer-Encoding");
 	if (te == 1) {
 		if (r->minor == 0)
-			return problem_set(problem, 400,
+			return http_problem_set(problem, 400,
 			    "Transfer-Encoding in HTTP/1.0");
 		if (!http_slice_is_nocase(http_header(r, "transfer-encoding"),
 		    "chunked"))
-			return problem_set(problem, 400,
+			return http_problem_set(problem, 400,
 			    "Transfer-Encoding other than chunked");
 		r->chunked = true;
 	}
 	if (cl == 1 && parse_length(http_header(r, "content-length"),
 	    &r->content_length) == -1)
-		return problem_set(problem, 400, "malformed Content-Length");
+		return http_problem_set(problem, 400, "malformed Content-Length");
 	if ((r->method == HTTP_GET || r->method == HTTP_HEAD) &&
 	    (r->chunked || r->content_length > 0))
-		return problem_set(problem, 400, "a body on GET or HEAD");
+		return http_problem_set(problem, 400, "a body on GET or HEAD");
 	return 0;
 }
 
@@ -504,7 +270,7 @@ check_connection(struct http_request *r, struct http_problem *problem)
 	if (expect.p == NULL)
 		return 0;
 	if (!http_slice_is_nocase(expect, "100-continue"))
-		return problem_set(problem, 417, "unknown Expect");
+		return http_problem_set(problem, 417, "unknown Expect");
 	r->expect = r->minor >= 1;
 	return 0;
 }
@@ -519,7 +285,7 @@ parse_head(struct http_request *r, size_t n, struct http_problem *problem)
 	while (p + 2 <= end && p[0] != '\r') {
 		cr = memchr(p, '\r', (size_t)(end - p));
 		if (cr == NULL)
-			return problem_set(problem, 400, "malformed head");
+			return http_problem_set(problem, 400, "malformed head");
 		if (first)
 			rc = parse_request_line(r,
 			    (struct slice){ p, (size_t)(cr - p) }, problem);
@@ -532,11 +298,11 @@ parse_head(struct http_request *r, size_t n, struct http_problem *problem)
 		p = cr + 2;
 	}
 	if (first)
-		return problem_set(problem, 400, "malformed head");
+		return http_problem_set(problem, 400, "malformed head");
 	if (check_host(r, problem) == -1 || check_framing(r, problem) == -1 ||
 	    check_connection(r, problem) == -1)
 		return -1;
-	return parse_target(r, problem);
+	return http_target_parse(r, problem);
 }
 
 struct http_request *
@@ -551,7 +317,7 @@ http_request_parse(const char *head, size_t n,
 	    scan.head_len != n) {
 		*ret_problem = scan.problem;
 		if (ret_problem->status == 0)
-			(void)problem_set(ret_problem, 400, "malformed head");
+			(void)http_problem_set(ret_problem, 400, "malformed head");
 		return NULL;
 	}
 	r = xcalloc(1, sizeof(*r));
@@ -570,102 +336,6 @@ http_request_free(struct http_request *r)
 		return;
 	buf_free(&r->body);
 	free(r);
-}
-
-/* --- body ----------------------------------------------------------------- */
-
-static enum http_progress
-body_by_length(struct http_request *r, const char *bytes, size_t n,
-    size_t *ret_used)
-{
-	size_t want = (size_t)r->content_length - r->body.len;
-	size_t take = MIN(n, want);
-
-	if (take > 0)
-		buf_add(&r->body, bytes, take);
-	*ret_used = take;
-	return take == want ? HTTP_DONE : HTTP_MORE;
-}
-
-/* One byte of the framing between chunks; -1 = malformed. */
-static int
-chunk_frame_byte(struct http_request *r, char c)
-{
-	int digit;
-
-	switch ((enum chunk_state)r->chunk_state) {
-	case CHUNK_SIZE:
-		digit = hex_value(c);
-		if (digit >= 0) {
-			if (++r->chunk_digits > CHUNK_DIGITS_MAX)
-				return -1;
-			r->chunk_left = r->chunk_left * 16 + (uint64_t)digit;
-			return 0;
-		}
-		if (c != '\r' || r->chunk_digits == 0)
-			return -1;
-		r->chunk_state = CHUNK_SIZE_LF;
-		return 0;
-	case CHUNK_SIZE_LF:
-		r->chunk_state = r->chunk_left > 0 ? CHUNK_DATA : CHUNK_END_CR;
-		return c == '\n' ? 0 : -1;
-	case CHUNK_DATA_CR:
-		r->chunk_state = CHUNK_DATA_LF;
-		return c == '\r' ? 0 : -1;
-	case CHUNK_DATA_LF:
-		r->chunk_state = CHUNK_SIZE;
-		r->chunk_digits = 0;
-		return c == '\n' ? 0 : -1;
-	case CHUNK_END_CR:
-		r->chunk_state = CHUNK_END_LF;
-		return c == '\r' ? 0 : -1;
-	case CHUNK_END_LF:
-		r->chunk_state = CHUNK_DONE;
-		return c == '\n' ? 0 : -1;
-	case CHUNK_DATA:
-	case CHUNK_DONE:
-		break;
-	}
-	return -1;
-}
-
-static enum http_progress
-body_by_chunks(struct http_request *r, const char *bytes, size_t n,
-    size_t max, size_t *ret_used, struct http_problem *problem)
-{
-	size_t i = 0, take;
-
-	while (i < n && r->chunk_state != CHUNK_DONE) {
-		if (r->chunk_state != CHUNK_DATA) {
-			if (chunk_frame_byte(r, bytes[i]) == -1)
-				return bad(problem, 400, "malformed chunk");
-			i++;
-			if (r->chunk_state == CHUNK_DATA &&
-			    r->chunk_left > max - r->body.len)
-				return bad(problem, 413, "body too large");
-			continue;
-		}
-		take = MIN(n - i, (size_t)r->chunk_left);
-		buf_add(&r->body, bytes + i, take);
-		r->chunk_left -= take;
-		i += take;
-		if (r->chunk_left == 0)
-			r->chunk_state = CHUNK_DATA_CR;
-	}
-	*ret_used = i;
-	return r->chunk_state == CHUNK_DONE ? HTTP_DONE : HTTP_MORE;
-}
-
-enum http_progress
-http_body_take(struct http_request *r, const char *bytes, size_t n,
-    size_t max, size_t *ret_used, struct http_problem *ret_problem)
-{
-	*ret_used = 0;
-	if (r->chunked)
-		return body_by_chunks(r, bytes, n, max, ret_used, ret_problem);
-	if (r->content_length > max)
-		return bad(ret_problem, 413, "body too large");
-	return body_by_length(r, bytes, n, ret_used);
 }
 
 /* --- looking things up ----------------------------------------------------- */

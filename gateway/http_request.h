@@ -7,6 +7,7 @@
  *	http_head_scan()     looks for the end of the head, refuses early
  *	http_request_parse() turns a whole head into a request
  *	http_body_take()     takes the body's bytes, if the head announced one
+ *			     (http_body.c; the target is read in http_target.c)
  *
  * Strict on purpose: whatever two parsers could read differently is refused,
  * since a proxy in front of us may be the other one (request smuggling).
