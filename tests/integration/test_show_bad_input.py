@@ -211,11 +211,11 @@ def test_a_wrong_cluster_is_explained_and_the_others_go_on(case, directory):
                 keys = {event["stream_key"] for event in stream.events()}
                 assert all(key.startswith("resource:good/") for key in keys)
             assert sluice.status()["watcher/good"]["deaths"] == 0
-            told_on_the_stream(sluice)
+            told_on_the_stream(sluice, path)
 
 
-def told_on_the_stream(sluice):
-    """Waits until `cluster:bad` says in its snapshot or live that it isn't well, and why."""
+def told_on_the_stream(sluice, path):
+    """Waits until `cluster:bad` says that it isn't well, why, and which file at PATH to mend."""
     with sluice.stream("cluster:bad", last_event_id="-1") as stream:
 
         def why(stream):
@@ -225,7 +225,8 @@ def told_on_the_stream(sluice):
 
         data = stream.read_until(why, 20, "cluster.health of bad")
         assert data["status"] in ("disconnected", "error", "unknown"), data
-        assert "kubeconfig" in data["error"]["message"], data
+        message = data["error"]["message"]
+        assert path in message or "kubeconfig" in message, data
 
 
 # --- the kubeconfig of the service itself ---------------------------------------------------
