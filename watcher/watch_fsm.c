@@ -16,6 +16,7 @@ enum rule {
 	R_TOO_LARGE,
 	R_RETRY_LIST,   /* back off, then LIST */
 	R_RETRY_WATCH,
+	R_STALE_LIST,   /* LIST again after a wait, on a new connection */
 	R_STALE,        /* WATCH again now; the second time LIST */
 	R_UNAUTHORIZED, /* once at once, then back off */
 	R_FORBIDDEN,
@@ -35,7 +36,7 @@ static const enum rule table[WATCH_STATE_MAX][WATCH_INPUT_MAX] = {
 		[WATCH_IN_EXPIRED] = R_LIST_EXPIRED,
 		[WATCH_IN_TOO_LARGE] = R_TOO_LARGE,
 		[WATCH_IN_FAILED] = R_RETRY_LIST,
-		[WATCH_IN_STALE] = R_RETRY_LIST,
+		[WATCH_IN_STALE] = R_STALE_LIST,
 		[WATCH_IN_UNAUTHORIZED] = R_UNAUTHORIZED,
 		[WATCH_IN_FORBIDDEN] = R_FORBIDDEN,
 		[WATCH_IN_NOT_FOUND] = R_ABSENT,
@@ -112,8 +113,7 @@ static struct watch_step
 wait_in(struct watch_fsm *f, enum watch_state state,
     const struct watch_facts *facts)
 {
-	struct watch_step step = { .action = WATCH_DO_WAIT,
-		.fresh_connection = true };
+	struct watch_step step = { .action = WATCH_DO_WAIT };
 
 	f->state = state;
 	f->attempt++;
@@ -123,7 +123,6 @@ wait_in(struct watch_fsm *f, enum watch_state state,
 		/* As asked, spread a little so that not all come at once. */
 		step.delay_ms = facts->retry_after_ms +
 		    facts->random % 1000;
-		step.fresh_connection = false;
 	}
 	return step;
 }
@@ -230,6 +229,8 @@ struct watch_step
 watch_fsm_step(struct watch_fsm *f, enum watch_input input,
     const struct watch_facts *facts)
 {
+	struct watch_step step;
+
 	switch (table[f->state][input]) {
 	case R_LIST:
 		return do_now(f, WATCH_LISTING, WATCH_DO_LIST);
@@ -260,6 +261,10 @@ watch_fsm_step(struct watch_fsm *f, enum watch_input input,
 		return wait_in(f, WATCH_WAIT_LIST, facts);
 	case R_RETRY_WATCH:
 		return retry_watch(f, facts);
+	case R_STALE_LIST:
+		step = wait_in(f, WATCH_WAIT_LIST, facts);
+		step.fresh_connection = true;
+		return step;
 	case R_STALE:
 		return stale(f);
 	case R_UNAUTHORIZED:

@@ -85,7 +85,9 @@ struct watch_facts {
 struct watch_step {
 	enum watch_action	action;
 	int64_t			delay_ms;
-	bool			fresh_connection; /* the old one is dead */
+	/* The old connection is silent, but libcurl does not know: it would
+	 * be used again. One that failed, libcurl has thrown away itself. */
+	bool			fresh_connection;
 };
 
 void	watch_fsm_init(struct watch_fsm *f, int64_t base_ms, int64_t max_ms);

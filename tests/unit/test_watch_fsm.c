@@ -112,7 +112,7 @@ test_failures_wait_5_s_doubling_to_60_s_and_keep_the_version(void **state)
 
 		assert_int_equal(s.action, WATCH_DO_WAIT);
 		assert_int_equal(s.delay_ms, want[i]);
-		assert_true(s.fresh_connection);
+		assert_false(s.fresh_connection);
 		assert_int_equal(f.state, WATCH_WAIT_WATCH);
 		assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_WATCH);
 	}
@@ -194,6 +194,19 @@ test_403_and_404_wait_minutes_and_say_so(void **state)
 }
 
 static void
+test_a_silent_list_is_asked_again_on_a_new_connection(void **state)
+{
+	struct watch_step s;
+
+	(void)state;
+	watch_fsm_init(&f, 5000, 60000);
+	(void)step(WATCH_IN_START);
+	s = step(WATCH_IN_STALE);
+	assert_int_equal(s.action, WATCH_DO_WAIT);
+	assert_true(s.fresh_connection);
+}
+
+static void
 test_a_stale_watch_is_renewed_and_the_second_time_lists(void **state)
 {
 	struct watch_step s;
@@ -258,6 +271,8 @@ main(void)
 		cmocka_unit_test(test_retry_after_is_honoured),
 		cmocka_unit_test(test_401_is_tried_again_once_at_once),
 		cmocka_unit_test(test_403_and_404_wait_minutes_and_say_so),
+		cmocka_unit_test(
+		    test_a_silent_list_is_asked_again_on_a_new_connection),
 		cmocka_unit_test(
 		    test_a_stale_watch_is_renewed_and_the_second_time_lists),
 		cmocka_unit_test(test_stop_ends_every_state),
