@@ -11,29 +11,10 @@ import pytest
 from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import Sluice
 
+from .numbered import events, numbers, publish
+
 FAST = {"heartbeat_interval": "500ms"}
 SMALL_RING = {"gateway": {"ring": "1MiB", "processes": 1}}
-
-
-def events(key, begin, end, size=10, event_type="x.n"):
-    """Events n = begin .. end-1 of one stream."""
-    pad = "p" * size
-    return [
-        {"stream_key": key, "event_type": event_type, "data": {"n": n, "pad": pad}}
-        for n in range(begin, end)
-    ]
-
-
-def publish(sluice, key, begin, end, size=10, **more):
-    """Publishes them in batches a request may have."""
-    step = max(1, min(1000, 900_000 // (size + 200)))
-    for at in range(begin, end, step):
-        sluice.publish(events(key, at, min(end, at + step), size, **more))
-
-
-def numbers(stream):
-    """The n of all events so far."""
-    return [e["data"]["n"] for e in stream.events()]
 
 
 def metric(sluice, name):
