@@ -153,6 +153,7 @@ inventory_sent(struct inventory *inv, struct inv_object *o)
 
 	unqueue_first(inv);
 	o->in_flight = true;
+	o->leaving = o->gone;
 	o->gone = false;
 	o->sync = false;
 	free(o->gone_status);
@@ -341,7 +342,7 @@ inventory_stored(struct inventory *inv, unsigned kind,
 	struct inv_object *o = entry(inv, kind, namespace, name);
 	char *text;
 
-	if (o->stored || o->in_flight || o->gone ||
+	if (o->stored || o->gone || (o->in_flight && o->leaving) ||
 	    status.n > INVENTORY_STATUS_MAX) {
 		release(inv, o);
 		return;
