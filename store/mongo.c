@@ -18,7 +18,9 @@
 #include "common/xmalloc.h"
 #include "store/db_reader.h"
 #include "store/mongo_doc.h"
+#include "store/mongo_follow.h"
 #include "store/mongo_source.h"
+#include "store/mongo_workflow.h"
 
 #define MONGO_MAGIC      0x4d4f4e47u
 #define MONGO_DATABASE   "kubeorch"     /* when the URI names none */

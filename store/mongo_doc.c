@@ -5,10 +5,8 @@
 #include <string.h>
 
 #include "common/xmalloc.h"
-#include "store/workflow.h"
 
-#define FOLLOW_MAX 10000   /* documents read at once */
-#define DOLLAR     "\xef\xbc\x84"   /* U+FF04 */
+#define DOLLAR "\xef\xbc\x84"   /* U+FF04 */
 
 void
 mongo_write_clear(struct mongo_write *w)
@@ -18,8 +16,8 @@ mongo_write_clear(struct mongo_write *w)
 	bson_destroy(&w->opts);
 }
 
-static void
-write_init(struct mongo_write *w)
+void
+mongo_write_init(struct mongo_write *w)
 {
 	bson_init(&w->selector);
 	bson_init(&w->update);
@@ -153,17 +151,17 @@ append_guard(bson_t *b, const char *prefix, struct position position)
 
 /* --- statuses ------------------------------------------------------------ */
 
-/* {arrayFilters: [{n.id: node, …}]}; the filter is left open for more. */
-static void
-filters_begin(bson_t *opts, bson_t *filters, bson_t *filter, const char *node)
+void
+mongo_filters_begin(bson_t *opts, bson_t *filters, bson_t *filter,
+    const char *node)
 {
 	BSON_APPEND_ARRAY_BEGIN(opts, "arrayFilters", filters);
 	BSON_APPEND_DOCUMENT_BEGIN(filters, "0", filter);
 	BSON_APPEND_UTF8(filter, "n.id", node);
 }
 
-static void
-filters_end(bson_t *opts, bson_t *filters, bson_t *filter)
+void
+mongo_filters_end(bson_t *opts, bson_t *filters, bson_t *filter)
 {
 	(void)bson_append_document_end(filters, filter);
 	(void)bson_append_array_end(opts, filters);
@@ -179,7 +177,7 @@ mongo_node_status(struct mongo_write *ret, const char *workflow,
 	const char *member;
 	json_t *value;
 
-	write_init(ret);
+	mongo_write_init(ret);
 	mongo_append_id(&ret->selector, "_id", workflow);
 	BSON_APPEND_UTF8(&ret->selector, "nodes.id", node);
 	BSON_APPEND_DOCUMENT_BEGIN(&ret->update, "$set", &set);
@@ -196,9 +194,9 @@ mongo_node_status(struct mongo_write *ret, const char *workflow,
 	(void)bson_append_document_end(&set, &whole);
 	BSON_APPEND_DATE_TIME(&set, "updated_at", now_unix_ms);
 	(void)bson_append_document_end(&ret->update, &set);
-	filters_begin(&ret->opts, &filters, &filter, node);
+	mongo_filters_begin(&ret->opts, &filters, &filter, node);
 	append_guard(&filter, "n.data._status.sluice", position);
-	filters_end(&ret->opts, &filters, &filter);
+	mongo_filters_end(&ret->opts, &filters, &filter);
 	json_decref(copy);
 }
 
@@ -229,7 +227,7 @@ mongo_cluster_status(struct mongo_write *ret,
 {
 	bson_t set;
 
-	write_init(ret);
+	mongo_write_init(ret);
 	BSON_APPEND_UTF8(&ret->selector, "name", cluster->name);
 	append_guard(&ret->selector, "sluice", cluster->position);
 	BSON_APPEND_DOCUMENT_BEGIN(&ret->update, "$set", &set);
@@ -245,307 +243,4 @@ mongo_cluster_status(struct mongo_write *ret,
 	BSON_APPEND_DATE_TIME(&set, "updated_at", now_unix_ms);
 	append_position(&set, cluster->position);
 	(void)bson_append_document_end(&ret->update, &set);
-}
-
-/* --- workflows ----------------------------------------------------------- */
-
-static const char *
-node_text(const json_t *node, const char *member)
-{
-	const char *text = json_string_value(json_object_get(node, member));
-
-	return text != NULL ? text : "";
-}
-
-static void
-append_node_data(bson_t *b, const char *name, const json_t *node)
-{
-	bson_t data;
-
-	(void)bson_append_document_begin(b, name, -1, &data);
-	BSON_APPEND_UTF8(&data, "name", node_text(node, "name"));
-	BSON_APPEND_UTF8(&data, "namespace", node_text(node, "namespace"));
-	(void)bson_append_document_end(b, &data);
-}
-
-static void
-append_node(bson_t *b, const char *name, const json_t *node)
-{
-	bson_t child;
-
-	(void)bson_append_document_begin(b, name, -1, &child);
-	BSON_APPEND_UTF8(&child, "id", node_text(node, "id"));
-	BSON_APPEND_UTF8(&child, "type", node_text(node, "type"));
-	append_node_data(&child, "data", node);
-	(void)bson_append_document_end(b, &child);
-}
-
-/* The document, if there is none. */
-static void
-put_insert(struct mongo_write *w, const char *workflow, const char *tenant,
-    const char *cluster, const json_t *nodes, int64_t now_unix_ms)
-{
-	bson_t insert, list, origin;
-	const json_t *node;
-	const char *index;
-	char text[16];
-	size_t i;
-
-	write_init(w);
-	mongo_append_id(&w->selector, "_id", workflow);
-	BSON_APPEND_DOCUMENT_BEGIN(&w->update, "$setOnInsert", &insert);
-	BSON_APPEND_UTF8(&insert, "name", workflow);
-	BSON_APPEND_UTF8(&insert, "cluster_id", cluster);
-	BSON_APPEND_UTF8(&insert, "status", "published");
-	BSON_APPEND_INT32(&insert, "run_count", 1);
-	BSON_APPEND_NULL(&insert, "deleted_at");
-	BSON_APPEND_DATE_TIME(&insert, "created_at", now_unix_ms);
-	BSON_APPEND_DATE_TIME(&insert, "updated_at", now_unix_ms);
-	BSON_APPEND_ARRAY_BEGIN(&insert, "nodes", &list);
-	json_array_foreach(nodes, i, node) {
-		(void)bson_uint32_to_string((uint32_t)i, &index, text,
-		    sizeof(text));
-		append_node(&list, index, node);
-	}
-	(void)bson_append_array_end(&insert, &list);
-	BSON_APPEND_DOCUMENT_BEGIN(&insert, "sluice", &origin);
-	BSON_APPEND_UTF8(&origin, "origin", "api");
-	BSON_APPEND_UTF8(&origin, "tenant", tenant);
-	(void)bson_append_document_end(&insert, &origin);
-	(void)bson_append_document_end(&w->update, &insert);
-	BSON_APPEND_BOOL(&w->opts, "upsert", true);
-}
-
-/* A document of our own follows what the API says; nodes that are no longer
- * named leave it. */
-static void
-put_own(struct mongo_write *w, const char *workflow, const char *cluster,
-    const json_t *nodes)
-{
-	bson_t set, pull, which, test, list;
-	const json_t *node;
-	const char *index;
-	char text[16];
-	size_t i;
-
-	write_init(w);
-	mongo_append_id(&w->selector, "_id", workflow);
-	BSON_APPEND_UTF8(&w->selector, "sluice.origin", "api");
-	BSON_APPEND_DOCUMENT_BEGIN(&w->update, "$set", &set);
-	BSON_APPEND_UTF8(&set, "cluster_id", cluster);
-	BSON_APPEND_NULL(&set, "deleted_at");
-	(void)bson_append_document_end(&w->update, &set);
-	BSON_APPEND_DOCUMENT_BEGIN(&w->update, "$pull", &pull);
-	BSON_APPEND_DOCUMENT_BEGIN(&pull, "nodes", &which);
-	BSON_APPEND_DOCUMENT_BEGIN(&which, "id", &test);
-	BSON_APPEND_ARRAY_BEGIN(&test, "$nin", &list);
-	json_array_foreach(nodes, i, node) {
-		(void)bson_uint32_to_string((uint32_t)i, &index, text,
-		    sizeof(text));
-		(void)bson_append_utf8(&list, index, -1,
-		    node_text(node, "id"), -1);
-	}
-	(void)bson_append_array_end(&test, &list);
-	(void)bson_append_document_end(&which, &test);
-	(void)bson_append_document_end(&pull, &which);
-	(void)bson_append_document_end(&w->update, &pull);
-}
-
-/* A node the document lacks. */
-static void
-put_push(struct mongo_write *w, const char *workflow, const json_t *node)
-{
-	bson_t test, push;
-
-	write_init(w);
-	mongo_append_id(&w->selector, "_id", workflow);
-	BSON_APPEND_DOCUMENT_BEGIN(&w->selector, "nodes.id", &test);
-	BSON_APPEND_UTF8(&test, "$ne", node_text(node, "id"));
-	(void)bson_append_document_end(&w->selector, &test);
-	BSON_APPEND_DOCUMENT_BEGIN(&w->update, "$push", &push);
-	append_node(&push, "nodes", node);
-	(void)bson_append_document_end(&w->update, &push);
-}
-
-/* A node without data (or null): a status could not be set below it. */
-static void
-put_data(struct mongo_write *w, const char *workflow, const json_t *node)
-{
-	bson_t set, filters, filter;
-
-	write_init(w);
-	mongo_append_id(&w->selector, "_id", workflow);
-	BSON_APPEND_UTF8(&w->selector, "nodes.id", node_text(node, "id"));
-	BSON_APPEND_DOCUMENT_BEGIN(&w->update, "$set", &set);
-	append_node_data(&set, "nodes.$[n].data", node);
-	(void)bson_append_document_end(&w->update, &set);
-	filters_begin(&w->opts, &filters, &filter, node_text(node, "id"));
-	BSON_APPEND_NULL(&filter, "n.data");
-	filters_end(&w->opts, &filters, &filter);
-}
-
-/* Which object a node stands for. */
-static void
-put_object(struct mongo_write *w, const char *workflow, const json_t *node)
-{
-	bson_t set, filters, filter;
-
-	write_init(w);
-	mongo_append_id(&w->selector, "_id", workflow);
-	BSON_APPEND_UTF8(&w->selector, "nodes.id", node_text(node, "id"));
-	BSON_APPEND_DOCUMENT_BEGIN(&w->update, "$set", &set);
-	BSON_APPEND_UTF8(&set, "nodes.$[n].type", node_text(node, "type"));
-	BSON_APPEND_UTF8(&set, "nodes.$[n].data.name",
-	    node_text(node, "name"));
-	BSON_APPEND_UTF8(&set, "nodes.$[n].data.namespace",
-	    node_text(node, "namespace"));
-	(void)bson_append_document_end(&w->update, &set);
-	filters_begin(&w->opts, &filters, &filter, node_text(node, "id"));
-	filters_end(&w->opts, &filters, &filter);
-}
-
-size_t
-mongo_workflow_put(struct mongo_write **ret, const char *workflow,
-    const char *tenant, const char *cluster, const json_t *nodes,
-    int64_t now_unix_ms)
-{
-	struct mongo_write *list;
-	const json_t *node;
-	size_t i, n = 0;
-
-	list = xcalloc(2 + 3 * json_array_size(nodes), sizeof(*list));
-	put_insert(&list[n++], workflow, tenant, cluster, nodes, now_unix_ms);
-	put_own(&list[n++], workflow, cluster, nodes);
-	json_array_foreach(nodes, i, node) {
-		put_push(&list[n++], workflow, node);
-		put_data(&list[n++], workflow, node);
-		put_object(&list[n++], workflow, node);
-	}
-	*ret = list;
-	return n;
-}
-
-void
-mongo_workflow_delete(struct mongo_write *ret, const char *workflow,
-    int64_t now_unix_ms)
-{
-	bson_t set;
-
-	write_init(ret);
-	mongo_append_id(&ret->selector, "_id", workflow);
-	BSON_APPEND_UTF8(&ret->selector, "sluice.origin", "api");
-	BSON_APPEND_DOCUMENT_BEGIN(&ret->update, "$set", &set);
-	BSON_APPEND_DATE_TIME(&set, "deleted_at", now_unix_ms);
-	(void)bson_append_document_end(&ret->update, &set);
-}
-
-/* --- what is followed ---------------------------------------------------- */
-
-static void
-append_not(bson_t *filter, const char *name, const char *value)
-{
-	bson_t test;
-
-	(void)bson_append_document_begin(filter, name, -1, &test);
-	BSON_APPEND_UTF8(&test, "$ne", value);
-	(void)bson_append_document_end(filter, &test);
-}
-
-void
-mongo_follow_query(bson_t *filter, bson_t *opts)
-{
-	bson_t test, fields;
-
-	bson_init(filter);
-	BSON_APPEND_DOCUMENT_BEGIN(filter, "run_count", &test);
-	BSON_APPEND_INT32(&test, "$gt", 0);
-	(void)bson_append_document_end(filter, &test);
-	BSON_APPEND_NULL(filter, "deleted_at");
-	append_not(filter, "status", "archived");
-	append_not(filter, "sluice.origin", "api");
-	bson_init(opts);
-	BSON_APPEND_DOCUMENT_BEGIN(opts, "projection", &fields);
-	BSON_APPEND_INT32(&fields, "cluster_id", 1);
-	BSON_APPEND_INT32(&fields, "nodes.id", 1);
-	BSON_APPEND_INT32(&fields, "nodes.type", 1);
-	BSON_APPEND_INT32(&fields, "nodes.data.name", 1);
-	BSON_APPEND_INT32(&fields, "nodes.data.namespace", 1);
-	(void)bson_append_document_end(opts, &fields);
-	BSON_APPEND_INT64(opts, "limit", FOLLOW_MAX);
-}
-
-/* A text at a dotted path, or NULL. */
-static const char *
-bson_text(const bson_t *b, const char *path)
-{
-	bson_iter_t iter, found;
-
-	if (!bson_iter_init(&iter, b) ||
-	    !bson_iter_find_descendant(&iter, path, &found) ||
-	    !BSON_ITER_HOLDS_UTF8(&found))
-		return NULL;
-	return bson_iter_utf8(&found, NULL);
-}
-
-static void
-follow_node(json_t *nodes, const bson_iter_t *at)
-{
-	const uint8_t *bytes;
-	uint32_t n;
-	bson_t node;
-	json_t *made;
-
-	if (!BSON_ITER_HOLDS_DOCUMENT(at) ||
-	    json_array_size(nodes) >= WORKFLOW_NODES_MAX)
-		return;
-	bson_iter_document(at, &n, &bytes);
-	if (!bson_init_static(&node, bytes, n))
-		return;
-	made = workflow_node_make(bson_text(&node, "id"),
-	    bson_text(&node, "type"), bson_text(&node, "data.name"),
-	    bson_text(&node, "data.namespace"));
-	if (made != NULL)
-		(void)json_array_append_new(nodes, made);
-}
-
-static char *
-follow_id(const bson_t *document)
-{
-	bson_iter_t iter;
-	char oid[25];
-
-	if (!bson_iter_init_find(&iter, document, "_id"))
-		return NULL;
-	if (BSON_ITER_HOLDS_OID(&iter)) {
-		bson_oid_to_string(bson_iter_oid(&iter), oid);
-		return xstrdup(oid);
-	}
-	return BSON_ITER_HOLDS_UTF8(&iter)
-	    ? xstrdup(bson_iter_utf8(&iter, NULL)) : NULL;
-}
-
-json_t *
-mongo_follow_read(const bson_t *document)
-{
-	const char *cluster_name = bson_text(document, "cluster_id");
-	char *cluster, *id;
-	json_t *nodes, *workflow = NULL;
-	bson_iter_t iter, child;
-
-	cluster = cluster_name != NULL ? workflow_slug(cluster_name) : NULL;
-	id = follow_id(document);
-	if (cluster != NULL && id != NULL) {
-		nodes = json_array();
-		if (bson_iter_init_find(&iter, document, "nodes") &&
-		    BSON_ITER_HOLDS_ARRAY(&iter) &&
-		    bson_iter_recurse(&iter, &child)) {
-			while (bson_iter_next(&child))
-				follow_node(nodes, &child);
-		}
-		workflow = json_pack("{s:s, s:s, s:o}", "id", id, "cluster",
-		    cluster, "nodes", nodes);
-	}
-	free(cluster);
-	free(id);
-	return workflow;
 }

@@ -1,6 +1,7 @@
 /*
- * mongo_doc: the MongoDB writes that record statuses and workflows, as values.
- * Pure: BSON and JSON in and out, no client.
+ * mongo_doc: the MongoDB writes that record statuses, as values, and the parts
+ * that writes of workflows (mongo_workflow.h) are made of too. Pure: BSON and
+ * JSON in and out, no client.
  *
  * Source of the rules: KubeOrch's collections `workflows` and `clusters`.
  * A node's status is written whole, under nodes.$[n].data._status, by an array
@@ -17,13 +18,14 @@
 
 #include "common/event.h"
 
-/* One update: initialised by the functions below, to be cleared. */
+/* One update: initialised by the functions that return one, to be cleared. */
 struct mongo_write {
 	bson_t	selector;
 	bson_t	update;
 	bson_t	opts;
 };
 
+void	mongo_write_init(struct mongo_write *w);
 void	mongo_write_clear(struct mongo_write *w);
 
 /* Appends a JSON value. A name that begins with '$' gets U+FF04 in its place,
@@ -31,6 +33,12 @@ void	mongo_write_clear(struct mongo_write *w);
 void	mongo_append_json(bson_t *b, const char *name, const json_t *value);
 /* _id of a workflow: 24 hex digits are an ObjectId, anything else a string. */
 void	mongo_append_id(bson_t *b, const char *name, const char *workflow);
+
+/* {arrayFilters: [{n.id: node, …}]} for nodes.$[n]; the filter is left open for
+ * more between the two. */
+void	mongo_filters_begin(bson_t *opts, bson_t *filters, bson_t *filter,
+	    const char *node);
+void	mongo_filters_end(bson_t *opts, bson_t *filters, bson_t *filter);
 
 /* `status` is the JSON object. */
 void	mongo_node_status(struct mongo_write *ret, const char *workflow,
@@ -52,21 +60,5 @@ struct mongo_cluster {
 
 void	mongo_cluster_status(struct mongo_write *ret,
 	    const struct mongo_cluster *cluster, int64_t now_unix_ms);
-
-/* Ordered steps that make the document of a workflow that came by the API, or
- * add what it lacks, always with nodes[].data. A document KubeOrch made keeps
- * its other nodes and fields. Returns how many; *ret is to be freed, each one
- * cleared. The first alone is an upsert. */
-size_t	mongo_workflow_put(struct mongo_write **ret, const char *workflow,
-	    const char *tenant, const char *cluster, const json_t *nodes,
-	    int64_t now_unix_ms);
-void	mongo_workflow_delete(struct mongo_write *ret, const char *workflow,
-	    int64_t now_unix_ms);
-
-/* The filter and options of find() for the workflows that are followed. */
-void	mongo_follow_query(bson_t *filter, bson_t *opts);
-/* {"id","cluster","nodes"} of such a document, or NULL when it names no
- * cluster. Nodes that stand for no object are left out. */
-json_t	*mongo_follow_read(const bson_t *document);
 
 #endif

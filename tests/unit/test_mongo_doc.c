@@ -4,6 +4,8 @@
 #include "tests/unit/store_fixture.h"
 
 #include "store/mongo_doc.h"
+#include "store/mongo_follow.h"
+#include "store/mongo_workflow.h"
 
 static json_t *
 parse(const char *text)
