@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/list_stream.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
 #include "health/classify.h"
 #include "health/http_get.h"
-#include "health/list_scan.h"
 
 #define ACCEPT_FULL  "application/json"
 #define ACCEPT_NAMES "application/json;as=PartialObjectMetadataList;" \
@@ -20,35 +20,48 @@ struct fetch {
 	size_t			 bytes;       /* of all lists so far */
 	struct cluster_facts	*facts;
 	struct cluster_names	*names;       /* NULL: nodes */
-	struct list_scan	 scan;
+	struct list_stream	 list;
+	const char		*stopped;     /* why the bytes were, or NULL */
 	char			*next;        /* continue token, or NULL */
 	int64_t			 remaining;
 	struct err		 why;         /* the last list was not had */
 };
 
 static bool
-fetch_part_cb(enum list_scan_part part, struct slice json, void *arg)
+fetch_item_cb(struct slice item, void *arg)
 {
 	struct fetch *f = arg;
 
-	if (part == LIST_SCAN_METADATA) {
-		free(f->next);
-		f->next = NULL;
-		return cluster_facts_page(json, &f->next, &f->remaining);
-	}
 	if (f->names != NULL)
-		return cluster_facts_name(f->names, json);
-	return cluster_facts_node(f->facts, json);
+		return cluster_facts_name(f->names, item);
+	return cluster_facts_node(f->facts, item);
 }
 
+/* False ends the transfer: curl then knows only that it was stopped. */
 static bool
 fetch_bytes_cb(const char *p, size_t n, void *arg)
 {
 	struct fetch *f = arg;
 
 	f->bytes += n;
-	return f->bytes <= METADATA_BYTES_MAX &&
-	    list_scan_feed(&f->scan, p, n);
+	if (f->bytes > METADATA_BYTES_MAX)
+		f->stopped = "more than 128 MiB";
+	else if (!list_stream_feed(&f->list, p, n, fetch_item_cb, f))
+		f->stopped = "not a list";
+	else if (f->list.oversized > 0)
+		f->stopped = "an object larger than 1 MiB";
+	return f->stopped == NULL;
+}
+
+/* Where the next page begins, from a list that has come to its end. */
+static bool
+fetch_end(struct fetch *f)
+{
+	struct slice metadata = { (const char *)f->list.metadata.data,
+		f->list.metadata.len };
+
+	return list_stream_complete(&f->list) && (metadata.n == 0 ||
+	    cluster_facts_page(metadata, &f->next, &f->remaining));
 }
 
 /* One page; false = not had, and f->why says why. */
@@ -61,20 +74,22 @@ fetch_page(struct fetch *f, const char *path, const char *accept)
 	free(f->next);
 	f->next = NULL;
 	f->remaining = 0;
-	list_scan_init(&f->scan, fetch_part_cb, f);
+	f->stopped = NULL;
 	if (http_get(f->http, path, accept, f->deadline, fetch_bytes_cb, f,
 	    &a, &f->why) < 0)
 		(void)err_prefix(&f->why, "%s", path);
+	else if (f->stopped != NULL)
+		(void)err_set(&f->why, "%s: %s", path, f->stopped);
 	else if (a.curl != CURLE_OK)
 		(void)err_set(&f->why, "%s: %s", path, a.error[0] != '\0' ?
 		    a.error : curl_easy_strerror(a.curl));
 	else if (a.status != 200)
 		(void)err_set(&f->why, "%s: HTTP %ld", path, a.status);
-	else if (!list_scan_done(&f->scan))
+	else if (!fetch_end(f))
 		(void)err_set(&f->why, "%s: not a list", path);
 	else
 		good = true;
-	list_scan_free(&f->scan);
+	list_stream_reset(&f->list);
 	return good;
 }
 
@@ -137,7 +152,8 @@ metadata_fetch(const struct kube_credentials *cred,
     const atomic_bool *cancelled, struct cluster_facts *ret, struct err *err)
 {
 	struct cluster_facts facts = { 0 };
-	struct fetch f = { .facts = &facts };
+	struct fetch f = { .facts = &facts,
+		.list.item_max = METADATA_ITEM_MAX };
 
 	f.deadline = mono_add_ms(mono_now(), METADATA_BUDGET_MS);
 	f.http = http_get_new(cred, cancelled, err);

@@ -4,7 +4,7 @@
  * and METADATA_BYTES_MAX in all.
  *
  * Process: health, in a worker thread. Lists are cut into objects as they
- * arrive (list_scan), so that no list is ever in memory whole.
+ * arrive (list_stream), so that no list is ever in memory whole.
  */
 #ifndef SLUICE_METADATA_H
 #define SLUICE_METADATA_H
@@ -17,6 +17,7 @@
 
 #define METADATA_BUDGET_MS 10000
 #define METADATA_BYTES_MAX (128u * 1024 * 1024)
+#define METADATA_ITEM_MAX  (1024u * 1024)
 #define METADATA_PAGES_MAX 40u
 #define METADATA_PAGE      250u
 

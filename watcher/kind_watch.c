@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/list_stream.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
-#include "watcher/list_stream.h"
 #include "watcher/watch_stream.h"
 
 #define KIND_WATCH_MAGIC 0x4b494e44u   /* "KIND" */

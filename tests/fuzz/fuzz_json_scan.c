@@ -10,8 +10,8 @@
 
 #include <jansson.h>
 
+#include "common/list_stream.h"
 #include "watcher/json_scan.h"
-#include "watcher/list_stream.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

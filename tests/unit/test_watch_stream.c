@@ -1,4 +1,4 @@
-/* watch_stream and list_stream: the same frames, wherever the bytes split. */
+/* watch_stream: the same frames, wherever the bytes are split. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "common/xmalloc.h"
-#include "watcher/list_stream.h"
 #include "watcher/watch_stream.h"
 
 static bool
@@ -86,98 +85,6 @@ test_a_callback_can_stop_the_watch(void **state)
 	watch_stream_reset(&s);
 }
 
-/* --- lists ---------------------------------------------------------------- */
-
-static const char list_text[] = "{\"kind\":\"PodList\",\"metadata\":"
-    "{\"resourceVersion\":\"7\",\"x\":[\"]}\"]}, \"items\" : [ {\"a\":\"}]\\\"\"}"
-    ",{\"b\":[{}]} , {\"c\":\"\\\\\"}], \"n\":12, \"z\":\"s\"} \n";
-
-static void
-test_items_are_the_same_however_the_bytes_are_split(void **state)
-{
-	size_t n = sizeof(list_text) - 1, i, k;
-
-	(void)state;
-	for (i = 0; i <= n; i++)
-		for (k = i; k <= n; k++) {
-			struct list_stream s = { 0 };
-			struct buf out = BUF_EMPTY;
-
-			assert_true(list_stream_feed(&s, list_text, i,
-			    collect_cb, &out));
-			assert_true(list_stream_feed(&s, list_text + i,
-			    k - i, collect_cb, &out));
-			assert_true(list_stream_feed(&s, list_text + k,
-			    n - k, collect_cb, &out));
-			assert_true(list_stream_complete(&s));
-			assert_string_equal(buf_cstr(&out),
-			    "{\"a\":\"}]\\\"\"}|{\"b\":[{}]}|{\"c\":\"\\\\\"}|");
-			assert_string_equal(buf_cstr(&s.metadata),
-			    "{\"resourceVersion\":\"7\",\"x\":[\"]}\"]}");
-			assert_string_equal(buf_cstr(&s.kind), "\"PodList\"");
-			assert_int_equal(s.items, 3);
-			list_stream_reset(&s);
-			buf_free(&out);
-		}
-}
-
-static void
-test_what_is_no_list_is_refused(void **state)
-{
-	static const char *const bad[] = { "<html>", "[1]", "{\"a\" 1}",
-		"{\"items\":[{}{}]}", "{\"items\":[{}]]", "{}{}", "{1:2}",
-		"{\"a\":1,}" };
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < NELEM(bad); i++) {
-		struct list_stream s = { 0 };
-		struct buf out = BUF_EMPTY;
-
-		if (list_stream_feed(&s, bad[i], strlen(bad[i]), collect_cb,
-		    &out) && list_stream_complete(&s))
-			fail_msg("%s", bad[i]);
-		list_stream_reset(&s);
-		buf_free(&out);
-	}
-}
-
-static void
-test_a_cut_list_is_not_complete(void **state)
-{
-	size_t n = strlen("{\"items\":[{}]}"), i;
-
-	(void)state;
-	for (i = 0; i < n; i++) {
-		struct list_stream s = { 0 };
-		struct buf out = BUF_EMPTY;
-
-		assert_true(list_stream_feed(&s, "{\"items\":[{}]}", i,
-		    collect_cb, &out));
-		assert_false(list_stream_complete(&s));
-		list_stream_reset(&s);
-		buf_free(&out);
-	}
-}
-
-static void
-test_null_and_empty_items_are_an_empty_list(void **state)
-{
-	static const char *const texts[] = { "{\"items\":null}",
-		"{\"items\":[]}", "{}" };
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < NELEM(texts); i++) {
-		struct list_stream s = { 0 };
-
-		assert_true(list_stream_feed(&s, texts[i], strlen(texts[i]),
-		    refuse_cb, NULL));
-		assert_true(list_stream_complete(&s));
-		list_stream_reset(&s);
-	}
-}
-
 int
 main(void)
 {
@@ -187,11 +94,6 @@ main(void)
 		cmocka_unit_test(
 		    test_a_frame_over_the_limit_is_skipped_and_the_next_is_read),
 		cmocka_unit_test(test_a_callback_can_stop_the_watch),
-		cmocka_unit_test(
-		    test_items_are_the_same_however_the_bytes_are_split),
-		cmocka_unit_test(test_what_is_no_list_is_refused),
-		cmocka_unit_test(test_a_cut_list_is_not_complete),
-		cmocka_unit_test(test_null_and_empty_items_are_an_empty_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

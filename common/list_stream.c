@@ -1,4 +1,4 @@
-#include "watcher/list_stream.h"
+#include "common/list_stream.h"
 
 #include <string.h>
 #ifdef __SSE2__
@@ -10,11 +10,13 @@
 void
 list_stream_reset(struct list_stream *s)
 {
+	size_t item_max = s->item_max;
+
 	buf_free(&s->partial);
 	buf_free(&s->name);
 	buf_free(&s->metadata);
 	buf_free(&s->kind);
-	*s = (struct list_stream){ .state = LIST_START };
+	*s = (struct list_stream){ .item_max = item_max };
 }
 
 bool
@@ -132,6 +134,12 @@ begin_value(struct list_stream *s, char first)
 
 /* --- what is kept --------------------------------------------------------- */
 
+static size_t
+item_max(const struct list_stream *s)
+{
+	return s->item_max != 0 ? s->item_max : LIST_STREAM_ITEM_MAX;
+}
+
 static bool
 keep_partial(struct list_stream *s, const char *p, size_t n, size_t max)
 {
@@ -141,17 +149,14 @@ keep_partial(struct list_stream *s, const char *p, size_t n, size_t max)
 	return true;
 }
 
-static bool
+static void
 keep_item(struct list_stream *s, const char *p, size_t n)
 {
-	if (s->skipping)
-		return true;
-	if (!keep_partial(s, p, n, LIST_ITEM_MAX)) {
-		buf_free(&s->partial);
-		s->skipping = true;
-		s->oversized++;
-	}
-	return true;
+	if (s->skipping || keep_partial(s, p, n, item_max(s)))
+		return;
+	buf_free(&s->partial);
+	s->skipping = true;
+	s->oversized++;
 }
 
 static bool
@@ -190,8 +195,9 @@ item_step(struct list_stream *s, const char *p, const char *end,
 
 	after = follow_value(s, p, end, &done);
 	item = (struct slice){ p, (size_t)(after - p) };
-	if (!done || s->partial.len > 0 || s->skipping) {
-		(void)keep_item(s, item.p, item.n);
+	if (!done || s->partial.len > 0 || s->skipping ||
+	    item.n > item_max(s)) {
+		keep_item(s, item.p, item.n);
 		item = (struct slice){ (const char *)s->partial.data,
 			s->partial.len };
 	}
@@ -214,7 +220,7 @@ small_step(struct list_stream *s, const char *p, const char *end)
 	bool done;
 
 	after = follow_value(s, p, end, &done);
-	if (!keep_partial(s, p, (size_t)(after - p), LIST_MEMBER_MAX))
+	if (!keep_partial(s, p, (size_t)(after - p), LIST_STREAM_MEMBER_MAX))
 		return NULL;
 	if (!done)
 		return after;

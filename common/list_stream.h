@@ -1,12 +1,14 @@
 /*
- * list_stream: the body of a LIST, as it arrives, item by item: no page is
- * ever held as a whole (k8s-watch.md A.2: an unpaged list may be gigabytes).
- * Pure.
+ * list_stream: the body of a Kubernetes LIST, as it arrives, item by item: no
+ * page is ever held as a whole (k8s-watch.md A.2: an unpaged list may be
+ * gigabytes). Pure (its buffers apart). Processes: watcher (every object),
+ * health (nodes and names).
  *
  * It finds where each element of the root's `items` begins and ends; whether
- * an item is valid JSON is for its reader (json_scan) to say. Every other
- * member of the root must be small; `metadata` and `kind` are kept. An item
- * longer than LIST_ITEM_MAX is skipped and counted.
+ * an item is valid JSON, of any depth, is for its reader to say. Every other
+ * member of the root must be small; `metadata` and `kind` are kept, and are
+ * whole when the list is. An item longer than item_max is skipped and counted
+ * in `oversized`; who cannot do without it ends the transfer.
  */
 #ifndef SLUICE_LIST_STREAM_H
 #define SLUICE_LIST_STREAM_H
@@ -16,8 +18,8 @@
 
 #include "common/buf.h"
 
-#define LIST_ITEM_MAX   (16u * 1024 * 1024)
-#define LIST_MEMBER_MAX (64u * 1024)
+#define LIST_STREAM_ITEM_MAX   (16u * 1024 * 1024)
+#define LIST_STREAM_MEMBER_MAX (64u * 1024)
 
 enum list_state {
 	LIST_START, LIST_NAME, LIST_COLON, LIST_VALUE, LIST_MEMBER,
@@ -26,6 +28,7 @@ enum list_state {
 };
 
 struct list_stream {
+	size_t		item_max;    /* 0: LIST_STREAM_ITEM_MAX; outlives reset */
 	enum list_state	state;
 	unsigned	depth;       /* inside the current value */
 	bool		in_string;
@@ -40,10 +43,10 @@ struct list_stream {
 	struct buf	kind;
 };
 
-/* One item's bytes. False: stop here. */
+/* One item's bytes, valid during the call. False: stop here. */
 typedef bool (*list_stream_cb)(struct slice item, void *arg);
 
-/* All zero is a good start. Releases and begins anew. */
+/* All zero but for item_max is a good start. Releases and begins anew. */
 void	list_stream_reset(struct list_stream *s);
 /* False when the callback said so or the body cannot be a list. */
 bool	list_stream_feed(struct list_stream *s, const char *p, size_t n,
