@@ -124,7 +124,8 @@ void	conf_free(struct conf *conf);   /* contents */
 int	conf_load(struct conf *conf, const char *path, FILE *problems);
 int	conf_parse(struct conf *conf, const char *text, size_t n,
 	    const char *name, FILE *problems);
-/* The normalised file, every key, that reads back as the same conf. */
+/* The normalised file, every key, that reads back as the same conf, but for
+ * secrets in the URI of MongoDB: they are printed as ***. */
 void	conf_print(const struct conf *conf, FILE *out);
 
 void	conf_encode(struct buf *b, const struct conf *conf);

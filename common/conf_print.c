@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* --- printing ------------------------------------------------------------ */
 
@@ -106,6 +107,52 @@ print_string(const char *text, FILE *out)
 	conf_value_text(text != NULL ? text : "none", out);
 }
 
+/* Options of a URI whose values are secrets, lower case. */
+static const char *const secret_options[] = {
+	"tlscertificatekeyfilepassword=",
+	"sslclientcertificatekeypassword=",
+	"authmechanismproperties=",
+};
+
+static bool
+is_secret_option(const char *p)
+{
+	for (size_t i = 0; i < NELEM(secret_options); i++)
+		if (strncasecmp(p, secret_options[i],
+		    strlen(secret_options[i])) == 0)
+			return true;
+	return false;
+}
+
+/* The URI of MongoDB, secrets as ***: what is printed is shown around. */
+static void
+print_uri(const char *uri, FILE *out)
+{
+	struct buf b = BUF_EMPTY;
+	size_t n, at = 0;
+
+	if (uri != NULL)
+		at = conf_uri_password(uri, &n);
+	if (at != 0) {
+		buf_add(&b, uri, at);
+		buf_adds(&b, "***");
+		uri += at + n;
+	}
+	for (; uri != NULL && *uri != '\0'; uri += n) {
+		n = strcspn(uri, "?&;");
+		if (is_secret_option(uri)) {
+			buf_add(&b, uri, strcspn(uri, "=") + 1);
+			buf_adds(&b, "***");
+		} else {
+			buf_add(&b, uri, n);
+		}
+		if (uri[n] != '\0')
+			buf_addc(&b, uri[n++]);
+	}
+	print_string(uri != NULL ? buf_cstr(&b) : NULL, out);
+	buf_free(&b);
+}
+
 static void
 print_listen(const char *host, uint16_t port, FILE *out)
 {
@@ -129,8 +176,10 @@ conf_value_print(const struct conf_key *k, const void *base, FILE *out)
 		break;
 	case CONF_TYPE_PATH:
 	case CONF_TYPE_PATHS:
-	case CONF_TYPE_MONGODB:
 		print_string(*(char *const *)p, out);
+		break;
+	case CONF_TYPE_MONGODB:
+		print_uri(*(char *const *)p, out);
 		break;
 	case CONF_TYPE_CONTEXTS:
 		if (*(const enum conf_contexts *)p == CONF_CONTEXTS_LIST)

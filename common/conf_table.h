@@ -79,11 +79,16 @@ void	conf_value_text(const char *text, FILE *out);
 
 int	conf_duration_parse(const char *text, int64_t *ret_ms);
 int	conf_size_parse(const char *text, uint64_t *ret);
-/* "~/x" to "$HOME/x"; a copy. NULL when there is no home. */
+/* (conf_place.c) "~/x" to "$HOME/x"; a copy. NULL when there is no home. */
 char	*conf_expand_home(const char *path);
 /* "[host]:port" or "host:port", numeric; -1 with *err. */
 int	conf_listen_parse(const char *text, char **ret_host,
 	    uint16_t *ret_port, struct err *err);
+
+/* --- defaults (conf_default.c) -------------------------------------------- */
+
+/* That of a configuration without a line for it; to be freed. */
+char	*conf_default_runtime_directory(const struct conf *conf);
 
 /* --- storage (conf_wire.c) ------------------------------------------------ */
 

@@ -1,13 +1,10 @@
 #include "common/conf_value.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/xmalloc.h"
 
@@ -85,214 +82,6 @@ conf_value_scalar(const struct conf_value *v, const char *want)
 		return NULL;
 	}
 	return v->node->text;
-}
-
-/* --- paths --------------------------------------------------------------- */
-
-static const char *
-home_directory(void)
-{
-	const char *home = getenv("HOME");
-	const struct passwd *pw;
-
-	if (home != NULL && home[0] == '/')
-		return home;
-	pw = getpwuid(getuid());
-	return pw != NULL && pw->pw_dir[0] == '/' ? pw->pw_dir : NULL;
-}
-
-char *
-conf_expand_home(const char *path)
-{
-	const char *home;
-
-	if (path[0] != '~' || (path[1] != '/' && path[1] != '\0'))
-		return xstrdup(path);
-	home = home_directory();
-	return home != NULL ? xasprintf("%s%s", home, path + 1) : NULL;
-}
-
-/* One absolute path, `~` expanded, without a trailing slash; NULL after the
- * problem was reported. */
-static char *
-read_path(const struct conf_value *v, const char *text)
-{
-	char *path = conf_expand_home(text);
-	size_t n;
-
-	if (path == NULL) {
-		(void)conf_value_wrong(v, "\"%s\": no home directory is known; write an "
-		    "absolute path", text);
-		return NULL;
-	}
-	n = strlen(path);
-	if (path[0] != '/' || n >= CONF_PATH_MAX) {
-		(void)conf_value_wrong(v, "\"%s\" %s", text, path[0] != '/'
-		    ? "is not absolute; write a path that begins with / or ~/"
-		    : "is too long for a path");
-		free(path);
-		return NULL;
-	}
-	while (n > 1 && path[n - 1] == '/')
-		path[--n] = '\0';
-	return path;
-}
-
-static int
-read_one_path(const struct conf_value *v)
-{
-	const char *text = conf_value_scalar(v, "an absolute path");
-	char *path;
-
-	if (text == NULL)
-		return -1;
-	if (conf_word_index(v->key->words, text) >= 0) {
-		conf_value_set_string(v, v->key->off, NULL);
-		return 0;
-	}
-	path = read_path(v, text);
-	if (path == NULL)
-		return -1;
-	conf_value_set_string(v, v->key->off, path);
-	return 0;
-}
-
-/* Paths with ':' between them, as in KUBECONFIG. NULL after a report. */
-char *
-conf_read_path_list(const struct conf_value *v, const char *text)
-{
-	struct buf list = BUF_EMPTY;
-	char *part, *path, *result;
-	size_t n;
-
-	for (; *text != '\0'; text += n + (text[n] == ':')) {
-		n = strcspn(text, ":");
-		if (n == 0)
-			continue;
-		part = xstrndup(text, n);
-		path = read_path(v, part);
-		free(part);
-		if (path == NULL) {
-			buf_free(&list);
-			return NULL;
-		}
-		if (list.len != 0)
-			buf_addc(&list, ':');
-		buf_adds(&list, path);
-		free(path);
-	}
-	if (list.len == 0) {
-		(void)conf_value_wrong(v, "names no file; write a path, or none");
-		return NULL;
-	}
-	result = xstrdup(buf_cstr(&list));
-	buf_free(&list);
-	return result;
-}
-
-static int
-read_paths(const struct conf_value *v)
-{
-	const char *text = conf_value_scalar(v, "an absolute path, or none");
-	char *paths = NULL;
-
-	if (text == NULL)
-		return -1;
-	if (strcmp(text, "none") != 0) {
-		paths = conf_read_path_list(v, text);
-		if (paths == NULL)
-			return -1;
-	}
-	conf_value_set_string(v, v->key->off, paths);
-	return 0;
-}
-
-/* --- addresses ----------------------------------------------------------- */
-
-int
-conf_listen_parse(const char *text, char **ret_host, uint16_t *ret_port,
-    struct err *err)
-{
-	const char *colon = strrchr(text, ':'), *p;
-	unsigned char addr[16];
-	char *host;
-	uint64_t port;
-
-	if (colon == NULL)
-		return err_set(err, "\"%s\" has no port; write "
-		    "127.0.0.1:8085 or [::1]:8085", text);
-	p = colon + 1;
-	if (!conf_digits(&p, &port) || *p != '\0' || port < 1 || port > 65535)
-		return err_set(err, "\"%s\": the port must be 1 to 65535",
-		    text);
-	if (text[0] == '[' && colon > text + 1 && colon[-1] == ']')
-		host = xstrndup(text + 1, (size_t)(colon - text) - 2);
-	else
-		host = xstrndup(text, (size_t)(colon - text));
-	if (strcmp(host, "localhost") == 0) {
-		free(host);
-		host = xstrdup("127.0.0.1");
-	}
-	if (inet_pton(text[0] == '[' ? AF_INET6 : AF_INET, host, addr) != 1) {
-		free(host);
-		return err_set(err, "\"%s\" is not a numeric address and "
-		    "port; write 127.0.0.1:8085 or [::1]:8085", text);
-	}
-	*ret_host = host;
-	*ret_port = (uint16_t)port;
-	return 0;
-}
-
-static bool
-is_loopback(const char *host)
-{
-	struct in6_addr six;
-
-	if (inet_pton(AF_INET6, host, &six) == 1)
-		return IN6_IS_ADDR_LOOPBACK(&six);
-	return strncmp(host, "127.", 4) == 0;
-}
-
-static int
-read_listen(const struct conf_value *v)
-{
-	const char *text = conf_value_scalar(v, "an address such as 127.0.0.1:8085");
-	uint16_t port;
-	struct err err;
-	char *host;
-
-	if (text == NULL)
-		return -1;
-	if (conf_listen_parse(text, &host, &port, &err) != 0)
-		return conf_value_wrong(v, "%s", err.text);
-	if (!is_loopback(host)) {
-		free(host);
-		return conf_value_wrong(v, "\"%s\" is not loopback, and this version has "
-		    "no authentication; write 127.0.0.1:PORT or [::1]:PORT "
-		    "and put a proxy that authenticates in front", text);
-	}
-	conf_value_set_string(v, v->key->off, host);
-	memcpy(conf_value_at(v, v->key->off2), &port, sizeof(port));
-	return 0;
-}
-
-static int
-read_mongodb(const struct conf_value *v)
-{
-	const char *text = conf_value_scalar(v, "none or a mongodb:// URI");
-
-	if (text == NULL)
-		return -1;
-	if (strcmp(text, "none") == 0) {
-		conf_value_set_string(v, v->key->off, NULL);
-		return 0;
-	}
-	if (strncmp(text, "mongodb://", 10) != 0 &&
-	    strncmp(text, "mongodb+srv://", 14) != 0)
-		return conf_value_wrong(v, "is not a MongoDB URI; write none or "
-		    "mongodb://host:27017/database");
-	conf_value_set_string(v, v->key->off, xstrdup(text));
-	return 0;
 }
 
 /* --- numbers and words --------------------------------------------------- */
@@ -467,13 +256,13 @@ conf_value_read(struct conf_report *r, const struct conf_key *key,
 	case CONF_TYPE_FIXED:
 		return read_fixed(&v);
 	case CONF_TYPE_LISTEN:
-		return read_listen(&v);
+		return conf_read_listen(&v);
 	case CONF_TYPE_PATH:
-		return read_one_path(&v);
+		return conf_read_path(&v);
 	case CONF_TYPE_PATHS:
-		return read_paths(&v);
+		return conf_read_paths(&v);
 	case CONF_TYPE_MONGODB:
-		return read_mongodb(&v);
+		return conf_read_mongodb(&v);
 	case CONF_TYPE_CONTEXTS:
 		return conf_read_contexts(&v);
 	case CONF_TYPE_CLUSTERS:

@@ -31,8 +31,19 @@ void	conf_value_set_string(const struct conf_value *v, size_t off,
 int	conf_word_index(const char *words, const char *text);
 const char *conf_word_at(const char *words, int index, size_t *ret_len);
 
+/* --- places (conf_place.c) ------------------------------------------------ */
+
 /* Paths with ':' between them; NULL after it was reported. */
 char	*conf_read_path_list(const struct conf_value *v, const char *text);
+int	conf_read_path(const struct conf_value *v);
+int	conf_read_paths(const struct conf_value *v);
+int	conf_read_listen(const struct conf_value *v);
+int	conf_read_mongodb(const struct conf_value *v);
+/* Where the password of an accepted URI begins, and its length; 0 without. */
+size_t	conf_uri_password(const char *uri, size_t *ret_len);
+
+/* --- lists (conf_list.c) -------------------------------------------------- */
+
 int	conf_read_contexts(const struct conf_value *v);
 int	conf_read_clusters(const struct conf_value *v);
 int	conf_read_origins(const struct conf_value *v);

@@ -593,8 +593,20 @@ def test_t_prints_a_configuration_that_reads_back_the_same(tmp_path):
     assert run_sluiced(tmp_path, "-t", "-c", str(file)).stdout == once.stdout
 
 
+def test_t_prints_no_password(tmp_path):
+    """That of MongoDB; and a URI that cannot be read is refused without showing it."""
+    file = tmp_path / "c.yaml"
+    file.write_text("mongodb: mongodb://bob:s3cr%40t@h:27017/db?w=1\n")
+    done = run_sluiced(tmp_path, "-t", "-c", str(file))
+    assert done.returncode == 0 and 'mongodb: "mongodb://bob:***@h:27017/db?w=1"' in done.stdout
+    file.write_text("mongodb: mongodb://bob:s3:cr@h:27017/db\n")
+    done = run_sluiced(tmp_path, "-t", "-c", str(file))
+    assert done.returncode == 78 and f"{file}:1: mongodb: has a : / ?" in done.stderr
+    assert "s3" not in done.stdout + done.stderr
+
+
 def test_the_unit_keeps_secrets_out_of_the_journal_and_obeys_sluicectl_stop():
-    """Its reload runs `sluiced -t`, which prints the URI of MongoDB; status 0 is no failure."""
+    """Its reload runs `sluiced -t`, which prints the configuration; status 0 is no failure."""
     path = os.path.join(os.path.dirname(__file__), "../../systemd/sluice.service")
     with open(path, encoding="utf-8") as file:
         unit = file.read().splitlines()
