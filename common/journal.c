@@ -11,34 +11,18 @@
 #include <unistd.h>
 
 #include "common/journal_file.h"
+#include "common/journal_index.h"
 #include "common/macros.h"
 #include "common/xmalloc.h"
 
-#define READER_MAGIC   0x4a524452u
-#define MARK_EVERY     (1024u * 1024)   /* bytes between index marks */
-#define NO_SEGMENT     SIZE_MAX
-
-/* Where in a segment a record begins: so that a seek reads 1 MiB, not 64. */
-struct mark {
-	uint64_t	position;
-	uint64_t	offset;
-};
-
-struct segment {
-	uint64_t	 first;
-	int		 memory_fd;   /* -1: a file */
-	struct mark	*marks;
-	size_t		 n_marks;
-};
+#define READER_MAGIC 0x4a524452u
 
 struct journal_reader {
 	uint32_t	 magic;
 	int		 directory;
 	char		*path;        /* for messages */
-	struct segment	*segments;    /* ascending by first */
-	size_t		 n_segments;
+	struct journal_index index;   /* pinned: where the cursor stands */
 	/* The cursor: one segment open, and the next record in it. */
-	size_t		 current;     /* index, or NO_SEGMENT */
 	int		 fd;          /* of a file; -1 with a memory segment */
 	uint64_t	 next;        /* position of the record at `offset` */
 	uint64_t	 offset;
@@ -64,17 +48,9 @@ journal_reader_new(const char *directory, struct err *err)
 	r->magic = READER_MAGIC;
 	r->directory = fd;
 	r->path = xstrdup(directory);
-	r->current = NO_SEGMENT;
+	r->index.pinned = JOURNAL_INDEX_NONE;
 	r->fd = -1;
 	return r;
-}
-
-static void
-segment_clear(struct segment *s)
-{
-	free(s->marks);
-	if (s->memory_fd >= 0)
-		(void)close(s->memory_fd);
 }
 
 static void
@@ -83,7 +59,7 @@ cursor_close(struct journal_reader *r)
 	if (r->fd >= 0)
 		(void)close(r->fd);
 	r->fd = -1;
-	r->current = NO_SEGMENT;
+	r->index.pinned = JOURNAL_INDEX_NONE;
 	r->n_bytes = 0;
 }
 
@@ -94,9 +70,7 @@ journal_reader_free(struct journal_reader *r)
 		return;
 	assert(r->magic == READER_MAGIC);
 	cursor_close(r);
-	for (size_t i = 0; i < r->n_segments; i++)
-		segment_clear(&r->segments[i]);
-	free(r->segments);
+	journal_index_clear(&r->index);
 	(void)close(r->directory);
 	free(r->path);
 	free(r->bytes);
@@ -106,98 +80,43 @@ journal_reader_free(struct journal_reader *r)
 
 /* --- the list of segments ------------------------------------------------ */
 
-static size_t
-segment_find(const struct journal_reader *r, uint64_t first)
+static bool
+cursor_is_open(const struct journal_reader *r)
 {
-	for (size_t i = 0; i < r->n_segments; i++) {
-		if (r->segments[i].first == first)
-			return i;
-	}
-	return NO_SEGMENT;
+	return r->index.pinned != JOURNAL_INDEX_NONE;
 }
 
-/* Keeps the list sorted; the cursor stays on its segment. */
+/* The list changed: lets go of a segment that left it. */
 static void
-segment_insert(struct journal_reader *r, struct segment s)
+cursor_check(struct journal_reader *r)
 {
-	size_t at = 0;
-
-	r->segments = xreallocarray(r->segments, r->n_segments + 1,
-	    sizeof(*r->segments));
-	while (at < r->n_segments && r->segments[at].first < s.first)
-		at++;
-	memmove(r->segments + at + 1, r->segments + at,
-	    (r->n_segments - at) * sizeof(*r->segments));
-	r->segments[at] = s;
-	r->n_segments++;
-	if (r->current != NO_SEGMENT && r->current >= at)
-		r->current++;
-}
-
-static void
-segment_remove(struct journal_reader *r, size_t at)
-{
-	if (r->current == at)
+	if (!cursor_is_open(r))
 		cursor_close(r);
-	segment_clear(&r->segments[at]);
-	memmove(r->segments + at, r->segments + at + 1,
-	    (r->n_segments - at - 1) * sizeof(*r->segments));
-	r->n_segments--;
-	if (r->current != NO_SEGMENT && r->current > at)
-		r->current--;
 }
 
 void
 journal_reader_add_segment(struct journal_reader *r, uint64_t first, int fd)
 {
-	size_t at;
-
 	assert(r->magic == READER_MAGIC);
-	at = segment_find(r, first);
-	if (at != NO_SEGMENT)
-		segment_remove(r, at);
-	segment_insert(r, (struct segment){ .first = first,
-	    .memory_fd = fd });
+	journal_index_add_memory(&r->index, first, fd);
+	cursor_check(r);
 }
 
 void
 journal_reader_forget(struct journal_reader *r, uint64_t oldest)
 {
 	assert(r->magic == READER_MAGIC);
-	for (size_t i = 0; i + 1 < r->n_segments;) {
-		if (r->segments[i].memory_fd >= 0 &&
-		    r->segments[i + 1].first <= oldest)
-			segment_remove(r, i);
-		else
-			i++;
-	}
+	journal_index_forget(&r->index, oldest);
+	cursor_check(r);
 }
 
 /* Reads the directory again: segments come and go. */
 static int
 rescan(struct journal_reader *r, struct err *err)
 {
-	uint64_t *firsts = NULL;
-	ssize_t n;
-
-	n = journal_file_list(r->directory, "seg", &firsts, err);
-	if (n < 0)
+	if (journal_index_scan(&r->index, r->directory, err) < 0)
 		return err_prefix(err, "%s", r->path);
-	for (size_t i = 0, f = 0; i < r->n_segments;) {
-		while (f < (size_t)n && firsts[f] < r->segments[i].first)
-			f++;
-		if (r->segments[i].memory_fd < 0 && (f == (size_t)n ||
-		    firsts[f] != r->segments[i].first))
-			segment_remove(r, i);
-		else
-			i++;
-	}
-	for (ssize_t f = 0; f < n; f++) {
-		if (segment_find(r, firsts[f]) == NO_SEGMENT)
-			segment_insert(r, (struct segment){
-			    .first = firsts[f], .memory_fd = -1 });
-	}
-	free(firsts);
+	cursor_check(r);
 	return 0;
 }
 
@@ -205,18 +124,24 @@ uint64_t
 journal_reader_oldest(struct journal_reader *r)
 {
 	assert(r->magic == READER_MAGIC);
-	if (rescan(r, NULL) < 0 || r->n_segments == 0)
+	if (rescan(r, NULL) < 0 || r->index.n == 0)
 		return 0;
-	return r->segments[0].first;
+	return r->index.segments[0].first;
 }
 
 /* --- the cursor ---------------------------------------------------------- */
+
+static const struct journal_index_segment *
+current(const struct journal_reader *r)
+{
+	return &r->index.segments[r->index.pinned];
+}
 
 static const char *
 current_name(const struct journal_reader *r,
     char buf[JOURNAL_FILE_NAME_MAX])
 {
-	return journal_file_name(buf, r->segments[r->current].first, "seg");
+	return journal_file_name(buf, current(r)->first, "seg");
 }
 
 /* 1 = the cursor stands at or before `want` in segment `at`, 0 = the file is
@@ -225,10 +150,10 @@ static int
 cursor_open(struct journal_reader *r, size_t at, uint64_t want,
     struct err *err)
 {
-	const struct segment *s = &r->segments[at];
+	const struct journal_index_segment *s = &r->index.segments[at];
 	char name[JOURNAL_FILE_NAME_MAX];
 
-	if (r->current != at) {
+	if (r->index.pinned != at) {
 		cursor_close(r);
 		if (s->memory_fd < 0) {
 			(void)journal_file_name(name, s->first, "seg");
@@ -240,32 +165,10 @@ cursor_open(struct journal_reader *r, size_t at, uint64_t want,
 				return err_errno(err, errno, "%s/%s", r->path,
 				    name);
 		}
-		r->current = at;
+		r->index.pinned = at;
 	}
-	r->next = s->first;
-	r->offset = JOURNAL_HEADER_SIZE;
-	for (size_t i = s->n_marks; i-- > 0;) {
-		if (s->marks[i].position <= want) {
-			r->next = s->marks[i].position;
-			r->offset = s->marks[i].offset;
-			break;
-		}
-	}
+	journal_index_begin(&r->index, at, want, &r->next, &r->offset);
 	return 1;
-}
-
-static void
-cursor_mark(struct journal_reader *r)
-{
-	struct segment *s = &r->segments[r->current];
-	uint64_t last = s->n_marks == 0 ? JOURNAL_HEADER_SIZE :
-	    s->marks[s->n_marks - 1].offset;
-
-	if (r->offset < last + MARK_EVERY)
-		return;
-	s->marks = xreallocarray(s->marks, s->n_marks + 1,
-	    sizeof(*s->marks));
-	s->marks[s->n_marks++] = (struct mark){ r->next, r->offset };
 }
 
 /* Bytes at the cursor; at least `n` of them if the file has so many. A stale
@@ -287,8 +190,7 @@ cursor_fill(struct journal_reader *r, size_t n, bool again,
 			r->bytes = xreallocarray(r->bytes, want, 1);
 			r->size_bytes = want;
 		}
-		fd = r->fd >= 0 ? r->fd :
-		    r->segments[r->current].memory_fd;
+		fd = r->fd >= 0 ? r->fd : current(r)->memory_fd;
 		got = journal_file_read(fd, r->bytes, want, r->offset);
 		if (got < 0)
 			return err_errno(err, errno, "%s/%s: at offset %"
@@ -362,15 +264,11 @@ static int
 cursor_seek(struct journal_reader *r, uint64_t want, bool scan,
     struct err *err)
 {
-	size_t at = 0;
-
-	if ((scan || r->n_segments == 0) && rescan(r, err) < 0)
+	if ((scan || r->index.n == 0) && rescan(r, err) < 0)
 		return -1;
-	if (r->n_segments == 0)
+	if (r->index.n == 0)
 		return 0;
-	while (at + 1 < r->n_segments && r->segments[at + 1].first <= want)
-		at++;
-	return cursor_open(r, at, want, err);
+	return cursor_open(r, journal_index_at(&r->index, want), want, err);
 }
 
 /* --- reading ------------------------------------------------------------- */
@@ -382,8 +280,8 @@ damage(struct journal_reader *r, uint64_t *ret_first, struct err *err)
 
 	(void)err_prefix(err, "%s/%s: at offset %" PRIu64, r->path,
 	    current_name(r, name), r->offset);
-	*ret_first = r->current + 1 < r->n_segments ?
-	    r->segments[r->current + 1].first : 0;
+	*ret_first = r->index.pinned + 1 < r->index.n ? current(r)[1].first :
+	    0;
 	return JOURNAL_ERROR;
 }
 
@@ -395,22 +293,21 @@ cursor_follow(struct journal_reader *r, struct err *err)
 	uint64_t next = r->next;
 	int rc;
 
-	if (r->current + 1 >= r->n_segments) {
-		uint64_t first = r->segments[r->current].first;
+	if (r->index.pinned + 1 >= r->index.n) {
+		uint64_t first = current(r)->first;
 
 		if (rescan(r, err) < 0)
 			return -1;
 		/* It left meanwhile: what follows `next` is sought anew. */
-		if (r->current == NO_SEGMENT ||
-		    r->segments[r->current].first != first)
+		if (!cursor_is_open(r) || current(r)->first != first)
 			return 1;
-		if (r->current + 1 >= r->n_segments)
+		if (r->index.pinned + 1 >= r->index.n)
 			return 0;
 		/* The follower may be newer than our look: look again. */
 		r->n_bytes = 0;
 		return 1;
 	}
-	rc = cursor_open(r, r->current + 1, 0, err);
+	rc = cursor_open(r, r->index.pinned + 1, 0, err);
 	if (rc == 1 && r->next < next) {
 		/* Overlapping segments: cannot be; be safe against loops. */
 		return err_set(err, "%s: segments overlap at %" PRIu64,
@@ -454,7 +351,7 @@ step(struct journal_reader *r, struct step *s, enum journal_next *ret,
 	case LOOK_RECORD:
 		r->next = h.first + h.count;
 		r->offset += h.length;
-		cursor_mark(r);
+		journal_index_mark(&r->index, r->next, r->offset);
 		if (r->next <= s->want)
 			return TURN_AGAIN;
 		s->bytes = p;
@@ -499,10 +396,10 @@ journal_reader_next(struct journal_reader *r, uint64_t after, uint64_t limit,
 	if (after >= limit)
 		return JOURNAL_END;
 	/* The record at the cursor holds `after + 1` in a sequential read. */
-	if (r->current != NO_SEGMENT && r->next != s.want)
+	if (cursor_is_open(r) && r->next != s.want)
 		cursor_close(r);
 	for (;;) {
-		if (r->current == NO_SEGMENT) {
+		if (!cursor_is_open(r)) {
 			rc = cursor_seek(r, s.want, scan, err);
 			if (rc < 0)
 				return JOURNAL_ERROR;
