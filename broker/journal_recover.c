@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "broker/fence_file.h"
+#include "broker/segment_scan.h"
 #include "broker/state_file.h"
 #include "common/journal.h"
 #include "common/xmalloc.h"
@@ -120,164 +121,24 @@ remove_leftovers(int directory, struct err *err)
 
 /* --- one segment --------------------------------------------------------- */
 
-/* Where the next bytes stand that were ever written; `at` itself where the
- * file system does not know. -1: nowhere. Spares reading what is reserved. */
-static off_t
-next_data(int fd, uint64_t at)
-{
-	off_t data = lseek(fd, (off_t)at, SEEK_DATA);
-
-	return data < 0 && errno != ENXIO ? (off_t)at : data;
-}
-
-/* The offset behind the last byte that is not 0, at least `from`. */
-static int
-end_of_data(int fd, uint64_t from, uint64_t *ret)
-{
-	static const uint8_t zeroes[4096];
-	uint8_t *bytes = xmalloc(JOURNAL_SLICE_MAX);
-	uint64_t end = from, at = from;
-	off_t data;
-	ssize_t n = 0;
-
-	while ((data = next_data(fd, at)) >= 0) {
-		at = (uint64_t)data;
-		n = journal_file_read(fd, bytes, JOURNAL_SLICE_MAX, at);
-		if (n <= 0)
-			break;
-		for (size_t i = (size_t)n; i > 0;) {
-			size_t block = MIN(i, sizeof(zeroes));
-
-			if (memcmp(bytes + i - block, zeroes, block) == 0) {
-				i -= block;
-				continue;
-			}
-			while (bytes[i - 1] == 0)
-				i--;
-			end = at + i;
-			break;
-		}
-		at += (uint64_t)n;
-	}
-	free(bytes);
-	*ret = end;
-	return n < 0 ? -1 : 0;
-}
-
-/* Whether the bad bytes at `from` are the begin of a record whose writing was
- * broken off: then nothing follows the part that was written, and its end (a
- * record ends in '}') is missing. Anything else is damage. */
-static bool
-is_half_record(int fd, uint64_t from)
-{
-	uint8_t head[4];
-	uint64_t end;
-	uint32_t length;
-	struct rd r;
-	ssize_t n;
-
-	if (end_of_data(fd, from, &end) < 0)
-		return false;
-	if (end - from < sizeof(head))
-		return true;
-	n = journal_file_read(fd, head, sizeof(head), from);
-	if (n != (ssize_t)sizeof(head))
-		return false;
-	r = rd_init(head, sizeof(head));
-	length = rd_u32(&r);
-	return length <= RECORD_MAX && end < from + length;
-}
-
-struct scan {
-	int			 fd;
-	struct recover_segment	*segment;
-	uint64_t		 next;      /* position expected at offset */
-	struct buf		 bytes;
-	uint64_t		 bytes_at;
-	struct err		 err;
-};
-
-enum scan_result { SCAN_RECORD, SCAN_END, SCAN_BAD };
-
-/* Bytes from the scan's offset on, at least n if the file has them. */
-static int
-scan_fill(struct scan *s, size_t n)
-{
-	uint64_t at = s->segment->offset;
-	ssize_t got;
-
-	if (at >= s->bytes_at && at + n <= s->bytes_at + s->bytes.len)
-		return 0;
-	buf_reset(&s->bytes);
-	n = MAX(n, (size_t)JOURNAL_SLICE_MAX);
-	got = journal_file_read(s->fd, buf_reserve(&s->bytes, n), n, at);
-	if (got < 0)
-		return err_errno(&s->err, errno, "reading");
-	buf_grew(&s->bytes, (size_t)got);
-	s->bytes_at = at;
-	return 0;
-}
-
-static enum scan_result
-scan_next(struct scan *s, const uint8_t **ret, struct record_header *h)
-{
-	struct rd r;
-	uint32_t length;
-	size_t skip;
-
-	if (scan_fill(s, 4) < 0)
-		return SCAN_BAD;
-	skip = (size_t)(s->segment->offset - s->bytes_at);
-	r = rd_init(s->bytes.data + skip, s->bytes.len - skip);
-	length = rd_u32(&r);
-	if (r.failed || length == 0)
-		return SCAN_END;
-	if (length <= RECORD_MAX && scan_fill(s, length) < 0)
-		return SCAN_BAD;
-	skip = (size_t)(s->segment->offset - s->bytes_at);
-	*ret = s->bytes.data + skip;
-	if (record_decode(*ret, s->bytes.len - skip, h, &r, &s->err) < 0)
-		return SCAN_BAD;
-	if (h->first != s->next || h->epoch != s->segment->epoch) {
-		(void)err_set(&s->err, "record has position %08" PRIx32 "-%"
-		    PRIu64 ", not %08" PRIx32 "-%" PRIu64, h->epoch, h->first,
-		    s->segment->epoch, s->next);
-		return SCAN_BAD;
-	}
-	return SCAN_RECORD;
-}
-
-/* Zeroes may hide damage: after the end of a segment nothing may stand. */
-static bool
-clean_end(struct scan *s)
-{
-	uint64_t end;
-
-	if (end_of_data(s->fd, s->segment->offset, &end) < 0)
-		return false;
-	if (end == s->segment->offset)
-		return true;
-	(void)err_set(&s->err, "data follows the end of the records");
-	return false;
-}
-
 static void
-bad_end(struct recovery *v, struct scan *s, const char *name, bool last)
+bad_end(struct recovery *v, struct recover_segment *seg,
+    const struct segment_scan *s, const char *name, bool last)
 {
 	struct recovered *r = v->r;
 
-	if (!last || !is_half_record(s->fd, s->segment->offset)) {
-		s->segment->damaged = true;
-		if (s->segment->first >= current_first(r))
+	if (!last || !segment_scan_half_record(s)) {
+		seg->damaged = true;
+		if (seg->first >= current_first(r))
 			new_epoch(r, "%s: at offset %" PRIu64 ": %s", name,
-			    s->segment->offset, s->err.text);
+			    seg->offset, s->err.text);
 		return;
 	}
 	(void)snprintf(r->notes, sizeof(r->notes), "%s: half-written record "
-	    "at offset %" PRIu64 " was cut", name, s->segment->offset);
-	if (ftruncate(s->fd, (off_t)s->segment->offset) < 0)
+	    "at offset %" PRIu64 " was cut", name, seg->offset);
+	if (ftruncate(s->fd, (off_t)seg->offset) < 0)
 		new_epoch(r, "%s: cannot be cut at offset %" PRIu64, name,
-		    s->segment->offset);
+		    seg->offset);
 }
 
 void
@@ -306,27 +167,27 @@ static void
 replay_segment(struct recovery *v, size_t at, int fd, const char *name)
 {
 	struct recover_segment *seg = &v->r->segments[at];
-	struct scan s = { .fd = fd, .segment = seg, .next = seg->first };
 	bool last = at + 1 == v->r->n_segments;
-	enum scan_result result;
+	enum segment_next result;
+	struct segment_scan s;
 	struct record_header h;
 	const uint8_t *p;
 
-	seg->offset = JOURNAL_HEADER_SIZE;
-	while ((result = scan_next(&s, &p, &h)) == SCAN_RECORD) {
+	segment_scan_begin(&s, fd, seg->epoch, seg->first);
+	while ((result = segment_scan_next(&s, &p, &h)) == SEGMENT_RECORD) {
 		seg->end = h.first + h.count - 1;
 		if ((!v->have_state || seg->end > v->state.position.number) &&
 		    publish_replay(v->core, p, h.length, &s.err) < 0) {
-			result = SCAN_BAD;
+			result = SEGMENT_BAD;
 			break;
 		}
-		s.next = seg->end + 1;
-		seg->offset += h.length;
+		segment_scan_step(&s, &h);
 		v->r->replayed += h.length;
 	}
-	if (result == SCAN_BAD || !clean_end(&s))
-		bad_end(v, &s, name, last);
-	buf_free(&s.bytes);
+	seg->offset = s.offset;
+	if (result == SEGMENT_BAD || !segment_scan_clean(&s))
+		bad_end(v, seg, &s, name, last);
+	segment_scan_end(&s);
 }
 
 /* --- the directory ------------------------------------------------------- */
