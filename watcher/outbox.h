@@ -1,8 +1,8 @@
 /*
- * outbox: brings the inventory's unpublished changes to the broker. Registers
- * the publisher (tip T), asks the store what it shows at >= T, then publishes
- * only differences; without an answer in OUTBOX_STORE_MS everything as `sync`,
- * and deletions follow when the store is back. Runs in the watcher's loop.
+ * outbox: brings the inventory's unpublished changes, and the states of the
+ * kinds' watches, to the broker. Registers the publisher, waits for what the
+ * store knows (store_ask), then publishes only differences; objects before
+ * states. Runs in the watcher's loop.
  */
 #ifndef SLUICE_OUTBOX_H
 #define SLUICE_OUTBOX_H
@@ -12,7 +12,6 @@
 #include "watcher/inventory.h"
 #include "watcher/kind_watch.h"
 
-#define OUTBOX_STORE_MS  5000
 #define OUTBOX_BYTES_MAX (4u * 1024 * 1024)   /* queued in the publisher */
 
 struct outbox;

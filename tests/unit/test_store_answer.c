@@ -1,0 +1,216 @@
+/* store_answer: what of the store's answers counts for this cluster. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/macros.h"
+#include "common/xmalloc.h"
+#include "watcher/inv_object.h"
+#include "watcher/store_answer.h"
+
+#define POD 1u
+
+static struct inventory *inv;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	inv = inventory_new();
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	inventory_free(inv);
+	return 0;
+}
+
+static void
+item(const char *key, const char *event_type, const char *data)
+{
+	char frame[512];
+	struct item it = {
+		.tenant = slice_str("acme"),
+		.key = slice_str(key),
+		.event_type = slice_str(event_type),
+		.subject = slice_str("node-1"),
+		.data_off = strlen("\"data\":"),
+	};
+
+	(void)snprintf(frame, sizeof(frame), "\"data\":%s}", data);
+	it.frame = slice_str(frame);
+	store_answer_item(inv, "prod", &it);
+}
+
+static struct store_answer_refused
+bind(const char *rows)
+{
+	struct store_answer_refused refused;
+	char *json = xasprintf("{\"bindings\":[%s]}", rows);
+
+	assert_true(store_answer_bindings(inv, slice_str(json), &refused));
+	free(json);
+	return refused;
+}
+
+#define ROW(kind, name, node) "{\"kind\":\"" kind "\",\"namespace\":\"ns\","	\
+	"\"name\":\"" name "\",\"tenant\":\"acme\",\"workflow\":\"w\","		\
+	"\"node\":\"" node "\"}"
+#define STATUS "{\"status\":{\"state\":\"healthy\",\"health\":\"healthy\"}}"
+
+static void
+test_a_resource_the_store_shows_is_missing_after_a_list(void **state)
+{
+	struct inv_object *o;
+
+	(void)state;
+	item("resource:prod/pod/ns/a", "status_update", STATUS);
+	assert_null(inventory_first(inv));
+	inventory_list_begin(inv, POD);
+	inventory_list_end(inv, POD);
+	o = inventory_first(inv);
+	assert_non_null(o);
+	assert_true(o->gone);
+	assert_true(slice_is(inv_object_name(o), "a"));
+	assert_true(slice_is(inv_object_namespace(o), "ns"));
+}
+
+static void
+test_what_is_not_of_this_cluster_or_has_no_status_says_nothing(void **state)
+{
+	(void)state;
+	item("resource:production/pod/ns/a", "status_update", STATUS);
+	item("resource:dev/pod/ns/a", "status_update", STATUS);
+	item("workflows:prod/pod/ns/a", "status_update", STATUS);
+	item("resource:prod/pod/ns/", "status_update", STATUS);
+	item("resource:prod/pod/ns", "status_update", STATUS);
+	item("resource:prod/", "status_update", STATUS);
+	item("resource:prod", "status_update", STATUS);
+	item("resource:prod/thing/ns/a", "status_update", STATUS);
+	item("resource:prod/pod/ns/a", "deleted", STATUS);
+	item("resource:prod/pod/ns/a", "status_update", "{}");
+	item("resource:prod/pod/ns/a", "status_update", "[1");
+	item("resource:prod/pod/ns/a", "node_update", STATUS);
+	item("job:1", "node_update", STATUS);
+	assert_int_equal(inventory_counts(inv)->entries, 0);
+}
+
+#define NODE(cluster, status) "{\"type\":\"pod\",\"status\":" status ","	\
+	"\"resource\":{\"cluster_id\":\"" cluster "\",\"namespace\":\"ns\","	\
+	"\"name\":\"a\"}}"
+
+static const struct inv_binding *
+only_binding(void)
+{
+	struct inv_object *o;
+
+	inventory_list_begin(inv, POD);
+	inventory_list_end(inv, POD);
+	inventory_sync_all(inv);
+	o = inventory_first(inv);
+	assert_non_null(o);
+	assert_non_null(o->bindings);
+	return o->bindings;
+}
+
+static void
+test_a_node_the_store_shows_is_taken_only_for_this_cluster(void **state)
+{
+	(void)state;
+	(void)bind(ROW("pod", "a", "node-1"));
+	item("workflow:w", "node_update", NODE("dev", "{\"state\":\"x\"}"));
+	item("workflow:other", "node_update", NODE("prod", "{\"state\":1}"));
+	assert_int_equal(only_binding()->published, 0);
+	item("workflow:w", "node_update", NODE("prod", "{\"state\":\"x\"}"));
+	assert_int_equal(only_binding()->published,
+	    inv_object_hash(slice_str("{\"state\":\"x\"}")));
+}
+
+static void
+test_bindings_that_are_not_named_again_are_unbound(void **state)
+{
+	(void)state;
+	(void)bind(ROW("pod", "a", "1") "," ROW("deployment", "b", "2"));
+	assert_int_equal(inventory_counts(inv)->bindings, 2);
+	(void)bind(ROW("pod", "a", "1"));
+	assert_int_equal(inventory_counts(inv)->bindings, 1);
+	(void)bind("");
+	assert_int_equal(inventory_counts(inv)->bindings, 0);
+	assert_int_equal(inventory_counts(inv)->entries, 0);
+}
+
+static void
+test_an_answer_that_is_none_changes_nothing(void **state)
+{
+	static const char *const bad[] = { "", "[]", "{}", "{\"bindings\":1}",
+		"{\"bindings\":[" };
+	struct store_answer_refused refused;
+	size_t i;
+
+	(void)state;
+	(void)bind(ROW("pod", "a", "1"));
+	for (i = 0; i < NELEM(bad); i++)
+		assert_false(store_answer_bindings(inv, slice_str(bad[i]),
+		    &refused));
+	assert_int_equal(inventory_counts(inv)->bindings, 1);
+}
+
+static void
+test_bindings_that_cannot_be_used_are_counted(void **state)
+{
+	struct store_answer_refused refused = bind(ROW("pod", "", "1") ","
+	    "7,{\"kind\":\"pod\"},"
+	    ROW("thing", "a", "1") "," ROW("pod", "a", "1"));
+
+	(void)state;
+	assert_int_equal(refused.unusable, 2);
+	assert_int_equal(refused.crowded, 0);
+	assert_int_equal(inventory_counts(inv)->bindings, 1);
+}
+
+static void
+test_an_object_with_too_many_nodes_is_named(void **state)
+{
+	struct store_answer_refused refused;
+	struct buf b = BUF_EMPTY;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < INV_OBJECT_BINDINGS_MAX + 3; i++)
+		buf_addf(&b, "%s{\"kind\":\"pod\",\"namespace\":\"ns\","
+		    "\"name\":\"a\",\"tenant\":\"t\",\"workflow\":\"w\","
+		    "\"node\":\"%u\"}", i == 0 ? "" : ",", i);
+	refused = bind(buf_cstr(&b));
+	buf_free(&b);
+	assert_int_equal(refused.crowded, 3);
+	assert_string_equal(refused.example, "pod ns/a");
+	assert_int_equal(inventory_counts(inv)->bindings,
+	    INV_OBJECT_BINDINGS_MAX);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_a_resource_the_store_shows_is_missing_after_a_list),
+		CASE(test_what_is_not_of_this_cluster_or_has_no_status_says_nothing),
+		CASE(test_a_node_the_store_shows_is_taken_only_for_this_cluster),
+		CASE(test_bindings_that_are_not_named_again_are_unbound),
+		CASE(test_an_answer_that_is_none_changes_nothing),
+		CASE(test_bindings_that_cannot_be_used_are_counted),
+		CASE(test_an_object_with_too_many_nodes_is_named),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

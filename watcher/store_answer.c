@@ -1,0 +1,165 @@
+#include "watcher/store_answer.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/macros.h"
+#include "watcher/inv_object.h"
+#include "watcher/json_scan.h"
+
+/* --- what streams show ---------------------------------------------------- */
+
+static bool
+skip_prefix(struct slice *s, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	if (s->n < n || memcmp(s->p, prefix, n) != 0)
+		return false;
+	*s = (struct slice){ s->p + n, s->n - n };
+	return true;
+}
+
+/* "resource:<cluster>/<kind>/<namespace>/<name>": the last three. */
+static bool
+split_key(struct slice key, const char *cluster, struct slice ret[3])
+{
+	const char *slash;
+	size_t i;
+
+	if (!skip_prefix(&key, "resource:") || !skip_prefix(&key, cluster) ||
+	    !skip_prefix(&key, "/"))
+		return false;
+	for (i = 0; i < 2; i++) {
+		slash = memchr(key.p, '/', key.n);
+		if (slash == NULL)
+			return false;
+		ret[i] = (struct slice){ key.p, (size_t)(slash - key.p) };
+		key.n -= ret[i].n + 1;
+		key.p = slash + 1;
+	}
+	ret[2] = key;
+	return ret[2].n > 0 && ret[1].n <= KUBE_NAME_MAX &&
+	    ret[2].n <= KUBE_NAME_MAX;
+}
+
+static void
+apply_node(struct inventory *inv, const char *cluster,
+    const struct item *item)
+{
+	enum { N_TYPE, N_STATUS, N_CLUSTER, N_NAMESPACE, N_NAME, N_MAX };
+	static const struct json_want want_resource[] = {
+		{ "cluster_id", N_CLUSTER, NULL, 0 },
+		{ "namespace", N_NAMESPACE, NULL, 0 },
+		{ "name", N_NAME, NULL, 0 },
+	};
+	static const struct json_want want[] = {
+		{ "type", N_TYPE, NULL, 0 },
+		{ "status", N_STATUS, NULL, 0 },
+		{ "resource", -1, want_resource, NELEM(want_resource) },
+	};
+	struct inv_node node = { item->tenant, item->key, item->subject };
+	struct slice v[N_MAX];
+	int kind;
+
+	if (!skip_prefix(&node.workflow, "workflow:") ||
+	    !json_scan(item_data(item), want, NELEM(want), v, N_MAX) ||
+	    v[N_STATUS].p == NULL || !json_scan_is(v[N_CLUSTER], cluster))
+		return;
+	kind = kinds_find(json_scan_text(v[N_TYPE]));
+	if (kind >= 0)
+		(void)inventory_stored_node(inv, (unsigned)kind,
+		    json_scan_text(v[N_NAMESPACE]), json_scan_text(v[N_NAME]),
+		    &node, v[N_STATUS]);
+}
+
+void
+store_answer_item(struct inventory *inv, const char *cluster,
+    const struct item *item)
+{
+	static const struct json_want want[] = { { "status", 0, NULL, 0 } };
+	struct slice status, part[3];
+	int kind;
+
+	if (slice_is(item->event_type, "node_update")) {
+		apply_node(inv, cluster, item);
+		return;
+	}
+	if (!slice_is(item->event_type, "status_update") ||
+	    !split_key(item->key, cluster, part) ||
+	    !json_scan(item_data(item), want, 1, &status, 1) ||
+	    status.p == NULL)
+		return;
+	kind = kinds_find(part[0]);
+	if (kind >= 0)
+		inventory_stored(inv, (unsigned)kind, part[1], part[2],
+		    status);
+}
+
+/* --- bindings ------------------------------------------------------------- */
+
+static struct slice
+member(const json_t *object, const char *name)
+{
+	const json_t *v = json_object_get(object, name);
+
+	if (!json_is_string(v))
+		return SLICE_NONE;
+	return (struct slice){ json_string_value(v), json_string_length(v) };
+}
+
+static bool
+fits(struct slice s, size_t max)
+{
+	return s.p != NULL && s.n <= max && memchr(s.p, '\0', s.n) == NULL;
+}
+
+static void
+bind_one(struct inventory *inv, const json_t *row,
+    struct store_answer_refused *refused)
+{
+	struct slice name = member(row, "name"), node = member(row, "node");
+	struct slice namespace = member(row, "namespace");
+	struct slice workflow = member(row, "workflow");
+	struct slice tenant = member(row, "tenant");
+	int kind = kinds_find(member(row, "kind"));
+
+	/* Of a kind this watcher does not follow: nothing to say. */
+	if (kind < 0)
+		return;
+	if (!fits(name, KUBE_NAME_MAX) || !fits(namespace, KUBE_NAME_MAX) ||
+	    !fits(workflow, EVENT_NAME_MAX) ||
+	    !fits(node, EVENT_SUBJECT_MAX) ||
+	    !fits(tenant, EVENT_TENANT_MAX) || name.n == 0) {
+		refused->unusable++;
+		return;
+	}
+	if (inventory_bind(inv, (unsigned)kind, namespace, name, tenant,
+	    workflow, node) || refused->crowded++ > 0)
+		return;
+	(void)snprintf(refused->example, sizeof(refused->example),
+	    "%s %.*s/%.*s", kinds[kind].name, (int)namespace.n, namespace.p,
+	    (int)name.n, name.p);
+}
+
+bool
+store_answer_bindings(struct inventory *inv, struct slice json,
+    struct store_answer_refused *ret)
+{
+	json_t *root = json_loadb(json.p, json.n, 0, NULL), *row;
+	const json_t *list = json_object_get(root, "bindings");
+	struct store_answer_refused refused = { 0 };
+	bool good = json_is_array(list);
+	size_t i;
+
+	if (good) {
+		inventory_bind_begin(inv);
+		json_array_foreach(list, i, row)
+			bind_one(inv, row, &refused);
+		inventory_bind_end(inv);
+		*ret = refused;
+	}
+	json_decref(root);
+	return good;
+}

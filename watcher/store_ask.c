@@ -1,0 +1,386 @@
+#include "watcher/store_ask.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/mono.h"
+#include "common/query.h"
+#include "common/xmalloc.h"
+#include "watcher/inv_object.h"
+#include "watcher/store_answer.h"
+
+#define STORE_ASK_MAGIC 0x41534b53u   /* "ASKS" */
+
+enum phase {
+	PHASE_REGISTERING,   /* the broker has not answered yet */
+	PHASE_ASKING,        /* the store has not */
+	PHASE_OPEN,
+};
+
+struct store_ask {
+	uint32_t		 magic;
+	struct role		*role;
+	struct inventory	*inv;
+	store_ask_moved_cb	 moved;
+	void			*arg;
+	struct query_client	*query;
+	enum phase		 phase;
+	bool			 behind;     /* the store has yet to answer */
+	bool			 compare;    /* RESYNC: and say what it holds */
+	bool			 hold;       /* states wait for that answer */
+	bool			 again;      /* ask once more after this */
+	struct position		 tip;        /* the store must know it */
+	struct position		 removed;    /* the last deletion appended */
+	struct event		*retry;
+	uint64_t		*tickets;    /* questions under way */
+	size_t			 n_tickets;
+	size_t			 answers;    /* of them */
+};
+
+static void	ask(struct store_ask *a);
+
+/* --- how a round ends ----------------------------------------------------- */
+
+static void
+forget_questions(struct store_ask *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->n_tickets; i++)
+		query_cancel(a->query, a->tickets[i]);
+	free(a->tickets);
+	a->tickets = NULL;
+	a->n_tickets = 0;
+	a->answers = 0;
+}
+
+static void
+store_away(struct store_ask *a, const char *why)
+{
+	struct timeval tv = mono_timeval_ms(STORE_ASK_MS);
+
+	forget_questions(a);
+	a->hold = false;
+	if (a->phase == PHASE_ASKING) {
+		log_warn("the store did not say what it knows (%s): "
+		    "publishing everything as `sync`", why);
+		a->phase = PHASE_OPEN;
+		a->behind = true;
+		inventory_sync_all(a->inv);
+	} else {
+		log_debug("store: %s", why);
+		a->again = true;
+	}
+	(void)evtimer_add(a->retry, &tv);
+	a->moved(a->arg);
+}
+
+static void
+store_answered(struct store_ask *a)
+{
+	forget_questions(a);
+	a->phase = PHASE_OPEN;
+	if (a->again) {
+		ask(a);
+	} else {
+		a->behind = a->compare = a->hold = false;
+	}
+	a->moved(a->arg);
+}
+
+/* --- what the streams show ------------------------------------------------ */
+
+static void
+store_ask_snapshot_cb(const struct query_snapshot *snapshot,
+    const struct err *err, void *arg)
+{
+	struct store_ask *a = arg;
+	struct rd rd;
+	struct item item;
+	uint32_t i;
+
+	assert(a->magic == STORE_ASK_MAGIC);
+	if (snapshot == NULL) {
+		store_away(a, err->text);
+		return;
+	}
+	/* A deletion newer than the answer: an object that stands in it may be
+	 * one that this inventory has let go. */
+	if (a->removed.epoch == snapshot->as_of.epoch &&
+	    a->removed.number > snapshot->as_of.number) {
+		forget_questions(a);
+		ask(a);
+		return;
+	}
+	rd = snapshot->items;
+	for (i = 0; i < snapshot->count; i++) {
+		if (item_decode(&rd, &item, true) < 0) {
+			store_away(a, "an unreadable answer");
+			return;
+		}
+		store_answer_item(a->inv, a->role->instance, &item);
+	}
+	if (++a->answers == a->n_tickets)
+		store_answered(a);
+}
+
+static void
+add_ticket(struct store_ask *a, uint64_t ticket)
+{
+	a->tickets = xreallocarray(a->tickets, a->n_tickets + 1,
+	    sizeof(*a->tickets));
+	a->tickets[a->n_tickets++] = ticket;
+}
+
+static bool
+ask_snapshot(struct store_ask *a, struct slice tenant,
+    const struct slice *selectors, size_t n)
+{
+	uint64_t ticket = query_snapshot(a->query, tenant, selectors, n,
+	    a->tip, STORE_ASK_MS, store_ask_snapshot_cb, a);
+
+	if (ticket == 0)
+		return false;
+	add_ticket(a, ticket);
+	return true;
+}
+
+struct workflows {
+	struct binding_ref {
+		const char	*tenant, *workflow;
+	}	*refs;
+	size_t	 n;
+};
+
+static void
+collect_workflow(const struct inv_binding *b, void *arg)
+{
+	struct workflows *w = arg;
+
+	if ((w->n & (w->n - 1)) == 0)
+		w->refs = xreallocarray(w->refs, w->n == 0 ? 1 : w->n * 2,
+		    sizeof(*w->refs));
+	w->refs[w->n++] = (struct binding_ref){ b->tenant, b->workflow };
+}
+
+static int
+compare_refs(const void *a, const void *b)
+{
+	const struct binding_ref *x = a, *y = b;
+	int c = strcmp(x->tenant, y->tenant);
+
+	return c != 0 ? c : strcmp(x->workflow, y->workflow);
+}
+
+/* One question per tenant and QUERY_SELECTORS_MAX workflows. */
+static bool
+ask_workflows(struct store_ask *a, struct workflows *w)
+{
+	struct slice selectors[QUERY_SELECTORS_MAX];
+	char *texts[QUERY_SELECTORS_MAX];
+	const char *tenant;
+	size_t i = 0, n, k;
+	bool ok = true;
+
+	if (w->n > 1)
+		qsort(w->refs, w->n, sizeof(*w->refs), compare_refs);
+	while (i < w->n && ok) {
+		tenant = w->refs[i].tenant;
+		for (n = 0; i < w->n && n < QUERY_SELECTORS_MAX &&
+		    strcmp(w->refs[i].tenant, tenant) == 0; i++) {
+			if (n > 0 && strcmp(texts[n - 1] +
+			    strlen("workflow:"), w->refs[i].workflow) == 0)
+				continue;
+			texts[n] = xasprintf("workflow:%s",
+			    w->refs[i].workflow);
+			selectors[n] = slice_str(texts[n]);
+			n++;
+		}
+		ok = ask_snapshot(a, slice_str(tenant), selectors, n);
+		for (k = 0; k < n; k++)
+			free(texts[k]);
+	}
+	return ok;
+}
+
+static void
+ask_snapshots(struct store_ask *a)
+{
+	char *all = xasprintf("resource:%s/*", a->role->instance);
+	struct slice selector = slice_str(all);
+	struct workflows w = { NULL, 0 };
+	bool ok;
+
+	inventory_workflows(a->inv, collect_workflow, &w);
+	ok = ask_snapshot(a, slice_str(EVENT_TENANT_DEFAULT), &selector, 1) &&
+	    ask_workflows(a, &w);
+	free(w.refs);
+	free(all);
+	if (!ok)
+		store_away(a, "too many questions are waiting");
+}
+
+/* --- the bindings, and a round -------------------------------------------- */
+
+static void
+say_refused(const struct store_answer_refused *refused)
+{
+	if (refused->unusable > 0)
+		log_warn("the store named %u unusable bindings",
+		    refused->unusable);
+	if (refused->crowded > 0)
+		log_warn("%s has more than %u workflow nodes; left out: %u "
+		    "bindings of such objects", refused->example,
+		    INV_OBJECT_BINDINGS_MAX, refused->crowded);
+}
+
+static void
+store_ask_bindings_cb(int status, struct slice json, void *arg)
+{
+	struct store_ask *a = arg;
+	struct store_answer_refused refused;
+
+	assert(a->magic == STORE_ASK_MAGIC);
+	forget_questions(a);
+	if (status != 0 ||
+	    !store_answer_bindings(a->inv, json, &refused)) {
+		store_away(a, "the bindings could not be had");
+		return;
+	}
+	say_refused(&refused);
+	if (a->phase == PHASE_ASKING || a->behind || a->compare)
+		ask_snapshots(a);
+	else
+		store_answered(a);
+}
+
+/* Bindings first, then (at the start, after an absence, on RESYNC) what the
+ * streams show. One round at a time. */
+static void
+ask(struct store_ask *a)
+{
+	char *question = xasprintf("{\"op\":\"bindings\",\"cluster\":\"%s\"}",
+	    a->role->instance);
+	uint64_t ticket;
+
+	a->again = false;
+	(void)evtimer_del(a->retry);
+	ticket = query_json(a->query, slice_str(question), STORE_ASK_MS,
+	    store_ask_bindings_cb, a);
+	free(question);
+	if (ticket == 0)
+		store_away(a, "too many questions are waiting");
+	else
+		add_ticket(a, ticket);
+}
+
+static void
+store_ask_retry_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct store_ask *a = arg;
+
+	(void)fd;
+	(void)what;
+	assert(a->magic == STORE_ASK_MAGIC);
+	if (a->n_tickets == 0)
+		ask(a);
+}
+
+/* --- what the outbox says and asks ---------------------------------------- */
+
+bool
+store_ask_start(struct store_ask *a, struct position tip)
+{
+	if (a->phase != PHASE_REGISTERING)
+		return false;
+	a->tip = tip;
+	a->phase = PHASE_ASKING;
+	ask(a);
+	return true;
+}
+
+void
+store_ask_bindings(struct store_ask *a)
+{
+	if (a->phase == PHASE_REGISTERING)
+		return;
+	if (a->n_tickets > 0)
+		a->again = true;
+	else
+		ask(a);
+}
+
+void
+store_ask_compare(struct store_ask *a)
+{
+	a->compare = a->hold = true;
+	store_ask_bindings(a);
+}
+
+void
+store_ask_appended(struct store_ask *a, struct position at, bool deletion)
+{
+	a->tip = at;
+	if (deletion)
+		a->removed = at;
+}
+
+bool
+store_ask_open(const struct store_ask *a)
+{
+	return a->phase == PHASE_OPEN;
+}
+
+bool
+store_ask_behind(const struct store_ask *a)
+{
+	return a->behind;
+}
+
+bool
+store_ask_holding(const struct store_ask *a)
+{
+	return a->hold;
+}
+
+/* --- life ----------------------------------------------------------------- */
+
+struct store_ask *
+store_ask_new(struct role *role, struct inventory *inv,
+    store_ask_moved_cb moved, void *arg, struct err *err)
+{
+	struct store_ask *a = xcalloc(1, sizeof(*a));
+	char *bus = conf_bus_directory(&role->conf);
+
+	a->magic = STORE_ASK_MAGIC;
+	a->role = role;
+	a->inv = inv;
+	a->moved = moved;
+	a->arg = arg;
+	a->retry = evtimer_new(role->base, store_ask_retry_cb, a);
+	if (a->retry == NULL)
+		abort();
+	a->query = query_client_new(role->base, bus, err);
+	free(bus);
+	if (a->query == NULL) {
+		store_ask_free(a);
+		return NULL;
+	}
+	return a;
+}
+
+void
+store_ask_free(struct store_ask *a)
+{
+	if (a == NULL)
+		return;
+	if (a->query != NULL) {
+		forget_questions(a);
+		query_client_free(a->query);
+	}
+	event_free(a->retry);
+	a->magic = 0;
+	free(a);
+}
