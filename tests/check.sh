@@ -1,7 +1,8 @@
 #!/bin/bash
 # Runs the test layers (tests/README.md). `check.sh fast`: unit tests and the
 # integration tests on the simulator. `check.sh all`: everything, in every
-# build. The last line is "N passed, N failed" over all of them.
+# build. The last line is "N passed, N failed" over all of them; before it
+# stands what failed and why, a few lines each. All logs are in build/reports.
 set -u
 cd "$(dirname "$0")/.."
 mode=$1
@@ -11,8 +12,17 @@ jobs=$(nproc)
 reports=build/reports
 rm -rf "$reports"
 mkdir -p "$reports"
+failures=$reports/failures.txt
+: >"$failures"
 passed=0
 failed=0
+
+# failure NAME: what standard input says of it (its last lines) is told at the
+# end.
+failure() {
+	printf 'FAILED %s: all of it is in %s\n' "$1" "$reports/$1.log"
+	tail -n 13 | cut -c 1-200 | sed 's/^/    /'
+} >>"$failures"
 
 # stage NAME COMMAND...: one thing that passes or fails as a whole.
 stage() {
@@ -25,8 +35,13 @@ stage() {
 		failed=$((failed + 1))
 		printf '%-28s FAILED  %4d s\n' "$name" $((SECONDS - begin))
 		tail -n 200 "$reports/$name.log"
+		grep -v ' ok *$' "$reports/$name.log" | failure "$name"
 	fi
 }
+
+# What compilers, cmocka and sanitizers write where something is wrong.
+wrong='^FAILED |^\[ +(ERROR|LINE|FAILED) +\]|: (fatal )?error: |: runtime error: '
+wrong+='|ERROR: |SUMMARY: |\*\*\* |undefined reference|Assertion '
 
 # units NAME BUILD VARIABLES...: the unit-test programs of one build.
 units() {
@@ -37,6 +52,8 @@ units() {
 		grep -vE '^ +(CC|LD) ' "$reports/$name.log" | tail -n 200
 	fi
 	line=$(grep '^unit: ' "$reports/$name.log" | tail -n 1)
+	[[ $line == *", 0 failed" ]] ||
+		grep -E "$wrong" "$reports/$name.log" | failure "$name"
 	count "$name" "$(sed -n 's/unit: \([0-9]*\) passed.*/\1/p' <<<"$line")" \
 		"$(sed -n 's/.*, \([0-9]*\) failed/\1/p' <<<"$line")" \
 		$((SECONDS - begin))
@@ -44,31 +61,26 @@ units() {
 
 # pytests NAME BUILD ARGUMENTS...: the Python tests against one build.
 pytests() {
-	local name=$1 build=$2 begin=$SECONDS counts
+	local name=$1 build=$2 begin=$SECONDS said
 	shift 2
 	SLUICE_BUILD=$build PYTHONDONTWRITEBYTECODE=1 \
+		SLUICE_REPORTS=$PWD/$reports/$name \
 		build/venv/bin/python -m pytest -q -p no:cacheprovider \
 		--junitxml="$reports/$name.xml" "$@" \
 		>"$reports/$name.log" 2>&1
 	local status=$?
-	counts=$(python3 - "$reports/$name.xml" <<-'PY'
-		import sys, xml.etree.ElementTree as et
-		try:
-		    suites = et.parse(sys.argv[1]).getroot().iter("testsuite")
-		    total = bad = 0
-		    for suite in suites:
-		        total += int(suite.get("tests"))
-		        # A skipped test counts as failed: nothing is skipped here.
-		        bad += sum(int(suite.get(k)) for k in ("failures", "errors", "skipped"))
-		    print(max(total - bad, 0), bad)
-		except OSError:
-		    print(0, 1)
-	PY
-	)
+	said=$(python3 tests/junit.py "$name" "$reports/$name.xml") ||
+		said="0 1"
 	# shellcheck disable=SC2086  # two numbers are meant
-	set -- $counts
-	[ "$status" -eq 0 ] || [ "$2" -gt 0 ] || set -- "$1" 1
-	[ "$2" -eq 0 ] || tail -n 400 "$reports/$name.log"
+	set -- ${said%%$'\n'*}
+	if [ "$status" -ne 0 ] || [ "$2" -gt 0 ]; then
+		tail -n 200 "$reports/$name.log"
+		tail -n +2 <<<"$said" >>"$failures"
+		[ "$2" -eq 0 ] || printf '    all of it: %s, logs in %s/\n' \
+			"$reports/$name.log" "$reports/$name" >>"$failures"
+		[ "$2" -gt 0 ] || tail "$reports/$name.log" | failure "$name"
+		[ "$2" -gt 0 ] || set -- "$1" 1
+	fi
 	count "$name" "$1" "$2" $((SECONDS - begin))
 }
 
@@ -113,5 +125,6 @@ else
 	read -r passed failed <"$reports/sanitized"
 fi
 echo
+cat "$failures"
 printf '%d passed, %d failed\n' "$passed" "$failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

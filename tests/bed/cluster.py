@@ -1,18 +1,14 @@
 """A real Kubernetes control plane on loopback: etcd, API server, controllers, kwok's fake nodes."""
 
 import base64
-import contextlib
 import os
-import shutil
 import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 from . import certs
 from .kubeapi import KubeApi
 from .net import free_port, wait_until
-from .process import BedError, Process
+from .process import BedError, Group
 
 _BUILD = Path(__file__).resolve().parents[1] / "cluster" / "build.sh"
 _ADMIN_TOKEN = "tok-admin"
@@ -50,7 +46,7 @@ def kubeconfig_text(server, cluster, user):
     )
 
 
-class RealCluster(KubeApi):
+class RealCluster(Group, KubeApi):
     """A cluster of its own in its own directory and on its own ports; a context manager.
 
     Attributes: url, port, ca_file, token (administrator), nobody_token (may do nothing),
@@ -67,82 +63,29 @@ class RealCluster(KubeApi):
         """
         if nodes and not controllers:
             raise BedError("fake nodes need the controllers: give nodes=0 too")
+        Group.__init__(self)
         self.nodes = nodes
-        self._stack = contextlib.ExitStack()
         self._programs = binaries()
         self._with_controllers = controllers
         self._extra = {"apiserver": list(apiserver_args), "etcd": list(etcd_args)}
         self.nobody_token = _NOBODY_TOKEN
-        self.directory = None
-        self.processes = []
-
-    def __enter__(self):
-        """Starts the cluster."""
-        return self.start()
-
-    def __exit__(self, kind, error, trace):
-        """Ends the cluster; when the block failed, prints the ends of all logs before."""
-        if error is not None:
-            print(self.tails(), file=sys.stderr)
-        self.stop()
-
-    def start(self):
-        """Starts everything and waits until it is of use; leaves nothing when that fails."""
-        try:
-            self._start()
-        except BaseException:
-            print(self.tails(), file=sys.stderr)
-            self.stop()
-            raise
-        return self
 
     def _start(self):
-        """The steps of start(); what is to be undone goes onto the stack."""
-        self.directory = tempfile.mkdtemp(prefix="sl-", dir="/tmp")
-        self._stack.callback(self._remove_directory)
+        """The steps of start()."""
+        self.make_directory()
         self.authority = certs.Authority(self.directory)
-        super().__init__(free_port(), self.authority.cert, _ADMIN_TOKEN)
+        KubeApi.__init__(self, free_port(), self.authority.cert, _ADMIN_TOKEN)
         self._write_files()
-        self.etcd = self._add("etcd", self._etcd_args())
-        self.apiserver = self._add("apiserver", self._apiserver_args())
+        self.etcd = self.add("etcd", self._etcd_args())
+        self.apiserver = self.add("apiserver", self._apiserver_args())
         self.wait_ready()
         if self._with_controllers:
-            self.controllers = self._add("controllers", self._controllers_args())
-            self.scheduler = self._add("scheduler", self._scheduler_args())
+            self.controllers = self.add("controllers", self._controllers_args())
+            self.scheduler = self.add("scheduler", self._scheduler_args())
             self.wait_for(self._has_default_namespace, 30, "the namespace default")
         if self.nodes:
-            self.kwok = self._add("kwok", self._kwok_args())
+            self.kwok = self.add("kwok", self._kwok_args())
             self.add_nodes(self.nodes)
-
-    def _add(self, name, argv):
-        """Starts a program that stop() ends before those started earlier."""
-        process = Process(name, argv, self.directory)
-        self.processes.append(process)
-        self._stack.callback(process.stop)
-        return process.start()
-
-    @contextlib.contextmanager
-    def extra_process(self, name, argv):
-        """Runs one more program of the cluster for the length of a with block."""
-        process = Process(name, argv, self.directory)
-        self.processes.append(process)
-        try:
-            yield process.start()
-        finally:
-            process.stop()
-            self.processes.remove(process)
-
-    def stop(self):
-        """Ends all programs, the last started first, and removes the directory."""
-        self._stack.close()
-        self.processes = []
-
-    def _remove_directory(self):
-        """Removes the cluster's files, unless SLUICE_BED_KEEP=1 asks to keep them."""
-        if os.environ.get("SLUICE_BED_KEEP") == "1":
-            print(f"kept: {self.directory}", file=sys.stderr)
-        else:
-            shutil.rmtree(self.directory)
 
     def _path(self, name):
         """The path of a file of this cluster."""
@@ -351,7 +294,3 @@ class RealCluster(KubeApi):
         """Lets a frozen API server go on and waits until it is ready."""
         self.apiserver.resume()
         self.wait_ready()
-
-    def tails(self, lines=40):
-        """The ends of the logs of all programs."""
-        return "\n".join(process.tail(lines) for process in self.processes)

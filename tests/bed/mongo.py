@@ -1,18 +1,15 @@
 """A MongoDB-wire server for tests: SecantusDB's Python server, or one that is there already."""
 
-import contextlib
 import os
 import secrets
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import pymongo
 import pymongo.errors
 
 from .net import free_port, wait_until
-from .process import BedError, Process
+from .process import BedError, Group
 
 _PROGRAM = "secantusd-py"
 
@@ -29,7 +26,7 @@ def _program():
     )
 
 
-class MongoServer:
+class MongoServer(Group):
     """A server with storage of its own; a context manager.
 
     Attributes: uri, database (a name of this instance's own), external (True for the server of
@@ -42,11 +39,11 @@ class MongoServer:
         SYNC_ON_COMMIT: what was acknowledged survives kill -9. TEST_COMMANDS: failpoints.
         ARGS are appended to the command line (--auth, --tls-cert-file=...).
         """
+        super().__init__()
         given = os.environ.get("SLUICE_TEST_MONGODB_URI", "")
         self.external = bool(given) and not local
         self.uri = given if self.external else None
         self.database = f"sluice_test_{secrets.token_hex(4)}"
-        self.directory = None
         self.process = None
         self.port = None
         self._args = list(args)
@@ -56,43 +53,22 @@ class MongoServer:
             self._args.insert(0, "--enable-test-commands")
         self._ready = False
         self._clients = []
-        self._stack = contextlib.ExitStack()
 
-    def __enter__(self):
-        """Starts the server."""
-        return self.start()
-
-    def __exit__(self, kind, error, trace):
-        """Ends the server; when the block failed, prints the end of its log before."""
-        if error is not None:
-            print(self.tails(), file=sys.stderr)
-        self.stop()
-
-    def start(self):
+    def _start(self):
         """Starts the server (the first time with new storage) and waits until it answers."""
-        try:
-            if not self.external:
-                self._start_process()
-            self.wait_ready()
-        except BaseException:
-            print(self.tails(), file=sys.stderr)
-            self.stop()
-            raise
-        return self
-
-    def _start_process(self):
-        """Makes directory and process when there are none yet, and starts the process."""
-        if self.directory is None:
-            self.directory = tempfile.mkdtemp(prefix="sl-", dir="/tmp")
-            self._stack.callback(shutil.rmtree, self.directory)
+        if self.external:
+            pass
+        elif self.directory is None:
+            self.make_directory()
             storage = os.path.join(self.directory, "storage")
             os.mkdir(storage)
             self.port = free_port()
             self.uri = f"mongodb://127.0.0.1:{self.port}/"
             place = ("--host", "127.0.0.1", "--port", self.port, "--storage-path", storage)
-            self.process = Process("mongo", (_program(), *place, *self._args), self.directory)
-            self._stack.callback(self.process.stop)
-        self.process.start()
+            self.process = self.add("mongo", (_program(), *place, *self._args))
+        else:
+            self.process.start()
+        self.wait_ready()
 
     def _ping(self):
         """True when the server answers a ping within a second."""
@@ -162,10 +138,5 @@ class MongoServer:
         if self.external and self._ready:
             with pymongo.MongoClient(self.uri, serverSelectionTimeoutMS=5000) as client:
                 client.drop_database(self.database)
-        self._stack.close()
+        super().stop()
         self._ready = False
-        self.directory = None
-
-    def tails(self, lines=40):
-        """The end of the server's log."""
-        return "" if self.process is None else self.process.tail(lines)

@@ -1,28 +1,51 @@
-"""The test bed for pytest: fixtures, and the logs of running programs under a failed test.
+"""The test bed for pytest: fixtures, and the logs of its programs under a failed test.
 
-A conftest.py takes what it needs by name, for example:
-    from .bed.plugin import mongo_server, pytest_runtest_makereport, real_cluster
+pyproject.toml loads it for every run.
 """
+
+import os
+import re
 
 import pytest
 
 from .cluster import RealCluster
 from .mongo import MongoServer
-from .process import live_tails
+from .process import forget_ended, save_logs
+from .sluice import REPO
+
+SHOWN_LINES = 60
+
+
+def _directory_of(nodeid):
+    """Where the logs of a failed test go: SLUICE_REPORTS (default build/reports/logs)/TEST."""
+    base = os.environ.get("SLUICE_REPORTS", os.path.join(REPO, "build", "reports", "logs"))
+    return os.path.join(base, re.sub(r"[^\w.-]+", "_", nodeid.rpartition("/")[2])[:150])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """The logs of the test before are of no use any more."""
+    forget_ended()
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Adds the ends of the logs of all running bed processes to the report of a failure."""
+    """Saves the logs of the bed's programs, and shows the ends of those under test.
+
+    Of the others (control plane, MongoDB) only the files are named: hundreds of their lines would
+    push the assertion out of sight.
+    """
     outcome = yield
     report = outcome.get_result()
     if not report.failed:
         return
-    shown = {title for title, _ in report.sections}
-    for name, text in live_tails():
-        title = f"log of {name}"
-        if title not in shown:
-            report.sections.append((title, text))
+    saved = save_logs(_directory_of(item.nodeid))
+    for process, path in saved:
+        if not process.quiet:
+            report.sections.append((f"{process.name}: {path}", process.tail(SHOWN_LINES)))
+    quiet = [path for process, path in saved if process.quiet]
+    if quiet:
+        report.sections.append(("logs not shown here", "\n".join(quiet)))
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,14 @@
 """Child processes of a test: started with a log, stopped by pid, never left behind."""
 
+import contextlib
 import ctypes
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 
 from .net import DeadlineError, deadline, wait_until
@@ -13,8 +16,12 @@ from .net import DeadlineError, deadline, wait_until
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
-# All processes of this interpreter that run now; the pytest plugin shows their logs.
+# All processes of this interpreter that run now.
 LIVE = []
+
+# Those and the ones that ended since forget_ended(): their logs can be read even when the directory
+# is gone, as it is when pytest reports that a with block failed.
+STARTED = []
 
 
 class BedError(AssertionError):
@@ -41,9 +48,13 @@ class Process:
     the parent" counts from the thread that started it.
     """
 
-    def __init__(self, name, argv, directory, env=None):
-        """NAME is for messages and the log's name DIRECTORY/NAME.log; nothing is started yet."""
+    def __init__(self, name, argv, directory, env=None, *, quiet=False):
+        """NAME is for messages and the log's name DIRECTORY/NAME.log; nothing is started yet.
+
+        QUIET: a failed test names the log, but does not show it.
+        """
         self.name = name
+        self.quiet = quiet
         self.argv = [str(arg) for arg in argv]
         self.directory = str(directory)
         self.env = plain_environment(directory) if env is None else env
@@ -51,6 +62,7 @@ class Process:
         self.ended_on_purpose = False
         self._child = None
         self._suspended = False
+        self._log_fd = -1
 
     @property
     def pid(self):
@@ -69,16 +81,18 @@ class Process:
         if threading.current_thread() is not threading.main_thread():
             raise BedError(f"{self.name}: start it from the main thread, it would end with yours")
         parent = os.getpid()
-        with open(self.log, "ab") as log:
-            self._child = subprocess.Popen(
-                self.argv,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.directory,
-                env=self.env,
-                preexec_fn=lambda: _bind_to_parent(parent),
-            )
+        if self._log_fd < 0:
+            self._log_fd = os.open(self.log, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            STARTED.append(self)
+        self._child = subprocess.Popen(
+            self.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log_fd,
+            stderr=self._log_fd,
+            cwd=self.directory,
+            env=self.env,
+            preexec_fn=lambda: _bind_to_parent(parent),
+        )
         self._suspended = False
         self.ended_on_purpose = False
         LIVE.append(self)
@@ -157,15 +171,119 @@ class Process:
 
     def tail(self, lines=40):
         """The last LINES lines of the log, under a heading."""
-        if not os.path.exists(self.log):
+        if self._log_fd < 0:
             return f"--- {self.name}: no log\n"
-        with open(self.log, "rb") as log:
-            log.seek(max(0, os.path.getsize(self.log) - 65536))
-            text = log.read().decode("utf-8", "replace")
+        size = os.fstat(self._log_fd).st_size
+        text = os.pread(self._log_fd, 65536, max(0, size - 65536)).decode("utf-8", "replace")
         end = "\n".join(text.splitlines()[-lines:])
         return f"--- {self.name}: last {lines} lines of its log\n{end}\n"
 
+    def save_log(self, path):
+        """Copies the whole log to PATH."""
+        offset = 0
+        with open(path, "wb") as copy:
+            while piece := os.pread(self._log_fd, 1 << 20, offset):
+                copy.write(piece)
+                offset += len(piece)
 
-def live_tails(lines=40):
-    """The ends of the logs of all processes that run now, as pairs (name, text)."""
-    return [(f"{process.name} ({process.pid})", process.tail(lines)) for process in list(LIVE)]
+    def forget_log(self):
+        """Closes the log of an ended process; only start() makes it readable again."""
+        os.close(self._log_fd)
+        self._log_fd = -1
+
+
+def forget_ended():
+    """Lets go of the logs of processes that have ended; before each test."""
+    for process in list(STARTED):
+        if not process.running():
+            process.forget_log()
+            STARTED.remove(process)
+
+
+def save_logs(directory):
+    """Copies the logs of all processes in STARTED into DIRECTORY; pairs (process, path)."""
+    os.makedirs(directory, exist_ok=True)
+    saved, names = [], {}
+    for process in STARTED:
+        number = names[process.name] = names.get(process.name, 0) + 1
+        leaf = process.name if number == 1 else f"{process.name}-{number}"
+        path = os.path.join(directory, f"{leaf}.log")
+        process.save_log(path)
+        saved.append((process, path))
+    return saved
+
+
+class Group:
+    """Programs that serve together from one directory of their own; a context manager.
+
+    A subclass says in _start() how they are started, with make_directory() and add(). Attributes:
+    directory (None while stopped) and processes.
+    """
+
+    def __init__(self):
+        """Nothing is started yet."""
+        self.directory = None
+        self.processes = []
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self):
+        """Starts them."""
+        return self.start()
+
+    def __exit__(self, *_):
+        """Ends them."""
+        self.stop()
+
+    def _start(self):
+        """Starts everything and waits until it is of use."""
+        raise NotImplementedError
+
+    def start(self):
+        """Starts everything; when that fails, prints the ends of the logs and leaves nothing."""
+        try:
+            self._start()
+        except BaseException:
+            print(self.tails(), file=sys.stderr)
+            self.stop()
+            raise
+        return self
+
+    def make_directory(self):
+        """Makes the directory that stop() removes (SLUICE_BED_KEEP=1: it is kept)."""
+        self.directory = tempfile.mkdtemp(prefix="sl-", dir="/tmp")
+        self._stack.callback(self._remove_directory)
+
+    def _remove_directory(self):
+        """Removes the files, unless they are asked for."""
+        if os.environ.get("SLUICE_BED_KEEP") == "1":
+            print(f"kept: {self.directory}", file=sys.stderr)
+        else:
+            shutil.rmtree(self.directory)
+        self.directory = None
+
+    def add(self, name, argv):
+        """Starts a program that stop() ends before those started earlier."""
+        process = Process(name, argv, self.directory, quiet=True)
+        self.processes.append(process)
+        self._stack.callback(process.stop)
+        return process.start()
+
+    @contextlib.contextmanager
+    def extra_process(self, name, argv):
+        """Runs one more program of the group for the length of a with block."""
+        process = Process(name, argv, self.directory, quiet=True)
+        self.processes.append(process)
+        try:
+            yield process.start()
+        finally:
+            process.stop()
+            self.processes.remove(process)
+
+    def stop(self):
+        """Ends all programs, the last started first, and removes the directory."""
+        self._stack.close()
+        self.processes = []
+
+    def tails(self, lines=40):
+        """The ends of the logs of all programs."""
+        return "\n".join(process.tail(lines) for process in self.processes)

@@ -240,7 +240,8 @@ def test_a_failed_start_says_why_and_leaves_nothing(capsys):
     with pytest.raises(BedError, match="unknown flag: --no-such-flag"):
         cluster.start()
     assert before == LIVE
-    assert not os.path.exists(cluster.directory)
+    assert cluster.directory is None
+    assert not os.path.exists(cluster.ca_file)
     assert "unknown flag" in capsys.readouterr().err
 
 
