@@ -1,0 +1,69 @@
+"""A supervisor whose children are all tests/tools/rogue, which does what a script says."""
+
+import datetime
+import os
+import re
+import shutil
+
+from tests.bed.sluice import Sluice, binary
+
+ROLES = ("broker", "store", "health", "gateway", "watcher")
+
+
+class Rogues(Sluice):
+    """An installation whose every child is tests/tools/rogue."""
+
+    def __init__(self, conf=None, *, gateways=2, roles=ROLES, clusters=("prod", "dev")):
+        super().__init__({"clusters": list(clusters), **(conf or {})}, gateways=gateways)
+        self.bin = f"{self.directory}/bin"
+        self.scripts = f"{self.directory}/rogue"
+        os.mkdir(self.bin)
+        os.mkdir(self.scripts)
+        for name in ("sluiced", "sluicectl"):
+            shutil.copy(binary(name), self.bin)
+        for role in roles:
+            shutil.copy(binary("tools/rogue"), f"{self.bin}/sluice-{role}")
+        self.env["ROGUE"] = self.scripts
+
+    def script(self, who, *lines):
+        """What the child WHO ("store", "watcher-dev") does at its next start."""
+        with open(f"{self.scripts}/{who}", "w", encoding="utf-8") as file:
+            file.write("".join(f"{line}\n" for line in lines))
+        return self
+
+    def notes(self, name):
+        """The lines the children wrote into a file of theirs."""
+        try:
+            with open(f"{self.scripts}/{name}", encoding="utf-8") as file:
+                return file.read().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def log(self):
+        """The supervisor's log."""
+        with open(self.process.log, encoding="utf-8") as file:
+            return file.read()
+
+    def changes(self, title):
+        """[(seconds, old, new, cause)] of one child, by the supervisor's own timestamps."""
+        form = re.compile(
+            rf"^(\S+) \w+ sluiced: state: {re.escape(title)}: (\w+) -> (\w+) after \d+ ms: (.*)$",
+            re.MULTILINE,
+        )
+        return [
+            (datetime.datetime.fromisoformat(at).timestamp(), old, new, cause)
+            for at, old, new, cause in form.findall(self.log())
+        ]
+
+    def family(self):
+        """Pids of all living processes that belong to this installation."""
+        mark = f"ROGUE={self.scripts}".encode()
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as file:
+                    if mark in file.read().split(b"\0"):
+                        found.append(int(pid))
+            except OSError:
+                continue
+        return found

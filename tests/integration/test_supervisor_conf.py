@@ -1,0 +1,238 @@
+"""What the supervisor is started with and reloads: what it takes, and what it refuses and why."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from tests.bed.net import deadline, wait_until
+from tests.bed.process import plain_environment
+from tests.bed.sluice import binary
+
+
+def run_sluiced(directory, *args):
+    """sluiced with ARGS to its end."""
+    return subprocess.run(
+        [binary("sluiced"), *args],
+        capture_output=True,
+        text=True,
+        timeout=deadline(20),
+        env=plain_environment(directory),
+        check=False,
+    )
+
+
+def test_a_second_supervisor_is_refused_with_the_pid_of_the_first(rogues):
+    """The same state directory."""
+    sluice = rogues().start()
+    second = subprocess.run(
+        [sluice.program("sluiced"), "-c", sluice.conf_file],
+        capture_output=True, text=True, timeout=deadline(10), env=sluice.env, check=False,
+    )  # fmt: skip
+    assert second.returncode == 1
+    assert f"another sluiced (pid {sluice.process.pid})" in second.stderr
+    assert len(sluice.status()) == 7
+
+
+def test_a_runtime_directory_in_use_is_refused_and_its_sockets_stay(rogues):
+    """Another state directory, the same runtime directory."""
+    first = rogues().start()
+    runtime = first.conf["runtime_directory"]
+    with socket.socket(socket.AF_UNIX) as bus:
+        bus.bind(f"{runtime}/bus/store.1.sub")
+        second = rogues({"runtime_directory": runtime}).start(ready=False)
+        wait_until(lambda: not second.process.running(), 10, "the second one ends")
+        assert f"another sluiced (pid {first.process.pid}) runs on {runtime}" in second.log()
+        assert "another runtime_directory" in second.log()
+        assert os.path.exists(f"{runtime}/bus/store.1.sub")
+    assert len(first.status()) == 7
+
+
+def test_a_port_in_use_is_named_with_the_remedy(rogues):
+    """Somebody listens on the configured port; with SO_REUSEPORT too."""
+    sluice = rogues()
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", sluice.port))
+        other.listen()
+        sluice.start(ready=False)
+        wait_until(lambda: not sluice.process.running(), 10, "exit")
+    assert sluice.process.exit_status == 1
+    assert f"listen 127.0.0.1 port {sluice.port}: Address already in use" in sluice.log()
+    assert "write another port" in sluice.log()
+
+
+def test_a_state_directory_without_rights_is_named_with_the_remedy(tmp_path):
+    """As a user that may not write there (root may write anywhere)."""
+    shutil.copy(binary("sluiced"), "/tmp/sl-sluiced-copy")
+    os.chmod("/tmp/sl-sluiced-copy", 0o755)
+    os.makedirs("/tmp/sl-noright", 0o755, exist_ok=True)
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    try:
+        with open("/tmp/sl-noright/c.yaml", "w", encoding="utf-8") as file:
+            file.write("state_directory: /tmp/sl-noright/state\n")
+        refused = subprocess.run([*as_nobody, "mkdir", "/tmp/sl-noright/x"], capture_output=True)
+        assert refused.returncode != 0, "the test needs a user without rights"
+        done = subprocess.run(
+            [*as_nobody, "/tmp/sl-sluiced-copy", "-c", "/tmp/sl-noright/c.yaml"],
+            capture_output=True, text=True, timeout=deadline(10), check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert "/tmp/sl-noright/state" in done.stderr and "install -d -m 700" in done.stderr
+    finally:
+        shutil.rmtree("/tmp/sl-noright")
+        os.unlink("/tmp/sl-sluiced-copy")
+
+
+def test_reload_starts_and_stops_watchers_and_refuses_a_bad_file(rogues):
+    """SIGHUP and `sluicectl reload`; the others keep their pids."""
+    sluice = rogues().start()
+    before = sluice.status()
+    sluice.write_conf({"clusters": ["prod", "west"]})
+    sluice.ctl("reload")
+    wait_until(lambda: "watcher/dev" not in sluice.status(), 10, "watcher/dev gone")
+    rows = sluice.wait_ready()
+    assert rows["watcher/west"]["state"] == "ready"
+    assert rows["watcher/prod"]["pid"] == before["watcher/prod"]["pid"]
+    with open(sluice.conf_file, "a", encoding="utf-8") as file:
+        file.write("lisen: 127.0.0.1:1\n")
+    answer = sluice.ctl("reload", check=False)
+    assert answer.returncode == 1 and "did you mean listen?" in answer.stderr
+    os.kill(sluice.process.pid, signal.SIGHUP)
+    wait_until(lambda: sluice.log().count("the old configuration stays") == 2, 5, "logged")
+    assert set(sluice.status()) == set(rows)
+
+
+def test_reload_with_an_unreadable_kubeconfig_stops_no_watcher(rogues):
+    """Half an edit of the kubeconfig: refused with the place; a whole one is taken."""
+    contexts = "contexts: [{name: %s, context: {cluster: c, user: u}}]\ncurrent-context: %s\n"
+    sluice = rogues(clusters=())
+    kubeconfig = f"{sluice.directory}/kubeconfig"
+
+    def write(text):
+        with open(kubeconfig, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    write(contexts % ("prod", "prod"))
+    sluice.write_conf({"kubeconfig": kubeconfig, "contexts": "all"})
+    sluice.start()
+    pid = sluice.pid("watcher/prod")
+    write("contexts: [{name: pr")
+    answer = sluice.ctl("reload", check=False)
+    assert answer.returncode == 1
+    assert "the old configuration stays" in answer.stderr and f"{kubeconfig}:" in answer.stderr
+    assert sluice.status()["watcher/prod"]["pid"] == pid
+    write(contexts % ("west", "west"))
+    sluice.ctl("reload")
+    wait_until(lambda: "watcher/prod" not in sluice.status(), 10, "watcher/prod gone")
+    assert "watcher/west" in sluice.wait_ready()
+
+
+def test_a_reload_tries_what_had_failed_and_says_what_it_cannot_change(rogues):
+    """Exit 78 opens the circuit for minutes; whoever reloads has mended something."""
+    sluice = rogues().script("watcher-dev", "die 78").start(ready=False)
+    wait_until(
+        lambda: sluice.status()["watcher/dev"]["state"] == "failed",
+        10, "failed", ignore=(AssertionError, KeyError),
+    )  # fmt: skip
+    sluice.script("watcher-dev").write_conf({"supervise": {"circuit_deaths": 9}})
+    sluice.ctl("reload")
+    sluice.wait_ready(timeout=5)
+    assert "supervise.circuit_deaths changes with a restart of the service only" in sluice.log()
+
+
+@pytest.mark.slow
+def test_a_reload_while_the_service_stops_starts_nothing(rogues):
+    """SIGHUP between SIGTERM and the end."""
+    sluice = rogues().script("store", "stubborn").start()
+    os.kill(sluice.process.pid, signal.SIGTERM)
+    wait_until(lambda: sluice.status()["gateway/0"]["state"] == "stopped", 5, "first phases")
+    sluice.write_conf({"clusters": ["prod", "dev", "west"]})
+    os.kill(sluice.process.pid, signal.SIGHUP)
+    wait_until(lambda: not sluice.process.running(), 10, "the service ends")
+    assert "reload: the service is stopping" in sluice.log()
+    assert not any(line.startswith("watcher/west") for line in sluice.notes("starts"))
+
+
+def test_two_contexts_with_one_slug_are_both_named_and_the_others_go_on(rogues):
+    """contexts: all over "Prod X" and "prod x"; and an unreadable kubeconfig."""
+    sluice = rogues({"contexts": "all"}, clusters=())
+    contexts = "".join(
+        f"- name: {name}\n  context: {{cluster: c, user: u}}\n"
+        for name in ('"Prod X"', '"prod x"', "other")
+    )
+    with open(f"{sluice.directory}/kubeconfig", "w", encoding="utf-8") as file:
+        file.write(
+            "apiVersion: v1\nkind: Config\ncurrent-context: other\n"
+            "clusters:\n- name: c\n  cluster: {server: 'https://127.0.0.1:1'}\n"
+            f"users:\n- name: u\n  user: {{token: t}}\ncontexts:\n{contexts}"
+        )
+    sluice.write_conf({"kubeconfig": f"{sluice.directory}/kubeconfig"})
+    rows = sluice.start().status()
+    assert [name for name in rows if name.startswith("watcher/")] == ["watcher/other"]
+    assert '"Prod X" and "prod x" both get the cluster id "prod-x"' in sluice.log()
+    sluice.write_conf({"kubeconfig": f"{sluice.directory}/missing", "clusters": ["kept"],
+                       "contexts": "all"})  # fmt: skip
+    sluice.stop()
+    sluice.start()
+    assert "watcher/kept" in sluice.status()
+    assert re.search(r"error sluiced: clusters: .*missing", sluice.log())
+
+
+def test_t_prints_a_configuration_that_reads_back_the_same(tmp_path):
+    """Exit 0; the print of the print is the print."""
+    file = tmp_path / "a.yaml"
+    file.write_text("journal: {size: 2GiB, sync: always}\nstreams: {job: {idle_timeout: off}}\n")
+    once = run_sluiced(tmp_path, "-t", "-c", str(file))
+    assert once.returncode == 0 and "sync: always" in once.stdout
+    file.write_text(once.stdout)
+    assert run_sluiced(tmp_path, "-t", "-c", str(file)).stdout == once.stdout
+
+
+def test_t_prints_no_password(tmp_path):
+    """That of MongoDB; and a URI that cannot be read is refused without showing it."""
+    file = tmp_path / "c.yaml"
+    file.write_text("mongodb: mongodb://bob:s3cr%40t@h:27017/db?w=1\n")
+    done = run_sluiced(tmp_path, "-t", "-c", str(file))
+    assert done.returncode == 0 and 'mongodb: "mongodb://bob:***@h:27017/db?w=1"' in done.stdout
+    file.write_text("mongodb: mongodb://bob:s3:cr@h:27017/db\n")
+    done = run_sluiced(tmp_path, "-t", "-c", str(file))
+    assert done.returncode == 78 and f"{file}:1: mongodb: has a : / ?" in done.stderr
+    assert "s3" not in done.stdout + done.stderr
+
+
+def test_the_unit_keeps_secrets_out_of_the_journal_and_obeys_sluicectl_stop():
+    """Its reload runs `sluiced -t`, which prints the configuration; status 0 is no failure."""
+    path = os.path.join(os.path.dirname(__file__), "../../systemd/sluice.service")
+    with open(path, encoding="utf-8") as file:
+        unit = file.read().splitlines()
+    assert "ExecReload=@SBINDIR@/sluiced -t" in unit
+    assert "StandardOutput=null" in unit and "StandardError=journal" in unit
+    assert [line for line in unit if line.startswith("Restart=")] == ["Restart=on-failure"]
+
+
+def test_t_lists_every_problem_and_exits_78(tmp_path):
+    """file:line: key: what, and what would be right."""
+    file = tmp_path / "b.yaml"
+    file.write_text("listen: 0.0.0.0:80\nhaelth: {}\nauth: jwt\njournal:\n  sync: often\n")
+    done = run_sluiced(tmp_path, "-t", "-c", str(file))
+    assert done.returncode == 78 and done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 4
+    assert lines[0].startswith(f'{file}:1: listen: "0.0.0.0:80" is not loopback')
+    assert lines[1] == f"{file}:2: haelth: unknown key; did you mean health?"
+    assert lines[2].startswith(f"{file}:3: auth: this version admits only")
+    assert lines[3].startswith(f"{file}:5: journal.sync:")
+    missing = run_sluiced(tmp_path, "-t", "-c", str(tmp_path / "none.yaml"))
+    assert missing.returncode == 78 and "cannot be opened" in missing.stderr
+
+
+def test_dot_draws_the_life_of_a_child(tmp_path):
+    """sluiced --dot is a digraph with every state."""
+    text = run_sluiced(tmp_path, "--dot").stdout
+    assert text.startswith("digraph child {")
+    assert 'ready -> hung [label="hung / abort"]' in text
