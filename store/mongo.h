@@ -1,7 +1,8 @@
 /*
  * mongo: the store's MongoDB thread: writes what changed in the projection and
  * the registry (mongo_source.h) to KubeOrch's collections, and reads from them
- * which workflows are followed. Only this thread ever waits for MongoDB.
+ * which workflows are followed. Only this thread ever waits for MongoDB
+ * (mongo_server.h).
  *
  * Its checkpoint is the document `_id: "store"` of the collection
  * sluice_checkpoint, beside the data it speaks of: a database that was put back
@@ -22,8 +23,9 @@
 #define MONGO_FOLLOW_MS      5000
 #define MONGO_RETRY_MS       250
 #define MONGO_RETRY_MAX_MS   5000
-#define MONGO_SOCKET_MS      3000
-#define MONGO_SELECTION_MS   2000
+/* The longest mongo_stop() takes: half as long again, for a round that was
+ * under way when the patience ended. */
+#define MONGO_STOP_MS(patience_ms) ((patience_ms) * 3 / 2)
 
 struct db_reader;
 struct mongo;
@@ -46,9 +48,10 @@ struct mongo	*mongo_new(const struct conf *conf,
 /* Something was committed. */
 void		 mongo_wake(struct mongo *m);
 void		 mongo_status(struct mongo *m, struct mongo_status *ret);
-/* Writes what is left, if MongoDB answers, and ends the thread, for at most
- * about patience_ms. False: it is still inside the driver, and *m must be left
- * alone until the process ends. */
+/* Writes what is left, if MongoDB answers, and ends the thread: no new round
+ * after patience_ms, and a return within MONGO_STOP_MS of it, by the monotonic
+ * clock, also when MongoDB is frozen. False: the thread is still inside the
+ * driver, and *m must be left alone until the process ends. */
 bool		 mongo_stop(struct mongo *m, int64_t patience_ms);
 void		 mongo_free(struct mongo *m);   /* stopped */
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/mono.h"
 #include "common/xmalloc.h"
 
 #define DOLLAR "\xef\xbc\x84"   /* U+FF04 */
@@ -219,6 +220,28 @@ append_metadata(bson_t *set, const json_t *metadata)
 			mongo_append_json(&child, names[i], value);
 	}
 	(void)bson_append_document_end(set, &child);
+}
+
+void
+mongo_cluster_read(const char *name, const json_t *columns,
+    struct position position, struct mongo_cluster *ret)
+{
+	const json_t *latency = json_object_get(columns, "latency_ms");
+	const char *checked = json_string_value(json_object_get(columns,
+	    "checked_at"));
+	const char *status = json_string_value(json_object_get(columns,
+	    "status"));
+
+	*ret = (struct mongo_cluster){
+		.name = name,
+		.status = status != NULL && status[0] != '\0' ? status : NULL,
+		.metadata = json_object_get(columns, "metadata"),
+		.has_latency = json_is_integer(latency),
+		.latency_ms = json_integer_value(latency),
+		.position = position,
+	};
+	ret->has_check = checked != NULL &&
+	    wall_parse(checked, strlen(checked), &ret->checked_unix_ms);
 }
 
 void

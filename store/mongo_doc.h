@@ -58,6 +58,10 @@ struct mongo_cluster {
 	struct position	 position;
 };
 
+/* From a row's columns: {"status", "checked_at", "latency_ms", "metadata"}, of
+ * which each may be absent. *ret points into them. */
+void	mongo_cluster_read(const char *name, const json_t *columns,
+	    struct position position, struct mongo_cluster *ret);
 void	mongo_cluster_status(struct mongo_write *ret,
 	    const struct mongo_cluster *cluster, int64_t now_unix_ms);
 

@@ -41,6 +41,12 @@
 #define STORE_RESYNC_MS   60000   /* asked again while clusters lack */
 #define STORE_COPY_MS     3600000 /* how often the daily copy is thought of */
 #define READY_SHARE(ms)   ((ms) * 6 / 10)
+/* The supervisor kills a store that has not left after 4 s, or 5 s where it
+ * alone is stopped: both waits, the worst case being a disk that is slow and
+ * a frozen MongoDB, together take 3.5 s. */
+#define STORE_LEAVE_MS    4000
+_Static_assert(STORE_CATCH_UP_MS + MONGO_STOP_MS(STORE_MONGO_MS) <=
+    STORE_LEAVE_MS - 500, "the store must leave before it is killed");
 
 struct store {
 	uint32_t		 magic;
@@ -473,8 +479,7 @@ store_stop(struct role *role)
 {
 	struct store *s = store_of(role->state);
 
-	/* The pings that go unanswered meanwhile are not many: both waits
-	 * are shorter than the supervisor's patience with a stopping child. */
+	/* The loop stands still meanwhile: see STORE_LEAVE_MS. */
 	db_writer_stop(s->writer, STORE_CATCH_UP_MS);
 	if (s->mongo != NULL) {
 		mongo_wake(s->mongo);

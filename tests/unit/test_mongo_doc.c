@@ -104,6 +104,29 @@ test_a_cluster_is_written_by_name_with_what_is_known(void **state UNUSED)
 }
 
 static void
+test_a_row_says_of_a_cluster_only_what_it_has(void **state UNUSED)
+{
+	json_t *full = parse("{\"status\":\"connected\",\"latency_ms\":12,"
+	    "\"checked_at\":\"1970-01-01T00:00:01.5Z\",\"metadata\":{}}");
+	json_t *bare = parse("{\"status\":\"\",\"checked_at\":\"soon\"}");
+	struct mongo_cluster c;
+
+	mongo_cluster_read("prod", full, (struct position){ 1, 2 }, &c);
+	assert_string_equal(c.name, "prod");
+	assert_string_equal(c.status, "connected");
+	assert_true(c.has_latency && c.latency_ms == 12);
+	assert_true(c.has_check && c.checked_unix_ms == 1500);
+	assert_non_null(c.metadata);
+	assert_int_equal(c.position.number, 2);
+	mongo_cluster_read("dev", bare, (struct position){ 1, 3 }, &c);
+	assert_null(c.status);
+	assert_null(c.metadata);
+	assert_false(c.has_latency || c.has_check);
+	json_decref(full);
+	json_decref(bare);
+}
+
+static void
 test_a_put_makes_every_node_with_its_data(void **state UNUSED)
 {
 	json_t *nodes = parse("[{\"id\":\"n\",\"type\":\"pod\","
@@ -187,6 +210,8 @@ main(void)
 		cmocka_unit_test(test_an_id_that_is_no_object_id_is_a_string),
 		cmocka_unit_test(
 		    test_a_cluster_is_written_by_name_with_what_is_known),
+		cmocka_unit_test(
+		    test_a_row_says_of_a_cluster_only_what_it_has),
 		cmocka_unit_test(test_a_put_makes_every_node_with_its_data),
 		cmocka_unit_test(
 		    test_a_followed_document_gives_the_nodes_that_stand_for_objects),
