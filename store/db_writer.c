@@ -2,11 +2,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/queue.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,22 +14,11 @@
 #include "common/mono.h"
 #include "common/record.h"
 #include "common/xmalloc.h"
+#include "store/backlog.h"
 #include "store/projection_db.h"
 
 #define DB_WRITER_MAGIC    0x44425752u
 #define DB_WRITER_RETRY_MS 100
-
-enum work_kind { WORK_RECORD, WORK_AT, WORK_GAP };
-
-struct work {
-	STAILQ_ENTRY(work)	 link;
-	enum work_kind		 kind;
-	struct position		 through;
-	size_t			 n;
-	uint8_t			 bytes[];
-};
-
-STAILQ_HEAD(works, work);
 
 struct db_writer {
 	uint32_t		 magic;
@@ -39,10 +28,7 @@ struct db_writer {
 	pthread_mutex_t		 mutex;     /* guards what follows */
 	const struct conf	*conf;
 	pthread_cond_t		 wake;
-	struct works		 queue;
-	size_t			 queued;
-	bool			 overflow;  /* the rest is in the journal */
-	struct position		 told;      /* last position handed over */
+	struct backlog		 backlog;
 	uint64_t		 oldest;
 	bool			 stopping;
 	struct mono		 stop_by;
@@ -76,7 +62,7 @@ static bool
 writer_must_leave(struct db_writer *w)
 {
 	return w->stopping && (mono_before(w->stop_by, mono_now()) ||
-	    (STAILQ_EMPTY(&w->queue) && !w->overflow));
+	    backlog_empty(&w->backlog));
 }
 
 /* --- the thread: batches ------------------------------------------------- */
@@ -129,42 +115,6 @@ batch_commit(struct db_writer *w, struct err *err)
 	return 0;
 }
 
-/* Takes works off the queue into `batch`: at most DB_WRITER_BATCH records. */
-static void
-batch_take(struct db_writer *w, struct works *batch)
-{
-	struct work *work;
-	size_t n = 0;
-
-	while (n < DB_WRITER_BATCH &&
-	    (work = STAILQ_FIRST(&w->queue)) != NULL) {
-		STAILQ_REMOVE_HEAD(&w->queue, link);
-		STAILQ_INSERT_TAIL(batch, work, link);
-		n++;
-	}
-}
-
-/* Frees the first `n` works of the batch and puts the rest back. */
-static void
-batch_settle(struct db_writer *w, struct works *batch, size_t n)
-{
-	struct works rest = STAILQ_HEAD_INITIALIZER(rest);
-	struct work *work;
-
-	while ((work = STAILQ_FIRST(batch)) != NULL) {
-		STAILQ_REMOVE_HEAD(batch, link);
-		if (n > 0) {
-			n--;
-			w->queued -= work->n;
-			free(work);
-		} else {
-			STAILQ_INSERT_TAIL(&rest, work, link);
-		}
-	}
-	STAILQ_CONCAT(&rest, &w->queue);
-	STAILQ_CONCAT(&w->queue, &rest);
-}
-
 /* Applies from the front of the batch until it is large or old enough, and
  * commits; *ret_done works are in the database then. */
 static int
@@ -178,8 +128,8 @@ batch_apply(struct db_writer *w, struct works *batch, size_t *ret_done,
 
 	if (projection_db_begin(w->db, err) == -1)
 		return -1;
-	for (work = STAILQ_FIRST(batch); work != NULL;
-	    work = STAILQ_NEXT(work, link)) {
+	for (work = TAILQ_FIRST(batch); work != NULL;
+	    work = TAILQ_NEXT(work, link)) {
 		if (work->kind == WORK_AT)
 			projection_db_at(w->db, work->through);
 		else if (work->kind == WORK_GAP)
@@ -200,10 +150,12 @@ batch_apply(struct db_writer *w, struct works *batch, size_t *ret_done,
 
 /* --- the thread: what the queue could not hold --------------------------- */
 
-/* Reads one batch from the journal. 1 = more may follow, 0 = reached `limit`,
- * -1 = error. */
+/* Applies records from the journal until the batch is large or old enough, or
+ * there is none. What is lost becomes a gap; so does what is damaged, and then
+ * *err names the file. */
 static int
-journal_apply(struct db_writer *w, uint64_t limit, struct err *err)
+journal_read(struct db_writer *w, struct position through, bool *ret_moved,
+    enum journal_next *ret_next, struct err *err)
 {
 	struct mono end = mono_add_ms(mono_now(), DB_WRITER_BATCH_MS);
 	struct position at = projection_db_state(w->db)->applied;
@@ -213,27 +165,54 @@ journal_apply(struct db_writer *w, uint64_t limit, struct err *err)
 	uint32_t count = 0;
 	size_t n;
 
-	if (projection_db_begin(w->db, err) == -1)
-		return -1;
-	while (count < DB_WRITER_BATCH && mono_before(mono_now(), end)) {
-		next = journal_reader_next(w->journal, at.number, limit,
-		    &bytes, &n, &first, err);
-		if (next == JOURNAL_LOST) {
-			at.number = first > 0 ? MIN(first - 1, limit) : limit;
-			projection_db_gap(w->db, at, wall_unix_ms());
-		} else if (next != JOURNAL_RECORD) {
-			break;
-		} else if (record_apply(w, bytes, n, &count, err) == -1) {
-			return -1;
-		} else {
+	while (next != JOURNAL_ERROR && count < DB_WRITER_BATCH &&
+	    mono_before(mono_now(), end)) {
+		next = journal_reader_next(w->journal, at.number,
+		    through.number, &bytes, &n, &first, err);
+		if (next == JOURNAL_RECORD) {
+			if (record_apply(w, bytes, n, &count, err) == -1)
+				return -1;
 			at = projection_db_state(w->db)->applied;
+		} else if (first > 0) {
+			at = (struct position){ through.epoch,
+			    MIN(first - 1, through.number) };
+			projection_db_gap(w->db, at, wall_unix_ms());
+		} else {
+			break;
 		}
+		*ret_moved = true;
 	}
+	*ret_next = next;
+	return 0;
+}
+
+/* Reads one batch from the journal. 1 = more may follow, 0 = all there is up
+ * to `through` was read, -1 = error. `final`: what the journal lacks it will
+ * not get; else that it is announced and not there yet is an error too. */
+static int
+journal_apply(struct db_writer *w, struct position through, bool final,
+    struct err *err)
+{
+	enum journal_next next;
+	bool moved = false;
+	uint64_t at;
+
+	if (projection_db_begin(w->db, err) == -1 ||
+	    journal_read(w, through, &moved, &next, err) == -1)
+		return -1;
+	if (moved && batch_commit(w, err) == -1)
+		return -1;
+	if (!moved)
+		projection_db_rollback(w->db);
 	if (next == JOURNAL_ERROR)
 		return -1;
-	if (batch_commit(w, err) == -1)
-		return -1;
-	return next == JOURNAL_END ? 0 : 1;
+	at = projection_db_state(w->db)->applied.number;
+	if (next != JOURNAL_END)
+		return 1;
+	if (at < through.number && !final)
+		return err_set(err, "the journal does not have event %" PRIu64
+		    " yet, of %" PRIu64 " announced", at + 1, through.number);
+	return 0;
 }
 
 /* --- the thread: its loop ------------------------------------------------ */
@@ -256,18 +235,20 @@ writer_trouble(struct db_writer *w, const struct err *err)
 static void
 writer_round(struct db_writer *w)
 {
-	struct works batch = STAILQ_HEAD_INITIALIZER(batch);
-	struct position told = w->told;
+	struct works batch = TAILQ_HEAD_INITIALIZER(batch);
+	const struct work *run = backlog_journal(&w->backlog);
+	struct position through = run != NULL ? run->through
+	    : (struct position){ 0, 0 };
+	bool final = backlog_journal_final(&w->backlog);
 	struct err err = { 0 };
 	size_t done = 0;
-	bool overflow = STAILQ_EMPTY(&w->queue) && w->overflow;
 	int rc;
 
-	batch_take(w, &batch);
+	backlog_take(&w->backlog, &batch, DB_WRITER_BATCH);
 	pthread_mutex_unlock(&w->mutex);
-	if (overflow) {
+	if (run != NULL) {
 		pthread_mutex_lock(&w->journal_mutex);
-		rc = journal_apply(w, told.number, &err);
+		rc = journal_apply(w, through, final, &err);
 		pthread_mutex_unlock(&w->journal_mutex);
 	} else {
 		rc = batch_apply(w, &batch, &done, &err);
@@ -275,10 +256,10 @@ writer_round(struct db_writer *w)
 	if (rc == -1)
 		projection_db_rollback(w->db);
 	pthread_mutex_lock(&w->mutex);
-	batch_settle(w, &batch, done);
-	/* Only when nothing was refused since: else the queue has a hole. */
-	if (overflow && rc == 0 && told.number == w->told.number)
-		w->overflow = false;
+	backlog_settle(&w->backlog, &batch, done);
+	/* Not if it was moved further since. */
+	if (run != NULL && rc == 0)
+		backlog_journal_end(&w->backlog, through);
 	if (rc == -1)
 		writer_trouble(w, &err);
 }
@@ -292,6 +273,9 @@ writer_sweep(struct db_writer *w)
 	int rc;
 
 	pthread_mutex_unlock(&w->mutex);
+	pthread_mutex_lock(&w->journal_mutex);
+	journal_reader_forget(w->journal, oldest);
+	pthread_mutex_unlock(&w->journal_mutex);
 	rc = projection_db_begin(w->db, &err);
 	if (rc == 0)
 		rc = projection_db_sweep(w->db, conf, oldest,
@@ -314,7 +298,7 @@ writer_main(void *arg)
 	assert(w->magic == DB_WRITER_MAGIC);
 	pthread_mutex_lock(&w->mutex);
 	while (!w->status.damaged && !writer_must_leave(w)) {
-		if (!STAILQ_EMPTY(&w->queue) || w->overflow)
+		if (!backlog_empty(&w->backlog))
 			writer_round(w);
 		else if (mono_before(w->next_sweep, mono_now()))
 			writer_sweep(w);
@@ -351,7 +335,7 @@ db_writer_new(const char *path, const struct conf *conf, int notify_fd,
 	w->magic = DB_WRITER_MAGIC;
 	w->conf = conf;
 	w->notify_fd = notify_fd;
-	STAILQ_INIT(&w->queue);
+	backlog_init(&w->backlog, DB_WRITER_QUEUE_MAX);
 	(void)pthread_mutex_init(&w->mutex, NULL);
 	(void)pthread_mutex_init(&w->journal_mutex, NULL);
 	cond_init(&w->wake);
@@ -396,16 +380,11 @@ db_writer_stop(struct db_writer *w, int64_t patience_ms)
 void
 db_writer_free(struct db_writer *w)
 {
-	struct work *work;
-
 	if (w == NULL)
 		return;
 	assert(w->magic == DB_WRITER_MAGIC && !w->started);
 	w->magic = 0;
-	while ((work = STAILQ_FIRST(&w->queue)) != NULL) {
-		STAILQ_REMOVE_HEAD(&w->queue, link);
-		free(work);
-	}
+	backlog_clear(&w->backlog);
 	projection_db_close(w->db);
 	journal_reader_free(w->journal);
 	(void)pthread_mutex_destroy(&w->mutex);
@@ -418,23 +397,8 @@ static void
 writer_push(struct db_writer *w, enum work_kind kind, const void *bytes,
     size_t n, struct position through)
 {
-	struct work *work = NULL;
-
 	pthread_mutex_lock(&w->mutex);
-	w->told = through;
-	if (w->overflow || w->queued + n > DB_WRITER_QUEUE_MAX) {
-		/* A gap need not be kept: the journal shows it again. */
-		w->overflow = true;
-	} else {
-		work = xmalloc(sizeof(*work) + n);
-		work->kind = kind;
-		work->through = through;
-		work->n = n;
-		if (n > 0)
-			memcpy(work->bytes, bytes, n);
-		STAILQ_INSERT_TAIL(&w->queue, work, link);
-		w->queued += n;
-	}
+	backlog_push(&w->backlog, kind, bytes, n, through);
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->mutex);
 }
@@ -487,7 +451,7 @@ db_writer_status(struct db_writer *w, struct db_writer_status *ret)
 {
 	pthread_mutex_lock(&w->mutex);
 	*ret = w->status;
-	ret->queued = w->queued;
-	ret->from_journal = w->overflow;
+	ret->queued = w->backlog.bytes;
+	ret->from_journal = w->backlog.runs > 0;
 	pthread_mutex_unlock(&w->mutex);
 }

@@ -4,10 +4,11 @@
  * DB_WRITER_BATCH events or DB_WRITER_BATCH_MS, whatever is there: an idle
  * store commits each record at once, a busy one commits rarely.
  *
- * The queue holds at most DB_WRITER_QUEUE_MAX bytes. What comes on top is not
- * kept: the writer reads it from the journal when the queue is empty, up to
- * the last position it was told of, and then takes from the queue again.
- * Nothing is lost and the loop never waits.
+ * The queue (backlog.h) holds at most DB_WRITER_QUEUE_MAX bytes. What comes on
+ * top is not kept: the writer reads it from the journal in its place, waits for
+ * what the journal was announced to have and does not have yet (`trouble` says
+ * so), and takes what it will never have, or has damaged, for a gap. The loop
+ * never waits.
  *
  * A full disk or an I/O error: the batch is kept and tried again, with back-off
  * up to DB_WRITER_RETRY_MAX_MS. Damage found while running: `damaged` is set

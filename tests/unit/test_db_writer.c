@@ -1,0 +1,241 @@
+#include "tests/unit/journal_fixture.h"
+#include "tests/unit/store_fixture.h"
+
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include <sqlite3.h>
+
+#include "common/mono.h"
+#include "common/record.h"
+#include "store/db_writer.h"
+
+/* More than the queue holds, in events of this size. */
+#define BIG   ((size_t)40 * 1024)
+#define MANY  (DB_WRITER_QUEUE_MAX / BIG + 20)
+
+static struct conf conf;
+static struct db_writer *writer;
+static struct life life;
+static sqlite3 *lock;
+static int notify_fd;
+static uint32_t epoch;
+
+/* The epoch of a journal comes from the time of its first start. */
+static void
+journal_begin(int64_t now_unix_ms)
+{
+	const struct journal_writer_options options = {
+		.size = UINT64_C(1) << 30, .segment = UINT64_C(64) << 20 };
+	struct err err;
+
+	life = (struct life){ .s = sequencer_new(1000, 1),
+		.d = dedup_new(1000000, 1000, 2) };
+	life.core = publish_core_new(life.s, life.d);
+	life.w = journal_writer_new(directory, &options, &err);
+	if (life.w == NULL || journal_recover(journal_writer_directory(life.w),
+	    life.core, life.s, life.d, true, BOOT_A, now_unix_ms, &life.found,
+	    &err) == -1 || journal_writer_start(life.w, &life.found, BOOT_A,
+	    now_unix_ms, &err) == -1)
+		fail_msg("%s", err.text);
+	free(life.found.segments);
+}
+
+/* A writer over an empty journal; its database is locked by somebody else, so
+ * that nothing it takes leaves the queue. */
+static int
+writer_setup(void **state)
+{
+	char projection[128], note[ERR_TEXT_MAX];
+	struct err err;
+
+	if (fixture_setup(state) == -1)
+		return -1;
+	conf_init(&conf);
+	free(conf.state_directory);
+	conf.state_directory = xstrdup(fixture_directory);
+	(void)snprintf(directory, sizeof(directory), "%s/journal",
+	    fixture_directory);
+	if (mkdir(directory, 0700) == -1)
+		return -1;
+	(void)snprintf(projection, sizeof(projection), "%s",
+	    fixture_path("projection.db"));
+	notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	writer = db_writer_new(projection, &conf, notify_fd, note, &err);
+	if (writer == NULL)
+		fail_msg("%s", err.text);
+	journal_begin(NOW);
+	assert_int_equal(sqlite3_open(projection, &lock), SQLITE_OK);
+	(void)sqlite3_busy_timeout(lock, 5000);
+	assert_int_equal(sqlite3_exec(lock, "BEGIN IMMEDIATE", NULL, NULL,
+	    NULL), SQLITE_OK);
+	return 0;
+}
+
+static void
+unlock(void)
+{
+	assert_int_equal(sqlite3_exec(lock, "ROLLBACK", NULL, NULL, NULL),
+	    SQLITE_OK);
+}
+
+static int
+writer_teardown(void **state)
+{
+	(void)sqlite3_close(lock);
+	db_writer_stop(writer, 1000);
+	db_writer_free(writer);
+	end(&life);
+	(void)close(notify_fd);
+	conf_free(&conf);
+	return fixture_teardown(state);
+}
+
+/* Hands over what the journal has after `after`. */
+static void
+hand_over(uint64_t after)
+{
+	struct record_header header;
+	struct journal_reader *r;
+	const void *bytes;
+	uint64_t first;
+	struct err err;
+	struct rd rd;
+	size_t n;
+
+	r = journal_reader_new(directory, &err);
+	while (journal_reader_next(r, after, UINT64_MAX, &bytes, &n, &first,
+	    &err) == JOURNAL_RECORD) {
+		assert_int_equal(record_decode(bytes, n, &header, &rd, &err),
+		    0);
+		after = header.first + header.count - 1;
+		epoch = header.epoch;
+		db_writer_record(writer, bytes, n,
+		    (struct position){ epoch, after });
+	}
+	journal_reader_free(r);
+}
+
+/* Fills the queue, and the journal with what it cannot hold; returns the last
+ * position. */
+static uint64_t
+run_over(void)
+{
+	struct db_writer_status st;
+	uint64_t last = 0;
+	size_t i;
+
+	for (i = 0; i < MANY; i++)
+		last = put(&life, "build:b", BIG);
+	hand_over(0);
+	db_writer_status(writer, &st);
+	assert_true(st.from_journal);
+	assert_true(st.queued <= DB_WRITER_QUEUE_MAX + 1024);
+	assert_int_equal(st.applied.number, 0);
+	return last;
+}
+
+/* At most half a minute. */
+static struct db_writer_status
+wait_for(struct position applied)
+{
+	const struct timespec pause = { 0, 20 * 1000 * 1000 };
+	struct mono stop = mono_add_ms(mono_now(), 30000);
+	struct db_writer_status st;
+
+	do {
+		(void)nanosleep(&pause, NULL);
+		db_writer_status(writer, &st);
+	} while ((st.applied.number != applied.number ||
+	    st.applied.epoch != applied.epoch || st.from_journal) &&
+	    mono_before(mono_now(), stop));
+	assert_int_equal(st.applied.number, applied.number);
+	assert_int_equal(st.applied.epoch, applied.epoch);
+	assert_false(st.from_journal);
+	return st;
+}
+
+static void
+wait_for_trouble(const char *text)
+{
+	const struct timespec pause = { 0, 20 * 1000 * 1000 };
+	struct mono stop = mono_add_ms(mono_now(), 30000);
+	struct db_writer_status st;
+
+	do {
+		(void)nanosleep(&pause, NULL);
+		db_writer_status(writer, &st);
+	} while (strstr(st.trouble, text) == NULL &&
+	    mono_before(mono_now(), stop));
+	assert_non_null(strstr(st.trouble, text));
+}
+
+static void
+test_what_the_queue_cannot_hold_is_read_from_the_journal(void **state UNUSED)
+{
+	struct db_writer_status st;
+	uint64_t last = run_over();
+
+	wait_for_trouble("locked");
+	unlock();
+	st = wait_for((struct position){ epoch, last });
+	assert_false(st.gapped);
+	assert_int_equal(st.change, last);
+	assert_string_equal(st.trouble, "");
+}
+
+static void
+test_what_the_journal_does_not_have_yet_is_waited_for(void **state UNUSED)
+{
+	struct db_writer_status st;
+	uint64_t last = run_over();
+
+	db_writer_record(writer, "", 0, (struct position){ epoch, last + 1 });
+	unlock();
+	wait_for_trouble("does not have event");
+	assert_int_equal(put(&life, "build:b", 100), last + 1);
+	st = wait_for((struct position){ epoch, last + 1 });
+	assert_false(st.gapped);
+	assert_int_equal(st.change, last + 1);
+}
+
+static void
+test_a_new_journal_behind_a_full_queue_is_read_from_its_begin(void **state
+    UNUSED)
+{
+	struct db_writer_status st;
+	uint64_t last;
+	uint32_t before;
+
+	(void)run_over();
+	before = epoch;
+	end(&life);
+	empty_directory();
+	journal_begin(NOW + 60000);
+	(void)put(&life, "build:b", 100);
+	last = put(&life, "build:b", 100);
+	assert_int_equal(last, 2);
+	/* As the store's loop does: a gap first, then what follows it. */
+	db_writer_gap(writer, (struct position){ before + 1, 0 });
+	hand_over(0);
+	assert_int_not_equal(epoch, before);
+	unlock();
+	st = wait_for((struct position){ epoch, last });
+	assert_true(st.gapped);
+	assert_int_equal(st.change, st.gap_change + last);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, writer_setup, \
+	writer_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_what_the_queue_cannot_hold_is_read_from_the_journal),
+		TEST(test_what_the_journal_does_not_have_yet_is_waited_for),
+		TEST(test_a_new_journal_behind_a_full_queue_is_read_from_its_begin),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
