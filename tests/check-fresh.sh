@@ -19,7 +19,13 @@ echo "check-fresh: making a minimal Debian 12 in $root"
 mmdebstrap --quiet --variant=minbase --include=make,git,ca-certificates \
 	bookworm "$root"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
+# This machine's mirrors, proxies and certificate authorities, not its packages.
+rm -f "$root/etc/apt/sources.list"
 cp -r /etc/apt/. "$root/etc/apt/"
+if [ -d /usr/local/share/ca-certificates ]; then
+	cp -r /usr/local/share/ca-certificates "$root/usr/local/share/"
+	chroot "$root" update-ca-certificates >/dev/null 2>&1
+fi
 for file in /etc/pip.conf "$HOME/.config/pip/pip.conf" /etc/hosts; do
 	[ ! -e "$file" ] || install -D "$file" "$root$file"
 done
@@ -46,7 +52,7 @@ echo "check-fresh: make run: $(($(date +%s) - begin)) s to the end"
 [ "$1" = run ] || make check
 E2
 # Proxy and registry settings of this machine, if it has any.
-env=$(env | grep -iE '^(https?_proxy|no_proxy|goproxy|gosumdb|gonosumdb|goflags|pip_|ssl_cert)' |
+env=$(env | grep -iE '^(https?_proxy|no_proxy|goproxy|gosumdb|gonosumdb|goflags|pip_(index|extra|trusted|cert)|ssl_cert_file)' |
 	tr '\n' ' ' || true)
 # shellcheck disable=SC2086  # a list of settings is meant
 unshare --mount --pid --ipc --uts --fork --kill-child \
