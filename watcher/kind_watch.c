@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/list_stream.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
+#include "watcher/list_pages.h"
+#include "watcher/request_path.h"
+#include "watcher/watch_reason.h"
 #include "watcher/watch_stream.h"
 
 #define KIND_WATCH_MAGIC 0x4b494e44u   /* "KIND" */
-#define TOKEN_MAX        (16u * 1024)
 
 struct kind_watch {
 	uint32_t			 magic;
@@ -22,7 +23,7 @@ struct kind_watch {
 	struct watch_fsm		 fsm;
 	struct kube_request		*request;
 	struct watch_stream		 watch;
-	struct list_stream		 list;
+	struct list_pages		 list;
 	struct event			*wait;
 	struct event			*stale;
 	struct mono			 begun;      /* of the request */
@@ -38,25 +39,13 @@ struct kind_watch {
 	enum watch_input		 outcome;    /* decided in the body */
 	int64_t				 retry_after_ms;
 	int64_t				 delay_ms;
-	long				 code;
+	struct watch_reason		 why;
 	char				 version[KUBE_UID_MAX + 1];
-	char				 list_version[KUBE_UID_MAX + 1];
-	char				*token;      /* of the next page */
-	char				 reason[64];
-	char				 message[512];
 };
 
 static void	step(struct kind_watch *kw, enum watch_input input);
 
 /* --- why ------------------------------------------------------------------ */
-
-static void
-why(struct kind_watch *kw, long code, const char *reason, const char *message)
-{
-	kw->code = code;
-	(void)snprintf(kw->reason, sizeof(kw->reason), "%s", reason);
-	(void)snprintf(kw->message, sizeof(kw->message), "%s", message);
-}
 
 static void
 decide(struct kind_watch *kw, enum watch_input input)
@@ -67,45 +56,24 @@ decide(struct kind_watch *kw, enum watch_input input)
 	kw->outcome = input;
 }
 
-static enum watch_input
-input_of_status(long status, const struct kube_error *error)
-{
-	if (error->too_large)
-		return WATCH_IN_TOO_LARGE;
-	switch (status) {
-	case 401:
-		return WATCH_IN_UNAUTHORIZED;
-	case 403:
-		return WATCH_IN_FORBIDDEN;
-	case 404:
-		return WATCH_IN_NOT_FOUND;
-	case 410:
-		return WATCH_IN_EXPIRED;
-	default:
-		return WATCH_IN_FAILED;
-	}
-}
-
+/* What the server itself says: the body of an answer, or an ERROR event. */
 static void
 decide_error(struct kind_watch *kw, long status,
-    const struct kube_error *error)
+    const struct kube_error *error, enum watch_input input)
 {
-	char fallback[32];
+	int64_t retry_after_ms = watch_reason_retry_ms(status, error);
 
-	(void)snprintf(fallback, sizeof(fallback), "Http%ld", status);
-	why(kw, status, error->reason[0] != '\0' ? error->reason : fallback,
-	    error->message);
-	if (error->retry_after_s > 0 && status != 504)
-		kw->retry_after_ms = MIN(error->retry_after_s, 3600) * 1000;
+	if (retry_after_ms > 0)
+		kw->retry_after_ms = retry_after_ms;
 	kw->distrusted = status == 401;
-	decide(kw, input_of_status(status, error));
+	decide(kw, input);
 }
 
 static void
 refuse(struct kind_watch *kw, const char *text)
 {
 	kw->refused = true;
-	why(kw, 200, "InvalidAnswer", text);
+	watch_reason_set(&kw->why, 200, "InvalidAnswer", text);
 	decide(kw, WATCH_IN_FAILED);
 }
 
@@ -120,18 +88,11 @@ kind_watch_answered_cb(void *arg)
 	if (!kw->unanswered)
 		return;
 	kw->unanswered = false;
-	why(kw, 0, "", "");
+	watch_reason_set(&kw->why, 0, "", "");
 	kw->ops->changed(kw, kw->arg);
 }
 
 /* --- bodies --------------------------------------------------------------- */
-
-static void
-set_version(char *to, struct slice version)
-{
-	(void)snprintf(to, KUBE_UID_MAX + 1, "%.*s", (int)version.n,
-	    version.p);
-}
 
 static void
 alive(struct kind_watch *kw)
@@ -164,16 +125,17 @@ watch_frame_cb(struct slice frame, void *arg)
 		break;
 	case KUBE_EVENT_ERROR:
 		kw->refused = ev.error.retry_after_s == 0;
-		decide_error(kw, (long)ev.error.code, &ev.error);
-		if (strcmp(ev.error.reason, "StoreReadError") == 0)
-			kw->outcome = WATCH_IN_EXPIRED;
+		decide_error(kw, (long)ev.error.code, &ev.error,
+		    watch_reason_event(&kw->why, &ev.error));
 		return false;
 	case KUBE_EVENT_UNKNOWN:
 		refuse(kw, "a watch event of unknown type");
 		return false;
 	}
 	if (ev.object.resource_version.n > 0)
-		set_version(kw->version, ev.object.resource_version);
+		(void)snprintf(kw->version, sizeof(kw->version), "%.*s",
+		    (int)ev.object.resource_version.n,
+		    ev.object.resource_version.p);
 	alive(kw);
 	return true;
 }
@@ -202,84 +164,34 @@ watch_data_cb(const char *p, size_t n, void *arg)
 	return go_on;
 }
 
-static bool
-list_item_cb(struct slice item, void *arg)
+static void
+list_object_cb(const struct kube_object *object, void *arg)
 {
 	struct kind_watch *kw = arg;
-	struct kube_object object;
-	struct err err = { 0 };
 
-	if (kube_object_parse(item, &object, &err) < 0) {
-		refuse(kw, err.text);
-		return false;
-	}
-	kw->ops->object(kw, KUBE_EVENT_ADDED, &object, kw->arg);
-	return true;
+	kw->ops->object(kw, KUBE_EVENT_ADDED, object, kw->arg);
 }
 
 static bool
 list_data_cb(const char *p, size_t n, void *arg)
 {
 	struct kind_watch *kw = arg;
-	uint64_t oversized = kw->list.oversized;
-	bool go_on;
+	uint64_t oversized = kw->list.stream.oversized;
+	struct err err = { 0 };
+	int rc;
 
 	assert(kw->magic == KIND_WATCH_MAGIC);
 	touch_stale(kw, KIND_WATCH_LIST_IDLE_MS);
-	go_on = list_stream_feed(&kw->list, p, n, list_item_cb, kw);
-	if (!go_on)
-		refuse(kw, "the answer is no list in JSON; does `server` "
-		    "lead to a Kubernetes API server?");
-	if (kw->list.oversized != oversized)
+	rc = list_pages_feed(&kw->list, p, n, list_object_cb, kw, &err);
+	if (rc < 0)
+		refuse(kw, err.text);
+	if (kw->list.stream.oversized != oversized)
 		kw->ops->notice(kw, "skipped an object larger than 16 MiB",
 		    kw->arg);
-	return go_on;
+	return rc == 0;
 }
 
 /* --- ends of requests ----------------------------------------------------- */
-
-static const char *
-curl_reason(CURLcode code)
-{
-	switch ((unsigned)code) {
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
-		return "DnsFailed";
-	case CURLE_COULDNT_CONNECT:
-		return "ConnectFailed";
-	case CURLE_OPERATION_TIMEDOUT:
-		return "Timeout";
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_SSL_CACERT_BADFILE:
-		return "TlsFailed";
-	default:
-		return "ConnectionLost";
-	}
-}
-
-/* libcurl's text names the place; the operator also wants to know where to
- * look. */
-static void
-why_no_answer(struct kind_watch *kw, const struct kube_result *result)
-{
-	const char *reason = curl_reason(result->curl);
-	const char *origin = kube_api_origin(kw->api);
-	char text[sizeof(kw->message)];
-
-	if (result->status != 0)
-		(void)snprintf(text, sizeof(text), "%.170s", result->error);
-	else if (strcmp(reason, "TlsFailed") == 0)
-		(void)snprintf(text, sizeof(text), "%.120s (do the "
-		    "certificates of %s belong to this server?)",
-		    result->error, origin);
-	else
-		(void)snprintf(text, sizeof(text), "%.120s (is the API server "
-		    "up, and `server` of %s right?)", result->error, origin);
-	kw->distrusted = result->status == 0;
-	why(kw, result->status, reason, text);
-}
 
 /* Decides by the answer itself unless its body already did. True: it was 200
  * and came to its end. */
@@ -293,12 +205,14 @@ judge(struct kind_watch *kw, const struct kube_result *result)
 	if (result->status != 0 && result->status != 200) {
 		kw->retry_after_ms = result->retry_after_ms;
 		(void)kube_object_parse_error(result->body, &error);
-		decide_error(kw, result->status, &error);
+		decide_error(kw, result->status, &error,
+		    watch_reason_status(&kw->why, result->status, &error));
 		return false;
 	}
 	if (result->curl == CURLE_OK)
 		return true;
-	why_no_answer(kw, result);
+	watch_reason_no_answer(&kw->why, result, kube_api_origin(kw->api));
+	kw->distrusted = result->status == 0;
 	decide(kw, WATCH_IN_FAILED);
 	if (result->status == 0)
 		kw->ops->unreachable(kw, kw->arg);
@@ -324,39 +238,22 @@ watch_done_cb(const struct kube_result *result, void *arg)
 		decide(kw, WATCH_IN_ENDED);
 	if (kw->outcome == WATCH_IN_ENDED && !kw->events &&
 	    mono_diff_ms(mono_now(), kw->begun) < WATCH_FSM_QUICK_MS)
-		why(kw, 200, "ClosedAtOnce", "the watch ended at once and "
-		    "brought nothing");
+		watch_reason_set(&kw->why, 200, "ClosedAtOnce", "the watch "
+		    "ended at once and brought nothing");
 	step(kw, kw->outcome);
 }
 
 /* A whole page: where it stands in the list's order. */
-static enum watch_input
+static void
 page_ended(struct kind_watch *kw)
 {
-	struct kube_list list;
 	struct err err = { 0 };
-	bool first = kw->token == NULL;
+	bool more;
 
-	free(kw->token);
-	kw->token = NULL;
-	if (!list_stream_complete(&kw->list) || kube_object_parse_list(
-	    (struct slice){ (const char *)kw->list.metadata.data,
-	    kw->list.metadata.len }, &list, &err) < 0) {
-		refuse(kw, err.text[0] != '\0' ? err.text :
-		    "the list ends before its end");
-		return WATCH_IN_FAILED;
-	}
-	/* All pages carry page one's version: the watch starts there. */
-	if (first)
-		set_version(kw->list_version, list.resource_version);
-	if (list.continue_token.n == 0)
-		return WATCH_IN_LISTED;
-	if (list.continue_token.n > TOKEN_MAX) {
-		refuse(kw, "the list's continue token is too long");
-		return WATCH_IN_FAILED;
-	}
-	kw->token = slice_dup(list.continue_token);
-	return WATCH_IN_PAGE;
+	if (list_pages_end(&kw->list, &more, &err) < 0)
+		refuse(kw, err.text);
+	else
+		decide(kw, more ? WATCH_IN_PAGE : WATCH_IN_LISTED);
 }
 
 static void
@@ -367,70 +264,32 @@ list_done_cb(const struct kube_result *result, void *arg)
 	assert(kw->magic == KIND_WATCH_MAGIC);
 	settle(kw);
 	if (judge(kw, result))
-		decide(kw, page_ended(kw));
-	list_stream_reset(&kw->list);
+		page_ended(kw);
 	if (kw->outcome != WATCH_IN_PAGE)
 		kw->tried = true;
 	if (kw->outcome == WATCH_IN_LISTED) {
-		memcpy(kw->version, kw->list_version, sizeof(kw->version));
+		memcpy(kw->version, kw->list.version, sizeof(kw->version));
 		kw->listed = true;
-		why(kw, 0, "", "");
+		watch_reason_set(&kw->why, 0, "", "");
 		kw->ops->list_end(kw, kw->arg);
 	}
+	if (kw->outcome != WATCH_IN_PAGE)
+		list_pages_reset(&kw->list);
 	step(kw, kw->outcome);
 }
 
 /* --- requests ------------------------------------------------------------- */
 
 static void
-add_escaped(struct buf *b, const char *text)
-{
-	for (; *text != '\0'; text++)
-		if ((*text >= 'a' && *text <= 'z') ||
-		    (*text >= 'A' && *text <= 'Z') ||
-		    (*text >= '0' && *text <= '9') ||
-		    strchr("-._~", *text) != NULL)
-			buf_addc(b, *text);
-		else
-			buf_addf(b, "%%%02X", (unsigned)(unsigned char)*text);
-}
-
-static void
-list_query(const struct kind_watch *kw, struct buf *b)
-{
-	if (kw->token != NULL) {
-		/* Never with a resourceVersion (k8s-watch.md A.2). */
-		buf_addf(b, "?limit=%d&continue=", KIND_WATCH_PAGE);
-		add_escaped(b, kw->token);
-		return;
-	}
-	switch (kw->fsm.version) {
-	case WATCH_VERSION_LAST:
-		if (kw->version[0] != '\0') {
-			/* With a limit it would mean "exactly". */
-			buf_adds(b, "?resourceVersion=");
-			add_escaped(b, kw->version);
-			return;
-		}
-		break;
-	case WATCH_VERSION_ZERO:
-		buf_addf(b, "?limit=%d&resourceVersion=0", KIND_WATCH_PAGE);
-		return;
-	case WATCH_VERSION_EMPTY:
-		break;
-	}
-	buf_addf(b, "?limit=%d", KIND_WATCH_PAGE);
-}
-
-static void
 request(struct kind_watch *kw, bool watch)
 {
 	struct buf path = BUF_EMPTY;
 	struct err err = { 0 };
-	char *base = kinds_path(&kinds[kw->kind]);
+	const struct kind *kind = &kinds[kw->kind];
+	const struct request_list list = { kw->fsm.version, kw->version,
+		kw->list.token };
 	struct kube_get get = {
-		.accept = watch ? kinds[kw->kind].watch_accept :
-		    kinds[kw->kind].list_accept,
+		.accept = watch ? kind->watch_accept : kind->list_accept,
 		.watch = watch,
 		.dead = kw->dead,
 		.answered = kind_watch_answered_cb,
@@ -439,17 +298,12 @@ request(struct kind_watch *kw, bool watch)
 		.arg = kw,
 	};
 
-	buf_adds(&path, base);
-	free(base);
-	if (watch) {
-		buf_adds(&path, "?watch=1&resourceVersion=");
-		add_escaped(&path, kw->version);
-		buf_addf(&path, "&allowWatchBookmarks=true&timeoutSeconds=%u",
+	if (watch)
+		request_path_watch(&path, kind, kw->version,
 		    KIND_WATCH_TIMEOUT_S +
 		    arc4random_uniform(KIND_WATCH_TIMEOUT_S + 1));
-	} else {
-		list_query(kw, &path);
-	}
+	else
+		request_path_list(&path, kind, &list);
 	get.path = buf_cstr(&path);
 	kw->has_outcome = false;
 	kw->refused = false;
@@ -467,7 +321,7 @@ request(struct kind_watch *kw, bool watch)
 		settle(kw);
 		kw->tried = true;
 		kw->distrusted = true;
-		why(kw, 0, "BadCredentials", err.text);
+		watch_reason_set(&kw->why, 0, "BadCredentials", err.text);
 		step(kw, WATCH_IN_FAILED);
 	}
 }
@@ -475,9 +329,7 @@ request(struct kind_watch *kw, bool watch)
 static void
 begin_list(struct kind_watch *kw)
 {
-	free(kw->token);
-	kw->token = NULL;
-	list_stream_reset(&kw->list);
+	list_pages_reset(&kw->list);
 	kw->ops->list_begin(kw, kw->arg);
 	request(kw, false);
 }
@@ -524,7 +376,6 @@ step(struct kind_watch *kw, enum watch_input input)
 		begin_list(kw);
 		break;
 	case WATCH_DO_PAGE:
-		list_stream_reset(&kw->list);
 		request(kw, false);
 		break;
 	case WATCH_DO_WATCH:
@@ -564,8 +415,9 @@ kind_watch_stale_cb(evutil_socket_t fd, short what, void *arg)
 	kube_api_cancel(kw->request);
 	settle(kw);
 	watch_stream_reset(&kw->watch);
-	list_stream_reset(&kw->list);
-	why(kw, 0, "Stale", "the API server sent nothing for too long");
+	list_pages_reset(&kw->list);
+	watch_reason_set(&kw->why, 0, "Stale", "the API server sent nothing "
+	    "for too long");
 	kw->tried = true;
 	step(kw, WATCH_IN_STALE);
 }
@@ -599,8 +451,7 @@ kind_watch_free(struct kind_watch *kw)
 	event_free(kw->wait);
 	event_free(kw->stale);
 	watch_stream_reset(&kw->watch);
-	list_stream_reset(&kw->list);
-	free(kw->token);
+	list_pages_reset(&kw->list);
 	kw->magic = 0;
 	free(kw);
 }
@@ -617,7 +468,7 @@ kind_watch_stop(struct kind_watch *kw)
 	kube_api_cancel(kw->request);
 	settle(kw);
 	(void)evtimer_del(kw->wait);
-	why(kw, 0, "", "");
+	watch_reason_set(&kw->why, 0, "", "");
 	step(kw, WATCH_IN_STOP);
 }
 
@@ -630,9 +481,9 @@ kind_watch_view(const struct kind_watch *kw)
 		.attempt = kw->fsm.attempt,
 		.delay_ms = kw->delay_ms,
 		.resource_version = kw->version,
-		.reason = kw->reason,
-		.message = kw->message,
-		.code = kw->code,
+		.reason = kw->why.reason,
+		.message = kw->why.message,
+		.code = kw->why.code,
 		.listed = kw->listed,
 		.tried = kw->tried,
 	};

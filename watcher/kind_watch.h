@@ -10,7 +10,6 @@
 #include "watcher/kube_object.h"
 #include "watcher/watch_fsm.h"
 
-#define KIND_WATCH_PAGE         500
 #define KIND_WATCH_STALE_MS     (150 * 1000)  /* k8s-watch.md A 15 */
 #define KIND_WATCH_LIST_IDLE_MS (60 * 1000)
 #define KIND_WATCH_TIMEOUT_S    300           /* to 600 */

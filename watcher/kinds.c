@@ -1,7 +1,6 @@
 #include "watcher/kinds.h"
 
 #include "common/macros.h"
-#include "common/xmalloc.h"
 #include "watcher/status/rules.h"
 
 /* Servers from 1.37 on leave managedFields out when asked so; older ones
@@ -27,14 +26,4 @@ kinds_find(struct slice name)
 		if (slice_is(name, kinds[i].name))
 			return (int)i;
 	return -1;
-}
-
-char *
-kinds_path(const struct kind *kind)
-{
-	if (kind->group[0] == '\0')
-		return xasprintf("/api/%s/%s", kind->version,
-		    kind->resource);
-	return xasprintf("/apis/%s/%s/%s", kind->group, kind->version,
-	    kind->resource);
 }

@@ -26,7 +26,5 @@ extern const unsigned kinds_n;
 
 /* Index in the table; -1: not one of these. */
 int	kinds_find(struct slice name);
-/* "/api/v1/pods" or "/apis/apps/v1/deployments", to be freed. */
-char	*kinds_path(const struct kind *kind);
 
 #endif

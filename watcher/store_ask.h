@@ -29,7 +29,8 @@ struct store_ask *store_ask_new(struct role *role, struct inventory *inv,
 void	store_ask_free(struct store_ask *a);
 
 /* Registered with the broker, whose newest position is `tip`: the first round
- * begins. Before it nothing is asked. False: it had begun (registered again). */
+ * begins. Before it nothing is asked. False: it has begun already (the broker
+ * is another). */
 bool	store_ask_start(struct store_ask *a, struct position tip);
 /* The bindings have changed: another round, after the one under way. */
 void	store_ask_bindings(struct store_ask *a);

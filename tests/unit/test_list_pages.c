@@ -1,0 +1,153 @@
+/* list_pages: objects of a list, over its pages. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/macros.h"
+#include "common/xmalloc.h"
+#include "watcher/list_pages.h"
+
+static void
+name_cb(const struct kube_object *object, void *arg)
+{
+	struct buf *names = arg;
+
+	buf_add(names, object->name.p, object->name.n);
+	buf_addc(names, '|');
+}
+
+static int
+feed(struct list_pages *l, const char *text, struct buf *names,
+    struct err *err)
+{
+	return list_pages_feed(l, text, strlen(text), name_cb, names, err);
+}
+
+#define POD(name) "{\"metadata\":{\"name\":\"" name "\",\"uid\":\"u\"}}"
+#define PAGE(version, token, items) "{\"metadata\":{\"resourceVersion\":\""	\
+	version "\",\"continue\":\"" token "\"},\"items\":[" items "]}"
+
+static void
+test_pages_follow_the_token_and_keep_the_first_version(void **state)
+{
+	struct list_pages l = { 0 };
+	struct buf names = BUF_EMPTY;
+	struct err err = { 0 };
+	bool more = false;
+
+	(void)state;
+	assert_int_equal(feed(&l, PAGE("7", "t1", POD("a")), &names, &err), 0);
+	assert_int_equal(list_pages_end(&l, &more, &err), 0);
+	assert_true(more);
+	assert_string_equal(l.token, "t1");
+	assert_int_equal(feed(&l, PAGE("9", "", POD("b")), &names, &err), 0);
+	assert_int_equal(list_pages_end(&l, &more, &err), 0);
+	assert_false(more);
+	assert_null(l.token);
+	assert_string_equal(l.version, "7");
+	assert_string_equal(buf_cstr(&names), "a|b|");
+	list_pages_reset(&l);
+	assert_string_equal(l.version, "");
+	buf_free(&names);
+}
+
+static void
+test_a_page_that_is_cut_is_not_the_last(void **state)
+{
+	static const char text[] = PAGE("7", "", POD("a"));
+	struct buf names = BUF_EMPTY;
+	struct err err = { 0 };
+	bool more = true;
+	size_t n;
+
+	(void)state;
+	for (n = 0; n < sizeof(text) - 1; n++) {
+		struct list_pages l = { 0 };
+
+		assert_int_equal(list_pages_feed(&l, text, n, name_cb, &names,
+		    &err), 0);
+		assert_int_equal(list_pages_end(&l, &more, &err), -1);
+		assert_true(more);
+		list_pages_reset(&l);
+	}
+	assert_string_equal(err.text, "the list ends before its end");
+	buf_free(&names);
+}
+
+/* The object's own fault must not be told as that of the whole answer. */
+static void
+test_what_is_wrong_is_said_of_the_right_thing(void **state)
+{
+	static const struct {
+		const char	*text;
+		const char	*part;
+	} cases[] = {
+		{ "<html>", "is no list in JSON" },
+		{ "{\"items\":[" POD("a") " " POD("b"), "is no list in JSON" },
+		{ "{\"items\":[{\"metadata\":{\"name\":7}}]", "metadata.name" },
+		{ "{\"items\":[" POD("a/b"), "metadata.name" },
+		{ "{\"items\":[{\"a\":}]", "not valid JSON" },
+		{ "{\"items\":[3]", "metadata.name" },
+	};
+	struct buf names = BUF_EMPTY;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(cases); i++) {
+		struct list_pages l = { 0 };
+		struct err err = { 0 };
+
+		assert_int_equal(feed(&l, cases[i].text, &names, &err), -1);
+		if (strstr(err.text, cases[i].part) == NULL)
+			fail_msg("%s: %s", cases[i].text, err.text);
+		list_pages_reset(&l);
+	}
+	buf_free(&names);
+}
+
+static void
+test_a_list_without_a_version_or_with_a_huge_token_is_refused(void **state)
+{
+	struct list_pages l = { 0 };
+	struct buf names = BUF_EMPTY;
+	struct err err = { 0 };
+	char *token = xcalloc(1, LIST_PAGES_TOKEN_MAX + 2), *text;
+	bool more = true;
+
+	(void)state;
+	assert_int_equal(feed(&l, "{\"items\":[]}", &names, &err), 0);
+	assert_int_equal(list_pages_end(&l, &more, &err), -1);
+	assert_non_null(strstr(err.text, "resourceVersion"));
+	memset(token, 't', LIST_PAGES_TOKEN_MAX + 1);
+	text = xasprintf("{\"metadata\":{\"resourceVersion\":\"1\","
+	    "\"continue\":\"%s\"},\"items\":[]}", token);
+	assert_int_equal(feed(&l, text, &names, &err), 0);
+	assert_int_equal(list_pages_end(&l, &more, &err), -1);
+	assert_non_null(strstr(err.text, "too long"));
+	assert_true(more);
+	assert_null(l.token);
+	free(text);
+	free(token);
+	list_pages_reset(&l);
+	buf_free(&names);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    test_pages_follow_the_token_and_keep_the_first_version),
+		cmocka_unit_test(test_a_page_that_is_cut_is_not_the_last),
+		cmocka_unit_test(test_what_is_wrong_is_said_of_the_right_thing),
+		cmocka_unit_test(
+		    test_a_list_without_a_version_or_with_a_huge_token_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

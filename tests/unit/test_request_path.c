@@ -1,0 +1,92 @@
+/* request_path: what is asked of an API server, letter for letter. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "watcher/request_path.h"
+
+static const struct kind pods = { .version = "v1", .resource = "pods",
+	.group = "" };
+static const struct kind jobs = { .version = "v1", .resource = "jobs",
+	.group = "batch" };
+
+static void
+expect_list(const struct kind *kind, enum watch_version version,
+    const char *last, const char *token, const char *expected)
+{
+	const struct request_list list = { version, last, token };
+	struct buf b = BUF_EMPTY;
+
+	request_path_list(&b, kind, &list);
+	assert_string_equal(buf_cstr(&b), expected);
+	buf_free(&b);
+}
+
+static void
+test_the_core_group_has_a_path_of_its_own(void **state)
+{
+	(void)state;
+	expect_list(&pods, WATCH_VERSION_EMPTY, "", NULL,
+	    "/api/v1/pods?limit=500");
+	expect_list(&jobs, WATCH_VERSION_EMPTY, "", NULL,
+	    "/apis/batch/v1/jobs?limit=500");
+}
+
+static void
+test_a_list_at_the_last_version_has_no_limit(void **state)
+{
+	(void)state;
+	expect_list(&pods, WATCH_VERSION_LAST, "42", NULL,
+	    "/api/v1/pods?resourceVersion=42");
+	expect_list(&pods, WATCH_VERSION_LAST, "", NULL,
+	    "/api/v1/pods?limit=500");
+	expect_list(&pods, WATCH_VERSION_ZERO, "42", NULL,
+	    "/api/v1/pods?limit=500&resourceVersion=0");
+	expect_list(&pods, WATCH_VERSION_EMPTY, "42", NULL,
+	    "/api/v1/pods?limit=500");
+}
+
+static void
+test_a_further_page_never_names_a_version(void **state)
+{
+	(void)state;
+	expect_list(&pods, WATCH_VERSION_LAST, "42", "abc",
+	    "/api/v1/pods?limit=500&continue=abc");
+	expect_list(&pods, WATCH_VERSION_ZERO, "42", "abc",
+	    "/api/v1/pods?limit=500&continue=abc");
+}
+
+static void
+test_what_a_server_gave_stays_inside_its_parameter(void **state)
+{
+	struct buf b = BUF_EMPTY;
+
+	(void)state;
+	expect_list(&pods, WATCH_VERSION_EMPTY, "", "a&limit=0#/ +=%\xc3\xa9~",
+	    "/api/v1/pods?limit=500&continue="
+	    "a%26limit%3D0%23%2F%20%2B%3D%25%C3%A9~");
+	expect_list(&pods, WATCH_VERSION_LAST, "1&watch=1", NULL,
+	    "/api/v1/pods?resourceVersion=1%26watch%3D1");
+	request_path_watch(&b, &jobs, "7&x", 300);
+	assert_string_equal(buf_cstr(&b), "/apis/batch/v1/jobs?watch=1"
+	    "&resourceVersion=7%26x&allowWatchBookmarks=true"
+	    "&timeoutSeconds=300");
+	buf_free(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_core_group_has_a_path_of_its_own),
+		cmocka_unit_test(test_a_list_at_the_last_version_has_no_limit),
+		cmocka_unit_test(test_a_further_page_never_names_a_version),
+		cmocka_unit_test(
+		    test_what_a_server_gave_stays_inside_its_parameter),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,112 @@
+#include "watcher/watch_reason.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/macros.h"
+
+void
+watch_reason_set(struct watch_reason *r, long code, const char *reason,
+    const char *message)
+{
+	r->code = code;
+	(void)snprintf(r->reason, sizeof(r->reason), "%s", reason);
+	(void)snprintf(r->message, sizeof(r->message), "%s", message);
+}
+
+/* --- what a server says --------------------------------------------------- */
+
+static enum watch_input
+input_of_status(long status, const struct kube_error *error)
+{
+	if (error->too_large)
+		return WATCH_IN_TOO_LARGE;
+	switch (status) {
+	case 401:
+		return WATCH_IN_UNAUTHORIZED;
+	case 403:
+		return WATCH_IN_FORBIDDEN;
+	case 404:
+		return WATCH_IN_NOT_FOUND;
+	case 410:
+		return WATCH_IN_EXPIRED;
+	default:
+		return WATCH_IN_FAILED;
+	}
+}
+
+enum watch_input
+watch_reason_status(struct watch_reason *r, long status,
+    const struct kube_error *error)
+{
+	char fallback[32];
+
+	(void)snprintf(fallback, sizeof(fallback), "Http%ld", status);
+	watch_reason_set(r, status, error->reason[0] != '\0' ?
+	    error->reason : fallback, error->message);
+	return input_of_status(status, error);
+}
+
+enum watch_input
+watch_reason_event(struct watch_reason *r, const struct kube_error *error)
+{
+	enum watch_input input = watch_reason_status(r, (long)error->code,
+	    error);
+
+	/* The server's own watch of its store is broken: a list mends it. */
+	if (strcmp(error->reason, "StoreReadError") == 0)
+		return WATCH_IN_EXPIRED;
+	return input;
+}
+
+int64_t
+watch_reason_retry_ms(long status, const struct kube_error *error)
+{
+	if (error->retry_after_s <= 0 || status == 504)
+		return 0;
+	return MIN(error->retry_after_s, WATCH_REASON_RETRY_MAX_S) * 1000;
+}
+
+/* --- when it says nothing ------------------------------------------------- */
+
+static const char *
+curl_reason(CURLcode code)
+{
+	switch ((unsigned)code) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return "DnsFailed";
+	case CURLE_COULDNT_CONNECT:
+		return "ConnectFailed";
+	case CURLE_OPERATION_TIMEDOUT:
+		return "Timeout";
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CACERT_BADFILE:
+		return "TlsFailed";
+	default:
+		return "ConnectionLost";
+	}
+}
+
+/* libcurl's text names the place; the operator also wants to know where to
+ * look. */
+void
+watch_reason_no_answer(struct watch_reason *r,
+    const struct kube_result *result, const char *origin)
+{
+	const char *reason = curl_reason(result->curl);
+	char text[sizeof(r->message)];
+
+	if (result->status != 0)
+		(void)snprintf(text, sizeof(text), "%.170s", result->error);
+	else if (strcmp(reason, "TlsFailed") == 0)
+		(void)snprintf(text, sizeof(text), "%.120s (do the "
+		    "certificates of %s belong to this server?)",
+		    result->error, origin);
+	else
+		(void)snprintf(text, sizeof(text), "%.120s (is the API server "
+		    "up, and `server` of %s right?)", result->error, origin);
+	watch_reason_set(r, result->status, reason, text);
+}
