@@ -6,6 +6,19 @@
 #include "common/macros.h"
 #include "common/xmalloc.h"
 
+struct backoff_params
+backoff_params_of(const struct conf *conf)
+{
+	return (struct backoff_params){
+		.first_ms = conf->supervise.first_ms,
+		.base_ms = conf->supervise.base_ms,
+		.max_ms = conf->supervise.max_ms,
+		.deaths = conf->supervise.circuit_deaths,
+		.window_ms = conf->supervise.circuit_window_ms,
+		.retry_ms = conf->supervise.circuit_retry_ms,
+	};
+}
+
 void
 backoff_init(struct backoff *b, uint32_t deaths)
 {

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/conf.h"
 #include "common/mono.h"
 
 #define BACKOFF_DEATHS_MAX 1000u
@@ -40,6 +41,8 @@ struct backoff_verdict {
 	int64_t	delay_ms;
 };
 
+/* Those the configuration asks for. */
+struct backoff_params backoff_params_of(const struct conf *conf);
 void	backoff_init(struct backoff *b, uint32_t deaths);
 void	backoff_clear(struct backoff *b);
 /* A death at `now`; `hopeless`: exit status 78. random: any 32 bits. */

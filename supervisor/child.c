@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "common/xmalloc.h"
+#include "supervisor/child_text.h"
 #include "supervisor/spawn.h"
 
 #define CHILD_MAGIC     0x444c4843u   /* "CHLD" */
@@ -173,26 +174,11 @@ random_bits(void)
 	return v;
 }
 
-static struct backoff_params
-params_of(const struct child *c)
-{
-	const struct conf *conf = c->conf;
-
-	return (struct backoff_params){
-		.first_ms = conf->supervise.first_ms,
-		.base_ms = conf->supervise.base_ms,
-		.max_ms = conf->supervise.max_ms,
-		.deaths = conf->supervise.circuit_deaths,
-		.window_ms = conf->supervise.circuit_window_ms,
-		.retry_ms = conf->supervise.circuit_retry_ms,
-	};
-}
-
 /* Counts a death; the event that follows from it, and its delay. */
 static enum child_event
 count_death(struct child *c, bool hopeless, int64_t *ret_delay_ms)
 {
-	struct backoff_params p = params_of(c);
+	struct backoff_params p = backoff_params_of(c->conf);
 	struct backoff_verdict v;
 
 	c->deaths++;
@@ -260,25 +246,19 @@ act(struct child *c, enum child_action action)
 static void
 log_change(const struct child *c, enum child_state old, int64_t ms)
 {
-	char who[40] = "";
+	const struct child_text_change change = { .title = c->title,
+		.old = old, .now = c->state, .ms = ms, .cause = c->cause,
+		.pid = c->pid,
+		.retry_ms = c->conf->supervise.circuit_retry_ms };
+	char text[CHILD_TEXT_MAX];
+	enum log_level level = child_text_change(text, &change);
 
-	if (c->pid != 0)
-		(void)snprintf(who, sizeof(who), ", pid %d", (int)c->pid);
-	if (c->state == CHILD_FAILED)
-		log_error("state: %s: %s -> failed after %lld ms: %s; tried "
-		    "again in %lld s, or by: sluicectl start %s", c->title,
-		    child_state_name(old), (long long)ms, c->cause,
-		    (long long)c->conf->supervise.circuit_retry_ms / 1000,
-		    c->title);
-	else if (c->state == CHILD_BACKOFF || c->state == CHILD_HUNG ||
-	    c->state == CHILD_KILLED)
-		log_warn("state: %s: %s -> %s after %lld ms: %s%s", c->title,
-		    child_state_name(old), child_state_name(c->state),
-		    (long long)ms, c->cause, who);
+	if (level == LOG_LEVEL_ERROR)
+		log_error("%s", text);
+	else if (level == LOG_LEVEL_WARN)
+		log_warn("%s", text);
 	else
-		log_info("state: %s: %s -> %s after %lld ms: %s%s", c->title,
-		    child_state_name(old), child_state_name(c->state),
-		    (long long)ms, c->cause, who);
+		log_info("%s", text);
 }
 
 /* Desired against actual: a child at rest that is wanted starts again. */
@@ -347,24 +327,6 @@ child_timer_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 /* --- the end of a process ------------------------------------------------ */
 
 static void
-explain_exit(struct child *c, int status)
-{
-	const char *said = c->status.text[0] != '\0' &&
-	    strcmp(c->status.state, "failed") == 0 ? c->status.text : NULL;
-
-	if (c->state == CHILD_HUNG || c->state == CHILD_KILLED)
-		return;   /* the cause is why we ended it */
-	if (WIFSIGNALED(status))
-		set_cause(c, "killed by signal %d (%s)", WTERMSIG(status),
-		    sigabbrev_np(WTERMSIG(status)) != NULL
-		    ? sigabbrev_np(WTERMSIG(status)) : "?");
-	else if (said != NULL)
-		set_cause(c, "exit status %d: %s", WEXITSTATUS(status), said);
-	else
-		set_cause(c, "exit status %d", WEXITSTATUS(status));
-}
-
-static void
 forget_process(struct child *c)
 {
 	if (c->ended != NULL)
@@ -391,7 +353,10 @@ child_reaped(struct child *c, int status)
 		channel_drain(c->channel);
 	ordered = c->desired == CHILD_DOWN || c->state == CHILD_STOPPING ||
 	    c->pending == CHILD_PENDING_RESTART;
-	explain_exit(c, status);
+	/* Of one that we ended, the cause is why. */
+	if (c->state != CHILD_HUNG && c->state != CHILD_KILLED)
+		child_text_exit(c->cause, sizeof(c->cause), status,
+		    &c->status);
 	forget_process(c);
 	if (ordered) {
 		feed(c, CHILD_EV_EXIT);
@@ -446,6 +411,9 @@ child_stop_within(struct child *c, int64_t ms, const char *cause)
 	set_cause(c, "%s", cause);
 	if (c->state == CHILD_STOPPING)
 		arm(c, ms);
+	else if (c->state == CHILD_HUNG)
+		arm(c, MIN(ms, ABORT_MS - mono_diff_ms(mono_now(),
+		    c->state_since)));
 	feed(c, CHILD_EV_DOWN);
 }
 

@@ -97,7 +97,8 @@ void	child_want(struct child *c, enum child_desired desired,
 /* Wanted, but not to be started before child_want(c, CHILD_UP, ...). */
 void	child_hold(struct child *c, const char *cause);
 void	child_restart(struct child *c, const char *cause);
-/* STOP with this much time before SIGKILL (service stop). */
+/* STOP with this much time before SIGKILL (service stop); one that is hung
+ * has no more time than that either. */
 void	child_stop_within(struct child *c, int64_t ms, const char *cause);
 /* The broker became ready: a starting child's READY deadline begins anew. */
 void	child_extend(struct child *c);

@@ -23,6 +23,7 @@
 #define CONNECTIONS_MAX 16u
 #define REQUEST_MAX     256u
 #define IDLE_MS         5000
+#define ACCEPT_PAUSE_MS 500    /* after accept(2) failed */
 
 struct connection {
 	uint32_t	 magic;
@@ -41,6 +42,8 @@ struct control {
 	char			*path;
 	int			 fd;
 	struct event		*acceptable;
+	struct event		*resume;      /* ends a pause */
+	bool			 refusing;    /* was said */
 	struct connection	 connections[CONNECTIONS_MAX];
 };
 
@@ -157,22 +160,33 @@ do_status(struct supervisor *s, struct buf *b)
 	buf_adds(b, "]}");
 }
 
+/* Why this cannot be done to it; to be freed. NULL: it can. */
+static char *
+objection(const struct supervisor *s, const char *verb, const char *title,
+    const struct child *c)
+{
+	if (c == NULL)
+		return xasprintf("no process \"%s\"; sluicectl status lists "
+		    "them", title);
+	if (s->stop_phase != STOP_NOT)
+		return xstrdup("the service is stopping");
+	if (c->unlisted && strcmp(verb, "stop") != 0)
+		return xasprintf("%s is stopping for good: its cluster left "
+		    "the configuration; to have it back, add the cluster "
+		    "again, then: sluicectl reload", title);
+	return NULL;
+}
+
 static void
 do_child(struct supervisor *s, const char *verb, const char *title,
     struct buf *b)
 {
 	struct child *c = service_find(s, title);
-	char *text;
+	char *text = objection(s, verb, title, c);
 
-	if (c == NULL) {
-		text = xasprintf("no process \"%s\"; sluicectl status lists "
-		    "them", title);
+	if (text != NULL) {
 		refuse(b, text);
 		free(text);
-		return;
-	}
-	if (s->stop_phase != STOP_NOT) {
-		refuse(b, "the service is stopping");
 		return;
 	}
 	log_info("control: %s %s", verb, title);
@@ -192,7 +206,7 @@ do_reload(struct supervisor *s, struct buf *b)
 {
 	struct err err;
 
-	if (service_reload(s, &err) != 0) {
+	if (settings_reload(s, &err) != 0) {
 		log_error("reload: %s", err.text);
 		refuse(b, err.text);
 	} else {
@@ -308,6 +322,31 @@ control_connection_cb(evutil_socket_t fd UNUSED, short what, void *arg)
 		receive_request(c);
 }
 
+/* Out of descriptors: who waits stays in the queue, and would wake the loop
+ * again at once. */
+static void
+pause_accepting(struct control *control, int code)
+{
+	struct timeval tv = mono_timeval_ms(ACCEPT_PAUSE_MS);
+
+	if (!control->refusing)
+		log_warn("control: accept: %s: sluicectl waits; tried again "
+		    "every %d ms (said once)", strerrordesc_np(code),
+		    ACCEPT_PAUSE_MS);
+	control->refusing = true;
+	(void)event_del(control->acceptable);
+	(void)event_add(control->resume, &tv);
+}
+
+static void
+control_resume_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct control *control = arg;
+
+	assert(control->magic == CONTROL_MAGIC);
+	(void)event_add(control->acceptable, NULL);
+}
+
 static void
 control_accept_cb(evutil_socket_t listener, short what UNUSED, void *arg)
 {
@@ -317,8 +356,13 @@ control_accept_cb(evutil_socket_t listener, short what UNUSED, void *arg)
 
 	assert(control->magic == CONTROL_MAGIC);
 	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd == -1)
+	if (fd == -1) {
+		if (errno != EAGAIN && errno != EINTR &&
+		    errno != ECONNABORTED)
+			pause_accepting(control, errno);
 		return;
+	}
+	control->refusing = false;
 	for (size_t i = 0; i < CONNECTIONS_MAX && c == NULL; i++)
 		if (control->connections[i].control == NULL)
 			c = &control->connections[i];
@@ -372,7 +416,8 @@ control_open(struct supervisor *s, struct err *err)
 	}
 	c->acceptable = event_new(s->base, c->fd, EV_READ | EV_PERSIST,
 	    control_accept_cb, c);
-	if (c->acceptable == NULL)
+	c->resume = evtimer_new(s->base, control_resume_cb, c);
+	if (c->acceptable == NULL || c->resume == NULL)
 		fatalx("event_new failed");
 	(void)event_add(c->acceptable, NULL);
 	return c;
@@ -386,6 +431,7 @@ control_close(struct control *c)
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
 		close_connection(&c->connections[i]);
 	event_free(c->acceptable);
+	event_free(c->resume);
 	(void)close(c->fd);
 	(void)unlink(c->path);
 	c->magic = 0;

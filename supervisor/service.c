@@ -1,12 +1,9 @@
 #include "supervisor/supervisor.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -63,34 +60,6 @@ service_find(struct supervisor *s, const char *title)
 }
 
 /* --- configuration for the children ---------------------------------------- */
-
-/* A sealed memfd: nobody can change what the others read. */
-static int
-seal_conf(const struct conf *conf, struct err *err)
-{
-	struct buf b = BUF_EMPTY;
-	size_t done = 0;
-	ssize_t n = 0;
-	int fd;
-
-	fd = memfd_create("sluice-conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd == -1)
-		return err_errno(err, errno, "memfd_create");
-	conf_encode(&b, conf);
-	while (done < b.len && n >= 0) {
-		n = write(fd, b.data + done, b.len - done);
-		if (n > 0)
-			done += (size_t)n;
-	}
-	buf_free(&b);
-	if (n < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW |
-	    F_SEAL_WRITE | F_SEAL_SEAL) != 0) {
-		(void)err_errno(err, errno, "memfd for the configuration");
-		(void)close(fd);
-		return -1;
-	}
-	return fd;
-}
 
 static int
 give_conf_fd(void *arg)
@@ -174,32 +143,8 @@ remove_child(struct supervisor *s, struct child *c)
 		}
 }
 
-/* Clusters of the configuration and the kubeconfig, into *conf; -1 when the
- * kubeconfig cannot be read (*conf has those of the configuration then). */
-static int
-find_clusters(struct conf *conf, struct err *err)
-{
-	struct roster r;
-	int rc = roster_read(&r, conf, err);
-
-	for (size_t i = 0; i < r.n_problems; i++)
-		log_error("clusters: %s", r.problems[i]);
-	for (size_t i = 0; i < conf->n_clusters; i++) {
-		free(conf->clusters[i].id);
-		free(conf->clusters[i].context);
-		free(conf->clusters[i].kubeconfig);
-	}
-	free(conf->clusters);
-	conf->clusters = r.clusters;
-	conf->n_clusters = r.n;
-	r.clusters = NULL;
-	r.n = 0;
-	roster_clear(&r);
-	return rc;
-}
-
-static void
-add_watchers(struct supervisor *s)
+void
+service_add_watchers(struct supervisor *s)
 {
 	for (size_t i = 0; i < s->conf.n_clusters; i++) {
 		const char *id = s->conf.clusters[i].id;
@@ -227,9 +172,9 @@ service_start(struct supervisor *s, struct err *err)
 		.conf_fd = give_conf_fd, .incarnation = give_incarnation,
 		.reap = reap, .arg = s };
 	/* Whatever else there is goes on without its clusters. */
-	if (find_clusters(&s->conf, err) != 0)
+	if (settings_clusters(&s->conf, err) != 0)
 		log_error("clusters: %s; then: sluicectl reload", err->text);
-	s->conf_fd = seal_conf(&s->conf, err);
+	s->conf_fd = settings_seal(&s->conf, err);
 	if (s->conf_fd == -1)
 		return -1;
 	for (size_t i = 0; i < NELEM(singles); i++)
@@ -241,7 +186,7 @@ service_start(struct supervisor *s, struct err *err)
 	}
 	for (size_t i = 0; i < s->n_children; i++)
 		begin(s, s->children[i]);
-	add_watchers(s);
+	service_add_watchers(s);
 	return 0;
 }
 
@@ -480,156 +425,4 @@ service_tick(struct supervisor *s)
 		s->last_watchdog = now;
 		(void)notify_send(&s->notify, "WATCHDOG=1");
 	}
-}
-
-/* --- reload ----------------------------------------------------------------- */
-
-static void
-keep_string(const char *key, char *const *old, char **fresh)
-{
-	if (strcmp(*old, *fresh) == 0)
-		return;
-	log_warn("reload: %s changes with a restart of the service only; it "
-	    "stays %s", key, *old);
-	free(*fresh);
-	*fresh = xstrdup(*old);
-}
-
-static void
-keep_count(const char *key, uint32_t old, uint32_t *fresh)
-{
-	if (*fresh == old)
-		return;
-	log_warn("reload: %s changes with a restart of the service only; it "
-	    "stays %u", key, old);
-	*fresh = old;
-}
-
-/* What a running service cannot change stays as it was. */
-static void
-keep_fixed(const struct conf *old, struct conf *fresh)
-{
-	keep_string("state_directory", &old->state_directory,
-	    &fresh->state_directory);
-	keep_string("runtime_directory", &old->runtime_directory,
-	    &fresh->runtime_directory);
-	keep_string("listen", &old->listen_host, &fresh->listen_host);
-	if (fresh->listen_port != old->listen_port) {
-		log_warn("reload: listen changes with a restart of the service "
-		    "only; the port stays %u", old->listen_port);
-		fresh->listen_port = old->listen_port;
-	}
-	keep_count("gateway.processes", old->gateway.processes,
-	    &fresh->gateway.processes);
-	keep_count("supervise.circuit_deaths", old->supervise.circuit_deaths,
-	    &fresh->supervise.circuit_deaths);
-}
-
-static const struct conf_cluster *
-find_cluster(const struct conf *conf, const char *id)
-{
-	for (size_t i = 0; i < conf->n_clusters; i++)
-		if (strcmp(conf->clusters[i].id, id) == 0)
-			return &conf->clusters[i];
-	return NULL;
-}
-
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-/* Watchers of clusters that left stop; of those that changed, restart. */
-static void
-compare_watchers(struct supervisor *s, const struct conf *old)
-{
-	const struct conf_cluster *before, *now;
-
-	for (size_t i = 0; i < s->n_children; i++) {
-		struct child *c = s->children[i];
-
-		if (!is(c, "watcher"))
-			continue;
-		now = find_cluster(&s->conf, c->instance);
-		before = find_cluster(old, c->instance);
-		if (now == NULL && !c->unlisted) {
-			c->unlisted = true;
-			child_want(c, CHILD_DOWN,
-			    "its cluster left the configuration");
-		} else if (now != NULL && before != NULL &&
-		    (!same_text(now->context, before->context) ||
-		    !same_text(now->kubeconfig, before->kubeconfig) ||
-		    !same_text(old->kubeconfig, s->conf.kubeconfig))) {
-			child_restart(c, "its cluster's entry changed");
-		}
-	}
-}
-
-/* Who reloads has mended something: what gave up may try it. */
-static void
-retry_failed(struct supervisor *s)
-{
-	for (size_t i = 0; i < s->n_children; i++)
-		if (s->children[i]->state == CHILD_FAILED)
-			child_restart(s->children[i], "reload");
-}
-
-/* The file and the kubeconfig as they are now; -1: the old stay. */
-static int
-read_again(const struct supervisor *s, struct conf *ret, struct err *err)
-{
-	char *text = NULL;
-	size_t n = 0;
-	FILE *problems = open_memstream(&text, &n);
-	int count;
-
-	if (problems == NULL)
-		return err_errno(err, errno, "open_memstream");
-	if (s->conf_path != NULL)
-		count = conf_load(ret, s->conf_path, problems);
-	else
-		count = conf_parse(ret, "", 0, "(defaults)", problems);
-	(void)fclose(problems);
-	if (count != 0)
-		(void)err_set(err, "%.400s", text);
-	else
-		keep_fixed(&s->conf, ret);
-	free(text);
-	/* A kubeconfig that is being edited must not end its watchers. */
-	if (count != 0 || find_clusters(ret, err) != 0) {
-		conf_free(ret);
-		return err_prefix(err, "the old configuration stays");
-	}
-	return 0;
-}
-
-int
-service_reload(struct supervisor *s, struct err *err)
-{
-	struct conf fresh, old;
-	int fd;
-
-	if (s->stop_phase != STOP_NOT)
-		return err_set(err, "the service is stopping");
-	if (read_again(s, &fresh, err) != 0)
-		return -1;
-	fd = seal_conf(&fresh, err);
-	if (fd == -1) {
-		conf_free(&fresh);
-		return -1;
-	}
-	(void)close(s->conf_fd);
-	s->conf_fd = fd;
-	old = s->conf;
-	s->conf = fresh;
-	log_init("sluiced", s->conf.log_level, s->conf.log_format);
-	for (size_t i = 0; i < s->n_children; i++)
-		(void)child_send(s->children[i], MSG_RELOAD, NULL, 0, fd);
-	compare_watchers(s, &old);
-	add_watchers(s);
-	retry_failed(s);
-	conf_free(&old);
-	log_info("reload: done, %zu clusters", s->conf.n_clusters);
-	return 0;
 }

@@ -105,7 +105,7 @@ supervisor_signal_cb(evutil_socket_t number, short what UNUSED, void *arg)
 		service_stop(s, "SIGTERM");
 	else if (number == SIGINT)
 		service_stop(s, "SIGINT");
-	else if (service_reload(s, &err) != 0)
+	else if (settings_reload(s, &err) != 0)
 		log_error("reload: %s", err.text);
 }
 

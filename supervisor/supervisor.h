@@ -1,6 +1,6 @@
 /*
  * supervisor: the one private context of this process: what main, service,
- * relay and control share. One thread, one loop.
+ * settings, relay and control share. One thread, one loop.
  */
 #ifndef SLUICE_SUPERVISOR_H
 #define SLUICE_SUPERVISOR_H
@@ -67,8 +67,8 @@ struct supervisor {
 /* Reads the kubeconfig's contexts, makes the children, starts the broker. */
 int	service_start(struct supervisor *s, struct err *err) MUST_CHECK;
 void	service_stop(struct supervisor *s, const char *cause);
-/* SIGHUP: reads the configuration again; -1 with *err (the old one stays). */
-int	service_reload(struct supervisor *s, struct err *err);
+/* Makes and starts those of the configuration's clusters that are not there. */
+void	service_add_watchers(struct supervisor *s);
 void	service_changed(struct child *c, enum child_state old, void *arg);
 void	service_tick(struct supervisor *s);
 void	service_free(struct supervisor *s);
@@ -78,6 +78,17 @@ struct child *service_role(struct supervisor *s, const char *role,
 	    const char *instance);
 /* Reaps everything that has ended, known or not; kills strays. */
 void	service_reap(struct supervisor *s);
+
+/* --- settings.c: the configuration ----------------------------------------- */
+
+/* Puts the clusters to watch into *conf: its own, and the kubeconfig's; -1
+ * with *err when that cannot be read (*conf has its own then). */
+int	settings_clusters(struct conf *conf, struct err *err) MUST_CHECK;
+/* A sealed memfd for children: nobody can change what the others read. -1
+ * with *err. */
+int	settings_seal(const struct conf *conf, struct err *err) MUST_CHECK;
+/* SIGHUP: reads the configuration again; -1 with *err (the old one stays). */
+int	settings_reload(struct supervisor *s, struct err *err) MUST_CHECK;
 
 /* --- relay.c: messages from child to child -------------------------------- */
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import time
@@ -50,6 +51,21 @@ def test_children_that_do_not_stop_are_killed_within_5_s(rogues):
     begin = time.monotonic()
     assert sluice.stop() == 0
     assert time.monotonic() - begin < deadline(5)
+    assert sluice.family() == []
+
+
+@pytest.mark.slow
+def test_a_child_found_hung_during_the_stop_does_not_prolong_it(rogues):
+    """The broker hangs while the store's time runs out, and SIGABRT does not end it."""
+    sluice = rogues().script("store", "stubborn").script("broker", "numb").start()
+    broker = sluice.pid("broker")
+    begin = time.monotonic()
+    os.kill(sluice.process.pid, signal.SIGTERM)
+    time.sleep(0.4)
+    os.kill(broker, signal.SIGSTOP)
+    wait_until(lambda: not sluice.process.running(), 15, "the service ends")
+    assert time.monotonic() - begin < deadline(5)
+    assert "state: broker: ready -> hung" in sluice.log()
     assert sluice.family() == []
 
 
@@ -132,6 +148,51 @@ def test_the_listener_of_a_stopped_gateway_goes_to_a_sibling(rogues):
     )
     sluice.stop()
     assert "gateway/0: its listener" not in sluice.log()
+
+
+def test_a_watcher_that_leaves_for_good_cannot_be_restarted(rogues):
+    """Its cluster left the configuration; the answer says what would bring it back."""
+    sluice = rogues().script("watcher-dev", "stubborn").start()
+    sluice.write_conf({"clusters": ["prod"]})
+    sluice.ctl("reload")
+    for verb in ("restart", "start"):
+        answer = sluice.ctl(verb, "watcher/dev", check=False)
+        assert answer.returncode == 1
+        assert "watcher/dev is stopping for good: its cluster left" in answer.stderr
+        assert "sluicectl reload" in answer.stderr
+    assert sluice.status()["watcher/dev"]["desired"] == "down"
+    sluice.ctl("stop", "watcher/dev")
+    sluice.write_conf({"clusters": ["prod", "dev"]})
+    sluice.ctl("reload")
+    sluice.script("watcher-dev").wait_ready()
+
+
+def test_without_descriptors_the_control_socket_waits_and_does_not_spin(rogues):
+    """accept(2) fails with EMFILE: said once, little time is used, and it recovers."""
+    sluice = rogues().start()
+    pid = sluice.process.pid
+
+    def used():
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    numbers = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    free = next(n for n in range(1 << 16) if n not in numbers)
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, limits[1]))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"{sluice.conf['runtime_directory']}/control")
+        client.sendall(b"status\n")
+        wait_until(lambda: "control: accept: Too many open files" in sluice.log(), 5, "said")
+        before = used()
+        time.sleep(2)
+        assert used() - before < 0.5
+        assert sluice.log().count("control: accept:") == 1
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        client.settimeout(deadline(5))
+        assert client.recv(1) == b"{"
+    sluice.wait_ready()
 
 
 def test_stop_and_start_by_command(rogues):

@@ -9,6 +9,7 @@
  *	crash          abort
  *	silent         never says READY
  *	deaf           does not read its channel after READY (hung)
+ *	numb           ignores SIGABRT
  *	stubborn       does not leave when told to stop
  *	orphans N      leaves N double-forked children behind
  *	bus PATH       sends BUS_PATH
@@ -22,6 +23,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -244,6 +246,7 @@ main(int argc, char **argv)
 {
 	static const struct role_ops ops = { .start = start, .stop = stop,
 		.message = message };
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	const char *base = strrchr(argv[0], '/');
 	const char *name = (base != NULL ? base + 1 : argv[0]) +
 	    strlen("sluice-");
@@ -260,5 +263,7 @@ main(int argc, char **argv)
 		_exit(number(script("die")));
 	if (script("crash") != NULL)
 		abort();
+	if (script("numb") != NULL)
+		(void)sigaction(SIGABRT, &ignore, NULL);
 	return role_main(name, argc, argv, &ops);
 }

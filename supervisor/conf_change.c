@@ -1,0 +1,106 @@
+#include "supervisor/conf_change.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xmalloc.h"
+
+/* --- what cannot change ---------------------------------------------------- */
+
+struct kept {
+	conf_change_kept_cb	 cb;
+	void			*arg;
+};
+
+static void
+keep_string(const struct kept *k, const char *key, const char *old,
+    char **fresh)
+{
+	if (strcmp(old, *fresh) == 0)
+		return;
+	k->cb(key, old, k->arg);
+	free(*fresh);
+	*fresh = xstrdup(old);
+}
+
+static void
+keep_count(const struct kept *k, const char *key, uint32_t old,
+    uint32_t *fresh)
+{
+	char text[16];
+
+	if (*fresh == old)
+		return;
+	(void)snprintf(text, sizeof(text), "%u", old);
+	k->cb(key, text, k->arg);
+	*fresh = old;
+}
+
+static void
+keep_listen(const struct kept *k, const struct conf *old, struct conf *fresh)
+{
+	char text[128];
+
+	if (strcmp(old->listen_host, fresh->listen_host) == 0 &&
+	    old->listen_port == fresh->listen_port)
+		return;
+	(void)snprintf(text, sizeof(text), "%s port %u", old->listen_host,
+	    old->listen_port);
+	k->cb("listen", text, k->arg);
+	free(fresh->listen_host);
+	fresh->listen_host = xstrdup(old->listen_host);
+	fresh->listen_port = old->listen_port;
+}
+
+void
+conf_change_keep_fixed(const struct conf *old, struct conf *fresh,
+    conf_change_kept_cb cb, void *arg)
+{
+	const struct kept k = { cb, arg };
+
+	keep_string(&k, "state_directory", old->state_directory,
+	    &fresh->state_directory);
+	keep_string(&k, "runtime_directory", old->runtime_directory,
+	    &fresh->runtime_directory);
+	keep_listen(&k, old, fresh);
+	keep_count(&k, "gateway.processes", old->gateway.processes,
+	    &fresh->gateway.processes);
+	keep_count(&k, "supervise.circuit_deaths",
+	    old->supervise.circuit_deaths, &fresh->supervise.circuit_deaths);
+}
+
+/* --- clusters -------------------------------------------------------------- */
+
+static const struct conf_cluster *
+find_cluster(const struct conf *conf, const char *id)
+{
+	for (size_t i = 0; i < conf->n_clusters; i++)
+		if (strcmp(conf->clusters[i].id, id) == 0)
+			return &conf->clusters[i];
+	return NULL;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+enum conf_change
+conf_change_of_cluster(const struct conf *old, const struct conf *now,
+    const char *id)
+{
+	const struct conf_cluster *before = find_cluster(old, id);
+	const struct conf_cluster *after = find_cluster(now, id);
+
+	if (after == NULL)
+		return before != NULL ? CONF_CHANGE_LEFT : CONF_CHANGE_NONE;
+	if (before == NULL)
+		return CONF_CHANGE_NONE;
+	if (same_text(after->context, before->context) &&
+	    same_text(after->kubeconfig, before->kubeconfig) &&
+	    same_text(now->kubeconfig, old->kubeconfig))
+		return CONF_CHANGE_NONE;
+	return CONF_CHANGE_OTHER;
+}

@@ -1,0 +1,164 @@
+/*
+ * The configuration as the service holds it: with the clusters there are, as
+ * a memfd for the children, and read again by a reload.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "supervisor/conf_change.h"
+#include "supervisor/roster.h"
+#include "supervisor/supervisor.h"
+
+int
+settings_clusters(struct conf *conf, struct err *err)
+{
+	struct roster r;
+	int rc = roster_read(&r, conf, err);
+
+	for (size_t i = 0; i < r.n_problems; i++)
+		log_error("clusters: %s", r.problems[i]);
+	for (size_t i = 0; i < conf->n_clusters; i++) {
+		free(conf->clusters[i].id);
+		free(conf->clusters[i].context);
+		free(conf->clusters[i].kubeconfig);
+	}
+	free(conf->clusters);
+	conf->clusters = r.clusters;
+	conf->n_clusters = r.n;
+	r.clusters = NULL;
+	r.n = 0;
+	roster_clear(&r);
+	return rc;
+}
+
+int
+settings_seal(const struct conf *conf, struct err *err)
+{
+	struct buf b = BUF_EMPTY;
+	size_t done = 0;
+	ssize_t n = 0;
+	int fd;
+
+	fd = memfd_create("sluice-conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd == -1)
+		return err_errno(err, errno, "memfd_create");
+	conf_encode(&b, conf);
+	while (done < b.len && n >= 0) {
+		n = write(fd, b.data + done, b.len - done);
+		if (n > 0)
+			done += (size_t)n;
+	}
+	buf_free(&b);
+	if (n < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW |
+	    F_SEAL_WRITE | F_SEAL_SEAL) != 0) {
+		(void)err_errno(err, errno, "memfd for the configuration");
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* --- reload ----------------------------------------------------------------- */
+
+/* Watchers of clusters that left stop; of those that changed, restart. */
+static void
+compare_watchers(struct supervisor *s, const struct conf *old)
+{
+	enum conf_change change;
+
+	for (size_t i = 0; i < s->n_children; i++) {
+		struct child *c = s->children[i];
+
+		if (strcmp(c->role, "watcher") != 0)
+			continue;
+		change = conf_change_of_cluster(old, &s->conf, c->instance);
+		if (change == CONF_CHANGE_LEFT && !c->unlisted) {
+			c->unlisted = true;
+			child_want(c, CHILD_DOWN,
+			    "its cluster left the configuration");
+		} else if (change == CONF_CHANGE_OTHER) {
+			child_restart(c, "its cluster's entry changed");
+		}
+	}
+}
+
+/* Who reloads has mended something: what gave up may try it. */
+static void
+retry_failed(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->n_children; i++)
+		if (s->children[i]->state == CHILD_FAILED)
+			child_restart(s->children[i], "reload");
+}
+
+static void
+say_kept(const char *key, const char *value, void *arg UNUSED)
+{
+	log_warn("reload: %s changes with a restart of the service only; it "
+	    "stays %s", key, value);
+}
+
+/* The file and the kubeconfig as they are now; -1: the old stay. */
+static int
+read_again(const struct supervisor *s, struct conf *ret, struct err *err)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *problems = open_memstream(&text, &n);
+	int count;
+
+	if (problems == NULL)
+		return err_errno(err, errno, "open_memstream");
+	if (s->conf_path != NULL)
+		count = conf_load(ret, s->conf_path, problems);
+	else
+		count = conf_parse(ret, "", 0, "(defaults)", problems);
+	(void)fclose(problems);
+	if (count != 0)
+		(void)err_set(err, "%.400s", text);
+	else
+		conf_change_keep_fixed(&s->conf, ret, say_kept, NULL);
+	free(text);
+	/* A kubeconfig that is being edited must not end its watchers. */
+	if (count != 0 || settings_clusters(ret, err) != 0) {
+		conf_free(ret);
+		return err_prefix(err, "the old configuration stays");
+	}
+	return 0;
+}
+
+int
+settings_reload(struct supervisor *s, struct err *err)
+{
+	struct conf fresh, old;
+	int fd;
+
+	if (s->stop_phase != STOP_NOT)
+		return err_set(err, "the service is stopping");
+	if (read_again(s, &fresh, err) != 0)
+		return -1;
+	fd = settings_seal(&fresh, err);
+	if (fd == -1) {
+		conf_free(&fresh);
+		return -1;
+	}
+	(void)close(s->conf_fd);
+	s->conf_fd = fd;
+	old = s->conf;
+	s->conf = fresh;
+	log_init("sluiced", s->conf.log_level, s->conf.log_format);
+	for (size_t i = 0; i < s->n_children; i++)
+		(void)child_send(s->children[i], MSG_RELOAD, NULL, 0, fd);
+	compare_watchers(s, &old);
+	service_add_watchers(s);
+	retry_failed(s);
+	conf_free(&old);
+	log_info("reload: done, %zu clusters", s->conf.n_clusters);
+	return 0;
+}

@@ -1,0 +1,92 @@
+/* conf_change: what a reload keeps, and what became of a cluster. */
+#include "supervisor/conf_change.h"
+
+#include "tests/unit/conf_fixture.h"
+
+static void
+note_kept(const char *key, const char *value, void *arg)
+{
+	buf_addf(arg, "%s=%s;", key, value);
+}
+
+static struct conf
+conf_of(const char *text)
+{
+	struct conf conf;
+	char *said = NULL;
+
+	if (parse(&conf, text, &said) != 0)
+		fail_msg("%s", said);
+	free(said);
+	return conf;
+}
+
+static void
+test_what_changes_with_a_restart_only_is_kept_and_told(void **unused UNUSED)
+{
+	struct conf old = conf_of("listen: 127.0.0.1:8085\n"
+	    "state_directory: /a\nruntime_directory: /r\n"
+	    "gateway: {processes: 2}\nsupervise: {circuit_deaths: 5}\n");
+	struct conf fresh = conf_of("listen: '[::1]:9000'\n"
+	    "state_directory: /b\nruntime_directory: /s\n"
+	    "gateway: {processes: 3}\n"
+	    "supervise: {circuit_deaths: 6, hang_timeout: 9s}\n");
+	struct buf told = BUF_EMPTY;
+
+	conf_change_keep_fixed(&old, &fresh, note_kept, &told);
+	assert_string_equal(buf_cstr(&told), "state_directory=/a;"
+	    "runtime_directory=/r;listen=127.0.0.1 port 8085;"
+	    "gateway.processes=2;supervise.circuit_deaths=5;");
+	assert_string_equal(fresh.listen_host, "127.0.0.1");
+	assert_int_equal(fresh.listen_port, 8085);
+	assert_string_equal(fresh.state_directory, "/a");
+	assert_int_equal(fresh.gateway.processes, 2);
+	assert_int_equal(fresh.supervise.circuit_deaths, 5);
+	assert_int_equal(fresh.supervise.hang_timeout_ms, 9000);
+	buf_reset(&told);
+	conf_change_keep_fixed(&old, &fresh, note_kept, &told);
+	assert_int_equal(told.len, 0);
+	buf_free(&told);
+	conf_free(&old);
+	conf_free(&fresh);
+}
+
+static void
+test_a_cluster_left_or_is_reached_in_another_way(void **unused UNUSED)
+{
+	struct conf old = conf_of("kubeconfig: /k\nclusters: [{id: a, context: "
+	    "a}, {id: b, context: b}, {id: c, context: c}]\n");
+	struct conf now = conf_of("kubeconfig: /k\nclusters: [{id: a, context: "
+	    "a}, {id: b, context: x}, {id: d, context: d}]\n");
+	struct conf other = conf_of("kubeconfig: /other\n"
+	    "clusters: [{id: a, context: a}]\n");
+
+	assert_int_equal(conf_change_of_cluster(&old, &now, "a"),
+	    CONF_CHANGE_NONE);
+	assert_int_equal(conf_change_of_cluster(&old, &now, "b"),
+	    CONF_CHANGE_OTHER);
+	assert_int_equal(conf_change_of_cluster(&old, &now, "c"),
+	    CONF_CHANGE_LEFT);
+	assert_int_equal(conf_change_of_cluster(&old, &now, "d"),
+	    CONF_CHANGE_NONE);
+	assert_int_equal(conf_change_of_cluster(&old, &now, "e"),
+	    CONF_CHANGE_NONE);
+	assert_int_equal(conf_change_of_cluster(&old, &other, "a"),
+	    CONF_CHANGE_OTHER);
+	conf_free(&old);
+	conf_free(&now);
+	conf_free(&other);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    test_what_changes_with_a_restart_only_is_kept_and_told),
+		cmocka_unit_test(
+		    test_a_cluster_left_or_is_reached_in_another_way),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
