@@ -17,7 +17,7 @@
 #include "common/role.h"
 #include "common/xmalloc.h"
 #include "watcher/inventory.h"
-#include "watcher/kind_watch.h"
+#include "watcher/kind_set.h"
 #include "watcher/outbox.h"
 
 #define WATCHER_MAGIC     0x57544352u   /* "WTCR" */
@@ -33,7 +33,7 @@ struct watcher {
 	struct kube_api		*api;
 	struct inventory	*inv;
 	struct outbox		*outbox;
-	struct kind_watch	*kinds[KINDS_MAX];   /* by index of `kinds` */
+	struct kind_set		*kinds;
 	struct event		*tick;       /* statuses that time changes */
 	struct event		*ready;
 	struct event		*status;
@@ -96,14 +96,8 @@ send_slot(struct watcher *w, enum msg_slot slot)
 static void
 return_slot(struct watcher *w)
 {
-	unsigned i;
-
-	if (!w->slot)
+	if (!w->slot || !kind_set_tried(w->kinds))
 		return;
-	for (i = 0; i < kinds_n; i++)
-		if (w->kinds[i] != NULL &&
-		    !kind_watch_view(w->kinds[i]).tried)
-			return;
 	w->slot = false;
 	send_slot(w, MSG_SLOT_RETURN);
 }
@@ -111,30 +105,12 @@ return_slot(struct watcher *w)
 static void
 say_status(struct watcher *w)
 {
-	const struct inventory_counts *c = inventory_counts(w->inv);
-	struct kind_watch_view v, worst = { .state = WATCH_WATCHING };
-	unsigned i, n = 0, bad = 0;
-	uint64_t objects = 0;
+	struct kind_watch_view views[KINDS_MAX];
+	unsigned n = kind_set_views(w->kinds, views);
+	struct kind_set_summary s;
 
-	for (i = 0; i < kinds_n; i++) {
-		if (w->kinds[i] == NULL)
-			continue;
-		n++;
-		objects += c->objects[i];
-		v = kind_watch_view(w->kinds[i]);
-		if (v.state != WATCH_WATCHING && bad++ == 0)
-			worst = v;
-	}
-	if (bad == 0)
-		role_status(w->role, "watching", "%u kinds, %llu objects", n,
-		    (unsigned long long)objects);
-	else
-		role_status(w->role, watch_fsm_word(worst.state),
-		    "%u of %u kinds, %llu objects; %s: %s%s%s", n - bad, n,
-		    (unsigned long long)objects, kinds[worst.kind].name,
-		    worst.reason[0] != '\0' ? worst.reason :
-		    watch_fsm_word(worst.state),
-		    worst.message[0] != '\0' ? ": " : "", worst.message);
+	kind_set_summary(views, n, inventory_counts(w->inv)->objects, &s);
+	role_status(w->role, s.state, "%s", s.text);
 }
 
 static void
@@ -306,8 +282,6 @@ static const struct kind_watch_ops watcher_ops = {
 static void
 start_kinds(struct watcher *w)
 {
-	unsigned i;
-
 	if (w->stopping) {
 		send_slot(w, MSG_SLOT_RETURN);
 		return;
@@ -316,9 +290,7 @@ start_kinds(struct watcher *w)
 		return;
 	w->started = true;
 	w->slot = true;
-	for (i = 0; i < kinds_n; i++)
-		if (w->kinds[i] != NULL)
-			kind_watch_start(w->kinds[i]);
+	kind_set_start(w->kinds);
 	maybe_ready(w);
 }
 
@@ -326,17 +298,13 @@ start_kinds(struct watcher *w)
 static void
 resync(struct watcher *w)
 {
-	struct kind_watch_view v;
-	unsigned i;
+	struct kind_watch_view views[KINDS_MAX];
+	unsigned i, n = kind_set_views(w->kinds, views);
 
 	log_info("publishing everything again, the store asked for it");
 	outbox_resync(w->outbox);
-	for (i = 0; i < kinds_n; i++) {
-		if (w->kinds[i] == NULL)
-			continue;
-		v = kind_watch_view(w->kinds[i]);
-		outbox_watcher_state(w->outbox, &v);
-	}
+	for (i = 0; i < n; i++)
+		outbox_watcher_state(w->outbox, &views[i]);
 }
 
 static void
@@ -412,27 +380,6 @@ watcher_stop_cb(evutil_socket_t fd, short what, void *arg)
 		(void)evtimer_add(w->stop, &tv);
 }
 
-static void
-open_kinds(struct watcher *w)
-{
-	const struct conf *conf = &w->role->conf;
-	size_t i;
-	int kind;
-
-	for (i = 0; i < conf->watch.n_kinds; i++) {
-		kind = kinds_find(slice_str(conf->watch.kinds[i]));
-		if (kind < 0) {
-			log_warn("watch.kinds: %s is not a kind this version "
-			    "can watch", conf->watch.kinds[i]);
-			continue;
-		}
-		if (w->kinds[kind] == NULL)
-			w->kinds[kind] = kind_watch_new(w->role->base, w->api,
-			    (unsigned)kind, conf->watch.backoff_base_ms,
-			    conf->watch.backoff_max_ms, &watcher_ops, w);
-	}
-}
-
 static int
 watcher_start(struct role *role, struct err *err)
 {
@@ -466,7 +413,8 @@ watcher_start(struct role *role, struct err *err)
 		return err_set(err, "event_new failed");
 	w->inv = inventory_new();
 	w->api = kube_api_new(role->base, &w->cred, role->conf.watch.http2);
-	open_kinds(w);
+	w->kinds = kind_set_new(role->base, w->api, &role->conf,
+	    &watcher_ops, w);
 	w->outbox = outbox_new(role, w->inv, watcher_registered_cb, w, err);
 	if (w->outbox == NULL)
 		return -1;
@@ -481,12 +429,9 @@ static void
 watcher_stop(struct role *role)
 {
 	struct watcher *w = role->state;
-	unsigned i;
 
 	w->stopping = true;
-	for (i = 0; i < kinds_n; i++)
-		if (w->kinds[i] != NULL)
-			kind_watch_stop(w->kinds[i]);
+	kind_set_stop(w->kinds);
 	w->stop_limit = mono_add_ms(mono_now(), STOP_FLUSH_MS);
 	event_active(w->stop, EV_TIMEOUT, 0);
 }
@@ -495,10 +440,8 @@ static void
 watcher_finish(struct role *role)
 {
 	struct watcher *w = role->state;
-	unsigned i;
 
-	for (i = 0; i < KINDS_MAX; i++)
-		kind_watch_free(w->kinds[i]);
+	kind_set_free(w->kinds);
 	kube_api_free(w->api);
 	outbox_free(w->outbox);
 	inventory_free(w->inv);

@@ -1,0 +1,114 @@
+#include "watcher/kind_set.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "common/xmalloc.h"
+
+struct kind_set {
+	struct kind_watch	*kinds[KINDS_MAX];   /* by index of `kinds` */
+};
+
+struct kind_set *
+kind_set_new(struct event_base *base, struct kube_api *api,
+    const struct conf *conf, const struct kind_watch_ops *ops, void *arg)
+{
+	struct kind_set *set = xcalloc(1, sizeof(*set));
+	size_t i;
+	int kind;
+
+	for (i = 0; i < conf->watch.n_kinds; i++) {
+		kind = kinds_find(slice_str(conf->watch.kinds[i]));
+		if (kind < 0)
+			log_warn("watch.kinds: %s is not a kind this version "
+			    "can watch", conf->watch.kinds[i]);
+		else if (set->kinds[kind] == NULL)
+			set->kinds[kind] = kind_watch_new(base, api,
+			    (unsigned)kind, conf->watch.backoff_base_ms,
+			    conf->watch.backoff_max_ms, ops, arg);
+	}
+	return set;
+}
+
+void
+kind_set_free(struct kind_set *set)
+{
+	unsigned i;
+
+	if (set == NULL)
+		return;
+	for (i = 0; i < KINDS_MAX; i++)
+		kind_watch_free(set->kinds[i]);
+	free(set);
+}
+
+void
+kind_set_start(struct kind_set *set)
+{
+	unsigned i;
+
+	for (i = 0; i < kinds_n; i++)
+		if (set->kinds[i] != NULL)
+			kind_watch_start(set->kinds[i]);
+}
+
+void
+kind_set_stop(struct kind_set *set)
+{
+	unsigned i;
+
+	for (i = 0; i < kinds_n; i++)
+		if (set->kinds[i] != NULL)
+			kind_watch_stop(set->kinds[i]);
+}
+
+unsigned
+kind_set_views(const struct kind_set *set, struct kind_watch_view *views)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < kinds_n; i++)
+		if (set->kinds[i] != NULL)
+			views[n++] = kind_watch_view(set->kinds[i]);
+	return n;
+}
+
+bool
+kind_set_tried(const struct kind_set *set)
+{
+	unsigned i;
+
+	for (i = 0; i < kinds_n; i++)
+		if (set->kinds[i] != NULL &&
+		    !kind_watch_view(set->kinds[i]).tried)
+			return false;
+	return true;
+}
+
+void
+kind_set_summary(const struct kind_watch_view *views, unsigned n,
+    const uint64_t *objects, struct kind_set_summary *ret)
+{
+	const struct kind_watch_view *worst = NULL;
+	unsigned long long sum = 0;
+	unsigned i, bad = 0;
+
+	for (i = 0; i < n; i++) {
+		sum += objects[views[i].kind];
+		if (views[i].state != WATCH_WATCHING && bad++ == 0)
+			worst = &views[i];
+	}
+	if (worst == NULL) {
+		ret->state = watch_fsm_word(WATCH_WATCHING);
+		(void)snprintf(ret->text, sizeof(ret->text),
+		    "%u kinds, %llu objects", n, sum);
+		return;
+	}
+	ret->state = watch_fsm_word(worst->state);
+	(void)snprintf(ret->text, sizeof(ret->text),
+	    "%u of %u kinds, %llu objects; %s: %s%s%s", n - bad, n, sum,
+	    kinds[worst->kind].name, worst->reason[0] != '\0' ?
+	    worst->reason : ret->state, worst->message[0] != '\0' ? ": " : "",
+	    worst->message);
+}
