@@ -7,7 +7,6 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -35,24 +34,6 @@ struct sim_http {
 
 /* ---- requests ---- */
 
-static void
-request_clear(struct sim_request *r)
-{
-	for (size_t i = 0; i < r->n_params; i++) {
-		free(r->param[i].name);
-		free(r->param[i].value);
-	}
-	free(r->method);
-	free(r->target);
-	free(r->path);
-	free(r->authorization);
-	free(r->accept);
-	free(r->user_agent);
-	free(r->content_type);
-	free(r->body);
-	memset(r, 0, sizeof(*r));
-}
-
 bool
 sim_http_number(const char *text, uint64_t *ret)
 {
@@ -69,130 +50,13 @@ sim_http_number(const char *text, uint64_t *ret)
 	return true;
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static char *
-url_decode(const char *p, size_t n, bool query)
-{
-	char *out = xmalloc(n + 1), *o = out;
-
-	for (size_t i = 0; i < n; i++) {
-		if (p[i] == '%' && i + 2 < n && hex_value(p[i + 1]) >= 0 &&
-		    hex_value(p[i + 2]) >= 0) {
-			*o++ = (char)(hex_value(p[i + 1]) * 16 +
-			    hex_value(p[i + 2]));
-			i += 2;
-		} else {
-			*o++ = query && p[i] == '+' ? ' ' : p[i];
-		}
-	}
-	*o = '\0';
-	return out;
-}
-
-static void
-parse_query(struct sim_request *r, const char *query)
-{
-	const char *end, *equal;
-
-	while (*query != '\0' && r->n_params < SIM_PARAMS_MAX) {
-		end = query + strcspn(query, "&");
-		equal = memchr(query, '=', (size_t)(end - query));
-		r->param[r->n_params].name = url_decode(query,
-		    (size_t)((equal != NULL ? equal : end) - query), true);
-		r->param[r->n_params].value = equal == NULL ? xstrdup("") :
-		    url_decode(equal + 1, (size_t)(end - equal - 1), true);
-		r->n_params++;
-		query = *end == '&' ? end + 1 : end;
-	}
-}
-
-static void
-take_header(struct sim_request *r, char *line, int64_t *ret_length,
-    bool *ret_close, bool *ret_chunked)
-{
-	char *value = strchr(line, ':');
-	uint64_t length;
-
-	if (value == NULL)
-		return;
-	*value++ = '\0';
-	value += strspn(value, " \t");
-	if (strcasecmp(line, "Authorization") == 0) {
-		free(r->authorization);
-		r->authorization = xstrdup(value);
-	} else if (strcasecmp(line, "Accept") == 0) {
-		free(r->accept);
-		r->accept = xstrdup(value);
-	} else if (strcasecmp(line, "User-Agent") == 0) {
-		free(r->user_agent);
-		r->user_agent = xstrdup(value);
-	} else if (strcasecmp(line, "Content-Type") == 0) {
-		free(r->content_type);
-		r->content_type = xstrdup(value);
-	} else if (strcasecmp(line, "Content-Length") == 0) {
-		*ret_length = sim_http_number(value, &length) &&
-		    length <= SIM_BODY_MAX ? (int64_t)length : -1;
-	} else if (strcasecmp(line, "Connection") == 0) {
-		*ret_close = strcasecmp(value, "close") == 0;
-	} else if (strcasecmp(line, "Transfer-Encoding") == 0) {
-		*ret_chunked = true;
-	}
-}
-
-/* The head's lines, NUL-terminated; -1: not HTTP. */
-static int
-parse_head(struct sim_conn *c, char *head, int64_t *ret_length,
-    bool *ret_chunked)
-{
-	struct sim_request *r = &c->req;
-	char *line, *next = head, *space, *query;
-	bool close = false;
-
-	line = strsep(&next, "\n");
-	space = strchr(line, ' ');
-	if (space == NULL)
-		return -1;
-	r->method = xstrndup(line, (size_t)(space - line));
-	line = space + 1;
-	space = strchr(line, ' ');
-	if (space == NULL || line[0] != '/')
-		return -1;
-	r->target = xstrndup(line, (size_t)(space - line));
-	if (strncmp(space + 1, "HTTP/1.0", 8) == 0)
-		close = true;
-	query = strchr(r->target, '?');
-	r->path = url_decode(r->target, query != NULL ?
-	    (size_t)(query - r->target) : strlen(r->target), false);
-	if (query != NULL)
-		parse_query(r, query + 1);
-	r->authorization = xstrdup("");
-	r->accept = xstrdup("");
-	r->user_agent = xstrdup("");
-	r->content_type = xstrdup("");
-	while ((line = strsep(&next, "\n")) != NULL) {
-		line[strcspn(line, "\r")] = '\0';
-		take_header(r, line, ret_length, &close, ret_chunked);
-	}
-	c->keep_alive = !close;
-	return 0;
-}
-
 /* Reads a head if one is there; true: go on with the body. */
 static bool
 read_head(struct sim_conn *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
 	struct evbuffer_ptr end = evbuffer_search(in, "\r\n\r\n", 4, NULL);
-	int64_t length = 0;
-	bool chunked = false;
+	struct sim_framing framing;
 	char *head;
 	size_t n;
 	int bad;
@@ -207,18 +71,19 @@ read_head(struct sim_conn *c)
 	(void)evbuffer_remove(in, head, n);
 	head[n] = '\0';
 	(void)evbuffer_drain(in, 4);
-	bad = parse_head(c, head, &length, &chunked);
+	bad = sim_request_parse(&c->req, head, &framing);
 	free(head);
 	c->state = SIM_CONN_BODY;
-	if (bad != 0 || chunked || length < 0) {
+	c->keep_alive = !framing.close;
+	if (bad != 0 || framing.chunked || framing.length < 0) {
 		c->keep_alive = false;
 		c->state = SIM_CONN_BUSY;
-		sim_conn_status(c, chunked ? 411 : bad ? 400 : 413,
+		sim_conn_status(c, framing.chunked ? 411 : bad ? 400 : 413,
 		    "BadRequest", -1, "the simulator takes requests of at "
 		    "most %u bytes with a Content-Length", SIM_BODY_MAX);
 		return false;
 	}
-	c->req.body_len = (size_t)length;
+	c->req.body_len = (size_t)framing.length;
 	return true;
 }
 
@@ -281,7 +146,7 @@ static void
 conn_free(struct sim_conn *c)
 {
 	sim_conn_check(c);
-	request_clear(&c->req);
+	sim_request_clear(&c->req);
 	event_free(c->timer);
 	bufferevent_free(c->bev);
 	c->magic = 0;
@@ -357,7 +222,7 @@ sim_conn_answered(struct sim_conn *c)
 	c->gone_cb = NULL;
 	c->streaming = false;
 	c->action = SIM_ACT_NONE;
-	request_clear(&c->req);
+	sim_request_clear(&c->req);
 	c->state = SIM_CONN_IDLE;
 	if (!c->keep_alive)
 		sim_conn_close(c);
@@ -420,10 +285,7 @@ sim_conn_dead(const struct sim_conn *c)
 const char *
 sim_conn_param(struct sim_conn *c, const char *name)
 {
-	for (size_t i = 0; i < c->req.n_params; i++)
-		if (strcmp(c->req.param[i].name, name) == 0)
-			return c->req.param[i].value;
-	return NULL;
+	return sim_request_param(&c->req, name);
 }
 
 /* ---- the listener ---- */

@@ -2,7 +2,7 @@
  * sim_http: HTTP/1.1 server side of one connection, plain or TLS: requests
  * in, whole answers or chunked streams out.
  *
- * A request's strings live until its answer is complete. A connection that
+ * A request (sim_request.h) lives until its answer is complete. A connection that
  * ends is freed at the next turn of the loop, never inside a call, so that a
  * caller may go on using it; sim_conn_dead() says so. Faults of a request
  * (sim_faults.h) are carried out here, where the bytes go out.
@@ -18,10 +18,9 @@
 #include "common/buf.h"
 #include "common/err.h"
 #include "tests/kubesim/sim.h"
+#include "tests/kubesim/sim_request.h"
 
 #define SIM_HEAD_MAX    (32u * 1024)
-#define SIM_BODY_MAX    (32u * 1024 * 1024)
-#define SIM_PARAMS_MAX  32
 #define SIM_CHUNK_SIZE  (64u * 1024)
 
 /* What happens to the bytes of an answer. */
@@ -34,21 +33,6 @@ enum sim_action {
 	SIM_ACT_GARBAGE,         /* HTML instead; stream: a line not JSON */
 	SIM_ACT_HALFLINE,        /* as truncate, kept apart for readers */
 	SIM_ACT_MAX
-};
-
-struct sim_request {
-	char		*method;
-	char		*target;         /* as received */
-	char		*path;           /* decoded */
-	struct { char *name, *value; } param[SIM_PARAMS_MAX];
-	size_t		 n_params;
-	char		*authorization;  /* "" where absent, as all these */
-	char		*accept;
-	char		*user_agent;
-	char		*content_type;
-	char		*body;
-	size_t		 body_len;
-	uint64_t	 log_id;
 };
 
 struct sim_conn;
