@@ -52,22 +52,19 @@ mongo_source_open(const char *projection_path, const char *registry_path,
     struct err *err)
 {
 	struct mongo_source *s = xcalloc(1, sizeof(*s));
-	int i;
 
 	if (sql_open(&s->projection, projection_path, SQL_READ_ONLY,
 	    SOURCE_PRAGMAS, err) == -1 ||
 	    sql_open(&s->registry, registry_path, SQL_READ_ONLY,
-	    SOURCE_PRAGMAS, err) == -1)
-		goto fail;
-	for (i = 0; i < STMT_MAX; i++) {
-		if (sql_prepare(i < STMT_META ? s->projection : s->registry,
-		    statement_texts[i], &s->stmts[i], err) == -1)
-			goto fail;
+	    SOURCE_PRAGMAS, err) == -1 ||
+	    sql_prepare_all(s->projection, statement_texts, s->stmts,
+	    STMT_META, err) == -1 ||
+	    sql_prepare_all(s->registry, statement_texts + STMT_META,
+	    s->stmts + STMT_META, STMT_MAX - STMT_META, err) == -1) {
+		mongo_source_close(s);
+		return NULL;
 	}
 	return s;
-fail:
-	mongo_source_close(s);
-	return NULL;
 }
 
 void

@@ -10,9 +10,9 @@
 #include "common/mono.h"
 #include "common/xmalloc.h"
 #include "store/projection.h"
+#include "store/projection_rows.h"
 #include "store/projection_schema.h"
 #include "store/sql.h"
-#include "store/view.h"
 
 #define PROJECTION_DB_MAGIC 0x50524a44u
 #define PROJECTION_PRAGMAS						\
@@ -38,6 +38,7 @@ struct projection_db {
 	uint32_t		 magic;
 	sqlite3			*db;
 	sqlite3_stmt		*stmts[STMT_MAX];
+	struct projection_rows	*rows;
 	struct projection_state	 state;
 	struct projection_state	 committed;
 	struct buf		 scratch;
@@ -121,26 +122,17 @@ static struct projection_db *
 projection_db_try(const char *path, struct err *err)
 {
 	struct projection_db *db = xcalloc(1, sizeof(*db));
-	size_t i;
 
 	db->magic = PROJECTION_DB_MAGIC;
 	if (sql_open(&db->db, path, SQL_READ_WRITE, PROJECTION_PRAGMAS,
 	    err) == -1 || projection_db_check(db->db, path, err) == -1 ||
-	    state_load(db, err) == -1)
-		goto fail;
-	for (i = 0; i < STMT_MAX; i++) {
-		if (sql_prepare(db->db, statement_texts[i], &db->stmts[i],
-		    err) == -1) {
-			/* A table that is not there: not our file. */
-			if (err != NULL)
-				err->code = EUCLEAN;
-			goto fail;
-		}
+	    state_load(db, err) == -1 || sql_prepare_all(db->db,
+	    statement_texts, db->stmts, STMT_MAX, err) == -1 ||
+	    (db->rows = projection_rows_new(db->db, err)) == NULL) {
+		projection_db_close(db);
+		return NULL;
 	}
 	return db;
-fail:
-	projection_db_close(db);
-	return NULL;
 }
 
 /* Moves the file and its companions to names with the time in them. */
@@ -193,6 +185,7 @@ projection_db_close(struct projection_db *db)
 		return;
 	assert(db->magic == PROJECTION_DB_MAGIC);
 	db->magic = 0;
+	projection_rows_free(db->rows);
 	sql_close(db->db);
 	buf_free(&db->scratch);
 	free(db);
@@ -265,16 +258,6 @@ bind_key(sqlite3_stmt *stmt, const struct item *item)
 	sql_bind_slice(stmt, 2, item->key);
 }
 
-static void
-bind_position(struct projection_db *db, sqlite3_stmt *stmt, int i,
-    struct position position, bool with_change)
-{
-	sql_bind_int(stmt, i, position.epoch);
-	sql_bind_int(stmt, i + 1, (int64_t)position.number);
-	if (with_change)
-		sql_bind_int(stmt, i + 2, (int64_t)db->state.change);
-}
-
 static int
 apply_latest(struct projection_db *db, const struct item *item,
     const struct placement *place, struct err *err)
@@ -293,7 +276,9 @@ apply_latest(struct projection_db *db, const struct item *item,
 	bind_key(stmt, item);
 	sql_bind_int(stmt, 3, place->slot);
 	sql_bind_slice(stmt, 4, subject);
-	bind_position(db, stmt, 5, item->position, true);
+	sql_bind_int(stmt, 5, item->position.epoch);
+	sql_bind_int(stmt, 6, (int64_t)item->position.number);
+	sql_bind_int(stmt, 7, (int64_t)db->state.change);
 	sql_bind_int(stmt, 8, (item->flags & ITEM_DELETED) == 0);
 	sql_bind_blob(stmt, 9, db->scratch.data, db->scratch.len);
 	if (sql_run(stmt, err) == -1)
@@ -330,139 +315,6 @@ apply_end(struct projection_db *db, const struct item *item,
 	return sql_run(stmt, err);
 }
 
-static int
-apply_resource(struct projection_db *db, const struct item *item,
-    const struct view *v, const char *time, struct err *err)
-{
-	sqlite3_stmt *stmt = db->stmts[v->kind == VIEW_RESOURCE
-	    ? STMT_RESOURCE : STMT_RESOURCE_GONE];
-
-	sql_bind_slice(stmt, 1, item->tenant);
-	sql_bind_slice(stmt, 2, v->resource.cluster);
-	sql_bind_slice(stmt, 3, v->resource.kind);
-	sql_bind_slice(stmt, 4, v->resource.namespace);
-	sql_bind_slice(stmt, 5, v->resource.name);
-	if (v->kind == VIEW_RESOURCE) {
-		sql_bind_text(stmt, 6, v->state);
-		sql_bind_text(stmt, 7, v->health);
-		sql_bind_text(stmt, 8, v->reason);
-		sql_bind_text(stmt, 9, v->message);
-		sql_bind_text(stmt, 10, v->resource_version);
-		sql_bind_text(stmt, 11, v->uid);
-		sql_bind_text(stmt, 12, time);
-		bind_position(db, stmt, 13, item->position, false);
-	}
-	return sql_run(stmt, err);
-}
-
-static int
-apply_node(struct projection_db *db, const struct item *item,
-    const struct view *v, const char *time, struct err *err)
-{
-	sqlite3_stmt *stmt = db->stmts[STMT_NODE];
-
-	sql_bind_slice(stmt, 1, item->tenant);
-	sql_bind_slice(stmt, 2, v->id);
-	sql_bind_text(stmt, 3, v->node);
-	sql_bind_text(stmt, 4, v->type);
-	sql_bind_text(stmt, 5, v->state);
-	sql_bind_text(stmt, 6, v->health);
-	sql_bind_text(stmt, 7, v->message);
-	sql_bind_text(stmt, 8, v->json);
-	sql_bind_text(stmt, 9, v->resource_version);
-	sql_bind_text(stmt, 10, time);
-	bind_position(db, stmt, 11, item->position, true);
-	return sql_run(stmt, err);
-}
-
-static void
-bind_number(sqlite3_stmt *stmt, int i, int64_t number)
-{
-	if (number == VIEW_NO_NUMBER)
-		(void)sqlite3_bind_null(stmt, i);
-	else
-		sql_bind_int(stmt, i, number);
-}
-
-static int
-apply_cluster(struct projection_db *db, const struct item *item,
-    const struct view *v, const char *time, struct err *err)
-{
-	sqlite3_stmt *stmt = db->stmts[v->kind == VIEW_CLUSTER
-	    ? STMT_CLUSTER : STMT_METADATA];
-
-	sql_bind_slice(stmt, 1, item->tenant);
-	sql_bind_slice(stmt, 2, v->id);
-	if (v->kind == VIEW_CLUSTER_METADATA) {
-		sql_bind_text(stmt, 3, v->version);
-		sql_bind_text(stmt, 4, v->json);
-		sql_bind_text(stmt, 5, time);
-		bind_position(db, stmt, 6, item->position, true);
-		return sql_run(stmt, err);
-	}
-	sql_bind_text(stmt, 3, v->name);
-	sql_bind_text(stmt, 4, v->state);
-	bind_number(stmt, 5, v->latency_ms);
-	sql_bind_text(stmt, 6, v->checked_at);
-	sql_bind_text(stmt, 7, v->version);
-	bind_number(stmt, 8, v->failures);
-	sql_bind_text(stmt, 9, v->reason);
-	sql_bind_text(stmt, 10, v->message);
-	sql_bind_text(stmt, 11, time);
-	bind_position(db, stmt, 12, item->position, true);
-	return sql_run(stmt, err);
-}
-
-static int
-apply_watcher(struct projection_db *db, const struct item *item,
-    const struct view *v, const char *time, struct err *err)
-{
-	sqlite3_stmt *stmt = db->stmts[STMT_WATCHER];
-
-	sql_bind_slice(stmt, 1, v->id);
-	sql_bind_text(stmt, 2, v->type);
-	sql_bind_text(stmt, 3, v->state);
-	sql_bind_text(stmt, 4, v->reason);
-	sql_bind_text(stmt, 5, time);
-	sql_bind_int(stmt, 6, (int64_t)item->position.number);
-	sql_bind_int(stmt, 7, (int64_t)db->state.change);
-	return sql_run(stmt, err);
-}
-
-static int
-apply_view(struct projection_db *db, const struct item *item,
-    int64_t time_unix_ms, struct err *err)
-{
-	char time[MONO_RFC3339_SIZE];
-	struct view v;
-	int rc = 0;
-
-	view_of(item, &v);
-	(void)wall_format(time_unix_ms, time);
-	switch (v.kind) {
-	case VIEW_RESOURCE:
-	case VIEW_RESOURCE_GONE:
-		rc = apply_resource(db, item, &v, time, err);
-		break;
-	case VIEW_NODE:
-		rc = apply_node(db, item, &v, time, err);
-		break;
-	case VIEW_CLUSTER:
-	case VIEW_CLUSTER_METADATA:
-		rc = apply_cluster(db, item, &v, time, err);
-		break;
-	case VIEW_WATCHER:
-		rc = apply_watcher(db, item, &v, time, err);
-		break;
-	case VIEW_NONE:
-	case VIEW_MAX:
-	default:
-		break;
-	}
-	view_clear(&v);
-	return rc;
-}
-
 int
 projection_db_apply(struct projection_db *db, const struct item *item,
     int64_t time_unix_ms, struct err *err)
@@ -480,7 +332,8 @@ projection_db_apply(struct projection_db *db, const struct item *item,
 		if (rc == 0)
 			rc = apply_end(db, item, &place, time_unix_ms, err);
 		if (rc == 0)
-			rc = apply_view(db, item, time_unix_ms, err);
+			rc = projection_rows_apply(db->rows, item,
+			    db->state.change, time_unix_ms, err);
 	}
 	placement_clear(&place);
 	return rc;
@@ -505,6 +358,7 @@ sweep_collect(sqlite3_stmt *stmt, const struct conf *conf,
 
 	while ((*rc = sql_step(stmt, err)) == 1) {
 		key = sql_column_slice(stmt, 1);
+		/* NULL: the statement has looked at the time already. */
 		if (conf != NULL && stream_key_check(key, &type, NULL) == 0 &&
 		    sqlite3_column_int64(stmt, 2) +
 		    conf_stream(conf, type)->snapshot_retention_ms >
@@ -519,7 +373,7 @@ sweep_collect(sqlite3_stmt *stmt, const struct conf *conf,
 }
 
 static int
-sweep_apply(struct projection_db *db, const enum statement *steps,
+sweep_one(struct projection_db *db, const enum statement *steps,
     size_t n_steps, const struct swept *s, struct err *err)
 {
 	size_t i;
@@ -533,6 +387,26 @@ sweep_apply(struct projection_db *db, const enum statement *steps,
 	return 0;
 }
 
+/* Takes the steps on each stream of a statement whose parameters are bound. */
+static int
+sweep_apply(struct projection_db *db, sqlite3_stmt *stmt,
+    const struct conf *conf, int64_t now_unix_ms, const enum statement *steps,
+    size_t n_steps, struct err *err)
+{
+	struct swept list[PROJECTION_DB_SWEEP_MAX];
+	size_t i, n;
+	int rc;
+
+	n = sweep_collect(stmt, conf, now_unix_ms, list, &rc, err);
+	for (i = 0; i < n; i++) {
+		if (rc == 0)
+			rc = sweep_one(db, steps, n_steps, &list[i], err);
+		free(list[i].tenant);
+		free(list[i].key);
+	}
+	return rc;
+}
+
 int
 projection_db_sweep(struct projection_db *db, const struct conf *conf,
     uint64_t oldest, int64_t now_unix_ms, struct err *err)
@@ -540,30 +414,15 @@ projection_db_sweep(struct projection_db *db, const struct conf *conf,
 	static const enum statement hide[] = { STMT_SWEEP_SLOTS,
 		STMT_SWEEP_HIDE, STMT_SWEEP_HIDDEN };
 	static const enum statement drop[] = { STMT_SWEEP_DROP, STMT_UNEND };
-	struct swept list[PROJECTION_DB_SWEEP_MAX];
 	sqlite3_stmt *stmt = db->stmts[STMT_SWEEP_ENDED];
-	size_t i, n;
-	int rc;
 
 	sql_bind_int(stmt, 1, PROJECTION_DB_SWEEP_MAX);
-	n = sweep_collect(stmt, conf, now_unix_ms, list, &rc, err);
-	for (i = 0; i < n; i++) {
-		if (rc == 0)
-			rc = sweep_apply(db, hide, NELEM(hide), &list[i], err);
-		free(list[i].tenant);
-		free(list[i].key);
-	}
-	if (rc == -1)
+	if (sweep_apply(db, stmt, conf, now_unix_ms, hide, NELEM(hide),
+	    err) == -1)
 		return -1;
 	stmt = db->stmts[STMT_SWEEP_GONE];
 	sql_bind_int(stmt, 1, (int64_t)oldest);
 	sql_bind_int(stmt, 2, PROJECTION_DB_SWEEP_MAX);
-	n = sweep_collect(stmt, NULL, now_unix_ms, list, &rc, err);
-	for (i = 0; i < n; i++) {
-		if (rc == 0)
-			rc = sweep_apply(db, drop, NELEM(drop), &list[i], err);
-		free(list[i].tenant);
-		free(list[i].key);
-	}
-	return rc;
+	return sweep_apply(db, stmt, NULL, now_unix_ms, drop, NELEM(drop),
+	    err);
 }

@@ -54,7 +54,7 @@
 	" WHERE excluded.epoch <> " table ".epoch"			\
 	" OR excluded.position > " table ".position"
 
-/* name, text: every statement of the writer. */
+/* name, text: the statements of projection_db. */
 #define PROJECTION_STATEMENTS(X)					\
 	X(BEGIN, "BEGIN IMMEDIATE")					\
 	X(COMMIT, "COMMIT")						\
@@ -72,6 +72,20 @@
 	    " ORDER BY subject DESC LIMIT 1 OFFSET ?4)")			\
 	X(END, "INSERT OR REPLACE INTO ended VALUES(?1, ?2, ?3, ?4, ?5)")	\
 	X(UNEND, "DELETE FROM ended WHERE tenant = ?1 AND key = ?2")	\
+	X(SWEEP_ENDED, "SELECT tenant, key, at_unix_ms FROM ended"	\
+	    " WHERE hidden = 0 ORDER BY at_unix_ms LIMIT ?1")		\
+	X(SWEEP_GONE, "SELECT tenant, key FROM ended WHERE hidden = 1"	\
+	    " AND position < ?1 LIMIT ?2")				\
+	X(SWEEP_SLOTS, "DELETE FROM latest WHERE tenant = ?1 AND key = ?2"	\
+	    " AND slot <> 1")						\
+	X(SWEEP_HIDE, "UPDATE latest SET shown = 0 WHERE tenant = ?1"	\
+	    " AND key = ?2")						\
+	X(SWEEP_HIDDEN, "UPDATE ended SET hidden = 1 WHERE tenant = ?1"	\
+	    " AND key = ?2")						\
+	X(SWEEP_DROP, "DELETE FROM latest WHERE tenant = ?1 AND key = ?2")
+
+/* name, text: those of projection_rows. */
+#define PROJECTION_ROW_STATEMENTS(X)					\
 	X(RESOURCE, "INSERT INTO resources VALUES(?1, ?2, ?3, ?4, ?5, ?6,"	\
 	    " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT DO UPDATE"	\
 	    " SET state = excluded.state, health = excluded.health,"	\
@@ -116,17 +130,6 @@
 	    " position = excluded.position, change = excluded.change"	\
 	    PROJECTION_NEWER("clusters"))				\
 	X(WATCHER, "INSERT OR REPLACE INTO watchers VALUES(?1, ?2, ?3, ?4,"	\
-	    " ?5, ?6, ?7)")						\
-	X(SWEEP_ENDED, "SELECT tenant, key, at_unix_ms FROM ended"	\
-	    " WHERE hidden = 0 ORDER BY at_unix_ms LIMIT ?1")		\
-	X(SWEEP_GONE, "SELECT tenant, key FROM ended WHERE hidden = 1"	\
-	    " AND position < ?1 LIMIT ?2")				\
-	X(SWEEP_SLOTS, "DELETE FROM latest WHERE tenant = ?1 AND key = ?2"	\
-	    " AND slot <> 1")						\
-	X(SWEEP_HIDE, "UPDATE latest SET shown = 0 WHERE tenant = ?1"	\
-	    " AND key = ?2")						\
-	X(SWEEP_HIDDEN, "UPDATE ended SET hidden = 1 WHERE tenant = ?1"	\
-	    " AND key = ?2")						\
-	X(SWEEP_DROP, "DELETE FROM latest WHERE tenant = ?1 AND key = ?2")
+	    " ?5, ?6, ?7)")
 
 #endif

@@ -1,36 +1,16 @@
 #include "store/registry.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sysexits.h>
-#include <unistd.h>
 
 #include "common/event.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
+#include "store/registry_file.h"
 #include "store/sql.h"
 
 #define REGISTRY_MAGIC 0x52454749u
-#define REGISTRY_PRAGMAS						\
-	"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-#define REGISTRY_SCHEMA							\
-	"CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK(one = 1),"	\
-	" id TEXT NOT NULL, change INTEGER NOT NULL);"			\
-	"CREATE TABLE workflows(tenant TEXT NOT NULL, id TEXT NOT NULL," \
-	" origin TEXT NOT NULL, cluster TEXT NOT NULL,"			\
-	" nodes TEXT NOT NULL, version INTEGER NOT NULL,"		\
-	" change INTEGER NOT NULL, deleted INTEGER NOT NULL,"		\
-	" updated_at TEXT NOT NULL, PRIMARY KEY(tenant, id));"		\
-	"CREATE INDEX workflows_change ON workflows(change);"		\
-	"CREATE INDEX workflows_cluster ON workflows(cluster);"		\
-	"CREATE TABLE bindings(cluster TEXT PRIMARY KEY,"		\
-	" version INTEGER NOT NULL);"
-
 #define REGISTRY_STATEMENTS(X)						\
 	X(BEGIN, "BEGIN IMMEDIATE")					\
 	X(COMMIT, "COMMIT")						\
@@ -83,79 +63,22 @@ struct registry {
 	json_t			*touched;  /* clusters of this transaction */
 };
 
-/* --- opening and copying ------------------------------------------------- */
-
-static int
-schema_create(sqlite3 *db, struct err *err)
-{
-	char id[33], text[256];
-
-	sql_generation(id);
-	(void)snprintf(text, sizeof(text), "INSERT INTO meta VALUES(1, '%s',"
-	    " 0); PRAGMA user_version = %d; COMMIT", id, REGISTRY_VERSION);
-	if (sql_exec(db, "BEGIN IMMEDIATE;" REGISTRY_SCHEMA, err) == -1)
-		return -1;
-	return sql_exec(db, text, err);
-}
-
-static int
-registry_check(struct registry *r, struct err *err)
-{
-	int64_t version;
-	size_t i;
-
-	if (sql_number(r->db, "PRAGMA user_version", &version, err) == -1)
-		return -1;
-	if (version > REGISTRY_VERSION) {
-		(void)err_set(err, "%s was written by a newer Sluice (schema"
-		    " %lld, this one knows %d): install that version again,"
-		    " or another state_directory", r->path,
-		    (long long)version, REGISTRY_VERSION);
-		if (err != NULL)
-			err->code = EX_CONFIG;
-		return -1;
-	}
-	if (version == 0 && schema_create(r->db, err) == -1)
-		return -1;
-	if (sql_check(r->db, err) == -1)
-		return -1;
-	for (i = 0; i < STMT_MAX; i++) {
-		if (sql_prepare(r->db, statement_texts[i], &r->stmts[i],
-		    err) == -1) {
-			if (err != NULL)
-				err->code = EUCLEAN;
-			return -1;
-		}
-	}
-	return 0;
-}
+/* --- the file ------------------------------------------------------------ */
 
 struct registry *
 registry_open(const char *path, registry_changed_fn changed, void *arg,
     struct err *err)
 {
 	struct registry *r = xcalloc(1, sizeof(*r));
-	struct err why = { 0 };
 
 	r->magic = REGISTRY_MAGIC;
 	r->path = xstrdup(path);
 	r->changed = changed;
 	r->arg = arg;
 	r->touched = json_object();
-	if (sql_open(&r->db, path, SQL_READ_WRITE, REGISTRY_PRAGMAS,
-	    &why) == 0 && registry_check(r, &why) == 0)
+	if (registry_file_open(&r->db, path, statement_texts, r->stmts,
+	    STMT_MAX, err) == 0)
 		return r;
-	if (why.code == EUCLEAN) {
-		(void)err_set(err, "%.300s. It holds the workflows and is not"
-		    " replaced by itself: stop Sluice, move it (and its -wal"
-		    " and -shm) away, copy %.100s%s to its name, start again",
-		    why.text, path, REGISTRY_COPY);
-		why.code = EX_CONFIG;
-		if (err != NULL)
-			err->code = EX_CONFIG;
-	} else if (err != NULL) {
-		*err = why;
-	}
 	registry_close(r);
 	return NULL;
 }
@@ -173,62 +96,17 @@ registry_close(struct registry *r)
 	free(r);
 }
 
-static int
-copy_into(struct registry *r, const char *path, struct err *err)
-{
-	sqlite3_backup *backup;
-	sqlite3 *to;
-	int rc, fd;
-
-	if (sql_open(&to, path, SQL_READ_WRITE, "PRAGMA synchronous = FULL",
-	    err) == -1)
-		return -1;
-	backup = sqlite3_backup_init(to, "main", r->db, "main");
-	rc = backup != NULL ? sqlite3_backup_step(backup, -1) : SQLITE_ERROR;
-	(void)sqlite3_backup_finish(backup);
-	if (rc != SQLITE_DONE)
-		(void)sql_fail(to, err, "the copy failed");
-	sql_close(to);
-	if (rc != SQLITE_DONE)
-		return -1;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd == -1 || fsync(fd) == -1)
-		rc = err_errno(err, errno, "%s", path);
-	if (fd != -1)
-		(void)close(fd);
-	return rc == -1 ? -1 : 0;
-}
-
 int
 registry_copy(struct registry *r, struct err *err)
 {
-	char *copy = xasprintf("%s%s", r->path, REGISTRY_COPY);
-	char *temporary = xasprintf("%s.tmp", copy);
-	int rc;
-
 	assert(r->magic == REGISTRY_MAGIC);
-	(void)unlink(temporary);
-	rc = copy_into(r, temporary, err);
-	if (rc == 0 && rename(temporary, copy) == -1)
-		rc = err_errno(err, errno, "%s", copy);
-	if (rc == -1)
-		(void)unlink(temporary);
-	free(temporary);
-	free(copy);
-	return rc;
+	return registry_file_copy(r->db, r->path, err);
 }
 
 int64_t
 registry_copy_age_ms(const struct registry *r)
 {
-	char *copy = xasprintf("%s%s", r->path, REGISTRY_COPY);
-	struct stat st;
-	int64_t age = -1;
-
-	if (stat(copy, &st) == 0)
-		age = wall_unix_ms() - (int64_t)st.st_mtim.tv_sec * 1000;
-	free(copy);
-	return age;
+	return registry_file_copy_age_ms(r->path);
 }
 
 /* --- transactions -------------------------------------------------------- */
@@ -237,9 +115,7 @@ static int
 registry_begin(struct registry *r, struct err *err)
 {
 	(void)json_object_clear(r->touched);
-	if (sql_run(r->stmts[STMT_BEGIN], err) == -1)
-		return -1;
-	return 0;
+	return sql_run(r->stmts[STMT_BEGIN], err);
 }
 
 static void
@@ -290,6 +166,17 @@ registry_commit(struct registry *r, struct err *err)
 		r->changed(cluster, (uint64_t)version, r->arg);
 	}
 	return 0;
+}
+
+/* Ends a transaction in which `rc` came out. */
+static int
+registry_end(struct registry *r, int rc, struct err *err)
+{
+	if (rc == 0)
+		rc = registry_commit(r, err);
+	if (rc == -1)
+		registry_rollback(r);
+	return rc;
 }
 
 /* --- one workflow -------------------------------------------------------- */
@@ -381,13 +268,9 @@ registry_put(struct registry *r, const struct workflow *w, json_t **ret,
 	rc = registry_get(r, w->tenant, w->id, &old, err);
 	if (rc == 0)
 		rc = put_row(r, "api", w, old, err);
-	if (rc == 0)
-		rc = registry_commit(r, err);
 	json_decref(old);
-	if (rc == -1) {
-		registry_rollback(r);
+	if (registry_end(r, rc, err) == -1)
 		return -1;
-	}
 	return registry_get(r, w->tenant, w->id, ret, err);
 }
 
@@ -422,11 +305,8 @@ registry_delete(struct registry *r, const char *tenant, const char *id,
 	if (rc == 0 && old != NULL)
 		rc = delete_row(r, tenant, id, json_string_value(
 		    json_object_get(old, "cluster")), err);
+	rc = registry_end(r, rc, err);
 	if (rc == 0)
-		rc = registry_commit(r, err);
-	if (rc == -1)
-		registry_rollback(r);
-	else
 		rc = old != NULL;
 	json_decref(old);
 	return rc;
@@ -607,10 +487,6 @@ registry_follow(struct registry *r, const json_t *workflows, struct err *err)
 	}
 	if (rc == 0)
 		rc = unfollow_others(r, kept, err);
-	if (rc == 0)
-		rc = registry_commit(r, err);
-	if (rc == -1)
-		registry_rollback(r);
 	json_decref(kept);
-	return rc;
+	return registry_end(r, rc, err);
 }

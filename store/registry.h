@@ -1,7 +1,7 @@
 /*
  * registry: the store's primary data, sluice.db (SQLite, synchronous=FULL):
  * workflows with their nodes. Cannot be made again from the journal; a copy of
- * the file is kept beside it (REGISTRY_COPY). Used by the reader thread; the
+ * the file is kept beside it (registry_file.h). Used by the reader thread; the
  * MongoDB thread reads the file on a connection of its own.
  *
  * `change` numbers every change of a workflow, `id` names the file: what
@@ -19,9 +19,6 @@
 
 #include "common/err.h"
 #include "store/workflow.h"
-
-#define REGISTRY_VERSION 1
-#define REGISTRY_COPY    ".daily"   /* appended to the file's name */
 
 struct registry;
 

@@ -91,6 +91,23 @@ sql_prepare(sqlite3 *db, const char *text, sqlite3_stmt **ret,
 }
 
 int
+sql_prepare_all(sqlite3 *db, const char *const *texts, sqlite3_stmt **stmts,
+    size_t n, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (sql_prepare(db, texts[i], &stmts[i], err) == -1) {
+			if (err != NULL &&
+			    sqlite3_errcode(db) == SQLITE_ERROR)
+				err->code = EUCLEAN;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int
 sql_step(sqlite3_stmt *stmt, struct err *err)
 {
 	int rc = sqlite3_step(stmt);

@@ -31,6 +31,10 @@ int	sql_fail(sqlite3 *db, struct err *err, const char *what);
 int	sql_exec(sqlite3 *db, const char *text, struct err *err) MUST_CHECK;
 int	sql_prepare(sqlite3 *db, const char *text, sqlite3_stmt **ret,
 	    struct err *err) MUST_CHECK;
+/* Prepares a list of them. EUCLEAN also for one that names what is not there:
+ * it is not our file then. */
+int	sql_prepare_all(sqlite3 *db, const char *const *texts,
+	    sqlite3_stmt **stmts, size_t n, struct err *err) MUST_CHECK;
 /* 1 = a row, 0 = no more (and reset), -1 = error (and reset). */
 int	sql_step(sqlite3_stmt *stmt, struct err *err) MUST_CHECK;
 /* Runs a statement that gives no rows. */
