@@ -35,17 +35,6 @@ static const char *const members[] = { "type", "stream_key", "event_type",
 	"timestamp", "source", "subject", "version", "correlation_id",
 	"traceparent", "idempotency_key", "data" };
 
-static bool
-is_among(const char *name, const char *const *list, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (strcmp(name, list[i]) == 0)
-			return true;
-	return false;
-}
-
 static void
 check_names(struct check *k)
 {
@@ -53,9 +42,9 @@ check_names(struct check *k)
 	json_t *value;
 
 	json_object_foreach(k->event, name, value) {
-		if (is_among(name, server_members, NELEM(server_members)))
+		if (json_slice_named(name, server_members, NELEM(server_members)))
 			problem(k, name, "is given by the server");
-		else if (!is_among(name, members, NELEM(members)))
+		else if (!json_slice_named(name, members, NELEM(members)))
 			problem(k, strlen(name) <= EVENT_TYPE_MAX ? name :
 			    "?", "is not a member of an event");
 	}

@@ -6,16 +6,9 @@
 
 #include "common/xmalloc.h"
 #include "gateway/strmap.h"
+#include "gateway/topics.h"
 
 #define HUB_LIST_MIN 16u
-
-/* The subscriptions of one key or prefix. */
-struct hub_topic {
-	uint32_t	*ids;       /* NULL: free */
-	uint32_t	 n;
-	uint32_t	 size;
-	uint32_t	 next_free;
-};
 
 struct hub {
 	const struct ring	 *ring;
@@ -24,15 +17,11 @@ struct hub {
 	uint32_t		 *free_ids;
 	uint32_t		  n_free;
 	struct strmap		 *by_canon;
-	struct strmap		 *by_topic;   /* tenant NUL selector -> topic */
-	struct hub_topic	 *topics;
-	uint32_t		  n_topics;
-	uint32_t		  free_topic;
+	struct topics		 *topics;     /* of ids */
 	uint32_t		 *dirty;      /* ids, first come first served */
 	uint32_t		  first_dirty;
 	uint32_t		  n_dirty;    /* from the array's begin */
 	uint32_t		  size_dirty;
-	struct buf		  scratch;
 };
 
 struct hub *
@@ -42,8 +31,7 @@ hub_new(const struct ring *ring)
 
 	h->ring = ring;
 	h->by_canon = strmap_new();
-	h->by_topic = strmap_new();
-	h->free_topic = HUB_NONE;
+	h->topics = topics_new();
 	return h;
 }
 
@@ -66,90 +54,12 @@ hub_free(struct hub *h)
 		return;
 	for (i = 0; i < h->n_arena; i++)
 		subscription_free(h->arena[i]);
-	for (i = 0; i < h->n_topics; i++)
-		free(h->topics[i].ids);
-	free(h->topics);
+	topics_free(h->topics);
 	free(h->arena);
 	free(h->free_ids);
 	free(h->dirty);
 	strmap_free(h->by_canon);
-	strmap_free(h->by_topic);
-	buf_free(&h->scratch);
 	free(h);
-}
-
-/* --- topics ----------------------------------------------------------------- */
-
-static struct slice
-topic_name(struct hub *h, struct slice tenant, const char *p, size_t n,
-    bool prefix)
-{
-	buf_reset(&h->scratch);
-	buf_add(&h->scratch, tenant.p, tenant.n);
-	buf_addc(&h->scratch, prefix ? '\1' : '\0');
-	buf_add(&h->scratch, p, n);
-	return (struct slice){ (const char *)h->scratch.data,
-	    h->scratch.len };
-}
-
-/* A selector's topic: its prefix without the star, or the key. */
-static struct slice
-selector_topic(struct hub *h, struct slice tenant, struct slice selector)
-{
-	size_t prefix = 0;
-
-	(void)stream_selector_check(selector, &prefix, NULL);
-	if (prefix > 0)
-		return topic_name(h, tenant, selector.p, prefix, true);
-	return topic_name(h, tenant, selector.p, selector.n, false);
-}
-
-static void
-topic_add(struct hub *h, struct slice name, uint32_t id)
-{
-	struct hub_topic *t;
-	uint32_t at;
-
-	if (!strmap_get(h->by_topic, name, &at)) {
-		at = h->free_topic;
-		if (at != HUB_NONE) {
-			h->free_topic = h->topics[at].next_free;
-		} else {
-			at = h->n_topics++;
-			h->topics = xreallocarray(h->topics, h->n_topics,
-			    sizeof(*h->topics));
-		}
-		h->topics[at] = (struct hub_topic){ .n = 0 };
-		strmap_put(h->by_topic, name, at);
-	}
-	t = &h->topics[at];
-	if (t->n == t->size) {
-		t->size = t->size == 0 ? 1 : t->size * 2;
-		t->ids = xreallocarray(t->ids, t->size, sizeof(*t->ids));
-	}
-	t->ids[t->n++] = id;
-}
-
-static void
-topic_remove(struct hub *h, struct slice name, uint32_t id)
-{
-	struct hub_topic *t;
-	uint32_t at, i;
-
-	if (!strmap_get(h->by_topic, name, &at))
-		return;
-	t = &h->topics[at];
-	for (i = 0; i < t->n && t->ids[i] != id; i++)
-		continue;
-	if (i == t->n)
-		return;
-	t->ids[i] = t->ids[--t->n];
-	if (t->n > 0)
-		return;
-	free(t->ids);
-	*t = (struct hub_topic){ .next_free = h->free_topic };
-	h->free_topic = at;
-	strmap_remove(h->by_topic, name);
 }
 
 /* --- lists ------------------------------------------------------------------ */
@@ -404,8 +314,7 @@ hub_acquire(struct hub *h, struct slice tenant,
 	s->id = arena_add(h, s);
 	strmap_put(h->by_canon, canon, s->id);
 	for (i = 0; i < s->n_selectors; i++)
-		topic_add(h, selector_topic(h, s->tenant, s->selectors[i]),
-		    s->id);
+		topics_add(h->topics, s->tenant, s->selectors[i], s->id);
 	list_fill(h, s);
 	return s;
 }
@@ -419,8 +328,7 @@ hub_release(struct hub *h, struct hub_subscription *s)
 	if (--s->clients > 0)
 		return false;
 	for (k = 0; k < s->n_selectors; k++)
-		topic_remove(h, selector_topic(h, s->tenant, s->selectors[k]),
-		    s->id);
+		topics_remove(h->topics, s->tenant, s->selectors[k], s->id);
 	strmap_remove(h->by_canon, (struct slice){
 	    (const char *)s->canon.data, s->canon.len });
 	for (i = h->first_dirty; s->dirty && i < h->n_dirty; i++)
@@ -500,36 +408,31 @@ hub_next_dirty(struct hub *h)
 	return s;
 }
 
-static void
-dispatch_topic(struct hub *h, struct slice name, struct slice event_type,
-    uint64_t position)
-{
-	struct hub_subscription *s;
-	uint32_t at, i;
+struct dispatch {
+	struct hub	*hub;
+	struct slice	 event_type;
+	uint64_t	 position;
+};
 
-	if (!strmap_get(h->by_topic, name, &at))
+static void
+dispatch_to(uint32_t id, void *arg)
+{
+	const struct dispatch *d = arg;
+	struct hub_subscription *s = d->hub->arena[id];
+
+	if (!types_want(s, d->event_type))
 		return;
-	for (i = 0; i < h->topics[at].n; i++) {
-		s = h->arena[h->topics[at].ids[i]];
-		if (!types_want(s, event_type))
-			continue;
-		list_append(h, s, position);
-		hub_mark_dirty(h, s);
-	}
+	list_append(d->hub, s, d->position);
+	hub_mark_dirty(d->hub, s);
 }
 
 void
 hub_dispatch(struct hub *h, struct slice tenant, struct slice key,
     struct slice event_type, uint64_t position)
 {
-	size_t i;
+	struct dispatch d = { h, event_type, position };
 
-	dispatch_topic(h, topic_name(h, tenant, key.p, key.n, false),
-	    event_type, position);
-	for (i = 0; i + 1 < key.n; i++)
-		if (key.p[i] == ':' || key.p[i] == '/')
-			dispatch_topic(h, topic_name(h, tenant, key.p, i + 1,
-			    true), event_type, position);
+	topics_match(h->topics, tenant, key, dispatch_to, &d);
 }
 
 static void

@@ -4,9 +4,7 @@
  * A subscription is (tenant, selectors, event types), interned: a thousand
  * clients that ask for the same share one, with one list of the positions in
  * the ring that match it. A client is then only a cursor into that list;
- * nothing is queued per client. Keys are found by hash; prefixes too, since a
- * prefix ends at a segment (":" or "/"), so that an event costs one look-up
- * per segment of its key, however many prefixes there are.
+ * nothing is queued per client. What an event's key falls under is topics's.
  *
  * Pure but for the ring it reads; no libevent. Who is to be woken is a list
  * of dirty subscriptions; the clients of each hang in a list whose links the

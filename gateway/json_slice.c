@@ -190,3 +190,12 @@ json_slice_compact(struct buf *b, struct slice value)
 			inside = false;
 	}
 }
+
+bool
+json_slice_named(const char *name, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(name, list[i]) == 0)
+			return true;
+	return false;
+}

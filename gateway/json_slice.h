@@ -24,4 +24,7 @@ bool	json_slice_next(struct slice *at, struct slice *ret);
  * U+2028, U+2029, DEL and C1 controls inside strings are escaped. */
 void	json_slice_compact(struct buf *b, struct slice value);
 
+/* Whether a member's name is among those of a list. */
+bool	json_slice_named(const char *name, const char *const *list, size_t n);
+
 #endif

@@ -9,6 +9,7 @@
 #include "common/mono.h"
 #include "common/xmalloc.h"
 #include "gateway/connection.h"
+#include "gateway/json_slice.h"
 #include "gateway/reply.h"
 
 #define REST_MAGIC         0x52455354u   /* "REST" */
@@ -108,17 +109,6 @@ ask(struct conn *c, json_t *question,
 
 /* --- workflows ---------------------------------------------------------------------- */
 
-static bool
-is_among(const char *name, const char *const *list, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (strcmp(name, list[i]) == 0)
-			return true;
-	return false;
-}
-
 static void
 check_node(struct reply_details *d, const json_t *node, size_t i)
 {
@@ -135,7 +125,7 @@ check_node(struct reply_details *d, const json_t *node, size_t i)
 		return;
 	}
 	json_object_foreach((json_t *)(uintptr_t)node, name, v)
-		if (!is_among(name, known, NELEM(known)))
+		if (!json_slice_named(name, known, NELEM(known)))
 			reply_detail(d, path, "has an unknown member %.64s",
 			    name);
 	for (k = 0; k < NELEM(known); k++) {

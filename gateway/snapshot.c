@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/xmalloc.h"
+#include "gateway/audience.h"
 #include "gateway/connection.h"
 #include "gateway/sse_frame.h"
 
@@ -131,31 +132,33 @@ source_of(struct gateway *g, struct hub_subscription *sub)
 	return src;
 }
 
-/* To all who wait; without a snapshot, that there is none to be had. */
+struct gift {
+	struct snapshot			*snapshot;   /* NULL: none to be had */
+	const struct query_snapshot	*answer;
+};
+
+static void
+give_one(struct conn *c, void *arg)
+{
+	const struct gift *gift = arg;
+
+	if (!stream_wants_snapshot(c))
+		return;
+	if (gift->snapshot != NULL)
+		stream_take_snapshot(c, gift->snapshot, gift->answer);
+	else
+		stream_refuse_snapshot(c);
+}
+
+/* To all who wait; without a snapshot, that there is none to be had. `src` may
+ * be gone after it. */
 static void
 give(struct snapshot_source *src, struct snapshot *snap,
     const struct query_snapshot *answer)
 {
-	struct gateway *g = src->gateway;
-	struct hub_subscription *sub = src->sub;
-	uint32_t id = sub->first_client, next;
-	struct conn *c;
+	struct gift gift = { snap, answer };
 
-	/* The last client may go, and the subscription with it. */
-	sub->clients++;
-	for (; id != CONN_NONE; id = next) {
-		c = connections_get(g->connections, id);
-		next = c->stream.next;
-		if (!stream_wants_snapshot(c))
-			continue;
-		if (snap != NULL)
-			stream_take_snapshot(c, snap, answer);
-		else
-			stream_refuse_snapshot(c);
-	}
-	if (sub->clients == 1)
-		snapshot_forget(g, sub);   /* src with it */
-	(void)hub_release(g->hub, sub);
+	audience_each(src->gateway, src->sub, give_one, &gift);
 }
 
 static bool

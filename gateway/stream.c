@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "common/mono.h"
+#include "gateway/audience.h"
 #include "gateway/connection.h"
 #include "gateway/replay.h"
 #include "gateway/reply.h"
@@ -397,21 +398,6 @@ stream_close(struct conn *c, enum sse_reason reason)
 	conn_finish(c, CLOSE_ENDED);
 }
 
-static void
-unlink_client(struct conn *c)
-{
-	struct connections *cs = c->gateway->connections;
-	struct stream *s = &c->stream;
-
-	if (s->prev != CONN_NONE)
-		connections_get(cs, s->prev)->stream.next = s->next;
-	else
-		s->sub->first_client = s->next;
-	if (s->next != CONN_NONE)
-		connections_get(cs, s->next)->stream.prev = s->prev;
-	s->next = s->prev = CONN_NONE;
-}
-
 void
 stream_release(struct conn *c)
 {
@@ -420,37 +406,27 @@ stream_release(struct conn *c)
 	if (s->sub == NULL)
 		return;
 	replay_remove(c->gateway->replay, c);
-	unlink_client(c);
 	snapshot_unref(s->snapshot);
 	s->snapshot = NULL;
-	if (s->sub->clients == 1)
-		snapshot_forget(c->gateway, s->sub);
-	(void)hub_release(c->gateway->hub, s->sub);
-	s->sub = NULL;
+	audience_leave(c);
 	s->phase = STREAM_NONE;
-	c->row->subscription = 0;
 }
 
 /* --- what the gateway says -------------------------------------------------------- */
 
+static void
+flush_live(struct conn *c, void *arg UNUSED)
+{
+	if (!c->want_write && c->state == CONN_STREAM &&
+	    (c->stream.phase == STREAM_LIVE ||
+	    c->stream.phase == STREAM_BLIND))
+		(void)stream_flush(c);
+}
+
 void
 stream_flush_subscription(struct gateway *g, struct hub_subscription *sub)
 {
-	uint32_t id = sub->first_client, next;
-	struct conn *c;
-
-	sub->clients++;
-	for (; id != CONN_NONE; id = next) {
-		c = connections_get(g->connections, id);
-		next = c->stream.next;
-		if (!c->want_write && c->state == CONN_STREAM &&
-		    (c->stream.phase == STREAM_LIVE ||
-		    c->stream.phase == STREAM_BLIND))
-			(void)stream_flush(c);
-	}
-	if (sub->clients == 1)
-		snapshot_forget(g, sub);
-	(void)hub_release(g->hub, sub);
+	audience_each(g, sub, flush_live, NULL);
 }
 
 static void

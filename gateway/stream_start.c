@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/xmalloc.h"
+#include "gateway/audience.h"
 #include "gateway/connection.h"
 #include "gateway/reply.h"
 #include "gateway/sse_frame.h"
@@ -133,14 +134,9 @@ join(struct conn *c, const struct stream_wish *w)
 	struct stream *s = &c->stream;
 	struct gateway *g = c->gateway;
 
-	s->sub = hub_acquire(g->hub, slice_str(EVENT_TENANT_DEFAULT),
-	    w->selectors, w->n_selectors, w->types, w->n_types);
-	s->prev = CONN_NONE;
-	s->next = s->sub->first_client;
-	if (s->next != CONN_NONE)
-		connections_get(g->connections, s->next)->stream.prev = c->id;
-	s->sub->first_client = c->id;
-	c->row->subscription = s->sub->id + 1;
+	audience_join(c, hub_acquire(g->hub,
+	    slice_str(EVENT_TENANT_DEFAULT), w->selectors, w->n_selectors,
+	    w->types, w->n_types));
 	s->cursor = ring_tip(g->ring);
 }
 

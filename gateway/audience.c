@@ -1,0 +1,63 @@
+#include "gateway/audience.h"
+
+#include "gateway/hub.h"
+#include "gateway/snapshot.h"
+
+void
+audience_join(struct conn *c, struct hub_subscription *sub)
+{
+	struct connections *cs = c->gateway->connections;
+	struct stream *s = &c->stream;
+
+	s->sub = sub;
+	s->prev = CONN_NONE;
+	s->next = sub->first_client;
+	if (s->next != CONN_NONE)
+		connections_get(cs, s->next)->stream.prev = c->id;
+	sub->first_client = c->id;
+	c->row->subscription = sub->id + 1;
+}
+
+/* One reference less; before the last, what only the gateway can free. */
+static void
+give_back(struct gateway *g, struct hub_subscription *sub)
+{
+	if (sub->clients == 1)
+		snapshot_forget(g, sub);
+	(void)hub_release(g->hub, sub);
+}
+
+void
+audience_leave(struct conn *c)
+{
+	struct connections *cs = c->gateway->connections;
+	struct stream *s = &c->stream;
+
+	if (s->prev != CONN_NONE)
+		connections_get(cs, s->prev)->stream.next = s->next;
+	else
+		s->sub->first_client = s->next;
+	if (s->next != CONN_NONE)
+		connections_get(cs, s->next)->stream.prev = s->prev;
+	s->next = s->prev = CONN_NONE;
+	give_back(c->gateway, s->sub);
+	s->sub = NULL;
+	c->row->subscription = 0;
+}
+
+void
+audience_each(struct gateway *g, struct hub_subscription *sub,
+    void (*cb)(struct conn *c, void *arg), void *arg)
+{
+	uint32_t id = sub->first_client, next;
+	struct conn *c;
+
+	/* The last client may go, and the subscription with it. */
+	sub->clients++;
+	for (; id != CONN_NONE; id = next) {
+		c = connections_get(g->connections, id);
+		next = c->stream.next;
+		cb(c, arg);
+	}
+	give_back(g, sub);
+}

@@ -1,0 +1,180 @@
+/* hub: who wants what, who is next, what was lost. */
+#include "tests/unit/ring_fixture.h"
+
+static struct hub_subscription *
+acquire(struct hub *h, const char *a, const char *b, const char *type)
+{
+	struct slice selectors[2] = { slice_str(a),
+	    slice_str(b != NULL ? b : a) };
+	struct slice types[1] = { slice_str(type != NULL ? type : "") };
+
+	return hub_acquire(h, slice_str("-"), selectors, 2, types,
+	    type != NULL ? 1 : 0);
+}
+
+static void
+test_equal_subscriptions_are_one(void **state)
+{
+	struct err err = { 0 };
+	struct ring *r = ring_new(RING_BYTES_MIN, &err);
+	struct hub *h = hub_new(r);
+	struct hub_subscription *a, *b, *c;
+
+	(void)state;
+	a = acquire(h, "job:a", "run:b", NULL);
+	b = acquire(h, "run:b", "job:a", NULL);
+	c = acquire(h, "run:b", "job:a", "job.log");
+	assert_ptr_equal(a, b);
+	assert_ptr_not_equal(a, c);
+	assert_int_equal(hub_count(h), 2);
+	assert_false(hub_release(h, a));
+	assert_true(hub_release(h, b));
+	assert_true(hub_release(h, c));
+	assert_int_equal(hub_count(h), 0);
+	hub_free(h);
+	ring_free(r);
+}
+
+static void
+test_who_is_dirty_for_longest_is_next(void **state)
+{
+	struct err err = { 0 };
+	struct ring *r = ring_new(RING_BYTES_MIN, &err);
+	struct hub *h = hub_new(r);
+	struct hub_subscription *a, *b, *c;
+	unsigned int i;
+
+	(void)state;
+	a = acquire(h, "job:a", NULL, NULL);
+	b = acquire(h, "job:b", NULL, NULL);
+	c = acquire(h, "job:c", NULL, NULL);
+	hub_mark_dirty(h, a);
+	hub_mark_dirty(h, b);
+	hub_mark_dirty(h, c);
+	hub_mark_dirty(h, a);
+	assert_int_equal(hub_dirty(h), 3);
+	/* One that has more to send waits for the others. */
+	for (i = 0; i < 100; i++) {
+		assert_ptr_equal(hub_next_dirty(h), a);
+		hub_mark_dirty(h, a);
+		assert_ptr_equal(hub_next_dirty(h), b);
+		hub_mark_dirty(h, b);
+		assert_ptr_equal(hub_next_dirty(h), c);
+		hub_mark_dirty(h, c);
+	}
+	assert_true(hub_release(h, b));
+	assert_ptr_equal(hub_next_dirty(h), a);
+	assert_ptr_equal(hub_next_dirty(h), c);
+	assert_null(hub_next_dirty(h));
+	assert_true(hub_release(h, a));
+	assert_true(hub_release(h, c));
+	hub_free(h);
+	ring_free(r);
+}
+
+static void
+test_keys_prefixes_and_types_choose_events(void **state)
+{
+	struct err err = { 0 };
+	struct ring *r = ring_new(RING_BYTES_MIN, &err);
+	struct hub *h = hub_new(r);
+	struct hub_subscription *key, *prefix, *all, *both, *typed, *late;
+	uint64_t got[8];
+
+	(void)state;
+	key = acquire(h, "resource:a/pod/n/x", NULL, NULL);
+	prefix = acquire(h, "resource:a/pod/*", NULL, NULL);
+	all = acquire(h, "resource:*", NULL, NULL);
+	both = acquire(h, "resource:*", "resource:a/pod/n/x", NULL);
+	typed = acquire(h, "resource:*", NULL, "resource.deleted");
+	put(r, h, EPOCH, 1, "resource:a/pod/n/x", "status_update");
+	put(r, h, EPOCH, 2, "resource:a/pod/n/y", "status_update");
+	put(r, h, EPOCH, 3, "resource:a/podx/n/y", "resource.deleted");
+	put(r, h, EPOCH, 4, "resource:b/pod/n/x", "status_update");
+	put(r, h, EPOCH, 5, "job:a", "job.log");
+	late = acquire(h, "resource:a/*", NULL, NULL);
+	assert_int_equal(hub_list(h, key, 0, got, 8), 1);
+	assert_int_equal(got[0], 1);
+	assert_int_equal(hub_list(h, prefix, 0, got, 8), 2);
+	assert_int_equal(hub_list(h, prefix, 1, got, 8), 1);
+	assert_int_equal(got[0], 2);
+	assert_int_equal(hub_list(h, all, 0, got, 8), 4);
+	assert_int_equal(hub_list(h, both, 0, got, 8), 4);
+	assert_int_equal(hub_list(h, typed, 0, got, 8), 1);
+	assert_int_equal(got[0], 3);
+	assert_int_equal(hub_list(h, late, 0, got, 8), 3);
+	assert_int_equal(hub_next(h, all, 3), 4);
+	assert_int_equal(hub_next(h, all, 4), 0);
+	assert_true(hub_wants(prefix, slice_str("-"),
+	    slice_str("resource:a/pod/z"), slice_str("x")));
+	assert_false(hub_wants(prefix, slice_str("t"),
+	    slice_str("resource:a/pod/z"), slice_str("x")));
+	hub_free(h);
+	ring_free(r);
+}
+
+static void
+test_dirty_subscriptions_come_once_and_another_tenant_gets_nothing(void **state)
+{
+	struct err err = { 0 };
+	struct ring *r = ring_new(RING_BYTES_MIN, &err);
+	struct hub *h = hub_new(r);
+	struct slice key = slice_str("job:a");
+	struct hub_subscription *mine, *other;
+
+	(void)state;
+	mine = acquire(h, "job:a", NULL, NULL);
+	other = hub_acquire(h, slice_str("t2"), &key, 1, NULL, 0);
+	put(r, h, EPOCH, 1, "job:a", "job.log");
+	put(r, h, EPOCH, 2, "job:a", "job.log");
+	assert_ptr_equal(hub_next_dirty(h), mine);
+	assert_null(hub_next_dirty(h));
+	assert_int_equal(hub_next(h, other, 0), 0);
+	put(r, h, EPOCH, 3, "job:a", "job.log");
+	assert_true(hub_release(h, mine));
+	assert_null(hub_next_dirty(h));
+	hub_free(h);
+	ring_free(r);
+}
+
+static void
+test_a_list_says_which_match_was_lost(void **state)
+{
+	struct err err = { 0 };
+	struct ring *r = ring_new(RING_BYTES_MIN, &err);
+	struct hub *h = hub_new(r);
+	struct hub_subscription *s = acquire(h, "job:a", NULL, NULL);
+	uint64_t i, got[4], lost;
+
+	(void)state;
+	for (i = 1; i <= 9000; i++)
+		put(r, h, EPOCH, i, i % 100 == 0 ? "job:a" : "job:b",
+		    "job.log");
+	assert_int_equal(hub_list(h, s, 0, got, 4), 4);
+	lost = s->lost_through;
+	assert_int_equal(lost % 100, 0);
+	assert_true(lost < ring_oldest(r));
+	assert_int_equal(got[0], lost + 100);
+	assert_true(s->size <= 256);
+	ring_clear(r, (struct position){ EPOCH, 20000 });
+	hub_cleared(h);
+	assert_int_equal(hub_next(h, s, 0), 0);
+	assert_int_equal(s->lost_through, 19999);
+	hub_free(h);
+	ring_free(r);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_equal_subscriptions_are_one),
+		cmocka_unit_test(test_who_is_dirty_for_longest_is_next),
+		cmocka_unit_test(test_keys_prefixes_and_types_choose_events),
+		cmocka_unit_test(
+	    test_dirty_subscriptions_come_once_and_another_tenant_gets_nothing),
+		cmocka_unit_test(test_a_list_says_which_match_was_lost),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
