@@ -1,0 +1,169 @@
+/* What a new broker knows: a state file and the journal rebuild the live state;
+ * records stamped anew move what hangs on them. */
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "broker/state_file.h"
+#include "tests/unit/publish_fixture.h"
+
+static void
+equal(struct bench *a, struct bench *b, char names[KEYS][16], int keys)
+{
+	for (int k = 0; k < keys; k++) {
+		struct sequencer_stream x = { 0 }, y = { 0 };
+
+		assert_int_equal(sequencer_find(a->s, slice_str("-"),
+		    slice_str(names[k]), &x), sequencer_find(b->s,
+		    slice_str("-"), slice_str(names[k]), &y));
+		assert_int_equal(x.seq, y.seq);
+		assert_int_equal(x.last, y.last);
+		assert_true(position_eq(x.lifecycle, y.lifecycle));
+		assert_int_equal(x.state, y.state);
+		assert_int_equal(x.ended, y.ended);
+	}
+	assert_int_equal(sequencer_tip(a->s).number,
+	    sequencer_tip(b->s).number);
+	assert_int_equal(sequencer_streams(a->s), sequencer_streams(b->s));
+	assert_int_equal(dedup_keys(a->d), dedup_keys(b->d));
+}
+
+static int
+file_of(const struct buf *b, size_t n)
+{
+	int fd = memfd_create("state", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, b->data, n), n);
+	return fd;
+}
+
+/* Slices are taken while batches go on; the journal after the state's
+ * position is replayed over it. */
+static void
+test_a_state_written_in_slices_and_the_journal_equal_the_live_state(
+    void **state)
+{
+	struct bench live = bench_new(1000, 500), back = bench_new(1000, 500);
+	char names[KEYS][16];
+	struct buf journal = BUF_EMPTY, file = BUF_EMPTY;
+	struct state_saver saver;
+	struct state_info info;
+	bool begun = false, done = false;
+	uint64_t hash[2] = { 0, 0 };
+	struct dedup_answer x, y;
+	struct err err;
+	size_t at = 0;
+	int fd;
+
+	(void)state;
+	srand(2);
+	for (int k = 0; k < KEYS; k++)
+		(void)snprintf(names[k], sizeof(names[k]), "job:%d", k);
+	for (uint64_t batch = 1; batch < 400; batch++) {
+		struct item items[20];
+		struct publish_outcome o;
+		size_t n = 1 + (size_t)rand() % 20;
+
+		for (size_t i = 0; i < n; i++) {
+			items[i] = make((uint32_t)i, names[rand() % KEYS],
+			    rand() % 3 == 0 ? ITEM_LIFECYCLE : 0);
+			items[i].state = (uint8_t)rand();
+			if (rand() % 2 == 0) {
+				hash[0] = (uint64_t)rand() % 900;
+				items[i] = with_key(items[i], 0, 1);
+				memcpy(items[i].idem, hash, sizeof(hash));
+			}
+		}
+		o = hand_over(&live, batch, items, n);
+		if (o.count != 0)
+			buf_add(&journal, o.record->data, o.record->len);
+		if (batch == 200) {
+			state_saver_begin(&saver, live.s, live.d);
+			begun = true;
+		}
+		if (begun && !done)
+			done = state_saver_next(&saver, &file);
+	}
+	assert_true(done);
+	fd = file_of(&file, file.len);
+	assert_int_equal(state_file_load(fd, back.s, back.d, &info, &err), 0);
+	assert_true(info.through >= info.position.number);
+	(void)close(fd);
+	while (at < journal.len) {
+		struct record_header h;
+		struct rd r;
+
+		assert_int_equal(record_decode(journal.data + at,
+		    journal.len - at, &h, &r, &err), 0);
+		if (h.first + h.count - 1 > info.position.number)
+			assert_int_equal(publish_replay(back.core,
+			    journal.data + at, h.length, &err), 0);
+		at += h.length;
+	}
+	equal(&live, &back, names, KEYS);
+	assert_int_equal(dedup_batch(live.d, slice_str("w/a"), 1, 399, &x),
+	    dedup_batch(back.d, slice_str("w/a"), 1, 399, &y));
+	assert_int_equal(x.first.number, y.first.number);
+	assert_int_equal(x.exceptions, y.exceptions);
+	for (size_t n = 0; n < file.len; n += 1 + n / 50) {
+		fd = file_of(&file, n);
+		assert_int_equal(state_file_load(fd, NULL, NULL, &info, NULL),
+		    -1);
+		(void)close(fd);
+	}
+	buf_free(&journal);
+	buf_free(&file);
+	bench_free(&live);
+	bench_free(&back);
+}
+
+static void
+test_restamped_records_move_guards_keys_and_answers(void **state)
+{
+	const struct publish_shift shift = { { 5, 2 }, { 9, 1000 } };
+	struct bench b = bench_new(100, 100);
+	struct item item = with_key(make(0, "job:a", ITEM_LIFECYCLE), 1, 1);
+	struct item other = make(0, "job:b", 0);
+	struct sequencer_stream found;
+	struct buf record = BUF_EMPTY, copy = BUF_EMPTY;
+	struct publish_outcome o;
+	struct dedup_answer a;
+	struct err err;
+
+	(void)state;
+	(void)hand_over(&b, 1, &other, 1);
+	o = hand_over(&b, 2, &item, 1);
+	buf_add(&copy, o.record->data, o.record->len);
+	sequencer_begin_epoch(b.s, 9, 1000);
+	assert_int_equal(publish_restamp(b.core, &shift, copy.data, copy.len,
+	    &record, &err), 0);
+	assert_true(sequencer_find(b.s, slice_str("-"), slice_str("job:a"),
+	    &found));
+	assert_int_equal(found.seq, 1);
+	assert_int_equal(found.last, 1000);
+	assert_int_equal(found.lifecycle.epoch, 9);
+	assert_int_equal(found.lifecycle.number, 1000);
+	assert_int_equal(sequencer_tip(b.s).number, 1000);
+	assert_int_equal(dedup_batch(b.d, slice_str("w/a"), 1, 2, &a),
+	    DEDUP_REPEAT);
+	assert_int_equal(a.first.number, 1000);
+	o = hand_over(&b, 3, &item, 1);
+	assert_int_equal(o.list[0].code, RECORD_DUPLICATE);
+	assert_int_equal(o.list[0].position.number, 1000);
+	assert_int_equal(o.list[0].position.epoch, 9);
+	buf_free(&record);
+	buf_free(&copy);
+	bench_free(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+	    test_a_state_written_in_slices_and_the_journal_equal_the_live_state),
+		cmocka_unit_test(
+		    test_restamped_records_move_guards_keys_and_answers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
