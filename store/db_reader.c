@@ -89,7 +89,7 @@ bindings_changed(const char *cluster, uint64_t version, void *arg)
 	result_put(arg, &result);
 }
 
-/* snapshot_cluster_fn */
+/* completeness_cluster_fn */
 static char *
 cluster_of(struct slice tenant, struct slice workflow, void *arg)
 {

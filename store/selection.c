@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/xmalloc.h"
+#include "store/projection.h"
 
 static int
 slice_compare(struct slice a, struct slice b)
@@ -89,4 +90,46 @@ selection_names(const struct selection *s, struct slice key)
 {
 	return s->n_named > 0 && bsearch(&key, s->named, s->n_named,
 	    sizeof(*s->named), named_compare) != NULL;
+}
+
+/* --- what a range lies in ------------------------------------------------ */
+
+bool
+selection_cluster(const struct selection_range *range, struct slice *ret)
+{
+	struct slice name = stream_key_name(range->text);
+	const char *slash = name.n > 0 ? memchr(name.p, '/', name.n) : NULL;
+
+	if (slash != NULL)
+		name.n = (size_t)(slash - name.p);
+	else if (range->prefix)
+		return false;
+	*ret = name;
+	return slug_valid(name);
+}
+
+enum stream_type
+selection_type(const struct selection_range *range)
+{
+	const char *name;
+	size_t n;
+	int type;
+
+	for (type = 0; type < STREAM_TYPE_MAX; type++) {
+		name = stream_type_name((enum stream_type)type);
+		n = strlen(name);
+		if (range->text.n > n && range->text.p[n] == ':' &&
+		    memcmp(range->text.p, name, n) == 0)
+			break;
+	}
+	return (enum stream_type)type;
+}
+
+struct slice
+selection_end(struct slice prefix, char *buf)
+{
+	/* A prefix ends in '/' or ':', so its last byte can be counted up. */
+	memcpy(buf, prefix.p, prefix.n);
+	buf[prefix.n - 1]++;
+	return (struct slice){ buf, prefix.n };
 }

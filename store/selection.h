@@ -28,4 +28,13 @@ void	selection_clear(struct selection *s);
 /* The key was asked for by its exact name. */
 bool	selection_names(const struct selection *s, struct slice key);
 
+/* What "<type>:" at the front says; STREAM_TYPE_MAX if it names none. */
+enum stream_type	selection_type(const struct selection_range *range);
+/* The cluster a resource or watcher range lies in; false: it may be any. */
+bool	selection_cluster(const struct selection_range *range,
+	    struct slice *ret);
+/* The first text after all that begin with the prefix, in `buf`, which has
+ * room for the prefix's length. */
+struct slice	selection_end(struct slice prefix, char *buf);
+
 #endif

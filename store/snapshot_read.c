@@ -3,12 +3,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "common/mono.h"
 #include "common/query.h"
 #include "common/xmalloc.h"
-#include "store/projection.h"
 #include "store/selection.h"
 #include "store/sql.h"
 
@@ -18,22 +15,10 @@
 #define SNAPSHOT_STATEMENTS(X)						\
 	X(BEGIN, "BEGIN")						\
 	X(END, "COMMIT")						\
-	X(CHECKPOINT, "SELECT epoch, position, gapped, gap_change,"	\
-	    " gap_unix_ms FROM checkpoint")				\
 	X(EXACT, "SELECT item, shown, key FROM latest WHERE tenant = ?1"	\
 	    " AND key = ?2 ORDER BY key, slot, subject")		\
 	X(PREFIX, "SELECT item, shown, key FROM latest WHERE tenant = ?1" \
 	    " AND key >= ?2 AND key < ?3 ORDER BY key, slot, subject")	\
-	X(WATCHED, "SELECT count(*) FROM watchers WHERE cluster = ?1"	\
-	    " AND kind = ?2 AND change > ?3"				\
-	    " AND state IN ('watching', 'backoff', 'forbidden', 'stopped')") \
-	X(STATE_CHANGE, "SELECT max(change) FROM latest"			\
-	    " WHERE tenant = ?1 AND key = ?2")				\
-	X(SUSPECTS, "SELECT count(*) FROM latest WHERE tenant = ?1"	\
-	    " AND key >= ?2 AND key < ?3 AND slot = 1 AND shown = 1"	\
-	    " AND change <= ?4 AND NOT EXISTS (SELECT 1 FROM ended"	\
-	    " WHERE ended.tenant = latest.tenant"			\
-	    " AND ended.key = latest.key)")				\
 	X(CLUSTERS, "SELECT id, name, status, latency_ms, checked_at,"	\
 	    " version, consecutive_failures, error_code, error, metadata,"	\
 	    " updated_at FROM clusters ORDER BY id")
@@ -55,41 +40,24 @@ struct snapshot_reader {
 	uint32_t		 magic;
 	sqlite3			*db;
 	sqlite3_stmt		*stmts[STMT_MAX];
-	const struct conf	*conf;
-	snapshot_cluster_fn	 cluster_of;
-	void			*arg;
-};
-
-/* The one row of `checkpoint`. */
-struct checkpoint {
-	struct position	applied;
-	bool		gapped;
-	int64_t		gap_change;
-	int64_t		gap_unix_ms;
+	struct completeness	*completeness;
 };
 
 struct snapshot_reader *
 snapshot_reader_open(const char *path, const struct conf *conf,
-    snapshot_cluster_fn cluster_of, void *arg, struct err *err)
+    completeness_cluster_fn cluster_of, void *arg, struct err *err)
 {
 	struct snapshot_reader *r = xcalloc(1, sizeof(*r));
-	size_t i;
 
 	r->magic = SNAPSHOT_MAGIC;
-	r->conf = conf;
-	r->cluster_of = cluster_of;
-	r->arg = arg;
-	if (sql_open(&r->db, path, SQL_READ_ONLY, SNAPSHOT_PRAGMAS, err) == -1)
-		goto fail;
-	for (i = 0; i < STMT_MAX; i++) {
-		if (sql_prepare(r->db, statement_texts[i], &r->stmts[i],
-		    err) == -1)
-			goto fail;
+	if (sql_open(&r->db, path, SQL_READ_ONLY, SNAPSHOT_PRAGMAS,
+	    err) == -1 || sql_prepare_all(r->db, statement_texts, r->stmts,
+	    STMT_MAX, err) == -1 || (r->completeness = completeness_new(r->db,
+	    conf, cluster_of, arg, err)) == NULL) {
+		snapshot_reader_close(r);
+		return NULL;
 	}
 	return r;
-fail:
-	snapshot_reader_close(r);
-	return NULL;
 }
 
 void
@@ -99,6 +67,7 @@ snapshot_reader_close(struct snapshot_reader *r)
 		return;
 	assert(r->magic == SNAPSHOT_MAGIC);
 	r->magic = 0;
+	completeness_free(r->completeness);
 	sql_close(r->db);
 	free(r);
 }
@@ -106,242 +75,7 @@ snapshot_reader_close(struct snapshot_reader *r)
 void
 snapshot_reader_conf(struct snapshot_reader *r, const struct conf *conf)
 {
-	r->conf = conf;
-}
-
-static int
-checkpoint_read(struct snapshot_reader *r, struct checkpoint *ret,
-    struct err *err)
-{
-	sqlite3_stmt *stmt = r->stmts[STMT_CHECKPOINT];
-	int rc = sql_step(stmt, err);
-
-	if (rc != 1)
-		return rc == 0 ? err_set(err, "the checkpoint is missing") : -1;
-	ret->applied.epoch = (uint32_t)sqlite3_column_int64(stmt, 0);
-	ret->applied.number = (uint64_t)sqlite3_column_int64(stmt, 1);
-	ret->gapped = sqlite3_column_int(stmt, 2) != 0;
-	ret->gap_change = sqlite3_column_int64(stmt, 3);
-	ret->gap_unix_ms = sqlite3_column_int64(stmt, 4);
-	(void)sqlite3_reset(stmt);
-	return 0;
-}
-
-/* The first column of a statement whose parameters are bound; NULL is -1. */
-static int
-one_number(sqlite3_stmt *stmt, int64_t *ret, struct err *err)
-{
-	int rc = sql_step(stmt, err);
-
-	*ret = -1;
-	if (rc == 1 && sqlite3_column_type(stmt, 0) != SQLITE_NULL)
-		*ret = sqlite3_column_int64(stmt, 0);
-	(void)sqlite3_reset(stmt);
-	return rc == -1 ? -1 : 0;
-}
-
-/* --- completeness -------------------------------------------------------- */
-
-static bool
-cluster_configured(const struct conf *conf, struct slice cluster)
-{
-	size_t i;
-
-	for (i = 0; i < conf->n_clusters; i++) {
-		if (slice_is(cluster, conf->clusters[i].id))
-			return true;
-	}
-	return false;
-}
-
-/* 1 complete, 0 not, -1 error. A cluster nobody watches misses nothing. */
-static int
-cluster_complete(struct snapshot_reader *r, const struct checkpoint *c,
-    struct slice cluster, struct err *err)
-{
-	sqlite3_stmt *stmt = r->stmts[STMT_WATCHED];
-	int64_t count;
-	size_t i;
-
-	if (!cluster_configured(r->conf, cluster))
-		return 1;
-	for (i = 0; i < r->conf->watch.n_kinds; i++) {
-		sql_bind_slice(stmt, 1, cluster);
-		sql_bind_text(stmt, 2, r->conf->watch.kinds[i]);
-		sql_bind_int(stmt, 3, c->gap_change);
-		if (one_number(stmt, &count, err) == -1)
-			return -1;
-		if (count == 0)
-			return 0;
-	}
-	return 1;
-}
-
-static int
-clusters_complete(struct snapshot_reader *r, const struct checkpoint *c,
-    unsigned int *ret_incomplete, struct err *err)
-{
-	unsigned int incomplete = 0;
-	size_t i;
-	int rc;
-
-	for (i = 0; i < r->conf->n_clusters; i++) {
-		rc = cluster_complete(r, c, slice_str(r->conf->clusters[i].id),
-		    err);
-		if (rc == -1)
-			return -1;
-		incomplete += rc == 0;
-	}
-	*ret_incomplete = incomplete;
-	return 0;
-}
-
-static int
-all_complete(struct snapshot_reader *r, const struct checkpoint *c,
-    struct err *err)
-{
-	unsigned int incomplete = 0;
-
-	if (clusters_complete(r, c, &incomplete, err) == -1)
-		return -1;
-	return incomplete == 0;
-}
-
-static int
-workflow_complete(struct snapshot_reader *r, const struct checkpoint *c,
-    struct slice tenant, struct slice workflow, struct err *err)
-{
-	char *cluster = r->cluster_of(tenant, workflow, r->arg);
-	int rc = 1;
-
-	/* An unknown workflow has no watcher that could have told. */
-	if (cluster != NULL)
-		rc = cluster_complete(r, c, slice_str(cluster), err);
-	free(cluster);
-	return rc;
-}
-
-/* Streams whose own next event decides. `unknown_ms`: how long one of which
- * nothing is known counts as possibly lost. */
-static int
-stream_complete(struct snapshot_reader *r, const struct checkpoint *c,
-    struct slice tenant, struct slice key, int64_t unknown_ms,
-    struct err *err)
-{
-	sqlite3_stmt *stmt = r->stmts[STMT_STATE_CHANGE];
-	int64_t change;
-
-	sql_bind_slice(stmt, 1, tenant);
-	sql_bind_slice(stmt, 2, key);
-	if (one_number(stmt, &change, err) == -1)
-		return -1;
-	if (change == -1)
-		return wall_unix_ms() > c->gap_unix_ms + unknown_ms;
-	return change > c->gap_change;
-}
-
-static void
-bind_prefix(sqlite3_stmt *stmt, struct slice tenant, struct slice prefix,
-    char *end)
-{
-	/* A prefix ends in '/' or ':', so its last byte can be counted up. */
-	memcpy(end, prefix.p, prefix.n);
-	end[prefix.n - 1]++;
-	sql_bind_slice(stmt, 1, tenant);
-	sql_bind_slice(stmt, 2, prefix);
-	sql_bind_slice(stmt, 3, (struct slice){ end, prefix.n });
-}
-
-static int
-suspects_complete(struct snapshot_reader *r, const struct checkpoint *c,
-    struct slice tenant, struct slice prefix, struct err *err)
-{
-	sqlite3_stmt *stmt = r->stmts[STMT_SUSPECTS];
-	char end[EVENT_KEY_MAX];
-	int64_t count;
-
-	bind_prefix(stmt, tenant, prefix, end);
-	sql_bind_int(stmt, 4, c->gap_change);
-	if (one_number(stmt, &count, err) == -1)
-		return -1;
-	return count == 0;
-}
-
-/* The cluster a resource or watcher range lies in; false: in several. */
-static bool
-range_cluster(const struct selection_range *range, struct slice *ret)
-{
-	struct slice name = stream_key_name(range->text);
-	const char *slash = name.n > 0 ? memchr(name.p, '/', name.n) : NULL;
-
-	if (slash != NULL)
-		name.n = (size_t)(slash - name.p);
-	else if (range->prefix)
-		return false;
-	*ret = name;
-	return slug_valid(name);
-}
-
-/* "<type>:" at the front of a key or prefix. */
-static enum stream_type
-range_type(const struct selection_range *range)
-{
-	const char *name;
-	size_t n;
-	int type;
-
-	for (type = 0; type < STREAM_TYPE_MAX; type++) {
-		name = stream_type_name((enum stream_type)type);
-		n = strlen(name);
-		if (range->text.n > n && range->text.p[n] == ':' &&
-		    memcmp(range->text.p, name, n) == 0)
-			break;
-	}
-	return (enum stream_type)type;
-}
-
-static int
-range_complete(struct snapshot_reader *r, const struct checkpoint *c,
-    struct slice tenant, const struct selection_range *range, struct err *err)
-{
-	struct slice cluster;
-
-	switch (range_type(range)) {
-	case STREAM_RESOURCE:
-	case STREAM_WATCHER:
-		if (range_cluster(range, &cluster))
-			return cluster_complete(r, c, cluster, err);
-		return all_complete(r, c, err);
-	case STREAM_WORKFLOW:
-		if (range->prefix)
-			return all_complete(r, c, err);
-		return workflow_complete(r, c, tenant,
-		    stream_key_name(range->text), err);
-	case STREAM_CLUSTER:
-		if (range->prefix)
-			return suspects_complete(r, c, tenant, range->text,
-			    err);
-		if (!cluster_configured(r->conf, stream_key_name(range->text)))
-			return 1;
-		return stream_complete(r, c, tenant, range->text,
-		    r->conf->journal.retain_ms, err);
-	case STREAM_JOB:
-	case STREAM_PACK_RUN:
-	case STREAM_RUN:
-	case STREAM_BUILD:
-	case STREAM_IMPORT:
-		if (range->prefix)
-			return suspects_complete(r, c, tenant, range->text,
-			    err);
-		return stream_complete(r, c, tenant, range->text,
-		    r->conf->journal.retain_ms, err);
-	case STREAM_POD_LOGS:
-	case STREAM_ALERTS:
-	case STREAM_NOTIFICATIONS:
-	case STREAM_TYPE_MAX:
-	default:
-		return 1;
-	}
+	completeness_conf(r->completeness, conf);
 }
 
 /* --- the answer ---------------------------------------------------------- */
@@ -357,12 +91,10 @@ range_read(struct snapshot_reader *r, struct slice tenant,
 	struct slice item;
 	int rc;
 
-	if (range->prefix) {
-		bind_prefix(stmt, tenant, range->text, end);
-	} else {
-		sql_bind_slice(stmt, 1, tenant);
-		sql_bind_slice(stmt, 2, range->text);
-	}
+	sql_bind_slice(stmt, 1, tenant);
+	sql_bind_slice(stmt, 2, range->text);
+	if (range->prefix)
+		sql_bind_slice(stmt, 3, selection_end(range->text, end));
 	while ((rc = sql_step(stmt, err)) == 1) {
 		if (range->prefix && sqlite3_column_int(stmt, 1) == 0 &&
 		    !selection_names(s, sql_column_slice(stmt, 2)))
@@ -391,23 +123,24 @@ static int
 snapshot_fill(struct snapshot_reader *r, struct slice tenant,
     const struct selection *s, struct buf *answer, struct err *err)
 {
-	struct checkpoint c;
+	struct completeness_at at;
 	uint32_t count = 0;
 	int complete = 1;
 	size_t i, complete_at, count_at;
 
-	if (checkpoint_read(r, &c, err) == -1)
+	if (completeness_read(r->completeness, &at, err) == -1)
 		return -1;
-	for (i = 0; c.gapped && i < s->n && complete == 1; i++)
-		complete = range_complete(r, &c, tenant, &s->ranges[i], err);
+	for (i = 0; at.gapped && i < s->n && complete == 1; i++)
+		complete = completeness_of(r->completeness, &at, tenant,
+		    &s->ranges[i], err);
 	/* A name inside a prefix is judged by its own rule as well. */
-	for (i = 0; c.gapped && i < s->n_named && complete == 1; i++)
-		complete = range_complete(r, &c, tenant,
+	for (i = 0; at.gapped && i < s->n_named && complete == 1; i++)
+		complete = completeness_of(r->completeness, &at, tenant,
 		    &(struct selection_range){ s->named[i], false }, err);
 	if (complete == -1)
 		return -1;
-	buf_u32(answer, c.applied.epoch);
-	buf_u64(answer, c.applied.number);
+	buf_u32(answer, at.applied.epoch);
+	buf_u64(answer, at.applied.number);
 	complete_at = answer->len;
 	buf_u8(answer, (uint8_t)complete);
 	count_at = answer->len;
@@ -461,25 +194,23 @@ exists_fill(struct snapshot_reader *r, struct slice tenant,
     const struct slice *keys, size_t n, struct snapshot_existence *ret,
     struct err *err)
 {
-	sqlite3_stmt *stmt = r->stmts[STMT_STATE_CHANGE];
-	struct checkpoint c;
+	struct completeness_at at;
 	int64_t change;
 	int complete = 1;
 	size_t i;
 
-	if (checkpoint_read(r, &c, err) == -1)
+	if (completeness_read(r->completeness, &at, err) == -1)
 		return -1;
 	for (i = 0; i < n && !ret->exists; i++) {
-		sql_bind_slice(stmt, 1, tenant);
-		sql_bind_slice(stmt, 2, keys[i]);
-		if (one_number(stmt, &change, err) == -1)
+		if (completeness_change(r->completeness, tenant, keys[i],
+		    &change, err) == -1)
 			return -1;
 		ret->exists = change >= 0;
 	}
-	for (i = 0; c.gapped && i < n && complete == 1; i++)
-		complete = range_complete(r, &c, tenant,
+	for (i = 0; at.gapped && i < n && complete == 1; i++)
+		complete = completeness_of(r->completeness, &at, tenant,
 		    &(struct selection_range){ keys[i], false }, err);
-	ret->as_of = c.applied;
+	ret->as_of = at.applied;
 	ret->complete = complete == 1;
 	return complete == -1 ? -1 : 0;
 }
@@ -505,12 +236,14 @@ int
 snapshot_incomplete(struct snapshot_reader *r, unsigned int *ret,
     struct err *err)
 {
-	struct checkpoint c;
+	struct completeness_at at;
 
 	*ret = 0;
-	if (checkpoint_read(r, &c, err) == -1)
+	if (completeness_read(r->completeness, &at, err) == -1)
 		return -1;
-	return c.gapped ? clusters_complete(r, &c, ret, err) : 0;
+	if (!at.gapped)
+		return 0;
+	return completeness_clusters(r->completeness, &at, ret, err);
 }
 
 /* --- the clusters table -------------------------------------------------- */

@@ -3,16 +3,8 @@
  * own, used by the store's reader thread only.
  *
  * A snapshot is made in one read transaction: what it holds and the position
- * it stands for (`as_of`) agree. After a gap (projection_db.h) it says which
- * questions may miss something, `complete` false:
- *   resource, watcher, workflow: until the watcher of the stream's cluster has
- *     said of every configured kind, after the gap, that it is watching, or
- *     that it cannot, may not or will not: behind that word stands all it
- *     knows, and an unreachable cluster does not hide the others;
- *   cluster: until it was checked again;
- *   job, pack-run, run, build, import: until the stream's next lifecycle
- *     event; a stream nothing is known of, for as long as the journal retains;
- *   a prefix: as long as any of the streams it is known to cover.
+ * it stands for (`as_of`) agree. `complete` is false where it may miss
+ * something (completeness.h).
  */
 #ifndef SLUICE_SNAPSHOT_READ_H
 #define SLUICE_SNAPSHOT_READ_H
@@ -21,15 +13,12 @@
 
 #include "common/conf.h"
 #include "common/event.h"
+#include "store/completeness.h"
 
 struct snapshot_reader;
 
-/* The cluster a workflow is bound to, copied; NULL if it is not known. */
-typedef char *(*snapshot_cluster_fn)(struct slice tenant,
-    struct slice workflow, void *arg);
-
 struct snapshot_reader *snapshot_reader_open(const char *path,
-    const struct conf *conf, snapshot_cluster_fn cluster_of, void *arg,
+    const struct conf *conf, completeness_cluster_fn cluster_of, void *arg,
     struct err *err) MUST_CHECK;
 void	snapshot_reader_close(struct snapshot_reader *r);
 /* Another configuration, which must outlive the reader. */
@@ -43,7 +32,7 @@ int	snapshot_read(struct snapshot_reader *r, struct slice tenant,
 	    const struct slice *selectors, size_t n, struct buf *answer,
 	    struct err *err) MUST_CHECK;
 /* Whether any of these exact keys has a kept event, as of a position; false
- * is only certain if it is complete, as above. */
+ * is only certain if it is complete. */
 struct snapshot_existence {
 	struct position	as_of;
 	bool		exists;

@@ -69,6 +69,42 @@ test_what_is_no_selector_is_refused(void **state UNUSED)
 	assert_non_null(strstr(err.text, "selector 2: "));
 }
 
+static void
+check_lies_in(const char *text, bool prefix, enum stream_type type,
+    const char *cluster)
+{
+	struct selection_range range = { slice_str(text), prefix };
+	struct slice found;
+	bool in_one;
+
+	assert_int_equal(selection_type(&range), type);
+	in_one = selection_cluster(&range, &found);
+	assert_int_equal(in_one, cluster != NULL);
+	if (in_one)
+		assert_true(slice_is(found, cluster));
+}
+
+static void
+test_a_range_knows_its_type_and_its_one_cluster(void **state UNUSED)
+{
+	check_lies_in("resource:a/pod/x/y", false, STREAM_RESOURCE, "a");
+	check_lies_in("resource:a/", true, STREAM_RESOURCE, "a");
+	check_lies_in("resource:a", true, STREAM_RESOURCE, NULL);
+	check_lies_in("resource:", true, STREAM_RESOURCE, NULL);
+	check_lies_in("watcher:a", false, STREAM_WATCHER, "a");
+	check_lies_in("watcher:A/", true, STREAM_WATCHER, NULL);
+	check_lies_in("run", false, STREAM_TYPE_MAX, NULL);
+}
+
+static void
+test_a_prefix_ends_before_the_next_text(void **state UNUSED)
+{
+	char buf[8];
+
+	assert_true(slice_is(selection_end(slice_str("job:"), buf), "job;"));
+	assert_true(slice_is(selection_end(slice_str("r:a/"), buf), "r:a0"));
+}
+
 int
 main(void)
 {
@@ -79,6 +115,9 @@ main(void)
 		cmocka_unit_test(
 		    test_a_key_inside_a_prefix_is_still_known_by_name),
 		cmocka_unit_test(test_what_is_no_selector_is_refused),
+		cmocka_unit_test(
+		    test_a_range_knows_its_type_and_its_one_cluster),
+		cmocka_unit_test(test_a_prefix_ends_before_the_next_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
