@@ -4,12 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/idem_keys.h"
 #include "common/macros.h"
 #include "common/xmalloc.h"
 
 #define DEDUP_MAGIC 0x44454455u
-#define NONE        UINT32_MAX
-#define RING_MIN    1024u
 
 struct publisher_row {
 	char			*name;
@@ -22,42 +21,15 @@ struct publisher_row {
 	uint64_t		 used_at;      /* by a counter, not a clock */
 };
 
-struct key_row {
-	uint8_t		idem[EVENT_HASH_SIZE];
-	uint8_t		body[EVENT_HASH_SIZE];
-	struct position	position;
-	int64_t		time_ms;
-};
-
-/* Keys stand in a ring in the order they came: head..tail are ordinals, a
- * row's place is ordinal & ring_mask; the index finds a place by hash. */
 struct dedup {
 	uint32_t		 magic;
 	struct publisher_row	*publishers;
 	size_t			 n_publishers;
 	uint64_t		 use;
 	uint64_t		 fences;
-	struct key_row		*ring;
-	uint64_t		 head;
-	uint64_t		 tail;
-	uint32_t		 ring_mask;
-	uint32_t		 max_keys;
-	uint32_t		*index;
-	uint32_t		 index_mask;
-	uint64_t		 seed;
+	struct idem_keys	*keys;
 	int64_t			 window_ms;
 };
-
-static void
-index_alloc(struct dedup *d)
-{
-	uint32_t size = (d->ring_mask + 1) * 2;
-
-	free(d->index);
-	d->index = xreallocarray(NULL, size, sizeof(*d->index));
-	memset(d->index, 0xff, size * sizeof(*d->index));
-	d->index_mask = size - 1;
-}
 
 struct dedup *
 dedup_new(int64_t window_ms, uint32_t max_keys, uint64_t hash_seed)
@@ -66,11 +38,7 @@ dedup_new(int64_t window_ms, uint32_t max_keys, uint64_t hash_seed)
 
 	d->magic = DEDUP_MAGIC;
 	d->window_ms = window_ms;
-	d->max_keys = max_keys;
-	d->seed = hash_seed;
-	d->ring_mask = RING_MIN - 1;
-	d->ring = xcalloc(RING_MIN, sizeof(*d->ring));
-	index_alloc(d);
+	d->keys = idem_keys_new(max_keys, hash_seed);
 	return d;
 }
 
@@ -85,8 +53,7 @@ dedup_free(struct dedup *d)
 		free(d->publishers[i].list);
 	}
 	free(d->publishers);
-	free(d->ring);
-	free(d->index);
+	idem_keys_free(d->keys);
 	d->magic = 0;
 	free(d);
 }
@@ -208,112 +175,14 @@ dedup_answered(struct dedup *d, struct slice publisher, uint64_t incarnation,
 
 /* --- idempotency keys ---------------------------------------------------- */
 
-static uint32_t
-key_home(const struct dedup *d, const uint8_t idem[EVENT_HASH_SIZE])
-{
-	uint64_t a, b;
-
-	memcpy(&a, idem, 8);
-	memcpy(&b, idem + 8, 8);
-	a = (a ^ d->seed) * 0x9e3779b97f4a7c15u;
-	a = (a ^ b ^ (a >> 32)) * 0xff51afd7ed558ccdu;
-	return (uint32_t)(a >> 32) & d->index_mask;
-}
-
-static struct key_row *
-key_find(struct dedup *d, const uint8_t idem[EVENT_HASH_SIZE])
-{
-	for (uint32_t i = key_home(d, idem);; i = (i + 1) & d->index_mask) {
-		uint32_t place = d->index[i];
-
-		if (place == NONE)
-			return NULL;
-		if (memcmp(d->ring[place].idem, idem, EVENT_HASH_SIZE) == 0)
-			return &d->ring[place];
-	}
-}
-
-static void
-index_put(struct dedup *d, uint32_t place)
-{
-	uint32_t i = key_home(d, d->ring[place].idem);
-
-	while (d->index[i] != NONE)
-		i = (i + 1) & d->index_mask;
-	d->index[i] = place;
-}
-
-static void
-index_remove(struct dedup *d, uint32_t place)
-{
-	uint32_t hole = key_home(d, d->ring[place].idem), i;
-
-	while (d->index[hole] != place)
-		hole = (hole + 1) & d->index_mask;
-	for (i = (hole + 1) & d->index_mask; d->index[i] != NONE;
-	    i = (i + 1) & d->index_mask) {
-		uint32_t home = key_home(d, d->ring[d->index[i]].idem);
-
-		if (((i - home) & d->index_mask) >=
-		    ((i - hole) & d->index_mask)) {
-			d->index[hole] = d->index[i];
-			hole = i;
-		}
-	}
-	d->index[hole] = NONE;
-}
-
-static void
-ring_grow(struct dedup *d)
-{
-	uint32_t old_mask = d->ring_mask, size = (old_mask + 1) * 2;
-	struct key_row *ring = xcalloc(size, sizeof(*ring));
-
-	for (uint64_t o = d->head; o < d->tail; o++)
-		ring[o & (size - 1)] = d->ring[o & old_mask];
-	free(d->ring);
-	d->ring = ring;
-	d->ring_mask = size - 1;
-	index_alloc(d);
-	for (uint64_t o = d->head; o < d->tail; o++)
-		index_put(d, (uint32_t)(o & d->ring_mask));
-}
-
-static void
-key_pop_oldest(struct dedup *d)
-{
-	index_remove(d, (uint32_t)(d->head & d->ring_mask));
-	d->head++;
-}
-
-static void
-key_push(struct dedup *d, const struct key_row *row)
-{
-	uint32_t place;
-
-	if (d->max_keys == 0)
-		return;
-	if (d->tail - d->head >= d->max_keys)
-		key_pop_oldest(d);
-	if (d->tail - d->head > d->ring_mask)
-		ring_grow(d);
-	place = (uint32_t)(d->tail & d->ring_mask);
-	d->ring[place] = *row;
-	index_put(d, place);
-	d->tail++;
-}
-
 void
 dedup_undo(struct dedup *d, struct position first)
 {
-	while (d->tail > d->head) {
-		uint32_t place = (uint32_t)((d->tail - 1) & d->ring_mask);
+	const struct idem_key *key;
 
-		if (d->ring[place].position.number < first.number)
-			break;
-		index_remove(d, place);
-		d->tail--;
-	}
+	while ((key = idem_keys_newest(d->keys)) != NULL &&
+	    key->position.number >= first.number)
+		idem_keys_drop_newest(d->keys);
 }
 
 static int
@@ -335,19 +204,19 @@ dedup_judge(struct dedup *d, const struct item *items, size_t n,
 	size_t known = 0, entered = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		struct key_row row = { .position = first, .time_ms = now_ms };
-		const struct key_row *old;
+		struct idem_key row = { .position = first, .time_ms = now_ms };
+		const struct idem_key *old;
 
 		if ((items[i].flags & ITEM_IDEMPOTENT) == 0) {
 			entered++;
 			continue;
 		}
 		row.position.number += i;
-		old = key_find(d, items[i].idem);
+		old = idem_keys_find(d->keys, items[i].idem);
 		if (old == NULL) {
 			memcpy(row.idem, items[i].idem, EVENT_HASH_SIZE);
 			memcpy(row.body, items[i].body, EVENT_HASH_SIZE);
-			key_push(d, &row);
+			idem_keys_push(d->keys, &row);
 			entered++;
 			continue;
 		}
@@ -368,16 +237,16 @@ dedup_judge(struct dedup *d, const struct item *items, size_t n,
 void
 dedup_replay(struct dedup *d, const struct item *item, int64_t time_ms)
 {
-	struct key_row row = { .position = item->position,
+	struct idem_key row = { .position = item->position,
 		.time_ms = time_ms }, *old;
 
 	if ((item->flags & ITEM_IDEMPOTENT) == 0)
 		return;
 	memcpy(row.idem, item->idem, EVENT_HASH_SIZE);
 	memcpy(row.body, item->body, EVENT_HASH_SIZE);
-	old = key_find(d, item->idem);
+	old = idem_keys_find(d->keys, item->idem);
 	if (old == NULL)
-		key_push(d, &row);
+		idem_keys_push(d->keys, &row);
 	else if (old->position.number <= row.position.number)
 		*old = row;
 }
@@ -385,20 +254,20 @@ dedup_replay(struct dedup *d, const struct item *item, int64_t time_ms)
 void
 dedup_expire(struct dedup *d, int64_t now_ms, size_t max)
 {
-	for (; max > 0 && d->head < d->tail; max--) {
-		const struct key_row *row =
-		    &d->ring[d->head & d->ring_mask];
+	const struct idem_key *key;
 
-		if (row->time_ms > now_ms - d->window_ms)
+	for (; max > 0; max--) {
+		key = idem_keys_oldest(d->keys);
+		if (key == NULL || key->time_ms > now_ms - d->window_ms)
 			break;
-		key_pop_oldest(d);
+		idem_keys_drop_oldest(d->keys);
 	}
 }
 
 size_t
 dedup_keys(const struct dedup *d)
 {
-	return (size_t)(d->tail - d->head);
+	return idem_keys_count(d->keys);
 }
 
 /* --- state files --------------------------------------------------------- */
@@ -461,13 +330,13 @@ size_t
 dedup_save_keys(const struct dedup *d, uint64_t *cursor, size_t max,
     struct buf *b)
 {
-	size_t n = 0;
+	const struct idem_key *row;
+	size_t n;
 
-	if (*cursor < d->head)
-		*cursor = d->head;
-	for (; *cursor < d->tail && n < max; (*cursor)++, n++) {
-		const struct key_row *row = &d->ring[*cursor & d->ring_mask];
-
+	for (n = 0; n < max; n++) {
+		row = idem_keys_next(d->keys, cursor);
+		if (row == NULL)
+			break;
 		buf_add(b, row->idem, EVENT_HASH_SIZE);
 		buf_add(b, row->body, EVENT_HASH_SIZE);
 		buf_u32(b, row->position.epoch);
