@@ -13,7 +13,6 @@
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -26,7 +25,7 @@
 #include "common/xmalloc.h"
 #include "health/check_job.h"
 #include "health/checked_cluster.h"
-#include "health/classify.h"
+#include "health/cluster_set.h"
 #include "health/pool.h"
 #include "health/schedule.h"
 
@@ -47,46 +46,20 @@ struct health {
 	struct event		 *retry;       /* unsent events; at stop: flush */
 	struct publisher	 *publisher;
 	struct query_client	 *query;
-	struct checked_cluster	**clusters;
-	size_t			  n_clusters;
+	struct cluster_set	 *clusters;
 	bool			  seeded;      /* checks may begin */
 	bool			  stopping;
 	struct mono		  flush_until;
 	char			  status[128]; /* last told to the supervisor */
 };
 
-static struct checked_cluster *
-find(struct health *h, const char *id, size_t n)
-{
-	for (size_t i = 0; i < h->n_clusters; i++)
-		if (!h->clusters[i]->gone &&
-		    strlen(h->clusters[i]->id) == n &&
-		    memcmp(h->clusters[i]->id, id, n) == 0)
-			return h->clusters[i];
-	return NULL;
-}
-
 /* --- telling -------------------------------------------------------------- */
 static void
 tell_status(struct health *h)
 {
-	size_t count[CLUSTER_STATUS_MAX] = { 0 };
 	char text[sizeof(h->status)];
-	size_t clusters = 0, n;
 
-	for (size_t i = 0; i < h->n_clusters; i++) {
-		if (h->clusters[i]->gone)
-			continue;
-		count[h->clusters[i]->published]++;
-		clusters++;
-	}
-	n = (size_t)snprintf(text, sizeof(text), "%zu cluster%s", clusters,
-	    clusters == 1 ? "" : "s");
-	for (size_t i = 0; i < CLUSTER_STATUS_MAX; i++)
-		if (count[i] != 0 && n < sizeof(text))
-			n += (size_t)snprintf(text + n, sizeof(text) - n,
-			    ", %zu %s", count[i],
-			    cluster_status_name((enum cluster_status)i));
+	cluster_set_summary(h->clusters, text, sizeof(text));
 	if (strcmp(text, h->status) == 0)
 		return;
 	memcpy(h->status, text, sizeof(text));
@@ -98,8 +71,6 @@ publish(struct health *h, struct checked_cluster *c)
 {
 	struct timeval tv = mono_timeval_ms(HEALTH_RETRY_MS);
 
-	if (c->gone)
-		return;
 	if (!checked_cluster_publish(c, h->publisher, mono_now()) &&
 	    !h->stopping)
 		(void)event_add(h->retry, &tv);
@@ -108,81 +79,12 @@ publish(struct health *h, struct checked_cluster *c)
 static void
 publish_all(struct health *h)
 {
-	for (size_t i = 0; i < h->n_clusters; i++)
-		publish(h, h->clusters[i]);
+	struct checked_cluster *c;
+	size_t cursor = 0;
+
+	while ((c = cluster_set_next(h->clusters, &cursor)) != NULL)
+		publish(h, c);
 	tell_status(h);
-}
-
-/* --- which clusters ------------------------------------------------------- */
-static struct checked_cluster *
-add_cluster(struct health *h, const struct conf_cluster *cluster,
-    const struct conf *conf)
-{
-	struct mono now = mono_now();
-	struct checked_cluster *c = checked_cluster_new(cluster, conf, now);
-
-	c->entry = schedule_add(h->schedule, c, now);
-	h->clusters = xreallocarray(h->clusters, h->n_clusters + 1,
-	    sizeof(struct checked_cluster *));
-	h->clusters[h->n_clusters++] = c;
-	return c;
-}
-
-static void
-forget(struct health *h, struct checked_cluster *c)
-{
-	size_t i = 0;
-
-	while (h->clusters[i] != c)
-		i++;
-	h->clusters[i] = h->clusters[--h->n_clusters];
-	schedule_remove(h->schedule, c->entry);
-	checked_cluster_free(c);
-}
-
-static void
-remove_cluster(struct health *h, struct checked_cluster *c)
-{
-	if (schedule_running(c->entry))
-		c->gone = true;   /* forgotten when its job ends */
-	else
-		forget(h, c);
-}
-
-static bool
-is_configured(const struct checked_cluster *c, const struct conf *conf)
-{
-	for (size_t i = 0; i < conf->n_clusters; i++)
-		if (checked_cluster_is(c, &conf->clusters[i], conf))
-			return true;
-	return false;
-}
-
-/* Makes the clusters those of the configuration. One that got another
- * kubeconfig or context is replaced, and keeps its status until checked. */
-static void
-match_clusters(struct health *h, const struct conf *conf)
-{
-	struct checked_cluster *old, *c;
-	const char *id;
-
-	for (size_t i = 0; i < conf->n_clusters; i++) {
-		id = conf->clusters[i].id;
-		old = find(h, id, strlen(id));
-		if (old != NULL && checked_cluster_is(old, &conf->clusters[i],
-		    conf))
-			continue;
-		c = add_cluster(h, &conf->clusters[i], conf);
-		if (old == NULL)
-			continue;
-		c->published = old->published;
-		verdict_seed(&c->verdict, old->verdict.settled);
-		remove_cluster(h, old);
-	}
-	for (size_t i = h->n_clusters; i-- > 0; )
-		if (!h->clusters[i]->gone &&
-		    !is_configured(h->clusters[i], conf))
-			remove_cluster(h, h->clusters[i]);
 }
 
 /* --- checks --------------------------------------------------------------- */
@@ -244,10 +146,8 @@ job_ended(struct health *h, struct check_job *job)
 		schedule_checked(h->schedule, c->entry, outcome, now);
 	else
 		schedule_fetched(h->schedule, c->entry, now);
-	if (c->gone) {
-		forget(h, c);
+	if (cluster_set_ended(h->clusters, c))
 		return;
-	}
 	if (outcome != SCHEDULE_FAILED && !mono_before(now, c->metadata_due))
 		schedule_want_metadata(h->schedule, c->entry, now);
 	publish(h, c);
@@ -283,7 +183,7 @@ reload(struct health *h, int fd)
 
 	if (role_read_conf(fd, &conf, &err) < 0)
 		fatalx("reload: %s", err.text);
-	match_clusters(h, &conf);
+	cluster_set_match(h->clusters, &conf, mono_now());
 	schedule_interval(h->schedule, conf.health.interval_ms);
 	if (conf.health.workers != h->role->conf.health.workers)
 		log_warn("reload: health.workers takes effect when health is "
@@ -297,7 +197,8 @@ reload(struct health *h, int fd)
 static void
 watcher_state(struct health *h, const struct msg_cluster *m)
 {
-	struct checked_cluster *c = find(h, m->cluster, strlen(m->cluster));
+	struct checked_cluster *c = cluster_set_find(h->clusters,
+	    slice_str(m->cluster));
 	struct mono now = mono_now();
 	bool stale;
 
@@ -322,7 +223,8 @@ watcher_state(struct health *h, const struct msg_cluster *m)
 static void
 check_now(struct health *h, const struct msg_bindings *m)
 {
-	struct checked_cluster *c = find(h, m->cluster, strlen(m->cluster));
+	struct checked_cluster *c = cluster_set_find(h->clusters,
+	    slice_str(m->cluster));
 
 	if (c == NULL)
 		return;
@@ -363,31 +265,6 @@ health_message(struct role *role, enum msg_type type, const void *payload,
 
 /* --- start ---------------------------------------------------------------- */
 static void
-seed_from(struct health *h, const struct query_snapshot *snapshot)
-{
-	const size_t prefix = strlen("cluster:");
-	struct rd items = snapshot->items;
-	enum cluster_status status;
-	struct checked_cluster *c;
-	struct item item;
-	char word[32];
-
-	for (uint32_t i = 0; i < snapshot->count; i++) {
-		if (item_decode(&items, &item, true) < 0)
-			return;
-		if (item.key.n <= prefix || !classify_member(
-		    item_data(&item), "status", word, sizeof(word)))
-			continue;
-		c = find(h, item.key.p + prefix, item.key.n - prefix);
-		status = cluster_status_parse(word, strlen(word));
-		if (c == NULL || status == CLUSTER_STATUS_MAX)
-			continue;
-		verdict_seed(&c->verdict, status);
-		c->published = status;
-	}
-}
-
-static void
 health_seed_cb(const struct query_snapshot *snapshot, const struct err *err,
     void *arg)
 {
@@ -395,7 +272,7 @@ health_seed_cb(const struct query_snapshot *snapshot, const struct err *err,
 
 	assert(h->magic == HEALTH_MAGIC);
 	if (snapshot != NULL)
-		seed_from(h, snapshot);
+		cluster_set_seed(h->clusters, snapshot);
 	else
 		log_debug("what was published before is not known: %s",
 		    err->text);
@@ -476,6 +353,7 @@ open_workers(struct health *h, struct err *err)
 	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		return err_errno(err, errno, "getrandom");
 	h->schedule = schedule_new(workers, conf->health.interval_ms, seed);
+	h->clusters = cluster_set_new(h->schedule);
 	h->pool = pool_new(workers, err);
 	if (h->pool == NULL)
 		return -1;
@@ -499,7 +377,7 @@ health_start(struct role *role, struct err *err)
 	role->state = h;
 	if (open_workers(h, err) < 0 || open_bus(h, err) < 0)
 		return -1;
-	match_clusters(h, &role->conf);
+	cluster_set_match(h->clusters, &role->conf, mono_now());
 	tell_status(h);
 	pump(h);
 	return 0;
@@ -527,10 +405,8 @@ health_finish(struct role *role)
 	event_free(h->pool_event);
 	event_free(h->timer);
 	event_free(h->retry);
-	for (size_t i = 0; i < h->n_clusters; i++)
-		checked_cluster_free(h->clusters[i]);
 	pool_free(h->pool, check_job_drop);
-	free(h->clusters);
+	cluster_set_free(h->clusters);
 	schedule_free(h->schedule);
 	publisher_free(h->publisher);
 	query_client_free(h->query);
