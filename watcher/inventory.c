@@ -5,83 +5,31 @@
 
 #include "common/xmalloc.h"
 #include "watcher/inv_object.h"
-#include "watcher/inv_table.h"
+#include "watcher/inv_set.h"
 
 struct inventory {
-	struct inv_table	  table;
-	struct inv_object	 *first;        /* dirty, oldest first */
-	struct inv_object	**last;
-	uint32_t		  mark[KINDS_MAX];
-	bool			  listed[KINDS_MAX];
-	bool			  listing[KINDS_MAX];
-	size_t			  futures;      /* objects that have some */
-	int64_t			  due;          /* of the first of them */
-	struct inventory_counts	  counts;
+	struct inv_set	 set;
+	uint32_t	 mark[KINDS_MAX];
+	bool		 listing[KINDS_MAX];
+	int64_t		 due;          /* of the first future */
 };
-
-/* --- the objects ---------------------------------------------------------- */
 
 struct inventory *
 inventory_new(void)
 {
 	struct inventory *inv = xcalloc(1, sizeof(*inv));
 
-	inv_table_init(&inv->table);
-	inv->last = &inv->first;
+	inv_set_init(&inv->set);
 	return inv;
-}
-
-/* Keeps count of the objects that have some. */
-static void
-futures_clear(struct inventory *inv, struct inv_object *o)
-{
-	if (o->futures != NULL)
-		inv->futures--;
-	inv_object_futures_clear(o);
-}
-
-static void
-object_free(struct inventory *inv, struct inv_object *o)
-{
-	futures_clear(inv, o);
-	inv->counts.bindings -= inv_object_free(o);
 }
 
 void
 inventory_free(struct inventory *inv)
 {
-	struct inv_table_cursor c = { 0 };
-	struct inv_object *o;
-
 	if (inv == NULL)
 		return;
-	while ((o = inv_table_next(&inv->table, &c)) != NULL)
-		object_free(inv, o);
-	inv_table_clear(&inv->table);
+	inv_set_clear(&inv->set);
 	free(inv);
-}
-
-static struct inv_object *
-entry(struct inventory *inv, unsigned kind, struct slice namespace,
-    struct slice name)
-{
-	struct inv_object *o = inv_table_entry(&inv->table, kind, namespace,
-	    name);
-
-	inv->counts.entries = inv->table.n;
-	return o;
-}
-
-/* Removes an entry nobody needs any more. */
-static void
-release(struct inventory *inv, struct inv_object *o)
-{
-	if (o->present || o->stored || o->gone || o->dirty || o->in_flight ||
-	    o->bindings != NULL)
-		return;
-	inv_table_remove(&inv->table, o);
-	inv->counts.entries = inv->table.n;
-	object_free(inv, o);
 }
 
 typedef void (*each_fn)(struct inventory *inv, struct inv_object *o,
@@ -94,56 +42,16 @@ each(struct inventory *inv, each_fn fn, void *arg)
 	struct inv_table_cursor c = { 0 };
 	struct inv_object *o;
 
-	while ((o = inv_table_next(&inv->table, &c)) != NULL)
+	while ((o = inv_table_next(&inv->set.table, &c)) != NULL)
 		fn(inv, o, arg);
 }
 
 /* --- what is to be published ---------------------------------------------- */
 
-static bool
-needs(const struct inventory *inv, const struct inv_object *o)
-{
-	if (o->gone || inv_object_differs(o))
-		return true;
-	/* Missing is said only when a whole list did not name it. */
-	return (o->present || inv->listed[o->kind]) &&
-	    inv_object_nodes_differ(o);
-}
-
-static void
-touch(struct inventory *inv, struct inv_object *o)
-{
-	if (o->dirty || o->in_flight || !needs(inv, o))
-		return;
-	o->dirty = true;
-	o->next_dirty = NULL;
-	*inv->last = o;
-	inv->last = &o->next_dirty;
-}
-
-static void
-unqueue_first(struct inventory *inv)
-{
-	struct inv_object *o = inv->first;
-
-	inv->first = o->next_dirty;
-	if (inv->first == NULL)
-		inv->last = &inv->first;
-	o->next_dirty = NULL;
-	o->dirty = false;
-}
-
 struct inv_object *
 inventory_first(struct inventory *inv)
 {
-	struct inv_object *o;
-
-	/* What changed back meanwhile needs nothing. */
-	while ((o = inv->first) != NULL && !needs(inv, o)) {
-		unqueue_first(inv);
-		release(inv, o);
-	}
-	return o;
+	return inv_set_first(&inv->set);
 }
 
 void
@@ -151,7 +59,7 @@ inventory_sent(struct inventory *inv, struct inv_object *o)
 {
 	struct inv_binding *b;
 
-	unqueue_first(inv);
+	inv_set_unqueue(&inv->set);
 	o->in_flight = true;
 	o->leaving = o->gone;
 	o->gone = false;
@@ -184,9 +92,9 @@ inventory_answered(struct inventory *inv, struct inv_object *o,
 		for (b = o->bindings; b != NULL; b = b->next)
 			b->published = 0;
 	} else {
-		touch(inv, o);
+		inv_set_touch(&inv->set, o);
 	}
-	release(inv, o);
+	inv_set_release(&inv->set, o);
 }
 
 /* --- what the cluster says ------------------------------------------------ */
@@ -195,11 +103,11 @@ static void
 judge_all(struct inventory *inv, struct inv_object *o,
     const struct kube_object *object, int64_t now)
 {
-	futures_clear(inv, o);
+	inv_set_futures_clear(&inv->set, o);
 	inv_object_judge(o, object, now);
 	if (o->futures == NULL)
 		return;
-	inv->futures++;
+	inv->set.futures++;
 	if (inv->due == 0 || o->futures->at_unix_ms < inv->due)
 		inv->due = o->futures->at_unix_ms;
 }
@@ -209,8 +117,8 @@ static void
 vanish(struct inventory *inv, struct inv_object *o, bool unknown)
 {
 	if (o->present)
-		inv->counts.objects[o->kind]--;
-	futures_clear(inv, o);
+		inv->set.counts.objects[o->kind]--;
+	inv_set_futures_clear(&inv->set, o);
 	/* One that no stream ever showed leaves without a word. */
 	if (o->stored && !o->gone) {
 		o->gone = true;
@@ -220,15 +128,15 @@ vanish(struct inventory *inv, struct inv_object *o, bool unknown)
 	}
 	o->present = false;
 	o->sync = false;
-	touch(inv, o);
-	release(inv, o);
+	inv_set_touch(&inv->set, o);
+	inv_set_release(&inv->set, o);
 }
 
 void
 inventory_seen(struct inventory *inv, unsigned kind,
     const struct kube_object *object, int64_t now_unix_ms)
 {
-	struct inv_object *o = entry(inv, kind, object->namespace,
+	struct inv_object *o = inv_set_entry(&inv->set, kind, object->namespace,
 	    object->name);
 	uint8_t uid[16] = { 0 };
 	bool real = inv_object_uid(object->uid, uid);
@@ -236,24 +144,25 @@ inventory_seen(struct inventory *inv, unsigned kind,
 	if (o->present && memcmp(o->uid, uid, sizeof(uid)) != 0) {
 		/* Same name, another object: the old one was deleted. */
 		vanish(inv, o, true);
-		o = entry(inv, kind, object->namespace, object->name);
+		o = inv_set_entry(&inv->set, kind, object->namespace,
+		    object->name);
 	}
 	if (!o->present)
-		inv->counts.objects[kind]++;
+		inv->set.counts.objects[kind]++;
 	o->present = true;
 	o->uid_real = real;
 	memcpy(o->uid, uid, sizeof(uid));
 	o->mark = inv->mark[kind];
 	o->version = inv_object_version(object->resource_version);
 	judge_all(inv, o, object, now_unix_ms);
-	touch(inv, o);
+	inv_set_touch(&inv->set, o);
 }
 
 void
 inventory_deleted(struct inventory *inv, unsigned kind,
     const struct kube_object *object, int64_t now_unix_ms)
 {
-	struct inv_object *o = entry(inv, kind, object->namespace,
+	struct inv_object *o = inv_set_entry(&inv->set, kind, object->namespace,
 	    object->name);
 	uint8_t uid[16] = { 0 };
 
@@ -265,7 +174,7 @@ inventory_deleted(struct inventory *inv, unsigned kind,
 		return;
 	}
 	/* Not the one we know: nothing to say. */
-	release(inv, o);
+	inv_set_release(&inv->set, o);
 }
 
 void
@@ -285,13 +194,13 @@ sweep(struct inventory *inv, struct inv_object *o, void *arg)
 	if (o->present ? o->mark != inv->mark[*kind] : o->stored && !o->gone)
 		vanish(inv, o, true);
 	else
-		touch(inv, o);
+		inv_set_touch(&inv->set, o);
 }
 
 void
 inventory_list_end(struct inventory *inv, unsigned kind)
 {
-	inv->listed[kind] = true;
+	inv->set.listed[kind] = true;
 	inv->listing[kind] = false;
 	each(inv, sweep, &kind);
 }
@@ -310,8 +219,8 @@ tick_one(struct inventory *inv, struct inv_object *o, void *arg)
 	while ((f = o->futures) != NULL && f->at_unix_ms <= t->now) {
 		inv_object_advance(o);
 		if (o->futures == NULL)
-			inv->futures--;
-		touch(inv, o);
+			inv->set.futures--;
+		inv_set_touch(&inv->set, o);
 	}
 	if (f != NULL && (t->next == 0 || f->at_unix_ms < t->next))
 		t->next = f->at_unix_ms;
@@ -322,7 +231,7 @@ inventory_tick(struct inventory *inv, int64_t now_unix_ms)
 {
 	struct tick t = { .now = now_unix_ms };
 
-	if (inv->futures > 0)
+	if (inv->set.futures > 0)
 		each(inv, tick_one, &t);
 	inv->due = t.next;
 }
@@ -339,12 +248,12 @@ void
 inventory_stored(struct inventory *inv, unsigned kind,
     struct slice namespace, struct slice name, struct slice status)
 {
-	struct inv_object *o = entry(inv, kind, namespace, name);
+	struct inv_object *o = inv_set_entry(&inv->set, kind, namespace, name);
 	char *text;
 
 	if (o->stored || o->gone || (o->in_flight && o->leaving) ||
 	    status.n > INVENTORY_STATUS_MAX) {
-		release(inv, o);
+		inv_set_release(&inv->set, o);
 		return;
 	}
 	text = slice_dup(status);
@@ -357,7 +266,7 @@ inventory_stored(struct inventory *inv, unsigned kind,
 	}
 	free(o->status);
 	o->status = text;
-	if (inv->listed[kind] && !inv->listing[kind])
+	if (inv->set.listed[kind] && !inv->listing[kind])
 		vanish(inv, o, true);
 }
 
@@ -366,7 +275,7 @@ inventory_stored_node(struct inventory *inv, unsigned kind,
     struct slice namespace, struct slice name,
     const struct inv_node *node, struct slice status)
 {
-	struct inv_object *o = inv_table_find(&inv->table, kind,
+	struct inv_object *o = inv_table_find(&inv->set.table, kind,
 	    namespace, name);
 	struct inv_binding *b = o == NULL ? NULL :
 	    inv_object_binding(o, node->tenant, node->workflow, node->node);
@@ -384,7 +293,7 @@ sync_one(struct inventory *inv, struct inv_object *o, void *arg)
 	(void)arg;
 	/* A node whose object is gone has a status too. */
 	o->sync = o->present || o->bindings != NULL;
-	touch(inv, o);
+	inv_set_touch(&inv->set, o);
 }
 
 void
@@ -397,7 +306,7 @@ static void
 compare_one(struct inventory *inv, struct inv_object *o, void *arg)
 {
 	(void)arg;
-	touch(inv, o);
+	inv_set_touch(&inv->set, o);
 }
 
 void
@@ -430,7 +339,7 @@ inventory_bind(struct inventory *inv, unsigned kind, struct slice namespace,
     struct slice name, struct slice tenant, struct slice workflow,
     struct slice node)
 {
-	struct inv_object *o = entry(inv, kind, namespace, name);
+	struct inv_object *o = inv_set_entry(&inv->set, kind, namespace, name);
 	struct inv_binding *b = inv_object_binding(o, tenant, workflow, node);
 
 	if (b != NULL) {
@@ -439,7 +348,7 @@ inventory_bind(struct inventory *inv, unsigned kind, struct slice namespace,
 	}
 	if (!inv_object_bind(o, tenant, workflow, node))
 		return false;
-	inv->counts.bindings++;
+	inv->set.counts.bindings++;
 	return true;
 }
 
@@ -456,10 +365,10 @@ sweep_bindings(struct inventory *inv, struct inv_object *o, void *arg)
 		}
 		*link = b->next;
 		inv_object_unbind(b);
-		inv->counts.bindings--;
+		inv->set.counts.bindings--;
 	}
-	touch(inv, o);
-	release(inv, o);
+	inv_set_touch(&inv->set, o);
+	inv_set_release(&inv->set, o);
 }
 
 void
@@ -496,5 +405,5 @@ inventory_workflows(struct inventory *inv, inventory_workflow_cb cb,
 const struct inventory_counts *
 inventory_counts(const struct inventory *inv)
 {
-	return &inv->counts;
+	return &inv->set.counts;
 }

@@ -9,7 +9,8 @@
  * collapse in place while an entry is under way, never across a deletion, and
  * memory is bounded by the number of objects.
  *
- * The objects themselves are inv_object's, in the hash table of inv_table.
+ * The objects themselves are inv_object's, kept and queued by inv_set in the
+ * hash table of inv_table.
  *
  * A status that only time changes (kube_status.h) is computed ahead when the
  * object is seen, so that its bytes need not be kept.
