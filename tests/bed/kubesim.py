@@ -45,6 +45,7 @@ class KubeSim:
         frozen=False,
         rate=5,
         seed=1,
+        kinds=None,
         tls=True,
         context="demo",
         options=(),
@@ -52,6 +53,7 @@ class KubeSim:
     ):
         """FROZEN: nothing changes by itself. RATE: changes per second of the simulated life.
 
+        KINDS: "all", or names with commas; None: deployments with their replicasets and pods.
         OPTIONS are more arguments of the binary, for example ("--window", "100").
         """
         self._own_directory = directory is None
@@ -65,6 +67,8 @@ class KubeSim:
         self.kubeconfig = os.path.join(self.directory, f"{context}.kubeconfig")
         self.ca_file = os.path.join(self.directory, "ca.crt") if tls else None
         self._options = ["--objects", objects, "--rate", rate, "--seed", seed, *options]
+        if kinds is not None:
+            self._options += ["--kinds", kinds]
         if frozen:
             self._options.append("--frozen")
         if tls:

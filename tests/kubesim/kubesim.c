@@ -22,6 +22,7 @@
 #include "tests/kubesim/sim_control.h"
 #include "tests/kubesim/sim_faults.h"
 #include "tests/kubesim/sim_http.h"
+#include "tests/kubesim/sim_kinds.h"
 #include "tests/kubesim/sim_life.h"
 #include "tests/kubesim/sim_list.h"
 #include "tests/kubesim/sim_seed.h"
@@ -42,6 +43,8 @@ static const char usage_text[] =
     "  --print-kubeconfig F  writes a kubeconfig, mode 0600\n"
     "  --seed N              the same seed tells the same story (1)\n"
     "  --objects N           about so many objects (40)\n"
+    "  --kinds LIST          which kinds live: all, or names with commas\n"
+    "                        (deployment,replicaset,pod)\n"
     "  --rate N              changes per second of the life (5)\n"
     "  --frozen              no life: only what requests change\n"
     "  --window N            events kept for watches (10000)\n"
@@ -53,7 +56,8 @@ static const char usage_text[] =
 enum option_id {
 	OPT_PORT = 256, OPT_TLS, OPT_DIR, OPT_TOKEN, OPT_CONTEXT,
 	OPT_KUBECONFIG, OPT_SEED, OPT_OBJECTS, OPT_RATE, OPT_FROZEN,
-	OPT_WINDOW, OPT_TRUTH, OPT_BUFFER, OPT_CONTINUE, OPT_DIE, OPT_HELP
+	OPT_WINDOW, OPT_TRUTH, OPT_BUFFER, OPT_CONTINUE, OPT_DIE, OPT_KINDS,
+	OPT_HELP
 };
 
 static const struct option long_options[] = {
@@ -65,6 +69,7 @@ static const struct option long_options[] = {
 	{ "print-kubeconfig", required_argument, NULL, OPT_KUBECONFIG },
 	{ "seed", required_argument, NULL, OPT_SEED },
 	{ "objects", required_argument, NULL, OPT_OBJECTS },
+	{ "kinds", required_argument, NULL, OPT_KINDS },
 	{ "rate", required_argument, NULL, OPT_RATE },
 	{ "frozen", no_argument, NULL, OPT_FROZEN },
 	{ "window", required_argument, NULL, OPT_WINDOW },
@@ -127,6 +132,12 @@ take_option(struct sim_options *o, int id, const char *name)
 	case OPT_OBJECTS:
 		o->objects = (unsigned)number(name, optarg, 0, 200000);
 		break;
+	case OPT_KINDS:
+		o->kinds = sim_kinds_set(optarg);
+		if (o->kinds == 0)
+			fatal_config("--kinds %s: all, or names of kinds with "
+			    "commas between them", optarg);
+		break;
 	case OPT_RATE:
 		o->rate = (unsigned)number(name, optarg, 0, 100000);
 		break;
@@ -163,7 +174,7 @@ parse_options(struct sim_options *o, int argc, char **argv)
 	int id, at = 0;
 
 	*o = (struct sim_options){ .context = "demo", .seed = 1, .rate = 5,
-	    .objects = 40, .window = 10000, .truth = 200000,
+	    .kinds = SIM_KINDS_DEFAULT, .objects = 40, .window = 10000, .truth = 200000,
 	    .watch_buffer = 32 * MIB, .continue_ms = 300000 };
 	while ((id = getopt_long(argc, argv, "", long_options, &at)) != -1)
 		take_option(o, id, long_options[at].name);
@@ -267,7 +278,7 @@ start(struct sim *sim, SSL_CTX *tls, const char *ca)
 
 	sim->store = sim_store_new(sim->opt.seed, sim->opt.window,
 	    sim->opt.truth);
-	sim_seed_fill(sim->store, sim->opt.objects);
+	sim_seed_fill(sim->store, sim->opt.kinds, sim->opt.objects);
 	sim_store_compact(sim->store);
 	sim->faults = sim_faults_new();
 	sim->control = sim_control_new(sim);

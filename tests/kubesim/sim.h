@@ -30,6 +30,7 @@ struct sim_options {
 	uint64_t	 seed;
 	unsigned	 rate;           /* changes per second of the life */
 	unsigned	 objects;
+	uint32_t	 kinds;          /* SIM_BIT of those that live */
 	size_t		 window;         /* events kept for watches */
 	size_t		 truth;          /* states kept for /_sim/history */
 	size_t		 watch_buffer;   /* bytes a slow watcher may owe */

@@ -10,6 +10,7 @@
 #include "tests/kubesim/sim_api.h"
 #include "tests/kubesim/sim_faults.h"
 #include "tests/kubesim/sim_kinds.h"
+#include "tests/kubesim/sim_render.h"
 #include "tests/kubesim/sim_watch.h"
 
 #define CONTROL_MAGIC  0xc0274011u
@@ -197,7 +198,7 @@ handle_history(struct sim_control *k, struct sim_conn *c)
 		(void)json_array_append_new(list, json_pack("{s:I, s:s, s:s,"
 		    " s:o}", "rv", (json_int_t)t->st.rv, "type",
 		    names[t->change], "uid", t->object->uid, "object",
-		    sim_kinds_document(t->object, &t->st, false)));
+		    sim_render_document(t->object, &t->st, false)));
 	}
 	sim_conn_reply_json(c, 200, json_pack("{s:b, s:o}", "complete",
 	    s->truth_n < s->truth_size, "states", list));

@@ -1,20 +1,19 @@
 #include "tests/kubesim/sim_kinds.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/macros.h"
-#include "common/mono.h"
-#include "common/xmalloc.h"
-#include "tests/kubesim/sim_patch.h"
 #include "tests/kubesim/sim_template.h"
+
+/* What an empty pod template looks like in a bookmark. */
+#define NO_TEMPLATE "\"template\":{\"metadata\":{},\"spec\":{" \
+	"\"containers\":null}}"
 
 static const struct sim_kind_row rows[SIM_KIND_MAX] = {
 	[SIM_DEPLOYMENT] = {
 		.name = "deployment", .kind = "Deployment",
 		.plural = "deployments", .group = "apps", .version = "v1",
-		.namespaced = true,
+		.alias = "deploy", .namespaced = true, .generation = true,
 		.bookmark_tail = ",\"spec\":{\"selector\":null,\"template\":"
 		    "{\"metadata\":{},\"spec\":{\"containers\":null}},"
 		    "\"strategy\":{}},\"status\":{}",
@@ -26,7 +25,7 @@ static const struct sim_kind_row rows[SIM_KIND_MAX] = {
 	[SIM_REPLICASET] = {
 		.name = "replicaset", .kind = "ReplicaSet",
 		.plural = "replicasets", .group = "apps", .version = "v1",
-		.namespaced = true,
+		.alias = "rs", .namespaced = true, .generation = true,
 		.bookmark_tail = ",\"spec\":{\"selector\":null,\"template\":"
 		    "{\"metadata\":{},\"spec\":{\"containers\":null}}},"
 		    "\"status\":{\"replicas\":0}",
@@ -37,7 +36,8 @@ static const struct sim_kind_row rows[SIM_KIND_MAX] = {
 	},
 	[SIM_POD] = {
 		.name = "pod", .kind = "Pod", .plural = "pods", .group = "",
-		.version = "v1", .namespaced = true,
+		.version = "v1", .alias = "po", .namespaced = true,
+		.generation = true,
 		.bookmark_tail = ",\"spec\":{\"containers\":null},"
 		    "\"status\":{}",
 		.labels = sim_template_hash_labels,
@@ -46,6 +46,7 @@ static const struct sim_kind_row rows[SIM_KIND_MAX] = {
 	},
 	[SIM_NODE] = {
 		.name = "node", .kind = "Node", .plural = "nodes",
+		.alias = "no",
 		.group = "", .version = "v1",
 		.bookmark_tail = ",\"spec\":{},\"status\":{}",
 		.labels = sim_template_node_labels,
@@ -54,6 +55,7 @@ static const struct sim_kind_row rows[SIM_KIND_MAX] = {
 	[SIM_NAMESPACE] = {
 		.name = "namespace", .kind = "Namespace",
 		.plural = "namespaces", .group = "", .version = "v1",
+		.alias = "ns",
 		.bookmark_tail = ",\"spec\":{},\"status\":{}",
 		.labels = sim_template_namespace_labels,
 		.tail = sim_template_namespace,
@@ -61,9 +63,125 @@ static const struct sim_kind_row rows[SIM_KIND_MAX] = {
 	[SIM_STORAGECLASS] = {
 		.name = "storageclass", .kind = "StorageClass",
 		.plural = "storageclasses", .group = "storage.k8s.io",
+		.alias = "sc",
 		.version = "v1", .bookmark_tail = ",\"provisioner\":\"\"",
 		.labels = sim_template_storageclass_labels,
 		.tail = sim_template_storageclass,
+	},
+	[SIM_SERVICE] = {
+		.name = "service", .kind = "Service", .plural = "services",
+		.group = "", .version = "v1", .alias = "svc",
+		.namespaced = true,
+		.bookmark_tail = ",\"spec\":{},\"status\":{\"loadBalancer\":"
+		    "{}}",
+		.labels = sim_template_plain_labels,
+		.tail = sim_template_service,
+		.touch = sim_template_touch_phase,
+	},
+	[SIM_STATEFULSET] = {
+		.name = "statefulset", .kind = "StatefulSet",
+		.plural = "statefulsets", .group = "apps", .version = "v1",
+		.alias = "sts", .namespaced = true, .generation = true,
+		.bookmark_tail = ",\"spec\":{\"selector\":null," NO_TEMPLATE
+		    ",\"serviceName\":\"\",\"updateStrategy\":{}},\"status\":"
+		    "{\"replicas\":0,\"availableReplicas\":0}",
+		.labels = sim_template_plain_labels,
+		.tail = sim_template_statefulset,
+		.touch = sim_template_touch_replicas,
+		.absorb = sim_template_absorb_replicas,
+	},
+	[SIM_DAEMONSET] = {
+		.name = "daemonset", .kind = "DaemonSet",
+		.plural = "daemonsets", .group = "apps", .version = "v1",
+		.alias = "ds", .namespaced = true, .generation = true,
+		.bookmark_tail = ",\"spec\":{\"selector\":null," NO_TEMPLATE
+		    ",\"updateStrategy\":{}},\"status\":{"
+		    "\"currentNumberScheduled\":0,\"numberMisscheduled\":0,"
+		    "\"desiredNumberScheduled\":0,\"numberReady\":0}",
+		.labels = sim_template_plain_labels,
+		.tail = sim_template_daemonset,
+		.touch = sim_template_touch_replicas,
+	},
+	[SIM_JOB] = {
+		.name = "job", .kind = "Job", .plural = "jobs",
+		.group = "batch", .version = "v1", .namespaced = true,
+		.generation = true,
+		.bookmark_tail = ",\"spec\":{" NO_TEMPLATE "},\"status\":{}",
+		.labels = sim_template_plain_labels,
+		.tail = sim_template_job,
+		.touch = sim_template_touch_job,
+	},
+	[SIM_CRONJOB] = {
+		.name = "cronjob", .kind = "CronJob", .plural = "cronjobs",
+		.group = "batch", .version = "v1", .alias = "cj",
+		.namespaced = true, .generation = true,
+		.bookmark_tail = ",\"spec\":{\"schedule\":\"\","
+		    "\"jobTemplate\":{\"metadata\":{},\"spec\":{" NO_TEMPLATE
+		    "}}},\"status\":{}",
+		.labels = sim_template_plain_labels,
+		.tail = sim_template_cronjob,
+		.touch = sim_template_touch_phase,
+		.absorb = sim_template_absorb_suspend,
+	},
+	[SIM_INGRESS] = {
+		.name = "ingress", .kind = "Ingress", .plural = "ingresses",
+		.group = "networking.k8s.io", .version = "v1", .alias = "ing",
+		.namespaced = true, .generation = true,
+		.bookmark_tail = ",\"spec\":{},\"status\":{\"loadBalancer\":"
+		    "{}}",
+		.labels = sim_template_plain_labels,
+		.tail = sim_template_ingress,
+		.touch = sim_template_touch_phase,
+	},
+	[SIM_CONFIGMAP] = {
+		.name = "configmap", .kind = "ConfigMap",
+		.plural = "configmaps", .group = "", .version = "v1",
+		.alias = "cm", .namespaced = true, .bookmark_tail = "",
+		.labels = sim_template_applied_labels,
+		.tail = sim_template_configmap,
+		.touch = sim_template_touch_image,
+	},
+	[SIM_SECRET] = {
+		.name = "secret", .kind = "Secret", .plural = "secrets",
+		.group = "", .version = "v1", .namespaced = true,
+		.bookmark_tail = "",
+		.labels = sim_template_applied_labels,
+		.tail = sim_template_secret,
+		.touch = sim_template_touch_image,
+	},
+	[SIM_PVC] = {
+		.name = "persistentvolumeclaim",
+		.kind = "PersistentVolumeClaim",
+		.plural = "persistentvolumeclaims", .group = "",
+		.version = "v1", .alias = "pvc", .namespaced = true,
+		.finalizer = "kubernetes.io/pvc-protection",
+		.bookmark_tail = ",\"spec\":{\"resources\":{}},"
+		    "\"status\":{}",
+		.labels = sim_template_plain_labels,
+		.tail = sim_template_pvc,
+		.touch = sim_template_touch_phase,
+	},
+	[SIM_HPA] = {
+		.name = "horizontalpodautoscaler",
+		.kind = "HorizontalPodAutoscaler",
+		.plural = "horizontalpodautoscalers", .group = "autoscaling",
+		.version = "v2", .alias = "hpa", .namespaced = true,
+		.bookmark_tail = ",\"spec\":{\"scaleTargetRef\":{\"kind\":"
+		    "\"\",\"name\":\"\"},\"maxReplicas\":0},\"status\":{"
+		    "\"desiredReplicas\":0,\"currentMetrics\":null}",
+		.labels = sim_template_plain_labels,
+		.tail = sim_template_hpa,
+		.touch = sim_template_touch_phase,
+	},
+	[SIM_NETWORKPOLICY] = {
+		.name = "networkpolicy", .kind = "NetworkPolicy",
+		.plural = "networkpolicies", .group = "networking.k8s.io",
+		.version = "v1", .alias = "netpol", .namespaced = true,
+		.generation = true,
+		.bookmark_tail = ",\"spec\":{\"podSelector\":{}}",
+		.labels = sim_template_plain_labels,
+		.tail = sim_template_networkpolicy,
+		.touch = sim_template_touch_image,
 	},
 };
 
@@ -80,9 +198,37 @@ sim_kinds_by_name(const char *name)
 	for (int k = 0; k < SIM_KIND_MAX; k++)
 		if (strcmp(rows[k].name, name) == 0 ||
 		    strcmp(rows[k].plural, name) == 0 ||
+		    (rows[k].alias != NULL &&
+		    strcmp(rows[k].alias, name) == 0) ||
 		    strcmp(rows[k].kind, name) == 0)
 			return k;
 	return -1;
+}
+
+uint32_t
+sim_kinds_set(const char *names)
+{
+	uint32_t set = 0;
+	char name[64];
+	size_t n;
+	int kind;
+
+	if (strcmp(names, "all") == 0)
+		return SIM_KINDS_ALL;
+	for (;;) {
+		n = strcspn(names, ",");
+		if (n >= sizeof(name))
+			return 0;
+		memcpy(name, names, n);
+		name[n] = '\0';
+		kind = sim_kinds_by_name(name);
+		if (kind < 0)
+			return 0;
+		set |= SIM_BIT(kind);
+		if (names[n] == '\0')
+			return set;
+		names += n + 1;
+	}
 }
 
 int
@@ -111,177 +257,4 @@ sim_kinds_api_version(enum sim_kind kind)
 		buf_free(&b);
 	}
 	return text[kind];
-}
-
-/* ---- metadata ---- */
-
-static void
-add_owner(struct buf *b, const struct sim_object *o)
-{
-	const struct sim_object *w = o->owner;
-
-	if (w == NULL)
-		return;
-	buf_addf(b, ",\"ownerReferences\":[{\"apiVersion\":\"%s\","
-	    "\"kind\":\"%s\",\"name\":\"%s\",\"uid\":\"%s\","
-	    "\"controller\":true,\"blockOwnerDeletion\":true}]",
-	    sim_kinds_api_version(w->kind), rows[w->kind].kind, w->name,
-	    w->uid);
-}
-
-static void
-add_metadata(struct buf *b, const struct sim_object *o,
-    const struct sim_state *st)
-{
-	char created[MONO_RFC3339_SIZE], deleted[MONO_RFC3339_SIZE];
-
-	sim_template_time(o->created_ms, created);
-	buf_addf(b, "\"name\":\"%s\"", o->name);
-	if (o->kind == SIM_POD && o->owner != NULL)
-		buf_addf(b, ",\"generateName\":\"%s-\"", o->owner->name);
-	if (rows[o->kind].namespaced)
-		buf_addf(b, ",\"namespace\":\"%s\"", o->ns);
-	buf_addf(b, ",\"uid\":\"%s\",\"resourceVersion\":\"%llu\"", o->uid,
-	    (unsigned long long)st->rv);
-	if (o->kind == SIM_DEPLOYMENT || o->kind == SIM_REPLICASET ||
-	    o->kind == SIM_POD)
-		buf_addf(b, ",\"generation\":%u", st->generation);
-	buf_addf(b, ",\"creationTimestamp\":\"%s\"", created);
-	if (st->deleting_ms != 0) {
-		sim_template_time(st->deleting_ms, deleted);
-		buf_addf(b, ",\"deletionTimestamp\":\"%s\","
-		    "\"deletionGracePeriodSeconds\":30", deleted);
-	}
-	rows[o->kind].labels(b, o, st);
-	add_owner(b, o);
-}
-
-/* ---- the whole object ---- */
-
-static struct sim_blob *
-blob_make(const struct buf *b, const struct sim_blob *marks)
-{
-	struct sim_blob *blob = xmalloc(sizeof(*blob) + b->len + 1);
-
-	*blob = *marks;
-	blob->refs = 1;
-	blob->len = b->len;
-	memcpy(blob->text, b->data, b->len);
-	blob->text[b->len] = '\0';
-	return blob;
-}
-
-static void
-begin(struct buf *b, const struct sim_object *o, struct sim_blob *marks)
-{
-	buf_addf(b, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",",
-	    rows[o->kind].kind, sim_kinds_api_version(o->kind));
-	marks->body = b->len;
-	buf_adds(b, "\"metadata\":{");
-}
-
-static void
-render_template(struct buf *b, const struct sim_object *o,
-    const struct sim_state *st, struct sim_blob *marks)
-{
-	begin(b, o, marks);
-	add_metadata(b, o, st);
-	marks->managed = b->len;
-	sim_template_managed(b, o, st);
-	marks->managed_len = b->len - marks->managed;
-	buf_addc(b, '}');
-	marks->meta_end = b->len;
-	rows[o->kind].tail(b, o, st);
-	buf_addc(b, '}');
-}
-
-static void
-add_dump(struct buf *b, const json_t *value)
-{
-	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-
-	if (text == NULL)
-		abort();
-	buf_adds(b, text);
-	free(text);
-}
-
-/* Members of an object, each with a comma before it unless it is the first. */
-static void
-add_members(struct buf *b, json_t *object, bool comma)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(object, key, value) {
-		buf_adds(b, comma ? ",\"" : "\"");
-		buf_json_text(b, key, strlen(key));
-		buf_adds(b, "\":");
-		add_dump(b, value);
-		comma = true;
-	}
-}
-
-/* The same layout from a document, so that the marks stay true. */
-static void
-render_document(struct buf *b, const struct sim_object *o, json_t *doc,
-    struct sim_blob *marks)
-{
-	json_t *metadata = json_object_get(doc, "metadata");
-	json_t *managed = json_incref(
-	    json_object_get(metadata, "managedFields"));
-
-	(void)json_object_del(metadata, "managedFields");
-	begin(b, o, marks);
-	add_members(b, metadata, false);
-	marks->managed = b->len;
-	if (managed != NULL) {
-		buf_adds(b, ",\"managedFields\":");
-		add_dump(b, managed);
-	}
-	marks->managed_len = b->len - marks->managed;
-	buf_addc(b, '}');
-	marks->meta_end = b->len;
-	(void)json_object_del(doc, "metadata");
-	(void)json_object_del(doc, "kind");
-	(void)json_object_del(doc, "apiVersion");
-	add_members(b, doc, true);
-	buf_addc(b, '}');
-	json_decref(managed);
-}
-
-json_t *
-sim_kinds_document(const struct sim_object *o, const struct sim_state *st,
-    bool bare)
-{
-	struct sim_blob marks = { 0 };
-	struct buf b = BUF_EMPTY;
-	json_t *doc;
-
-	render_template(&b, o, st, &marks);
-	doc = json_loadb((const char *)b.data, b.len, JSON_ALLOW_NUL, NULL);
-	buf_free(&b);
-	assert(doc != NULL);
-	if (!bare && st->overlay != NULL)
-		sim_patch_merge(doc, st->overlay);
-	return doc;
-}
-
-struct sim_blob *
-sim_kinds_render(const struct sim_object *o, const struct sim_state *st)
-{
-	struct sim_blob marks = { 0 }, *blob;
-	struct buf b = BUF_EMPTY;
-	json_t *doc;
-
-	if (st->overlay == NULL) {
-		render_template(&b, o, st, &marks);
-	} else {
-		doc = sim_kinds_document(o, st, false);
-		render_document(&b, o, doc, &marks);
-		json_decref(doc);
-	}
-	blob = blob_make(&b, &marks);
-	buf_free(&b);
-	return blob;
 }

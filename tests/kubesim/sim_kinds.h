@@ -20,7 +20,10 @@ struct sim_kind_row {
 	const char	*group;          /* "" = core */
 	const char	*version;
 	const char	*bookmark_tail;  /* spec and status of a bookmark */
+	const char	*alias;          /* short name, or NULL */
 	bool		 namespaced;
+	bool		 generation;     /* metadata.generation is kept */
+	const char	*finalizer;      /* holds a deletion back, or NULL */
 	/* Appends labels, annotations and all behind metadata. */
 	void		(*labels)(struct buf *b, const struct sim_object *o,
 			    const struct sim_state *st);
@@ -35,17 +38,13 @@ struct sim_kind_row {
 const struct sim_kind_row *sim_kinds_row(enum sim_kind kind);
 /* By name, plural or Kind; -1: no such kind. */
 int	sim_kinds_by_name(const char *name);
+/* "all", or names with commas between them, as a set of SIM_BIT; 0: one of
+ * them is no kind. */
+uint32_t sim_kinds_set(const char *names);
 /* By API group, version and plural; -1: not served. */
 int	sim_kinds_by_path(const char *group, const char *version,
 	    const char *plural);
 /* "apps/v1" or "v1"; static storage per kind. */
 const char *sim_kinds_api_version(enum sim_kind kind);
-
-/* The object's text in this state; the caller owns one reference. */
-struct sim_blob *sim_kinds_render(const struct sim_object *o,
-    const struct sim_state *st);
-/* The same as a document; without overlay when bare. New reference. */
-json_t	*sim_kinds_document(const struct sim_object *o,
-	    const struct sim_state *st, bool bare);
 
 #endif

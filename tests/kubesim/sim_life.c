@@ -7,6 +7,8 @@
 #include "common/mono.h"
 #include "common/xmalloc.h"
 #include "tests/kubesim/sim_rollout.h"
+#include "tests/kubesim/sim_story.h"
+#include "tests/kubesim/sim_workload.h"
 
 #define LIFE_MAGIC   0x11fe5111u
 #define TICK_MS      50
@@ -75,90 +77,16 @@ sim_life_delete(struct sim_life *l, struct sim_object *o)
 		activate(l, top_owner(o));
 		return true;
 	}
-	if (o->kind != SIM_DEPLOYMENT && o->kind != SIM_REPLICASET)
+	if (o->kind == SIM_PVC) {
+		activate(l, o);
+		return true;
+	}
+	if (!sim_workload_owns(o->kind))
 		return false;
 	/* Background propagation: the owner goes first, the rest follows. */
 	activate(l, o);
 	sim_store_delete(l->sim->store, o);
 	return true;
-}
-
-/* ---- stories ---- */
-
-/* A ready pod of the deployment, or NULL. */
-static struct sim_object *
-ready_pod(struct sim_object *deployment)
-{
-	for (size_t i = 0; i < deployment->n_children; i++) {
-		struct sim_object *set = deployment->children[i];
-
-		for (size_t j = 0; j < set->n_children; j++)
-			if (set->children[j]->st.step == SIM_POD_READY)
-				return set->children[j];
-	}
-	return NULL;
-}
-
-static void
-fail_pod(struct sim_life *l, struct sim_object *pod, enum sim_pod_step step,
-    int64_t lasts_ms)
-{
-	if (pod == NULL)
-		return;
-	pod->st.step = step;
-	pod->st.restarts += step == SIM_POD_CRASHLOOP ? 1 : 0;
-	pod->due_ms = wall_unix_ms() + lasts_ms;
-	sim_store_update(l->sim->store, pod);
-}
-
-static void
-new_version(struct sim_store *s, struct sim_object *o, bool broken)
-{
-	o->st.image++;
-	o->st.generation++;
-	o->st.rolled_out = false;
-	o->broken_image = broken;
-	o->fix_ms = broken ? wall_unix_ms() + 6000 : 0;
-	sim_store_update(s, o);
-}
-
-static void
-scale(struct sim_store *s, struct sim_object *o)
-{
-	uint32_t want = 1 + (uint32_t)sim_store_below(s, 6);
-
-	if (want == o->st.replicas)
-		want++;
-	o->st.replicas = want;
-	o->st.generation++;
-	sim_store_update(s, o);
-}
-
-static void
-begin_story(struct sim_life *l)
-{
-	struct sim_store *s = l->sim->store;
-	uint64_t dice = sim_store_below(s, 100);
-	struct sim_object *o;
-
-	if (s->n[SIM_DEPLOYMENT] == 0)
-		return;
-	o = s->sorted[SIM_DEPLOYMENT][sim_store_below(s,
-	    s->n[SIM_DEPLOYMENT])];
-	/* What a test wrote is the test's: the script leaves it alone. */
-	if (o->active || o->st.paused || o->st.overlay != NULL)
-		return;
-	if (l->stories++ == 0 || dice < 40)
-		new_version(s, o, false);
-	else if (dice < 60)
-		scale(s, o);
-	else if (dice < 78)
-		fail_pod(l, ready_pod(o), SIM_POD_CRASHLOOP, 5000);
-	else if (dice < 90)
-		fail_pod(l, ready_pod(o), SIM_POD_OOMKILLED, 1500);
-	else
-		new_version(s, o, true);
-	activate(l, o);
 }
 
 /* ---- time ---- */
@@ -181,6 +109,7 @@ life_tick(struct sim_life *l)
 {
 	struct sim_store *s = l->sim->store;
 	bool bounded = l->sim->opt.rate != 0;
+	struct sim_object *o;
 	uint64_t before;
 	size_t room;
 
@@ -189,14 +118,18 @@ life_tick(struct sim_life *l)
 		if (bounded && l->allowance <= 0)
 			return;
 		before = s->changes;
-		if (sim_rollout_step(s, l->active[i], wall_unix_ms()))
+		if (sim_rollout_step(s, l->active[i], sim_store_now(s)))
 			deactivate(l, i);
 		l->allowance -= (double)(s->changes - before);
 	}
 	room = MAX(STORIES_MIN, l->sim->opt.rate / 2);
 	while (bounded && l->allowance > 0 && l->n < room) {
 		l->allowance -= 1;
-		begin_story(l);
+		o = sim_story_begin(s, l->stories);
+		if (o == NULL)
+			continue;
+		l->stories++;
+		activate(l, o);
 	}
 }
 

@@ -13,6 +13,8 @@ static const char *const phases[SIM_POD_STEP_MAX] = {
 	[SIM_POD_CRASHLOOP] = "Running",
 	[SIM_POD_IMAGEPULL] = "Pending",
 	[SIM_POD_OOMKILLED] = "Running",
+	[SIM_POD_SUCCEEDED] = "Succeeded",
+	[SIM_POD_FAILED] = "Failed",
 };
 
 static void
@@ -33,6 +35,8 @@ add_conditions(struct buf *b, const struct sim_object *o,
     const struct sim_state *st)
 {
 	bool ready = st->step == SIM_POD_READY;
+	const char *why = st->step == SIM_POD_SUCCEEDED ? "PodCompleted" :
+	    st->step == SIM_POD_FAILED ? "PodFailed" : "ContainersNotReady";
 	char created[MONO_RFC3339_SIZE], changed[MONO_RFC3339_SIZE];
 
 	sim_template_time(o->created_ms, created);
@@ -41,11 +45,10 @@ add_conditions(struct buf *b, const struct sim_object *o,
 	if (st->step != SIM_POD_PENDING) {
 		add_condition(b, "Initialized", true, "", o->app, created);
 		buf_addc(b, ',');
-		add_condition(b, "Ready", ready, "ContainersNotReady", o->app,
-		    changed);
+		add_condition(b, "Ready", ready, why, o->app, changed);
 		buf_addc(b, ',');
-		add_condition(b, "ContainersReady", ready,
-		    "ContainersNotReady", o->app, changed);
+		add_condition(b, "ContainersReady", ready, why, o->app,
+		    changed);
 		buf_addc(b, ',');
 	}
 	add_condition(b, "PodScheduled", true, "", o->app, created);
@@ -92,6 +95,15 @@ add_container_state(struct buf *b, const struct sim_object *o,
 		buf_addf(b, "\"state\":{\"terminated\":{\"exitCode\":137,"
 		    "\"reason\":\"OOMKilled\",\"startedAt\":\"%s\","
 		    "\"finishedAt\":\"%s\"}}", started, changed);
+		break;
+	case SIM_POD_SUCCEEDED:
+	case SIM_POD_FAILED:
+		buf_addf(b, "\"state\":{\"terminated\":{\"exitCode\":%d,"
+		    "\"reason\":\"%s\",\"startedAt\":\"%s\","
+		    "\"finishedAt\":\"%s\"}}",
+		    st->step == SIM_POD_FAILED ? 3 : 0,
+		    st->step == SIM_POD_FAILED ? "Error" : "Completed",
+		    started, changed);
 		break;
 	case SIM_POD_STEP_MAX:
 		break;
@@ -145,9 +157,11 @@ add_spec(struct buf *b, const struct sim_object *o, const struct sim_state *st)
 	    "\"256Mi\"},\"requests\":{\"cpu\":\"50m\",\"memory\":\"64Mi\"}},"
 	    "\"terminationMessagePath\":\"/dev/termination-log\","
 	    "\"terminationMessagePolicy\":\"File\","
-	    "\"imagePullPolicy\":\"IfNotPresent\"}],"
-	    "\"restartPolicy\":\"Always\",\"terminationGracePeriodSeconds\":30,"
-	    "\"dnsPolicy\":\"ClusterFirst\",\"serviceAccountName\":\"default\","
+	    "\"imagePullPolicy\":\"IfNotPresent\"}],");
+	buf_addf(b, "\"restartPolicy\":\"%s\","
+	    "\"terminationGracePeriodSeconds\":30,", o->owner != NULL &&
+	    o->owner->kind == SIM_JOB ? "Never" : "Always");
+	buf_adds(b, "\"dnsPolicy\":\"ClusterFirst\",\"serviceAccountName\":\"default\","
 	    "\"serviceAccount\":\"default\",");
 	if (st->step != SIM_POD_PENDING)
 		buf_addf(b, "\"nodeName\":\"sim-node-%u\",",

@@ -3,13 +3,14 @@
 #include "common/macros.h"
 #include "common/mono.h"
 #include "tests/kubesim/sim_seed.h"
+#include "tests/kubesim/sim_workload.h"
 
 #define KEEP_SETS 2u      /* revisions kept, the present one included */
 
 /* ---- pods ---- */
 
-static int64_t
-around(struct sim_store *s, int64_t ms)
+int64_t
+sim_rollout_around(struct sim_store *s, int64_t ms)
 {
 	return ms / 2 + (int64_t)sim_store_below(s, (uint64_t)ms);
 }
@@ -17,9 +18,9 @@ around(struct sim_store *s, int64_t ms)
 void
 sim_rollout_stop_pod(struct sim_store *s, struct sim_object *pod)
 {
-	int64_t now = wall_unix_ms();
+	int64_t now = sim_store_now(s);
 
-	pod->due_ms = now + around(s, 700);
+	pod->due_ms = now + sim_rollout_around(s, 700);
 	if (pod->st.deleting_ms != 0)
 		return;
 	pod->st.deleting_ms = now;
@@ -37,27 +38,29 @@ advance_pod(struct sim_store *s, struct sim_object *pod, bool broken,
 	switch (pod->st.step) {
 	case SIM_POD_PENDING:
 		next = SIM_POD_CREATING;
-		stay = around(s, 600);
+		stay = sim_rollout_around(s, 600);
 		break;
 	case SIM_POD_CREATING:
 		next = broken ? SIM_POD_IMAGEPULL : SIM_POD_STARTED;
-		stay = around(s, 900);
+		stay = sim_rollout_around(s, 900);
 		break;
 	case SIM_POD_IMAGEPULL:
 		next = broken ? SIM_POD_IMAGEPULL : SIM_POD_STARTED;
-		stay = around(s, 900);
+		stay = sim_rollout_around(s, 900);
 		break;
 	case SIM_POD_CRASHLOOP:
 		next = SIM_POD_STARTED;
-		stay = around(s, 900);
+		stay = sim_rollout_around(s, 900);
 		break;
 	case SIM_POD_OOMKILLED:
 		next = SIM_POD_CRASHLOOP;
 		pod->st.restarts++;
-		stay = around(s, 3000);
+		stay = sim_rollout_around(s, 3000);
 		break;
 	case SIM_POD_STARTED:
 	case SIM_POD_READY:
+	case SIM_POD_SUCCEEDED:
+	case SIM_POD_FAILED:
 	case SIM_POD_STEP_MAX:
 		break;
 	}
@@ -71,8 +74,8 @@ advance_pod(struct sim_store *s, struct sim_object *pod, bool broken,
 }
 
 /* True: it is ready and stays so. */
-static bool
-pod_step(struct sim_store *s, struct sim_object *pod, bool broken,
+bool
+sim_rollout_pod_step(struct sim_store *s, struct sim_object *pod, bool broken,
     int64_t now)
 {
 	if (pod->st.deleting_ms != 0) {
@@ -80,7 +83,9 @@ pod_step(struct sim_store *s, struct sim_object *pod, bool broken,
 			sim_store_delete(s, pod);
 		return false;
 	}
-	if (pod->st.step == SIM_POD_READY)
+	if (pod->st.step == SIM_POD_READY ||
+	    pod->st.step == SIM_POD_SUCCEEDED ||
+	    pod->st.step == SIM_POD_FAILED)
 		return true;
 	if (now >= pod->due_ms)
 		advance_pod(s, pod, broken, now);
@@ -89,8 +94,8 @@ pod_step(struct sim_store *s, struct sim_object *pod, bool broken,
 
 /* ---- ReplicaSets ---- */
 
-static uint32_t
-living(const struct sim_object *set)
+uint32_t
+sim_rollout_living(const struct sim_object *set)
 {
 	uint32_t n = 0;
 
@@ -99,8 +104,8 @@ living(const struct sim_object *set)
 	return n;
 }
 
-static uint32_t
-ready(const struct sim_object *set)
+uint32_t
+sim_rollout_ready(const struct sim_object *set)
 {
 	uint32_t n = 0;
 
@@ -131,25 +136,26 @@ victim(const struct sim_object *set)
 static bool
 set_step(struct sim_store *s, struct sim_object *set, bool broken, int64_t now)
 {
-	uint32_t have = living(set), want = set->alive ? set->st.replicas : 0;
+	uint32_t want = set->alive ? set->st.replicas : 0;
+	uint32_t have = sim_rollout_living(set);
 	struct sim_object *pod;
 	bool settled = true;
 
 	if (have < want) {
 		pod = sim_seed_pod(s, set);
-		pod->due_ms = now + around(s, 300);
+		pod->due_ms = now + sim_rollout_around(s, 300);
 		sim_store_add(s, pod);
 	} else if (have > want) {
 		sim_rollout_stop_pod(s, victim(set));
 	}
 	for (size_t i = set->n_children; i-- > 0; )
-		settled &= pod_step(s, set->children[i], broken, now);
-	have = living(set);
+		settled &= sim_rollout_pod_step(s, set->children[i], broken, now);
+	have = sim_rollout_living(set);
 	if (set->alive && (set->st.have != have ||
-	    set->st.ready != ready(set) ||
+	    set->st.ready != sim_rollout_ready(set) ||
 	    set->st.observed != set->st.generation)) {
 		set->st.have = have;
-		set->st.ready = ready(set);
+		set->st.ready = sim_rollout_ready(set);
 		set->st.observed = set->st.generation;
 		sim_store_update(s, set);
 	}
@@ -201,16 +207,17 @@ static void
 balance(struct sim_store *s, struct sim_object *o, struct sim_object *set)
 {
 	uint32_t want = o->st.replicas, surge = MAX(1u, want / 4);
-	uint32_t old = 0, all_ready = ready(set), spare;
+	uint32_t old = 0, all_ready = sim_rollout_ready(set), spare;
 	struct sim_object *other;
 
 	for (size_t i = 0; i < o->n_children; i++) {
 		other = o->children[i];
 		if (other == set)
 			continue;
-		set_scale(s, other, MIN(other->st.replicas, living(other)));
+		set_scale(s, other, MIN(other->st.replicas,
+		    sim_rollout_living(other)));
 		old += other->st.replicas;
-		all_ready += ready(other);
+		all_ready += sim_rollout_ready(other);
 	}
 	if (o->st.paused && old != 0)
 		return;
@@ -221,10 +228,10 @@ balance(struct sim_store *s, struct sim_object *o, struct sim_object *set)
 		if (other == set || other->st.replicas == 0)
 			continue;
 		spare = other->st.replicas - MIN(other->st.replicas,
-		    ready(other));
+		    sim_rollout_ready(other));
 		if (all_ready > want) {
 			spare += all_ready - want;
-			all_ready -= MIN(all_ready - want, ready(other));
+			all_ready -= MIN(all_ready - want, sim_rollout_ready(other));
 		}
 		set_scale(s, other, other->st.replicas -
 		    MIN(other->st.replicas, spare));
@@ -249,15 +256,16 @@ static void
 write_status(struct sim_store *s, struct sim_object *o,
     const struct sim_object *set, bool settled)
 {
-	uint32_t have = 0, up = 0, updated = set != NULL ? living(set) : 0;
+	uint32_t updated = set != NULL ? sim_rollout_living(set) : 0;
+	uint32_t have = 0, up = 0;
 	/* Once complete it stays so until the next generation: a pod that
 	 * fails later makes the Deployment unavailable, not unfinished. */
 	bool done = o->st.observed == o->st.generation &&
 	    (o->st.rolled_out || (settled && updated == o->st.replicas));
 
 	for (size_t i = 0; i < o->n_children; i++) {
-		have += living(o->children[i]);
-		up += ready(o->children[i]);
+		have += sim_rollout_living(o->children[i]);
+		up += sim_rollout_ready(o->children[i]);
 	}
 	if (o->st.have == have && o->st.ready == up &&
 	    o->st.updated == updated && o->st.rolled_out == done &&
@@ -332,7 +340,7 @@ sim_rollout_step(struct sim_store *s, struct sim_object *o, int64_t now_ms)
 			return deployment_step(s, o, now_ms);
 		return set_step(s, o, false, now_ms);
 	}
-	if (o->kind == SIM_POD && o->alive)
-		return pod_step(s, o, false, now_ms);
-	return true;
+	if (o->kind == SIM_POD)
+		return !o->alive || sim_rollout_pod_step(s, o, false, now_ms);
+	return sim_workload_step(s, o, now_ms);
 }

@@ -45,6 +45,16 @@ sim_seed_pod(struct sim_store *s, struct sim_object *set)
 }
 
 struct sim_object *
+sim_seed_numbered_pod(struct sim_store *s, struct sim_object *set,
+    unsigned index)
+{
+	char name[SIM_NAME_MAX + 1];
+
+	(void)snprintf(name, sizeof(name), "%.240s-%u", set->name, index);
+	return sim_store_object(s, SIM_POD, set->ns, name, set->app, set);
+}
+
+struct sim_object *
 sim_seed_set(struct sim_store *s, struct sim_object *deployment)
 {
 	char name[SIM_NAME_MAX + 1], hash[SIM_HASH_SIZE];
@@ -71,21 +81,14 @@ settled(struct sim_object *o, uint32_t replicas)
 
 /* One Deployment with its ReplicaSet and pods, all well; returns objects. */
 static unsigned
-seed_app(struct sim_store *s, unsigned number, unsigned room)
+seed_deployment(struct sim_store *s, const char *ns, const char *name,
+    unsigned room)
 {
-	unsigned where = number % NELEM(namespaces);
-	unsigned which = number / (unsigned)NELEM(namespaces);
-	const char *base = apps[where][which % NELEM(apps[0])];
-	unsigned round = which / (unsigned)NELEM(apps[0]);
 	unsigned replicas = 2 + (unsigned)sim_store_below(s, 3);
 	struct sim_object *deployment, *set, *pod;
-	char name[64];
 
-	(void)snprintf(name, sizeof(name), round != 0 ? "%s-%u" : "%s", base,
-	    round + 1);
 	replicas = room > 3 ? MIN(replicas, room - 2) : 1;
-	deployment = sim_store_object(s, SIM_DEPLOYMENT, namespaces[where],
-	    name, name, NULL);
+	deployment = sim_store_object(s, SIM_DEPLOYMENT, ns, name, name, NULL);
 	deployment->st.image = 1 + (uint32_t)sim_store_below(s, 20);
 	age(s, deployment);
 	settled(deployment, replicas);
@@ -101,6 +104,126 @@ seed_app(struct sim_store *s, unsigned number, unsigned room)
 		sim_store_add(s, pod);
 	}
 	return replicas + 2;
+}
+
+/* Adds the set with its pods, all well. */
+static unsigned
+seed_set(struct sim_store *s, struct sim_object *o, unsigned n, bool numbered)
+{
+	struct sim_object *pod;
+
+	settled(o, n);
+	sim_store_add(s, o);
+	for (unsigned i = 0; i < n; i++) {
+		pod = numbered ? sim_seed_numbered_pod(s, o, i) :
+		    sim_seed_pod(s, o);
+		pod->st.image = o->st.image;
+		age(s, pod);
+		pod->st.step = SIM_POD_READY;
+		sim_store_add(s, pod);
+	}
+	return n + 1;
+}
+
+static struct sim_object *
+plain(struct sim_store *s, enum sim_kind kind, const char *ns,
+    const char *name, const char *app)
+{
+	struct sim_object *o = sim_store_object(s, kind, ns, name, app, NULL);
+
+	age(s, o);
+	o->st.phase = SIM_WELL;
+	return o;
+}
+
+/* A Job that is complete, with its pod. */
+static unsigned
+seed_job(struct sim_store *s, struct sim_object *o)
+{
+	struct sim_object *pod;
+
+	o->st.observed = o->st.ready = 1;
+	sim_store_add(s, o);
+	pod = sim_seed_pod(s, o);
+	age(s, pod);
+	pod->st.step = SIM_POD_SUCCEEDED;
+	sim_store_add(s, pod);
+	return 2;
+}
+
+/* What runs beside a Deployment: one of these per application in turn. */
+static unsigned
+seed_workload(struct sim_store *s, uint32_t kinds, const char *ns,
+    const char *app, unsigned number)
+{
+	static const enum sim_kind turn[] = { SIM_STATEFULSET, SIM_CRONJOB,
+	    SIM_DAEMONSET, SIM_JOB };
+	static const char *const tail[] = { "db", "nightly", "agent",
+	    "migrate" };
+	enum sim_kind kind = turn[number % NELEM(turn)];
+	struct sim_object *o;
+	char name[96];
+
+	if (!(kinds & SIM_BIT(kind)))
+		return 0;
+	(void)snprintf(name, sizeof(name), "%.64s-%s", app,
+	    tail[number % NELEM(turn)]);
+	o = plain(s, kind, ns, name, name);
+	if (kind == SIM_STATEFULSET)
+		return seed_set(s, o, 2, true);
+	if (kind == SIM_DAEMONSET)
+		return seed_set(s, o, NODES, false);
+	if (kind == SIM_CRONJOB) {
+		sim_store_add(s, o);
+		return 1;
+	}
+	return seed_job(s, o);
+}
+
+/* One of each kind that needs no pods. */
+static unsigned
+seed_rest(struct sim_store *s, uint32_t kinds, const char *ns,
+    const char *app)
+{
+	static const struct { enum sim_kind kind; const char *tail; } rest[] = {
+		{ SIM_SERVICE, "" }, { SIM_CONFIGMAP, "-config" },
+		{ SIM_SECRET, "-credentials" }, { SIM_PVC, "-data" },
+		{ SIM_INGRESS, "" }, { SIM_HPA, "" },
+		{ SIM_NETWORKPOLICY, "-allow" },
+	};
+	struct sim_object *o;
+	unsigned made = 0;
+	char name[96];
+
+	for (size_t i = 0; i < NELEM(rest); i++) {
+		if (!(kinds & SIM_BIT(rest[i].kind)))
+			continue;
+		(void)snprintf(name, sizeof(name), "%.64s%s", app,
+		    rest[i].tail);
+		o = plain(s, rest[i].kind, ns, name, app);
+		o->st.replicas = 2;
+		sim_store_add(s, o);
+		made++;
+	}
+	return made;
+}
+
+/* One application in all its kinds; returns objects. */
+static unsigned
+seed_app(struct sim_store *s, uint32_t kinds, unsigned number, unsigned room)
+{
+	unsigned where = number % NELEM(namespaces);
+	unsigned which = number / (unsigned)NELEM(namespaces);
+	const char *base = apps[where][which % NELEM(apps[0])];
+	unsigned round = which / (unsigned)NELEM(apps[0]), made = 0;
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), round != 0 ? "%s-%u" : "%s", base,
+	    round + 1);
+	if (kinds & SIM_KINDS_DEFAULT)
+		made += seed_deployment(s, namespaces[where], name, room);
+	made += seed_workload(s, kinds, namespaces[where], name, number);
+	return made + seed_rest(s, kinds, namespaces[where], name);
 }
 
 static void
@@ -126,13 +249,13 @@ seed_cluster_scoped(struct sim_store *s)
 }
 
 void
-sim_seed_fill(struct sim_store *s, unsigned objects)
+sim_seed_fill(struct sim_store *s, uint32_t kinds, unsigned objects)
 {
 	unsigned number = 0, made = 0;
 
 	sim_store_load_begin(s);
 	seed_cluster_scoped(s);
-	while (made < objects)
-		made += seed_app(s, number++, objects - made);
+	while (made < objects && number < objects)
+		made += seed_app(s, kinds, number++, objects - made);
 	sim_store_load_end(s);
 }

@@ -7,12 +7,15 @@
 
 #include "tests/kubesim/sim_store.h"
 
-/* Nodes, namespaces, a storage class, and about `objects` Deployments,
- * ReplicaSets and pods that are all well. */
-void	sim_seed_fill(struct sim_store *s, unsigned objects);
+/* Nodes, namespaces, a storage class, and about `objects` objects of the kinds
+ * in the set (SIM_BIT), all well. Deployment, ReplicaSet and pod come
+ * together; the pods of other workloads come with those. */
+void	sim_seed_fill(struct sim_store *s, uint32_t kinds, unsigned objects);
 /* Not yet in the store: the caller adds it. */
 struct sim_object *sim_seed_set(struct sim_store *s,
     struct sim_object *deployment);
+struct sim_object *sim_seed_numbered_pod(struct sim_store *s,
+    struct sim_object *set, unsigned index);
 struct sim_object *sim_seed_pod(struct sim_store *s, struct sim_object *set);
 
 #endif

@@ -8,6 +8,7 @@
 #include "common/mono.h"
 #include "common/xmalloc.h"
 #include "tests/kubesim/sim_kinds.h"
+#include "tests/kubesim/sim_render.h"
 
 #define OBJECT_MAGIC 0x510b7ec7u
 
@@ -66,6 +67,12 @@ sim_object_unref(struct sim_object *o)
 	free(o->app);
 	o->magic = 0;
 	free(o);
+}
+
+int64_t
+sim_store_now(const struct sim_store *s)
+{
+	return s->clock_ms != 0 ? s->clock_ms : wall_unix_ms();
 }
 
 /* ---- random numbers: splitmix64, so that a seed gives one story ---- */
@@ -317,9 +324,9 @@ object_changed(struct sim_store *s, struct sim_object *o,
 	s->rv += sim_store_below(s, 8) == 0 ? 2 : 1;
 	s->changes++;
 	o->st.rv = s->rv;
-	o->st.changed_ms = wall_unix_ms();
+	o->st.changed_ms = sim_store_now(s);
 	sim_blob_unref(o->blob);
-	o->blob = sim_kinds_render(o, &o->st);
+	o->blob = sim_render_blob(o, &o->st);
 	truth_add(s, o, change);
 	window_add(s, o, change);
 }
@@ -350,11 +357,11 @@ sim_store_object(struct sim_store *s, enum sim_kind kind, const char *ns,
 	o->name = xstrdup(name);
 	o->app = xstrdup(app);
 	make_uid(s, o->uid);
-	o->created_ms = wall_unix_ms();
+	o->created_ms = sim_store_now(s);
 	o->ordinal = (uint32_t)sim_store_below(s, 60000);
 	o->owner = owner != NULL ? sim_object_ref(owner) : NULL;
 	o->st.generation = 1;
-	o->st.image = 1;
+	o->st.image = o->st.current = 1;
 	o->st.replicas = 1;
 	return o;
 }
@@ -426,7 +433,7 @@ sim_store_rollback(struct sim_store *s, uint64_t n)
 				continue;
 			o->st.rv = s->rv;
 			sim_blob_unref(o->blob);
-			o->blob = sim_kinds_render(o, &o->st);
+			o->blob = sim_render_blob(o, &o->st);
 		}
 	}
 	sim_store_compact(s);

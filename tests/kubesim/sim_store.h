@@ -26,8 +26,24 @@ enum sim_kind {
 	SIM_NODE,
 	SIM_NAMESPACE,
 	SIM_STORAGECLASS,
+	SIM_SERVICE,
+	SIM_STATEFULSET,
+	SIM_DAEMONSET,
+	SIM_JOB,
+	SIM_CRONJOB,
+	SIM_INGRESS,
+	SIM_CONFIGMAP,
+	SIM_SECRET,
+	SIM_PVC,
+	SIM_HPA,
+	SIM_NETWORKPOLICY,
 	SIM_KIND_MAX
 };
+
+#define SIM_BIT(kind)     (1u << (kind))
+#define SIM_KINDS_DEFAULT (SIM_BIT(SIM_DEPLOYMENT) | SIM_BIT(SIM_REPLICASET) \
+	| SIM_BIT(SIM_POD))
+#define SIM_KINDS_ALL     ((1u << SIM_KIND_MAX) - 1)
 
 enum sim_change { SIM_ADDED, SIM_MODIFIED, SIM_DELETED, SIM_CHANGE_MAX };
 
@@ -40,8 +56,14 @@ enum sim_pod_step {
 	SIM_POD_CRASHLOOP,
 	SIM_POD_IMAGEPULL,
 	SIM_POD_OOMKILLED,
+	SIM_POD_SUCCEEDED,
+	SIM_POD_FAILED,
 	SIM_POD_STEP_MAX
 };
+
+/* How well an object of a kind without replicas is; a Job's and a claim's
+ * names for it stand in their templates. */
+enum sim_phase { SIM_WAITING, SIM_WELL, SIM_BROKEN };
 
 /* All that changes about an object: plain data, copied into the truth log.
  * `overlay` (counted by jansson) is a merge patch over the kind's template:
@@ -54,6 +76,7 @@ struct sim_state {
 	uint32_t	 generation;
 	uint32_t	 observed;
 	uint32_t	 image;          /* version of the image: 1.<image> */
+	uint32_t	 current;        /* ... before this rollout */
 	uint32_t	 replicas;       /* spec.replicas */
 	uint32_t	 have;           /* status: replicas, updated, ... */
 	uint32_t	 updated;
@@ -61,7 +84,8 @@ struct sim_state {
 	uint32_t	 restarts;
 	uint32_t	 touches;        /* by bulk changes; shown as message */
 	enum sim_pod_step step;
-	bool		 paused;
+	enum sim_phase	 phase;
+	bool		 paused;         /* or suspended, or unschedulable */
 	bool		 rolled_out;     /* deployment: rollout complete */
 	json_t		*overlay;
 };
@@ -134,6 +158,7 @@ struct sim_store {
 	uint64_t		  seed;
 	uint64_t		  rng;
 	uint64_t		  changes;
+	int64_t			  clock_ms;      /* 0: the machine's clock */
 	struct sim_object	**sorted[SIM_KIND_MAX];
 	size_t			  n[SIM_KIND_MAX];
 	size_t			  cap[SIM_KIND_MAX];
@@ -158,6 +183,9 @@ void	 sim_store_free(struct sim_store *s);
 void	 sim_store_load_begin(struct sim_store *s);
 void	 sim_store_load_end(struct sim_store *s);
 
+/* The cluster's time, Unix milliseconds: the machine's, or what a script has
+ * made it. */
+int64_t	 sim_store_now(const struct sim_store *s);
 uint64_t sim_store_random(struct sim_store *s);
 uint64_t sim_store_below(struct sim_store *s, uint64_t limit);
 

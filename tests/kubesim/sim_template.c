@@ -1,6 +1,7 @@
 #include "tests/kubesim/sim_template.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "common/macros.h"
@@ -52,14 +53,50 @@ sim_template_app_labels(struct buf *b, const struct sim_object *o,
 }
 
 void
+sim_template_plain_labels(struct buf *b, const struct sim_object *o,
+    UNUSED const struct sim_state *st)
+{
+	buf_addf(b, ",\"labels\":{\"app\":\"%s\","
+	    "\"app.kubernetes.io/managed-by\":\"kubesim\"},"
+	    "\"annotations\":{\"example.com/owner\":\"J\xc3\xb6rg "
+	    "M\xc3\xbcller \xf0\x9f\x9a\x80\",\"example.com/serial\":"
+	    "\"9007199254740993\"}", o->app);
+}
+
+/* What the owner of a pod adds to its labels. */
+static void
+owner_labels(struct buf *b, const struct sim_object *o, const char *hash)
+{
+	enum sim_kind kind = o->owner != NULL ? o->owner->kind :
+	    SIM_REPLICASET;
+
+	if (kind == SIM_STATEFULSET)
+		buf_addf(b, ",\"apps.kubernetes.io/pod-index\":\"%s\","
+		    "\"controller-revision-hash\":\"%s-%s\","
+		    "\"statefulset.kubernetes.io/pod-name\":\"%s\"",
+		    strrchr(o->name, '-') + 1, o->owner->name, hash, o->name);
+	else if (kind == SIM_DAEMONSET)
+		buf_addf(b, ",\"controller-revision-hash\":\"%s\","
+		    "\"pod-template-generation\":\"%u\"", hash,
+		    o->owner->st.generation);
+	else if (kind == SIM_JOB)
+		buf_addf(b, ",\"batch.kubernetes.io/controller-uid\":\"%s\","
+		    "\"batch.kubernetes.io/job-name\":\"%s\"",
+		    o->owner->uid, o->owner->name);
+	else
+		buf_addf(b, ",\"pod-template-hash\":\"%s\"", hash);
+}
+
+void
 sim_template_hash_labels(struct buf *b, const struct sim_object *o,
     const struct sim_state *st)
 {
 	char hash[SIM_HASH_SIZE];
 
 	sim_template_hash(o->app, st->image, hash);
-	buf_addf(b, ",\"labels\":{\"app\":\"%s\",\"pod-template-hash\":"
-	    "\"%s\"}", o->app, hash);
+	buf_addf(b, ",\"labels\":{\"app\":\"%s\"", o->app);
+	owner_labels(b, o, hash);
+	buf_addc(b, '}');
 	if (o->kind == SIM_REPLICASET)
 		buf_addf(b, ",\"annotations\":{"
 		    "\"deployment.kubernetes.io/desired-replicas\":\"%u\","
@@ -96,8 +133,9 @@ sim_template_storageclass_labels(struct buf *b,
 
 /* ---- pod template, shared by Deployment and ReplicaSet ---- */
 
-static void
-add_pod_spec(struct buf *b, const struct sim_object *o, uint32_t image)
+void
+sim_template_pod_spec(struct buf *b, const struct sim_object *o,
+    uint32_t image, const char *restart_policy)
 {
 	buf_addf(b, "\"containers\":[{\"name\":\"%s\",\"image\":"
 	    "\"registry.example/%s/%s:1.%u\",\"ports\":[{\"name\":\"http\","
@@ -111,11 +149,11 @@ add_pod_spec(struct buf *b, const struct sim_object *o, uint32_t image)
 	    "\"failureThreshold\":3},"
 	    "\"terminationMessagePath\":\"/dev/termination-log\","
 	    "\"terminationMessagePolicy\":\"File\","
-	    "\"imagePullPolicy\":\"IfNotPresent\"}],"
-	    "\"restartPolicy\":\"Always\","
+	    "\"imagePullPolicy\":\"IfNotPresent\"}],");
+	buf_addf(b, "\"restartPolicy\":\"%s\","
 	    "\"terminationGracePeriodSeconds\":30,"
 	    "\"dnsPolicy\":\"ClusterFirst\",\"securityContext\":{},"
-	    "\"schedulerName\":\"default-scheduler\"");
+	    "\"schedulerName\":\"default-scheduler\"", restart_policy);
 }
 
 static void
@@ -129,8 +167,8 @@ add_condition(struct buf *b, const char *type, bool is_true,
 	    last ? "" : ",");
 }
 
-static void
-add_count(struct buf *b, const char *name, uint32_t n)
+void
+sim_template_count(struct buf *b, const char *name, uint32_t n)
 {
 	if (n != 0)                          /* omitempty, as in Go */
 		buf_addf(b, ",\"%s\":%u", name, n);
@@ -168,18 +206,18 @@ sim_template_deployment(struct buf *b, const struct sim_object *o,
 	    "{\"app\":\"%s\"}},\"template\":{\"metadata\":{"
 	    "\"labels\":{\"app\":\"%s\"}},\"spec\":{",
 	    st->replicas, o->app, o->app);
-	add_pod_spec(b, o, st->image);
+	sim_template_pod_spec(b, o, st->image, "Always");
 	buf_addf(b, "}},\"strategy\":{\"type\":\"RollingUpdate\","
 	    "\"rollingUpdate\":{\"maxUnavailable\":\"25%%\",\"maxSurge\":"
 	    "\"25%%\"}},\"revisionHistoryLimit\":10,%s"
 	    "\"progressDeadlineSeconds\":600},\"status\":{"
 	    "\"observedGeneration\":%u",
 	    st->paused ? "\"paused\":true," : "", st->observed);
-	add_count(b, "replicas", st->have);
-	add_count(b, "updatedReplicas", st->updated);
-	add_count(b, "readyReplicas", st->ready);
-	add_count(b, "availableReplicas", st->ready);
-	add_count(b, "unavailableReplicas",
+	sim_template_count(b, "replicas", st->have);
+	sim_template_count(b, "updatedReplicas", st->updated);
+	sim_template_count(b, "readyReplicas", st->ready);
+	sim_template_count(b, "availableReplicas", st->ready);
+	sim_template_count(b, "unavailableReplicas",
 	    st->replicas > st->ready ? st->replicas - st->ready : 0);
 	if (st->observed != 0)
 		deployment_conditions(b, o, st);
@@ -198,11 +236,11 @@ sim_template_replicaset(struct buf *b, const struct sim_object *o,
 	    "\"metadata\":{\"labels\":{\"app\":"
 	    "\"%s\",\"pod-template-hash\":\"%s\"}},\"spec\":{",
 	    st->replicas, o->app, hash, o->app, hash);
-	add_pod_spec(b, o, st->image);
+	sim_template_pod_spec(b, o, st->image, "Always");
 	buf_addf(b, "}}},\"status\":{\"replicas\":%u", st->have);
-	add_count(b, "fullyLabeledReplicas", st->have);
-	add_count(b, "readyReplicas", st->ready);
-	add_count(b, "availableReplicas", st->ready);
+	sim_template_count(b, "fullyLabeledReplicas", st->have);
+	sim_template_count(b, "readyReplicas", st->ready);
+	sim_template_count(b, "availableReplicas", st->ready);
 	buf_addf(b, ",\"observedGeneration\":%u}", st->observed);
 }
 
@@ -302,6 +340,28 @@ sim_template_touch_pod(struct sim_state *st)
 	} else {
 		st->step = SIM_POD_READY;
 	}
+}
+
+void
+sim_template_touch_phase(struct sim_state *st)
+{
+	st->touches++;
+	st->phase = st->phase == SIM_WELL ? SIM_BROKEN : SIM_WELL;
+}
+
+void
+sim_template_touch_image(struct sim_state *st)
+{
+	st->touches++;
+	st->image++;
+	st->generation++;
+}
+
+void
+sim_template_absorb_suspend(struct sim_state *st, json_t *doc)
+{
+	st->paused = json_is_true(json_object_get(json_object_get(doc,
+	    "spec"), "suspend"));
 }
 
 void

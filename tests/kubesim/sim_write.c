@@ -8,6 +8,7 @@
 #include "tests/kubesim/sim_kinds.h"
 #include "tests/kubesim/sim_life.h"
 #include "tests/kubesim/sim_patch.h"
+#include "tests/kubesim/sim_render.h"
 
 /* What only the server writes. */
 static const char *const server_fields[] = { "uid", "resourceVersion",
@@ -57,7 +58,7 @@ take_document(struct sim_object *o, json_t *desired)
 
 	if (row->absorb != NULL)
 		row->absorb(&o->st, desired);
-	bare = sim_kinds_document(o, &o->st, true);
+	bare = sim_render_document(o, &o->st, true);
 	drop_server_fields(bare);
 	drop_server_fields(desired);
 	json_decref(o->st.overlay);
@@ -99,7 +100,7 @@ store_document(struct sim_conn *c, struct sim_object *o, json_t *desired,
     bool status_only)
 {
 	struct sim *sim = sim_conn_sim(c);
-	json_t *before = sim_kinds_document(o, &o->st, false);
+	json_t *before = sim_render_document(o, &o->st, false);
 	bool spec, template;
 
 	drop_server_fields(desired);
@@ -160,7 +161,7 @@ create_named(struct sim_conn *c, const struct sim_path *p, json_t *doc,
 
 	o = sim_store_object(sim->store, p->kind, p->ns, name,
 	    app != NULL && valid_name(app) ? app : name, NULL);
-	whole = sim_kinds_document(o, &o->st, true);
+	whole = sim_render_document(o, &o->st, true);
 	drop_server_fields(whole);
 	drop_server_fields(doc);
 	limit_to(doc, whole, false);
@@ -259,7 +260,7 @@ change(struct sim_conn *c, const struct sim_path *p, struct sim_object *o,
 	} else if (put) {
 		store_document(c, o, body, status);
 	} else {
-		whole = sim_kinds_document(o, &o->st, false);
+		whole = sim_render_document(o, &o->st, false);
 		sim_patch_merge(whole, body);
 		store_document(c, o, whole, status);
 		json_decref(whole);
@@ -267,14 +268,16 @@ change(struct sim_conn *c, const struct sim_path *p, struct sim_object *o,
 	json_decref(body);
 }
 
-/* A pod is first marked, then gone; the life lets time pass between. */
+/* A pod, or what has a finalizer, is first marked, then gone; the life lets
+ * time pass between. */
 static void
 delete_object(struct sim_conn *c, struct sim_object *o)
 {
 	struct sim *sim = sim_conn_sim(c);
 
-	if (o->kind == SIM_POD && o->st.deleting_ms == 0) {
-		o->st.deleting_ms = wall_unix_ms();
+	if ((o->kind == SIM_POD || sim_kinds_row(o->kind)->finalizer != NULL)
+	    && o->st.deleting_ms == 0) {
+		o->st.deleting_ms = sim_store_now(sim->store);
 		sim_store_update(sim->store, o);
 	}
 	sim_api_reply_object(c, 200, o);
