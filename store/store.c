@@ -14,7 +14,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +32,7 @@
 #include "store/db_writer.h"
 #include "store/mongo.h"
 #include "store/serve.h"
+#include "store/store_report.h"
 
 #define STORE_MAGIC       0x53544f52u
 #define STORE_TICK_MS     500
@@ -72,7 +72,8 @@ struct store {
 	struct mono		 next_copy;
 	bool			 in_trouble;    /* was logged */
 	bool			 mongo_down;    /* was logged */
-	char			 said[320];     /* the last status */
+	const char		*said_state;    /* the last status */
+	char			 said[STORE_REPORT_LINE_MAX];
 	struct conf		**reloaded;     /* all are kept: threads read
 						 * the latest */
 	size_t			 n_reloaded;
@@ -263,15 +264,13 @@ store_notify_cb(evutil_socket_t fd, short what UNUSED, void *arg)
 
 /* --- once in a while ----------------------------------------------------- */
 
-/* A word and a line on MongoDB, and a log line when it comes or goes. */
+/* A log line when MongoDB comes or goes. */
 static void
-watch_mongo(struct store *s, struct mongo_status *st, char *line, size_t size)
+watch_mongo(struct store *s, struct mongo_status *st)
 {
 	*st = (struct mongo_status){ 0 };
-	if (s->mongo == NULL) {
-		(void)snprintf(line, size, "no mongodb");
+	if (s->mongo == NULL)
 		return;
-	}
 	mongo_status(s->mongo, st);
 	if (!s->mongo_down && st->trouble[0] != '\0') {
 		s->mongo_down = true;
@@ -281,69 +280,34 @@ watch_mongo(struct store *s, struct mongo_status *st, char *line, size_t size)
 		s->mongo_down = false;
 		log_info("mongodb answers again");
 	}
-	(void)snprintf(line, size, "mongodb %s, %" PRIu64 " written, %" PRIu64
-	    " without a document", st->connected ? "ok"
-	    : s->mongo_down ? "away" : "connecting", st->written, st->missing);
-}
-
-static void
-publish_facts(struct store *s, const struct db_writer_status *st,
-    const struct mongo_status *mongo, uint64_t behind)
-{
-	char position[EVENT_ID_MAX];
-	struct buf b = BUF_EMPTY;
-
-	buf_addf(&b, "{\"position\":\"%s\",\"behind\":%" PRIu64
-	    ",\"change\":%" PRIu64 ",\"queued_bytes\":%zu,\"gapped\":%s,"
-	    "\"trouble\":\"", position_format(st->applied, position), behind,
-	    st->change, st->queued, st->gapped ? "true" : "false");
-	buf_json_text(&b, st->trouble, strlen(st->trouble));
-	buf_adds(&b, "\",\"mongodb\":");
-	if (s->mongo == NULL) {
-		buf_adds(&b, "null}");
-	} else {
-		buf_addf(&b, "{\"connected\":%s,\"written\":%" PRIu64
-		    ",\"missing\":%" PRIu64 ",\"refused\":%" PRIu64
-		    ",\"behind\":%" PRIu64 ",\"failures\":%" PRIu64
-		    ",\"trouble\":\"", mongo->connected ? "true" : "false",
-		    mongo->written, mongo->missing, mongo->refused,
-		    mongo->behind, mongo->failures);
-		buf_json_text(&b, mongo->trouble, strlen(mongo->trouble));
-		buf_adds(&b, "\"}}");
-	}
-	db_reader_facts(s->reader, buf_cstr(&b));
-	buf_free(&b);
 }
 
 static void
 say_status(struct store *s)
 {
-	struct db_writer_status st;
-	struct mongo_status mongo;
-	struct heartbeat hb = subscriber_heartbeat(s->subscriber);
-	char line[128], position[EVENT_ID_MAX], said[sizeof(s->said)];
+	struct store_report r = {
+		.with_mongo = s->mongo != NULL,
+		.heard = s->heard,
+		.tip = subscriber_heartbeat(s->subscriber).tip.number,
+		.ready_tip = s->ready_tip,
+		.incomplete = s->incomplete,
+	};
+	struct buf facts = BUF_EMPTY;
+	char said[STORE_REPORT_LINE_MAX];
 	const char *state;
-	uint64_t behind;
 
-	db_writer_status(s->writer, &st);
-	watch_mongo(s, &mongo, line, sizeof(line));
-	behind = hb.tip.number > st.applied.number
-	    ? hb.tip.number - st.applied.number : 0;
-	if (st.trouble[0] != '\0')
-		state = "failing";
-	else if (!s->heard)
-		state = "waiting";
-	else
-		state = s->incomplete > 0 ? "incomplete"
-		    : s->ready_tip > st.applied.number ? "catching up"
-		    : "running";
-	(void)snprintf(said, sizeof(said), "at %s, %" PRIu64
-	    " behind; %" PRIu64 " clusters incomplete; %s%s%.120s",
-	    position_format(st.applied, position), behind, s->incomplete, line,
-	    st.trouble[0] != '\0' ? "; " : "", st.trouble);
-	publish_facts(s, &st, &mongo, behind);
-	if (strcmp(said, s->said) == 0)
+	db_writer_status(s->writer, &r.writer);
+	watch_mongo(s, &r.mongo);
+	r.mongo_down = s->mongo_down;
+	store_report_facts(&r, &facts);
+	db_reader_facts(s->reader, buf_cstr(&facts));
+	buf_free(&facts);
+	store_report_line(&r, said);
+	state = store_report_state(&r);
+	/* An idle store that hears of the broker changes its state only. */
+	if (state == s->said_state && strcmp(said, s->said) == 0)
 		return;
+	s->said_state = state;
 	(void)snprintf(s->said, sizeof(s->said), "%s", said);
 	role_status(s->role, state, "%s", said);
 }
