@@ -14,7 +14,6 @@
 #define QUERY_CLIENT_MAGIC 0x51435354u
 /* A send that found no room is tried again after this. */
 #define QUERY_RETRY_MS     20
-#define QUERY_HEAD_SIZE    21u   /* op, asker, ticket, deadline */
 
 /* Who waits for an answer: one callback. */
 struct query_waiter {
@@ -65,16 +64,22 @@ query_client_of(void *arg)
 }
 
 static void
-question_free(struct query_question *q)
+waiters_free(struct query_waiters *list)
 {
 	struct query_waiter *w;
 
-	if (q == NULL)
-		return;
-	while ((w = TAILQ_FIRST(&q->waiters)) != NULL) {
-		TAILQ_REMOVE(&q->waiters, w, link);
+	while ((w = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, w, link);
 		free(w);
 	}
+}
+
+static void
+question_free(struct query_question *q)
+{
+	if (q == NULL)
+		return;
+	waiters_free(&q->waiters);
 	buf_free(&q->body);
 	free(q);
 }
@@ -104,19 +109,21 @@ waiter_fail(struct query_waiter *w, int status, const char *code,
 /* --- answers ------------------------------------------------------------- */
 
 static void
-answer_error(struct query_waiter *w, const void *p, size_t n)
+answer_unreadable(struct query_waiter *w)
 {
-	struct rd r = rd_init(p, n);
+	waiter_fail(w, 503, "store_unavailable",
+	    "the store's answer could not be read");
+}
+
+static void
+answer_error(struct query_waiter *w, struct slice answer)
+{
 	struct slice json;
 	struct err err;
 	uint16_t status;
 
-	(void)rd_u8(&r);
-	status = rd_u16(&r);
-	json = rd_str32(&r);
-	if (!rd_done(&r) || status == 0) {
-		waiter_fail(w, 503, "store_unavailable",
-		    "the store's answer could not be read");
+	if (query_wire_answer_error(answer, &status, &json) == -1) {
+		answer_unreadable(w);
 	} else if (w->json_cb != NULL) {
 		w->json_cb(status, json, w->arg);
 	} else {
@@ -128,38 +135,27 @@ answer_error(struct query_waiter *w, const void *p, size_t n)
 }
 
 static void
-answer_ok(struct query_waiter *w, const void *p, size_t n)
+answer_ok(struct query_waiter *w, struct slice answer)
 {
-	struct query_snapshot snapshot = { 0 };
-	struct rd r = rd_init(p, n);
+	struct query_snapshot snapshot;
 	struct slice json;
 
-	(void)rd_u8(&r);
 	if (w->json_cb != NULL) {
-		json = rd_str32(&r);
-		if (rd_done(&r)) {
+		if (query_wire_answer_json(answer, &json) == 0)
 			w->json_cb(0, json, w->arg);
-			return;
-		}
+		else
+			answer_unreadable(w);
+	} else if (query_wire_answer_snapshot(answer, &snapshot) == 0) {
+		w->snapshot_cb(&snapshot, NULL, w->arg);
 	} else {
-		snapshot.as_of.epoch = rd_u32(&r);
-		snapshot.as_of.number = rd_u64(&r);
-		snapshot.complete = rd_u8(&r) != 0;
-		snapshot.count = rd_u32(&r);
-		snapshot.items = r;
-		if (!r.failed) {
-			w->snapshot_cb(&snapshot, NULL, w->arg);
-			return;
-		}
+		answer_unreadable(w);
 	}
-	waiter_fail(w, 503, "store_unavailable",
-	    "the store's answer could not be read");
 }
 
 /* The question on the wire is answered: every waiter gets its callback, which
  * may ask again or cancel others. */
 static void
-query_answered(struct query_client *c, const void *p, size_t n)
+query_answered(struct query_client *c, struct slice answer)
 {
 	struct query_question *q = c->on_wire;
 	struct query_waiter *w;
@@ -168,10 +164,10 @@ query_answered(struct query_client *c, const void *p, size_t n)
 	while ((w = TAILQ_FIRST(&q->waiters)) != NULL) {
 		TAILQ_REMOVE(&q->waiters, w, link);
 		c->waiting--;
-		if (n > 0 && *(const uint8_t *)p == 0)
-			answer_ok(w, p, n);
+		if (query_wire_answer_ok(answer))
+			answer_ok(w, answer);
 		else
-			answer_error(w, p, n);
+			answer_error(w, answer);
 		free(w);
 	}
 	c->on_wire = NULL;
@@ -179,17 +175,15 @@ query_answered(struct query_client *c, const void *p, size_t n)
 }
 
 static void
-query_readable_cb(evutil_socket_t fd, short what, void *arg)
+query_readable_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct query_client *c = query_client_of(arg);
 	struct bus_message m;
 	struct err err;
 
-	(void)fd;
-	(void)what;
 	while (bus_receive(c->socket, &m, &err) > 0) {
 		if (c->on_wire != NULL)
-			query_answered(c, m.bytes, m.n);
+			query_answered(c, (struct slice){ m.bytes, m.n });
 		bus_message_free(&m);
 	}
 	query_kick(c);
@@ -221,12 +215,10 @@ query_kick(struct query_client *c)
 
 	if (c->on_wire != NULL || (q = TAILQ_FIRST(&c->queue)) == NULL)
 		return;
-	buf_u8(&b, (uint8_t)q->op);
-	buf_u64(&b, c->asker);
-	buf_u64(&b, TAILQ_FIRST(&q->waiters)->ticket);
-	buf_u32(&b, (uint32_t)MIN(question_patience(q, mono_now()),
-	    (int64_t)UINT32_MAX));
-	assert(b.len == QUERY_HEAD_SIZE);
+	query_wire_head(&b, &(struct query_head){ .op = q->op,
+	    .asker = c->asker, .ticket = TAILQ_FIRST(&q->waiters)->ticket,
+	    .deadline_ms = (uint32_t)MIN(question_patience(q, mono_now()),
+	    (int64_t)UINT32_MAX) });
 	buf_add(&b, q->body.data, q->body.len);
 	sent = bus_send(c->socket, b.data, b.len, &err);
 	buf_free(&b);
@@ -276,13 +268,11 @@ query_expire(struct query_client *c, struct mono now)
 }
 
 static void
-query_timer_cb(evutil_socket_t fd, short what, void *arg)
+query_timer_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct query_client *c = query_client_of(arg);
 	struct query_waiter *w;
 
-	(void)fd;
-	(void)what;
 	query_expire(c, mono_now());
 	while ((w = TAILQ_FIRST(&c->failed)) != NULL) {
 		TAILQ_REMOVE(&c->failed, w, link);
@@ -393,17 +383,10 @@ query_snapshot(struct query_client *c, struct slice tenant,
 	struct buf body = BUF_EMPTY;
 	struct query_waiter *w;
 	uint64_t ticket;
-	size_t i;
 
-	assert(n <= QUERY_SELECTORS_MAX);
 	if (c->waiting >= QUERY_PENDING_MAX)
 		return 0;
-	buf_u32(&body, wait_for.epoch);
-	buf_u64(&body, wait_for.number);
-	buf_str16(&body, tenant.p, tenant.n);
-	buf_u16(&body, (uint16_t)n);
-	for (i = 0; i < n; i++)
-		buf_str16(&body, selectors[i].p, selectors[i].n);
+	query_wire_snapshot(&body, wait_for, tenant, selectors, n);
 	w = waiter_new(c, deadline_ms, arg);
 	w->snapshot_cb = cb;
 	ticket = w->ticket;
@@ -421,7 +404,7 @@ query_json(struct query_client *c, struct slice json, int64_t deadline_ms,
 
 	if (c->waiting >= QUERY_PENDING_MAX)
 		return 0;
-	buf_str32(&body, json.p, json.n);
+	query_wire_json(&body, json);
 	w = waiter_new(c, deadline_ms, arg);
 	w->json_cb = cb;
 	ticket = w->ticket;
@@ -501,17 +484,6 @@ query_client_new(struct event_base *base, const char *bus_directory,
 fail:
 	query_client_free(c);
 	return NULL;
-}
-
-static void
-waiters_free(struct query_waiters *list)
-{
-	struct query_waiter *w;
-
-	while ((w = TAILQ_FIRST(list)) != NULL) {
-		TAILQ_REMOVE(list, w, link);
-		free(w);
-	}
 }
 
 void

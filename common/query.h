@@ -2,24 +2,8 @@
  * query: what a process may ask the store, over nanomsg REQ/REP
  * (<bus directory>/store.rep): snapshots as items, everything else as JSON.
  * One asynchronous client per process; any number of questions in order, one
- * on the wire at a time (equal snapshot questions share one answer).
- *
- * Wire, request: u8 op, u64 asker, u64 ticket (a resent request is recognised by
- * this pair), u32 deadline in ms (the store gives up waiting then), and
- *   QUERY_SNAPSHOT: u32 wait epoch, u64 wait position (answer only once that
- *     was applied; 0: now), str16 tenant, u16 n, n x str16 selector
- *   QUERY_JSON: str32 JSON object {"op": "...", ...}; ops: workflow.put,
- *     workflow.get, workflow.delete, workflow.list, bindings (of a cluster),
- *     clusters, status, streams.exist (of `keys`, exact ones: {exists: any
- *     has a kept event, complete: as below, applied: the position}).
- * Wire, answer: u8 status (0 ok, 1 error), then
- *   snapshot: u32 epoch, u64 as_of, u8 complete (0: streams may be missing:
- *     snapshot_unavailable), u32 n, n items with position (event.h), in the
- *     order of (key, slot, subject), logs by position
- *   JSON: str32 JSON
- *   error: u16 HTTP-like code, str32 JSON {"error","code"}.
- * An exact key's snapshot holds a deleted object's last event too, a prefix's
- * does not, nor streams that ended longer ago than snapshot_retention.
+ * on the wire at a time (equal snapshot questions share one answer). What they
+ * and the answers look like: query_wire.h.
  */
 #ifndef SLUICE_QUERY_H
 #define SLUICE_QUERY_H
@@ -27,26 +11,12 @@
 #include <event2/event.h>
 
 #include "common/event.h"
+#include "common/query_wire.h"
 
-#define QUERY_SELECTORS_MAX 1024u
-#define QUERY_PENDING_MAX   4096u
-#define QUERY_JSON_MAX      (1024u * 1024)        /* bytes of a question */
-#define QUERY_ANSWER_MAX    (64u * 1024 * 1024)   /* bytes of an answer */
-#define QUERY_SOCKET        "store.rep"
-
-enum query_op {
-	QUERY_SNAPSHOT = 1,
-	QUERY_JSON = 2,
-};
+#define QUERY_PENDING_MAX 4096u
+#define QUERY_SOCKET      "store.rep"
 
 struct query_client;
-
-struct query_snapshot {
-	struct position	as_of;
-	bool		complete;
-	uint32_t	count;
-	struct rd	items;     /* item_decode(&items, &item, true) x count */
-};
 
 /* Exactly one call per question. `snapshot` NULL: no answer within the
  * deadline, or an error; *err says which (err->code EMSGSIZE: more than

@@ -100,39 +100,15 @@ cluster_of(struct slice tenant, struct slice workflow, void *arg)
 
 /* --- jobs ---------------------------------------------------------------- */
 
-/* Reads tenant and selectors; -1 if they are not as query.h says. */
-static int
-snapshot_decode(const struct job *job, struct slice *tenant,
-    struct slice **ret_selectors, size_t *ret_n)
-{
-	struct rd rd = rd_init(job->body, job->n);
-	struct slice *selectors;
-	size_t i, n;
-
-	*tenant = rd_str16(&rd);
-	n = rd_u16(&rd);
-	if (n > QUERY_SELECTORS_MAX)
-		return -1;
-	selectors = xcalloc(n + 1, sizeof(*selectors));
-	for (i = 0; i < n; i++)
-		selectors[i] = rd_str16(&rd);
-	if (!rd_done(&rd)) {
-		free(selectors);
-		return -1;
-	}
-	*ret_selectors = selectors;
-	*ret_n = n;
-	return 0;
-}
-
 static void
 job_snapshot(struct db_reader *r, const struct job *job, struct buf *answer)
 {
 	struct slice tenant, *selectors;
+	struct rd rd = rd_init(job->body, job->n);
 	struct err err = { 0 };
 	size_t n;
 
-	if (snapshot_decode(job, &tenant, &selectors, &n) == -1) {
+	if (query_wire_snapshot_decode(&rd, &tenant, &selectors, &n) == -1) {
 		json_ops_error(answer, 400, "bad_request",
 		    "the store could not read the question");
 		return;

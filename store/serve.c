@@ -112,22 +112,19 @@ static void
 serve_take(struct serve *s, struct bus_message *m)
 {
 	struct rd r = rd_init(m->bytes, m->n);
-	uint8_t op = rd_u8(&r);
-	uint64_t asker = rd_u64(&r), ticket = rd_u64(&r), wait = 0;
-	uint32_t deadline_ms = rd_u32(&r);
+	struct position wait = { 0, 0 };
+	struct query_head head;
 	struct question *q;
 
-	if (op == QUERY_SNAPSHOT) {
-		(void)rd_u32(&r);   /* positions alone order everything */
-		wait = rd_u64(&r);
-	}
-	if (r.failed || (op != QUERY_SNAPSHOT && op != QUERY_JSON) ||
+	if (query_wire_head_decode(&r, &head) == -1 ||
+	    (head.op == QUERY_SNAPSHOT &&
+	    query_wire_wait_decode(&r, &wait) == -1) ||
 	    r.left > QUERY_JSON_MAX + 4) {
 		reply_error(s, m, 400, "bad_request",
 		    "the store could not read the question");
 		return;
 	}
-	q = question_find(s, asker, ticket);
+	q = question_find(s, head.asker, head.ticket);
 	if (q != NULL) {
 		bus_message_free(&q->message);
 		q->message = *m;
@@ -141,12 +138,12 @@ serve_take(struct serve *s, struct bus_message *m)
 	}
 	q = xcalloc(1, sizeof(*q));
 	q->ticket = ++s->last_ticket;
-	q->asker = asker;
-	q->asker_ticket = ticket;
-	q->op = (enum query_op)op;
-	q->wait = wait;
-	q->deadline = mono_add_ms(mono_now(), MIN((int64_t)deadline_ms,
-	    (int64_t)SERVE_HOLD_MAX_MS));
+	q->asker = head.asker;
+	q->asker_ticket = head.ticket;
+	q->op = head.op;
+	q->wait = wait.number;   /* positions alone order everything */
+	q->deadline = mono_add_ms(mono_now(), MIN(
+	    (int64_t)head.deadline_ms, (int64_t)SERVE_HOLD_MAX_MS));
 	buf_add(&q->body, r.p, r.left);
 	q->message = *m;
 	*m = (struct bus_message){ 0 };
@@ -156,14 +153,12 @@ serve_take(struct serve *s, struct bus_message *m)
 }
 
 static void
-serve_readable_cb(evutil_socket_t fd, short what, void *arg)
+serve_readable_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct serve *s = serve_of(arg);
 	struct bus_message m;
 	struct err err;
 
-	(void)fd;
-	(void)what;
 	while (bus_receive(s->socket, &m, &err) > 0) {
 		serve_take(s, &m);
 		bus_message_free(&m);
@@ -171,14 +166,12 @@ serve_readable_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-serve_sweep_cb(evutil_socket_t fd, short what, void *arg)
+serve_sweep_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct serve *s = serve_of(arg);
 	struct mono now = mono_now();
 	struct question *q, *next;
 
-	(void)fd;
-	(void)what;
 	for (q = TAILQ_FIRST(&s->questions); q != NULL; q = next) {
 		next = TAILQ_NEXT(q, link);
 		/* One the reader has is answered and then freed. */

@@ -1,0 +1,140 @@
+#include "common/query_wire.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "common/xmalloc.h"
+
+/* --- questions ----------------------------------------------------------- */
+
+void
+query_wire_head(struct buf *b, const struct query_head *head)
+{
+	buf_u8(b, (uint8_t)head->op);
+	buf_u64(b, head->asker);
+	buf_u64(b, head->ticket);
+	buf_u32(b, head->deadline_ms);
+}
+
+int
+query_wire_head_decode(struct rd *r, struct query_head *ret)
+{
+	uint8_t op = rd_u8(r);
+
+	ret->asker = rd_u64(r);
+	ret->ticket = rd_u64(r);
+	ret->deadline_ms = rd_u32(r);
+	if (r->failed || (op != QUERY_SNAPSHOT && op != QUERY_JSON))
+		return -1;
+	ret->op = (enum query_op)op;
+	return 0;
+}
+
+void
+query_wire_snapshot(struct buf *b, struct position wait, struct slice tenant,
+    const struct slice *selectors, size_t n)
+{
+	size_t i;
+
+	assert(n <= QUERY_SELECTORS_MAX);
+	buf_u32(b, wait.epoch);
+	buf_u64(b, wait.number);
+	buf_str16(b, tenant.p, tenant.n);
+	buf_u16(b, (uint16_t)n);
+	for (i = 0; i < n; i++)
+		buf_str16(b, selectors[i].p, selectors[i].n);
+}
+
+int
+query_wire_wait_decode(struct rd *r, struct position *ret)
+{
+	ret->epoch = rd_u32(r);
+	ret->number = rd_u64(r);
+	return r->failed ? -1 : 0;
+}
+
+int
+query_wire_snapshot_decode(struct rd *r, struct slice *ret_tenant,
+    struct slice **ret_selectors, size_t *ret_n)
+{
+	struct slice tenant = rd_str16(r), *selectors;
+	size_t i, n = rd_u16(r);
+
+	if (r->failed || n > QUERY_SELECTORS_MAX)
+		return -1;
+	selectors = xcalloc(n + 1, sizeof(*selectors));
+	for (i = 0; i < n; i++)
+		selectors[i] = rd_str16(r);
+	if (!rd_done(r)) {
+		free(selectors);
+		return -1;
+	}
+	*ret_tenant = tenant;
+	*ret_selectors = selectors;
+	*ret_n = n;
+	return 0;
+}
+
+void
+query_wire_json(struct buf *b, struct slice json)
+{
+	buf_str32(b, json.p, json.n);
+}
+
+/* --- answers ------------------------------------------------------------- */
+
+bool
+query_wire_answer_ok(struct slice answer)
+{
+	return answer.n > 0 && answer.p[0] == 0;
+}
+
+int
+query_wire_answer_snapshot(struct slice answer, struct query_snapshot *ret)
+{
+	struct rd r = rd_init(answer.p, answer.n);
+	struct query_snapshot s;
+
+	(void)rd_u8(&r);
+	s.as_of.epoch = rd_u32(&r);
+	s.as_of.number = rd_u64(&r);
+	s.complete = rd_u8(&r) != 0;
+	s.count = rd_u32(&r);
+	s.items = r;
+	if (r.failed)
+		return -1;
+	*ret = s;
+	return 0;
+}
+
+int
+query_wire_answer_json(struct slice answer, struct slice *ret)
+{
+	struct rd r = rd_init(answer.p, answer.n);
+	struct slice json;
+
+	(void)rd_u8(&r);
+	json = rd_str32(&r);
+	if (!rd_done(&r))
+		return -1;
+	*ret = json;
+	return 0;
+}
+
+int
+query_wire_answer_error(struct slice answer, uint16_t *ret_status,
+    struct slice *ret_json)
+{
+	struct rd r = rd_init(answer.p, answer.n);
+	struct slice json;
+	uint16_t status;
+
+	(void)rd_u8(&r);
+	status = rd_u16(&r);
+	json = rd_str32(&r);
+	if (!rd_done(&r) || status == 0)
+		return -1;
+	*ret_status = status;
+	*ret_json = json;
+	return 0;
+}

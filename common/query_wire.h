@@ -1,0 +1,81 @@
+/*
+ * query_wire: what a question to the store and its answer look like, both ends
+ * side by side. Pure. A decoder checks every length, and that nothing is left
+ * over; slices point into what it was given.
+ *
+ * Wire, request: u8 op, u64 asker, u64 ticket (a resent request is recognised by
+ * this pair), u32 deadline in ms (the store gives up waiting then), and
+ *   QUERY_SNAPSHOT: u32 wait epoch, u64 wait position (answer only once that
+ *     was applied; 0: now), str16 tenant, u16 n, n x str16 selector
+ *   QUERY_JSON: str32 JSON object {"op": "...", ...}; ops: workflow.put,
+ *     workflow.get, workflow.delete, workflow.list, bindings (of a cluster),
+ *     clusters, status, streams.exist (of `keys`, exact ones: {exists: any
+ *     has a kept event, complete: as below, applied: the position}).
+ * Wire, answer: u8 status (0 ok, 1 error), then
+ *   snapshot: u32 epoch, u64 as_of, u8 complete (0: streams may be missing:
+ *     snapshot_unavailable), u32 n, n items with position (event.h), in the
+ *     order of (key, slot, subject), logs by position
+ *   JSON: str32 JSON
+ *   error: u16 HTTP-like code, str32 JSON {"error","code"}.
+ * An exact key's snapshot holds a deleted object's last event too, a prefix's
+ * does not, nor streams that ended longer ago than snapshot_retention.
+ */
+#ifndef SLUICE_QUERY_WIRE_H
+#define SLUICE_QUERY_WIRE_H
+
+#include "common/event.h"
+
+#define QUERY_SELECTORS_MAX 1024u
+#define QUERY_JSON_MAX      (1024u * 1024)        /* bytes of a question */
+#define QUERY_ANSWER_MAX    (64u * 1024 * 1024)   /* bytes of an answer */
+
+enum query_op {
+	QUERY_SNAPSHOT = 1,
+	QUERY_JSON = 2,
+};
+
+/* Every question begins with it. */
+struct query_head {
+	enum query_op	op;
+	uint64_t	asker;
+	uint64_t	ticket;
+	uint32_t	deadline_ms;
+};
+
+struct query_snapshot {
+	struct position	as_of;
+	bool		complete;
+	uint32_t	count;
+	struct rd	items;     /* item_decode(&items, &item, true) x count */
+};
+
+/* --- questions ----------------------------------------------------------- */
+
+void	query_wire_head(struct buf *b, const struct query_head *head);
+/* -1: not one, or of no known op. */
+int	query_wire_head_decode(struct rd *r, struct query_head *ret) MUST_CHECK;
+
+/* What follows the head. n is at most QUERY_SELECTORS_MAX. */
+void	query_wire_snapshot(struct buf *b, struct position wait,
+	    struct slice tenant, const struct slice *selectors, size_t n);
+/* In two parts, for the store: what to wait for, and what is asked; -1 with
+ * nothing to free when it is not one. *ret_selectors is to be freed. */
+int	query_wire_wait_decode(struct rd *r, struct position *ret) MUST_CHECK;
+int	query_wire_snapshot_decode(struct rd *r, struct slice *ret_tenant,
+	    struct slice **ret_selectors, size_t *ret_n) MUST_CHECK;
+
+void	query_wire_json(struct buf *b, struct slice json);
+
+/* --- answers: -1 when they are not one ----------------------------------- */
+
+/* Whether it says ok; the decoders below take it whole. */
+bool	query_wire_answer_ok(struct slice answer);
+int	query_wire_answer_snapshot(struct slice answer,
+	    struct query_snapshot *ret) MUST_CHECK;
+int	query_wire_answer_json(struct slice answer, struct slice *ret)
+	    MUST_CHECK;
+/* *ret_status is never 0. */
+int	query_wire_answer_error(struct slice answer, uint16_t *ret_status,
+	    struct slice *ret_json) MUST_CHECK;
+
+#endif
