@@ -43,7 +43,7 @@ for i in $(seq 900); do
 	sleep 1
 done
 grep 'open http' /tmp/run.log
-apt-get install -y -qq curl >/dev/null
+apt-get install -y -qq curl >/dev/null 2>&1
 timeout 10 curl -sN 'http://127.0.0.1:8085/api/v1/streams?stream=resource:*&snapshot=0' \
 	>/tmp/frames || true
 grep -m1 'event: status_update' /tmp/frames
@@ -54,9 +54,14 @@ E2
 # Proxy and registry settings of this machine, if it has any.
 env=$(env | grep -iE '^(https?_proxy|no_proxy|goproxy|gosumdb|gonosumdb|goflags|pip_(index|extra|trusted|cert)|ssl_cert_file)' |
 	tr '\n' ' ' || true)
+# The root is pivoted into: tests that mount need "/" to be a mount point, which
+# a chroot's is not. All of it in namespaces that end with the last process.
 # shellcheck disable=SC2086  # a list of settings is meant
 unshare --mount --pid --ipc --uts --fork --kill-child \
-	sh -c "mount --make-rprivate / && mount --rbind /dev '$root/dev' &&
-	mount -t proc proc '$root/proc' && mount -t tmpfs tmpfs '$root/tmp' &&
-	exec chroot '$root' env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-	LC_ALL=C.UTF-8 $env bash /root/inside.sh $what"
+	sh -c "mount --make-rprivate / && mount --bind '$root' '$root' &&
+	mount --rbind /dev '$root/dev' && mount -t proc proc '$root/proc' &&
+	mount -t tmpfs tmpfs '$root/tmp' && cd '$root' && mkdir .machine &&
+	pivot_root . .machine && cd / && umount -l /.machine &&
+	rmdir /.machine && exec env -i HOME=/root \
+	PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 $env \
+	bash /root/inside.sh $what"
