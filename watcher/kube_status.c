@@ -1,5 +1,7 @@
 #include "watcher/kube_status.h"
 
+#include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,26 +25,6 @@ kube_status_health_name(enum kube_health health)
 	};
 
 	return health < HEALTH_MAX ? names[health] : "unknown";
-}
-
-const char *
-kube_status_word(enum kube_health health)
-{
-	switch (health) {
-	case HEALTH_HEALTHY:
-	case HEALTH_COMPLETED:
-		return "healthy";
-	case HEALTH_DEGRADED:
-	case HEALTH_FAILED:
-		return "error";
-	case HEALTH_UNKNOWN:
-	case HEALTH_PROGRESSING:
-	case HEALTH_SUSPENDED:
-	case HEALTH_TERMINATING:
-	case HEALTH_MAX:
-		break;
-	}
-	return "partial";
 }
 
 /* --- filling -------------------------------------------------------------- */
@@ -73,7 +55,7 @@ kube_status_set(struct kube_status *s, enum kube_health health,
 	va_list ap;
 
 	s->health = health;
-	s->state = kube_status_word(health);
+	kube_status_words(s, "healthy", "partial", "error");
 	(void)snprintf(s->reason, sizeof(s->reason), "%s", reason);
 	trim_utf8(s->reason);
 	va_start(ap, message);
@@ -105,11 +87,46 @@ kube_status_set_raw(struct kube_status *s, enum kube_health health,
 	kube_status_set(s, health, r, "%s", m);
 }
 
-static void
-add_field(struct kube_status *s, const char *text, size_t n)
+void
+kube_status_words(struct kube_status *s, const char *good,
+    const char *between, const char *bad)
 {
-	if (s->n_fields + n > sizeof(s->fields))
-		return;
+	switch (s->health) {
+	case HEALTH_HEALTHY:
+	case HEALTH_COMPLETED:
+		s->state = good;
+		break;
+	case HEALTH_DEGRADED:
+	case HEALTH_FAILED:
+		s->state = bad;
+		break;
+	case HEALTH_UNKNOWN:
+	case HEALTH_PROGRESSING:
+	case HEALTH_SUSPENDED:
+	case HEALTH_TERMINATING:
+	case HEALTH_MAX:
+		s->state = between;
+		break;
+	}
+}
+
+bool
+kube_status_less(struct kube_status *s, const char *reason, const char *what,
+    int64_t have, int64_t of)
+{
+	if (have >= of)
+		return false;
+	kube_status_set(s, HEALTH_PROGRESSING, reason,
+	    "%s: %" PRId64 "/%" PRId64, what, have, of);
+	return true;
+}
+
+/* --- kind fields ---------------------------------------------------------- */
+
+static void
+add_field(struct kube_status *s, const void *text, size_t n)
+{
+	assert(n <= sizeof(s->fields) - s->n_fields);
 	memcpy(s->fields + s->n_fields, text, n);
 	s->n_fields += n;
 }
@@ -118,24 +135,28 @@ void
 kube_status_field_int(struct kube_status *s, const char *name, int64_t value)
 {
 	char text[96];
-	int n = snprintf(text, sizeof(text), ",\"%s\":%lld", name,
-	    (long long)value);
+	int n = snprintf(text, sizeof(text), ",\"%s\":%" PRId64, name, value);
 
 	add_field(s, text, (size_t)n);
 }
 
+/* Half an address or name would be a wrong one: too long is none. */
 void
 kube_status_field_text(struct kube_status *s, const char *name,
     struct slice raw)
 {
-	char plain[256];
-	struct buf b = BUF_EMPTY;
-	size_t n = json_text_unescape(raw, plain, sizeof(plain));
+	char plain[KUBE_STATUS_TEXT_MAX + 4];
+	struct buf b = BUF_EMPTY, text = BUF_EMPTY;
 
+	buf_json_text(&text, plain,
+	    json_text_unescape(raw, plain, sizeof(plain)));
+	if (text.len > KUBE_STATUS_TEXT_MAX)
+		buf_reset(&text);
 	buf_addf(&b, ",\"%s\":\"", name);
-	buf_json_text(&b, plain, n);
+	buf_add(&b, text.data, text.len);
 	buf_addc(&b, '"');
-	add_field(s, (const char *)b.data, b.len);
+	add_field(s, b.data, b.len);
+	buf_free(&text);
 	buf_free(&b);
 }
 
@@ -144,6 +165,34 @@ kube_status_again(struct kube_status *s, int64_t unix_ms)
 {
 	if (s->again_unix_ms == 0 || unix_ms < s->again_unix_ms)
 		s->again_unix_ms = unix_ms;
+}
+
+/* --- values --------------------------------------------------------------- */
+
+int64_t
+kube_status_counter(struct slice raw, int64_t missing)
+{
+	int64_t v = json_scan_int(raw, -1);
+
+	return v < 0 || v > INT32_MAX ? missing : v;
+}
+
+size_t
+kube_status_length(struct slice array)
+{
+	const char *cursor = NULL;
+	struct slice one;
+	size_t n = 0;
+
+	while (json_scan_next(array, &cursor, &one))
+		n++;
+	return n;
+}
+
+bool
+kube_status_has_text(struct slice raw)
+{
+	return raw.n > 2 && raw.p[0] == '"';
 }
 
 /* --- conditions and the common rules -------------------------------------- */
@@ -178,6 +227,14 @@ kube_status_condition(struct slice conditions, const char *type,
 		return true;
 	}
 	return false;
+}
+
+bool
+kube_status_is_true(struct slice conditions, const char *type,
+    struct kube_condition *ret)
+{
+	return kube_status_condition(conditions, type, ret) &&
+	    json_scan_is(ret->status, "True");
 }
 
 /* Reconciling and Stalled, whichever stands first and is True. */
@@ -226,6 +283,13 @@ kube_status_common(const struct kube_object *object,
 		return true;
 	}
 	return rule_conditions(conditions, s);
+}
+
+void
+kube_status_exists(const struct kube_object *object, struct kube_status *s)
+{
+	if (!kube_status_common(object, SLICE_NONE, SLICE_NONE, s))
+		kube_status_set(s, HEALTH_HEALTHY, "Exists", "exists");
 }
 
 /* --- output --------------------------------------------------------------- */

@@ -18,7 +18,8 @@
 
 #define KUBE_STATUS_REASON_MAX  96u
 #define KUBE_STATUS_MESSAGE_MAX 500u
-#define KUBE_STATUS_FIELDS_MAX  512u
+#define KUBE_STATUS_FIELDS_MAX  1024u
+#define KUBE_STATUS_TEXT_MAX    256u   /* of a text field, as JSON */
 
 enum kube_health {
 	HEALTH_UNKNOWN,
@@ -48,9 +49,8 @@ typedef void (*kube_status_rule)(const struct kube_object *object,
     int64_t now_unix_ms, struct kube_status *ret);
 
 const char	*kube_status_health_name(enum kube_health health);
-/* `state` of the kinds that render healthy, partial and error. */
-const char	*kube_status_word(enum kube_health health);
 
+/* Health, texts, and `state` as healthy, partial or error. */
 void	kube_status_set(struct kube_status *s, enum kube_health health,
 	    const char *reason, const char *message, ...) PRINTF(4, 5);
 /* The same with a reason and a message out of the object (raw JSON strings;
@@ -58,6 +58,15 @@ void	kube_status_set(struct kube_status *s, enum kube_health health,
 void	kube_status_set_raw(struct kube_status *s, enum kube_health health,
 	    struct slice reason, const char *fallback_reason,
 	    struct slice message, const char *fallback_message);
+/* `state` of a kind with words of its own, by its health: good for healthy and
+ * completed, bad for degraded and failed, between for the rest. */
+void	kube_status_words(struct kube_status *s, const char *good,
+	    const char *between, const char *bad);
+/* Progressing, "what: have/of", when less is there than wanted; else false. */
+bool	kube_status_less(struct kube_status *s, const char *reason,
+	    const char *what, int64_t have, int64_t of);
+
+/* A kind has few fields, so that all of them always fit. */
 void	kube_status_field_int(struct kube_status *s, const char *name,
 	    int64_t value);
 /* A raw JSON string as a field; "" when it is none or too long. */
@@ -76,11 +85,25 @@ struct kube_condition {
 /* The first condition of that type in a raw `conditions` array. */
 bool	kube_status_condition(struct slice conditions, const char *type,
 	    struct kube_condition *ret);
+/* The same, and its status is True. */
+bool	kube_status_is_true(struct slice conditions, const char *type,
+	    struct kube_condition *ret);
 
-/* The rules before every kind's own: terminating, generation not observed,
- * Reconciling, Stalled. True when one of them decided. */
+/* A count as the API has them (0 to 2^31 - 1); `missing` for all else, so that
+ * rules may add and compare without a thought of overflow. */
+int64_t	kube_status_counter(struct slice raw, int64_t missing);
+size_t	kube_status_length(struct slice array);   /* 0: not an array */
+bool	kube_status_has_text(struct slice raw);   /* a string, not empty */
+
+/* The rules before every kind's own, kstatus's first three: terminating,
+ * generation not observed (when both numbers are there), Reconciling or
+ * Stalled. True when one of them decided. */
 bool	kube_status_common(const struct kube_object *object,
 	    struct slice observed_generation, struct slice conditions,
+	    struct kube_status *s);
+
+/* The whole rule of a kind without a status: it exists, so it is healthy. */
+void	kube_status_exists(const struct kube_object *object,
 	    struct kube_status *s);
 
 /* {"state":…,"health":…,"reason":…,"message":…,kind fields} */

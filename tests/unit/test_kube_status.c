@@ -1,4 +1,4 @@
-/* The status rules of deployment and pod: tables of objects and verdicts. */
+/* What the rules have in common: words, texts, fields, counters, conditions. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,281 +9,63 @@
 #include <cmocka.h>
 
 #include "common/macros.h"
-#include "common/mono.h"
-#include "watcher/json_scan.h"
-#include "watcher/status/rules.h"
-
-struct verdict {
-	const char	*name;
-	const char	*meta;     /* members of metadata, begins with a comma */
-	const char	*spec;
-	const char	*status;
-	int64_t		 age_s;    /* now - creation */
-	const char	*state;
-	enum kube_health health;
-	const char	*reason;
-	int64_t		 again_s;  /* from creation, 0: never */
-};
-
-#define CREATED "2026-01-01T00:00:00Z"
-#define AVAIL "\"conditions\":[{\"type\":\"Available\",\"status\":\"True\"}," \
-	"{\"type\":\"Progressing\",\"status\":\"True\"," \
-	"\"reason\":\"NewReplicaSetAvailable\"}]"
-#define COUNTS(r, u, a, y) "\"replicas\":" #r ",\"updatedReplicas\":" #u \
-	",\"availableReplicas\":" #a ",\"readyReplicas\":" #y
-
-#define TURNED(at) "\"conditions\":[{\"type\":\"Available\"," \
-	"\"status\":\"False\",\"lastTransitionTime\":\"2026-01-01T" at \
-	"Z\"},{\"type\":\"Progressing\",\"status\":\"True\"," \
-	"\"reason\":\"NewReplicaSetAvailable\"," \
-	"\"lastUpdateTime\":\"2026-01-01T00:00:09Z\"}]"
+#include "watcher/kube_status.h"
 
 static void
-check(const struct verdict *c, kube_status_rule rule)
+test_every_health_has_a_name(void **state)
 {
-	struct buf b = BUF_EMPTY, out = BUF_EMPTY;
+	int health, other;
+
+	(void)state;
+	for (health = 0; health < HEALTH_MAX; health++)
+		for (other = 0; other < health; other++)
+			assert_string_not_equal(
+			    kube_status_health_name((enum kube_health)health),
+			    kube_status_health_name((enum kube_health)other));
+	assert_string_equal(kube_status_health_name(HEALTH_MAX), "unknown");
+}
+
+static void
+test_a_kind_has_words_of_its_own(void **state)
+{
+	static const char *const want[HEALTH_MAX] = {
+		[HEALTH_UNKNOWN] = "between",
+		[HEALTH_HEALTHY] = "good",
+		[HEALTH_PROGRESSING] = "between",
+		[HEALTH_DEGRADED] = "bad",
+		[HEALTH_FAILED] = "bad",
+		[HEALTH_SUSPENDED] = "between",
+		[HEALTH_COMPLETED] = "good",
+		[HEALTH_TERMINATING] = "between",
+	};
 	struct kube_status s = { 0 };
-	struct kube_object o;
-	struct err err = { 0 };
-	int64_t created;
-
-	assert_true(wall_parse(CREATED, strlen(CREATED), &created));
-	buf_addf(&b, "{\"metadata\":{\"name\":\"x\",\"namespace\":\"n\","
-	    "\"uid\":\"u\",\"creationTimestamp\":\"%s\"%s},\"spec\":{%s},"
-	    "\"status\":{%s}}", CREATED, c->meta, c->spec, c->status);
-	if (kube_object_parse((struct slice){ (const char *)b.data, b.len },
-	    &o, &err) < 0)
-		fail_msg("%s: %s", c->name, err.text);
-	rule(&o, created + c->age_s * 1000, &s);
-	if (strcmp(s.state, c->state) != 0 || s.health != c->health ||
-	    strcmp(s.reason, c->reason) != 0)
-		fail_msg("%s: %s %s %s (%s)", c->name, s.state,
-		    kube_status_health_name(s.health), s.reason, s.message);
-	if (c->again_s != 0)
-		assert_int_equal((s.again_unix_ms - created) / 1000,
-		    c->again_s);
-	else
-		assert_int_equal(s.again_unix_ms, 0);
-	kube_status_json(&out, &s);
-	assert_true(json_scan((struct slice){ (const char *)out.data,
-	    out.len }, NULL, 0, NULL, 0));
-	buf_free(&b);
-	buf_free(&out);
-}
-
-static const struct verdict deployment_cases[] = {
-	{ "new, nothing seen", "", "\"replicas\":2", "", 1, "partial",
-	    HEALTH_PROGRESSING, "LessReplicas", 600 },
-	{ "replicas not given count as 1", "", "",
-	    COUNTS(1, 1, 1, 1), 9999, "healthy", HEALTH_HEALTHY,
-	    "Available", 0 },
-	{ "all there", ",\"generation\":3",
-	    "\"replicas\":3,\"progressDeadlineSeconds\":600",
-	    "\"observedGeneration\":3," COUNTS(3, 3, 3, 3) ","
-	    AVAIL, 9999, "healthy", HEALTH_HEALTHY, "Available", 0 },
-	{ "generation not observed", ",\"generation\":4",
-	    "\"replicas\":3", "\"observedGeneration\":3,"
-	    COUNTS(3, 3, 3, 3), 9, "partial", HEALTH_PROGRESSING,
-	    "LatestGenerationNotObserved", 0 },
-	{ "deleting stands above all",
-	    ",\"deletionTimestamp\":\"2026-01-02T00:00:00Z\"",
-	    "\"replicas\":1", COUNTS(1, 1, 1, 1), 9, "partial",
-	    HEALTH_TERMINATING, "Terminating", 0 },
-	{ "paused is suspended", "",
-	    "\"paused\":true,\"replicas\":2", COUNTS(2, 1, 1, 1), 9,
-	    "partial", HEALTH_SUSPENDED, "DeploymentPaused", 0 },
-	{ "0 wanted and 0 there is healthy", "", "\"replicas\":0",
-	    "", 9999, "healthy", HEALTH_HEALTHY, "ScaledToZero", 0 },
-	{ "0 wanted, one left", "", "\"replicas\":0",
-	    COUNTS(1, 1, 1, 1), 9999, "partial", HEALTH_PROGRESSING,
-	    "ExtraPods", 0 },
-	{ "deadline exceeded", "", "\"replicas\":2",
-	    COUNTS(2, 1, 1, 1) ",\"conditions\":[{\"type\":"
-	    "\"Progressing\",\"status\":\"False\",\"reason\":"
-	    "\"ProgressDeadlineExceeded\",\"message\":\"m\"}]", 9,
-	    "error", HEALTH_DEGRADED, "ProgressDeadlineExceeded", 0 },
-	{ "replica failure", "", "\"replicas\":2",
-	    COUNTS(1, 1, 1, 1) ",\"conditions\":[{\"type\":"
-	    "\"ReplicaFailure\",\"status\":\"True\",\"reason\":"
-	    "\"FailedCreate\"}]", 9, "error", HEALTH_DEGRADED,
-	    "FailedCreate", 0 },
-	{ "a replica failure that is over", "", "\"replicas\":1",
-	    COUNTS(1, 1, 1, 1) ",\"conditions\":[{\"type\":"
-	    "\"ReplicaFailure\",\"status\":\"False\"}]", 9, "healthy",
-	    HEALTH_HEALTHY, "Available", 0 },
-	{ "less updated", "", "\"replicas\":3", COUNTS(3, 1, 3, 3), 9,
-	    "partial", HEALTH_PROGRESSING, "LessUpdated", 0 },
-	{ "extra pods", "", "\"replicas\":3", COUNTS(4, 3, 3, 3), 9,
-	    "partial", HEALTH_PROGRESSING, "ExtraPods", 0 },
-	{ "less available", "", "\"replicas\":3", COUNTS(3, 3, 2, 3),
-	    9, "partial", HEALTH_PROGRESSING, "LessAvailable", 0 },
-	{ "less ready", "", "\"replicas\":3", COUNTS(3, 3, 3, 2), 9,
-	    "partial", HEALTH_PROGRESSING, "LessReady", 0 },
-	{ "the controller is not through", "",
-	    "\"replicas\":1,\"progressDeadlineSeconds\":600",
-	    COUNTS(1, 1, 1, 1), 9, "partial", HEALTH_PROGRESSING,
-	    "ReplicaSetNotAvailable", 0 },
-	{ "an old one, scaled up from zero, has its time again", "",
-	    "\"replicas\":3,\"progressDeadlineSeconds\":600",
-	    COUNTS(3, 3, 0, 0) "," TURNED("02:40:00"), 9700, "partial",
-	    HEALTH_PROGRESSING, "LessAvailable", 10200 },
-	{ "and is degraded when that is over", "",
-	    "\"replicas\":3,\"progressDeadlineSeconds\":600",
-	    COUNTS(3, 3, 0, 0) "," TURNED("02:40:00"), 10201, "error",
-	    HEALTH_DEGRADED, "NoReplicaReady", 0 },
-	{ "a rollout that progressed lately", "", "\"replicas\":2",
-	    COUNTS(2, 1, 0, 0) ",\"conditions\":[{\"type\":"
-	    "\"Progressing\",\"status\":\"True\",\"lastUpdateTime\":"
-	    "\"2026-01-01T01:00:00Z\",\"lastTransitionTime\":\"x\"}]",
-	    3700, "partial", HEALTH_PROGRESSING, "LessUpdated", 4200 },
-	{ "no deadline: conditions are not asked", "",
-	    "\"replicas\":1,\"progressDeadlineSeconds\":2147483647",
-	    COUNTS(1, 1, 1, 1), 9, "healthy", HEALTH_HEALTHY,
-	    "Available", 0 },
-	{ "none ready for longer than the deadline", "",
-	    "\"replicas\":2,\"progressDeadlineSeconds\":60",
-	    COUNTS(2, 2, 0, 0), 61, "error", HEALTH_DEGRADED,
-	    "NoReplicaReady", 0 },
-	{ "none ready, within the deadline", "",
-	    "\"replicas\":2,\"progressDeadlineSeconds\":60",
-	    COUNTS(2, 2, 0, 0), 59, "partial", HEALTH_PROGRESSING,
-	    "LessAvailable", 60 },
-	{ "Stalled", "", "", COUNTS(1, 1, 1, 1) ",\"conditions\":[{"
-	    "\"type\":\"Stalled\",\"status\":\"True\"}]", 9, "error",
-	    HEALTH_FAILED, "Stalled", 0 },
-	{ "wrong types count as missing", "",
-	    "\"replicas\":\"three\",\"paused\":1",
-	    "\"replicas\":[],\"conditions\":{}", 9, "partial",
-	    HEALTH_PROGRESSING, "LessReplicas", 600 },
-};
-
-static void
-test_deployments_are_judged_by_the_table(void **state)
-{
-	size_t i;
+	int health;
 
 	(void)state;
-	for (i = 0; i < NELEM(deployment_cases); i++)
-		check(&deployment_cases[i], deployment_status);
+	for (health = 0; health < HEALTH_MAX; health++) {
+		kube_status_set(&s, (enum kube_health)health, "R", "m");
+		assert_non_null(s.state);
+		kube_status_words(&s, "good", "between", "bad");
+		assert_string_equal(s.state, want[health]);
+	}
 }
-
-#define ALWAYS "\"restartPolicy\":\"Always\""
-#define READY(s) "\"conditions\":[{\"type\":\"Ready\",\"status\":\"" s "\"}]"
-#define WAITING(r) "{\"name\":\"c\",\"ready\":false,\"state\":{\"waiting\":{" \
-	"\"reason\":\"" r "\",\"message\":\"m\"}}}"
-#define RUNNING "{\"name\":\"c\",\"ready\":true,\"state\":{\"running\":{}}}"
-#define ENDED(code, reason) "{\"name\":\"c\",\"ready\":false,\"state\":{" \
-	"\"terminated\":{\"exitCode\":" #code reason "}}}"
-
-static const struct verdict pod_cases[] = {
-	{ "no phase", "", ALWAYS, "", 1, "partial",
-	    HEALTH_PROGRESSING, "PodNotObserved", 0 },
-	{ "running and ready", "", ALWAYS, "\"phase\":\"Running\","
-	    READY("True") ",\"containerStatuses\":[" RUNNING "]", 9,
-	    "healthy", HEALTH_HEALTHY, "Running", 0 },
-	{ "running, not ready", "", ALWAYS, "\"phase\":\"Running\","
-	    READY("False") ",\"containerStatuses\":[{\"name\":\"c\","
-	    "\"ready\":false,\"state\":{\"running\":{}}}]", 9,
-	    "partial", HEALTH_PROGRESSING, "Running", 0 },
-	{ "crash loop", "", ALWAYS, "\"phase\":\"Running\","
-	    READY("False") ",\"containerStatuses\":["
-	    WAITING("CrashLoopBackOff") "]", 9, "error",
-	    HEALTH_DEGRADED, "CrashLoopBackOff", 0 },
-	{ "image cannot be pulled while pending", "", ALWAYS,
-	    "\"phase\":\"Pending\",\"containerStatuses\":["
-	    WAITING("ImagePullBackOff") "]", 9, "error",
-	    HEALTH_DEGRADED, "ImagePullBackOff", 0 },
-	{ "the same of a finite pod", "",
-	    "\"restartPolicy\":\"Never\"",
-	    "\"phase\":\"Pending\",\"containerStatuses\":["
-	    WAITING("ErrImagePull") "]", 9, "error",
-	    HEALTH_DEGRADED, "ErrImagePull", 0 },
-	{ "creating", "", ALWAYS, "\"phase\":\"Pending\","
-	    "\"containerStatuses\":[" WAITING("ContainerCreating")
-	    "]", 9, "partial", HEALTH_PROGRESSING,
-	    "ContainerCreating", 0 },
-	{ "unschedulable for 14 s", "", ALWAYS,
-	    "\"phase\":\"Pending\",\"conditions\":[{\"type\":"
-	    "\"PodScheduled\",\"status\":\"False\",\"reason\":"
-	    "\"Unschedulable\",\"message\":\"0/3\"}]", 14, "partial",
-	    HEALTH_PROGRESSING, "Unschedulable", 15 },
-	{ "unschedulable for 16 s", "", ALWAYS,
-	    "\"phase\":\"Pending\",\"conditions\":[{\"type\":"
-	    "\"PodScheduled\",\"status\":\"False\",\"reason\":"
-	    "\"Unschedulable\",\"message\":\"0/3\"}]", 16, "error",
-	    HEALTH_DEGRADED, "Unschedulable", 0 },
-	{ "scheduling gated", "", ALWAYS, "\"phase\":\"Pending\","
-	    "\"conditions\":[{\"type\":\"PodScheduled\",\"status\":"
-	    "\"False\",\"reason\":\"SchedulingGated\"}]", 99,
-	    "partial", HEALTH_PROGRESSING, "SchedulingGated", 0 },
-	{ "succeeded", "", "\"restartPolicy\":\"Never\"",
-	    "\"phase\":\"Succeeded\",\"containerStatuses\":["
-	    ENDED(0, ",\"reason\":\"Completed\"") "]", 9, "healthy",
-	    HEALTH_COMPLETED, "Completed", 0 },
-	{ "failed by exit code", "", "\"restartPolicy\":\"Never\"",
-	    "\"phase\":\"Failed\",\"containerStatuses\":["
-	    ENDED(3, "") "]", 9, "error", HEALTH_FAILED,
-	    "ExitCode:3", 0 },
-	{ "evicted", "", ALWAYS, "\"phase\":\"Failed\",\"reason\":"
-	    "\"Evicted\",\"message\":\"low on memory\"", 9, "error",
-	    HEALTH_FAILED, "Evicted", 0 },
-	{ "finite and running", "", "\"restartPolicy\":\"OnFailure\"",
-	    "\"phase\":\"Running\"," READY("True")
-	    ",\"containerStatuses\":[" RUNNING "]", 9, "partial",
-	    HEALTH_PROGRESSING, "Running", 0 },
-	{ "ended lately", "", ALWAYS, "\"phase\":\"Running\","
-	    READY("False") ",\"containerStatuses\":[{\"name\":\"c\","
-	    "\"ready\":false,\"state\":{\"running\":{}},\"lastState\":"
-	    "{\"terminated\":{\"finishedAt\":\"2026-01-01T00:01:00Z\"}"
-	    "}}]", 120, "error", HEALTH_DEGRADED, "Running", 660 },
-	{ "ended long ago", "", ALWAYS, "\"phase\":\"Running\","
-	    READY("False") ",\"containerStatuses\":[{\"name\":\"c\","
-	    "\"ready\":false,\"state\":{\"running\":{}},\"lastState\":"
-	    "{\"terminated\":{\"finishedAt\":\"2026-01-01T00:01:00Z\"}"
-	    "}}]", 700, "partial", HEALTH_PROGRESSING, "Running", 0 },
-	{ "second init container under way", "", ALWAYS
-	    ",\"initContainers\":[{},{},{}]", "\"phase\":\"Pending\","
-	    "\"initContainerStatuses\":[" ENDED(0, "") ",{\"name\":"
-	    "\"d\",\"state\":{\"running\":{}}}]", 9, "partial",
-	    HEALTH_PROGRESSING, "Init:1/3", 0 },
-	{ "init container crashes", "", ALWAYS
-	    ",\"initContainers\":[{}]", "\"phase\":\"Pending\","
-	    "\"initContainerStatuses\":[" WAITING("CrashLoopBackOff")
-	    "]", 9, "error", HEALTH_DEGRADED,
-	    "Init:CrashLoopBackOff", 0 },
-	{ "a started sidecar is skipped", "", ALWAYS
-	    ",\"initContainers\":[{\"name\":\"c\",\"restartPolicy\":"
-	    "\"Always\"}]", "\"phase\":\"Running\"," READY("True")
-	    ",\"initContainerStatuses\":[{\"name\":\"c\",\"started\":"
-	    "true,\"state\":{\"running\":{}}}]", 9, "healthy",
-	    HEALTH_HEALTHY, "Running", 0 },
-	{ "killed by a signal", "", "\"restartPolicy\":\"Never\"",
-	    "\"phase\":\"Failed\",\"containerStatuses\":["
-	    ENDED(137, ",\"signal\":9") "]", 9, "error",
-	    HEALTH_FAILED, "Signal:9", 0 },
-	{ "deleting", ",\"deletionTimestamp\":\"x\"", ALWAYS,
-	    "\"phase\":\"Running\"," READY("True"), 9, "partial",
-	    HEALTH_TERMINATING, "Terminating", 0 },
-	{ "node lost", ",\"deletionTimestamp\":\"x\"", ALWAYS,
-	    "\"phase\":\"Running\",\"reason\":\"NodeLost\"", 9,
-	    "partial", HEALTH_TERMINATING, "Unknown", 0 },
-	{ "phase Unknown", "", ALWAYS, "\"phase\":\"Unknown\"", 9,
-	    "partial", HEALTH_UNKNOWN, "Unknown", 0 },
-	{ "wrong types", "", "\"restartPolicy\":7", "\"phase\":[1],"
-	    "\"containerStatuses\":\"x\",\"conditions\":[1,{\"type\":"
-	    "2}]", 9, "partial", HEALTH_PROGRESSING,
-	    "PodNotObserved", 0 },
-};
 
 static void
-test_pods_are_judged_by_the_table(void **state)
+test_less_than_wanted_is_progressing(void **state)
 {
-	size_t i;
+	struct kube_status s = { 0 };
 
 	(void)state;
-	for (i = 0; i < NELEM(pod_cases); i++)
-		check(&pod_cases[i], pod_status);
+	assert_false(kube_status_less(&s, "R", "ready", 2, 2));
+	assert_false(kube_status_less(&s, "R", "ready", 3, 2));
+	assert_null(s.state);
+	assert_true(kube_status_less(&s, "LessReady", "ready", 1, 2));
+	assert_int_equal(s.health, HEALTH_PROGRESSING);
+	assert_string_equal(s.reason, "LessReady");
+	assert_string_equal(s.message, "ready: 1/2");
 }
+
+/* --- texts ---------------------------------------------------------------- */
 
 static void
 test_a_long_message_is_cut_between_characters(void **state)
@@ -301,14 +83,231 @@ test_a_long_message_is_cut_between_characters(void **state)
 	assert_int_equal(strlen(s.message), KUBE_STATUS_MESSAGE_MAX - 1);
 }
 
+static void
+test_a_text_of_the_object_that_is_none_has_a_fallback(void **state)
+{
+	static const char *const none[] = { "\"\"", "null", "7", "[]", "{}",
+		"\"\\u0000rest\"" };
+	struct kube_status s = { 0 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(none); i++) {
+		kube_status_set_raw(&s, HEALTH_FAILED, slice_str(none[i]),
+		    "Reason", slice_str(none[i]), "message");
+		assert_string_equal(s.reason, "Reason");
+		assert_string_equal(s.message, "message");
+	}
+	kube_status_set_raw(&s, HEALTH_FAILED, SLICE_NONE, "Reason",
+	    slice_str("\"100 %s \\u00e9\\n\""), "message");
+	assert_string_equal(s.reason, "Reason");
+	assert_string_equal(s.message, "100 %s \xc3\xa9\n");
+}
+
+static const char *
+json_of(struct kube_status *s, struct buf *b)
+{
+	buf_reset(b);
+	kube_status_json(b, s);
+	return buf_cstr(b);
+}
+
+static void
+test_a_status_without_a_reason_has_no_such_member(void **state)
+{
+	struct kube_status s = { 0 };
+	struct buf b = BUF_EMPTY;
+
+	(void)state;
+	kube_status_set(&s, HEALTH_HEALTHY, "", "a \"quote\"");
+	assert_string_equal(json_of(&s, &b), "{\"state\":\"healthy\","
+	    "\"health\":\"healthy\",\"message\":\"a \\\"quote\\\"\"}");
+	buf_free(&b);
+}
+
+/* --- kind fields ---------------------------------------------------------- */
+
+static void
+test_fields_follow_the_message_in_their_order(void **state)
+{
+	struct kube_status s = { 0 };
+	struct buf b = BUF_EMPTY;
+
+	(void)state;
+	kube_status_set(&s, HEALTH_HEALTHY, "R", "m");
+	kube_status_field_int(&s, "n", -3);
+	kube_status_field_text(&s, "t", slice_str("\"a\\u0000\\\"\\u2028\""));
+	kube_status_field_text(&s, "none", slice_str("17"));
+	assert_string_equal(json_of(&s, &b), "{\"state\":\"healthy\","
+	    "\"health\":\"healthy\",\"reason\":\"R\",\"message\":\"m\","
+	    "\"n\":-3,\"t\":\"a\\u0000\\\"\\u2028\",\"none\":\"\"}");
+	buf_free(&b);
+}
+
+/* The longest that fits, then one byte more; as it stands, or escaped. */
+static void
+test_a_field_that_is_too_long_is_empty(void **state)
+{
+	char raw[KUBE_STATUS_TEXT_MAX + 4];
+	struct kube_status s = { 0 };
+	struct buf b = BUF_EMPTY;
+
+	(void)state;
+	memset(raw, 'x', sizeof(raw));
+	raw[0] = raw[KUBE_STATUS_TEXT_MAX + 1] = '"';
+	kube_status_set(&s, HEALTH_HEALTHY, "R", "m");
+	kube_status_field_text(&s, "t", (struct slice){ raw,
+	    KUBE_STATUS_TEXT_MAX + 2 });
+	assert_int_equal(s.n_fields, strlen(",\"t\":\"\"") +
+	    KUBE_STATUS_TEXT_MAX);
+	raw[KUBE_STATUS_TEXT_MAX + 1] = 'x';
+	raw[KUBE_STATUS_TEXT_MAX + 2] = '"';
+	s.n_fields = 0;
+	kube_status_field_text(&s, "t", (struct slice){ raw,
+	    KUBE_STATUS_TEXT_MAX + 3 });
+	assert_non_null(strstr(json_of(&s, &b), ",\"t\":\"\"}"));
+	/* Short as it stands, long when DEL is escaped. */
+	memset(raw, 0x7f, 51);
+	raw[0] = raw[51] = '"';
+	s.n_fields = 0;
+	kube_status_field_text(&s, "t", (struct slice){ raw, 52 });
+	assert_non_null(strstr(json_of(&s, &b), ",\"t\":\"\"}"));
+	buf_free(&b);
+}
+
+static void
+test_of_two_times_the_earlier_is_remembered(void **state)
+{
+	struct kube_status s = { 0 };
+
+	(void)state;
+	kube_status_again(&s, 20);
+	kube_status_again(&s, 30);
+	assert_int_equal(s.again_unix_ms, 20);
+	kube_status_again(&s, 10);
+	assert_int_equal(s.again_unix_ms, 10);
+}
+
+/* --- values --------------------------------------------------------------- */
+
+static void
+test_a_counter_is_a_count_of_32_bits(void **state)
+{
+	static const char *const none[] = { "", "null", "-1", "2147483648",
+		"99999999999999999999999", "1.5", "1e3", "\"3\"", "[]", "{}",
+		"true" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(none); i++)
+		assert_int_equal(kube_status_counter(slice_str(none[i]), 7),
+		    7);
+	assert_int_equal(kube_status_counter(slice_str("0"), 7), 0);
+	assert_int_equal(kube_status_counter(slice_str("2147483647"), 7),
+	    2147483647);
+}
+
+static void
+test_only_an_array_has_a_length(void **state)
+{
+	(void)state;
+	assert_int_equal(kube_status_length(SLICE_NONE), 0);
+	assert_int_equal(kube_status_length(slice_str("{\"a\":1}")), 0);
+	assert_int_equal(kube_status_length(slice_str("\"[1]\"")), 0);
+	assert_int_equal(kube_status_length(slice_str("[]")), 0);
+	assert_int_equal(kube_status_length(slice_str("[ 1, [2, 3], {} ]")),
+	    3);
+}
+
+static void
+test_a_condition_is_found_by_its_type(void **state)
+{
+	const struct slice conditions = slice_str("[null,7,{\"type\":7},"
+	    "{\"type\":\"B\",\"status\":\"False\"},{\"type\":\"A\","
+	    "\"status\":\"True\",\"reason\":\"R\",\"message\":\"m\","
+	    "\"lastTransitionTime\":\"1970-01-01T00:00:02Z\","
+	    "\"lastUpdateTime\":\"1970-01-01T00:00:01Z\"},"
+	    "{\"type\":\"A\",\"status\":\"False\"}]");
+	struct kube_condition c;
+
+	(void)state;
+	assert_true(kube_status_condition(conditions, "A", &c));
+	assert_true(slice_is(c.reason, "\"R\""));
+	assert_int_equal(c.changed_unix_ms, 2000);
+	assert_true(kube_status_is_true(conditions, "A", &c));
+	assert_true(kube_status_condition(conditions, "B", &c));
+	assert_int_equal(c.changed_unix_ms, 0);
+	assert_false(kube_status_is_true(conditions, "B", &c));
+	assert_false(kube_status_condition(conditions, "C", &c));
+	assert_false(kube_status_condition(SLICE_NONE, "A", &c));
+	assert_false(kube_status_condition(slice_str("{}"), "A", &c));
+}
+
+/* --- the rules common to all ---------------------------------------------- */
+
+static void
+test_the_common_rules_go_in_their_order(void **state)
+{
+	const struct slice both = slice_str("[{\"type\":\"Stalled\","
+	    "\"status\":\"True\",\"reason\":\"S\"}]");
+	struct kube_object o = { .generation = 3, .deleting = true };
+	struct kube_status s = { 0 };
+
+	(void)state;
+	assert_true(kube_status_common(&o, slice_str("2"), both, &s));
+	assert_int_equal(s.health, HEALTH_TERMINATING);
+	o.deleting = false;
+	assert_true(kube_status_common(&o, slice_str("2"), both, &s));
+	assert_string_equal(s.reason, "LatestGenerationNotObserved");
+	/* After a restore an older object may have been observed. */
+	assert_true(kube_status_common(&o, slice_str("4"), both, &s));
+	assert_string_equal(s.reason, "LatestGenerationNotObserved");
+	assert_true(kube_status_common(&o, slice_str("3"), both, &s));
+	assert_int_equal(s.health, HEALTH_FAILED);
+	assert_true(kube_status_common(&o, slice_str("\"2\""), both, &s));
+	assert_int_equal(s.health, HEALTH_FAILED);
+	assert_false(kube_status_common(&o, slice_str("3"), SLICE_NONE, &s));
+	o.generation = -1;
+	assert_false(kube_status_common(&o, slice_str("2"), SLICE_NONE, &s));
+}
+
+static void
+test_what_has_no_status_is_healthy_by_existing(void **state)
+{
+	struct kube_object o = { .generation = 3 };
+	struct kube_status s = { 0 };
+
+	(void)state;
+	kube_status_exists(&o, &s);
+	assert_int_equal(s.health, HEALTH_HEALTHY);
+	o.deleting = true;
+	kube_status_exists(&o, &s);
+	assert_int_equal(s.health, HEALTH_TERMINATING);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_deployments_are_judged_by_the_table),
-		cmocka_unit_test(test_pods_are_judged_by_the_table),
+		cmocka_unit_test(test_every_health_has_a_name),
+		cmocka_unit_test(test_a_kind_has_words_of_its_own),
+		cmocka_unit_test(test_less_than_wanted_is_progressing),
 		cmocka_unit_test(
 		    test_a_long_message_is_cut_between_characters),
+		cmocka_unit_test(
+		    test_a_text_of_the_object_that_is_none_has_a_fallback),
+		cmocka_unit_test(
+		    test_a_status_without_a_reason_has_no_such_member),
+		cmocka_unit_test(
+		    test_fields_follow_the_message_in_their_order),
+		cmocka_unit_test(test_a_field_that_is_too_long_is_empty),
+		cmocka_unit_test(test_of_two_times_the_earlier_is_remembered),
+		cmocka_unit_test(test_a_counter_is_a_count_of_32_bits),
+		cmocka_unit_test(test_only_an_array_has_a_length),
+		cmocka_unit_test(test_a_condition_is_found_by_its_type),
+		cmocka_unit_test(test_the_common_rules_go_in_their_order),
+		cmocka_unit_test(
+		    test_what_has_no_status_is_healthy_by_existing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

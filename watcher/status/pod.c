@@ -1,8 +1,10 @@
 /*
- * pod: C.4: the reason is what kubectl shows in its STATUS column, severity is
- * Argo's (init containers included); Failed is failed, Succeeded completed;
- * unschedulable for more than 15 s is degraded; running but not ready is
- * progressing, degraded when a container ended within the last ten minutes.
+ * pod (k8s-watch.md C.4): the reason is what kubectl shows in its STATUS
+ * column, severity is Argo's (init containers included, whatever the restart
+ * policy); Failed is failed, Succeeded completed; unschedulable for more than
+ * 15 s is degraded; running but not ready is progressing, degraded when a
+ * container ended within the last ten minutes; a finite pod that runs is
+ * progressing, ready or not.
  */
 #include <stdio.h>
 #include <string.h>
@@ -91,24 +93,6 @@ next_container(struct slice array, const char **cursor, struct slice *v)
 	return true;
 }
 
-static bool
-has_text(struct slice raw)
-{
-	return raw.n > 2 && raw.p[0] == '"';
-}
-
-static size_t
-count(struct slice array)
-{
-	const char *cursor = NULL;
-	struct slice one;
-	size_t n = 0;
-
-	while (json_scan_next(array, &cursor, &one))
-		n++;
-	return n;
-}
-
 /* --- kubectl's STATUS column ---------------------------------------------- */
 
 struct column {
@@ -172,16 +156,16 @@ column_init(const struct slice *p, struct column *c)
 		    is_sidecar(p[P_SPEC_INIT], v[C_NAME]))
 			continue;
 		if (!json_scan_null(v[C_TERMINATED])) {
-			if (has_text(v[C_T_REASON]))
+			if (kube_status_has_text(v[C_T_REASON]))
 				column_raw(c, "Init:", v[C_T_REASON]);
 			else
 				column_exit(c, "Init:", v);
-		} else if (has_text(v[C_W_REASON]) &&
+		} else if (kube_status_has_text(v[C_W_REASON]) &&
 		    !json_scan_is(v[C_W_REASON], "PodInitializing")) {
 			column_raw(c, "Init:", v[C_W_REASON]);
 		} else {
 			(void)snprintf(c->text, sizeof(c->text),
-			    "Init:%zu/%zu", i, count(p[P_SPEC_INIT]));
+			    "Init:%zu/%zu", i, kube_status_length(p[P_SPEC_INIT]));
 		}
 		return true;
 	}
@@ -193,17 +177,16 @@ condition_true(const struct slice *p, const char *type)
 {
 	struct kube_condition c;
 
-	return kube_status_condition(p[P_CONDITIONS], type, &c) &&
-	    json_scan_is(c.status, "True");
+	return kube_status_is_true(p[P_CONDITIONS], type, &c);
 }
 
 /* What one container has to say; false: nothing. */
 static bool
 column_container(struct column *c, const struct slice *v)
 {
-	if (has_text(v[C_W_REASON]))
+	if (kube_status_has_text(v[C_W_REASON]))
 		column_raw(c, "", v[C_W_REASON]);
-	else if (has_text(v[C_T_REASON]))
+	else if (kube_status_has_text(v[C_T_REASON]))
 		column_raw(c, "", v[C_T_REASON]);
 	else if (!json_scan_null(v[C_TERMINATED]))
 		column_exit(c, "", v);
@@ -243,7 +226,8 @@ column_make(const struct slice *p, struct column *c)
 	struct kube_condition scheduled;
 	bool initializing;
 
-	column_raw(c, "", has_text(p[P_REASON]) ? p[P_REASON] : p[P_PHASE]);
+	column_raw(c, "", kube_status_has_text(p[P_REASON]) ? p[P_REASON] :
+	    p[P_PHASE]);
 	if (kube_status_condition(p[P_CONDITIONS], "PodScheduled",
 	    &scheduled) && json_scan_is(scheduled.reason, "SchedulingGated"))
 		column_raw(c, "", scheduled.reason);
@@ -296,7 +280,7 @@ failed_container(struct slice array, const struct column *c,
 	while (next_container(array, &cursor, v)) {
 		if (json_scan_null(v[C_TERMINATED]))
 			continue;
-		if (has_text(v[C_T_MESSAGE])) {
+		if (kube_status_has_text(v[C_T_MESSAGE])) {
 			kube_status_set_raw(s, HEALTH_FAILED, SLICE_NONE,
 			    c->text, v[C_T_MESSAGE], "");
 			return true;
@@ -322,7 +306,7 @@ static void
 rule_failed(const struct slice *p, const struct column *c,
     struct kube_status *s)
 {
-	if (!has_text(p[P_MESSAGE]) &&
+	if (!kube_status_has_text(p[P_MESSAGE]) &&
 	    (failed_container(p[P_INIT], c, s) ||
 	    failed_container(p[P_CONTAINERS], c, s)))
 		return;
@@ -423,7 +407,7 @@ decide(const struct kube_object *object, const struct slice *p,
 		rule_running(p, c, now, s);
 	else if (json_scan_is(p[P_PHASE], "Pending"))
 		rule_pending(object, p, c, now, s);
-	else if (has_text(p[P_PHASE]))
+	else if (kube_status_has_text(p[P_PHASE]))
 		kube_status_set(s, HEALTH_UNKNOWN, c->text,
 		    "the pod's phase is not known");
 	else

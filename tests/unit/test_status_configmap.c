@@ -1,0 +1,53 @@
+/* The rule of configmaps (k8s-watch.md C.4) against a table. */
+#include "tests/unit/status_fixture.h"
+
+static const struct status_kind kind = {
+	configmap_status,
+	{ "created", "pending", NULL },
+	{ { NULL, 0 } },
+};
+
+static const struct status_case cases[] = {
+	{ "one that exists is healthy and created", "", NULL, NULL, SECOND,
+	    "created", HEALTH_HEALTHY, "Exists", "exists", 0, "" },
+	{ "C.3 one that is deleted is terminating", DELETING, NULL, NULL,
+	    DAY, "pending", HEALTH_TERMINATING, "Terminating", NULL, 0,
+	    "" },
+	{ "a generation without a status is no matter",
+	    ",\"generation\":7", NULL, NULL, DAY, "created",
+	    HEALTH_HEALTHY, "Exists", NULL, 0, "" },
+	{ "what a server should not have sent is not looked at", "",
+	    "\"data\":\"x\"", CONDITIONS(CONDITION("Stalled", "True",
+	    "Leak")), DAY, "created", HEALTH_HEALTHY, "Exists", NULL, 0,
+	    "" },
+	{ "one of unknown age is healthy", ",\"creationTimestamp\":7",
+	    NULL, NULL, DAY, "created", HEALTH_HEALTHY, "Exists", NULL, 0,
+	    "" },
+};
+
+#define FULL "{" STATUS_META ",\"type\":\"Opaque\",\"data\":{\"k\":\"dg==\"}}"
+
+static void
+test_configmaps_are_judged_by_the_table(void **state)
+{
+	(void)state;
+	status_check_table(&kind, cases, NELEM(cases));
+}
+
+static void
+test_wrong_values_do_no_harm(void **state)
+{
+	(void)state;
+	status_check_wrong_values(&kind, FULL);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_configmaps_are_judged_by_the_table),
+		cmocka_unit_test(test_wrong_values_do_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,15 @@
+/*
+ * secret (k8s-watch.md C.4, A.5): watched as metadata only, and without a
+ * status: one that exists is healthy. Nothing of its data may be looked at
+ * here. KubeOrch's words: created, or pending while it is deleted.
+ */
+#include "watcher/status/rules.h"
+
+void
+secret_status(const struct kube_object *object, int64_t now_unix_ms,
+    struct kube_status *ret)
+{
+	(void)now_unix_ms;
+	kube_status_exists(object, ret);
+	kube_status_words(ret, "created", "pending", "error");
+}
