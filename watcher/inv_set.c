@@ -33,7 +33,7 @@ inv_set_clear(struct inv_set *set)
 	struct inv_table_cursor c = { 0 };
 	struct inv_object *o;
 
-	while ((o = inv_table_next(&set->table, &c)) != NULL)
+	while ((o = inv_set_next(set, &c)) != NULL)
 		object_free(set, o);
 	inv_table_clear(&set->table);
 }
@@ -47,6 +47,12 @@ inv_set_entry(struct inv_set *set, unsigned kind, struct slice namespace,
 
 	set->counts.entries = set->table.n;
 	return o;
+}
+
+struct inv_object *
+inv_set_next(const struct inv_set *set, struct inv_table_cursor *c)
+{
+	return inv_table_next(&set->table, c);
 }
 
 void

@@ -25,6 +25,10 @@ void	inv_set_clear(struct inv_set *set);   /* frees every entry */
 /* Finds the entry, or makes it, empty. */
 struct inv_object *inv_set_entry(struct inv_set *set, unsigned kind,
 	    struct slice namespace, struct slice name);
+/* A walk, from { 0 } until NULL. The entry it gave last may be released;
+ * nothing may be added meanwhile. */
+struct inv_object *inv_set_next(const struct inv_set *set,
+	    struct inv_table_cursor *c);
 /* Frees an entry that nobody needs any more, and no other. */
 void	inv_set_release(struct inv_set *set, struct inv_object *o);
 /* Frees its futures; keeps count of the objects that have some. */

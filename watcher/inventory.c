@@ -32,20 +32,6 @@ inventory_free(struct inventory *inv)
 	free(inv);
 }
 
-typedef void (*each_fn)(struct inventory *inv, struct inv_object *o,
-    void *arg);
-
-/* `fn` may release the object it is given. */
-static void
-each(struct inventory *inv, each_fn fn, void *arg)
-{
-	struct inv_table_cursor c = { 0 };
-	struct inv_object *o;
-
-	while ((o = inv_table_next(&inv->set.table, &c)) != NULL)
-		fn(inv, o, arg);
-}
-
 /* --- what is to be published ---------------------------------------------- */
 
 struct inv_object *
@@ -184,56 +170,54 @@ inventory_list_begin(struct inventory *inv, unsigned kind)
 	inv->listing[kind] = true;
 }
 
-static void
-sweep(struct inventory *inv, struct inv_object *o, void *arg)
-{
-	const unsigned *kind = arg;
-
-	if (o->kind != *kind)
-		return;
-	if (o->present ? o->mark != inv->mark[*kind] : o->stored && !o->gone)
-		vanish(inv, o, true);
-	else
-		inv_set_touch(&inv->set, o);
-}
-
 void
 inventory_list_end(struct inventory *inv, unsigned kind)
 {
+	struct inv_table_cursor c = { 0 };
+	struct inv_object *o;
+
 	inv->set.listed[kind] = true;
 	inv->listing[kind] = false;
-	each(inv, sweep, &kind);
+	while ((o = inv_set_next(&inv->set, &c)) != NULL) {
+		if (o->kind != kind)
+			continue;
+		if (o->present ? o->mark != inv->mark[kind] :
+		    o->stored && !o->gone)
+			vanish(inv, o, true);
+		else
+			inv_set_touch(&inv->set, o);
+	}
 }
 
-struct tick {
-	int64_t	now;
-	int64_t	next;
-};
-
-static void
-tick_one(struct inventory *inv, struct inv_object *o, void *arg)
+/* Applies those that have come; returns the first that has not, or NULL. */
+static const struct inv_future *
+advance(struct inventory *inv, struct inv_object *o, int64_t now)
 {
-	struct tick *t = arg;
 	const struct inv_future *f;
 
-	while ((f = o->futures) != NULL && f->at_unix_ms <= t->now) {
+	while ((f = o->futures) != NULL && f->at_unix_ms <= now) {
 		inv_object_advance(o);
 		if (o->futures == NULL)
 			inv->set.futures--;
 		inv_set_touch(&inv->set, o);
 	}
-	if (f != NULL && (t->next == 0 || f->at_unix_ms < t->next))
-		t->next = f->at_unix_ms;
+	return f;
 }
 
 void
 inventory_tick(struct inventory *inv, int64_t now_unix_ms)
 {
-	struct tick t = { .now = now_unix_ms };
+	struct inv_table_cursor c = { 0 };
+	const struct inv_future *f;
+	struct inv_object *o;
 
-	if (inv->set.futures > 0)
-		each(inv, tick_one, &t);
-	inv->due = t.next;
+	inv->due = 0;
+	while (inv->set.futures > 0 &&
+	    (o = inv_set_next(&inv->set, &c)) != NULL) {
+		f = advance(inv, o, now_unix_ms);
+		if (f != NULL && (inv->due == 0 || f->at_unix_ms < inv->due))
+			inv->due = f->at_unix_ms;
+	}
 }
 
 int64_t
@@ -287,51 +271,31 @@ inventory_stored_node(struct inventory *inv, unsigned kind,
 	return true;
 }
 
-static void
-sync_one(struct inventory *inv, struct inv_object *o, void *arg)
-{
-	(void)arg;
-	/* A node whose object is gone has a status too. */
-	o->sync = o->present || o->bindings != NULL;
-	inv_set_touch(&inv->set, o);
-}
-
 void
 inventory_sync_all(struct inventory *inv)
 {
-	each(inv, sync_one, NULL);
-}
+	struct inv_table_cursor c = { 0 };
+	struct inv_object *o;
 
-static void
-compare_one(struct inventory *inv, struct inv_object *o, void *arg)
-{
-	(void)arg;
-	inv_set_touch(&inv->set, o);
-}
-
-void
-inventory_compare_all(struct inventory *inv)
-{
-	each(inv, compare_one, NULL);
+	while ((o = inv_set_next(&inv->set, &c)) != NULL) {
+		/* A node whose object is gone has a status too. */
+		o->sync = o->present || o->bindings != NULL;
+		inv_set_touch(&inv->set, o);
+	}
 }
 
 /* --- bindings ------------------------------------------------------------- */
 
-static void
-unkeep(struct inventory *inv, struct inv_object *o, void *arg)
-{
-	struct inv_binding *b;
-
-	(void)inv;
-	(void)arg;
-	for (b = o->bindings; b != NULL; b = b->next)
-		b->keep = false;
-}
-
 void
 inventory_bind_begin(struct inventory *inv)
 {
-	each(inv, unkeep, NULL);
+	struct inv_table_cursor c = { 0 };
+	struct inv_object *o;
+	struct inv_binding *b;
+
+	while ((o = inv_set_next(&inv->set, &c)) != NULL)
+		for (b = o->bindings; b != NULL; b = b->next)
+			b->keep = false;
 }
 
 bool
@@ -353,11 +317,10 @@ inventory_bind(struct inventory *inv, unsigned kind, struct slice namespace,
 }
 
 static void
-sweep_bindings(struct inventory *inv, struct inv_object *o, void *arg)
+unbind_unkept(struct inventory *inv, struct inv_object *o)
 {
 	struct inv_binding **link = &o->bindings, *b;
 
-	(void)arg;
 	while ((b = *link) != NULL) {
 		if (b->keep) {
 			link = &b->next;
@@ -367,39 +330,32 @@ sweep_bindings(struct inventory *inv, struct inv_object *o, void *arg)
 		inv_object_unbind(b);
 		inv->set.counts.bindings--;
 	}
-	inv_set_touch(&inv->set, o);
-	inv_set_release(&inv->set, o);
 }
 
 void
 inventory_bind_end(struct inventory *inv)
 {
-	each(inv, sweep_bindings, NULL);
-}
+	struct inv_table_cursor c = { 0 };
+	struct inv_object *o;
 
-struct walk {
-	inventory_workflow_cb	 cb;
-	void			*arg;
-};
-
-static void
-walk_bindings(struct inventory *inv, struct inv_object *o, void *arg)
-{
-	const struct walk *w = arg;
-	const struct inv_binding *b;
-
-	(void)inv;
-	for (b = o->bindings; b != NULL; b = b->next)
-		w->cb(b, w->arg);
+	while ((o = inv_set_next(&inv->set, &c)) != NULL) {
+		unbind_unkept(inv, o);
+		inv_set_touch(&inv->set, o);
+		inv_set_release(&inv->set, o);
+	}
 }
 
 void
 inventory_workflows(struct inventory *inv, inventory_workflow_cb cb,
     void *arg)
 {
-	struct walk w = { cb, arg };
+	struct inv_table_cursor c = { 0 };
+	const struct inv_binding *b;
+	struct inv_object *o;
 
-	each(inv, walk_bindings, &w);
+	while ((o = inv_set_next(&inv->set, &c)) != NULL)
+		for (b = o->bindings; b != NULL; b = b->next)
+			cb(b, arg);
 }
 
 const struct inventory_counts *

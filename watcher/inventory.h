@@ -65,8 +65,6 @@ bool	inventory_stored_node(struct inventory *inv, unsigned kind,
 	    const struct inv_node *node, struct slice status);
 /* Everything seen is to be published, changed or not. */
 void	inventory_sync_all(struct inventory *inv);
-/* Everything seen so far counts as changed where it differs. */
-void	inventory_compare_all(struct inventory *inv);
 
 /* --- bindings ------------------------------------------------------------- */
 /* begin, bind each, end: what was not named is unbound. */
@@ -83,7 +81,7 @@ void	inventory_workflows(struct inventory *inv, inventory_workflow_cb cb,
 
 /* --- publishing ----------------------------------------------------------- */
 /* The first object with something to publish, NULL when there is none. It
- * stays first until inventory_sent or inventory_skip. */
+ * stays first until inventory_sent. */
 struct inv_object *inventory_first(struct inventory *inv);
 /* Handed to the publisher: counts as published and is under way until
  * inventory_answered (accepted false: it must be published again). */

@@ -76,15 +76,19 @@ skip_scalar(const char *p, const char *end)
 
 /* --- containers ----------------------------------------------------------- */
 
-/* From a name's opening quote to the first byte of its value. */
+/* From a name's opening quote to the first byte of its value; the name goes
+ * into *ret with its quotes. */
 static inline const char *
-skip_name(const char *p, const char *end)
+skip_name(const char *p, const char *end, struct slice *ret)
 {
+	const char *name = p;
+
 	if (p == end || *p != '"')
 		return NULL;
 	p = json_text_skip(p + 1, end);
 	if (p == NULL)
 		return NULL;
+	*ret = (struct slice){ name, (size_t)(p - name) };
 	p = skip_space(p, end);
 	if (p == end || *p != ':')
 		return NULL;
@@ -127,6 +131,7 @@ static const char *
 skip_open(struct nesting *n, const char *p, const char *end, bool *ret_value)
 {
 	bool object = *p == '{';
+	struct slice name;
 
 	if (!nesting_push(n, object))
 		return NULL;
@@ -138,7 +143,7 @@ skip_open(struct nesting *n, const char *p, const char *end, bool *ret_value)
 		n->depth--;
 		return p + 1;
 	}
-	return object ? skip_name(p, end) : p;
+	return object ? skip_name(p, end, &name) : p;
 }
 
 /* Behind a value inside a container: on to the next value, or out. */
@@ -146,6 +151,7 @@ static const char *
 skip_after(struct nesting *n, const char *p, const char *end, bool *ret_value)
 {
 	bool object = nesting_object(n);
+	struct slice name;
 
 	p = skip_space(p, end);
 	if (p == end)
@@ -155,7 +161,7 @@ skip_after(struct nesting *n, const char *p, const char *end, bool *ret_value)
 		p = skip_space(p + 1, end);
 		if (p == end)
 			return NULL;
-		return object ? skip_name(p, end) : p;
+		return object ? skip_name(p, end, &name) : p;
 	}
 	if (*p != (object ? '}' : ']'))
 		return NULL;
@@ -181,12 +187,6 @@ skip_value(const char *p, const char *end, unsigned depth)
 		if (p == NULL || (!value && n.depth == depth))
 			return p;
 	}
-}
-
-const char *
-json_scan_skip(const char *p, const char *end)
-{
-	return p == end ? NULL : skip_value(p, end, 0);
 }
 
 /* --- extraction ----------------------------------------------------------- */
@@ -251,8 +251,7 @@ static const char *
 scan_object(const char *p, const char *end, unsigned depth,
     const struct json_want *wants, size_t n, struct slice *slots)
 {
-	const struct json_want *want;
-	const char *name, *close;
+	struct slice name;
 
 	if (depth >= JSON_SCAN_DEPTH_MAX)
 		return NULL;
@@ -260,21 +259,11 @@ scan_object(const char *p, const char *end, unsigned depth,
 	if (p < end && *p == '}')
 		return p + 1;
 	for (;;) {
-		name = p;
-		if (p == end || *p != '"')
+		p = skip_name(p, end, &name);
+		if (p == NULL)
 			return NULL;
-		close = json_text_skip(p + 1, end);
-		if (close == NULL)
-			return NULL;
-		p = skip_space(close, end);
-		if (p == end || *p != ':')
-			return NULL;
-		p = skip_space(p + 1, end);
-		if (p == end)
-			return NULL;
-		want = find_want((struct slice){ name,
-		    (size_t)(close - name) }, wants, n);
-		p = scan_member(p, end, depth + 1, want, slots);
+		p = scan_member(p, end, depth + 1, find_want(name, wants, n),
+		    slots);
 		if (p == NULL)
 			return NULL;
 		p = skip_space(p, end);

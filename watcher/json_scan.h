@@ -39,10 +39,6 @@ struct json_want {
 bool	json_scan(struct slice text, const struct json_want *wants, size_t n,
 	    struct slice *slots, size_t n_slots);
 
-/* The end of the value that begins at p (no white space before it), or NULL
- * when it is malformed or does not end before `end`. */
-const char *json_scan_skip(const char *p, const char *end);
-
 /* Walks a valid array: *cursor begins as NULL; false at the end, and at once
  * when the slice is not an array. */
 bool	json_scan_next(struct slice array, const char **cursor,

@@ -39,7 +39,7 @@ struct outbox {
 	struct state_event	*states, **last_state;
 	unsigned		 n_states;
 	const char		*said[KINDS_MAX];   /* last state per kind */
-	struct outbox_counts	 counts;
+	bool			 refusal;    /* one was logged */
 };
 
 void
@@ -60,19 +60,19 @@ sent_free(struct sent *s)
 }
 
 static void
-count_result(struct outbox *o, const struct publish_result *result,
+take_result(struct outbox *o, const struct publish_result *result,
     bool deletion)
 {
 	if (result->code == RECORD_APPENDED) {
-		o->counts.published += result->count;
 		store_ask_appended(o->store, result->position, deletion);
 		return;
 	}
-	if (o->counts.refused++ == 0)
+	if (!o->refusal)
 		log_error("the broker refused an event (%s); raise "
 		    "journal.max_streams if there are more objects than that",
 		    result->code == RECORD_LIMIT ? "too many streams" :
 		    "unexpected answer");
+	o->refusal = true;
 }
 
 static void
@@ -83,7 +83,7 @@ outbox_object_result_cb(const struct publish_result *result, void *arg)
 	struct inv_object *object = s->object;
 
 	assert(o->magic == OUTBOX_MAGIC);
-	count_result(o, result, s->deletion);
+	take_result(o, result, s->deletion);
 	sent_free(s);
 	inventory_answered(o->inv, object, result->code == RECORD_APPENDED);
 	outbox_kick(o);
@@ -95,7 +95,7 @@ outbox_state_result_cb(const struct publish_result *result, void *arg)
 	struct outbox *o = arg;
 
 	assert(o->magic == OUTBOX_MAGIC);
-	count_result(o, result, false);
+	take_result(o, result, false);
 	outbox_kick(o);
 }
 
@@ -326,10 +326,4 @@ outbox_idle(const struct outbox *o)
 {
 	return publisher_pending(o->publisher) == 0 && o->states == NULL &&
 	    inventory_first(o->inv) == NULL;
-}
-
-const struct outbox_counts *
-outbox_counts(const struct outbox *o)
-{
-	return &o->counts;
 }

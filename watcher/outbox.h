@@ -35,11 +35,4 @@ void	outbox_resync(struct outbox *o);
 /* Everything handed over was answered and nothing is left. */
 bool	outbox_idle(const struct outbox *o);
 
-struct outbox_counts {
-	uint64_t	published;   /* events the broker has appended */
-	uint64_t	refused;     /* groups it has not */
-};
-
-const struct outbox_counts *outbox_counts(const struct outbox *o);
-
 #endif
