@@ -70,19 +70,40 @@ boundary_merge(struct work *last, enum work_kind kind,
 	last->through = through;
 }
 
+static bool
+is_boundary(const struct work *work)
+{
+	return work != NULL &&
+	    (work->kind == WORK_AT || work->kind == WORK_GAP);
+}
+
+/* The gap stands for the run before it as well. */
+static void
+run_forget(struct backlog *b, struct work *run, struct position through)
+{
+	struct work *before = TAILQ_PREV(run, works, link);
+
+	if (is_boundary(before)) {
+		boundary_merge(before, WORK_GAP, through);
+		TAILQ_REMOVE(&b->queue, run, link);
+		work_free(b, run);
+	} else {
+		run->kind = WORK_GAP;
+		run->through = through;
+		b->runs--;
+	}
+}
+
 static void
 boundary_push(struct backlog *b, enum work_kind kind, struct position through)
 {
 	struct work *last = TAILQ_LAST(&b->queue, works);
 
-	if (last != NULL && last->kind == WORK_JOURNAL && kind == WORK_GAP &&
-	    b->runs > BACKLOG_RUNS_MAX) {
-		TAILQ_REMOVE(&b->queue, last, link);
-		work_free(b, last);
-		last = TAILQ_LAST(&b->queue, works);
-	}
-	if (last != NULL && (last->kind == WORK_AT || last->kind == WORK_GAP))
+	if (is_boundary(last))
 		boundary_merge(last, kind, through);
+	else if (last != NULL && last->kind == WORK_JOURNAL &&
+	    kind == WORK_GAP && b->runs > BACKLOG_RUNS_MAX)
+		run_forget(b, last, through);
 	else
 		work_append(b, kind, NULL, 0, through);
 }
