@@ -186,6 +186,14 @@ class KubeSim:
         """Takes back every rule and switch."""
         self.control("DELETE", "faults")
 
+    def modes(self, **members):
+        """Makes it another server, see tests/kubesim/sim_modes.h: modes(transform="refused")."""
+        return self.control("POST", "modes", members)
+
+    def access(self, *rules, default="allow"):
+        """Who may do what: RULES as in tests/kubesim/sim_access.h, the first that fits decides."""
+        return self.control("POST", "access", {"default": default, "rules": list(rules)})
+
     def change(self, kind="pod", count=1, rate=0, namespace="", name="", wait=True):
         """Changes the status of COUNT objects in turn, RATE per second (0: full speed).
 

@@ -25,6 +25,7 @@
 #include "tests/kubesim/sim_kinds.h"
 #include "tests/kubesim/sim_life.h"
 #include "tests/kubesim/sim_list.h"
+#include "tests/kubesim/sim_log.h"
 #include "tests/kubesim/sim_seed.h"
 #include "tests/kubesim/sim_tls.h"
 #include "tests/kubesim/sim_watch.h"
@@ -280,6 +281,8 @@ start(struct sim *sim, SSL_CTX *tls, const char *ca)
 	    sim->opt.truth);
 	sim_seed_fill(sim->store, sim->opt.kinds, sim->opt.objects);
 	sim_store_compact(sim->store);
+	sim_modes_init(&sim->modes);
+	sim->log = sim_log_new();
 	sim->faults = sim_faults_new();
 	sim->control = sim_control_new(sim);
 	sim->api = sim_list_new();
@@ -310,6 +313,8 @@ stop(struct sim *sim)
 	sim_list_free(sim->api);
 	sim_control_free(sim->control);
 	sim_faults_free(sim->faults);
+	sim_access_clear(&sim->access);
+	sim_log_free(sim->log);
 	sim_store_free(sim->store);
 	event_base_free(sim->base);
 }

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tests/kubesim/sim_access.h"
+#include "tests/kubesim/sim_modes.h"
 #include "tests/kubesim/sim_store.h"
 
 struct sim_http;
@@ -18,6 +20,7 @@ struct sim_life;
 struct sim_faults;
 struct sim_control;
 struct sim_api;
+struct sim_log;
 
 struct sim_options {
 	const char	*dir;            /* certificates; NULL: none written */
@@ -47,6 +50,9 @@ struct sim {
 	struct sim_life		*life;
 	struct sim_faults	*faults;
 	struct sim_control	*control;
+	struct sim_log		*log;
+	struct sim_modes	 modes;
+	struct sim_access	 access;
 };
 
 #endif

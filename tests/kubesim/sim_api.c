@@ -1,31 +1,38 @@
 #include "tests/kubesim/sim_api.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/kubesim/sim_control.h"
+#include "tests/kubesim/sim_discovery.h"
 #include "tests/kubesim/sim_faults.h"
 #include "tests/kubesim/sim_kinds.h"
 #include "tests/kubesim/sim_list.h"
+#include "tests/kubesim/sim_log.h"
+#include "tests/kubesim/sim_review.h"
+#include "tests/kubesim/sim_status.h"
 #include "tests/kubesim/sim_watch.h"
 #include "tests/kubesim/sim_write.h"
 
 #define SEGMENTS_MAX 9
+#define MESSAGE_MAX  1024
 #define PARTIAL_HEAD "{\"kind\":\"PartialObjectMetadata\"," \
 	"\"apiVersion\":\"meta.k8s.io/v1\","
 
 /* ---- objects as bytes ---- */
 
 enum sim_form
-sim_api_form(struct sim_conn *c)
+sim_api_form(struct sim_conn *c, enum sim_shape shape)
 {
-	const char *accept = sim_conn_request(c)->accept;
+	struct sim_accept a;
 
-	if (strstr(accept, "as=PartialObjectMetadata") != NULL)
-		return SIM_PARTIAL;
-	if (strstr(accept, "drop=metadata.managedFields") != NULL)
-		return SIM_NO_MANAGED;
-	return SIM_FULL;
+	(void)sim_accept_parse(sim_conn_request(c)->accept, shape,
+	    &sim_conn_sim(c)->modes, &a);
+	if (a.view == SIM_VIEW_PARTIAL)
+		return a.drop_managed ? SIM_PARTIAL_NO_MANAGED : SIM_PARTIAL;
+	return a.drop_managed ? SIM_NO_MANAGED : SIM_FULL;
 }
 
 static void
@@ -45,24 +52,25 @@ void
 sim_api_add_object(struct evbuffer *out, struct sim_blob *blob,
     enum sim_form form, bool item, const char *separator)
 {
-	size_t from = item ? blob->body : 0;
+	bool drop = form == SIM_NO_MANAGED || form == SIM_PARTIAL_NO_MANAGED;
+	bool partial = form >= SIM_PARTIAL;
+	size_t from = item || partial ? blob->body : 0;
+	size_t to = partial ? blob->meta_end : blob->len;
 
 	(void)evbuffer_add(out, separator, strlen(separator));
 	if (item)
 		(void)evbuffer_add(out, "{", 1);
-	if (form == SIM_PARTIAL) {
-		if (!item)
-			(void)evbuffer_add(out, PARTIAL_HEAD,
-			    sizeof(PARTIAL_HEAD) - 1);
-		add_part(out, blob, blob->body, blob->meta_end);
-		(void)evbuffer_add(out, "}", 1);
-	} else if (form == SIM_NO_MANAGED && blob->managed_len != 0) {
+	else if (partial)
+		(void)evbuffer_add(out, PARTIAL_HEAD,
+		    sizeof(PARTIAL_HEAD) - 1);
+	if (drop && blob->managed_len != 0) {
 		add_part(out, blob, from, blob->managed);
-		add_part(out, blob, blob->managed + blob->managed_len,
-		    blob->len);
+		add_part(out, blob, blob->managed + blob->managed_len, to);
 	} else {
-		add_part(out, blob, from, blob->len);
+		add_part(out, blob, from, to);
 	}
+	if (partial)
+		(void)evbuffer_add(out, "}", 1);
 }
 
 void
@@ -72,9 +80,23 @@ sim_api_reply_object(struct sim_conn *c, int status, struct sim_object *o)
 
 	if (body == NULL)
 		abort();
-	sim_api_add_object(body, o->blob, sim_api_form(c), false, "");
+	sim_api_add_object(body, o->blob, sim_api_form(c, SIM_OBJECT), false, "");
 	sim_conn_reply_buffer(c, status, "application/json", body, NULL);
 	evbuffer_free(body);
+}
+
+void
+sim_api_refuse(struct sim_conn *c, const struct sim_path *p, int code,
+    const char *reason, const char *fmt, ...)
+{
+	char message[MESSAGE_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	sim_conn_reply_json(c, code, sim_status_make(code, reason, message,
+	    sim_status_details(sim_kinds_row(p->kind), p->name)));
 }
 
 int
@@ -121,8 +143,10 @@ reply_checks(struct sim_conn *c, const char *what)
 static void
 reply_version(struct sim_conn *c)
 {
-	json_t *v = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}",
-	    "major", "1", "minor", "36", "gitVersion", "v1.36.1+kubesim",
+	int minor = (int)sim_conn_sim(c)->modes.minor;
+	json_t *v = json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:s}",
+	    "major", "1", "minor", json_sprintf("%d", minor), "gitVersion",
+	    json_sprintf("v1.%d.1+kubesim", minor),
 	    "gitCommit", "0000000000000000000000000000000000000000",
 	    "gitTreeState", "clean", "buildDate", "2026-01-01T00:00:00Z",
 	    "compiler", "c", "platform", "linux/amd64");
@@ -224,15 +248,22 @@ parse_path(char *path, struct sim_path *ret)
 	return n - i < 3 || copy_name(ret->sub, sizeof(ret->sub), seg[i + 2]);
 }
 
+static bool
+watches(struct sim_conn *c)
+{
+	const char *watch = sim_conn_param(c, "watch");
+
+	return watch != NULL && strcmp(watch, "0") != 0 &&
+	    strcmp(watch, "false") != 0;
+}
+
 static void
 handle_get(struct sim_conn *c, const struct sim_path *p)
 {
-	const char *watch = sim_conn_param(c, "watch");
 	struct sim_object *o;
 
 	if (p->name[0] == '\0') {
-		if (watch != NULL && strcmp(watch, "0") != 0 &&
-		    strcmp(watch, "false") != 0)
+		if (watches(c))
 			sim_watch_start(c, p);
 		else
 			sim_list_start(c, p);
@@ -247,33 +278,92 @@ handle_get(struct sim_conn *c, const struct sim_path *p)
 		sim_api_reply_object(c, 200, o);
 }
 
+static const char *
+verb_of(struct sim_conn *c, const struct sim_path *p)
+{
+	static const struct { const char *method, *one, *all; } verbs[] = {
+		{ "GET", "get", "list" }, { "POST", "create", "create" },
+		{ "PUT", "update", "update" }, { "PATCH", "patch", "patch" },
+		{ "DELETE", "delete", "deletecollection" },
+	};
+	const char *method = sim_conn_request(c)->method;
+
+	if (p->name[0] == '\0' && strcmp(method, "GET") == 0 && watches(c))
+		return "watch";
+	for (size_t i = 0; i < NELEM(verbs); i++)
+		if (strcmp(verbs[i].method, method) == 0)
+			return p->name[0] != '\0' ? verbs[i].one :
+			    verbs[i].all;
+	return "head";
+}
+
+static bool
+permitted(struct sim_conn *c, const struct sim_path *p, const char *verb)
+{
+	struct sim *sim = sim_conn_sim(c);
+	const struct sim_kind_row *row = sim_kinds_row(p->kind);
+
+	if (!sim_faults_forbidden(sim->faults, p->kind, p->ns) &&
+	    sim_access_allows(&sim->access, verb, row->plural, p->ns))
+		return true;
+	sim_api_refuse(c, p, 403, "Forbidden", "%s%s%s%s is forbidden: User "
+	    "\"" SIM_USER "\" cannot %s resource \"%s\" in API group "
+	    "\"%s\" %s%s%s", sim_status_resource(row),
+	    p->name[0] != '\0' ? " \"" : "", p->name,
+	    p->name[0] != '\0' ? "\"" : "", verb, row->plural, row->group,
+	    p->ns[0] != '\0' ? "in the namespace \"" : "at the cluster scope",
+	    p->ns, p->ns[0] != '\0' ? "\"" : "");
+	return false;
+}
+
+static bool
+acceptable(struct sim_conn *c, const struct sim_path *p, const char *verb)
+{
+	enum sim_shape shape = strcmp(verb, "list") == 0 ? SIM_COLLECTION :
+	    strcmp(verb, "watch") == 0 ? SIM_STREAM : SIM_OBJECT;
+	struct sim_accept a;
+
+	switch (sim_accept_parse(sim_conn_request(c)->accept, shape,
+	    &sim_conn_sim(c)->modes, &a)) {
+	case SIM_ACCEPT_OK:
+		return true;
+	case SIM_ACCEPT_WRONG_KIND:
+		sim_conn_status(c, 406, "NotAcceptable", -1, "you requested "
+		    "PartialObjectMetadata%s, but the requested object is of "
+		    "a different type (%s)", shape == SIM_COLLECTION ? "" :
+		    "List", sim_kinds_row(p->kind)->kind);
+		return false;
+	case SIM_ACCEPT_NONE:
+		break;
+	}
+	sim_conn_status(c, 406, "NotAcceptable", -1, "only the following "
+	    "media types are accepted: application/json");
+	return false;
+}
+
 static void
 handle_resource(struct sim_conn *c)
 {
 	struct sim_request *r = sim_conn_request(c);
 	struct sim_path p = { 0 };
+	const char *verb;
 
-	if (!parse_path(r->path, &p)) {
+	if (sim_discovery_handle(c, r->path) || sim_review_handle(c))
+		return;
+	if (!parse_path(r->path, &p) ||
+	    (sim_conn_sim(c)->modes.unserved & SIM_BIT(p.kind))) {
 		/* Seen on a real server: plain text, not a Status. */
 		sim_conn_reply(c, 404, "text/plain; charset=utf-8",
 		    "404 page not found\n", 19, NULL);
-	} else if (sim_faults_forbidden(sim_conn_sim(c)->faults, p.kind,
-	    p.ns)) {
-		sim_conn_status(c, 403, "Forbidden", -1, "%s is forbidden: "
-		    "User \"kubesim\" cannot list resource \"%s\" in API "
-		    "group \"%s\" %s", sim_kinds_row(p.kind)->plural,
-		    sim_kinds_row(p.kind)->plural,
-		    sim_kinds_row(p.kind)->group, p.ns[0] != '\0' ?
-		    "in the namespace" : "at the cluster scope");
-	} else if (strstr(r->accept, "as=Table") != NULL) {
-		sim_conn_status(c, 406, "NotAcceptable", -1, "only the "
-		    "following media types are accepted: application/json, "
-		    "application/json;as=PartialObjectMetadata");
-	} else if (strcmp(r->method, "GET") == 0) {
-		handle_get(c, &p);
-	} else {
-		sim_write_handle(c, &p);
+		return;
 	}
+	verb = verb_of(c, &p);
+	if (!permitted(c, &p, verb) || !acceptable(c, &p, verb))
+		return;
+	if (strcmp(r->method, "GET") == 0)
+		handle_get(c, &p);
+	else
+		sim_write_handle(c, &p);
 }
 
 /* ---- the way of a request ---- */
@@ -285,6 +375,10 @@ handle_checked(struct sim_conn *c, UNUSED void *ctx)
 
 	if (!authorized(c, path))
 		sim_conn_status(c, 401, "Unauthorized", -1, "Unauthorized");
+	else if (strncmp(path, "/api", 4) != 0 &&
+	    !sim_access_allows(&sim_conn_sim(c)->access, "get", path, ""))
+		sim_conn_status(c, 403, "Forbidden", -1, "forbidden: User "
+		    "\"" SIM_USER "\" cannot get path \"%s\"", path);
 	else if (!handle_plain_path(c, path))
 		handle_resource(c);
 }
@@ -300,7 +394,7 @@ sim_api_handle(struct sim_conn *c)
 		sim_control_handle(c);
 		return;
 	}
-	r->log_id = sim_control_log(sim, c);
+	r->log_id = sim_log_add(sim->log, c, sim_watch_count(sim->watches));
 	if (sim_faults_apply(c))
 		return;
 	delay = sim_faults_latency_ms(sim->faults);

@@ -6,6 +6,7 @@
 #ifndef SIM_API_H
 #define SIM_API_H
 
+#include "tests/kubesim/sim_accept.h"
 #include "tests/kubesim/sim_http.h"
 
 /* A resource path taken apart. */
@@ -20,7 +21,10 @@ struct sim_path {
 void	sim_api_handle(struct sim_conn *c);
 
 /* From the Accept header. */
-enum sim_form sim_api_form(struct sim_conn *c);
+enum sim_form sim_api_form(struct sim_conn *c, enum sim_shape shape);
+/* A Status about the path's object or collection, with its details. */
+void	sim_api_refuse(struct sim_conn *c, const struct sim_path *p, int code,
+	    const char *reason, const char *fmt, ...) PRINTF(5, 6);
 /* A resourceVersion parameter; absent and "" are 0 with *ret_given false. -1
  * after having answered 400. */
 int	sim_api_version(struct sim_conn *c, uint64_t *ret, bool *ret_given);

@@ -10,6 +10,7 @@
 #include "tests/kubesim/sim_api.h"
 #include "tests/kubesim/sim_faults.h"
 #include "tests/kubesim/sim_kinds.h"
+#include "tests/kubesim/sim_log.h"
 #include "tests/kubesim/sim_render.h"
 #include "tests/kubesim/sim_watch.h"
 
@@ -18,19 +19,6 @@
 #define STALL_SLICE    8u          /* ... while a reader has stopped */
 #define CHANGE_TICK_MS 1
 #define STALL_MS       1000        /* how long changes wait for a slow reader */
-
-struct log_entry {
-	uint64_t	 id;
-	int64_t		 time_ms;
-	uint64_t	 connection;
-	int		 status;         /* 0: not answered */
-	size_t		 bytes;
-	bool		 token;
-	char		*method;
-	char		*target;
-	char		*user_agent;
-	char		*accept;
-};
 
 /* The bulk change under way; one at a time. */
 struct job {
@@ -51,81 +39,9 @@ struct job {
 struct sim_control {
 	unsigned		 magic;
 	struct sim		*sim;
-	struct log_entry	*log;            /* ring */
-	uint64_t		 next_id;
-	uint64_t		 first_id;       /* oldest kept */
 	struct job		 job;
 	struct event		*tick;
 };
-
-/* ---- the log of requests ---- */
-
-static struct log_entry *
-entry_of(struct sim_control *k, uint64_t id)
-{
-	return &k->log[id % SIM_LOG_MAX];
-}
-
-static void
-entry_clear(struct log_entry *e)
-{
-	free(e->method);
-	free(e->target);
-	free(e->user_agent);
-	free(e->accept);
-	memset(e, 0, sizeof(*e));
-}
-
-uint64_t
-sim_control_log(struct sim *sim, struct sim_conn *c)
-{
-	struct sim_control *k = sim->control;
-	struct sim_request *r = sim_conn_request(c);
-	uint64_t id = k->next_id++;
-	struct log_entry *e = entry_of(k, id);
-
-	entry_clear(e);
-	if (id - k->first_id >= SIM_LOG_MAX)
-		k->first_id = id - SIM_LOG_MAX + 1;
-	*e = (struct log_entry){ .id = id, .time_ms = wall_unix_ms(),
-	    .connection = sim_conn_id(c), .method = xstrdup(r->method),
-	    .target = xstrdup(r->target), .accept = xstrdup(r->accept),
-	    .user_agent = xstrdup(r->user_agent),
-	    .token = r->authorization[0] != '\0' };
-	return id;
-}
-
-void
-sim_control_answered(struct sim *sim, uint64_t id, int status, size_t bytes)
-{
-	struct log_entry *e = entry_of(sim->control, id);
-
-	if (id == 0 || e->id != id)
-		return;
-	e->status = status;
-	e->bytes = bytes;
-}
-
-static json_t *
-show_log(struct sim_control *k, uint64_t after)
-{
-	json_t *list = json_array();
-	struct log_entry *e;
-
-	for (uint64_t id = MAX(k->first_id, after + 1); id < k->next_id;
-	    id++) {
-		e = entry_of(k, id);
-		(void)json_array_append_new(list, json_pack("{s:I, s:I, s:I,"
-		    " s:s, s:s, s:s, s:s, s:b, s:i, s:I}", "id",
-		    (json_int_t)id, "time_ms", (json_int_t)e->time_ms,
-		    "connection", (json_int_t)e->connection, "method",
-		    e->method, "target", e->target, "user_agent",
-		    e->user_agent, "accept", e->accept, "authorization",
-		    e->token, "status", e->status, "bytes",
-		    (json_int_t)e->bytes));
-	}
-	return json_pack("{s:o}", "requests", list);
-}
 
 static void
 handle_requests(struct sim_control *k, struct sim_conn *c)
@@ -138,8 +54,8 @@ handle_requests(struct sim_control *k, struct sim_conn *c)
 		return;
 	}
 	if (strcmp(sim_conn_request(c)->method, "DELETE") == 0)
-		k->first_id = k->next_id;
-	sim_conn_reply_json(c, 200, show_log(k, after));
+		sim_log_empty(k->sim->log);
+	sim_conn_reply_json(c, 200, sim_log_show(k->sim->log, after));
 }
 
 /* ---- the truth ---- */
@@ -401,6 +317,49 @@ handle_faults(struct sim_control *k, struct sim_conn *c)
 		sim_conn_reply_json(c, 200, sim_faults_show(k->sim->faults));
 }
 
+static void
+handle_modes(struct sim_control *k, struct sim_conn *c)
+{
+	const char *method = sim_conn_request(c)->method;
+	struct err err = { 0 };
+	json_t *doc;
+	int rc = 0;
+
+	if (strcmp(method, "DELETE") == 0) {
+		sim_modes_init(&k->sim->modes);
+	} else if (strcmp(method, "POST") == 0) {
+		doc = body_json(c);
+		rc = sim_modes_set(&k->sim->modes, doc, &err);
+		json_decref(doc);
+	}
+	if (rc != 0)
+		sim_conn_status(c, 400, "BadRequest", -1, "%s", err.text);
+	else
+		sim_conn_reply_json(c, 200, sim_modes_show(&k->sim->modes));
+}
+
+static void
+handle_access(struct sim_control *k, struct sim_conn *c)
+{
+	const char *method = sim_conn_request(c)->method;
+	struct err err = { 0 };
+	json_t *doc;
+	int rc = 0;
+
+	if (strcmp(method, "DELETE") == 0) {
+		sim_access_clear(&k->sim->access);
+	} else if (strcmp(method, "POST") == 0) {
+		doc = body_json(c);
+		rc = sim_access_set(&k->sim->access, doc, &err);
+		json_decref(doc);
+	}
+	if (rc != 0)
+		sim_conn_status(c, 400, "BadRequest", -1, "%s", err.text);
+	else
+		sim_conn_reply_json(c, 200,
+		    sim_access_show(&k->sim->access));
+}
+
 void
 sim_control_handle(struct sim_conn *c)
 {
@@ -414,6 +373,8 @@ sim_control_handle(struct sim_conn *c)
 		{ "/_sim/requests", handle_requests },
 		{ "/_sim/faults", handle_faults },
 		{ "/_sim/change", handle_change },
+		{ "/_sim/modes", handle_modes },
+		{ "/_sim/access", handle_access },
 	};
 	struct sim_control *k = sim_conn_sim(c)->control;
 
@@ -433,8 +394,6 @@ sim_control_new(struct sim *sim)
 
 	k->magic = CONTROL_MAGIC;
 	k->sim = sim;
-	k->log = xcalloc(SIM_LOG_MAX, sizeof(*k->log));
-	k->next_id = k->first_id = 1;
 	k->tick = evtimer_new(sim->base, change_tick_cb, k);
 	if (k->tick == NULL)
 		abort();
@@ -446,9 +405,6 @@ sim_control_free(struct sim_control *k)
 {
 	if (k == NULL)
 		return;
-	for (size_t i = 0; i < SIM_LOG_MAX; i++)
-		entry_clear(&k->log[i]);
-	free(k->log);
 	event_free(k->tick);
 	k->magic = 0;
 	free(k);

@@ -36,6 +36,7 @@ static const char *const action_names[SIM_ACT_MAX] = {
 	[SIM_ACT_TRUNCATE] = "truncate",
 	[SIM_ACT_GARBAGE] = "garbage",
 	[SIM_ACT_HALFLINE] = "halfline",
+	[SIM_ACT_CUTGZIP] = "cutgzip",
 };
 
 struct sim_faults *
@@ -175,7 +176,8 @@ add_rule(struct sim_faults *f, json_t *doc, struct err *err)
 	act = action_of(action);
 	if (act < 0)
 		return err_set(err, "next: action \"%s\" is none of reset, "
-		    "close, hang, truncate, garbage, halfline", action);
+		    "close, hang, truncate, garbage, halfline, cutgzip",
+		    action);
 	if (count < 0 || (status != 0 && (status < 200 || status > 599)))
 		return err_set(err, "next: count or status is out of range");
 	if (f->n == SIM_FAULTS_MAX)

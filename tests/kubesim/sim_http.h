@@ -32,6 +32,7 @@ enum sim_action {
 	SIM_ACT_TRUNCATE,        /* half the answer (stream: event), FIN */
 	SIM_ACT_GARBAGE,         /* HTML instead; stream: a line not JSON */
 	SIM_ACT_HALFLINE,        /* as truncate, kept apart for readers */
+	SIM_ACT_CUTGZIP,         /* a gzip body's first half, framed well */
 	SIM_ACT_MAX
 };
 
@@ -47,6 +48,7 @@ size_t	sim_http_connections(const struct sim_http *h);
 struct sim *sim_conn_sim(const struct sim_conn *c);
 struct sim_request *sim_conn_request(struct sim_conn *c);
 uint64_t sim_conn_id(const struct sim_conn *c);
+bool	sim_conn_http2(const struct sim_conn *c);
 bool	sim_conn_dead(const struct sim_conn *c);
 /* NULL when the parameter is absent. */
 const char *sim_conn_param(struct sim_conn *c, const char *name);
@@ -58,15 +60,15 @@ void	sim_conn_reply(struct sim_conn *c, int status, const char *type,
 /* The same with a body that is moved out of `body`. */
 void	sim_conn_reply_buffer(struct sim_conn *c, int status,
 	    const char *type, struct evbuffer *body, const char *extra);
+/* The same body with a type of its own; stolen as below. */
+void	sim_conn_reply_typed(struct sim_conn *c, int status, const char *type,
+	    json_t *stolen);
 void	sim_conn_reply_json(struct sim_conn *c, int status, json_t *stolen);
 /* Digits only, to the end of the text; false if not, or too large. */
 bool	sim_http_number(const char *text, uint64_t *ret);
 /* A Kubernetes Status. retry_after < 0: none. */
 void	sim_conn_status(struct sim_conn *c, int code, const char *reason,
 	    int retry_after, const char *fmt, ...) PRINTF(5, 6);
-/* {"kind":"Status",...}; `details` (stolen) or NULL. New reference. */
-json_t	*sim_http_status_json(int code, const char *reason,
-	    const char *message, json_t *details);
 
 /* A stream: the head leaves at once. sim_text is one whole chunk. */
 void	sim_conn_stream(struct sim_conn *c);

@@ -10,6 +10,7 @@
 #include "common/xmalloc.h"
 #include "tests/kubesim/sim_faults.h"
 #include "tests/kubesim/sim_kinds.h"
+#include "tests/kubesim/sim_status.h"
 
 #define TOKEN_MAX      2048u
 #define TOO_LARGE_MS   3000     /* cacher: how long a list waits for its rv */
@@ -217,8 +218,8 @@ add_list_head(struct evbuffer *body, const struct snapshot *s,
 
 	(void)evbuffer_add_printf(body, "{\"kind\":\"%sList\",\"apiVersion\":"
 	    "\"%s\",\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"",
-	    form == SIM_PARTIAL ? "PartialObjectMetadata" : row->kind,
-	    form == SIM_PARTIAL ? "meta.k8s.io/v1" :
+	    form >= SIM_PARTIAL ? "PartialObjectMetadata" : row->kind,
+	    form >= SIM_PARTIAL ? "meta.k8s.io/v1" :
 	    sim_kinds_api_version(s->kind), s->rv);
 	if (token != NULL)
 		(void)evbuffer_add_printf(body, ",\"continue\":\"%s\","
@@ -232,7 +233,7 @@ reply_page(struct sim_conn *c, const struct snapshot *s, size_t from,
     size_t limit)
 {
 	size_t end = limit == 0 || limit > s->n - from ? s->n : from + limit;
-	enum sim_form form = sim_api_form(c);
+	enum sim_form form = sim_api_form(c, SIM_COLLECTION);
 	struct evbuffer *body = evbuffer_new();
 	char *token = NULL;
 
@@ -272,7 +273,7 @@ static void
 reply_expired(struct sim_conn *c, const struct token *t)
 {
 	char *rest = token_make(-1, t->ns, t->name);
-	json_t *status = sim_http_status_json(410, "Expired", "The provided "
+	json_t *status = sim_status_make(410, "Expired", "The provided "
 	    "continue parameter is too old to display a consistent list "
 	    "result. You can start a new list without the continue parameter, "
 	    "or use the continue token in this response to retrieve the "
@@ -374,7 +375,7 @@ reply_too_large(struct sim_conn *c, uint64_t rv, uint64_t current)
 
 	(void)snprintf(message, sizeof(message), "Timeout: Too large resource "
 	    "version: %" PRIu64 ", current: %" PRIu64, rv, current);
-	sim_conn_reply_json(c, 504, sim_http_status_json(504, "Timeout",
+	sim_conn_reply_json(c, 504, sim_status_make(504, "Timeout",
 	    message, details));
 }
 

@@ -7,9 +7,14 @@
 
 #include "common/xmalloc.h"
 #include "tests/kubesim/sim_conn.h"
-#include "tests/kubesim/sim_control.h"
+#include "tests/kubesim/sim_accept.h"
+#include "tests/kubesim/sim_finish.h"
+#include "tests/kubesim/sim_log.h"
+#include "tests/kubesim/sim_status.h"
 
 #define CHUNKED_FROM (128u * 1024)
+#define GZIP_ABOVE   (128u * 1024)   /* the API server's, for lists */
+#define EXTRA_MAX    512
 
 static const char garbage_page[] = "<html><head><title>502 Bad Gateway</title>"
     "</head><body><center><h1>502 Bad Gateway</h1></center></body></html>\n";
@@ -94,10 +99,52 @@ send_answer(struct sim_conn *c, struct evbuffer *out)
 	sim_conn_answered(c);
 }
 
+/* Leaves the first half. */
+static void
+cut(struct evbuffer *body)
+{
+	struct evbuffer *half = evbuffer_new();
+
+	if (half == NULL)
+		abort();
+	(void)evbuffer_remove_buffer(body, half,
+	    evbuffer_get_length(body) / 2);
+	(void)evbuffer_drain(body, evbuffer_get_length(body));
+	(void)evbuffer_add_buffer(body, half);
+	evbuffer_free(half);
+}
+
+/* Pretty for people, gzip for long lists, as the API server decides it.
+ * Returns the header lines, `room` when there are more of them. */
+static const char *
+finish(struct sim_conn *c, int status, const char *type,
+    struct evbuffer *body, const char *extra, char room[EXTRA_MAX])
+{
+	const char *pretty = sim_conn_param(c, "pretty");
+
+	if (strncmp(type, "application/json", 16) != 0 || c->req.log_id == 0)
+		return extra;
+	if (pretty != NULL ? strcmp(pretty, "0") != 0 &&
+	    strcmp(pretty, "false") != 0 :
+	    sim_accept_pretty(c->req.user_agent))
+		sim_finish_pretty(body);
+	if (status != 200 || !sim_conn_sim(c)->modes.gzip ||
+	    evbuffer_get_length(body) <= GZIP_ABOVE ||
+	    !sim_accept_gzip(c->req.accept_encoding))
+		return extra;
+	sim_finish_gzip(body);
+	if (c->action == SIM_ACT_CUTGZIP)
+		cut(body);
+	(void)snprintf(room, EXTRA_MAX, "%sContent-Encoding: gzip\r\n"
+	    "Vary: Accept-Encoding\r\n", extra != NULL ? extra : "");
+	return room;
+}
+
 void
 sim_conn_reply_buffer(struct sim_conn *c, int status, const char *type,
     struct evbuffer *body, const char *extra)
 {
+	char encoding[EXTRA_MAX];
 	struct evbuffer *out;
 	size_t n;
 
@@ -110,8 +157,11 @@ sim_conn_reply_buffer(struct sim_conn *c, int status, const char *type,
 		(void)evbuffer_add(body, garbage_page,
 		    sizeof(garbage_page) - 1);
 	}
+	extra = finish(c, status, type, body, extra, encoding);
 	n = evbuffer_get_length(body);
-	sim_control_answered(sim_conn_sim(c), c->req.log_id, status, n);
+	sim_log_answered(sim_conn_sim(c)->log, c->req.log_id, status);
+	sim_log_sent(sim_conn_sim(c)->log, c->req.log_id, n);
+	sim_log_ended(sim_conn_sim(c)->log, c->req.log_id);
 	out = evbuffer_new();
 	if (out == NULL)
 		abort();
@@ -149,7 +199,8 @@ free_text_cb(UNUSED const void *data, UNUSED size_t len, void *arg)
 }
 
 static void
-reply_json(struct sim_conn *c, int status, json_t *value, const char *extra)
+reply_json(struct sim_conn *c, int status, const char *type, json_t *value,
+    const char *extra)
 {
 	struct evbuffer *b = evbuffer_new();
 	char *text = json_dumps(value, JSON_COMPACT);
@@ -158,30 +209,22 @@ reply_json(struct sim_conn *c, int status, json_t *value, const char *extra)
 		abort();
 	(void)evbuffer_add_reference(b, text, strlen(text), free_text_cb,
 	    text);
-	sim_conn_reply_buffer(c, status, "application/json", b, extra);
+	sim_conn_reply_buffer(c, status, type, b, extra);
 	evbuffer_free(b);
 }
 
 void
 sim_conn_reply_json(struct sim_conn *c, int status, json_t *stolen)
 {
-	reply_json(c, status, stolen, NULL);
-	json_decref(stolen);
+	sim_conn_reply_typed(c, status, "application/json", stolen);
 }
 
-json_t *
-sim_http_status_json(int code, const char *reason, const char *message,
-    json_t *details)
+void
+sim_conn_reply_typed(struct sim_conn *c, int status, const char *type,
+    json_t *stolen)
 {
-	json_t *status = json_pack("{s:s, s:s, s:{}, s:s, s:s, s:s, s:i}",
-	    "kind", "Status", "apiVersion", "v1", "metadata", "status",
-	    "Failure", "message", message, "reason", reason, "code", code);
-
-	if (status == NULL)
-		abort();
-	if (details != NULL)
-		(void)json_object_set_new(status, "details", details);
-	return status;
+	reply_json(c, status, type, stolen, NULL);
+	json_decref(stolen);
 }
 
 void
@@ -201,8 +244,8 @@ sim_conn_status(struct sim_conn *c, int code, const char *reason,
 		details = json_pack("{s:i}", "retryAfterSeconds",
 		    retry_after);
 	}
-	status = sim_http_status_json(code, reason, message, details);
-	reply_json(c, code, status, extra);
+	status = sim_status_make(code, reason, message, details);
+	reply_json(c, code, "application/json", status, extra);
 	json_decref(status);
 }
 
@@ -232,7 +275,7 @@ sim_conn_stream(struct sim_conn *c)
 	sim_conn_check(c);
 	if (out == NULL)
 		abort();
-	sim_control_answered(sim_conn_sim(c), c->req.log_id, 200, 0);
+	sim_log_answered(sim_conn_sim(c)->log, c->req.log_id, 200);
 	c->streaming = true;
 	add_head(c, out, 200, "application/json", NULL);
 	(void)evbuffer_add_printf(out, "Transfer-Encoding: chunked\r\n\r\n");
@@ -265,6 +308,7 @@ sim_conn_stream_text(struct sim_conn *c, struct sim_text *t)
 		sim_conn_close(c);
 		return;
 	}
+	sim_log_sent(sim_conn_sim(c)->log, c->req.log_id, t->len);
 	(void)evbuffer_add_reference(bufferevent_get_output(c->bev), t->data,
 	    t->len, text_sent_cb, sim_text_ref(t));
 }
@@ -276,7 +320,14 @@ sim_conn_stream_end(struct sim_conn *c)
 	if (c->state != SIM_CONN_BUSY || c->closing)
 		return;
 	(void)bufferevent_write(c->bev, "0\r\n\r\n", 5);
+	sim_log_ended(sim_conn_sim(c)->log, c->req.log_id);
 	sim_conn_answered(c);
+}
+
+bool
+sim_conn_http2(UNUSED const struct sim_conn *c)
+{
+	return false;
 }
 
 size_t

@@ -19,6 +19,7 @@ sim_request_clear(struct sim_request *r)
 	free(r->path);
 	free(r->authorization);
 	free(r->accept);
+	free(r->accept_encoding);
 	free(r->user_agent);
 	free(r->content_type);
 	free(r->body);
@@ -86,6 +87,9 @@ take_header(struct sim_request *r, char *line, struct sim_framing *framing)
 	} else if (strcasecmp(line, "Accept") == 0) {
 		free(r->accept);
 		r->accept = xstrdup(value);
+	} else if (strcasecmp(line, "Accept-Encoding") == 0) {
+		free(r->accept_encoding);
+		r->accept_encoding = xstrdup(value);
 	} else if (strcasecmp(line, "User-Agent") == 0) {
 		free(r->user_agent);
 		r->user_agent = xstrdup(value);
@@ -127,6 +131,7 @@ sim_request_parse(struct sim_request *r, char *head, struct sim_framing *ret)
 		parse_query(r, query + 1);
 	r->authorization = xstrdup("");
 	r->accept = xstrdup("");
+	r->accept_encoding = xstrdup("");
 	r->user_agent = xstrdup("");
 	r->content_type = xstrdup("");
 	while ((line = strsep(&next, "\n")) != NULL) {

@@ -24,6 +24,7 @@ struct sim_request {
 	size_t		 n_params;
 	char		*authorization;  /* "" where absent, as all these */
 	char		*accept;
+	char		*accept_encoding;
 	char		*user_agent;
 	char		*content_type;
 	char		*body;

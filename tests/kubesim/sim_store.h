@@ -128,7 +128,9 @@ struct sim_object {
 	struct sim_blob		*blob;
 };
 
-enum sim_form { SIM_FULL, SIM_NO_MANAGED, SIM_PARTIAL, SIM_FORM_MAX };
+/* From SIM_PARTIAL on it is metadata alone. */
+enum sim_form { SIM_FULL, SIM_NO_MANAGED, SIM_PARTIAL, SIM_PARTIAL_NO_MANAGED,
+    SIM_FORM_MAX };
 
 struct sim_text {                    /* counted bytes of one watch line */
 	unsigned	refs;

@@ -10,6 +10,7 @@
 #include "common/xmalloc.h"
 #include "tests/kubesim/sim_faults.h"
 #include "tests/kubesim/sim_kinds.h"
+#include "tests/kubesim/sim_status.h"
 
 #define WATCH_MAGIC       0x3a7c45eeu
 #define BOOKMARK_MS       60000    /* cacher.go: about every minute */
@@ -83,7 +84,7 @@ send_bookmark(struct watch *w, bool initial_end)
 {
 	const struct sim_kind_row *row = sim_kinds_row(w->kind);
 	struct evbuffer *line = evbuffer_new();
-	bool partial = w->form == SIM_PARTIAL;
+	bool partial = w->form >= SIM_PARTIAL;
 
 	if (line == NULL)
 		abort();
@@ -246,7 +247,7 @@ watch_new(struct sim_conn *c, const struct sim_path *p)
 	w->conn = c;
 	w->kind = p->kind;
 	memcpy(w->ns, p->ns, sizeof(w->ns));
-	w->form = sim_api_form(c);
+	w->form = sim_api_form(c, SIM_STREAM);
 	w->bookmarks = flag_set(c, "allowWatchBookmarks");
 	w->deadline = mono_add_ms(mono_now(), timeout_ms(c));
 	w->next_bookmark = mono_add_ms(mono_now(), all->bookmark_ms);
@@ -292,13 +293,13 @@ sim_watch_start(struct sim_conn *c, const struct sim_path *p)
 	if (sim_api_version(c, &rv, &given) != 0 || !parameters_fit(c, initial))
 		return;
 	if (error != 0) {
-		send_error(c, sim_http_status_json(error, error == 410 ?
+		send_error(c, sim_status_make(error, error == 410 ?
 		    "Expired" : "InternalError", "injected by the test",
 		    NULL));
 		return;
 	}
 	if (rv != 0 && !initial && rv < sim->store->floor_rv) {
-		send_error(c, sim_http_status_json(410, "Expired",
+		send_error(c, sim_status_make(410, "Expired",
 		    "The resourceVersion for the provided watch is too old.",
 		    NULL));
 		return;

@@ -9,6 +9,7 @@
 #include "tests/kubesim/sim_life.h"
 #include "tests/kubesim/sim_patch.h"
 #include "tests/kubesim/sim_render.h"
+#include "tests/kubesim/sim_status.h"
 
 /* What only the server writes. */
 static const char *const server_fields[] = { "uid", "resourceVersion",
@@ -19,8 +20,8 @@ static const char *const server_fields[] = { "uid", "resourceVersion",
 void
 sim_write_not_found(struct sim_conn *c, const struct sim_path *p)
 {
-	sim_conn_status(c, 404, "NotFound", -1, "%s \"%.253s\" not found",
-	    sim_kinds_row(p->kind)->plural, p->name);
+	sim_api_refuse(c, p, 404, "NotFound", "%s \"%.253s\" not found",
+	    sim_status_resource(sim_kinds_row(p->kind)), p->name);
 }
 
 void
@@ -200,8 +201,9 @@ create(struct sim_conn *c, const struct sim_path *p)
 		sim_conn_status(c, 422, "Invalid", -1, "metadata.name: "
 		    "Invalid value: \"%.64s\"", made);
 	else if (sim_store_find(store, p->kind, p->ns, made) != NULL)
-		sim_conn_status(c, 409, "AlreadyExists", -1, "%s \"%s\" "
-		    "already exists", sim_kinds_row(p->kind)->plural, made);
+		sim_api_refuse(c, p, 409, "AlreadyExists", "%s \"%s\" "
+		    "already exists", sim_status_resource(
+		    sim_kinds_row(p->kind)), made);
 	else
 		create_named(c, p, doc, made);
 	json_decref(doc);
@@ -251,10 +253,11 @@ change(struct sim_conn *c, const struct sim_path *p, struct sim_object *o,
 	if (body == NULL)
 		return;
 	if (version_conflicts(o, body)) {
-		sim_conn_status(c, 409, "Conflict", -1, "Operation cannot be "
+		sim_api_refuse(c, p, 409, "Conflict", "Operation cannot be "
 		    "fulfilled on %s \"%s\": the object has been modified; "
 		    "please apply your changes to the latest version and try "
-		    "again", sim_kinds_row(p->kind)->plural, p->name);
+		    "again", sim_status_resource(sim_kinds_row(p->kind)),
+		    p->name);
 	} else if (strcmp(p->sub, "scale") == 0) {
 		write_scale(c, o, body);
 	} else if (put) {

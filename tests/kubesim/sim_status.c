@@ -1,0 +1,46 @@
+#include "tests/kubesim/sim_status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RESOURCE_MAX 128
+
+json_t *
+sim_status_make(int code, const char *reason, const char *message,
+    json_t *details)
+{
+	json_t *status = json_pack("{s:s, s:s, s:{}, s:s, s:s, s:s}",
+	    "kind", "Status", "apiVersion", "v1", "metadata", "status",
+	    "Failure", "message", message, "reason", reason);
+
+	if (status == NULL)
+		abort();
+	if (details != NULL)
+		(void)json_object_set_new(status, "details", details);
+	(void)json_object_set_new(status, "code", json_integer(code));
+	return status;
+}
+
+json_t *
+sim_status_details(const struct sim_kind_row *row, const char *name)
+{
+	json_t *details = json_object();
+
+	if (name[0] != '\0')
+		(void)json_object_set_new(details, "name", json_string(name));
+	if (row->group[0] != '\0')
+		(void)json_object_set_new(details, "group",
+		    json_string(row->group));
+	(void)json_object_set_new(details, "kind", json_string(row->plural));
+	return details;
+}
+
+const char *
+sim_status_resource(const struct sim_kind_row *row)
+{
+	static char text[RESOURCE_MAX];
+
+	(void)snprintf(text, sizeof(text), "%s%s%s", row->plural,
+	    row->group[0] != '\0' ? "." : "", row->group);
+	return text;
+}
