@@ -9,30 +9,10 @@
 #include <cmocka.h>
 
 #include "common/xmalloc.h"
+#include "tests/unit/inventory_fixture.h"
 #include "watcher/inv_object.h"
-#include "watcher/inventory.h"
 #include "watcher/json_scan.h"
 #include "watcher/payload.h"
-
-#define POD 1u
-
-static struct inventory *inv;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	inv = inventory_new();
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	inventory_free(inv);
-	return 0;
-}
 
 static struct kube_object
 pod(const char *name, const char *uid, const char *status)
@@ -342,19 +322,18 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-		T(test_an_unchanged_status_is_published_once),
-		T(test_states_collapse_while_the_object_is_under_way),
-		T(test_a_deletion_is_never_collapsed),
-		T(test_a_deletion_of_another_uid_is_ignored),
-		T(test_a_list_sweeps_what_it_does_not_name),
-		T(test_after_a_restart_only_differences_are_published),
-		T(test_bound_objects_say_when_they_are_missing),
-		T(test_a_stored_node_counts_for_the_object_it_stood_for),
-		T(test_a_missed_deletion_is_told_though_its_node_is_under_way),
-		T(test_time_alone_changes_a_status),
-		T(test_events_are_as_the_contract_says),
-#undef T
+		CASE(test_an_unchanged_status_is_published_once),
+		CASE(test_states_collapse_while_the_object_is_under_way),
+		CASE(test_a_deletion_is_never_collapsed),
+		CASE(test_a_deletion_of_another_uid_is_ignored),
+		CASE(test_a_list_sweeps_what_it_does_not_name),
+		CASE(test_after_a_restart_only_differences_are_published),
+		CASE(test_bound_objects_say_when_they_are_missing),
+		CASE(test_a_stored_node_counts_for_the_object_it_stood_for),
+		CASE(
+		    test_a_missed_deletion_is_told_though_its_node_is_under_way),
+		CASE(test_time_alone_changes_a_status),
+		CASE(test_events_are_as_the_contract_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,28 +11,9 @@
 
 #include "common/macros.h"
 #include "common/xmalloc.h"
+#include "tests/unit/inventory_fixture.h"
 #include "watcher/inv_object.h"
 #include "watcher/store_answer.h"
-
-#define POD 1u
-
-static struct inventory *inv;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	inv = inventory_new();
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	inventory_free(inv);
-	return 0;
-}
 
 static void
 item(const char *key, const char *event_type, const char *data)
@@ -197,15 +178,15 @@ test_an_object_with_too_many_nodes_is_named(void **state)
 	    INV_OBJECT_BINDINGS_MAX);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_a_resource_the_store_shows_is_missing_after_a_list),
-		CASE(test_what_is_not_of_this_cluster_or_has_no_status_says_nothing),
-		CASE(test_a_node_the_store_shows_is_taken_only_for_this_cluster),
+		CASE(
+		    test_what_is_not_of_this_cluster_or_has_no_status_says_nothing),
+		CASE(
+		    test_a_node_the_store_shows_is_taken_only_for_this_cluster),
 		CASE(test_bindings_that_are_not_named_again_are_unbound),
 		CASE(test_an_answer_that_is_none_changes_nothing),
 		CASE(test_bindings_that_cannot_be_used_are_counted),
