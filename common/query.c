@@ -9,23 +9,12 @@
 
 #include "common/bus.h"
 #include "common/mono.h"
+#include "common/query_waiter.h"
 #include "common/xmalloc.h"
 
 #define QUERY_CLIENT_MAGIC 0x51435354u
 /* A send that found no room is tried again after this. */
 #define QUERY_RETRY_MS     20
-
-/* Who waits for an answer: one callback. */
-struct query_waiter {
-	TAILQ_ENTRY(query_waiter) link;
-	uint64_t		 ticket;
-	struct mono		 deadline;
-	query_snapshot_cb	 snapshot_cb;
-	query_json_cb		 json_cb;
-	void			*arg;
-};
-
-TAILQ_HEAD(query_waiters, query_waiter);
 
 /* One question; equal snapshot questions have several waiters. */
 struct query_question {
@@ -64,93 +53,16 @@ query_client_of(void *arg)
 }
 
 static void
-waiters_free(struct query_waiters *list)
-{
-	struct query_waiter *w;
-
-	while ((w = TAILQ_FIRST(list)) != NULL) {
-		TAILQ_REMOVE(list, w, link);
-		free(w);
-	}
-}
-
-static void
 question_free(struct query_question *q)
 {
 	if (q == NULL)
 		return;
-	waiters_free(&q->waiters);
+	query_waiters_free(&q->waiters);
 	buf_free(&q->body);
 	free(q);
 }
 
-static void
-waiter_fail(struct query_waiter *w, int status, const char *code,
-    const char *text)
-{
-	struct err err;
-	struct buf b = BUF_EMPTY;
-
-	if (w->snapshot_cb != NULL) {
-		(void)err_set(&err, "%s", text);
-		err.code = status == 503 ? ETIMEDOUT : EIO;
-		w->snapshot_cb(NULL, &err, w->arg);
-		return;
-	}
-	assert(w->json_cb != NULL);
-	buf_adds(&b, "{\"error\":\"");
-	buf_json_text(&b, text, strlen(text));
-	buf_addf(&b, "\",\"code\":\"%s\"}", code);
-	w->json_cb(status, (struct slice){ (const char *)b.data, b.len },
-	    w->arg);
-	buf_free(&b);
-}
-
 /* --- answers ------------------------------------------------------------- */
-
-static void
-answer_unreadable(struct query_waiter *w)
-{
-	waiter_fail(w, 503, "store_unavailable",
-	    "the store's answer could not be read");
-}
-
-static void
-answer_error(struct query_waiter *w, struct slice answer)
-{
-	struct slice json;
-	struct err err;
-	uint16_t status;
-
-	if (query_wire_answer_error(answer, &status, &json) == -1) {
-		answer_unreadable(w);
-	} else if (w->json_cb != NULL) {
-		w->json_cb(status, json, w->arg);
-	} else {
-		(void)err_set(&err, "the store refused: %.*s",
-		    (int)MIN(json.n, (size_t)400), json.p);
-		err.code = status == 413 ? EMSGSIZE : EPROTO;
-		w->snapshot_cb(NULL, &err, w->arg);
-	}
-}
-
-static void
-answer_ok(struct query_waiter *w, struct slice answer)
-{
-	struct query_snapshot snapshot;
-	struct slice json;
-
-	if (w->json_cb != NULL) {
-		if (query_wire_answer_json(answer, &json) == 0)
-			w->json_cb(0, json, w->arg);
-		else
-			answer_unreadable(w);
-	} else if (query_wire_answer_snapshot(answer, &snapshot) == 0) {
-		w->snapshot_cb(&snapshot, NULL, w->arg);
-	} else {
-		answer_unreadable(w);
-	}
-}
 
 /* The question on the wire is answered: every waiter gets its callback, which
  * may ask again or cancel others. */
@@ -164,10 +76,7 @@ query_answered(struct query_client *c, struct slice answer)
 	while ((w = TAILQ_FIRST(&q->waiters)) != NULL) {
 		TAILQ_REMOVE(&q->waiters, w, link);
 		c->waiting--;
-		if (query_wire_answer_ok(answer))
-			answer_ok(w, answer);
-		else
-			answer_error(w, answer);
+		query_waiter_tell(w, answer);
 		free(w);
 	}
 	c->on_wire = NULL;
@@ -277,7 +186,7 @@ query_timer_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	while ((w = TAILQ_FIRST(&c->failed)) != NULL) {
 		TAILQ_REMOVE(&c->failed, w, link);
 		c->waiting--;
-		waiter_fail(w, 503, "store_unavailable",
+		query_waiter_fail(w, 503, "store_unavailable",
 		    "no answer from the store in time");
 		free(w);
 	}
@@ -412,21 +321,6 @@ query_json(struct query_client *c, struct slice json, int64_t deadline_ms,
 	return ticket;
 }
 
-static bool
-waiters_remove(struct query_waiters *list, uint64_t ticket)
-{
-	struct query_waiter *w;
-
-	for (w = TAILQ_FIRST(list); w != NULL; w = TAILQ_NEXT(w, link)) {
-		if (w->ticket == ticket) {
-			TAILQ_REMOVE(list, w, link);
-			free(w);
-			return true;
-		}
-	}
-	return false;
-}
-
 /* A question that is still in the queue is dropped with its last waiter. One
  * on the wire is not taken back: only its answer is dropped. */
 void
@@ -435,12 +329,12 @@ query_cancel(struct query_client *c, uint64_t ticket)
 	struct query_question *q;
 	bool found;
 
-	found = waiters_remove(&c->failed, ticket) ||
+	found = query_waiters_remove(&c->failed, ticket) ||
 	    (c->on_wire != NULL &&
-	    waiters_remove(&c->on_wire->waiters, ticket));
+	    query_waiters_remove(&c->on_wire->waiters, ticket));
 	for (q = TAILQ_FIRST(&c->queue); !found && q != NULL;
 	    q = TAILQ_NEXT(q, link)) {
-		found = waiters_remove(&q->waiters, ticket);
+		found = query_waiters_remove(&q->waiters, ticket);
 		if (found && TAILQ_EMPTY(&q->waiters)) {
 			TAILQ_REMOVE(&c->queue, q, link);
 			question_free(q);
@@ -506,6 +400,6 @@ query_client_free(struct query_client *c)
 		question_free(q);
 	}
 	question_free(c->on_wire);
-	waiters_free(&c->failed);
+	query_waiters_free(&c->failed);
 	free(c);
 }

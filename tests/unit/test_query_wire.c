@@ -36,11 +36,11 @@ read_question(const void *p, size_t n, struct query_head *head,
 static void
 test_a_snapshot_question_reads_back_as_it_was_asked(void **state UNUSED)
 {
-	struct slice tenant, *selectors;
+	struct slice tenant = { 0 }, *selectors = NULL;
 	struct buf b = BUF_EMPTY;
 	struct query_head head;
 	struct position wait;
-	size_t n;
+	size_t n = 0;
 
 	snapshot_question(&b);
 	assert_int_equal(read_question(b.data, b.len, &head, &wait, &tenant,
@@ -62,11 +62,11 @@ test_a_snapshot_question_reads_back_as_it_was_asked(void **state UNUSED)
 static void
 test_a_question_cut_short_or_too_long_is_none(void **state UNUSED)
 {
-	struct slice tenant, *selectors;
+	struct slice tenant = { 0 }, *selectors = NULL;
 	struct buf b = BUF_EMPTY;
 	struct query_head head;
 	struct position wait;
-	size_t i, n;
+	size_t i, n = 0;
 	void *exact;
 
 	snapshot_question(&b);
@@ -103,10 +103,10 @@ static void
 test_more_selectors_than_allowed_are_refused_before_room_is_made(
     void **state UNUSED)
 {
-	struct slice tenant, *selectors;
+	struct slice tenant = { 0 }, *selectors = NULL;
 	struct buf b = BUF_EMPTY;
 	struct rd r;
-	size_t n;
+	size_t n = 0;
 
 	buf_str16(&b, "-", 1);
 	buf_u16(&b, QUERY_SELECTORS_MAX + 1);
