@@ -13,6 +13,7 @@
 /* More than the queue holds, in events of this size. */
 #define BIG   ((size_t)40 * 1024)
 #define MANY  (DB_WRITER_QUEUE_MAX / BIG + 20)
+#define SEGMENT (UINT64_C(8) << 20)
 
 static struct conf conf;
 static struct db_writer *writer;
@@ -26,7 +27,7 @@ static void
 journal_begin(int64_t now_unix_ms)
 {
 	const struct journal_writer_options options = {
-		.size = UINT64_C(1) << 30, .segment = UINT64_C(64) << 20 };
+		.size = UINT64_C(1) << 30, .segment = SEGMENT };
 	struct err err;
 
 	life = (struct life){ .s = sequencer_new(1000, 1),
@@ -117,15 +118,15 @@ hand_over(uint64_t after)
 }
 
 /* Fills the queue, and the journal with what it cannot hold; returns the last
- * position. */
+ * position. `more`: so many events on top. */
 static uint64_t
-run_over(void)
+run_over(size_t more)
 {
 	struct db_writer_status st;
 	uint64_t last = 0;
 	size_t i;
 
-	for (i = 0; i < MANY; i++)
+	for (i = 0; i < MANY + more; i++)
 		last = put(&life, "build:b", BIG);
 	hand_over(0);
 	db_writer_status(writer, &st);
@@ -174,7 +175,7 @@ static void
 test_what_the_queue_cannot_hold_is_read_from_the_journal(void **state UNUSED)
 {
 	struct db_writer_status st;
-	uint64_t last = run_over();
+	uint64_t last = run_over(0);
 
 	wait_for_trouble("locked");
 	unlock();
@@ -188,7 +189,7 @@ static void
 test_what_the_journal_does_not_have_yet_is_waited_for(void **state UNUSED)
 {
 	struct db_writer_status st;
-	uint64_t last = run_over();
+	uint64_t last = run_over(0);
 
 	db_writer_record(writer, "", 0, (struct position){ epoch, last + 1 });
 	unlock();
@@ -207,7 +208,7 @@ test_a_new_journal_behind_a_full_queue_is_read_from_its_begin(void **state
 	uint64_t last;
 	uint32_t before;
 
-	(void)run_over();
+	(void)run_over(0);
 	before = epoch;
 	end(&life);
 	empty_directory();
@@ -225,6 +226,41 @@ test_a_new_journal_behind_a_full_queue_is_read_from_its_begin(void **state
 	assert_int_equal(st.change, st.gap_change + last);
 }
 
+/* The path of the journal's last segment but one. */
+static char *
+segment_before_last(void)
+{
+	char name[JOURNAL_FILE_NAME_MAX];
+	uint64_t *list = NULL;
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ssize_t n = journal_file_list(fd, "seg", &list, NULL);
+	char *path;
+
+	(void)close(fd);
+	assert_true(n > 2);
+	path = xasprintf("%s/%s", directory, journal_file_name(name,
+	    list[n - 2], "seg"));
+	free(list);
+	return path;
+}
+
+static void
+test_a_damaged_place_behind_a_full_queue_is_a_gap_and_not_the_end(void **state
+    UNUSED)
+{
+	struct db_writer_status st;
+	uint64_t last = run_over(3 * SEGMENT / BIG);
+	char *path = segment_before_last();
+
+	patch(path, (off_t)SEGMENT / 2, "yyyy", 4);
+	free(path);
+	unlock();
+	st = wait_for((struct position){ epoch, last });
+	assert_true(st.gapped);
+	assert_true(st.gap_change > MANY && st.gap_change < st.change);
+	assert_true(st.change < last);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, writer_setup, \
 	writer_teardown)
 
@@ -234,6 +270,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_the_queue_cannot_hold_is_read_from_the_journal),
 		TEST(test_what_the_journal_does_not_have_yet_is_waited_for),
+		TEST(test_a_damaged_place_behind_a_full_queue_is_a_gap_and_not_the_end),
 		TEST(test_a_new_journal_behind_a_full_queue_is_read_from_its_begin),
 	};
 
