@@ -190,6 +190,12 @@ kube_status_length(struct slice array)
 }
 
 bool
+kube_status_mentions(struct slice raw, const char *text)
+{
+	return raw.n > 0 && memmem(raw.p, raw.n, text, strlen(text)) != NULL;
+}
+
+bool
 kube_status_has_text(struct slice raw)
 {
 	return raw.n > 2 && raw.p[0] == '"';
@@ -214,16 +220,15 @@ kube_status_condition(struct slice conditions, const char *type,
 {
 	const char *cursor = NULL;
 	struct slice one, slots[CONDITION_SLOTS];
-	int64_t turned, updated;
 
+	if (!kube_status_mentions(conditions, type))
+		return false;
 	while (json_scan_next(conditions, &cursor, &one)) {
 		if (!json_scan(one, want_condition, NELEM(want_condition),
 		    slots, NELEM(slots)) || !json_scan_is(slots[0], type))
 			continue;
-		turned = kube_object_time(slots[4]);
-		updated = kube_object_time(slots[5]);
 		*ret = (struct kube_condition){ slots[1], slots[2],
-			slots[3], MAX(turned, updated) };
+			slots[3], slots[4], slots[5] };
 		return true;
 	}
 	return false;
@@ -237,6 +242,15 @@ kube_status_is_true(struct slice conditions, const char *type,
 	    json_scan_is(ret->status, "True");
 }
 
+int64_t
+kube_status_changed(const struct kube_condition *c)
+{
+	int64_t turned = kube_object_time(c->transition);
+	int64_t updated = kube_object_time(c->update);
+
+	return MAX(turned, updated);
+}
+
 /* Reconciling and Stalled, whichever stands first and is True. */
 static bool
 rule_conditions(struct slice conditions, struct kube_status *s)
@@ -244,6 +258,9 @@ rule_conditions(struct slice conditions, struct kube_status *s)
 	const char *cursor = NULL;
 	struct slice one, slots[CONDITION_SLOTS];
 
+	if (!kube_status_mentions(conditions, "Reconciling") &&
+	    !kube_status_mentions(conditions, "Stalled"))
+		return false;
 	while (json_scan_next(conditions, &cursor, &one)) {
 		if (!json_scan(one, want_condition, NELEM(want_condition),
 		    slots, NELEM(slots)) || !json_scan_is(slots[1], "True"))

@@ -76,10 +76,11 @@ void	kube_status_field_text(struct kube_status *s, const char *name,
 void	kube_status_again(struct kube_status *s, int64_t unix_ms);
 
 struct kube_condition {
-	struct slice	status;    /* raw JSON strings */
+	struct slice	status;      /* raw JSON strings */
 	struct slice	reason;
 	struct slice	message;
-	int64_t		changed_unix_ms;   /* later of transition and update */
+	struct slice	transition;
+	struct slice	update;
 };
 
 /* The first condition of that type in a raw `conditions` array. */
@@ -88,6 +89,11 @@ bool	kube_status_condition(struct slice conditions, const char *type,
 /* The same, and its status is True. */
 bool	kube_status_is_true(struct slice conditions, const char *type,
 	    struct kube_condition *ret);
+/* The later of its two times, in Unix ms; 0: it has none. */
+int64_t	kube_status_changed(const struct kube_condition *c);
+/* Does the text stand in there at all? Spares the walk where it does not; a
+ * string that needs an escape is no name of ours. */
+bool	kube_status_mentions(struct slice raw, const char *text);
 
 /* A count as the API has them (0 to 2^31 - 1); `missing` for all else, so that
  * rules may add and compare without a thought of overflow. */

@@ -67,20 +67,55 @@ test_less_than_wanted_is_progressing(void **state)
 
 /* --- texts ---------------------------------------------------------------- */
 
+/* Each length of character, cut at each of its bytes. */
 static void
-test_a_long_message_is_cut_between_characters(void **state)
+test_a_long_text_is_cut_between_characters(void **state)
 {
+	static const char *const characters[] = { "x", "\xc3\xa9",
+		"\xe2\x82\xac", "\xe0\xa0\x80", "\xf0\x9f\x98\x80",
+		"\xf0\x90\x80\x80" };
+	char text[2 * KUBE_STATUS_MESSAGE_MAX];
 	struct kube_status s = { 0 };
-	char text[2 * KUBE_STATUS_MESSAGE_MAX + 4];
-	size_t i;
+	size_t i, n, shift, at;
 
 	(void)state;
-	text[0] = 'x';
-	for (i = 1; i + 1 < sizeof(text) - 1; i += 2)
-		memcpy(text + i, "\xc3\xa9", 2);
-	text[i] = '\0';
-	kube_status_set(&s, HEALTH_FAILED, "R", "%s", text);
-	assert_int_equal(strlen(s.message), KUBE_STATUS_MESSAGE_MAX - 1);
+	for (i = 0; i < 4 * NELEM(characters); i++) {
+		n = strlen(characters[i / 4]);
+		shift = i % 4;
+		memset(text, 'x', shift);
+		for (at = shift; at + n < sizeof(text); at += n)
+			memcpy(text + at, characters[i / 4], n);
+		text[at] = '\0';
+		kube_status_set(&s, HEALTH_FAILED, text, "%s", text);
+		assert_int_equal(strlen(s.message), KUBE_STATUS_MESSAGE_MAX -
+		    (KUBE_STATUS_MESSAGE_MAX - shift) % n);
+		assert_int_equal(strlen(s.reason), KUBE_STATUS_REASON_MAX -
+		    (KUBE_STATUS_REASON_MAX - shift) % n);
+	}
+}
+
+/* A raw JSON string of n bytes between its quotes. */
+static struct slice
+raw_text(char *buf, size_t n)
+{
+	memset(buf, 'x', n + 1);
+	buf[0] = buf[n + 1] = '"';
+	return (struct slice){ buf, n + 2 };
+}
+
+static void
+test_the_longest_text_of_the_object_is_taken_whole(void **state)
+{
+	char reason[KUBE_STATUS_REASON_MAX + 2];
+	char message[KUBE_STATUS_MESSAGE_MAX + 2];
+	struct kube_status s = { 0 };
+
+	(void)state;
+	kube_status_set_raw(&s, HEALTH_FAILED, raw_text(reason,
+	    KUBE_STATUS_REASON_MAX), "", raw_text(message,
+	    KUBE_STATUS_MESSAGE_MAX), "");
+	assert_int_equal(strlen(s.reason), KUBE_STATUS_REASON_MAX);
+	assert_int_equal(strlen(s.message), KUBE_STATUS_MESSAGE_MAX);
 }
 
 static void
@@ -148,23 +183,18 @@ test_fields_follow_the_message_in_their_order(void **state)
 static void
 test_a_field_that_is_too_long_is_empty(void **state)
 {
-	char raw[KUBE_STATUS_TEXT_MAX + 4];
+	char raw[KUBE_STATUS_TEXT_MAX + 3];
 	struct kube_status s = { 0 };
 	struct buf b = BUF_EMPTY;
 
 	(void)state;
-	memset(raw, 'x', sizeof(raw));
-	raw[0] = raw[KUBE_STATUS_TEXT_MAX + 1] = '"';
 	kube_status_set(&s, HEALTH_HEALTHY, "R", "m");
-	kube_status_field_text(&s, "t", (struct slice){ raw,
-	    KUBE_STATUS_TEXT_MAX + 2 });
+	kube_status_field_text(&s, "t", raw_text(raw, KUBE_STATUS_TEXT_MAX));
 	assert_int_equal(s.n_fields, strlen(",\"t\":\"\"") +
 	    KUBE_STATUS_TEXT_MAX);
-	raw[KUBE_STATUS_TEXT_MAX + 1] = 'x';
-	raw[KUBE_STATUS_TEXT_MAX + 2] = '"';
 	s.n_fields = 0;
-	kube_status_field_text(&s, "t", (struct slice){ raw,
-	    KUBE_STATUS_TEXT_MAX + 3 });
+	kube_status_field_text(&s, "t", raw_text(raw,
+	    KUBE_STATUS_TEXT_MAX + 1));
 	assert_non_null(strstr(json_of(&s, &b), ",\"t\":\"\"}"));
 	/* Short as it stands, long when DEL is escaped. */
 	memset(raw, 0x7f, 51);
@@ -220,6 +250,20 @@ test_only_an_array_has_a_length(void **state)
 }
 
 static void
+test_only_a_string_with_something_in_it_has_text(void **state)
+{
+	(void)state;
+	assert_true(kube_status_has_text(slice_str("\"x\"")));
+	assert_false(kube_status_has_text(slice_str("\"\"")));
+	assert_false(kube_status_has_text(slice_str("17")));
+	assert_false(kube_status_has_text(slice_str("null")));
+	assert_false(kube_status_has_text(SLICE_NONE));
+	assert_true(kube_status_mentions(slice_str("[\"abc\"]"), "bc"));
+	assert_false(kube_status_mentions(slice_str("[\"abc\"]"), "bd"));
+	assert_false(kube_status_mentions(SLICE_NONE, "b"));
+}
+
+static void
 test_a_condition_is_found_by_its_type(void **state)
 {
 	const struct slice conditions = slice_str("[null,7,{\"type\":7},"
@@ -233,10 +277,10 @@ test_a_condition_is_found_by_its_type(void **state)
 	(void)state;
 	assert_true(kube_status_condition(conditions, "A", &c));
 	assert_true(slice_is(c.reason, "\"R\""));
-	assert_int_equal(c.changed_unix_ms, 2000);
+	assert_int_equal(kube_status_changed(&c), 2000);
 	assert_true(kube_status_is_true(conditions, "A", &c));
 	assert_true(kube_status_condition(conditions, "B", &c));
-	assert_int_equal(c.changed_unix_ms, 0);
+	assert_int_equal(kube_status_changed(&c), 0);
 	assert_false(kube_status_is_true(conditions, "B", &c));
 	assert_false(kube_status_condition(conditions, "C", &c));
 	assert_false(kube_status_condition(SLICE_NONE, "A", &c));
@@ -261,6 +305,12 @@ test_the_common_rules_go_in_their_order(void **state)
 	assert_string_equal(s.reason, "LatestGenerationNotObserved");
 	/* After a restore an older object may have been observed. */
 	assert_true(kube_status_common(&o, slice_str("4"), both, &s));
+	assert_string_equal(s.reason, "LatestGenerationNotObserved");
+	o.generation = 0;
+	assert_true(kube_status_common(&o, slice_str("1"), both, &s));
+	assert_string_equal(s.reason, "LatestGenerationNotObserved");
+	o.generation = 3;
+	assert_true(kube_status_common(&o, slice_str("0"), both, &s));
 	assert_string_equal(s.reason, "LatestGenerationNotObserved");
 	assert_true(kube_status_common(&o, slice_str("3"), both, &s));
 	assert_int_equal(s.health, HEALTH_FAILED);
@@ -292,8 +342,9 @@ main(void)
 		cmocka_unit_test(test_every_health_has_a_name),
 		cmocka_unit_test(test_a_kind_has_words_of_its_own),
 		cmocka_unit_test(test_less_than_wanted_is_progressing),
+		cmocka_unit_test(test_a_long_text_is_cut_between_characters),
 		cmocka_unit_test(
-		    test_a_long_message_is_cut_between_characters),
+		    test_the_longest_text_of_the_object_is_taken_whole),
 		cmocka_unit_test(
 		    test_a_text_of_the_object_that_is_none_has_a_fallback),
 		cmocka_unit_test(
@@ -304,6 +355,8 @@ main(void)
 		cmocka_unit_test(test_of_two_times_the_earlier_is_remembered),
 		cmocka_unit_test(test_a_counter_is_a_count_of_32_bits),
 		cmocka_unit_test(test_only_an_array_has_a_length),
+		cmocka_unit_test(
+		    test_only_a_string_with_something_in_it_has_text),
 		cmocka_unit_test(test_a_condition_is_found_by_its_type),
 		cmocka_unit_test(test_the_common_rules_go_in_their_order),
 		cmocka_unit_test(

@@ -95,6 +95,12 @@ static const struct status_case cases[] = {
 	    "ReadyForNewScale", NULL, 0, "\"currentReplicas\":0,"
 	    "\"desiredReplicas\":0,\"currentCPU\":7,"
 	    "\"currentMemory\":8" },
+	{ "0 per cent of its pods is a measurement", "", "",
+	    METRICS(RESOURCE("ContainerResource", "containerResource",
+	    "cpu", "7") "," RESOURCE("Resource", "resource", "cpu", "0"))
+	    "," CONDITIONS(ABLE), DAY, "stable", HEALTH_HEALTHY,
+	    "ReadyForNewScale", NULL, 0, "\"currentReplicas\":0,"
+	    "\"desiredReplicas\":0,\"currentCPU\":0" },
 	{ "C.3 deleting stands above all", DELETING, "", REPLICAS(1, 1)
 	    "," CONDITIONS(CONDITION("ScalingActive", "False", "R")), DAY,
 	    "stable", HEALTH_TERMINATING, "Terminating", NULL, 0, NULL },

@@ -79,6 +79,11 @@ static const struct status_case cases[] = {
 	    "\"suspend\":false", STARTED ",\"active\":1,"
 	    CONDITIONS(CONDITION("Suspended", "False", "JobResumed")), DAY,
 	    "running", HEALTH_PROGRESSING, "JobRunning", NULL, 0, NULL },
+	{ "one to be suspended again is not yet", "", "\"suspend\":true",
+	    STARTED ",\"active\":1," CONDITIONS(CONDITION("Suspended",
+	    "False", "JobResumed") "," CONDITION("FailureTarget", "False",
+	    "R")), DAY, "running", HEALTH_PROGRESSING, "JobRunning", NULL,
+	    0, NULL },
 	{ "a suspended one that failed has failed", "",
 	    "\"suspend\":true", CONDITIONS(CONDITION("Suspended", "True",
 	    "R") "," CONDITION("Failed", "True", "DeadlineExceeded")), DAY,

@@ -76,6 +76,18 @@ static const struct status_case phase_cases[] = {
 	    INIT(ENDED(2, "")), DAY, "error", HEALTH_FAILED,
 	    "Init:ExitCode:2", "container c ended with exit code 2", 0,
 	    NULL },
+	{ "failed by the second of two containers", "", NEVER,
+	    PHASE("Failed") "," STATUSES(ENDED(0, "") "," ENDED(4, "")),
+	    DAY, "error", HEALTH_FAILED, "ExitCode:0",
+	    "container c ended with exit code 4", 0, NULL },
+	{ "failed behind a container that has not ended", "", NEVER,
+	    PHASE("Failed") "," STATUSES(UNREADY "," ENDED(4, "")), DAY,
+	    "error", HEALTH_FAILED, "ExitCode:4",
+	    "container c ended with exit code 4", 0, NULL },
+	{ "an end without a code is one with 0", "", NEVER,
+	    PHASE("Failed") "," STATUSES("{\"state\":{\"terminated\":{}}}"),
+	    DAY, "error", HEALTH_FAILED, "ExitCode:0",
+	    "the pod has failed", 0, NULL },
 	{ "evicted says so, and why", "", ALWAYS, PHASE("Failed")
 	    ",\"reason\":\"Evicted\",\"message\":\"low on memory\"", DAY,
 	    "error", HEALTH_FAILED, "Evicted", "low on memory", 0, NULL },
@@ -133,6 +145,19 @@ static const struct status_case waiting_cases[] = {
 	    PHASE("Pending") "," STATUSES(
 	    WAITING("CreateContainerConfigError")), DAY, "error",
 	    HEALTH_DEGRADED, "CreateContainerConfigError", NULL, 0, NULL },
+	{ "the shortest reasons of error are such", "", ALWAYS,
+	    PHASE("Pending") "," STATUSES(WAITING("Err")), DAY, "error",
+	    HEALTH_DEGRADED, "Err", NULL, 0, NULL },
+	{ "so is any that backs off", "", ALWAYS, PHASE("Pending") ","
+	    STATUSES(WAITING("BackOff")), DAY, "error", HEALTH_DEGRADED,
+	    "BackOff", NULL, 0, NULL },
+	{ "an error in the middle of a reason is none", "", ALWAYS,
+	    PHASE("Pending") "," STATUSES(WAITING("NoErrorHere")), DAY,
+	    "partial", HEALTH_PROGRESSING, "NoErrorHere", NULL, 0, NULL },
+	{ "an image that waits behind one that runs is degraded", "",
+	    ALWAYS, PHASE("Running") "," READY("False") ","
+	    STATUSES(RUNNING "," WAITING("ImagePullBackOff")), DAY,
+	    "error", HEALTH_DEGRADED, "ImagePullBackOff", "w", 0, NULL },
 	{ "creating containers is progressing", "", ALWAYS,
 	    PHASE("Pending") "," STATUSES(WAITING("ContainerCreating")),
 	    DAY, "partial", HEALTH_PROGRESSING, "ContainerCreating", NULL,
@@ -146,6 +171,31 @@ static const struct status_case waiting_cases[] = {
 	    INIT(ENDED(0, "") ",{\"name\":\"d\",\"state\":{"
 	    "\"running\":{}}}"), DAY, "partial", HEALTH_PROGRESSING,
 	    "Init:1/3", NULL, 0, NULL },
+	{ "an init container that ended without a code is through", "",
+	    ALWAYS ",\"initContainers\":[{},{}]", PHASE("Pending") ","
+	    INIT("{\"state\":{\"terminated\":{}}},{}"), DAY, "partial",
+	    HEALTH_PROGRESSING, "Init:1/2", NULL, 0, NULL },
+	{ "what waits behind an init container does not show yet", "",
+	    ALWAYS ",\"initContainers\":[{}]", PHASE("Pending") ","
+	    INIT(WAITING("PodInitializing")) "," STATUSES(
+	    WAITING("ContainerCreating")), DAY, "partial",
+	    HEALTH_PROGRESSING, "Init:0/1", NULL, 0, NULL },
+	{ "unless the pod says that it is initialized", "",
+	    ALWAYS ",\"initContainers\":[{}]", PHASE("Pending") ","
+	    INIT("{}") "," CONDITIONS(CONDITION("Initialized", "True",
+	    "R")) "," STATUSES(WAITING("ContainerCreating")), DAY,
+	    "partial", HEALTH_PROGRESSING, "ContainerCreating", NULL, 0,
+	    NULL },
+	{ "a sidecar that has not started is waited for", "", ALWAYS
+	    ",\"initContainers\":[{\"name\":\"c\",\"restartPolicy\":"
+	    "\"Always\"}]", PHASE("Pending") "," INIT("{\"name\":\"c\","
+	    "\"started\":false,\"state\":{\"running\":{}}}"), DAY,
+	    "partial", HEALTH_PROGRESSING, "Init:0/1", NULL, 0, NULL },
+	{ "behind init containers that are through the others show", "",
+	    ALWAYS ",\"initContainers\":[{}]", PHASE("Pending") ","
+	    INIT(ENDED(0, "")) "," STATUSES(WAITING("ContainerCreating")),
+	    DAY, "partial", HEALTH_PROGRESSING, "ContainerCreating", NULL,
+	    0, NULL },
 	{ "a sidecar that has started is skipped", "", ALWAYS
 	    ",\"initContainers\":[{\"name\":\"c\",\"restartPolicy\":"
 	    "\"Always\"}]", PHASE("Running") "," READY("True") ","
@@ -167,6 +217,12 @@ static const struct status_case waiting_cases[] = {
 	    STATUSES(ENDED(0, ",\"reason\":\"Completed\"") "," RUNNING),
 	    DAY, "partial", HEALTH_PROGRESSING, "NotReady", NULL, 0,
 	    NULL },
+	{ "one through while another is not ready is Completed", "",
+	    ALWAYS, PHASE("Running") "," READY("False") ","
+	    STATUSES(ENDED(0, ",\"reason\":\"Completed\"") "," UNREADY
+	    ",{\"ready\":true,\"state\":{}}"), DAY, "partial",
+	    HEALTH_PROGRESSING, "Completed", "containers ready: 1/3", 0,
+	    NULL },
 	{ "a reason and a message of wrong types say nothing", "", ALWAYS,
 	    PHASE("Pending") "," STATUSES("{\"state\":{\"waiting\":{"
 	    "\"reason\":7,\"message\":[]}}},null,7"), DAY, "partial",
@@ -178,6 +234,41 @@ test_waiting_containers_show_in_the_pod(void **state)
 {
 	(void)state;
 	status_check_table(&kind, waiting_cases, NELEM(waiting_cases));
+}
+
+/* A pod with n sidecars, all of them started. */
+static void
+check_sidecars(unsigned n, const char *reason)
+{
+	struct buf spec = BUF_EMPTY, status = BUF_EMPTY;
+	struct status_case c = { "many sidecars", "", NULL, NULL, DAY,
+		"partial", HEALTH_PROGRESSING, reason, NULL, 0, NULL };
+	unsigned i;
+
+	buf_adds(&spec, ALWAYS ",\"initContainers\":[{}");
+	buf_adds(&status, PHASE("Pending") "," READY("False") ","
+	    "\"initContainerStatuses\":[" ENDED(0, ""));
+	for (i = 0; i < n; i++) {
+		buf_addf(&spec, ",{\"name\":\"s%u\",\"restartPolicy\":"
+		    "\"Always\"}", i);
+		buf_addf(&status, ",{\"name\":\"s%u\",\"started\":true}", i);
+	}
+	buf_addc(&spec, ']');
+	buf_addc(&status, ']');
+	c.spec = buf_cstr(&spec);
+	c.status = buf_cstr(&status);
+	status_check_table(&kind, &c, 1);
+	buf_free(&spec);
+	buf_free(&status);
+}
+
+static void
+test_a_pod_has_64_sidecars_at_most(void **state)
+{
+	(void)state;
+	check_sidecars(64, "Pending");
+	check_sidecars(65, "Init:65/66");
+	check_sidecars(5000, "Init:65/5001");
 }
 
 /* --- by time -------------------------------------------------------------- */
@@ -198,6 +289,11 @@ static const struct status_case time_cases[] = {
 	    PHASE("Pending") "," CONDITIONS(CONDITION("PodScheduled",
 	    "False", "SchedulingGated")), DAY, "partial",
 	    HEALTH_PROGRESSING, "SchedulingGated", NULL, 0, NULL },
+	{ "a gate that is not the scheduler's holds nothing back", "",
+	    ALWAYS, PHASE("Pending") "," CONDITIONS(CONDITION(
+	    "PodScheduled", "True", "R") "," CONDITION("Mine", "False",
+	    "SchedulingGated")), DAY, "partial", HEALTH_PROGRESSING,
+	    "Pending", NULL, 0, NULL },
 	{ "restarted not ten minutes ago is degraded", "", ALWAYS,
 	    PHASE("Running") "," READY("False") ","
 	    STATUSES(RESTARTED("00:01:00")), 11 * MINUTE - 1, "error",
@@ -211,6 +307,11 @@ static const struct status_case time_cases[] = {
 	    STATUSES(RESTARTED("00:05:00") "," RESTARTED("00:01:00")),
 	    6 * MINUTE, "error", HEALTH_DEGRADED, "Running", NULL,
 	    15 * MINUTE, NULL },
+	{ "and of a sidecar's the later too", "", ALWAYS
+	    ",\"initContainers\":[]", PHASE("Running") ","
+	    READY("False") "," INIT(RESTARTED("00:05:00")) ","
+	    STATUSES(RESTARTED("00:01:00")), 6 * MINUTE, "error",
+	    HEALTH_DEGRADED, "Init:0/0", NULL, 15 * MINUTE, NULL },
 	{ "restarted and ready again is healthy", "", ALWAYS,
 	    PHASE("Running") "," READY("True") ","
 	    STATUSES(RESTARTED("00:01:00")), 2 * MINUTE, "healthy",
@@ -258,6 +359,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pods_are_judged_by_their_phase),
 		cmocka_unit_test(test_waiting_containers_show_in_the_pod),
+		cmocka_unit_test(test_a_pod_has_64_sidecars_at_most),
 		cmocka_unit_test(
 		    test_time_alone_changes_a_verdict_at_its_boundary),
 		cmocka_unit_test(test_wrong_values_do_no_harm),

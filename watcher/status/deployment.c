@@ -73,13 +73,16 @@ static int64_t
 last_sign(const struct kube_object *object, struct slice conditions)
 {
 	static const char *const types[] = { "Progressing", "Available" };
-	int64_t at = object->created_unix_ms;
+	int64_t at = object->created_unix_ms, changed;
 	struct kube_condition c;
 	size_t i;
 
-	for (i = 0; i < NELEM(types); i++)
-		if (kube_status_condition(conditions, types[i], &c))
-			at = MAX(at, c.changed_unix_ms);
+	for (i = 0; i < NELEM(types); i++) {
+		if (kube_status_condition(conditions, types[i], &c)) {
+			changed = kube_status_changed(&c);
+			at = MAX(at, changed);
+		}
+	}
 	return at;
 }
 

@@ -17,6 +17,7 @@
 
 #define UNSCHEDULABLE_MS (15 * 1000)
 #define RESTARTED_MS     (10 * 60 * 1000)
+#define SIDECARS_MAX     64u   /* of one pod; those behind are no sidecars */
 
 enum slot {
 	P_PHASE, P_REASON, P_MESSAGE, P_CONDITIONS, P_CONTAINERS, P_INIT,
@@ -122,9 +123,16 @@ column_exit(struct column *c, const char *prefix, const struct slice *v)
 		    prefix, (long long)json_scan_int(v[C_T_EXIT], 0));
 }
 
-/* An init container of spec with restartPolicy Always (a sidecar). */
-static bool
-is_sidecar(struct slice spec_init, struct slice name)
+/* The sidecars: init containers of spec with restartPolicy Always. */
+struct sidecars {
+	struct slice	names[SIDECARS_MAX];   /* raw JSON strings */
+	size_t		n;
+};
+
+/* Once per pod: looked up in spec each, a hostile pod's list of many
+ * thousands would be walked many thousand times. */
+static void
+sidecars_read(struct slice spec_init, struct sidecars *ret)
 {
 	static const struct json_want wants[] = {
 		{ "name", 0, NULL, 0 },
@@ -133,10 +141,24 @@ is_sidecar(struct slice spec_init, struct slice name)
 	const char *cursor = NULL;
 	struct slice one, v[2];
 
-	while (json_scan_next(spec_init, &cursor, &one))
-		if (json_scan(one, wants, NELEM(wants), v, 2) &&
-		    slice_eq(v[0], name))
-			return json_scan_is(v[1], "Always");
+	ret->n = 0;
+	while (ret->n < SIDECARS_MAX &&
+	    json_scan_next(spec_init, &cursor, &one)) {
+		(void)json_scan(one, wants, NELEM(wants), v, 2);
+		if (json_scan_is(v[1], "Always") &&
+		    kube_status_has_text(v[0]))
+			ret->names[ret->n++] = v[0];
+	}
+}
+
+static bool
+sidecars_have(const struct sidecars *s, struct slice name)
+{
+	size_t i;
+
+	for (i = 0; i < s->n; i++)
+		if (slice_eq(s->names[i], name))
+			return true;
 	return false;
 }
 
@@ -146,14 +168,18 @@ column_init(const struct slice *p, struct column *c)
 {
 	const char *cursor = NULL;
 	struct slice v[C_MAX];
+	struct sidecars sidecars;
 	size_t i;
 
+	if (json_scan_null(p[P_INIT]))
+		return false;
+	sidecars_read(p[P_SPEC_INIT], &sidecars);
 	for (i = 0; next_container(p[P_INIT], &cursor, v); i++) {
 		if (!json_scan_null(v[C_TERMINATED]) &&
 		    json_scan_int(v[C_T_EXIT], 0) == 0)
 			continue;
 		if (json_scan_true(v[C_STARTED]) &&
-		    is_sidecar(p[P_SPEC_INIT], v[C_NAME]))
+		    sidecars_have(&sidecars, v[C_NAME]))
 			continue;
 		if (!json_scan_null(v[C_TERMINATED])) {
 			if (kube_status_has_text(v[C_T_REASON]))
@@ -180,6 +206,33 @@ condition_true(const struct slice *p, const char *type)
 	return kube_status_is_true(p[P_CONDITIONS], type, &c);
 }
 
+/* --- containers, in one pass ---------------------------------------------- */
+
+/* What an array of container statuses says. */
+struct containers {
+	long long	total;
+	long long	ready;
+	bool		running;      /* one is ready and runs */
+	bool		spoke;
+	struct column	said;         /* by the first that says something */
+	bool		stuck;        /* one waits for a reason of error */
+	struct slice	stuck_message;
+	int64_t		restarted_until;   /* the latest of its ends is of late */
+};
+
+/* ErrImagePull, CreateContainerConfigError, CrashLoopBackOff ... */
+static bool
+is_error_reason(struct slice raw)
+{
+	struct slice t = json_scan_text(raw);
+
+	if (t.p == NULL)
+		return false;
+	return (t.n >= 3 && memcmp(t.p, "Err", 3) == 0) ||
+	    (t.n >= 5 && memcmp(t.p + t.n - 5, "Error", 5) == 0) ||
+	    (t.n >= 7 && memcmp(t.p + t.n - 7, "BackOff", 7) == 0);
+}
+
 /* What one container has to say; false: nothing. */
 static bool
 column_container(struct column *c, const struct slice *v)
@@ -195,77 +248,93 @@ column_container(struct column *c, const struct slice *v)
 	return true;
 }
 
+/* Until when its last end is of late (0: it never ended); for ever when that
+ * has no time. */
+static int64_t
+container_until(const struct slice *v)
+{
+	struct slice text;
+	int64_t at;
+
+	if (json_scan_null(v[C_LAST]))
+		return 0;
+	text = json_scan_text(v[C_LAST_FINISHED]);
+	if (text.p == NULL || !wall_parse(text.p, text.n, &at))
+		return INT64_MAX;
+	return at + RESTARTED_MS;
+}
+
 /* kubectl goes from the last container to the first and lets each overwrite
  * what stood there: the first one that says something decides. */
 static void
-column_containers(const struct slice *p, struct column *c)
+containers_read(struct slice array, struct containers *ret)
 {
 	const char *cursor = NULL;
 	struct slice v[C_MAX];
 	struct column said;
-	bool running = false, decided = false;
+	int64_t until;
 
-	while (next_container(p[P_CONTAINERS], &cursor, v)) {
+	*ret = (struct containers){ 0 };
+	while (next_container(array, &cursor, v)) {
+		ret->total++;
+		ret->ready += json_scan_true(v[C_READY]) ? 1 : 0;
 		if (column_container(&said, v)) {
-			if (!decided)
-				*c = said;
-			decided = true;
+			if (!ret->spoke)
+				ret->said = said;
+			ret->spoke = true;
 		} else if (json_scan_true(v[C_READY]) &&
 		    !json_scan_null(v[C_RUNNING])) {
-			running = true;
+			ret->running = true;
 		}
+		if (!ret->stuck && is_error_reason(v[C_W_REASON])) {
+			ret->stuck = true;
+			ret->stuck_message = v[C_W_MESSAGE];
+		}
+		until = container_until(v);
+		ret->restarted_until = MAX(ret->restarted_until, until);
 	}
-	if (running && strcmp(c->text, "Completed") == 0)
+}
+
+struct pod {
+	struct slice		p[P_MAX];
+	struct containers	init;
+	struct containers	main;
+	struct column		column;
+};
+
+static void
+column_make(struct pod *pod)
+{
+	const struct slice *p = pod->p;
+	struct column *c = &pod->column;
+	struct kube_condition scheduled;
+
+	column_raw(c, "", kube_status_has_text(p[P_REASON]) ? p[P_REASON] :
+	    p[P_PHASE]);
+	if (kube_status_mentions(p[P_CONDITIONS], "SchedulingGated") &&
+	    kube_status_condition(p[P_CONDITIONS], "PodScheduled",
+	    &scheduled) && json_scan_is(scheduled.reason, "SchedulingGated"))
+		column_raw(c, "", scheduled.reason);
+	if (column_init(p, c) && !condition_true(p, "Initialized"))
+		return;
+	if (pod->main.spoke)
+		*c = pod->main.said;
+	if (pod->main.running && strcmp(c->text, "Completed") == 0)
 		(void)snprintf(c->text, sizeof(c->text), "%s",
 		    condition_true(p, "Ready") ? "Running" : "NotReady");
 }
 
-static void
-column_make(const struct slice *p, struct column *c)
-{
-	struct kube_condition scheduled;
-	bool initializing;
-
-	column_raw(c, "", kube_status_has_text(p[P_REASON]) ? p[P_REASON] :
-	    p[P_PHASE]);
-	if (kube_status_condition(p[P_CONDITIONS], "PodScheduled",
-	    &scheduled) && json_scan_is(scheduled.reason, "SchedulingGated"))
-		column_raw(c, "", scheduled.reason);
-	initializing = column_init(p, c);
-	if (!initializing || condition_true(p, "Initialized"))
-		column_containers(p, c);
-}
-
 /* --- severity ------------------------------------------------------------- */
 
-/* ErrImagePull, CreateContainerConfigError, CrashLoopBackOff ... */
 static bool
-is_error_reason(struct slice raw)
-{
-	struct slice t = json_scan_text(raw);
-
-	if (t.p == NULL)
-		return false;
-	return (t.n >= 3 && memcmp(t.p, "Err", 3) == 0) ||
-	    (t.n >= 5 && memcmp(t.p + t.n - 5, "Error", 5) == 0) ||
-	    (t.n >= 7 && memcmp(t.p + t.n - 7, "BackOff", 7) == 0);
-}
-
-static bool
-rule_waiting(struct slice array, const struct column *c,
+rule_stuck(const struct containers *of, const struct column *c,
     struct kube_status *s)
 {
-	const char *cursor = NULL;
-	struct slice v[C_MAX];
-
-	while (next_container(array, &cursor, v)) {
-		if (!is_error_reason(v[C_W_REASON]))
-			continue;
-		kube_status_set_raw(s, HEALTH_DEGRADED, SLICE_NONE, c->text,
-		    v[C_W_MESSAGE], "a container cannot start");
-		return true;
-	}
-	return false;
+	if (!of->stuck)
+		return false;
+	kube_status_set_raw(s, HEALTH_DEGRADED, SLICE_NONE, c->text,
+	    of->stuck_message, "a container cannot start");
+	return true;
 }
 
 /* Why a Failed pod failed, when the pod itself does not say. */
@@ -335,76 +404,36 @@ rule_pending(const struct kube_object *object, const struct slice *p,
 	kube_status_set(s, HEALTH_PROGRESSING, c->text, "pending");
 }
 
-/* Did a container end lately? Later it will count as merely not ready. */
-static bool
-restarted(struct slice array, int64_t now, struct kube_status *s)
-{
-	const char *cursor = NULL;
-	struct slice v[C_MAX], text;
-	int64_t at, until = 0;
-
-	while (next_container(array, &cursor, v)) {
-		if (json_scan_null(v[C_LAST]))
-			continue;
-		text = json_scan_text(v[C_LAST_FINISHED]);
-		if (text.p == NULL || !wall_parse(text.p, text.n, &at))
-			return true;
-		if (now < at + RESTARTED_MS && at + RESTARTED_MS > until)
-			until = at + RESTARTED_MS;
-	}
-	if (until != 0)
-		kube_status_again(s, until);
-	return until != 0;
-}
-
 static void
-rule_running(const struct slice *p, const struct column *c, int64_t now,
-    struct kube_status *s)
+rule_running(const struct pod *pod, int64_t now, struct kube_status *s)
 {
-	const char *cursor = NULL;
-	struct slice v[C_MAX];
-	long long ready = 0, total = 0;
+	const struct slice *p = pod->p;
+	int64_t until = MAX(pod->main.restarted_until,
+	    pod->init.restarted_until);
 	enum kube_health health = HEALTH_PROGRESSING;
 	bool finite = json_scan_is(p[P_POLICY], "Never") ||
 	    json_scan_is(p[P_POLICY], "OnFailure");
 
-	while (next_container(p[P_CONTAINERS], &cursor, v)) {
-		total++;
-		ready += json_scan_true(v[C_READY]) ? 1 : 0;
-	}
 	if (!finite && condition_true(p, "Ready"))
 		health = HEALTH_HEALTHY;
-	else if (!finite && (restarted(p[P_CONTAINERS], now, s) ||
-	    restarted(p[P_INIT], now, s)))
+	else if (!finite && until > now)
 		health = HEALTH_DEGRADED;
-	kube_status_set(s, health, c->text, "containers ready: %lld/%lld",
-	    ready, total);
+	kube_status_set(s, health, pod->column.text,
+	    "containers ready: %lld/%lld", pod->main.ready, pod->main.total);
+	/* Later it will count as merely not ready. */
+	if (health == HEALTH_DEGRADED && until != INT64_MAX)
+		kube_status_again(s, until);
 }
 
 static void
-decide(const struct kube_object *object, const struct slice *p,
-    const struct column *c, int64_t now, struct kube_status *s)
+rule_phase(const struct kube_object *object, const struct pod *pod,
+    int64_t now, struct kube_status *s)
 {
-	if (kube_status_common(object, p[P_OBSERVED], p[P_CONDITIONS], s)) {
-		if (object->deleting && json_scan_is(p[P_REASON], "NodeLost"))
-			kube_status_set(s, HEALTH_TERMINATING, "Unknown",
-			    "the pod's node is lost");
-		return;
-	}
-	if (json_scan_is(p[P_PHASE], "Succeeded")) {
-		kube_status_set(s, HEALTH_COMPLETED, c->text,
-		    "the pod has completed");
-		return;
-	}
-	if (json_scan_is(p[P_PHASE], "Failed")) {
-		rule_failed(p, c, s);
-		return;
-	}
-	if (rule_waiting(p[P_INIT], c, s) ||
-	    rule_waiting(p[P_CONTAINERS], c, s))
-		return;
+	const struct slice *p = pod->p;
+	const struct column *c = &pod->column;
+
 	if (json_scan_is(p[P_PHASE], "Running"))
-		rule_running(p, c, now, s);
+		rule_running(pod, now, s);
 	else if (json_scan_is(p[P_PHASE], "Pending"))
 		rule_pending(object, p, c, now, s);
 	else if (kube_status_has_text(p[P_PHASE]))
@@ -415,20 +444,45 @@ decide(const struct kube_object *object, const struct slice *p,
 		    "the pod has no phase yet");
 }
 
+static void
+decide(const struct kube_object *object, const struct pod *pod, int64_t now,
+    struct kube_status *s)
+{
+	const struct slice *p = pod->p;
+	const struct column *c = &pod->column;
+
+	if (kube_status_common(object, p[P_OBSERVED], p[P_CONDITIONS], s)) {
+		if (object->deleting && json_scan_is(p[P_REASON], "NodeLost"))
+			kube_status_set(s, HEALTH_TERMINATING, "Unknown",
+			    "the pod's node is lost");
+		return;
+	}
+	if (json_scan_is(p[P_PHASE], "Succeeded"))
+		kube_status_set(s, HEALTH_COMPLETED, c->text,
+		    "the pod has completed");
+	else if (json_scan_is(p[P_PHASE], "Failed"))
+		rule_failed(p, c, s);
+	else if (!rule_stuck(&pod->init, c, s) &&
+	    !rule_stuck(&pod->main, c, s))
+		rule_phase(object, pod, now, s);
+}
+
 void
 pod_status(const struct kube_object *object, int64_t now_unix_ms,
     struct kube_status *ret)
 {
-	struct slice p[P_MAX], spec[P_MAX];
-	struct column c;
+	struct slice spec[P_MAX];
+	struct pod pod;
 
 	(void)json_scan(object->spec, want_spec, NELEM(want_spec), spec,
 	    P_MAX);
-	(void)json_scan(object->status, want_status, NELEM(want_status), p,
-	    P_MAX);
-	p[P_POLICY] = spec[P_POLICY];
-	p[P_SPEC_INIT] = spec[P_SPEC_INIT];
-	column_make(p, &c);
-	decide(object, p, &c, now_unix_ms, ret);
-	kube_status_field_text(ret, "phase", p[P_PHASE]);
+	(void)json_scan(object->status, want_status, NELEM(want_status),
+	    pod.p, P_MAX);
+	pod.p[P_POLICY] = spec[P_POLICY];
+	pod.p[P_SPEC_INIT] = spec[P_SPEC_INIT];
+	containers_read(pod.p[P_INIT], &pod.init);
+	containers_read(pod.p[P_CONTAINERS], &pod.main);
+	column_make(&pod);
+	decide(object, &pod, now_unix_ms, ret);
+	kube_status_field_text(ret, "phase", pod.p[P_PHASE]);
 }
