@@ -53,7 +53,7 @@ struct status_case {
 
 struct status_field {
 	const char	*name;
-	char		 type;     /* 'i' number, 't' text, 'o' number or none */
+	char		 type;     /* 'i' number, 't' text, 'o' 'i' or none */
 };
 
 struct status_kind {
