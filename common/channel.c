@@ -299,6 +299,12 @@ channel_send(struct channel *c, enum msg_type type, const void *payload,
 	return 0;
 }
 
+size_t
+channel_waiting(const struct channel *c)
+{
+	return c->count;
+}
+
 /* --- life ---------------------------------------------------------------- */
 
 struct channel *

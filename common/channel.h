@@ -36,5 +36,7 @@ void	channel_drain(struct channel *c);
 /* fd (or -1) is duplicated by the kernel; the caller keeps its own. */
 int	channel_send(struct channel *c, enum msg_type type,
 	    const void *payload, size_t n, int fd, struct err *err);
+/* How many messages wait for the peer to read. */
+size_t	channel_waiting(const struct channel *c);
 
 #endif

@@ -87,6 +87,12 @@ child_send(struct child *c, enum msg_type type, const void *payload, size_t n,
 	return false;
 }
 
+bool
+child_has_room(const struct child *c)
+{
+	return c->channel == NULL || channel_waiting(c->channel) < CHILD_ROOM;
+}
+
 /* --- what the child says ------------------------------------------------- */
 
 static void

@@ -19,6 +19,7 @@
 #define CHILD_PING_MS   500
 #define CHILD_STABLE_MS 10000   /* of answered pings: back-off is reset */
 #define CHILD_CAUSE_MAX 200
+#define CHILD_ROOM      64      /* messages that may wait for others' sake */
 
 enum child_desired { CHILD_DOWN, CHILD_UP };
 enum child_pending { CHILD_PENDING_NONE, CHILD_PENDING_RESTART };
@@ -83,6 +84,8 @@ struct child {
 	bool			 slot_granted;
 	bool			 slot_wanted;
 	uint64_t		 listeners;      /* bits of those handed over */
+	unsigned		 due;            /* what is still to be told */
+	uint64_t		 bindings;       /* of a watcher: their version */
 	bool			 unlisted;       /* freed once it rests */
 };
 
@@ -109,6 +112,9 @@ void	child_tick(struct child *c, struct mono now, bool forgive);
 /* False: not running, or the channel is full (the child is then hung). */
 bool	child_send(struct child *c, enum msg_type type, const void *payload,
 	    size_t n, int fd);
+/* False: enough waits for it already. What one child makes us tell another is
+ * put off then, so that none can make another look hung. */
+bool	child_has_room(const struct child *c);
 bool	child_running(const struct child *c);
 /* "waiting" where it is wanted but not started yet, else the state's name. */
 const char *child_shown_state(const struct child *c);

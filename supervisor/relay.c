@@ -23,17 +23,6 @@ unreadable(struct child *c, const char *what)
 		    "counts)", c->title, what);
 }
 
-/* To every running child of a role. */
-static void
-send_all(struct supervisor *s, const char *role, enum msg_type type,
-    const void *payload, size_t n, int fd)
-{
-	for (size_t i = 0; i < s->n_children; i++)
-		if (is(s->children[i], role))
-			(void)child_send(s->children[i], type, payload, n,
-			    fd);
-}
-
 /* --- peers: who reads the bus, and where ---------------------------------- */
 
 static void
@@ -59,10 +48,12 @@ take_bus_path(struct supervisor *s, struct child *c, const void *p, size_t n)
 		unreadable(c, "BUS_PATH");
 		return;
 	}
-	if (c->peer.path[0] != '\0')
-		send_peer(s, c, MSG_PEER_DOWN);
+	/* Once in its life: each is two messages to the broker. */
+	if (c->peer.path[0] != '\0') {
+		unreadable(c, "a second BUS_PATH");
+		return;
+	}
 	/* Role, instance and incarnation are ours to say. */
-	memset(&c->peer, 0, sizeof(c->peer));
 	memcpy(c->peer.role, c->role, sizeof(c->peer.role));
 	memcpy(c->peer.instance, c->instance, sizeof(c->peer.instance));
 	memcpy(c->peer.path, m.path, sizeof(c->peer.path));
@@ -175,38 +166,16 @@ take_segment(struct supervisor *s, struct child *c, const void *p, size_t n,
 
 /* --- between store, watchers and health ----------------------------------- */
 
-static void
-take_bindings(struct supervisor *s, struct child *c, enum msg_type type,
-    const void *p, size_t n)
-{
-	struct msg_bindings m;
-	struct child *to;
-
-	if (msg_bindings_decode(p, n, &m) != 0 || !is(c, "store")) {
-		unreadable(c, msg_name(type));
-		return;
-	}
-	if (type == MSG_RESYNC && m.cluster[0] == '\0') {
-		send_all(s, "watcher", type, p, n, -1);
-		return;
-	}
-	/* One that is not there asks the store when it starts. */
-	to = service_role(s, "watcher", m.cluster);
-	if (to != NULL)
-		(void)child_send(to, type, p, n, -1);
-}
-
-static void
-take_check_now(struct supervisor *s, struct child *c, const void *p, size_t n)
-{
-	struct msg_bindings m;
-
-	if (msg_bindings_decode(p, n, &m) != 0 || !is(c, "watcher") ||
-	    strcmp(m.cluster, c->instance) != 0)
-		unreadable(c, "CHECK_NOW");
-	else
-		send_all(s, "health", MSG_CHECK_NOW, p, n, -1);
-}
+/* Bits of child.due, of a watcher. Each stands for a message that says how
+ * things are now: one is enough, however often it became due, so that a store
+ * or a watcher that says much cannot fill another's channel, and a thousand
+ * watchers can change at once. */
+enum due {
+	DUE_STATE    = 1,   /* to health: CLUSTER_STATE */
+	DUE_CHECK    = 2,   /* to health: CHECK_NOW */
+	DUE_BINDINGS = 4,   /* to the watcher: BINDINGS_CHANGED */
+	DUE_RESYNC   = 8    /* to the watcher */
+};
 
 static void
 send_cluster_state(struct child *health, const struct child *watcher)
@@ -221,6 +190,98 @@ send_cluster_state(struct child *health, const struct child *watcher)
 	msg_cluster_encode(&b, &m);
 	(void)child_send(health, MSG_CLUSTER_STATE, b.data, b.len, -1);
 	buf_free(&b);
+}
+
+static void
+send_bindings(struct child *to, enum msg_type type,
+    const struct child *watcher)
+{
+	struct msg_bindings m;
+	struct buf b = BUF_EMPTY;
+
+	memset(&m, 0, sizeof(m));
+	memcpy(m.cluster, watcher->instance, sizeof(m.cluster));
+	m.version = watcher->bindings;
+	msg_bindings_encode(&b, &m);
+	(void)child_send(to, type, b.data, b.len, -1);
+	buf_free(&b);
+}
+
+/* True when it is due and can be told now; it is then not due any more. */
+static bool
+take_due(struct child *watcher, enum due what, const struct child *to)
+{
+	if ((watcher->due & what) == 0 || !child_has_room(to))
+		return false;
+	watcher->due &= ~(unsigned)what;
+	return true;
+}
+
+/* Who does not run hears of nothing: health is told all when it is ready, a
+ * watcher asks the store when it starts. */
+static void
+tell_due(struct supervisor *s, struct child *watcher)
+{
+	struct child *health = service_role(s, "health", NULL);
+
+	if (health != NULL && take_due(watcher, DUE_STATE, health))
+		send_cluster_state(health, watcher);
+	if (health != NULL && take_due(watcher, DUE_CHECK, health))
+		send_bindings(health, MSG_CHECK_NOW, watcher);
+	if (take_due(watcher, DUE_BINDINGS, watcher))
+		send_bindings(watcher, MSG_BINDINGS_CHANGED, watcher);
+	if (take_due(watcher, DUE_RESYNC, watcher))
+		send_bindings(watcher, MSG_RESYNC, watcher);
+}
+
+static void
+make_due(struct supervisor *s, struct child *watcher, enum due what)
+{
+	watcher->due |= what;
+	tell_due(s, watcher);
+}
+
+void
+relay_tick(struct supervisor *s)
+{
+	for (size_t i = 0; i < s->n_children; i++)
+		if (s->children[i]->due != 0)
+			tell_due(s, s->children[i]);
+}
+
+static void
+take_bindings(struct supervisor *s, struct child *c, enum msg_type type,
+    const void *p, size_t n)
+{
+	struct msg_bindings m;
+
+	if (msg_bindings_decode(p, n, &m) != 0 || !is(c, "store")) {
+		unreadable(c, msg_name(type));
+		return;
+	}
+	for (size_t i = 0; i < s->n_children; i++) {
+		struct child *to = s->children[i];
+		bool all = type == MSG_RESYNC && m.cluster[0] == '\0';
+
+		if (!is(to, "watcher") ||
+		    (!all && strcmp(to->instance, m.cluster) != 0))
+			continue;
+		to->bindings = m.version;
+		make_due(s, to, type == MSG_RESYNC ? DUE_RESYNC
+						   : DUE_BINDINGS);
+	}
+}
+
+static void
+take_check_now(struct supervisor *s, struct child *c, const void *p, size_t n)
+{
+	struct msg_bindings m;
+
+	if (msg_bindings_decode(p, n, &m) != 0 || !is(c, "watcher") ||
+	    strcmp(m.cluster, c->instance) != 0)
+		unreadable(c, "CHECK_NOW");
+	else
+		make_due(s, c, DUE_CHECK);
 }
 
 void
@@ -324,8 +385,6 @@ broker_ready(struct supervisor *s)
 void
 relay_changed(struct supervisor *s, struct child *c)
 {
-	struct child *health = service_role(s, "health", NULL);
-
 	if (!child_running(c)) {
 		drop_peer(s, c);
 		return_slot(s, c);
@@ -337,12 +396,12 @@ relay_changed(struct supervisor *s, struct child *c)
 	if (is(c, "store") && c->state == CHILD_STARTING)
 		for (size_t i = 0; i < s->n_segments; i++)
 			send_segment(c, &s->segments[i]);
-	if (is(c, "watcher") && health != NULL)
-		send_cluster_state(health, c);
-	if (c == health && c->state == CHILD_READY)
+	if (is(c, "watcher"))
+		make_due(s, c, DUE_STATE);
+	if (is(c, "health") && c->state == CHILD_READY)
 		for (size_t i = 0; i < s->n_children; i++)
 			if (is(s->children[i], "watcher"))
-				send_cluster_state(c, s->children[i]);
+				make_due(s, s->children[i], DUE_STATE);
 }
 
 void

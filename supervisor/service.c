@@ -417,6 +417,7 @@ service_tick(struct supervisor *s)
 	s->ticks++;
 	for (size_t i = 0; i < s->n_children; i++)
 		child_tick(s->children[i], now, late);
+	relay_tick(s);
 	service_reap(s);
 	if (s->ticks % STRAYS_TICKS == 0)
 		kill_strays(s);

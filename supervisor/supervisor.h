@@ -13,7 +13,6 @@
 #include "supervisor/keeper.h"
 #include "supervisor/state_dir.h"
 
-#define SUPERVISOR_CHILDREN_MAX (CONF_CLUSTERS_MAX + CONF_GATEWAYS_MAX + 3u)
 #define SUPERVISOR_SEGMENTS_MAX 64u
 
 /* Order in which the service stops; children of one phase stop together. */
@@ -96,6 +95,8 @@ void	relay_message(struct child *c, enum msg_type type,
 	    const void *payload, size_t n, int fd, void *arg);
 /* What follows for the others from a child's change of state. */
 void	relay_changed(struct supervisor *s, struct child *c);
+/* Tells what was put off because the other side had no room. */
+void	relay_tick(struct supervisor *s);
 void	relay_free(struct supervisor *s);
 
 /* --- control.c: the operator's socket -------------------------------------- */

@@ -131,6 +131,37 @@ def test_ten_lists_at_once_and_no_more(rogues):
     wait_until(lambda: len(set(granted())) == 12, 10, "everyone in the end")
 
 
+@pytest.mark.parametrize(
+    ("who", "what"), [("gateway-0", "bus"), ("watcher-prod", "check"), ("watcher-prod", "slot")]
+)
+def test_a_child_that_floods_its_channel_takes_no_other_down(rogues, who, what):
+    """What it makes the supervisor tell others never fills their channels."""
+    sluice = rogues().script(who, f"flood {what}").start()
+    time.sleep(2)
+    rows = sluice.status()
+    assert {row["state"] for row in rows.values()} == {"ready"}
+    assert {row["deaths"] for row in rows.values()} == {0}
+    if what == "bus":
+        assert rows["gateway/0"]["bad_messages"] > 0
+        assert len([n for n in sluice.notes("messages") if n.startswith("broker PEER_")]) == 1
+
+
+@pytest.mark.release_only
+def test_health_hears_of_600_watchers_that_start_at_once(rogues):
+    """More than its channel takes in one go: said when there is room."""
+    sluice = rogues(clusters=[f"c{i}" for i in range(600)]).start(ready=False)
+    rows = sluice.wait_ready(60)
+    assert rows["health"]["deaths"] == 0
+    before = sluice.notes("messages").count("health CLUSTER_STATE")
+    sluice.ctl("restart", "health")
+    sluice.wait_ready(60)
+    wait_until(
+        lambda: sluice.notes("messages").count("health CLUSTER_STATE") >= before + 600,
+        30, "health was told of each",
+    )  # fmt: skip
+    assert sluice.status()["health"]["deaths"] == 0
+
+
 def test_the_listener_of_a_failed_gateway_goes_to_a_sibling(rogues):
     """Exit 78 of gateway/1: gateway/0 gets a second LISTENER."""
     sluice = rogues().script("gateway-1", "die 78").start(ready=False)

@@ -16,6 +16,7 @@
  *	slot           asks for a LIST_SLOT; `return`: gives it back at once
  *	check, bindings CLUSTER, resync     sends that message
  *	garbage        sends a message that no child may send
+ *	flood WHAT     sends `bus`, `check` or `slot` as fast as it is taken
  *	blocked MS     busy for that long before READY
  *
  * Each start appends "<title> <incarnation> <pid>" to $ROGUE/starts, each
@@ -180,6 +181,58 @@ send_scripted(struct role *role)
 	buf_free(&b);
 }
 
+/* The message of a flood, header and all. */
+static void
+flood_message(const struct role *role, struct buf *ret)
+{
+	struct msg_peer peer = { .path = "ipc:///x/flood.sub" };
+	struct msg_bindings m = { .version = 7 };
+	struct buf b = BUF_EMPTY;
+	enum msg_type type = MSG_BUS_PATH;
+
+	if (strcmp(script("flood"), "check") == 0) {
+		type = MSG_CHECK_NOW;
+		(void)snprintf(m.cluster, sizeof(m.cluster), "%s",
+		    role->instance);
+		msg_bindings_encode(&b, &m);
+	} else if (strcmp(script("flood"), "slot") == 0) {
+		type = MSG_LIST_SLOT;
+		msg_slot_encode(&b, MSG_SLOT_ASK);
+	} else {
+		msg_peer_encode(&b, &peer);
+	}
+	buf_u16(ret, MSG_VERSION);
+	buf_u16(ret, (uint16_t)type);
+	buf_u32(ret, (uint32_t)b.len);
+	buf_add(ret, b.data, b.len);
+	buf_free(&b);
+}
+
+/* The loop goes on beside it: this child answers its PINGs. */
+static void
+flood_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct role *role = arg;
+	struct buf b = BUF_EMPTY;
+
+	flood_message(role, &b);
+	while (send(MSG_CHANNEL_FD, b.data, b.len, MSG_NOSIGNAL) > 0)
+		;
+	buf_free(&b);
+}
+
+static void
+begin_flood(struct role *role)
+{
+	struct timeval tv = { .tv_usec = 1000 };
+	struct event *timer = event_new(role->base, -1, EV_PERSIST, flood_cb,
+	    role);
+
+	if (timer == NULL || event_add(timer, &tv) != 0)
+		fatalx("event_new failed");
+	role->state = timer;
+}
+
 static int
 start(struct role *role, struct err *err)
 {
@@ -192,6 +245,8 @@ start(struct role *role, struct err *err)
 	role_ready(role);
 	role_status(role, "good", "as a %s should be", role->name);
 	send_scripted(role);
+	if (script("flood") != NULL)
+		begin_flood(role);
 	if (script("deaf") != NULL)
 		for (;;)
 			pause_ms(100000);
@@ -228,6 +283,13 @@ message(struct role *role, enum msg_type type, const void *payload, size_t n,
 		(void)close(fd);
 }
 
+static void
+finish(struct role *role)
+{
+	if (role->state != NULL)
+		event_free(role->state);
+}
+
 /* The file descriptors a child may have at its start: 0, 1, 2, 3. */
 static void
 note_descriptors(const char *title)
@@ -245,7 +307,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct role_ops ops = { .start = start, .stop = stop,
-		.message = message };
+		.message = message, .finish = finish };
 	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	const char *base = strrchr(argv[0], '/');
 	const char *name = (base != NULL ? base + 1 : argv[0]) +
