@@ -24,9 +24,9 @@
 #include "tests/kubesim/sim_http.h"
 #include "tests/kubesim/sim_kinds.h"
 #include "tests/kubesim/sim_life.h"
-#include "tests/kubesim/sim_list.h"
 #include "tests/kubesim/sim_log.h"
 #include "tests/kubesim/sim_seed.h"
+#include "tests/kubesim/sim_snapshot.h"
 #include "tests/kubesim/sim_tls.h"
 #include "tests/kubesim/sim_watch.h"
 
@@ -274,7 +274,7 @@ static void
 start(struct sim *sim, SSL_CTX *tls, const char *ca)
 {
 	struct err err = { 0 };
-	uint16_t port;
+	uint16_t port, replica;
 	char *url;
 
 	sim->store = sim_store_new(sim->opt.seed, sim->opt.window,
@@ -282,19 +282,20 @@ start(struct sim *sim, SSL_CTX *tls, const char *ca)
 	sim_seed_fill(sim->store, sim->opt.kinds, sim->opt.objects);
 	sim_store_compact(sim->store);
 	sim_modes_init(&sim->modes);
+	sim->replica_rv = UINT64_MAX;
 	sim->log = sim_log_new();
 	sim->faults = sim_faults_new();
 	sim->control = sim_control_new(sim);
-	sim->api = sim_list_new();
+	sim->shelf = sim_shelf_new();
 	sim->watches = sim_watch_new(sim);
 	sim->life = sim_life_new(sim);
-	if (sim_http_new(sim, tls, &sim->http, &port, &err) != 0)
+	if (sim_http_new(sim, tls, &sim->http, &port, &replica, &err) != 0)
 		fatalx("%s", err.text);
 	url = xasprintf("%s://127.0.0.1:%u", tls != NULL ? "https" : "http",
 	    port);
 	if (sim->opt.kubeconfig != NULL)
 		write_kubeconfig(&sim->opt, url, ca);
-	(void)printf("listening on %s\n", url);
+	(void)printf("replica on port %u\nlistening on %s\n", replica, url);
 	(void)fflush(stdout);
 	log_info("simulated cluster \"%s\" of %u objects on %s, %s",
 	    sim->opt.context, sim->opt.objects, url,
@@ -310,7 +311,7 @@ stop(struct sim *sim)
 	/* Freed bufferevents hold their SSL until the loop has turned. */
 	(void)event_base_loop(sim->base, EVLOOP_NONBLOCK);
 	sim_watch_free(sim->watches);
-	sim_list_free(sim->api);
+	sim_shelf_free(sim->shelf);
 	sim_control_free(sim->control);
 	sim_faults_free(sim->faults);
 	sim_access_clear(&sim->access);

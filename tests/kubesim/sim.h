@@ -19,7 +19,7 @@ struct sim_watches;
 struct sim_life;
 struct sim_faults;
 struct sim_control;
-struct sim_api;
+struct sim_shelf;
 struct sim_log;
 
 struct sim_options {
@@ -28,6 +28,7 @@ struct sim_options {
 	const char	*kubeconfig;     /* --print-kubeconfig */
 	const char	*token;
 	uint16_t	 port;
+	uint16_t	 replica_port;
 	bool		 tls;
 	bool		 frozen;
 	uint64_t	 seed;
@@ -45,7 +46,7 @@ struct sim {
 	struct sim_options	 opt;
 	struct sim_store	*store;
 	struct sim_http		*http;
-	struct sim_api		*api;
+	struct sim_shelf	*shelf;
 	struct sim_watches	*watches;
 	struct sim_life		*life;
 	struct sim_faults	*faults;
@@ -53,6 +54,7 @@ struct sim {
 	struct sim_log		*log;
 	struct sim_modes	 modes;
 	struct sim_access	 access;
+	uint64_t		 replica_rv;     /* what the replica has seen */
 };
 
 #endif

@@ -11,6 +11,7 @@
 #include "tests/kubesim/sim_kinds.h"
 #include "tests/kubesim/sim_list.h"
 #include "tests/kubesim/sim_log.h"
+#include "tests/kubesim/sim_render.h"
 #include "tests/kubesim/sim_review.h"
 #include "tests/kubesim/sim_status.h"
 #include "tests/kubesim/sim_watch.h"
@@ -49,9 +50,11 @@ add_part(struct evbuffer *out, struct sim_blob *blob, size_t from, size_t to)
 }
 
 void
-sim_api_add_object(struct evbuffer *out, struct sim_blob *blob,
-    enum sim_form form, bool item, const char *separator)
+sim_api_add_object(struct evbuffer *out, const struct sim_object *o,
+    const struct sim_state *st, enum sim_form form, bool item,
+    const char *separator)
 {
+	struct sim_blob *blob = sim_render_blob(o, st);
 	bool drop = form == SIM_NO_MANAGED || form == SIM_PARTIAL_NO_MANAGED;
 	bool partial = form >= SIM_PARTIAL;
 	size_t from = item || partial ? blob->body : 0;
@@ -71,6 +74,16 @@ sim_api_add_object(struct evbuffer *out, struct sim_blob *blob,
 	}
 	if (partial)
 		(void)evbuffer_add(out, "}", 1);
+	sim_blob_unref(blob);
+}
+
+uint64_t
+sim_api_seen(const struct sim_conn *c)
+{
+	const struct sim *sim = sim_conn_sim(c);
+
+	return sim_conn_replica(c) ? MIN(sim->replica_rv, sim->store->rv) :
+	    sim->store->rv;
 }
 
 void
@@ -80,7 +93,8 @@ sim_api_reply_object(struct sim_conn *c, int status, struct sim_object *o)
 
 	if (body == NULL)
 		abort();
-	sim_api_add_object(body, o->blob, sim_api_form(c, SIM_OBJECT), false, "");
+	sim_api_add_object(body, o, &o->st, sim_api_form(c, SIM_OBJECT),
+	    false, "");
 	sim_conn_reply_buffer(c, status, "application/json", body, NULL);
 	evbuffer_free(body);
 }

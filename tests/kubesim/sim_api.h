@@ -29,10 +29,13 @@ void	sim_api_refuse(struct sim_conn *c, const struct sim_path *p, int code,
  * after having answered 400. */
 int	sim_api_version(struct sim_conn *c, uint64_t *ret, bool *ret_given);
 
-/* Appends an object: as it stands alone, or as an item of a typed list. The
- * text is referenced, not copied. */
-void	sim_api_add_object(struct evbuffer *out, struct sim_blob *blob,
-	    enum sim_form form, bool item, const char *separator);
+/* Appends an object in a state: as it stands alone, or as an item of a typed
+ * list. */
+void	sim_api_add_object(struct evbuffer *out, const struct sim_object *o,
+	    const struct sim_state *st, enum sim_form form, bool item,
+	    const char *separator);
+/* What this listener has seen of the store: less behind a lagging replica. */
+uint64_t sim_api_seen(const struct sim_conn *c);
 /* 200 (or another status) with one object. */
 void	sim_api_reply_object(struct sim_conn *c, int status,
 	    struct sim_object *o);

@@ -1,6 +1,8 @@
 /*
- * sim_conn: the inside of a connection, shared by sim_http.c (requests) and
- * sim_reply.c (answers) and nobody else.
+ * sim_conn: the inside of an exchange, one request with its answer, shared by
+ * sim_http.c (requests), sim_reply.c and sim_stream.c (answers) and the wires
+ * (sim_h1.c: a connection whose exchanges follow each other, sim_h2.c: one
+ * stream of many), and nobody else.
  */
 #ifndef SIM_CONN_H
 #define SIM_CONN_H
@@ -20,8 +22,29 @@ enum sim_conn_state {
 	SIM_CONN_DEAD            /* to be freed */
 };
 
+struct sim_producer;
+
+/* How bytes leave, and how that is broken off. */
+struct sim_wire {
+	/* length < 0: not known beforehand. */
+	void	(*head)(struct sim_conn *c, int status, const char *type,
+		    const char *extra, int64_t length);
+	void	(*body)(struct sim_conn *c, struct evbuffer *body);  /* moves */
+	void	(*text)(struct sim_conn *c, struct sim_text *t);  /* shares */
+	void	(*end)(struct sim_conn *c);      /* the body is complete */
+	/* Breaks off after what is pending, or resets at once. */
+	void	(*stop)(struct sim_conn *c, bool reset);
+	size_t	(*backlog)(const struct sim_conn *c);
+	void	(*freeze)(struct sim_conn *c);   /* silence, both ways */
+	void	(*idle)(struct sim_conn *c);     /* answered: what comes next */
+	void	(*gone)(struct sim_conn *c);     /* it is dead: stop using it */
+};
+
+extern const struct sim_wire sim_wire_h1;
+
 struct sim_conn {
 	unsigned		 magic;
+	const struct sim_wire	*wire;
 	TAILQ_ENTRY(sim_conn)	 entry;
 	struct sim_http		*http;
 	struct bufferevent	*bev;
@@ -32,6 +55,13 @@ struct sim_conn {
 	bool			 keep_alive;
 	bool			 closing;        /* FIN when drained */
 	bool			 streaming;
+	bool			 replica;        /* came by its port */
+	bool			 chunked;
+	struct sim_text		*held;           /* by a fault, for later */
+	size_t			 held_at;
+	struct sim_producer	*producer;
+	sim_conn_cb		*room_cb;
+	void			*room_ctx;
 	enum sim_action		 action;
 	struct event		*timer;
 	sim_conn_cb		*timer_cb;
@@ -44,6 +74,11 @@ struct sim_conn {
 void	sim_conn_answered(struct sim_conn *c);
 /* Marks it dead and has it freed at the next turn. */
 void	sim_conn_end(struct sim_conn *c);
+/* All that was pending has left: closes, if that was asked for. */
+void	sim_conn_drained(struct sim_conn *c);
+/* There is room again: goes on with what is made while it is sent. */
+void	sim_conn_pump(struct sim_conn *c);
+void	sim_conn_drop_producer(struct sim_conn *c);
 
 static inline void
 sim_conn_check(const struct sim_conn *c)

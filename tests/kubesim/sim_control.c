@@ -66,6 +66,7 @@ handle_state(struct sim_control *k, struct sim_conn *c)
 	const char *kind = sim_conn_param(c, "kind");
 	struct sim_store *s = k->sim->store;
 	struct evbuffer *body = evbuffer_new();
+	struct sim_object *o;
 	const char *comma = "";
 
 	if (body == NULL)
@@ -76,8 +77,9 @@ handle_state(struct sim_control *k, struct sim_conn *c)
 		if (kind != NULL && sim_kinds_by_name(kind) != i)
 			continue;
 		for (size_t j = 0; j < s->n[i]; j++) {
-			sim_api_add_object(body, s->sorted[i][j]->blob,
-			    SIM_FULL, false, comma);
+			o = s->sorted[i][j];
+			sim_api_add_object(body, o, &o->st, SIM_FULL, false,
+			    comma);
 			comma = ",";
 		}
 	}

@@ -5,7 +5,7 @@
 
 #include "common/xmalloc.h"
 #include "tests/kubesim/sim_kinds.h"
-#include "tests/kubesim/sim_list.h"
+#include "tests/kubesim/sim_snapshot.h"
 #include "tests/kubesim/sim_watch.h"
 
 struct rule {
@@ -37,6 +37,12 @@ static const char *const action_names[SIM_ACT_MAX] = {
 	[SIM_ACT_GARBAGE] = "garbage",
 	[SIM_ACT_HALFLINE] = "halfline",
 	[SIM_ACT_CUTGZIP] = "cutgzip",
+	[SIM_ACT_FREEZE] = "freeze",
+	[SIM_ACT_DUPLICATE] = "duplicate",
+	[SIM_ACT_REORDER] = "reorder",
+	[SIM_ACT_SPLIT] = "split",
+	[SIM_ACT_TRICKLE] = "trickle",
+	[SIM_ACT_STRANGE] = "strange",
 };
 
 struct sim_faults *
@@ -175,9 +181,7 @@ add_rule(struct sim_faults *f, json_t *doc, struct err *err)
 		return err_set(err, "next: %s", why.text);
 	act = action_of(action);
 	if (act < 0)
-		return err_set(err, "next: action \"%s\" is none of reset, "
-		    "close, hang, truncate, garbage, halfline, cutgzip",
-		    action);
+		return err_set(err, "next: no action \"%s\"", action);
 	if (count < 0 || (status != 0 && (status < 200 || status > 599)))
 		return err_set(err, "next: count or status is out of range");
 	if (f->n == SIM_FAULTS_MAX)
@@ -247,7 +251,7 @@ set_member(struct sim *sim, const char *key, json_t *value, struct err *err)
 		sim_watch_bookmark_interval(sim->watches, n);
 	} else if (strcmp(key, "expire_continue") == 0) {
 		if (on)
-			sim_list_expire(sim);
+			sim_shelf_clear(sim->shelf);
 	} else if (strcmp(key, "ready") == 0) {
 		f->not_ready = !on;
 	} else if (strcmp(key, "ignore_limit") == 0) {

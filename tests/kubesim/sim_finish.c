@@ -45,32 +45,58 @@ begin(z_stream *z)
 		abort();
 }
 
+struct sim_gzip {
+	z_stream	z;
+};
+
+struct sim_gzip *
+sim_finish_gzip_new(void)
+{
+	struct sim_gzip *g = xcalloc(1, sizeof(*g));
+
+	begin(&g->z);
+	return g;
+}
+
 void
-sim_finish_gzip(struct evbuffer *body)
+sim_finish_gzip_free(struct sim_gzip *g)
+{
+	if (g == NULL)
+		return;
+	(void)deflateEnd(&g->z);
+	free(g);
+}
+
+void
+sim_finish_gzip_add(struct sim_gzip *g, struct evbuffer *body, bool last)
 {
 	size_t n = evbuffer_get_length(body);
-	unsigned char *in = evbuffer_pullup(body, -1);
 	struct evbuffer *out = evbuffer_new();
 	unsigned char *chunk = xmalloc(OUT_SIZE);
-	z_stream z;
-	int rc;
 
 	if (out == NULL)
 		abort();
-	begin(&z);
-	z.next_in = in;
-	z.avail_in = (uInt)n;
+	g->z.next_in = evbuffer_pullup(body, -1);
+	g->z.avail_in = (uInt)n;
 	do {
-		z.next_out = chunk;
-		z.avail_out = OUT_SIZE;
-		rc = deflate(&z, Z_FINISH);
-		(void)evbuffer_add(out, chunk, OUT_SIZE - z.avail_out);
-	} while (rc == Z_OK || rc == Z_BUF_ERROR);
-	(void)deflateEnd(&z);
+		g->z.next_out = chunk;
+		g->z.avail_out = OUT_SIZE;
+		(void)deflate(&g->z, last ? Z_FINISH : Z_NO_FLUSH);
+		(void)evbuffer_add(out, chunk, OUT_SIZE - g->z.avail_out);
+	} while (g->z.avail_out == 0);
 	free(chunk);
 	(void)evbuffer_drain(body, n);
 	(void)evbuffer_add_buffer(body, out);
 	evbuffer_free(out);
+}
+
+void
+sim_finish_gzip(struct evbuffer *body)
+{
+	struct sim_gzip *g = sim_finish_gzip_new();
+
+	sim_finish_gzip_add(g, body, true);
+	sim_finish_gzip_free(g);
 }
 
 void *

@@ -14,6 +14,7 @@
 #include "common/xmalloc.h"
 #include "tests/kubesim/sim_api.h"
 #include "tests/kubesim/sim_conn.h"
+#include "tests/kubesim/sim_log.h"
 
 #define HTTP_MAGIC    0x51477055u
 #define CONNS_MAX     20000u
@@ -25,6 +26,7 @@ struct sim_http {
 	struct sim		*sim;
 	SSL_CTX			*tls;
 	struct evconnlistener	*listener;
+	struct evconnlistener	*replica;        /* a second API server's */
 	struct event		*reaper;
 	TAILQ_HEAD(sim_conns, sim_conn) conns;
 	TAILQ_HEAD(sim_dead, sim_conn) dead;
@@ -132,7 +134,10 @@ sim_conn_end(struct sim_conn *c)
 		return;
 	c->state = SIM_CONN_DEAD;
 	c->gone_cb = NULL;
-	(void)bufferevent_disable(c->bev, EV_READ | EV_WRITE);
+	c->room_cb = NULL;
+	c->wire->gone(c);
+	sim_conn_drop_producer(c);
+	sim_log_ended(h->sim->log, c->req.log_id);
 	(void)evtimer_del(c->timer);
 	TAILQ_REMOVE(&h->conns, c, entry);
 	TAILQ_INSERT_TAIL(&h->dead, c, entry);
@@ -147,6 +152,7 @@ conn_free(struct sim_conn *c)
 {
 	sim_conn_check(c);
 	sim_request_clear(&c->req);
+	sim_text_unref(c->held);
 	event_free(c->timer);
 	bufferevent_free(c->bev);
 	c->magic = 0;
@@ -166,8 +172,8 @@ http_reap_cb(UNUSED evutil_socket_t fd, UNUSED short what, void *arg)
 	}
 }
 
-static void
-conn_drained(struct sim_conn *c)
+void
+sim_conn_drained(struct sim_conn *c)
 {
 	if (!c->closing || c->state == SIM_CONN_DEAD)
 		return;
@@ -182,7 +188,9 @@ conn_write_cb(UNUSED struct bufferevent *bev, void *arg)
 	struct sim_conn *c = arg;
 
 	sim_conn_check(c);
-	conn_drained(c);
+	sim_conn_pump(c);
+	if (sim_conn_backlog(c) == 0)
+		sim_conn_drained(c);
 }
 
 static void
@@ -220,33 +228,32 @@ sim_conn_answered(struct sim_conn *c)
 	if (c->state == SIM_CONN_DEAD)
 		return;
 	c->gone_cb = NULL;
+	c->room_cb = NULL;
 	c->streaming = false;
 	c->action = SIM_ACT_NONE;
+	sim_text_unref(c->held);
+	c->held = NULL;
 	sim_request_clear(&c->req);
-	c->state = SIM_CONN_IDLE;
-	if (!c->keep_alive)
-		sim_conn_close(c);
-	else
-		bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS
-		    | BEV_TRIG_DEFER_CALLBACKS);
+	c->wire->idle(c);
 }
 
 void
 sim_conn_close(struct sim_conn *c)
 {
-	c->closing = true;
-	if (c->state != SIM_CONN_DEAD && sim_conn_backlog(c) == 0)
-		conn_drained(c);
+	c->wire->stop(c, false);
 }
 
 void
 sim_conn_reset(struct sim_conn *c)
 {
-	struct linger now = { .l_onoff = 1, .l_linger = 0 };
-	evutil_socket_t fd = bufferevent_getfd(c->bev);
+	c->wire->stop(c, true);
+}
 
-	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	sim_conn_end(c);
+void
+sim_conn_on_room(struct sim_conn *c, sim_conn_cb *cb, void *ctx)
+{
+	c->room_cb = cb;
+	c->room_ctx = ctx;
 }
 
 void
@@ -274,6 +281,12 @@ uint64_t
 sim_conn_id(const struct sim_conn *c)
 {
 	return c->id;
+}
+
+bool
+sim_conn_replica(const struct sim_conn *c)
+{
+	return c->replica;
 }
 
 bool
@@ -311,7 +324,7 @@ make_bufferevent(struct sim_http *h, evutil_socket_t fd, SSL **ret_ssl)
 }
 
 static void
-http_accept_cb(UNUSED struct evconnlistener *l, evutil_socket_t fd,
+http_accept_cb(struct evconnlistener *l, evutil_socket_t fd,
     UNUSED struct sockaddr *addr, UNUSED int len, void *arg)
 {
 	struct sim_http *h = arg;
@@ -327,6 +340,8 @@ http_accept_cb(UNUSED struct evconnlistener *l, evutil_socket_t fd,
 	c = xcalloc(1, sizeof(*c));
 	c->magic = SIM_CONN_MAGIC;
 	c->http = h;
+	c->wire = &sim_wire_h1;
+	c->replica = l == h->replica;
 	c->id = ++h->next_id;
 	c->timer = evtimer_new(h->sim->base, conn_timer_cb, c);
 	c->bev = make_bufferevent(h, fd, &c->ssl);
@@ -335,27 +350,28 @@ http_accept_cb(UNUSED struct evconnlistener *l, evutil_socket_t fd,
 	TAILQ_INSERT_TAIL(&h->conns, c, entry);
 	h->n++;
 	(void)bufferevent_set_max_single_write(c->bev, WRITE_AT_ONCE);
+	bufferevent_setwatermark(c->bev, EV_WRITE, SIM_ROOM_BELOW, 0);
 	bufferevent_setcb(c->bev, conn_read_cb, conn_write_cb, conn_event_cb,
 	    c);
 	(void)bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 }
 
 static int
-listen_on(struct sim_http *h, uint16_t port, uint16_t *ret_port,
-    struct err *err)
+listen_on(struct sim_http *h, uint16_t port, struct evconnlistener **ret,
+    uint16_t *ret_port, struct err *err)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET,
 	    .sin_port = htons(port),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(sin);
 
-	h->listener = evconnlistener_new_bind(h->sim->base, http_accept_cb, h,
+	*ret = evconnlistener_new_bind(h->sim->base, http_accept_cb, h,
 	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
 	    BACKLOG, (struct sockaddr *)&sin, sizeof(sin));
-	if (h->listener == NULL)
+	if (*ret == NULL)
 		return err_errno(err, errno, "127.0.0.1:%u: cannot listen; "
 		    "--port 0 picks a free port", port);
-	if (getsockname(evconnlistener_get_fd(h->listener),
+	if (getsockname(evconnlistener_get_fd(*ret),
 	    (struct sockaddr *)&sin, &len) != 0)
 		return err_errno(err, errno, "getsockname");
 	*ret_port = ntohs(sin.sin_port);
@@ -364,7 +380,7 @@ listen_on(struct sim_http *h, uint16_t port, uint16_t *ret_port,
 
 int
 sim_http_new(struct sim *sim, SSL_CTX *tls, struct sim_http **ret,
-    uint16_t *ret_port, struct err *err)
+    uint16_t *ret_port, uint16_t *ret_replica, struct err *err)
 {
 	struct sim_http *h = xcalloc(1, sizeof(*h));
 
@@ -374,7 +390,10 @@ sim_http_new(struct sim *sim, SSL_CTX *tls, struct sim_http **ret,
 	TAILQ_INIT(&h->conns);
 	TAILQ_INIT(&h->dead);
 	h->reaper = evtimer_new(sim->base, http_reap_cb, h);
-	if (h->reaper == NULL || listen_on(h, sim->opt.port, ret_port, err)) {
+	if (h->reaper == NULL ||
+	    listen_on(h, sim->opt.port, &h->listener, ret_port, err) != 0 ||
+	    listen_on(h, sim->opt.replica_port, &h->replica, ret_replica,
+	    err) != 0) {
 		sim_http_free(h);
 		return -1;
 	}
@@ -391,6 +410,8 @@ sim_http_free(struct sim_http *h)
 		return;
 	if (h->listener != NULL)
 		evconnlistener_free(h->listener);
+	if (h->replica != NULL)
+		evconnlistener_free(h->replica);
 	while ((c = TAILQ_FIRST(&h->conns)) != NULL)
 		sim_conn_end(c);
 	http_reap_cb(-1, 0, h);

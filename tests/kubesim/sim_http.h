@@ -22,6 +22,7 @@
 
 #define SIM_HEAD_MAX    (32u * 1024)
 #define SIM_CHUNK_SIZE  (64u * 1024)
+#define SIM_ROOM_BELOW  (128u * 1024)    /* owed bytes: more can be made */
 
 /* What happens to the bytes of an answer. */
 enum sim_action {
@@ -33,15 +34,23 @@ enum sim_action {
 	SIM_ACT_GARBAGE,         /* HTML instead; stream: a line not JSON */
 	SIM_ACT_HALFLINE,        /* as truncate, kept apart for readers */
 	SIM_ACT_CUTGZIP,         /* a gzip body's first half, framed well */
+	SIM_ACT_FREEZE,          /* from the next event on: silence both ways */
+	SIM_ACT_DUPLICATE,       /* the next event comes twice */
+	SIM_ACT_REORDER,         /* the next two events change places */
+	SIM_ACT_SPLIT,           /* every event in chunks of a few bytes */
+	SIM_ACT_TRICKLE,         /* one byte a second from the next event on */
+	SIM_ACT_STRANGE,         /* an ERROR whose object is no Status */
 	SIM_ACT_MAX
 };
 
 struct sim_conn;
 typedef void sim_conn_cb(struct sim_conn *c, void *ctx);
 
-/* tls may be NULL; *ret_port is the port really used. Loopback only. */
+/* tls may be NULL; *ret_port and *ret_replica are the ports really used.
+ * Loopback only. */
 int	sim_http_new(struct sim *sim, SSL_CTX *tls, struct sim_http **ret,
-	    uint16_t *ret_port, struct err *err) MUST_CHECK;
+	    uint16_t *ret_port, uint16_t *ret_replica, struct err *err)
+	    MUST_CHECK;
 void	sim_http_free(struct sim_http *h);
 size_t	sim_http_connections(const struct sim_http *h);
 
@@ -49,6 +58,8 @@ struct sim *sim_conn_sim(const struct sim_conn *c);
 struct sim_request *sim_conn_request(struct sim_conn *c);
 uint64_t sim_conn_id(const struct sim_conn *c);
 bool	sim_conn_http2(const struct sim_conn *c);
+/* It came by the replica's port. */
+bool	sim_conn_replica(const struct sim_conn *c);
 bool	sim_conn_dead(const struct sim_conn *c);
 /* NULL when the parameter is absent. */
 const char *sim_conn_param(struct sim_conn *c, const char *name);
@@ -70,12 +81,19 @@ bool	sim_http_number(const char *text, uint64_t *ret);
 void	sim_conn_status(struct sim_conn *c, int code, const char *reason,
 	    int retry_after, const char *fmt, ...) PRINTF(5, 6);
 
-/* A stream: the head leaves at once. sim_text is one whole chunk. */
-void	sim_conn_stream(struct sim_conn *c);
+/* A whole answer that is made while it is sent: `begin` is moved, then more()
+ * appends to it, true while there is more; done() frees its ctx, also when the
+ * connection ends before. */
+typedef bool sim_more_cb(struct evbuffer *body, void *ctx);
+void	sim_conn_produce(struct sim_conn *c, struct evbuffer *begin,
+	    sim_more_cb *more, void (*done)(void *ctx), void *ctx);
+
+/* A stream: the head leaves at once, before the first event. */
+void	sim_conn_stream(struct sim_conn *c, const char *extra);
 void	sim_conn_stream_text(struct sim_conn *c, struct sim_text *t);
 void	sim_conn_stream_end(struct sim_conn *c);
-/* A chunk made of a line of JSON. */
-struct sim_text *sim_http_chunk(const void *data, size_t len);
+/* A line of JSON, ready for all wires. */
+struct sim_text *sim_http_line(const void *data, size_t len);
 
 size_t	sim_conn_backlog(const struct sim_conn *c);
 void	sim_conn_close(struct sim_conn *c);     /* after what is pending */
@@ -84,6 +102,8 @@ void	sim_conn_fault(struct sim_conn *c, enum sim_action action);
 /* Calls cb after ms, unless the connection ends before. One at a time. */
 void	sim_conn_defer(struct sim_conn *c, int64_t ms, sim_conn_cb *cb,
 	    void *ctx);
+/* Calls cb when there is room for more bytes of a stream. NULL: no longer. */
+void	sim_conn_on_room(struct sim_conn *c, sim_conn_cb *cb, void *ctx);
 /* gone() is called once when the connection ends. NULL: no longer. */
 void	sim_conn_own(struct sim_conn *c, sim_conn_cb *gone, void *ctx);
 

@@ -1,278 +1,63 @@
 #include "tests/kubesim/sim_list.h"
 
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/mono.h"
 #include "common/xmalloc.h"
 #include "tests/kubesim/sim_faults.h"
-#include "tests/kubesim/sim_kinds.h"
+#include "tests/kubesim/sim_page.h"
 #include "tests/kubesim/sim_status.h"
+#include "tests/kubesim/sim_token.h"
 
-#define TOKEN_MAX      2048u
-#define TOO_LARGE_MS   3000     /* cacher: how long a list waits for its rv */
-#define TOKEN_VERSION  "meta.k8s.io/v1"
+#define LOOK_AGAIN_MS 50      /* while a list waits for its version */
 
-/* A collection at one moment; pages are cut from it. */
-struct snapshot {
-	enum sim_kind		  kind;
-	char			  ns[SIM_NAME_MAX + 1];
-	uint64_t		  rv;
-	struct mono		  expires;
-	size_t			  n;
-	struct sim_object	**objects;       /* counted */
-	struct sim_blob		**blobs;         /* counted */
+/* A list that was taken apart; `path` is a copy. */
+struct wish {
+	struct sim_path	path;
+	uint64_t	rv;
+	bool		given;           /* resourceVersion was not empty */
+	bool		exact;
+	size_t		limit;
+	struct mono	give_up;
 };
 
-struct sim_api {
-	struct snapshot	 snapshots[SIM_SNAPSHOTS_MAX];   /* oldest first */
-	size_t		 n;
-};
+/* ---- selectors ---- */
 
-/* A continue token taken apart; rv < 0: inconsistent continuation. */
-struct token {
-	int64_t	rv;
-	char	ns[SIM_NAME_MAX + 1];
-	char	name[SIM_NAME_MAX + 1];
-};
-
-/* ---- snapshots ---- */
-
-static void
-snapshot_clear(struct snapshot *s)
+static const char *
+text_param(struct sim_conn *c, const char *name)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		sim_object_unref(s->objects[i]);
-		sim_blob_unref(s->blobs[i]);
+	const char *text = sim_conn_param(c, name);
+
+	return text != NULL ? text : "";
+}
+
+int
+sim_list_query(struct sim_conn *c, const struct sim_path *p,
+    struct sim_query *ret, struct sim_selector **ret_selector)
+{
+	struct err err = { 0 };
+
+	*ret = (struct sim_query){ .kind = p->kind, .ns = p->ns,
+	    .labels = text_param(c, "labelSelector"),
+	    .fields = text_param(c, "fieldSelector") };
+	if (sim_selector_parse(p->kind, ret->labels, ret->fields,
+	    ret_selector, &err) != 0) {
+		sim_conn_status(c, 400, "BadRequest", -1, "%s", err.text);
+		return -1;
 	}
-	free(s->objects);
-	free(s->blobs);
-	memset(s, 0, sizeof(*s));
+	ret->selector = *ret_selector;
+	return 0;
 }
 
-static void
-snapshot_drop(struct sim_api *api, size_t i)
-{
-	snapshot_clear(&api->snapshots[i]);
-	api->n--;
-	memmove(&api->snapshots[i], &api->snapshots[i + 1],
-	    (api->n - i) * sizeof(struct snapshot));
-}
-
-static void
-collect(struct sim_store *store, const struct sim_path *p, const char *from_ns,
-    const char *from_name, struct snapshot *s)
-{
-	size_t i = sim_store_lower(store, p->kind, from_ns, from_name);
-	size_t room = store->n[p->kind] - i;
-
-	s->objects = xreallocarray(NULL, room + 1,
-	    sizeof(struct sim_object *));
-	s->blobs = xreallocarray(NULL, room + 1, sizeof(struct sim_blob *));
-	s->kind = p->kind;
-	memcpy(s->ns, p->ns, sizeof(s->ns));
-	s->rv = store->rv;
-	for (; i < store->n[p->kind]; i++) {
-		struct sim_object *o = store->sorted[p->kind][i];
-
-		if (p->ns[0] != '\0' && strcmp(o->ns, p->ns) != 0)
-			break;
-		s->objects[s->n] = sim_object_ref(o);
-		s->blobs[s->n++] = sim_blob_ref(o->blob);
-	}
-}
-
-static struct snapshot *
-snapshot_find(struct sim_api *api, const struct sim_path *p, uint64_t rv)
-{
-	struct mono now = mono_now();
-
-	while (api->n != 0 && mono_before(api->snapshots[0].expires, now))
-		snapshot_drop(api, 0);
-	for (size_t i = 0; i < api->n; i++)
-		if (api->snapshots[i].kind == p->kind &&
-		    api->snapshots[i].rv == rv &&
-		    strcmp(api->snapshots[i].ns, p->ns) == 0)
-			return &api->snapshots[i];
-	return NULL;
-}
-
-/* Keeps *s (its contents move) for later pages. */
-static void
-snapshot_keep(struct sim *sim, struct snapshot *s)
-{
-	struct sim_api *api = sim->api;
-
-	if (api->n == SIM_SNAPSHOTS_MAX)
-		snapshot_drop(api, 0);
-	s->expires = mono_add_ms(mono_now(), sim->opt.continue_ms);
-	api->snapshots[api->n++] = *s;
-	memset(s, 0, sizeof(*s));
-}
-
-void
-sim_list_expire(struct sim *sim)
-{
-	while (sim->api->n != 0)
-		snapshot_drop(sim->api, 0);
-}
-
-struct sim_api *
-sim_list_new(void)
-{
-	return xcalloc(1, sizeof(struct sim_api));
-}
-
-void
-sim_list_free(struct sim_api *api)
-{
-	if (api == NULL)
-		return;
-	while (api->n != 0)
-		snapshot_drop(api, 0);
-	free(api);
-}
-
-/* ---- continue tokens: base64url of JSON, as the real ones ---- */
-
-static char *
-token_make(int64_t rv, const char *ns, const char *name)
-{
-	char *text = xasprintf("{\"v\":\"" TOKEN_VERSION "\",\"rv\":%" PRId64
-	    ",\"start\":\"%s/%s\"}", rv, ns, name);
-	size_t n = strlen(text);
-	char *out = xmalloc(n * 4 / 3 + 8);
-	size_t len;
-
-	len = (size_t)EVP_EncodeBlock((unsigned char *)out,
-	    (const unsigned char *)text, (int)n);
-	for (size_t i = 0; i < len; i++) {
-		if (out[i] == '+')
-			out[i] = '-';
-		else if (out[i] == '/')
-			out[i] = '_';
-	}
-	while (len > 0 && out[len - 1] == '=')
-		len--;
-	out[len] = '\0';
-	free(text);
-	return out;
-}
-
-static bool
-token_start(const char *start, struct token *ret)
-{
-	const char *slash = strchr(start, '/');
-	size_t n;
-
-	if (slash == NULL)
-		return false;
-	n = (size_t)(slash - start);
-	if (n > SIM_NAME_MAX || strlen(slash + 1) > SIM_NAME_MAX)
-		return false;
-	memcpy(ret->ns, start, n);
-	ret->ns[n] = '\0';
-	memcpy(ret->name, slash + 1, strlen(slash + 1) + 1);
-	return true;
-}
-
-static bool
-token_parse(const char *text, struct token *ret)
-{
-	unsigned char in[TOKEN_MAX + 4], out[TOKEN_MAX + 4];
-	size_t n = strlen(text), pad;
-	json_t *doc;
-	const char *start = NULL;
-	json_int_t rv = 0;
-	bool good;
-	int len;
-
-	if (n == 0 || n > TOKEN_MAX)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		in[i] = (unsigned char)(text[i] == '-' ? '+' :
-		    text[i] == '_' ? '/' : text[i]);
-	for (pad = 0; (n + pad) % 4 != 0; pad++)
-		in[n + pad] = '=';
-	len = EVP_DecodeBlock(out, in, (int)(n + pad));
-	if (len < (int)pad)
-		return false;
-	doc = json_loadb((const char *)out, (size_t)len - pad, 0, NULL);
-	good = json_unpack(doc, "{s:I, s:s}", "rv", &rv, "start", &start) == 0
-	    && token_start(start, ret);
-	ret->rv = rv;
-	json_decref(doc);
-	return good;
-}
-
-/* ---- one page ---- */
-
-static void
-add_list_head(struct evbuffer *body, const struct snapshot *s,
-    enum sim_form form, const char *token, size_t remaining)
-{
-	const struct sim_kind_row *row = sim_kinds_row(s->kind);
-
-	(void)evbuffer_add_printf(body, "{\"kind\":\"%sList\",\"apiVersion\":"
-	    "\"%s\",\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"",
-	    form >= SIM_PARTIAL ? "PartialObjectMetadata" : row->kind,
-	    form >= SIM_PARTIAL ? "meta.k8s.io/v1" :
-	    sim_kinds_api_version(s->kind), s->rv);
-	if (token != NULL)
-		(void)evbuffer_add_printf(body, ",\"continue\":\"%s\","
-		    "\"remainingItemCount\":%zu", token, remaining);
-	(void)evbuffer_add_printf(body, "},\"items\":[");
-}
-
-/* Items from..from+limit of the snapshot; the token goes on behind them. */
-static void
-reply_page(struct sim_conn *c, const struct snapshot *s, size_t from,
-    size_t limit)
-{
-	size_t end = limit == 0 || limit > s->n - from ? s->n : from + limit;
-	enum sim_form form = sim_api_form(c, SIM_COLLECTION);
-	struct evbuffer *body = evbuffer_new();
-	char *token = NULL;
-
-	if (body == NULL)
-		abort();
-	if (end < s->n)
-		token = token_make((int64_t)s->rv, s->objects[end]->ns,
-		    s->objects[end]->name);
-	add_list_head(body, s, form, token, s->n - end);
-	for (size_t i = from; i < end; i++)
-		sim_api_add_object(body, s->blobs[i], form, true,
-		    i == from ? "" : ",");
-	(void)evbuffer_add(body, "]}\n", 3);
-	sim_conn_reply_buffer(c, 200, "application/json", body, NULL);
-	evbuffer_free(body);
-	free(token);
-}
-
-static size_t
-snapshot_index(const struct snapshot *s, const struct token *t)
-{
-	size_t i = 0;
-	int order;
-
-	for (; i < s->n; i++) {
-		order = strcmp(s->objects[i]->ns, t->ns);
-		if (order == 0)
-			order = strcmp(s->objects[i]->name, t->name);
-		if (order >= 0)
-			break;
-	}
-	return i;
-}
+/* ---- answers when there is no such state ---- */
 
 /* 410 with a token for the rest as it is now, inconsistent with before. */
 static void
-reply_expired(struct sim_conn *c, const struct token *t)
+reply_expired(struct sim_conn *c, const struct sim_token *t)
 {
-	char *rest = token_make(-1, t->ns, t->name);
+	char *rest = sim_token_make(-1, t->ns, t->name);
 	json_t *status = sim_status_make(410, "Expired", "The provided "
 	    "continue parameter is too old to display a consistent list "
 	    "result. You can start a new list without the continue parameter, "
@@ -286,167 +71,199 @@ reply_expired(struct sim_conn *c, const struct token *t)
 	free(rest);
 }
 
-/* A list from a key on, of the state as it is now. */
 static void
-list_now(struct sim_conn *c, const struct sim_path *p, const char *from_ns,
-    const char *from_name, size_t limit)
+reply_too_large(struct sim_conn *c, uint64_t rv)
+{
+	sim_conn_reply_json(c, 504,
+	    sim_status_too_large(rv, sim_api_seen(c)));
+}
+
+/* ---- the state that is asked for ---- */
+
+/* Sends the page and keeps the snapshot if there is more of it. */
+static void
+reply_snapshot(struct sim_conn *c, struct sim_snapshot *p, size_t limit)
 {
 	struct sim *sim = sim_conn_sim(c);
-	struct snapshot s = { 0 }, *kept;
 
-	collect(sim->store, p, from_ns, from_name, &s);
-	reply_page(c, &s, 0, limit);
-	/* What an inconsistent continuation kept begins in the middle. */
-	kept = snapshot_find(sim->api, p, s.rv);
-	if (limit != 0 && limit < s.n && (kept == NULL || kept->n < s.n)) {
-		if (kept != NULL)
-			snapshot_drop(sim->api,
-			    (size_t)(kept - sim->api->snapshots));
-		snapshot_keep(sim, &s);
-	}
-	snapshot_clear(&s);
+	if (limit != 0 && limit < p->n)
+		sim_shelf_put(sim->shelf, p, sim->opt.continue_ms);
+	sim_page_reply(c, p, 0, limit);
+	sim_snapshot_unref(p);
 }
 
 static void
-list_continue(struct sim_conn *c, const struct sim_path *p, const char *text,
+list_continue(struct sim_conn *c, const struct sim_query *q, const char *text,
     size_t limit)
 {
 	struct sim *sim = sim_conn_sim(c);
-	struct snapshot *s;
-	struct token t = { 0 };
+	struct sim_snapshot *p;
+	struct sim_token t = { 0 };
 
-	if (!token_parse(text, &t)) {
+	if (!sim_token_parse(text, &t)) {
 		sim_conn_status(c, 400, "BadRequest", -1, "continue key is "
 		    "not valid: %.32s", text);
 		return;
 	}
 	if (t.rv < 0) {
-		list_now(c, p, t.ns, t.name, limit);
+		reply_snapshot(c, sim_snapshot_now(sim->store, q, t.ns,
+		    t.name), limit);
 		return;
 	}
-	s = snapshot_find(sim->api, p, (uint64_t)t.rv);
-	if (s == NULL)
+	p = sim_shelf_find(sim->shelf, q, (uint64_t)t.rv);
+	if (p == NULL)
 		reply_expired(c, &t);
 	else
-		reply_page(c, s, snapshot_index(s, &t), limit);
+		sim_page_reply(c, p, sim_snapshot_index(p, t.ns, t.name),
+		    limit);
 }
 
-/* ---- parameters ---- */
-
-/* The combinations a real server refuses; false after having answered. */
-static bool
-parameters_fit(struct sim_conn *c, bool rv_given, uint64_t rv, bool more)
-{
-	const char *match = sim_conn_param(c, "resourceVersionMatch");
-	const char *label = sim_conn_param(c, "labelSelector");
-	const char *field = sim_conn_param(c, "fieldSelector");
-
-	if (sim_conn_param(c, "sendInitialEvents") != NULL) {
-		sim_conn_status(c, 422, "Invalid", -1, "sendInitialEvents: "
-		    "Forbidden: sendInitialEvents is forbidden for list");
-	} else if (match != NULL && (more || !rv_given ||
-	    (strcmp(match, "Exact") == 0 && rv == 0) ||
-	    (strcmp(match, "Exact") != 0 &&
-	    strcmp(match, "NotOlderThan") != 0))) {
-		sim_conn_status(c, 422, "Invalid", -1, "resourceVersionMatch: "
-		    "Forbidden: not allowed with these parameters");
-	} else if (more && rv != 0) {
-		sim_conn_status(c, 400, "BadRequest", -1, "specifying resource "
-		    "version is not allowed when using continue");
-	} else if (label != NULL && label[0] != '\0') {
-		sim_conn_status(c, 400, "BadRequest", -1,
-		    "label selectors are not served by the simulator");
-	} else if (field != NULL && field[0] != '\0') {
-		sim_conn_status(c, 400, "BadRequest", -1,
-		    "field label not supported: %.64s", field);
-	} else {
-		return true;
-	}
-	return false;
-}
-
+/* rv is not above what this listener has seen. */
 static void
-reply_too_large(struct sim_conn *c, uint64_t rv, uint64_t current)
+list_at(struct sim_conn *c, const struct wish *w, const struct sim_query *q)
 {
-	json_t *details = json_pack("{s:[{s:s, s:s}], s:i}", "causes",
-	    "reason", "ResourceVersionTooLarge", "message",
-	    "Too large resource version", "retryAfterSeconds", 1);
-	char message[128];
-
-	(void)snprintf(message, sizeof(message), "Timeout: Too large resource "
-	    "version: %" PRIu64 ", current: %" PRIu64, rv, current);
-	sim_conn_reply_json(c, 504, sim_status_make(504, "Timeout",
-	    message, details));
-}
-
-static void
-list_at(struct sim_conn *c, const struct sim_path *p, uint64_t rv,
-    size_t limit)
-{
-	const char *match = sim_conn_param(c, "resourceVersionMatch");
-	const char *given = sim_conn_param(c, "resourceVersion");
 	struct sim *sim = sim_conn_sim(c);
-	bool zero = given != NULL && strcmp(given, "0") == 0;
-	bool exact = match != NULL && strcmp(match, "Exact") == 0;
+	uint64_t rv = sim_api_seen(c);
+	bool zero = w->given && w->rv == 0;
+	struct sim_snapshot *p;
 
-	if (rv > sim->store->rv)
-		reply_too_large(c, rv, sim->store->rv);
-	else if (exact && rv != sim->store->rv)
+	if (w->exact)
+		rv = w->rv;
+	else if (!w->given)          /* a quorum read does not lag */
+		rv = sim->store->rv;
+	p = sim_snapshot_at(sim->store, q, rv);
+	if (p == NULL)
 		sim_conn_status(c, 410, "Expired", -1, "The resourceVersion "
 		    "for the provided list is too old.");
 	else
-		list_now(c, p, p->ns, "", zero &&
-		    sim_faults_ignores_limit(sim->faults) ? 0 : limit);
+		reply_snapshot(c, p, zero &&
+		    sim_faults_ignores_limit(sim->faults) ? 0 : w->limit);
 }
 
-struct pending_list {
-	struct sim_path	path;
-	uint64_t	rv;
-	size_t		limit;
-};
-
 static void
-pending_gone(UNUSED struct sim_conn *c, void *ctx)
+wish_gone(UNUSED struct sim_conn *c, void *ctx)
 {
 	free(ctx);
 }
 
+/* Waits until the version has been seen, as the watch cache does. */
 static void
-pending_due(struct sim_conn *c, void *ctx)
+wish_look(struct sim_conn *c, void *ctx)
 {
-	struct pending_list *pending = ctx;
+	struct wish *w = ctx;
+	struct sim_selector *selector = NULL;
+	struct sim_query q;
+	bool seen = w->rv <= (w->exact ? sim_conn_sim(c)->store->rv :
+	    sim_api_seen(c));
 
+	if (!seen && mono_before(mono_now(), w->give_up)) {
+		sim_conn_defer(c, LOOK_AGAIN_MS, wish_look, w);
+		return;
+	}
 	sim_conn_own(c, NULL, NULL);
-	list_at(c, &pending->path, pending->rv, pending->limit);
-	free(pending);
+	if (!seen) {
+		reply_too_large(c, w->rv);
+	} else if (sim_list_query(c, &w->path, &q, &selector) == 0) {
+		list_at(c, w, &q);
+		sim_selector_free(selector);
+	}
+	free(w);
+}
+
+/* ---- parameters ---- */
+
+/* Why the real server refuses this match (422); NULL: it does not. */
+static const char *
+wrong_match(const char *match, bool given, uint64_t rv, bool more)
+{
+	bool exact = strcmp(match, "Exact") == 0;
+
+	if (match[0] == '\0')
+		return NULL;
+	if (more)
+		return "resourceVersionMatch is forbidden for continue";
+	if (!given)
+		return "resourceVersionMatch is forbidden unless "
+		    "resourceVersion is provided";
+	if (!exact && strcmp(match, "NotOlderThan") != 0)
+		return "supported values: \"Exact\", \"NotOlderThan\", \"\"";
+	if (exact && rv == 0)
+		return "resourceVersionMatch \"exact\" is forbidden for "
+		    "resourceVersion \"0\"";
+	return NULL;
+}
+
+/* The combinations a real server refuses; false after having answered. */
+static bool
+parameters_fit(struct sim_conn *c, bool given, uint64_t rv, bool more)
+{
+	const char *why = wrong_match(text_param(c, "resourceVersionMatch"),
+	    given, rv, more);
+
+	if (sim_conn_param(c, "sendInitialEvents") != NULL)
+		sim_conn_status(c, 422, "Invalid", -1, "ListOptions."
+		    "meta.k8s.io \"\" is invalid: sendInitialEvents: "
+		    "Forbidden: sendInitialEvents is forbidden for list");
+	else if (why != NULL)
+		sim_conn_status(c, 422, "Invalid", -1, "ListOptions."
+		    "meta.k8s.io \"\" is invalid: resourceVersionMatch: "
+		    "Forbidden: %s", why);
+	else if (more && rv != 0)
+		sim_conn_status(c, 400, "BadRequest", -1, "specifying resource "
+		    "version is not allowed when using continue");
+	else
+		return true;
+	return false;
+}
+
+static void
+list_or_wait(struct sim_conn *c, const struct wish *w,
+    const struct sim_query *q)
+{
+	uint64_t seen = w->exact || !w->given ? sim_conn_sim(c)->store->rv :
+	    sim_api_seen(c);
+	struct wish *waiting;
+
+	if (w->rv <= seen) {
+		list_at(c, w, q);
+		return;
+	}
+	waiting = xmalloc(sizeof(*waiting));
+	*waiting = *w;
+	waiting->give_up = mono_add_ms(mono_now(),
+	    sim_conn_sim(c)->modes.too_large_ms);
+	sim_conn_own(c, wish_gone, waiting);
+	sim_conn_defer(c, LOOK_AGAIN_MS, wish_look, waiting);
 }
 
 void
 sim_list_start(struct sim_conn *c, const struct sim_path *p)
 {
-	const char *more = sim_conn_param(c, "continue");
-	const char *limit_text = sim_conn_param(c, "limit");
-	struct pending_list *pending;
-	uint64_t rv, limit = 0;
-	bool given;
+	const char *more = text_param(c, "continue");
+	const char *limit_text = text_param(c, "limit");
+	const char *match = text_param(c, "resourceVersionMatch");
+	struct wish w = { .path = *p };
+	struct sim_selector *selector = NULL;
+	struct sim_query q;
+	uint64_t limit = 0;
 
-	if (sim_api_version(c, &rv, &given) != 0)
+	if (sim_api_version(c, &w.rv, &w.given) != 0 ||
+	    !parameters_fit(c, w.given, w.rv, more[0] != '\0'))
 		return;
-	if (more != NULL && more[0] == '\0')
-		more = NULL;
-	if (!parameters_fit(c, given, rv, more != NULL))
-		return;
-	if (limit_text != NULL && !sim_http_number(limit_text, &limit)) {
+	if (limit_text[0] != '\0' && !sim_http_number(limit_text, &limit)) {
 		sim_conn_status(c, 400, "BadRequest", -1, "limit: not a "
 		    "number: %.32s", limit_text);
-	} else if (more != NULL) {
-		list_continue(c, p, more, (size_t)limit);
-	} else if (rv > sim_conn_sim(c)->store->rv) {
-		pending = xmalloc(sizeof(*pending));
-		*pending = (struct pending_list){ *p, rv, (size_t)limit };
-		sim_conn_own(c, pending_gone, pending);
-		sim_conn_defer(c, TOO_LARGE_MS, pending_due, pending);
-	} else {
-		list_at(c, p, rv, (size_t)limit);
+		return;
 	}
+	if (sim_list_query(c, p, &q, &selector) != 0)
+		return;
+	w.limit = (size_t)limit;
+	/* A limit with a version means that very version, for old clients. */
+	w.exact = strcmp(match, "Exact") == 0 ||
+	    (match[0] == '\0' && w.rv != 0 && limit != 0);
+	if (more[0] != '\0')
+		list_continue(c, &q, more, w.limit);
+	else
+		list_or_wait(c, &w, &q);
+	sim_selector_free(selector);
 }

@@ -1,22 +1,21 @@
 /*
- * sim_list: GET of a collection: pages bound to a snapshot, and the answers a
- * reader gets when its snapshot or its version is not to be had.
+ * sim_list: GET of a collection: which state of it a request asks for
+ * (resourceVersion, resourceVersionMatch, continue, limit, selectors), pages
+ * of it, and what is answered when that state is not to be had.
  *
- * An exact list of an older version is answered as if that version had been
- * compacted (410), which a real server may do at any time.
+ * A page of many objects is made while it is sent: text only for what the
+ * reader has room for.
  */
 #ifndef SIM_LIST_H
 #define SIM_LIST_H
 
 #include "tests/kubesim/sim_api.h"
-
-#define SIM_SNAPSHOTS_MAX 64
+#include "tests/kubesim/sim_snapshot.h"
 
 void	sim_list_start(struct sim_conn *c, const struct sim_path *p);
-/* Every continue token given out so far is answered 410 from now on. */
-void	sim_list_expire(struct sim *sim);
-
-struct sim_api *sim_list_new(void);
-void	sim_list_free(struct sim_api *api);
+/* What the request selects by; answers 400 and returns -1 when it cannot. The
+ * texts are the request's; *ret_selector is the caller's. */
+int	sim_list_query(struct sim_conn *c, const struct sim_path *p,
+	    struct sim_query *ret, struct sim_selector **ret_selector);
 
 #endif

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/xmalloc.h"
 #include "tests/kubesim/sim_conn.h"
@@ -15,89 +14,10 @@
 #define CHUNKED_FROM (128u * 1024)
 #define GZIP_ABOVE   (128u * 1024)   /* the API server's, for lists */
 #define EXTRA_MAX    512
+#define GZIP_HEAD    "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
 
 static const char garbage_page[] = "<html><head><title>502 Bad Gateway</title>"
     "</head><body><center><h1>502 Bad Gateway</h1></center></body></html>\n";
-static const char garbage_line[] = "{\"type\":\"MODIFIED\",\"object\":{\"\x01"
-    "kind\":Pod,,}\n";
-
-static const char *
-status_text(int status)
-{
-	static const struct { int code; const char *text; } names[] = {
-		{ 200, "OK" }, { 201, "Created" }, { 202, "Accepted" },
-		{ 400, "Bad Request" }, { 401, "Unauthorized" },
-		{ 403, "Forbidden" }, { 404, "Not Found" },
-		{ 405, "Method Not Allowed" }, { 406, "Not Acceptable" },
-		{ 409, "Conflict" }, { 410, "Gone" },
-		{ 411, "Length Required" },
-		{ 413, "Request Entity Too Large" },
-		{ 415, "Unsupported Media Type" },
-		{ 422, "Unprocessable Entity" },
-		{ 429, "Too Many Requests" },
-		{ 500, "Internal Server Error" }, { 502, "Bad Gateway" },
-		{ 503, "Service Unavailable" }, { 504, "Gateway Timeout" },
-	};
-
-	for (size_t i = 0; i < NELEM(names); i++)
-		if (names[i].code == status)
-			return names[i].text;
-	return "Status";
-}
-
-static void
-add_head(struct sim_conn *c, struct evbuffer *out, int status,
-    const char *type, const char *extra)
-{
-	time_t now = time(NULL);
-	char date[64];
-	struct tm tm;
-
-	if (gmtime_r(&now, &tm) == NULL ||
-	    strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm) == 0)
-		date[0] = '\0';
-	(void)evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\n"
-	    "Audit-Id: %08x-0000-4000-8000-%012llx\r\n"
-	    "Cache-Control: no-cache, private\r\nContent-Type: %s\r\n"
-	    "Date: %s\r\n%s%s", status, status_text(status),
-	    (unsigned)c->id, (unsigned long long)c->req.log_id, type, date,
-	    extra != NULL ? extra : "",
-	    c->keep_alive ? "" : "Connection: close\r\n");
-}
-
-/* Moves the body behind the head as chunks of whole buffer segments. */
-static void
-add_chunks(struct evbuffer *out, struct evbuffer *body)
-{
-	size_t n;
-
-	while ((n = evbuffer_get_length(body)) != 0) {
-		n = MIN(n, SIM_CHUNK_SIZE);
-		(void)evbuffer_add_printf(out, "%zx\r\n", n);
-		(void)evbuffer_remove_buffer(body, out, n);
-		(void)evbuffer_add(out, "\r\n", 2);
-	}
-	(void)evbuffer_add(out, "0\r\n\r\n", 5);
-}
-
-/* Sends a whole answer, or what the request's fault leaves of it. */
-static void
-send_answer(struct sim_conn *c, struct evbuffer *out)
-{
-	struct evbuffer *half;
-
-	if (c->action == SIM_ACT_TRUNCATE || c->action == SIM_ACT_HALFLINE) {
-		half = evbuffer_new();
-		(void)evbuffer_remove_buffer(out, half,
-		    evbuffer_get_length(out) / 2);
-		(void)bufferevent_write_buffer(c->bev, half);
-		evbuffer_free(half);
-		c->keep_alive = false;
-	} else {
-		(void)bufferevent_write_buffer(c->bev, out);
-	}
-	sim_conn_answered(c);
-}
 
 /* Leaves the first half. */
 static void
@@ -135,8 +55,8 @@ finish(struct sim_conn *c, int status, const char *type,
 	sim_finish_gzip(body);
 	if (c->action == SIM_ACT_CUTGZIP)
 		cut(body);
-	(void)snprintf(room, EXTRA_MAX, "%sContent-Encoding: gzip\r\n"
-	    "Vary: Accept-Encoding\r\n", extra != NULL ? extra : "");
+	(void)snprintf(room, EXTRA_MAX, "%s%s", extra != NULL ? extra : "",
+	    GZIP_HEAD);
 	return room;
 }
 
@@ -145,7 +65,6 @@ sim_conn_reply_buffer(struct sim_conn *c, int status, const char *type,
     struct evbuffer *body, const char *extra)
 {
 	char encoding[EXTRA_MAX];
-	struct evbuffer *out;
 	size_t n;
 
 	sim_conn_check(c);
@@ -161,22 +80,19 @@ sim_conn_reply_buffer(struct sim_conn *c, int status, const char *type,
 	n = evbuffer_get_length(body);
 	sim_log_answered(sim_conn_sim(c)->log, c->req.log_id, status);
 	sim_log_sent(sim_conn_sim(c)->log, c->req.log_id, n);
-	sim_log_ended(sim_conn_sim(c)->log, c->req.log_id);
-	out = evbuffer_new();
-	if (out == NULL)
-		abort();
-	add_head(c, out, status, type, extra);
-	if (n < CHUNKED_FROM) {
-		(void)evbuffer_add_printf(out, "Content-Length: %zu\r\n\r\n",
-		    n);
-		(void)evbuffer_add_buffer(out, body);
-	} else {
-		(void)evbuffer_add_printf(out,
-		    "Transfer-Encoding: chunked\r\n\r\n");
-		add_chunks(out, body);
+	c->wire->head(c, status, type, extra, n < CHUNKED_FROM ? (int64_t)n :
+	    -1);
+	if (c->action == SIM_ACT_TRUNCATE || c->action == SIM_ACT_HALFLINE) {
+		cut(body);
+		c->wire->body(c, body);
+		c->keep_alive = false;
+		sim_conn_close(c);
+		return;
 	}
-	send_answer(c, out);
-	evbuffer_free(out);
+	c->wire->body(c, body);
+	c->wire->end(c);
+	sim_log_ended(sim_conn_sim(c)->log, c->req.log_id);
+	sim_conn_answered(c);
 }
 
 void
@@ -249,79 +165,94 @@ sim_conn_status(struct sim_conn *c, int code, const char *reason,
 	json_decref(status);
 }
 
-/* ---- streams ---- */
+/* ---- answers made while they are sent ---- */
 
-struct sim_text *
-sim_http_chunk(const void *data, size_t len)
-{
-	char head[32];
-	int n = snprintf(head, sizeof(head), "%zx\r\n", len);
-	struct sim_text *t;
-
-	t = xmalloc(sizeof(*t) + (size_t)n + len + 2);
-	t->refs = 1;
-	t->len = (size_t)n + len + 2;
-	memcpy(t->data, head, (size_t)n);
-	memcpy(t->data + n, data, len);
-	memcpy(t->data + (size_t)n + len, "\r\n", 2);
-	return t;
-}
+struct sim_producer {
+	sim_more_cb	*more;
+	void		(*done)(void *ctx);
+	void		*ctx;
+	struct sim_gzip	*gzip;           /* NULL: as it is */
+};
 
 void
-sim_conn_stream(struct sim_conn *c)
+sim_conn_drop_producer(struct sim_conn *c)
 {
-	struct evbuffer *out = evbuffer_new();
+	struct sim_producer *p = c->producer;
 
-	sim_conn_check(c);
-	if (out == NULL)
-		abort();
-	sim_log_answered(sim_conn_sim(c)->log, c->req.log_id, 200);
-	c->streaming = true;
-	add_head(c, out, 200, "application/json", NULL);
-	(void)evbuffer_add_printf(out, "Transfer-Encoding: chunked\r\n\r\n");
-	(void)bufferevent_write_buffer(c->bev, out);
-	evbuffer_free(out);
+	if (p == NULL)
+		return;
+	c->producer = NULL;
+	p->done(p->ctx);
+	sim_finish_gzip_free(p->gzip);
+	free(p);
 }
 
 static void
-text_sent_cb(UNUSED const void *data, UNUSED size_t len, void *arg)
+send_piece(struct sim_conn *c, struct evbuffer *body, bool last)
 {
-	sim_text_unref(arg);
+	if (c->producer->gzip != NULL)
+		sim_finish_gzip_add(c->producer->gzip, body, last);
+	sim_log_sent(sim_conn_sim(c)->log, c->req.log_id,
+	    evbuffer_get_length(body));
+	c->wire->body(c, body);
 }
 
 void
-sim_conn_stream_text(struct sim_conn *c, struct sim_text *t)
+sim_conn_pump(struct sim_conn *c)
 {
-	struct sim_text *bad;
+	struct evbuffer *body;
+	bool more = true;
 
-	sim_conn_check(c);
-	if (c->state != SIM_CONN_BUSY || c->closing)
-		return;
-	if (c->action == SIM_ACT_GARBAGE) {
-		c->action = SIM_ACT_NONE;
-		bad = sim_http_chunk(garbage_line, sizeof(garbage_line) - 1);
-		sim_conn_stream_text(c, bad);
-		sim_text_unref(bad);
-	}
-	if (c->action == SIM_ACT_TRUNCATE || c->action == SIM_ACT_HALFLINE) {
-		(void)bufferevent_write(c->bev, t->data, t->len / 2);
-		sim_conn_close(c);
+	if (c->room_cb != NULL && c->state == SIM_CONN_BUSY && !c->closing) {
+		c->room_cb(c, c->room_ctx);
 		return;
 	}
-	sim_log_sent(sim_conn_sim(c)->log, c->req.log_id, t->len);
-	(void)evbuffer_add_reference(bufferevent_get_output(c->bev), t->data,
-	    t->len, text_sent_cb, sim_text_ref(t));
-}
-
-void
-sim_conn_stream_end(struct sim_conn *c)
-{
-	sim_conn_check(c);
-	if (c->state != SIM_CONN_BUSY || c->closing)
+	if (c->producer == NULL || c->state != SIM_CONN_BUSY)
 		return;
-	(void)bufferevent_write(c->bev, "0\r\n\r\n", 5);
+	body = evbuffer_new();
+	if (body == NULL)
+		abort();
+	while (more && c->wire->backlog(c) < SIM_ROOM_BELOW) {
+		more = c->producer->more(body, c->producer->ctx);
+		send_piece(c, body, !more);
+		if (c->action == SIM_ACT_TRUNCATE ||
+		    c->action == SIM_ACT_HALFLINE) {
+			sim_conn_drop_producer(c);
+			sim_conn_close(c);
+			more = true;
+			break;
+		}
+	}
+	evbuffer_free(body);
+	if (more)
+		return;
+	c->wire->end(c);
+	sim_conn_drop_producer(c);
 	sim_log_ended(sim_conn_sim(c)->log, c->req.log_id);
 	sim_conn_answered(c);
+}
+
+void
+sim_conn_produce(struct sim_conn *c, struct evbuffer *begin,
+    sim_more_cb *more, void (*done)(void *ctx), void *ctx)
+{
+	struct sim_producer *p = xcalloc(1, sizeof(*p));
+
+	sim_conn_check(c);
+	*p = (struct sim_producer){ .more = more, .done = done, .ctx = ctx };
+	c->producer = p;
+	if (c->state != SIM_CONN_BUSY) {
+		sim_conn_drop_producer(c);
+		return;
+	}
+	if (sim_conn_sim(c)->modes.gzip &&
+	    sim_accept_gzip(c->req.accept_encoding))
+		p->gzip = sim_finish_gzip_new();
+	sim_log_answered(sim_conn_sim(c)->log, c->req.log_id, 200);
+	c->wire->head(c, 200, "application/json", p->gzip != NULL ?
+	    GZIP_HEAD : NULL, -1);
+	send_piece(c, begin, false);
+	sim_conn_pump(c);
 }
 
 bool
@@ -333,7 +264,7 @@ sim_conn_http2(UNUSED const struct sim_conn *c)
 size_t
 sim_conn_backlog(const struct sim_conn *c)
 {
-	return evbuffer_get_length(bufferevent_get_output(c->bev));
+	return c->wire->backlog(c);
 }
 
 void

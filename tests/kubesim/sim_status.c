@@ -1,5 +1,6 @@
 #include "tests/kubesim/sim_status.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,6 +34,19 @@ sim_status_details(const struct sim_kind_row *row, const char *name)
 		    json_string(row->group));
 	(void)json_object_set_new(details, "kind", json_string(row->plural));
 	return details;
+}
+
+json_t *
+sim_status_too_large(uint64_t rv, uint64_t seen)
+{
+	json_t *details = json_pack("{s:[{s:s, s:s}], s:i}", "causes",
+	    "reason", "ResourceVersionTooLarge", "message",
+	    "Too large resource version", "retryAfterSeconds", 1);
+	char message[128];
+
+	(void)snprintf(message, sizeof(message), "Timeout: Too large resource "
+	    "version: %" PRIu64 ", current: %" PRIu64, rv, seen);
+	return sim_status_make(504, "Timeout", message, details);
 }
 
 const char *

@@ -15,6 +15,8 @@ json_t	*sim_status_make(int code, const char *reason, const char *message,
 /* {"name", "group", "kind"}: kind is the plural, as on a real server. The
  * name may be "". New reference. */
 json_t	*sim_status_details(const struct sim_kind_row *row, const char *name);
+/* The 504 of a version that has not been seen. New reference. */
+json_t	*sim_status_too_large(uint64_t rv, uint64_t seen);
 /* "pods", "deployments.apps". Static, until the next call. */
 const char *sim_status_resource(const struct sim_kind_row *row);
 

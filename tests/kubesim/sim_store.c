@@ -7,8 +7,6 @@
 
 #include "common/mono.h"
 #include "common/xmalloc.h"
-#include "tests/kubesim/sim_kinds.h"
-#include "tests/kubesim/sim_render.h"
 
 #define OBJECT_MAGIC 0x510b7ec7u
 
@@ -42,6 +40,20 @@ sim_text_unref(struct sim_text *t)
 		free(t);
 }
 
+struct sim_state
+sim_state_copy(const struct sim_state *st)
+{
+	json_incref(st->overlay);
+	return *st;
+}
+
+void
+sim_state_clear(struct sim_state *st)
+{
+	json_decref(st->overlay);
+	memset(st, 0, sizeof(*st));
+}
+
 struct sim_object *
 sim_object_ref(struct sim_object *o)
 {
@@ -59,8 +71,8 @@ sim_object_unref(struct sim_object *o)
 	if (--o->refs != 0)
 		return;
 	sim_object_unref(o->owner);
-	sim_blob_unref(o->blob);
-	json_decref(o->st.overlay);
+	sim_state_clear(&o->st);
+	sim_state_clear(&o->shown);
 	free(o->children);
 	free(o->ns);
 	free(o->name);
@@ -112,9 +124,8 @@ sim_store_new(uint64_t seed, size_t window, size_t truth)
 static void
 event_clear(struct sim_event *ev)
 {
-	for (int i = 0; i < SIM_FORM_MAX; i++)
-		sim_text_unref(ev->line[i]);
-	sim_blob_unref(ev->blob);
+	sim_state_clear(&ev->st);
+	sim_state_clear(&ev->prev);
 	sim_object_unref(ev->object);
 	memset(ev, 0, sizeof(*ev));
 }
@@ -122,7 +133,7 @@ event_clear(struct sim_event *ev)
 static void
 truth_clear(struct sim_truth *t)
 {
-	json_decref(t->st.overlay);
+	sim_state_clear(&t->st);
 	sim_object_unref(t->object);
 	memset(t, 0, sizeof(*t));
 }
@@ -290,8 +301,27 @@ truth_add(struct sim_store *s, struct sim_object *o, enum sim_change change)
 	t = &s->truth[(s->truth_first + s->truth_n++) % s->truth_size];
 	t->change = change;
 	t->object = sim_object_ref(o);
-	t->st = o->st;
-	json_incref(t->st.overlay);
+	t->st = sim_state_copy(&o->st);
+}
+
+/* Twice the room when the oldest event is too young to be forgotten. */
+static bool
+window_grow(struct sim_store *s)
+{
+	size_t size = s->window_size * 2;
+	struct sim_event *bigger;
+
+	if (s->window_ms == 0 || size > SIM_WINDOW_MAX ||
+	    sim_store_now(s) - sim_store_event(s, 0)->at_ms >= s->window_ms)
+		return false;
+	bigger = xcalloc(size, sizeof(*bigger));
+	for (size_t i = 0; i < s->window_n; i++)
+		bigger[i] = *sim_store_event(s, i);
+	free(s->window);
+	s->window = bigger;
+	s->window_size = size;
+	s->window_first = 0;
+	return true;
 }
 
 static void
@@ -299,7 +329,7 @@ window_add(struct sim_store *s, struct sim_object *o, enum sim_change change)
 {
 	struct sim_event *ev;
 
-	if (s->window_n == s->window_size) {
+	if (s->window_n == s->window_size && !window_grow(s)) {
 		ev = sim_store_event(s, 0);
 		s->floor_rv = ev->rv;
 		event_clear(ev);
@@ -310,7 +340,9 @@ window_add(struct sim_store *s, struct sim_object *o, enum sim_change change)
 	ev->rv = o->st.rv;
 	ev->change = change;
 	ev->object = sim_object_ref(o);
-	ev->blob = sim_blob_ref(o->blob);
+	ev->st = sim_state_copy(&o->st);
+	ev->prev = sim_state_copy(&o->shown);
+	ev->at_ms = sim_store_now(s);
 	if (s->on_event != NULL)
 		s->on_event(ev, s->ctx);
 }
@@ -325,10 +357,10 @@ object_changed(struct sim_store *s, struct sim_object *o,
 	s->changes++;
 	o->st.rv = s->rv;
 	o->st.changed_ms = sim_store_now(s);
-	sim_blob_unref(o->blob);
-	o->blob = sim_render_blob(o, &o->st);
 	truth_add(s, o, change);
 	window_add(s, o, change);
+	sim_state_clear(&o->shown);
+	o->shown = sim_state_copy(&o->st);
 }
 
 /* ---- objects ---- */
@@ -431,9 +463,7 @@ sim_store_rollback(struct sim_store *s, uint64_t n)
 			o = s->sorted[k][i];
 			if (o->st.rv <= s->rv)
 				continue;
-			o->st.rv = s->rv;
-			sim_blob_unref(o->blob);
-			o->blob = sim_render_blob(o, &o->st);
+			o->st.rv = o->shown.rv = s->rv;
 		}
 	}
 	sim_store_compact(s);

@@ -3,9 +3,10 @@
  * kind, one counter of resource versions over all kinds, the bounded window
  * of events a watch can begin in, and the truth log that tests compare with.
  *
- * An object's text is rendered once per change and shared (by reference) by
- * every list, watch and snapshot. Owner of an object: the store while it is
- * alive, and each event or truth entry that names it.
+ * States are plain data and are kept; text is rendered when somebody asks
+ * (sim_render), so that a large cluster costs a few hundred bytes per object.
+ * Owner of an object: the store while it is alive, and each event, snapshot
+ * or truth entry that names it.
  */
 #ifndef SIM_STORE_H
 #define SIM_STORE_H
@@ -18,6 +19,7 @@
 #define SIM_UID_SIZE   37
 #define SIM_NAME_MAX   253u
 #define SIM_FIRST_RV   1000u
+#define SIM_WINDOW_MAX 1000000u
 
 enum sim_kind {
 	SIM_DEPLOYMENT,
@@ -124,26 +126,33 @@ struct sim_object {
 	int64_t			 fix_ms;
 	bool			 active;
 	bool			 broken_image;
+	bool			 marked;         /* by sim_snapshot, inside it */
 	struct sim_state	 st;
-	struct sim_blob		*blob;
+	struct sim_state	 shown;          /* the last one with an event */
 };
 
 /* From SIM_PARTIAL on it is metadata alone. */
 enum sim_form { SIM_FULL, SIM_NO_MANAGED, SIM_PARTIAL, SIM_PARTIAL_NO_MANAGED,
     SIM_FORM_MAX };
 
-struct sim_text {                    /* counted bytes of one watch line */
+/* Counted bytes of one watch line, framed as a chunk of HTTP/1.1; the line
+ * itself is line_len bytes at `line`. */
+struct sim_text {
 	unsigned	refs;
 	size_t		len;
+	size_t		line;
+	size_t		line_len;
 	char		data[];
 };
 
+/* prev: the state before, of another than an ADDED. */
 struct sim_event {
 	uint64_t		 rv;
 	enum sim_change		 change;
 	struct sim_object	*object;
-	struct sim_blob		*blob;
-	struct sim_text		*line[SIM_FORM_MAX];   /* made when asked */
+	struct sim_state	 st;
+	struct sim_state	 prev;
+	int64_t			 at_ms;          /* of the cluster's clock */
 };
 
 struct sim_truth {
@@ -169,6 +178,7 @@ struct sim_store {
 	size_t			  window_size;
 	size_t			  window_first;
 	size_t			  window_n;
+	int64_t			  window_ms;     /* younger ones are kept */
 	struct sim_truth	 *truth;         /* ring */
 	size_t			  truth_size;
 	size_t			  truth_first;
@@ -177,7 +187,8 @@ struct sim_store {
 	void			 *ctx;
 };
 
-/* window, truth: how many events are kept (> 0). */
+/* window, truth: how many events are kept (> 0). The window grows for events
+ * younger than window_ms (0 at first), up to SIM_WINDOW_MAX. */
 struct sim_store *sim_store_new(uint64_t seed, size_t window, size_t truth);
 void	 sim_store_free(struct sim_store *s);
 
@@ -215,6 +226,9 @@ void	 sim_store_compact(struct sim_store *s);
  * objects that were newer are re-stamped with the new counter. */
 void	 sim_store_rollback(struct sim_store *s, uint64_t n);
 
+/* A state of its own; its overlay is counted. */
+struct sim_state sim_state_copy(const struct sim_state *st);
+void	 sim_state_clear(struct sim_state *st);
 struct sim_object *sim_object_ref(struct sim_object *o);
 void	 sim_object_unref(struct sim_object *o);
 struct sim_blob *sim_blob_ref(struct sim_blob *b);

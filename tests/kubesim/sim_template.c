@@ -78,7 +78,7 @@ owner_labels(struct buf *b, const struct sim_object *o, const char *hash)
 	else if (kind == SIM_DAEMONSET)
 		buf_addf(b, ",\"controller-revision-hash\":\"%s\","
 		    "\"pod-template-generation\":\"%u\"", hash,
-		    o->owner->st.generation);
+		    o->st.image);
 	else if (kind == SIM_JOB)
 		buf_addf(b, ",\"batch.kubernetes.io/controller-uid\":\"%s\","
 		    "\"batch.kubernetes.io/job-name\":\"%s\"",

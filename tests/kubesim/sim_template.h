@@ -81,6 +81,9 @@ void	sim_template_secret(struct buf *b, const struct sim_object *o,
 /* Members of a pod template's spec, without braces around them. */
 void	sim_template_pod_spec(struct buf *b, const struct sim_object *o,
 	    uint32_t image, const char *restart_policy);
+/* Of a CronJob's n-th Job: the real ones count minutes. */
+void	sim_template_job_name(const struct sim_object *cronjob, uint32_t n,
+	    char name[SIM_NAME_MAX + 1]);
 /* ,"name":n unless n is 0 (omitempty, as in Go). */
 void	sim_template_count(struct buf *b, const char *name, uint32_t n);
 

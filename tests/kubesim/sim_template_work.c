@@ -150,11 +150,19 @@ sim_template_touch_job(struct sim_state *st)
 }
 
 void
+sim_template_job_name(const struct sim_object *cronjob, uint32_t n,
+    char name[SIM_NAME_MAX + 1])
+{
+	(void)snprintf(name, SIM_NAME_MAX + 1, "%.230s-%08u", cronjob->name,
+	    29000000u + n);
+}
+
+void
 sim_template_cronjob(struct buf *b, const struct sim_object *o,
     const struct sim_state *st)
 {
 	char last[MONO_RFC3339_SIZE], good[MONO_RFC3339_SIZE];
-	const struct sim_object *job;
+	char name[SIM_NAME_MAX + 1];
 	bool comma = false;
 
 	sim_template_time(st->started_ms, last);
@@ -166,11 +174,11 @@ sim_template_cronjob(struct buf *b, const struct sim_object *o,
 	add_pod_template(b, o, st->image, "Never");
 	buf_adds(b, "}},\"successfulJobsHistoryLimit\":3,"
 	    "\"failedJobsHistoryLimit\":1},\"status\":{");
-	if (st->have != 0 && o->n_children != 0) {
-		job = o->children[o->n_children - 1];
+	if (st->have != 0) {
+		sim_template_job_name(o, st->touches, name);
 		buf_addf(b, "\"active\":[{\"kind\":\"Job\",\"namespace\":"
-		    "\"%s\",\"name\":\"%s\",\"uid\":\"%s\",\"apiVersion\":"
-		    "\"batch/v1\"}]", job->ns, job->name, job->uid);
+		    "\"%s\",\"name\":\"%s\",\"apiVersion\":"
+		    "\"batch/v1\"}]", o->ns, name);
 		comma = true;
 	}
 	if (st->started_ms != 0)

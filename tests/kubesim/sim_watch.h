@@ -19,6 +19,8 @@ void	sim_watch_start(struct sim_conn *c, const struct sim_path *p);
 void	sim_watch_drop_all(struct sim_watches *all, bool reset);
 /* 0: no bookmarks but the one before the deadline. */
 void	sim_watch_bookmark_interval(struct sim_watches *all, int64_t ms);
+/* What the replica has seen has changed: its watches go on. */
+void	sim_watch_catch_up(struct sim_watches *all);
 size_t	sim_watch_count(const struct sim_watches *all);
 uint64_t sim_watch_dropped(const struct sim_watches *all);
 /* The most bytes any watch owes now. */

@@ -1,12 +1,12 @@
 #include "tests/kubesim/sim_workload.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/macros.h"
 #include "tests/kubesim/sim_rollout.h"
 #include "tests/kubesim/sim_seed.h"
+#include "tests/kubesim/sim_template.h"
 
 #define JOB_RUN_MS    1500
 #define JOB_FAILS_MAX 2u      /* backoffLimit: more is the end */
@@ -276,9 +276,7 @@ sim_workload_schedule(struct sim_store *s, struct sim_object *o, bool failing)
 
 	if (o->st.have != 0)
 		return;
-	/* A number for the minute, as the controller has it; it only grows. */
-	(void)snprintf(name, sizeof(name), "%.230s-%08u", o->name,
-	    29000000u + ++o->st.touches);
+	sim_template_job_name(o, ++o->st.touches, name);
 	if (sim_store_find(s, SIM_JOB, o->ns, name) != NULL)
 		return;
 	job = sim_store_object(s, SIM_JOB, o->ns, name, o->app, o);
