@@ -19,7 +19,9 @@ from .net import wait_until
 from .process import BedError, Process
 
 _REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_LISTENING = re.compile(rb"^listening on (https?)://127\.0\.0\.1:(\d+)$", re.MULTILINE)
+_LISTENING = re.compile(
+    rb"^replica on port (\d+)\nlistening on (https?)://127\.0\.0\.1:(\d+)$", re.MULTILINE
+)
 
 
 def binary():
@@ -34,7 +36,8 @@ class KubeSim:
     """One simulator on a port of its own; also a context manager.
 
     .url, .port, .token, .context, .kubeconfig (a file), .ca_file (TLS only), .process, and .api, a
-    KubeApi for the requests a client makes. After stop() or kill(), start() brings up a new one
+    KubeApi for the requests a client makes (.replica: to a second API server on the same store,
+    which lags while faults(replica_hold=True)). After stop() or kill(), start() brings up a new one
     at the same port with the same token; its objects begin anew.
     """
 
@@ -64,6 +67,7 @@ class KubeSim:
         self.port = 0
         self.url = None
         self.api = None
+        self.replica = None
         self.kubeconfig = os.path.join(self.directory, f"{context}.kubeconfig")
         self.ca_file = os.path.join(self.directory, "ca.crt") if tls else None
         self._options = ["--objects", objects, "--rate", rate, "--seed", seed, *options]
@@ -103,9 +107,10 @@ class KubeSim:
         offset = os.path.getsize(self.process.log) if os.path.exists(self.process.log) else 0
         self.process.start()
         found = wait_until(lambda: self._listening(offset), 10, "kubesim listens")
-        self.url = f"{found[1].decode()}://127.0.0.1:{found[2].decode()}"
-        self.port = int(found[2])
+        self.url = f"{found[2].decode()}://127.0.0.1:{found[3].decode()}"
+        self.port = int(found[3])
         self.api = KubeApi(self.port, self.ca_file, self.token)
+        self.replica = KubeApi(int(found[1]), self.ca_file, self.token)
         return self
 
     def _listening(self, offset):

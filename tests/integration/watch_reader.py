@@ -12,15 +12,17 @@ PODS = "/api/v1/pods"
 class Watch:
     """One watch, read line by line as bytes arrive."""
 
-    def __init__(self, sim, target, accept="application/json"):
-        """Opens it; .status and .headers are the answer's."""
+    def __init__(self, sim, target, accept="application/json", port=None, **headers):
+        """Opens it; .status and .headers are the answer's. PORT: the replica's, say."""
+        port = port or sim.port
         if sim.tls:
             context = ssl.create_default_context(cafile=sim.ca_file)
-            self.conn = http.client.HTTPSConnection("127.0.0.1", sim.port, context=context)
+            self.conn = http.client.HTTPSConnection("127.0.0.1", port, context=context)
         else:
-            self.conn = http.client.HTTPConnection("127.0.0.1", sim.port)
+            self.conn = http.client.HTTPConnection("127.0.0.1", port)
         self.conn.timeout = deadline(20)
-        headers = {"Authorization": f"Bearer {sim.token}", "Accept": accept}
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        headers |= {"Authorization": f"Bearer {sim.token}", "Accept": accept}
         self.conn.request("GET", target, headers=headers)
         self.answer = self.conn.getresponse()
         self.status = self.answer.status

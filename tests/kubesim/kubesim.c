@@ -49,6 +49,7 @@ static const char usage_text[] =
     "  --rate N              changes per second of the life (5)\n"
     "  --frozen              no life: only what requests change\n"
     "  --window N            events kept for watches (10000)\n"
+    "  --window-ms N         events younger than that are kept too (0)\n"
     "  --truth N             states kept for /_sim/history (200000)\n"
     "  --watch-buffer MIB    what a slow watcher may owe (32)\n"
     "  --continue-ms N       life of a continue token (300000)\n"
@@ -58,7 +59,7 @@ enum option_id {
 	OPT_PORT = 256, OPT_TLS, OPT_DIR, OPT_TOKEN, OPT_CONTEXT,
 	OPT_KUBECONFIG, OPT_SEED, OPT_OBJECTS, OPT_RATE, OPT_FROZEN,
 	OPT_WINDOW, OPT_TRUTH, OPT_BUFFER, OPT_CONTINUE, OPT_DIE, OPT_KINDS,
-	OPT_HELP
+	OPT_WINDOW_MS, OPT_HELP
 };
 
 static const struct option long_options[] = {
@@ -74,6 +75,7 @@ static const struct option long_options[] = {
 	{ "rate", required_argument, NULL, OPT_RATE },
 	{ "frozen", no_argument, NULL, OPT_FROZEN },
 	{ "window", required_argument, NULL, OPT_WINDOW },
+	{ "window-ms", required_argument, NULL, OPT_WINDOW_MS },
 	{ "truth", required_argument, NULL, OPT_TRUTH },
 	{ "watch-buffer", required_argument, NULL, OPT_BUFFER },
 	{ "continue-ms", required_argument, NULL, OPT_CONTINUE },
@@ -147,6 +149,9 @@ take_option(struct sim_options *o, int id, const char *name)
 		break;
 	case OPT_WINDOW:
 		o->window = number(name, optarg, 1, 10000000);
+		break;
+	case OPT_WINDOW_MS:
+		o->window_ms = (int64_t)number(name, optarg, 0, 86400000);
 		break;
 	case OPT_TRUTH:
 		o->truth = number(name, optarg, 1, 10000000);
@@ -279,6 +284,7 @@ start(struct sim *sim, SSL_CTX *tls, const char *ca)
 
 	sim->store = sim_store_new(sim->opt.seed, sim->opt.window,
 	    sim->opt.truth);
+	sim->store->window_ms = sim->opt.window_ms;
 	sim_seed_fill(sim->store, sim->opt.kinds, sim->opt.objects);
 	sim_store_compact(sim->store);
 	sim_modes_init(&sim->modes);

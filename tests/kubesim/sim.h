@@ -36,6 +36,7 @@ struct sim_options {
 	unsigned	 objects;
 	uint32_t	 kinds;          /* SIM_BIT of those that live */
 	size_t		 window;         /* events kept for watches */
+	int64_t		 window_ms;      /* younger ones are kept as well */
 	size_t		 truth;          /* states kept for /_sim/history */
 	size_t		 watch_buffer;   /* bytes a slow watcher may owe */
 	int64_t		 continue_ms;    /* life of a continue token */

@@ -22,6 +22,7 @@ struct sim_faults {
 	struct rule	rule[SIM_FAULTS_MAX];
 	size_t		n;
 	bool		not_ready;
+	bool		shutdown;        /* 429 to every new request */
 	bool		ignore_limit;
 	bool		forbidden[SIM_KIND_MAX];         /* cluster-wide */
 	bool		forbidden_inside[SIM_KIND_MAX];  /* and per namespace */
@@ -120,11 +121,28 @@ reply_rule(struct sim_conn *c, const struct rule *r)
 		    "injected by the test");
 }
 
+/* As in the grace period of a server that is told to end. */
+static bool
+refuse_new(struct sim_conn *c)
+{
+	const char *path = sim_conn_request(c)->path;
+
+	if (strncmp(path, "/api", 4) != 0)
+		return false;
+	sim_conn_close_after(c);
+	sim_conn_status(c, 429, "TooManyRequests", 5, "apiserver is shutting "
+	    "down, please try again later.");
+	return true;
+}
+
 bool
 sim_faults_apply(struct sim_conn *c)
 {
 	struct sim_faults *f = sim_conn_sim(c)->faults;
 	struct rule r;
+
+	if (f->shutdown && refuse_new(c))
+		return true;
 
 	for (size_t i = 0; i < f->n; i++) {
 		r = f->rule[i];
@@ -260,6 +278,18 @@ set_member(struct sim *sim, const char *key, json_t *value, struct err *err)
 		f->latency_ms = n;
 	} else if (strcmp(key, "forbid") == 0) {
 		return set_forbidden(f, value, err);
+	} else if (strcmp(key, "replica_hold") == 0) {
+		sim->replica_rv = on ? sim->store->rv : UINT64_MAX;
+		sim_watch_catch_up(sim->watches);
+	} else if (strcmp(key, "window_ms") == 0 && n >= 0) {
+		sim->store->window_ms = n;
+	} else if (strcmp(key, "shutdown") == 0) {
+		f->shutdown = f->not_ready = on;
+		if (on)
+			sim_watch_drop_all(sim->watches, false);
+	} else if (strcmp(key, "restart") == 0) {
+		if (on)
+			sim_http_drop_all(sim->http);
 	} else if (strcmp(key, "clear") == 0) {
 		sim_faults_clear(f);
 	} else {

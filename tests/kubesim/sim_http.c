@@ -250,6 +250,12 @@ sim_conn_reset(struct sim_conn *c)
 }
 
 void
+sim_conn_close_after(struct sim_conn *c)
+{
+	c->keep_alive = false;
+}
+
+void
 sim_conn_on_room(struct sim_conn *c, sim_conn_cb *cb, void *ctx)
 {
 	c->room_cb = cb;
@@ -419,6 +425,19 @@ sim_http_free(struct sim_http *h)
 		event_free(h->reaper);
 	h->magic = 0;
 	free(h);
+}
+
+void
+sim_http_drop_all(struct sim_http *h)
+{
+	struct sim_conn *c, *next;
+
+	for (c = TAILQ_FIRST(&h->conns); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		/* The caller's own answer is on its way. */
+		if (c->req.log_id != 0 || c->state == SIM_CONN_IDLE)
+			sim_conn_reset(c);
+	}
 }
 
 size_t

@@ -52,6 +52,8 @@ int	sim_http_new(struct sim *sim, SSL_CTX *tls, struct sim_http **ret,
 	    uint16_t *ret_port, uint16_t *ret_replica, struct err *err)
 	    MUST_CHECK;
 void	sim_http_free(struct sim_http *h);
+/* Ends every connection at once, as a server that crashed. */
+void	sim_http_drop_all(struct sim_http *h);
 size_t	sim_http_connections(const struct sim_http *h);
 
 struct sim *sim_conn_sim(const struct sim_conn *c);
@@ -95,6 +97,8 @@ void	sim_conn_stream_end(struct sim_conn *c);
 /* A line of JSON, ready for all wires. */
 struct sim_text *sim_http_line(const void *data, size_t len);
 
+/* This answer is the connection's last one, and says so. */
+void	sim_conn_close_after(struct sim_conn *c);
 size_t	sim_conn_backlog(const struct sim_conn *c);
 void	sim_conn_close(struct sim_conn *c);     /* after what is pending */
 void	sim_conn_reset(struct sim_conn *c);     /* RST, now */
