@@ -28,6 +28,7 @@
 #include "common/role.h"
 #include "common/subscriber.h"
 #include "common/xmalloc.h"
+#include "store/catch_up.h"
 #include "store/db_reader.h"
 #include "store/db_writer.h"
 #include "store/mongo.h"
@@ -60,20 +61,16 @@ struct store {
 	struct subscriber	*subscriber;
 	struct mongo		*mongo;         /* NULL: not configured */
 	bool			 mongo_stuck;   /* its thread was left behind */
-	struct position		 start;         /* the database stood here */
-	bool			 first_seen;    /* a record or a gap came */
+	struct catch_up		 catch_up;
 	struct mono		 began;
 	bool			 ready;
-	uint64_t		 ready_tip;     /* 0: no heartbeat yet */
-	bool			 heard;         /* a heartbeat came */
 	uint64_t		 incomplete;    /* clusters, since a gap */
 	uint64_t		 gap_seen;      /* gap_change + 1 of that gap */
 	struct mono		 next_resync;
 	struct mono		 next_copy;
 	bool			 in_trouble;    /* was logged */
 	bool			 mongo_down;    /* was logged */
-	const char		*said_state;    /* the last status */
-	char			 said[STORE_REPORT_LINE_MAX];
+	struct store_said	 said;          /* the last status */
 	struct conf		**reloaded;     /* all are kept: threads read
 						 * the latest */
 	size_t			 n_reloaded;
@@ -133,18 +130,11 @@ become_ready(struct store *s)
 /* --- records ------------------------------------------------------------- */
 
 static void
-lost(struct store *s, struct position next)
-{
-	s->first_seen = true;
-	db_writer_gap(s->writer, (struct position){ next.epoch,
-	    next.number > 0 ? next.number - 1 : 0 });
-}
-
-static void
 store_record_cb(const void *bytes, size_t n, void *arg)
 {
 	struct store *s = store_of(arg);
 	struct record_header header;
+	struct position through;
 	struct err err;
 	struct rd rd;
 
@@ -152,10 +142,9 @@ store_record_cb(const void *bytes, size_t n, void *arg)
 		fatalx("a record from the subscriber: %s", err.text);
 	if (header.count == 0)
 		return;
-	/* An empty projection and a journal that no longer begins at 1. */
-	if (!s->first_seen && s->start.number == 0 && header.first > 1)
-		lost(s, (struct position){ header.epoch, header.first });
-	s->first_seen = true;
+	if (catch_up_record(&s->catch_up, (struct position){ header.epoch,
+	    header.first }, &through) == CATCH_UP_LOST)
+		db_writer_gap(s->writer, through);
 	db_writer_record(s->writer, bytes, n, (struct position){ header.epoch,
 	    header.first + header.count - 1 });
 }
@@ -164,29 +153,30 @@ static void
 store_gap_cb(struct position from, struct position next, void *arg)
 {
 	char before[EVENT_ID_MAX], after[EVENT_ID_MAX];
+	struct store *s = store_of(arg);
 
 	log_warn("events between %s and %s are lost to the projection",
 	    position_format(from, before), position_format(next, after));
-	lost(store_of(arg), next);
+	db_writer_gap(s->writer, catch_up_gap(&s->catch_up, next));
 }
 
 static void
 store_caught_up_cb(const struct heartbeat *hb, void *arg)
 {
 	struct store *s = store_of(arg);
+	struct position through;
 
-	/* Nothing to read, but a place to be at. */
-	if (!s->first_seen && s->start.number == 0) {
-		if (hb->tip.number > 0)
-			lost(s, (struct position){ hb->tip.epoch,
-			    hb->tip.number + 1 });
-		else
-			db_writer_at(s->writer, hb->tip);
-		s->first_seen = true;
+	switch (catch_up_tip(&s->catch_up, hb->tip, &through)) {
+	case CATCH_UP_AT:
+		db_writer_at(s->writer, through);
+		break;
+	case CATCH_UP_LOST:
+		db_writer_gap(s->writer, through);
+		break;
+	case CATCH_UP_NOTHING:
+	default:
+		break;
 	}
-	if (!s->heard)
-		s->ready_tip = hb->tip.number;
-	s->heard = true;
 	db_writer_oldest(s->writer, hb->oldest);
 }
 
@@ -239,7 +229,7 @@ take_applied(struct store *s)
 		ask_resync(s, "the projection may be incomplete");
 		submit(s, DB_READER_CHECK);
 	}
-	if (s->heard && st.applied.number >= s->ready_tip)
+	if (catch_up_done(&s->catch_up, st.applied))
 		become_ready(s);
 	if (s->in_trouble != (st.trouble[0] != '\0')) {
 		s->in_trouble = st.trouble[0] != '\0';
@@ -287,14 +277,12 @@ say_status(struct store *s)
 {
 	struct store_report r = {
 		.with_mongo = s->mongo != NULL,
-		.heard = s->heard,
+		.heard = s->catch_up.heard,
 		.tip = subscriber_heartbeat(s->subscriber).tip.number,
-		.ready_tip = s->ready_tip,
+		.ready_tip = s->catch_up.ready_tip,
 		.incomplete = s->incomplete,
 	};
 	struct buf facts = BUF_EMPTY;
-	char said[STORE_REPORT_LINE_MAX];
-	const char *state;
 
 	db_writer_status(s->writer, &r.writer);
 	watch_mongo(s, &r.mongo);
@@ -302,14 +290,8 @@ say_status(struct store *s)
 	store_report_facts(&r, &facts);
 	db_reader_facts(s->reader, buf_cstr(&facts));
 	buf_free(&facts);
-	store_report_line(&r, said);
-	state = store_report_state(&r);
-	/* An idle store that hears of the broker changes its state only. */
-	if (state == s->said_state && strcmp(said, s->said) == 0)
-		return;
-	s->said_state = state;
-	(void)snprintf(s->said, sizeof(s->said), "%s", said);
-	role_status(s->role, state, "%s", said);
+	if (store_report_news(&r, &s->said))
+		role_status(s->role, s->said.state, "%s", s->said.line);
 }
 
 static void
@@ -374,7 +356,7 @@ open_databases(struct store *s, struct err *err)
 			goto out;
 	}
 	db_writer_status(s->writer, &st);
-	s->start = st.applied;
+	catch_up_init(&s->catch_up, st.applied);
 	/* A gap of an earlier life was asked about then: only what is looked
 	 * up and still lacks is asked for again. */
 	if (st.gapped)
@@ -398,9 +380,9 @@ open_bus(struct store *s, struct err *err)
 	s->serve = serve_new(s->role->base, bus, s->reader, err);
 	if (s->serve == NULL)
 		goto out;
-	serve_applied(s->serve, s->start);
+	serve_applied(s->serve, s->catch_up.start);
 	s->subscriber = subscriber_new(s->role->base, bus, journal, "store",
-	    s->role->incarnation, s->start, &subscriber_ops, s, err);
+	    s->role->incarnation, s->catch_up.start, &subscriber_ops, s, err);
 	if (s->subscriber == NULL)
 		goto out;
 	role_bus_path(s->role, subscriber_path(s->subscriber));

@@ -52,6 +52,20 @@ store_report_line(const struct store_report *r,
 	    mongo, w->trouble[0] != '\0' ? "; " : "", w->trouble);
 }
 
+bool
+store_report_news(const struct store_report *r, struct store_said *said)
+{
+	struct store_said now = { .state = store_report_state(r) };
+
+	store_report_line(r, now.line);
+	/* An idle store that hears of the broker changes its state only. */
+	if (said->state != NULL && strcmp(said->state, now.state) == 0 &&
+	    strcmp(said->line, now.line) == 0)
+		return false;
+	*said = now;
+	return true;
+}
+
 static const char *
 truth(bool value)
 {

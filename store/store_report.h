@@ -26,6 +26,17 @@ const char	*store_report_state(const struct store_report *r);
 /* One line for people; the same as long as nothing changed. */
 void	store_report_line(const struct store_report *r,
 	    char buf[STORE_REPORT_LINE_MAX]);
+
+/* What was told last; all zero: nothing yet. */
+struct store_said {
+	const char	*state;     /* static */
+	char		 line[STORE_REPORT_LINE_MAX];
+};
+
+/* True when the state or the line is another than told; *said is then what is
+ * to be told now. */
+bool	store_report_news(const struct store_report *r,
+	    struct store_said *said);
 /* Appends the facts as a JSON object. */
 void	store_report_facts(const struct store_report *r, struct buf *b);
 

@@ -67,6 +67,28 @@ test_the_line_says_where_it_stands_and_what_ails_it(void **state UNUSED)
 }
 
 static void
+test_a_state_or_a_line_that_changed_alone_is_news(void **state UNUSED)
+{
+	struct store_report r = well();
+	struct store_said said = { 0 };
+
+	/* Idle, and the broker not heard of yet. */
+	r.tip = r.ready_tip = r.writer.applied.number;
+	r.heard = false;
+	assert_true(store_report_news(&r, &said));
+	assert_string_equal(said.state, "waiting");
+	assert_false(store_report_news(&r, &said));
+	r.heard = true;
+	assert_true(store_report_news(&r, &said));
+	assert_string_equal(said.state, "running");
+	assert_false(store_report_news(&r, &said));
+	r.writer.applied.number++;
+	assert_true(store_report_news(&r, &said));
+	assert_non_null(strstr(said.line, "-41, 0 behind"));
+	assert_false(store_report_news(&r, &said));
+}
+
+static void
 test_the_facts_are_json_whatever_the_trouble_says(void **state UNUSED)
 {
 	struct store_report r = well();
@@ -101,6 +123,8 @@ main(void)
 		cmocka_unit_test(test_the_worst_of_what_is_so_gives_the_state),
 		cmocka_unit_test(
 		    test_the_line_says_where_it_stands_and_what_ails_it),
+		cmocka_unit_test(
+		    test_a_state_or_a_line_that_changed_alone_is_news),
 		cmocka_unit_test(
 		    test_the_facts_are_json_whatever_the_trouble_says),
 	};
