@@ -177,7 +177,7 @@ $(foreach t,$(filter $(BUILD)/tools/% $(BUILD)/bench/%,$(TOOLS)),\
 run:
 	@setup/setup.sh run
 	@$(MAKE) --no-print-directory all
-	@BUILD=$(BUILD) setup/run.sh
+	@exec env BUILD=$(BUILD) setup/run.sh
 
 check:
 	@setup/setup.sh check

@@ -2,10 +2,11 @@
 # Starts Sluice on embedded defaults in the foreground and says which page to
 # open. Without a kubeconfig (KUBECONFIG, ~/.kube/config) a simulated cluster
 # is started beside it, so that there is something to see.
+# Environment: BUILD (build), PORT (8085), STATE (BUILD/run: journal, databases).
 set -eu
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
-state=$PWD/$build/run
+state=${STATE:-$PWD/$build/run}
 runtime=$(mktemp -d /tmp/sluice-run-XXXXXX)
 mkdir -p "$state"
 chmod 700 "$state"
