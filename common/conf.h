@@ -26,6 +26,7 @@
 #define CONF_CLUSTERS_MAX  1000u
 #define CONF_GATEWAYS_MAX  64u
 #define CONF_FILE_MAX      (1024u * 1024)
+#define CONF_CUSTOM_MAX    16u
 
 enum conf_sync { CONF_SYNC_INTERVAL, CONF_SYNC_ALWAYS, CONF_SYNC_NEVER };
 enum conf_contexts { CONF_CONTEXTS_CURRENT, CONF_CONTEXTS_ALL,
@@ -40,6 +41,15 @@ struct conf_cluster {
 	char	*id;           /* slug; the name of its watcher */
 	char	*context;      /* in `kubeconfig` */
 	char	*kubeconfig;   /* path list as in KUBECONFIG */
+};
+
+/* A kind of the operator's. */
+struct conf_kind {
+	char	*name;         /* made: RESOURCE.GROUP, or RESOURCE */
+	char	*group;        /* "" = core */
+	char	*version;
+	char	*resource;     /* plural, as in paths */
+	char	*kind;
 };
 
 /* Contract 6, per stream type (index STREAM_TYPE_MAX = the default row). */
@@ -85,6 +95,8 @@ struct conf {
 	struct {
 		char	**kinds;      /* short names */
 		size_t	  n_kinds;
+		struct conf_kind *custom;
+		size_t	  n_custom;
 		int64_t	  backoff_base_ms;
 		int64_t	  backoff_max_ms;
 		bool	  http2;

@@ -78,6 +78,25 @@ print_clusters(const struct conf_cluster *list, size_t n, FILE *out)
 	(void)fputc(']', out);
 }
 
+/* The name is made of the rest. */
+static void
+print_custom(const struct conf_kind *list, size_t n, FILE *out)
+{
+	(void)fputc('[', out);
+	for (size_t i = 0; i < n; i++) {
+		(void)fputs(i != 0 ? ", {group: " : "{group: ", out);
+		conf_value_text(list[i].group, out);
+		(void)fputs(", version: ", out);
+		conf_value_text(list[i].version, out);
+		(void)fputs(", resource: ", out);
+		conf_value_text(list[i].resource, out);
+		(void)fputs(", kind: ", out);
+		conf_value_text(list[i].kind, out);
+		(void)fputc('}', out);
+	}
+	(void)fputc(']', out);
+}
+
 static void
 print_unit(uint64_t v, const struct conf_unit *units, size_t n, const char *zero,
     FILE *out)
@@ -195,6 +214,10 @@ conf_value_print(const struct conf_key *k, const void *base, FILE *out)
 	case CONF_TYPE_ORIGINS:
 	case CONF_TYPE_KINDS:
 		print_strings(*(char **const *)p, *(const size_t *)p2, out);
+		break;
+	case CONF_TYPE_CUSTOM:
+		print_custom(*(struct conf_kind *const *)p,
+		    *(const size_t *)p2, out);
 		break;
 	case CONF_TYPE_COUNT:
 		if (*(const uint32_t *)p == 0)

@@ -12,6 +12,9 @@
 #define GIB    (1024 * MIB)
 #define TIB    (1024 * GIB)
 
+#define KINDS "deployment|service|statefulset|daemonset|job|cronjob|ingress|" \
+	"configmap|secret|pvc|pod|replicaset|hpa|networkpolicy"
+
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "sizes are 64 bits");
 
 const struct conf_key conf_keys[] = {
@@ -79,16 +82,22 @@ const struct conf_key conf_keys[] = {
 
 	{ .path = "watch.kinds", .type = CONF_TYPE_KINDS,
 	  .off = C(watch.kinds), .off2 = C(watch.n_kinds),
-	  .words = "deployment|pod", .def = "[deployment, pod]",
-	  .help = "Kinds of objects that are watched." },
+	  .words = KINDS, .def = "[deployment, service, statefulset, "
+	  "daemonset, job, cronjob, ingress, configmap, secret, pvc, pod, "
+	  "replicaset, hpa, networkpolicy]",
+	  .help = "Kinds of objects that are watched; of secrets and "
+	  "configmaps only the metadata." },
 	{ .path = "watch.backoff.base", .type = CONF_TYPE_DURATION,
 	  .off = C(watch.backoff_base_ms), .min = 10, .max = HOUR,
 	  .def = "5s", .help = "First pause after a failure; then doubled." },
 	{ .path = "watch.backoff.max", .type = CONF_TYPE_DURATION,
 	  .off = C(watch.backoff_max_ms), .min = 10, .max = DAY,
 	  .def = "60s", .help = "Longest pause after failures." },
-	{ .path = "watch.custom", .type = CONF_TYPE_FIXED, .def = "[]",
-	  .help = "Custom resources; none in this version." },
+	{ .path = "watch.custom", .type = CONF_TYPE_CUSTOM,
+	  .off = C(watch.custom), .off2 = C(watch.n_custom),
+	  .words = KINDS, .def = "[]",
+	  .help = "More kinds, at most 16, each {group, version, resource, "
+	  "kind}." },
 	{ .path = "watch.jobs_as_streams", .type = CONF_TYPE_FIXED,
 	  .def = "false",
 	  .help = "Kubernetes jobs as job streams; not in this version." },

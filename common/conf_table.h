@@ -21,6 +21,7 @@ enum conf_type {
 	CONF_TYPE_CLUSTERS,    /* array@off, its length@off2 */
 	CONF_TYPE_ORIGINS,     /* list@off, its length@off2 */
 	CONF_TYPE_KINDS,       /* likewise */
+	CONF_TYPE_CUSTOM,      /* array@off, its length@off2; words: taken */
 	CONF_TYPE_COUNT,       /* uint32_t min..max; `words`: auto */
 	CONF_TYPE_SIZE,        /* uint64_t bytes min..max */
 	CONF_TYPE_DURATION,    /* int64_t ms min..max; `words`: off = 0 */
@@ -96,6 +97,7 @@ enum conf_storage {
 	CONF_STORE_STRING,     /* char *, may be NULL */
 	CONF_STORE_STRINGS,    /* char **, size_t */
 	CONF_STORE_CLUSTERS,   /* struct conf_cluster *, size_t */
+	CONF_STORE_CUSTOM,     /* struct conf_kind *, size_t */
 	CONF_STORE_U16,
 	CONF_STORE_U32,
 	CONF_STORE_U64,        /* also int64_t */
@@ -114,5 +116,6 @@ size_t	conf_members(const struct conf_key *key, struct conf_member ret[2]);
 void	conf_member_free(const struct conf_member *m, void *base);
 void	conf_strings_free(char **strings, size_t n);
 void	conf_clusters_free(struct conf_cluster *clusters, size_t n);
+void	conf_custom_free(struct conf_kind *kinds, size_t n);
 
 #endif

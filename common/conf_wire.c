@@ -31,6 +31,9 @@ conf_members(const struct conf_key *k, struct conf_member ret[2])
 	case CONF_TYPE_CLUSTERS:
 		ret[0].storage = CONF_STORE_CLUSTERS;
 		break;
+	case CONF_TYPE_CUSTOM:
+		ret[0].storage = CONF_STORE_CUSTOM;
+		break;
 	case CONF_TYPE_ORIGINS:
 	case CONF_TYPE_KINDS:
 		ret[0].storage = CONF_STORE_STRINGS;
@@ -77,13 +80,27 @@ conf_clusters_free(struct conf_cluster *clusters, size_t n)
 }
 
 void
+conf_custom_free(struct conf_kind *kinds, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(kinds[i].name);
+		free(kinds[i].group);
+		free(kinds[i].version);
+		free(kinds[i].resource);
+		free(kinds[i].kind);
+	}
+	free(kinds);
+}
+
+void
 conf_member_free(const struct conf_member *m, void *base)
 {
 	char *p = (char *)base + m->off;
 	size_t n = 0;
 
 	if (m->storage == CONF_STORE_STRINGS ||
-	    m->storage == CONF_STORE_CLUSTERS)
+	    m->storage == CONF_STORE_CLUSTERS ||
+	    m->storage == CONF_STORE_CUSTOM)
 		memcpy(&n, (char *)base + m->off2, sizeof(n));
 	if (m->storage == CONF_STORE_STRING)
 		free(*(char **)p);
@@ -91,6 +108,8 @@ conf_member_free(const struct conf_member *m, void *base)
 		conf_strings_free(*(char ***)p, n);
 	else if (m->storage == CONF_STORE_CLUSTERS)
 		conf_clusters_free(*(struct conf_cluster **)p, n);
+	else if (m->storage == CONF_STORE_CUSTOM)
+		conf_custom_free(*(struct conf_kind **)p, n);
 }
 
 /* --- encoding ------------------------------------------------------------ */
@@ -102,6 +121,19 @@ put_string(struct buf *b, const char *text)
 		buf_u32(b, WIRE_NONE);
 	else
 		buf_str32(b, text, strlen(text));
+}
+
+static void
+put_custom(struct buf *b, const struct conf_kind *list, size_t n)
+{
+	buf_u32(b, (uint32_t)n);
+	for (size_t i = 0; i < n; i++) {
+		put_string(b, list[i].name);
+		put_string(b, list[i].group);
+		put_string(b, list[i].version);
+		put_string(b, list[i].resource);
+		put_string(b, list[i].kind);
+	}
 }
 
 static void
@@ -132,6 +164,10 @@ put_member(struct buf *b, const struct conf_member *m, const void *base)
 			put_string(b, clusters[i].context);
 			put_string(b, clusters[i].kubeconfig);
 		}
+		break;
+	case CONF_STORE_CUSTOM:
+		memcpy(&n, (const char *)base + m->off2, sizeof(n));
+		put_custom(b, *(struct conf_kind *const *)p, n);
 		break;
 	case CONF_STORE_U16:
 		buf_u16(b, *(const uint16_t *)p);
@@ -239,6 +275,26 @@ get_clusters(struct rd *r, struct conf_cluster **ret, size_t *ret_n)
 	}
 }
 
+static void
+get_custom(struct rd *r, struct conf_kind **ret, size_t *ret_n)
+{
+	uint32_t n = rd_u32(r);
+
+	if (r->failed || n > CONF_CUSTOM_MAX) {
+		r->failed = true;
+		return;
+	}
+	*ret = xcalloc(n, sizeof(struct conf_kind));
+	*ret_n = n;
+	for (uint32_t i = 0; i < n; i++) {
+		(*ret)[i].name = need_string(r);
+		(*ret)[i].group = need_string(r);
+		(*ret)[i].version = need_string(r);
+		(*ret)[i].resource = need_string(r);
+		(*ret)[i].kind = need_string(r);
+	}
+}
+
 /* Number of words an enum has, for its bound. */
 static uint32_t
 enum_max(const struct conf_key *k)
@@ -279,6 +335,9 @@ get_member(struct rd *r, const struct conf_key *k,
 		break;
 	case CONF_STORE_CLUSTERS:
 		get_clusters(r, (struct conf_cluster **)p, (size_t *)p2);
+		break;
+	case CONF_STORE_CUSTOM:
+		get_custom(r, (struct conf_kind **)p, (size_t *)p2);
 		break;
 	case CONF_STORE_U16:
 		*(uint16_t *)p = rd_u16(r);

@@ -114,27 +114,39 @@ cluster_configured(const struct conf *conf, struct slice cluster)
 	return false;
 }
 
+/* The kind's watcher has told of it since: 1, 0, or -1 error. */
+static int
+kind_complete(struct completeness *c, const struct completeness_at *at,
+    struct slice cluster, const char *kind, struct err *err)
+{
+	sqlite3_stmt *stmt = c->stmts[STMT_WATCHED];
+	int64_t count;
+
+	sql_bind_slice(stmt, 1, cluster);
+	sql_bind_text(stmt, 2, kind);
+	sql_bind_int(stmt, 3, at->gap_change);
+	if (one_number(stmt, &count, err) == -1)
+		return -1;
+	return count != 0;
+}
+
 /* 1 complete, 0 not, -1 error. A cluster nobody watches misses nothing. */
 static int
 cluster_complete(struct completeness *c, const struct completeness_at *at,
     struct slice cluster, struct err *err)
 {
-	sqlite3_stmt *stmt = c->stmts[STMT_WATCHED];
-	int64_t count;
+	const struct conf *conf = c->conf;
 	size_t i;
+	int rc = 1;
 
-	if (!cluster_configured(c->conf, cluster))
+	if (!cluster_configured(conf, cluster))
 		return 1;
-	for (i = 0; i < c->conf->watch.n_kinds; i++) {
-		sql_bind_slice(stmt, 1, cluster);
-		sql_bind_text(stmt, 2, c->conf->watch.kinds[i]);
-		sql_bind_int(stmt, 3, at->gap_change);
-		if (one_number(stmt, &count, err) == -1)
-			return -1;
-		if (count == 0)
-			return 0;
-	}
-	return 1;
+	for (i = 0; i < conf->watch.n_kinds && rc == 1; i++)
+		rc = kind_complete(c, at, cluster, conf->watch.kinds[i], err);
+	for (i = 0; i < conf->watch.n_custom && rc == 1; i++)
+		rc = kind_complete(c, at, cluster, conf->watch.custom[i].name,
+		    err);
+	return rc;
 }
 
 int

@@ -189,8 +189,12 @@ resource_key_parse(struct slice key, struct resource_key *ret)
 	struct slice rest = stream_key_name(key);
 	struct resource_key parts;
 
-	if (!key_part(&rest, &parts.cluster) || !key_part(&rest, &parts.kind) ||
-	    !key_part(&rest, &parts.namespace) || rest.n == 0)
+	if (!key_part(&rest, &parts.cluster) || !key_part(&rest, &parts.kind))
+		return false;
+	/* A cluster-wide object has no namespace. */
+	if (!key_part(&rest, &parts.namespace))
+		parts.namespace = slice_str("");
+	if (rest.n == 0)
 		return false;
 	parts.name = rest;
 	*ret = parts;

@@ -8,6 +8,7 @@
 #include "common/xmalloc.h"
 
 #define SLUG_MAX 63u
+#define KIND_MAX 100u
 
 /* The short names a watched object's key may have (contract 2). */
 static const char *const kinds[] = {
@@ -15,6 +16,18 @@ static const char *const kinds[] = {
 	"ingress", "configmap", "secret", "pvc", "pod", "replicaset", "hpa",
 	"networkpolicy",
 };
+
+/* RESOURCE.GROUP, as a kind of `watch.custom` is named. Whether a watcher
+ * follows it is the watcher's to say. */
+static bool
+kind_custom(const char *type)
+{
+	size_t n = strlen(type);
+
+	return n <= KIND_MAX && strchr(type, '.') != NULL &&
+	    strspn(type, "abcdefghijklmnopqrstuvwxyz0123456789-.") == n &&
+	    strchr("-.", type[0]) == NULL && strchr("-.", type[n - 1]) == NULL;
+}
 
 static bool
 kind_known(const char *type)
@@ -25,7 +38,7 @@ kind_known(const char *type)
 		if (strcmp(type, kinds[i]) == 0)
 			return true;
 	}
-	return false;
+	return kind_custom(type);
 }
 
 /* What the API server admits as a name, and what may stand in a key. */
@@ -123,7 +136,8 @@ node_parse(const json_t *node, size_t i, json_t *nodes, json_t *seen,
 		node_problem(problems, i, "type", "must be one of deployment,"
 		    " service, statefulset, daemonset, job, cronjob, ingress,"
 		    " configmap, secret, pvc, pod, replicaset, hpa,"
-		    " networkpolicy");
+		    " networkpolicy, or the RESOURCE.GROUP of a custom"
+		    " kind");
 	if (name == NULL || !name_valid(name))
 		node_problem(problems, i, "name", "must be the name of a"
 		    " Kubernetes object");

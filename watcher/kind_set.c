@@ -10,24 +10,34 @@ struct kind_set {
 	struct kind_watch	*kinds[KINDS_MAX];   /* by index of `kinds` */
 };
 
+static void
+add(struct kind_set *set, struct event_base *base, struct kube_api *api,
+    const struct conf *conf, const char *name,
+    const struct kind_watch_ops *ops, void *arg)
+{
+	int kind = kinds_find(slice_str(name));
+
+	if (kind < 0)
+		log_warn("watch.kinds: %s is not a kind this version can "
+		    "watch", name);
+	else if (set->kinds[kind] == NULL)
+		set->kinds[kind] = kind_watch_new(base, api, (unsigned)kind,
+		    conf->watch.backoff_base_ms, conf->watch.backoff_max_ms,
+		    ops, arg);
+}
+
 struct kind_set *
 kind_set_new(struct event_base *base, struct kube_api *api,
     const struct conf *conf, const struct kind_watch_ops *ops, void *arg)
 {
 	struct kind_set *set = xcalloc(1, sizeof(*set));
 	size_t i;
-	int kind;
 
-	for (i = 0; i < conf->watch.n_kinds; i++) {
-		kind = kinds_find(slice_str(conf->watch.kinds[i]));
-		if (kind < 0)
-			log_warn("watch.kinds: %s is not a kind this version "
-			    "can watch", conf->watch.kinds[i]);
-		else if (set->kinds[kind] == NULL)
-			set->kinds[kind] = kind_watch_new(base, api,
-			    (unsigned)kind, conf->watch.backoff_base_ms,
-			    conf->watch.backoff_max_ms, ops, arg);
-	}
+	for (i = 0; i < conf->watch.n_kinds; i++)
+		add(set, base, api, conf, conf->watch.kinds[i], ops, arg);
+	for (i = 0; i < conf->watch.n_custom; i++)
+		add(set, base, api, conf, conf->watch.custom[i].name, ops,
+		    arg);
 	return set;
 }
 

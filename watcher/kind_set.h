@@ -1,7 +1,7 @@
 /*
  * kind_set: the kinds of one cluster that are watched, as one: which they are
- * (`watch.kinds`), started and stopped together, and what is said of all of
- * them. Runs in the watcher's loop; it owns the kind_watches.
+ * (`watch.kinds`, `watch.custom`), started and stopped together, and what is
+ * said of all of them. Runs in the watcher's loop; it owns the kind_watches.
  */
 #ifndef SLUICE_KIND_SET_H
 #define SLUICE_KIND_SET_H

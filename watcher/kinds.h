@@ -1,14 +1,26 @@
 /*
- * kinds: the kinds a watcher can follow, as a static table: where the API
- * server keeps them and which rule judges them. Pure.
+ * kinds: the kinds a watcher can follow, as a table: where the API server
+ * keeps them and which rule judges them. Fourteen rows are static; those of
+ * the operator (`watch.custom`) are put behind them once, at the start, before
+ * anybody looks. Pure but for that.
+ *
+ * Secrets and configmaps are asked for as metadata only, and nothing else is
+ * accepted as an answer: what they hold must never reach this process
+ * (k8s-watch.md A.5).
  */
 #ifndef SLUICE_KINDS_H
 #define SLUICE_KINDS_H
 
-#include "common/buf.h"
+#include <stdbool.h>
+
+#include "common/conf.h"
 #include "watcher/kube_status.h"
 
 #define KINDS_MAX 32u   /* bits of a set */
+
+/* What an answer of metadata only calls itself. */
+#define KINDS_METADATA      "PartialObjectMetadata"
+#define KINDS_METADATA_LIST "PartialObjectMetadataList"
 
 struct kind {
 	const char	*name;      /* short: in keys and in `watch.kinds` */
@@ -19,11 +31,15 @@ struct kind {
 	const char	*list_accept;
 	const char	*watch_accept;
 	kube_status_rule rule;
+	bool		 metadata;  /* only that is asked for and accepted */
 };
 
-extern const struct kind kinds[];
-extern const unsigned kinds_n;
+extern const struct kind *const kinds;
+extern unsigned kinds_n;
 
+/* Puts the operator's kinds behind the static ones, in place of those of an
+ * earlier call. The texts must live as long as the process. */
+void	kinds_set_custom(const struct conf_kind *list, size_t n);
 /* Index in the table; -1: not one of these. */
 int	kinds_find(struct slice name);
 

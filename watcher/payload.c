@@ -68,7 +68,9 @@ start(struct payload *p)
 static void
 add_name(struct buf *b, const char *cluster, const struct inv_object *o)
 {
-	buf_addf(b, "%s/%s/%s", cluster, kinds[o->kind].name, o->path);
+	/* A cluster-wide object's path begins with its slash. */
+	buf_addf(b, "%s/%s%s%s", cluster, kinds[o->kind].name,
+	    o->namespace_len > 0 ? "/" : "", o->path);
 }
 
 static void

@@ -19,7 +19,8 @@ struct payload {
 
 void	payload_clear(struct payload *p);
 
-/* resource:<cluster>/<kind>/<namespace>/<name> */
+/* resource:<cluster>/<kind>/<namespace>/<name>; of a cluster-wide object
+ * resource:<cluster>/<kind>/<name> */
 void	payload_status_update(struct payload *p, const char *cluster,
 	    const struct inv_object *o, int64_t now_unix_ms);
 void	payload_deleted(struct payload *p, const char *cluster,

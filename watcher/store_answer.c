@@ -21,24 +21,30 @@ skip_prefix(struct slice *s, const char *prefix)
 	return true;
 }
 
-/* "resource:<cluster>/<kind>/<namespace>/<name>": the last three. */
+/* Cuts what stands before the next slash off *rest. */
+static bool
+key_part(struct slice *rest, struct slice *ret)
+{
+	const char *slash = rest->n > 0 ? memchr(rest->p, '/', rest->n) : NULL;
+
+	if (slash == NULL)
+		return false;
+	*ret = (struct slice){ rest->p, (size_t)(slash - rest->p) };
+	rest->n -= ret->n + 1;
+	rest->p = slash + 1;
+	return true;
+}
+
+/* "resource:<cluster>/<kind>/<namespace>/<name>": the last three. A
+ * cluster-wide object has no namespace there. */
 static bool
 split_key(struct slice key, const char *cluster, struct slice ret[3])
 {
-	const char *slash;
-	size_t i;
-
 	if (!skip_prefix(&key, "resource:") || !skip_prefix(&key, cluster) ||
-	    !skip_prefix(&key, "/"))
+	    !skip_prefix(&key, "/") || !key_part(&key, &ret[0]))
 		return false;
-	for (i = 0; i < 2; i++) {
-		slash = memchr(key.p, '/', key.n);
-		if (slash == NULL)
-			return false;
-		ret[i] = (struct slice){ key.p, (size_t)(slash - key.p) };
-		key.n -= ret[i].n + 1;
-		key.p = slash + 1;
-	}
+	if (!key_part(&key, &ret[1]))
+		ret[1] = slice_str("");
 	ret[2] = key;
 	return ret[2].n > 0 && ret[1].n <= KUBE_NAME_MAX &&
 	    ret[2].n <= KUBE_NAME_MAX;

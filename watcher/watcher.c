@@ -412,6 +412,7 @@ watcher_start(struct role *role, struct err *err)
 	    w->stop == NULL)
 		return err_set(err, "event_new failed");
 	w->inv = inventory_new();
+	kinds_set_custom(role->conf.watch.custom, role->conf.watch.n_custom);
 	w->api = kube_api_new(role->base, &w->cred, role->conf.watch.http2);
 	w->kinds = kind_set_new(role->base, w->api, &role->conf,
 	    &watcher_ops, w);

@@ -86,7 +86,8 @@ def test_status_tells_why_a_cluster_is_not_watched(directory):
         text = kubeconfig_text(f"https://127.0.0.1:{port}", {}, {"token": "t"})
         with open(gone, "w", encoding="utf-8") as file:
             file.write(text.replace("testbed", "gone"))
-        conf = {"contexts": "all", "watch": {"backoff": {"base": "200ms", "max": "1s"}}}
+        watch = {"kinds": ["deployment", "pod"], "backoff": {"base": "200ms", "max": "1s"}}
+        conf = {"contexts": "all", "watch": watch}
         with Sluice(conf, kubeconfig=f"{sim.kubeconfig}:{gone}") as sluice:
             bad = row_when(sluice, "watcher/gone", lambda r: str(port) in r["status"], "says where")
             assert bad["status_state"] == "backoff", bad
@@ -136,7 +137,8 @@ def test_a_role_that_dies_at_start_is_told_and_harms_nobody(directory, script, w
 
 def test_a_cluster_that_went_away_is_not_called_watched_before_it_answers():
     """Each try to reach it is no recovery: backoff until the server has answered, then watching."""
-    conf = {"watch": {"backoff": {"base": "200ms", "max": "400ms"}}}
+    watch = {"kinds": ["deployment", "pod"], "backoff": {"base": "200ms", "max": "400ms"}}
+    conf = {"watch": watch}
     with KubeSim(context="good", frozen=True) as sim, Sluice(conf, kubeconfig=sim.kubeconfig) as s:
         with s.stream("watcher:good", last_event_id="-1") as stream:
 

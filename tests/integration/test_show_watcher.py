@@ -16,7 +16,10 @@ from tests.bed.sse import pump_all
 from .truth import Truth, check_published
 
 # A restart is prompt however often it was needed, and the circuit stays closed.
-PATIENT = {"supervise": {"circuit_deaths": 100, "base": "100ms", "max": "300ms"}}
+PATIENT = {
+    "supervise": {"circuit_deaths": 100, "base": "100ms", "max": "300ms"},
+    "watch": {"kinds": ["deployment", "pod"]},
+}
 
 
 def churn(cluster, round_number):

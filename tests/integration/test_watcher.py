@@ -15,7 +15,7 @@ from tests.bed.sluice import Sluice
 
 QUICK = {
     "supervise": {"circuit_deaths": 1000, "base": "100ms", "max": "200ms"},
-    "watch": {"backoff": {"base": "100ms", "max": "400ms"}},
+    "watch": {"kinds": ["deployment", "pod"], "backoff": {"base": "100ms", "max": "400ms"}},
 }
 
 

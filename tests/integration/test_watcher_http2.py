@@ -50,7 +50,7 @@ def watching(sluice, name):
 @pytest.mark.parametrize(("http2", "least", "most"), [(True, 2, 2), (False, 3, 4)])
 def test_watches_share_one_connection_and_lists_have_another(server, http2, least, most):
     """HTTP/2: one for both watches, one for the lists, also after the server was away."""
-    conf = {"watch": {"http2": http2, **QUICK}}
+    conf = {"watch": {"http2": http2, "kinds": ["deployment", "pod"], **QUICK}}
     with Sluice(conf, kubeconfig=server.kubeconfig) as sluice:
         name = next(n for n in sluice.status() if n.startswith("watcher/"))
         pid = sluice.pid(name)

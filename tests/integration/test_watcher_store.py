@@ -52,7 +52,8 @@ def wait_level(bed, sim, cluster):
 @contextlib.contextmanager
 def bed_on(sim, conf=None):
     """A Sluice that watches the simulator, its store level with it; (bed, cluster)."""
-    with StoreBed({"kubeconfig": sim.kubeconfig, **(conf or {})}) as bed:
+    two = {"kubeconfig": sim.kubeconfig, "watch": {"kinds": ["deployment", "pod"]}}
+    with StoreBed({**two, **(conf or {})}) as bed:
         cluster = cluster_of(bed)
         wait_level(bed, sim, cluster)
         yield bed, cluster

@@ -53,6 +53,7 @@ wrong_value(enum conf_type type)
 		[CONF_TYPE_CLUSTERS] = "[{id: Bad Id}]",
 		[CONF_TYPE_ORIGINS] = "[ftp://x]",
 		[CONF_TYPE_KINDS] = "[unicorn]",
+		[CONF_TYPE_CUSTOM] = "[{group: x}]",
 		[CONF_TYPE_COUNT] = "-1",
 		[CONF_TYPE_SIZE] = "64MB",
 		[CONF_TYPE_DURATION] = "5 parsecs",
@@ -128,6 +129,38 @@ test_bounds_are_kept(void **unused UNUSED)
 	expect("listen: \"[::]:80\"", "not loopback");
 	expect("bus: nats://x:4222", "admits only \"local\"");
 	expect("auth: {hs256_secret_file: /x}", "admits only \"none\"");
+}
+
+#define CUSTOM(group, resource, kind) "watch: {custom: [{group: " group \
+	", version: v1, resource: " resource ", kind: " kind "}]}"
+
+static void
+test_a_custom_kind_is_held_to_the_grammar_of_the_api(void **unused UNUSED)
+{
+	struct buf b = BUF_EMPTY;
+
+	expect("watch:\n  custom:\n    - {group: a.b, version: v1, "
+	    "resource: things, kind: Thing}\n    - {group: a.b, "
+	    "version: v2, resource: things, kind: Thing}\n",
+	    "f.yaml:4: watch.custom: names \"things.a.b\" twice");
+	expect(CUSTOM("a.b", "things/status", "Thing"), "resource");
+	expect(CUSTOM("a.b", "\"..\"", "Thing"), "resource");
+	expect(CUSTOM("A.b", "things", "Thing"), "group");
+	expect(CUSTOM("a.b", "things", "thing"), "kind");
+	expect(CUSTOM("\"\"", "secrets", "Secret"), "metadata only");
+	expect(CUSTOM("\"\"", "configmaps", "ConfigMap"), "metadata only");
+	expect(CUSTOM("\"\"", "pod", "Pod"), "the name of another kind");
+	expect("watch: {custom: [{group: a.b, version: v1, kind: X}]}",
+	    "needs group, version, resource");
+	expect("watch: {custom: [{gruop: a.b}]}", "unknown member");
+	expect("watch: {custom: [widgets]}", "is a map");
+	buf_adds(&b, "watch: {custom: [");
+	for (unsigned i = 0; i <= CONF_CUSTOM_MAX; i++)
+		buf_addf(&b, "{group: a.b, version: v1, resource: x%u, "
+		    "kind: X}, ", i);
+	buf_adds(&b, "]}");
+	expect(buf_cstr(&b), "at most 16");
+	buf_free(&b);
 }
 
 static void
@@ -206,7 +239,8 @@ test_the_defaults_are_the_documented_ones(void **unused UNUSED)
 	assert_int_equal(conf.journal.sync, CONF_SYNC_INTERVAL);
 	assert_int_equal(conf.journal.sync_ms, 100);
 	assert_int_equal(conf.supervise.hang_timeout_ms, 3000);
-	assert_int_equal(conf.watch.n_kinds, 2);
+	assert_int_equal(conf.watch.n_kinds, 14);
+	assert_int_equal(conf.watch.n_custom, 0);
 	assert_true(conf.gateway.processes >= 1 &&
 	    conf.gateway.processes <= 4);
 	assert_int_equal(conf_stream(&conf, STREAM_JOB)->idle_timeout_ms,
@@ -227,7 +261,9 @@ static const char full[] =
     "max_connections: 100, ring: 1MiB}\n"
     "health: {workers: 2, interval: 90s, metadata_max_age: 1h}\n"
     "watch: {kinds: [pod], backoff: {base: 1s, max: 1500ms}, "
-    "http2: false}\n"
+    "http2: false, custom: [{group: example.com, version: v1, "
+    "resource: widgets, kind: Widget}, {group: \"\", version: v1, "
+    "resource: endpoints, kind: Endpoints}]}\n"
     "journal: {size: 100MiB, segment: 5000KiB, retain: 2h, sync: always, "
     "max_streams: 5000, idempotency: {window: 1m, keys: 1000}}\n"
     "supervise: {first: 1ms, circuit_deaths: 1000}\n"
@@ -252,6 +288,11 @@ test_a_full_file_is_read(void **unused UNUSED)
 	assert_int_equal(conf_stream(&conf, STREAM_JOB)->retry_ms, 1000);
 	assert_int_equal(conf_stream(&conf, STREAM_JOB)->idle_timeout_ms, 0);
 	assert_int_equal(conf_stream(&conf, STREAM_RUN)->retry_ms, 2000);
+	assert_int_equal(conf.watch.n_custom, 2);
+	assert_string_equal(conf.watch.custom[0].name, "widgets.example.com");
+	assert_string_equal(conf.watch.custom[0].kind, "Widget");
+	assert_string_equal(conf.watch.custom[1].name, "endpoints");
+	assert_string_equal(conf.watch.custom[1].group, "");
 	free(said);
 	conf_free(&conf);
 }
@@ -370,6 +411,8 @@ main(void)
 		cmocka_unit_test(
 		    test_each_key_misspelt_is_answered_with_the_right_one),
 		cmocka_unit_test(test_bounds_are_kept),
+		cmocka_unit_test(
+		    test_a_custom_kind_is_held_to_the_grammar_of_the_api),
 		cmocka_unit_test(test_a_duplicate_key_is_refused),
 		cmocka_unit_test(test_every_problem_is_listed),
 		cmocka_unit_test(

@@ -86,6 +86,12 @@ test_a_resource_key_is_cut_into_its_parts(void **state UNUSED)
 	assert_false(resource_key_parse(slice_str("resource:0123456789ab"),
 	    &k));
 	assert_false(resource_key_parse(slice_str("resource:c/pod/ns/"), &k));
+	assert_true(resource_key_parse(slice_str("resource:c/things.a.b/x"),
+	    &k));
+	assert_true(slice_is(k.kind, "things.a.b"));
+	assert_true(slice_is(k.namespace, ""));
+	assert_true(slice_is(k.name, "x"));
+	assert_false(resource_key_parse(slice_str("resource:c/pod/"), &k));
 }
 
 static void

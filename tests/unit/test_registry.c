@@ -234,6 +234,8 @@ static const struct {
 	{ "{\"id\":\"a\",\"cluster\":\"c\",\"nodes\":[{\"id\":\"n\","
 	    "\"type\":\"tree\",\"name\":\"x\"}]}", "nodes[0].type" },
 	{ "{\"id\":\"a\",\"cluster\":\"c\",\"nodes\":[{\"id\":\"n\","
+	    "\"type\":\"things/a.b\",\"name\":\"x\"}]}", "nodes[0].type" },
+	{ "{\"id\":\"a\",\"cluster\":\"c\",\"nodes\":[{\"id\":\"n\","
 	    "\"type\":\"pod\",\"name\":\"../x\"}]}", "nodes[0].name" },
 	{ "{\"id\":\"a\",\"cluster\":\"c\",\"nodes\":[{\"id\":\"n\","
 	    "\"type\":\"pod\",\"name\":\"x\"},{\"id\":\"n\","

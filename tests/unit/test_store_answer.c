@@ -66,6 +66,31 @@ test_a_resource_the_store_shows_is_missing_after_a_list(void **state)
 }
 
 static void
+test_a_cluster_wide_object_has_no_namespace_in_its_key(void **state)
+{
+	static const char text[] = "watch: {custom: [{group: a.b, "
+	    "version: v1, resource: things, kind: Thing}]}";
+	struct conf conf;
+	struct inv_object *o;
+	unsigned kind;
+
+	(void)state;
+	assert_int_equal(conf_parse(&conf, text, strlen(text), "f.yaml",
+	    stderr), 0);
+	kinds_set_custom(conf.watch.custom, conf.watch.n_custom);
+	kind = (unsigned)kinds_find(slice_str("things.a.b"));
+	item("resource:prod/things.a.b/x", "status_update", STATUS);
+	inventory_list_begin(inv, kind);
+	inventory_list_end(inv, kind);
+	o = inventory_first(inv);
+	assert_non_null(o);
+	assert_true(slice_is(inv_object_name(o), "x"));
+	assert_true(slice_is(inv_object_namespace(o), ""));
+	kinds_set_custom(NULL, 0);
+	conf_free(&conf);
+}
+
+static void
 test_what_is_not_of_this_cluster_or_has_no_status_says_nothing(void **state)
 {
 	(void)state;
@@ -73,7 +98,8 @@ test_what_is_not_of_this_cluster_or_has_no_status_says_nothing(void **state)
 	item("resource:dev/pod/ns/a", "status_update", STATUS);
 	item("workflows:prod/pod/ns/a", "status_update", STATUS);
 	item("resource:prod/pod/ns/", "status_update", STATUS);
-	item("resource:prod/pod/ns", "status_update", STATUS);
+	item("resource:prod/pod", "status_update", STATUS);
+	item("resource:prod/pod/", "status_update", STATUS);
 	item("resource:prod/", "status_update", STATUS);
 	item("resource:prod", "status_update", STATUS);
 	item("resource:prod/thing/ns/a", "status_update", STATUS);
@@ -182,6 +208,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(test_a_cluster_wide_object_has_no_namespace_in_its_key),
 		CASE(test_a_resource_the_store_shows_is_missing_after_a_list),
 		CASE(
 		    test_what_is_not_of_this_cluster_or_has_no_status_says_nothing),
