@@ -34,6 +34,11 @@ struct sim_options {
 	uint64_t	 seed;
 	unsigned	 rate;           /* changes per second of the life */
 	unsigned	 objects;
+	unsigned	 pods;           /* beside those, evenly in ... */
+	unsigned	 namespaces;
+	unsigned	 pod_bytes;
+	unsigned	 clusters;       /* in this process, a port each */
+	int64_t		 clock_ms;       /* where a script's clock begins */
 	uint32_t	 kinds;          /* SIM_BIT of those that live */
 	size_t		 window;         /* events kept for watches */
 	int64_t		 window_ms;      /* younger ones are kept as well */

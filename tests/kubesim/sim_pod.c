@@ -152,8 +152,9 @@ add_spec(struct buf *b, const struct sim_object *o, const struct sim_state *st)
 	    "\"containerPort\":8080,\"protocol\":\"TCP\"}],\"env\":[{\"name\":"
 	    "\"LOG_LEVEL\",\"value\":\"info\"},{\"name\":\"POD_NAME\","
 	    "\"valueFrom\":{\"fieldRef\":{\"apiVersion\":\"v1\",\"fieldPath\":"
-	    "\"metadata.name\"}}}],", o->app, o->ns, o->app, st->image);
-	buf_adds(b, "\"resources\":{\"limits\":{\"cpu\":\"500m\",\"memory\":"
+	    "\"metadata.name\"}}}", o->app, o->ns, o->app, st->image);
+	sim_template_pad(b, o->pad, SIM_PAD_VARIABLES);
+	buf_adds(b, "],\"resources\":{\"limits\":{\"cpu\":\"500m\",\"memory\":"
 	    "\"256Mi\"},\"requests\":{\"cpu\":\"50m\",\"memory\":\"64Mi\"}},"
 	    "\"terminationMessagePath\":\"/dev/termination-log\","
 	    "\"terminationMessagePolicy\":\"File\","

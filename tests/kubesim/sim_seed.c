@@ -4,11 +4,13 @@
 #include "common/macros.h"
 #include "common/mono.h"
 #include "tests/kubesim/sim_kinds.h"
+#include "tests/kubesim/sim_render.h"
 #include "tests/kubesim/sim_seed.h"
 #include "tests/kubesim/sim_template.h"
 
 #define NODES   3
 #define AGE_MS  (3 * 86400 * 1000LL)
+#define PAD_SAMPLE 20u
 
 static const char *const namespaces[] = { "shop", "data", "platform" };
 
@@ -35,10 +37,15 @@ sim_seed_pod(struct sim_store *s, struct sim_object *set)
 	char name[SIM_NAME_MAX + 1], tail[6];
 	struct sim_object *pod;
 
-	for (size_t i = 0; i < sizeof(tail) - 1; i++)
-		tail[i] = letters[sim_store_below(s, sizeof(letters) - 1)];
-	tail[sizeof(tail) - 1] = '\0';
-	(void)snprintf(name, sizeof(name), "%.240s-%s", set->name, tail);
+	do {
+		for (size_t i = 0; i < sizeof(tail) - 1; i++)
+			tail[i] = letters[sim_store_below(s,
+			    sizeof(letters) - 1)];
+		tail[sizeof(tail) - 1] = '\0';
+		(void)snprintf(name, sizeof(name), "%.240s-%s", set->name,
+		    tail);
+	} while (!s->loading &&
+	    sim_store_find(s, SIM_POD, set->ns, name) != NULL);
 	pod = sim_store_object(s, SIM_POD, set->ns, name, set->app, set);
 	pod->st.image = set->st.image;
 	return pod;
@@ -246,6 +253,68 @@ seed_cluster_scoped(struct sim_store *s)
 	    "default", NULL));
 	sim_store_add(s, sim_store_object(s, SIM_STORAGECLASS, "", "standard",
 	    "standard", NULL));
+}
+
+/* ---- a large cluster ---- */
+
+/* How many variables make a pod about `bytes` long. */
+static uint32_t
+pad_for(struct sim_object *pod, unsigned bytes)
+{
+	size_t bare, padded;
+	struct sim_blob *blob;
+
+	blob = sim_render_blob(pod, &pod->st);
+	bare = blob->len;
+	sim_blob_unref(blob);
+	pod->pad = PAD_SAMPLE;
+	blob = sim_render_blob(pod, &pod->st);
+	padded = (blob->len - bare) / PAD_SAMPLE;
+	sim_blob_unref(blob);
+	pod->pad = 0;
+	return bytes > bare ? (uint32_t)((bytes - bare) / padded) : 0;
+}
+
+/* A Deployment of n pods in a namespace of its own. */
+static void
+seed_crowd(struct sim_store *s, unsigned number, unsigned n, unsigned bytes)
+{
+	struct sim_object *deployment, *set, *pod;
+	uint32_t pad = 0;
+	char ns[64];
+
+	(void)snprintf(ns, sizeof(ns), "load-%03u", number);
+	sim_store_add(s, sim_store_object(s, SIM_NAMESPACE, "", ns, ns, NULL));
+	deployment = sim_store_object(s, SIM_DEPLOYMENT, ns, "crowd", "crowd",
+	    NULL);
+	age(s, deployment);
+	settled(deployment, n);
+	sim_store_add(s, deployment);
+	set = sim_seed_set(s, deployment);
+	age(s, set);
+	settled(set, n);
+	sim_store_add(s, set);
+	for (unsigned i = 0; i < n; i++) {
+		pod = sim_seed_numbered_pod(s, set, i);
+		pod->st.image = set->st.image;
+		pod->st.step = SIM_POD_READY;
+		age(s, pod);
+		if (i == 0)
+			pad = pad_for(pod, bytes);
+		pod->pad = pad;
+		sim_store_add(s, pod);
+	}
+}
+
+void
+sim_seed_crowd(struct sim_store *s, unsigned pods, unsigned namespaces_,
+    unsigned bytes)
+{
+	sim_store_load_begin(s);
+	for (unsigned i = 0; i < namespaces_; i++)
+		seed_crowd(s, i, pods / namespaces_ +
+		    (i < pods % namespaces_ ? 1 : 0), bytes);
+	sim_store_load_end(s);
 }
 
 void

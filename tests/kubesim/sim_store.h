@@ -116,6 +116,7 @@ struct sim_object {
 	char			 uid[SIM_UID_SIZE];
 	int64_t			 created_ms;
 	uint32_t		 ordinal;        /* for addresses, nodes */
+	uint32_t		 pad;            /* more variables in a pod */
 	struct sim_object	*owner;          /* counted, or NULL */
 	struct sim_object      **children;       /* alive ones, not counted */
 	size_t			 n_children;

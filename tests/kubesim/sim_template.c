@@ -283,6 +283,37 @@ sim_template_storageclass(struct buf *b, UNUSED const struct sim_object *o,
 	    "\"Delete\",\"volumeBindingMode\":\"WaitForFirstConsumer\"");
 }
 
+/* ---- length ---- */
+
+static void
+add_pad(struct buf *b, uint32_t i, enum sim_pad what)
+{
+	if (what == SIM_PAD_MANAGED)
+		buf_addf(b, ",\"k:{\\\"name\\\":\\\"SETTING_%04u\\\"}\":{"
+		    "\".\":{},\"f:name\":{},\"f:value\":{}}", i);
+	else
+		buf_addf(b, ",{\"name\":\"SETTING_%04u\",\"value\":"
+		    "\"https://settings.example.com/v1/applications/"
+		    "storefront/environments/production/flags/%04u"
+		    "?default=off&cache=300s&region=central\"}", i, i);
+}
+
+/* The text depends on n alone, and nearly all pods have the same: it is made
+ * once. */
+void
+sim_template_pad(struct buf *b, uint32_t n, enum sim_pad what)
+{
+	static struct { uint32_t n; struct buf text; } made[SIM_PAD_MAX];
+
+	if (made[what].n != n) {
+		buf_reset(&made[what].text);
+		for (uint32_t i = 0; i < n; i++)
+			add_pad(&made[what].text, i, what);
+		made[what].n = n;
+	}
+	buf_add(b, made[what].text.data, made[what].text.len);
+}
+
 /* ---- managedFields: bytes that a reader should skip ---- */
 
 void
@@ -302,14 +333,16 @@ sim_template_managed(struct buf *b, const struct sim_object *o,
 	buf_addf(b, "\"f:spec\":{\"f:replicas\":{},\"f:containers\":{"
 	    "\"k:{\\\"name\\\":\\\"%s\\\"}\":{\".\":{},\"f:env\":{\".\":{},"
 	    "\"k:{\\\"name\\\":\\\"LOG_LEVEL\\\"}\":{\".\":{},\"f:name\":{},"
-	    "\"f:value\":{}}},\"f:image\":{},\"f:imagePullPolicy\":{},"
+	    "\"f:value\":{}}", o->app);
+	sim_template_pad(b, o->pad, SIM_PAD_MANAGED);
+	buf_adds(b, "},\"f:image\":{},\"f:imagePullPolicy\":{},"
 	    "\"f:name\":{},\"f:ports\":{\".\":{}},\"f:readinessProbe\":{"
 	    "\".\":{},\"f:failureThreshold\":{},\"f:httpGet\":{\".\":{},"
 	    "\"f:path\":{},\"f:port\":{},\"f:scheme\":{}},"
 	    "\"f:periodSeconds\":{},\"f:successThreshold\":{},"
 	    "\"f:timeoutSeconds\":{}},\"f:resources\":{\".\":{},\"f:limits\":{"
 	    "\".\":{},\"f:cpu\":{},\"f:memory\":{}}}}},\"f:dnsPolicy\":{},"
-	    "\"f:restartPolicy\":{},\"f:schedulerName\":{}}}}", o->app);
+	    "\"f:restartPolicy\":{},\"f:schedulerName\":{}}}}");
 	buf_addf(b, ",{\"manager\":\"kubelet\",\"operation\":\"Update\","
 	    "\"apiVersion\":\"%s\",\"time\":\"%s\",\"fieldsType\":"
 	    "\"FieldsV1\",\"fieldsV1\":{\"f:status\":{\"f:conditions\":{"

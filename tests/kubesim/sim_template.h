@@ -84,6 +84,10 @@ void	sim_template_pod_spec(struct buf *b, const struct sim_object *o,
 /* Of a CronJob's n-th Job: the real ones count minutes. */
 void	sim_template_job_name(const struct sim_object *cronjob, uint32_t n,
 	    char name[SIM_NAME_MAX + 1]);
+/* n variables of a container, or n entries about them in managedFields: what
+ * makes a pod as long as those of real clusters. Begins with a comma. */
+enum sim_pad { SIM_PAD_VARIABLES, SIM_PAD_MANAGED, SIM_PAD_MAX };
+void	sim_template_pad(struct buf *b, uint32_t n, enum sim_pad what);
 /* ,"name":n unless n is 0 (omitempty, as in Go). */
 void	sim_template_count(struct buf *b, const char *name, uint32_t n);
 
