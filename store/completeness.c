@@ -13,13 +13,16 @@
 	X(WATCHED, "SELECT count(*) FROM watchers WHERE cluster = ?1"	\
 	    " AND kind = ?2 AND change > ?3"				\
 	    " AND state IN ('watching', 'backoff', 'forbidden', 'stopped')") \
-	X(STATE_CHANGE, "SELECT max(change) FROM latest"			\
-	    " WHERE tenant = ?1 AND key = ?2")				\
-	X(SUSPECTS, "SELECT count(*) FROM latest WHERE tenant = ?1"	\
-	    " AND key >= ?2 AND key < ?3 AND slot = 1 AND shown = 1"	\
-	    " AND change <= ?4 AND NOT EXISTS (SELECT 1 FROM ended"	\
-	    " WHERE ended.tenant = latest.tenant"			\
-	    " AND ended.key = latest.key)")
+	X(CHANGE, "SELECT max(change) FROM latest WHERE tenant = ?1"	\
+	    " AND key = ?2 AND (?3 = 0 OR slot = ?3)")			\
+	X(ENDED, "SELECT count(*) FROM ended WHERE tenant = ?1"		\
+	    " AND key = ?2")						\
+	X(SUSPECTS, "SELECT count(*) FROM (SELECT key FROM latest"	\
+	    " WHERE tenant = ?1 AND key > ?2 AND key < ?3 AND shown = 1"	\
+	    " AND (?5 = 0 OR slot = ?5) AND NOT EXISTS (SELECT 1"	\
+	    " FROM ended WHERE ended.tenant = latest.tenant"		\
+	    " AND ended.key = latest.key)"				\
+	    " GROUP BY key HAVING max(change) <= ?4)")
 
 enum statement {
 #define X(name, text) STMT_##name,
@@ -193,36 +196,75 @@ workflow_complete(struct completeness *c, const struct completeness_at *at,
 	return rc;
 }
 
+/* --- streams whose own events decide ------------------------------------ */
+
+/* Which of a stream's slots tells that it is known again; NONE: any. */
+static enum slot
+deciding_slot(enum stream_type type)
+{
+	switch ((int)type) {
+	case STREAM_JOB:
+	case STREAM_PACK_RUN:
+	case STREAM_RUN:
+		return SLOT_STATE;
+	case STREAM_CLUSTER:
+		return SLOT_HEALTH;   /* every check has one */
+	default:
+		/* A build speaks of its state once, at its end. */
+		return SLOT_NONE;
+	}
+}
+
+/* The latest change in a slot (NONE: in any); -1 when there is none. */
+static int
+slot_change(struct completeness *c, struct slice tenant, struct slice key,
+    enum slot slot, int64_t *ret, struct err *err)
+{
+	sqlite3_stmt *stmt = c->stmts[STMT_CHANGE];
+
+	sql_bind_slice(stmt, 1, tenant);
+	sql_bind_slice(stmt, 2, key);
+	sql_bind_int(stmt, 3, slot);
+	return one_number(stmt, ret, err);
+}
+
 int
 completeness_change(struct completeness *c, struct slice tenant,
     struct slice key, int64_t *ret, struct err *err)
 {
-	sqlite3_stmt *stmt = c->stmts[STMT_STATE_CHANGE];
-
-	sql_bind_slice(stmt, 1, tenant);
-	sql_bind_slice(stmt, 2, key);
-	return one_number(stmt, ret, err);
+	return slot_change(c, tenant, key, SLOT_NONE, ret, err);
 }
 
-/* Streams whose own next event decides. `unknown_ms`: how long one of which
- * nothing is known counts as possibly lost. */
+/* One of which nothing is known counts as possibly lost for as long as the
+ * journal retains. */
 static int
 stream_complete(struct completeness *c, const struct completeness_at *at,
-    struct slice tenant, struct slice key, int64_t unknown_ms,
+    struct slice tenant, struct slice key, enum stream_type type,
     struct err *err)
 {
-	int64_t change;
+	sqlite3_stmt *stmt = c->stmts[STMT_ENDED];
+	int64_t change, ended;
 
-	if (completeness_change(c, tenant, key, &change, err) == -1)
+	if (slot_change(c, tenant, key, deciding_slot(type), &change,
+	    err) == -1)
 		return -1;
 	if (change == -1)
-		return wall_unix_ms() > at->gap_unix_ms + unknown_ms;
-	return change > at->gap_change;
+		return wall_unix_ms() > at->gap_unix_ms +
+		    c->conf->journal.retain_ms;
+	if (change > at->gap_change)
+		return 1;
+	/* An end is final. */
+	sql_bind_slice(stmt, 1, tenant);
+	sql_bind_slice(stmt, 2, key);
+	if (one_number(stmt, &ended, err) == -1)
+		return -1;
+	return ended > 0;
 }
 
 static int
 suspects_complete(struct completeness *c, const struct completeness_at *at,
-    struct slice tenant, struct slice prefix, struct err *err)
+    struct slice tenant, struct slice prefix, enum stream_type type,
+    struct err *err)
 {
 	sqlite3_stmt *stmt = c->stmts[STMT_SUSPECTS];
 	char end[EVENT_KEY_MAX];
@@ -232,9 +274,30 @@ suspects_complete(struct completeness *c, const struct completeness_at *at,
 	sql_bind_slice(stmt, 2, prefix);
 	sql_bind_slice(stmt, 3, selection_end(prefix, end));
 	sql_bind_int(stmt, 4, at->gap_change);
+	sql_bind_int(stmt, 5, deciding_slot(type));
 	if (one_number(stmt, &count, err) == -1)
 		return -1;
 	return count == 0;
+}
+
+/* Only what is configured is ever checked again. */
+static int
+checks_complete(struct completeness *c, const struct completeness_at *at,
+    struct slice tenant, const struct selection_range *range,
+    struct err *err)
+{
+	char *key;
+	size_t i;
+	int rc = 1;
+
+	for (i = 0; i < c->conf->n_clusters && rc == 1; i++) {
+		key = xasprintf("cluster:%s", c->conf->clusters[i].id);
+		if (selection_covers(range, slice_str(key)))
+			rc = stream_complete(c, at, tenant, slice_str(key),
+			    STREAM_CLUSTER, err);
+		free(key);
+	}
+	return rc;
 }
 
 /* --- one range ----------------------------------------------------------- */
@@ -243,9 +306,10 @@ int
 completeness_of(struct completeness *c, const struct completeness_at *at,
     struct slice tenant, const struct selection_range *range, struct err *err)
 {
+	enum stream_type type = selection_type(range);
 	struct slice cluster;
 
-	switch (selection_type(range)) {
+	switch (type) {
 	case STREAM_RESOURCE:
 	case STREAM_WATCHER:
 		if (selection_cluster(range, &cluster))
@@ -257,13 +321,7 @@ completeness_of(struct completeness *c, const struct completeness_at *at,
 		return workflow_complete(c, at, tenant,
 		    stream_key_name(range->text), err);
 	case STREAM_CLUSTER:
-		if (range->prefix)
-			return suspects_complete(c, at, tenant, range->text,
-			    err);
-		if (!cluster_configured(c->conf, stream_key_name(range->text)))
-			return 1;
-		return stream_complete(c, at, tenant, range->text,
-		    c->conf->journal.retain_ms, err);
+		return checks_complete(c, at, tenant, range, err);
 	case STREAM_JOB:
 	case STREAM_PACK_RUN:
 	case STREAM_RUN:
@@ -271,9 +329,8 @@ completeness_of(struct completeness *c, const struct completeness_at *at,
 	case STREAM_IMPORT:
 		if (range->prefix)
 			return suspects_complete(c, at, tenant, range->text,
-			    err);
-		return stream_complete(c, at, tenant, range->text,
-		    c->conf->journal.retain_ms, err);
+			    type, err);
+		return stream_complete(c, at, tenant, range->text, type, err);
 	case STREAM_POD_LOGS:
 	case STREAM_ALERTS:
 	case STREAM_NOTIFICATIONS:

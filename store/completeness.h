@@ -6,9 +6,10 @@
  *     said of every configured kind, after the gap, that it is watching, or
  *     that it cannot, may not or will not: behind that word stands all it
  *     knows, and an unreachable cluster does not hide the others;
- *   cluster: until it was checked again;
- *   job, pack-run, run, build, import: until the stream's next lifecycle
- *     event; a stream nothing is known of, for as long as the journal retains;
+ *   cluster: until it was checked again, if it is configured;
+ *   job, pack-run, run: until the stream's next lifecycle event, unless it has
+ *     ended; build, import: until its next event; a stream nothing is known of,
+ *     for as long as the journal retains;
  *   a prefix: as long as any of the streams it is known to cover.
  */
 #ifndef SLUICE_COMPLETENESS_H

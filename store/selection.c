@@ -23,24 +23,34 @@ named_compare(const void *a, const void *b)
 	    *(const struct slice *)b);
 }
 
-/* A prefix sorts before the keys that begin with it, being shorter; and before
- * an equal exact key, which it covers. */
+/* A prefix sorts before the keys that begin with it, being shorter; and behind
+ * an equal exact key ("job:a/"), which is not among them. */
 static int
 range_compare(const void *a, const void *b)
 {
 	const struct selection_range *x = a, *y = b;
 	int rc = slice_compare(x->text, y->text);
 
-	return rc != 0 ? rc : (int)y->prefix - (int)x->prefix;
+	return rc != 0 ? rc : (int)x->prefix - (int)y->prefix;
 }
 
-static bool
-range_covers(const struct selection_range *r, struct slice text)
+bool
+selection_covers(const struct selection_range *range, struct slice key)
 {
-	if (r->prefix)
-		return text.n >= r->text.n &&
-		    memcmp(text.p, r->text.p, r->text.n) == 0;
-	return slice_eq(r->text, text);
+	if (range->prefix)
+		return key.n > range->text.n &&
+		    memcmp(key.p, range->text.p, range->text.n) == 0;
+	return slice_eq(range->text, key);
+}
+
+/* All that the later range of the two has, the earlier one has too. */
+static bool
+range_repeats(const struct selection_range *later,
+    const struct selection_range *earlier)
+{
+	if (later->prefix && slice_eq(later->text, earlier->text))
+		return earlier->prefix;
+	return selection_covers(earlier, later->text);
 }
 
 int
@@ -68,7 +78,7 @@ selection_make(const struct slice *selectors, size_t n,
 	qsort(s.named, s.n_named, sizeof(*s.named), named_compare);
 	for (i = 0; i < n; i++) {
 		if (kept > 0 &&
-		    range_covers(&s.ranges[kept - 1], s.ranges[i].text))
+		    range_repeats(&s.ranges[i], &s.ranges[kept - 1]))
 			continue;
 		s.ranges[kept++] = s.ranges[i];
 	}

@@ -28,6 +28,9 @@ void	selection_clear(struct selection *s);
 /* The key was asked for by its exact name. */
 bool	selection_names(const struct selection *s, struct slice key);
 
+/* The key is the range's, or begins with its prefix (and goes on). */
+bool	selection_covers(const struct selection_range *range,
+	    struct slice key);
 /* What "<type>:" at the front says; STREAM_TYPE_MAX if it names none. */
 enum stream_type	selection_type(const struct selection_range *range);
 /* The cluster a resource or watcher range lies in; false: it may be any. */

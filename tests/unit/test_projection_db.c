@@ -318,6 +318,71 @@ test_a_job_is_complete_again_with_its_next_event(void **state UNUSED)
 }
 
 static void
+test_a_job_is_not_complete_by_a_line_of_its_log(void **state UNUSED)
+{
+	apply(1, "job:a", "job.state_changed", "", "{}", ITEM_LIFECYCLE);
+	gap(10);
+	apply(11, "job:a", "job.log", "", "{}", 0);
+	check("job:a", "job:a@1 job:a@11!");
+	check("job:*", "job:a@1 job:a@11!");
+}
+
+static void
+test_an_ended_job_misses_nothing_in_a_gap(void **state UNUSED)
+{
+	apply(1, "job:a", "job.state_changed", "", "{}",
+	    ITEM_LIFECYCLE | ITEM_TERMINAL);
+	gap(10);
+	check("job:a", "job:a@1");
+	check("job:*", "job:a@1");
+}
+
+static void
+test_a_build_is_complete_again_with_its_next_line(void **state UNUSED)
+{
+	apply(1, "build:a", "log", "", "{}", 0);
+	gap(10);
+	check("build:a", "build:a@1!");
+	check("build:*", "build:a@1!");
+	apply(11, "build:a", "log", "", "{}", 0);
+	check("build:a", "build:a@1 build:a@11");
+	check("build:*", "build:a@1 build:a@11");
+}
+
+static void
+test_a_cluster_is_complete_again_when_it_was_checked(void **state UNUSED)
+{
+	configure_cluster();
+	apply(1, "cluster:c", "cluster.status_changed", "",
+	    "{\"status\":\"connected\"}", 0);
+	apply(2, "cluster:c", "cluster.health", "",
+	    "{\"status\":\"connected\"}", 0);
+	/* Taken out of the configuration long ago: nobody checks it. */
+	apply(3, "cluster:old", "cluster.health", "",
+	    "{\"status\":\"connected\"}", 0);
+	gap(10);
+	check("cluster:*", "cluster:c@1 cluster:c@2 cluster:old@3!");
+	check("cluster:c", "cluster:c@1 cluster:c@2!");
+	check("cluster:old", "cluster:old@3");
+	apply(11, "cluster:c", "cluster.metadata_updated", "", "{}", 0);
+	check("cluster:c", "cluster:c@1 cluster:c@2 cluster:c@11!");
+	apply(12, "cluster:c", "cluster.health", "",
+	    "{\"status\":\"connected\"}", 0);
+	check("cluster:c", "cluster:c@1 cluster:c@12 cluster:c@11");
+	check("cluster:*", "cluster:c@1 cluster:c@12 cluster:c@11"
+	    " cluster:old@3");
+}
+
+static void
+test_a_prefix_does_not_show_the_key_that_is_the_prefix(void **state UNUSED)
+{
+	apply(1, "job:a/", "job.progress", "", "{}", 0);
+	apply(2, "job:a/b", "job.progress", "", "{}", 0);
+	check("job:a/*", "job:a/b@2");
+	check("job:a/", "job:a/@1");
+}
+
+static void
 test_everything_is_there_after_opening_again(void **state UNUSED)
 {
 	struct projection_state before;
@@ -400,6 +465,11 @@ main(void)
 		TEST(test_nodes_and_clusters_have_rows_for_people),
 		TEST(test_a_gap_makes_snapshots_incomplete_until_the_watcher_told),
 		TEST(test_a_job_is_complete_again_with_its_next_event),
+		TEST(test_a_job_is_not_complete_by_a_line_of_its_log),
+		TEST(test_an_ended_job_misses_nothing_in_a_gap),
+		TEST(test_a_build_is_complete_again_with_its_next_line),
+		TEST(test_a_cluster_is_complete_again_when_it_was_checked),
+		TEST(test_a_prefix_does_not_show_the_key_that_is_the_prefix),
 		TEST(test_everything_is_there_after_opening_again),
 		TEST(test_a_damaged_file_is_moved_aside),
 		TEST(test_a_file_of_another_version_is_moved_aside),

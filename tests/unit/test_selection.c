@@ -46,6 +46,18 @@ test_a_narrower_prefix_is_covered_by_a_wider_one(void **state UNUSED)
 }
 
 static void
+test_a_key_that_ends_like_a_prefix_is_not_covered_by_it(void **state UNUSED)
+{
+	const char *const in[] = { "job:a/*", "job:a/", "job:a/b", "job:a/" };
+	const char *const want[] = { "job:a/", "job:a/*" };
+	const char *const covered[] = { "job:a/*", "job:*", "job:a/" };
+	const char *const all[] = { "job:*" };
+
+	check_ranges(in, 4, want, 2);
+	check_ranges(covered, 3, all, 1);
+}
+
+static void
 test_a_key_inside_a_prefix_is_still_known_by_name(void **state UNUSED)
 {
 	struct slice in[] = { slice_str("job:*"), slice_str("job:a") };
@@ -112,6 +124,8 @@ main(void)
 		cmocka_unit_test(test_keys_and_prefixes_come_sorted_and_once),
 		cmocka_unit_test(
 		    test_a_narrower_prefix_is_covered_by_a_wider_one),
+		cmocka_unit_test(
+		    test_a_key_that_ends_like_a_prefix_is_not_covered_by_it),
 		cmocka_unit_test(
 		    test_a_key_inside_a_prefix_is_still_known_by_name),
 		cmocka_unit_test(test_what_is_no_selector_is_refused),
