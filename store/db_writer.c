@@ -32,12 +32,12 @@ struct db_writer {
 	uint64_t		 oldest;
 	bool			 stopping;
 	struct mono		 stop_by;
+	struct mono		 next_sweep;
 	struct db_writer_status	 status;
 	/* The thread's own. */
 	struct projection_db	*db;
 	struct journal_reader	*journal;
 	pthread_mutex_t		 journal_mutex;  /* segments come from the loop */
-	struct mono		 next_sweep;
 	int64_t			 retry_ms;
 };
 
@@ -270,7 +270,7 @@ writer_sweep(struct db_writer *w)
 	const struct conf *conf = w->conf;
 	uint64_t oldest = w->oldest;
 	struct err err = { 0 };
-	int rc;
+	int rc, more = 0;
 
 	pthread_mutex_unlock(&w->mutex);
 	pthread_mutex_lock(&w->journal_mutex);
@@ -278,14 +278,15 @@ writer_sweep(struct db_writer *w)
 	pthread_mutex_unlock(&w->journal_mutex);
 	rc = projection_db_begin(w->db, &err);
 	if (rc == 0)
-		rc = projection_db_sweep(w->db, conf, oldest,
+		rc = more = projection_db_sweep(w->db, conf, oldest,
 		    wall_unix_ms(), &err);
-	if (rc == 0)
+	if (rc >= 0)
 		rc = batch_commit(w, &err);
 	if (rc == -1)
 		projection_db_rollback(w->db);
 	pthread_mutex_lock(&w->mutex);
-	w->next_sweep = mono_add_ms(mono_now(), DB_WRITER_SWEEP_MS);
+	w->next_sweep = mono_add_ms(mono_now(), more == 1
+	    ? DB_WRITER_SWEEP_MORE_MS : DB_WRITER_SWEEP_MS);
 	if (rc == -1)
 		writer_trouble(w, &err);
 }
@@ -298,10 +299,11 @@ writer_main(void *arg)
 	assert(w->magic == DB_WRITER_MAGIC);
 	pthread_mutex_lock(&w->mutex);
 	while (!w->status.damaged && !writer_must_leave(w)) {
-		if (!backlog_empty(&w->backlog))
-			writer_round(w);
-		else if (mono_before(w->next_sweep, mono_now()))
+		/* Also while work never ends; but not at the end. */
+		if (!w->stopping && mono_before(w->next_sweep, mono_now()))
 			writer_sweep(w);
+		else if (!backlog_empty(&w->backlog))
+			writer_round(w);
 		else
 			cond_wait_ms(w, MAX(mono_diff_ms(w->next_sweep,
 			    mono_now()), INT64_C(1)));
@@ -443,6 +445,8 @@ db_writer_conf(struct db_writer *w, const struct conf *conf)
 {
 	pthread_mutex_lock(&w->mutex);
 	w->conf = conf;
+	w->next_sweep = mono_now();
+	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->mutex);
 }
 

@@ -27,7 +27,8 @@
 #define DB_WRITER_BATCH_MS     50
 #define DB_WRITER_QUEUE_MAX    (64u * 1024 * 1024)
 #define DB_WRITER_RETRY_MAX_MS 5000
-#define DB_WRITER_SWEEP_MS     10000
+#define DB_WRITER_SWEEP_MS     10000   /* between two looks at retention */
+#define DB_WRITER_SWEEP_MORE_MS 100    /* where one look did not do */
 
 struct db_writer;
 
@@ -56,11 +57,13 @@ void	db_writer_record(struct db_writer *w, const void *bytes, size_t n,
 /* Everything up to `through` is known, or was lost. */
 void	db_writer_at(struct db_writer *w, struct position through);
 void	db_writer_gap(struct db_writer *w, struct position through);
-/* A memory segment of the journal; takes the fd. */
+/* A memory segment of the journal; takes the fd, and lets go of it within
+ * DB_WRITER_SWEEP_MS after it is over. */
 void	db_writer_segment(struct db_writer *w, uint64_t first, int fd);
 /* First position still in the journal: what retention goes by. */
 void	db_writer_oldest(struct db_writer *w, uint64_t oldest);
-/* Another configuration, which must outlive the writer. */
+/* Another configuration, which must outlive the writer; its retention is looked
+ * at soon. */
 void	db_writer_conf(struct db_writer *w, const struct conf *conf);
 void	db_writer_status(struct db_writer *w, struct db_writer_status *ret);
 

@@ -348,28 +348,35 @@ struct swept {
 	char	*key;
 };
 
-static size_t
-sweep_collect(sqlite3_stmt *stmt, const struct conf *conf,
-    int64_t now_unix_ms, struct swept *list, int *rc, struct err *err)
+static bool
+sweep_due(sqlite3_stmt *stmt, const struct conf *conf, int64_t now_unix_ms)
 {
 	enum stream_type type;
-	struct slice key;
-	size_t n = 0;
 
-	while ((*rc = sql_step(stmt, err)) == 1) {
-		key = sql_column_slice(stmt, 1);
-		/* NULL: the statement has looked at the time already. */
-		if (conf != NULL && stream_key_check(key, &type, NULL) == 0 &&
-		    sqlite3_column_int64(stmt, 2) +
-		    conf_stream(conf, type)->snapshot_retention_ms >
-		    now_unix_ms)
+	return stream_key_check(sql_column_slice(stmt, 1), &type, NULL) == -1 ||
+	    sqlite3_column_int64(stmt, 2) +
+	    conf_stream(conf, type)->snapshot_retention_ms <= now_unix_ms;
+}
+
+/* conf NULL: the statement has looked at the time already. */
+static int
+sweep_collect(sqlite3_stmt *stmt, const struct conf *conf,
+    int64_t now_unix_ms, struct swept *list, size_t *ret_n, struct err *err)
+{
+	size_t n = 0;
+	int rc = 0;
+
+	while (n < PROJECTION_DB_SWEEP_MAX && (rc = sql_step(stmt, err)) == 1) {
+		if (conf != NULL && !sweep_due(stmt, conf, now_unix_ms))
 			continue;
 		list[n].tenant = xstrdup(sql_column_text(stmt, 0));
-		list[n].key = slice_dup(key);
+		list[n].key = slice_dup(sql_column_slice(stmt, 1));
 		n++;
 	}
+	(void)sqlite3_reset(stmt);
 	(void)sqlite3_clear_bindings(stmt);
-	return n;
+	*ret_n = n;
+	return rc == -1 ? -1 : 0;
 }
 
 static int
@@ -387,7 +394,8 @@ sweep_one(struct projection_db *db, const enum statement *steps,
 	return 0;
 }
 
-/* Takes the steps on each stream of a statement whose parameters are bound. */
+/* Takes the steps on each stream of a statement whose parameters are bound; 1
+ * when there may be more of them than one sweep takes. */
 static int
 sweep_apply(struct projection_db *db, sqlite3_stmt *stmt,
     const struct conf *conf, int64_t now_unix_ms, const enum statement *steps,
@@ -397,14 +405,26 @@ sweep_apply(struct projection_db *db, sqlite3_stmt *stmt,
 	size_t i, n;
 	int rc;
 
-	n = sweep_collect(stmt, conf, now_unix_ms, list, &rc, err);
+	rc = sweep_collect(stmt, conf, now_unix_ms, list, &n, err);
 	for (i = 0; i < n; i++) {
 		if (rc == 0)
 			rc = sweep_one(db, steps, n_steps, &list[i], err);
 		free(list[i].tenant);
 		free(list[i].key);
 	}
-	return rc;
+	return rc == 0 ? n == PROJECTION_DB_SWEEP_MAX : -1;
+}
+
+static int64_t
+shortest_retention(const struct conf *conf)
+{
+	int64_t shortest = INT64_MAX;
+	int type;
+
+	for (type = 0; type < STREAM_TYPE_MAX; type++)
+		shortest = MIN(shortest, conf_stream(conf,
+		    (enum stream_type)type)->snapshot_retention_ms);
+	return shortest;
 }
 
 int
@@ -415,14 +435,16 @@ projection_db_sweep(struct projection_db *db, const struct conf *conf,
 		STMT_SWEEP_HIDE, STMT_SWEEP_HIDDEN };
 	static const enum statement drop[] = { STMT_SWEEP_DROP, STMT_UNEND };
 	sqlite3_stmt *stmt = db->stmts[STMT_SWEEP_ENDED];
+	int hidden, dropped;
 
-	sql_bind_int(stmt, 1, PROJECTION_DB_SWEEP_MAX);
-	if (sweep_apply(db, stmt, conf, now_unix_ms, hide, NELEM(hide),
-	    err) == -1)
+	sql_bind_int(stmt, 1, now_unix_ms - shortest_retention(conf));
+	hidden = sweep_apply(db, stmt, conf, now_unix_ms, hide, NELEM(hide),
+	    err);
+	if (hidden == -1)
 		return -1;
 	stmt = db->stmts[STMT_SWEEP_GONE];
 	sql_bind_int(stmt, 1, (int64_t)oldest);
-	sql_bind_int(stmt, 2, PROJECTION_DB_SWEEP_MAX);
-	return sweep_apply(db, stmt, NULL, now_unix_ms, drop, NELEM(drop),
+	dropped = sweep_apply(db, stmt, NULL, now_unix_ms, drop, NELEM(drop),
 	    err);
+	return dropped == -1 ? -1 : hidden == 1 || dropped == 1;
 }

@@ -29,7 +29,7 @@
 #define PROJECTION_DB_VERSION   1
 /* Larger files are opened without reading them through first. */
 #define PROJECTION_DB_CHECK_MAX (256 * 1024 * 1024)
-#define PROJECTION_DB_SWEEP_MAX 200   /* streams dropped per sweep */
+#define PROJECTION_DB_SWEEP_MAX 200   /* streams hidden or dropped per sweep */
 
 struct projection_db;
 
@@ -65,7 +65,8 @@ void	projection_db_at(struct projection_db *db, struct position through);
 /* The same, but what lay before it was lost: all kept so far may be stale. */
 void	projection_db_gap(struct projection_db *db, struct position through,
 	    int64_t now_unix_ms);
-/* Drops what retention says; `oldest` is the first position of the journal. */
+/* Drops what retention says; `oldest` is the first position of the journal. 1
+ * when there may be more to drop, else 0. */
 int	projection_db_sweep(struct projection_db *db, const struct conf *conf,
 	    uint64_t oldest, int64_t now_unix_ms, struct err *err) MUST_CHECK;
 

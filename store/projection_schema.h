@@ -73,9 +73,9 @@
 	X(END, "INSERT OR REPLACE INTO ended VALUES(?1, ?2, ?3, ?4, ?5)")	\
 	X(UNEND, "DELETE FROM ended WHERE tenant = ?1 AND key = ?2")	\
 	X(SWEEP_ENDED, "SELECT tenant, key, at_unix_ms FROM ended"	\
-	    " WHERE hidden = 0 ORDER BY at_unix_ms LIMIT ?1")		\
+	    " WHERE hidden = 0 AND at_unix_ms <= ?1 ORDER BY at_unix_ms")	\
 	X(SWEEP_GONE, "SELECT tenant, key FROM ended WHERE hidden = 1"	\
-	    " AND position < ?1 LIMIT ?2")				\
+	    " AND position < ?1")					\
 	X(SWEEP_SLOTS, "DELETE FROM latest WHERE tenant = ?1 AND key = ?2"	\
 	    " AND slot <> 1")						\
 	X(SWEEP_HIDE, "UPDATE latest SET shown = 0 WHERE tenant = ?1"	\

@@ -2,6 +2,8 @@
 #include "tests/unit/store_fixture.h"
 
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <sqlite3.h>
@@ -261,6 +263,52 @@ test_a_damaged_place_behind_a_full_queue_is_a_gap_and_not_the_end(void **state
 	assert_true(st.change < last);
 }
 
+static int
+memory_segment(struct stat *ret)
+{
+	int fd = memfd_create("segment", MFD_CLOEXEC);
+
+	assert_int_equal(fstat(fd, ret), 0);
+	return fd;
+}
+
+/* Nobody has it open at this number any more. */
+static bool
+let_go(int fd, const struct stat *was)
+{
+	struct stat now;
+
+	return fstat(fd, &now) == -1 || now.st_ino != was->st_ino;
+}
+
+/* The queue is never empty meanwhile: its database stays locked. */
+static void
+test_memory_segments_that_are_over_are_let_go_of_by_a_busy_writer(void **state
+    UNUSED)
+{
+	const struct timespec pause = { 0, 20 * 1000 * 1000 };
+	struct mono stop = mono_add_ms(mono_now(), 30000);
+	struct stat old, young;
+	int old_fd = memory_segment(&old), young_fd = memory_segment(&young);
+
+	db_writer_segment(writer, 1, old_fd);
+	db_writer_segment(writer, 100, young_fd);
+	(void)put(&life, "build:b", 100);
+	hand_over(0);
+	db_writer_oldest(writer, 99);
+	db_writer_conf(writer, &conf);
+	wait_for_trouble("locked");
+	assert_false(let_go(old_fd, &old));
+	db_writer_oldest(writer, 100);
+	db_writer_conf(writer, &conf);
+	while (!let_go(old_fd, &old) && mono_before(mono_now(), stop))
+		(void)nanosleep(&pause, NULL);
+	assert_true(let_go(old_fd, &old));
+	assert_false(let_go(young_fd, &young));
+	unlock();
+	(void)wait_for((struct position){ epoch, 1 });
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, writer_setup, \
 	writer_teardown)
 
@@ -269,6 +317,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_the_queue_cannot_hold_is_read_from_the_journal),
+		TEST(test_memory_segments_that_are_over_are_let_go_of_by_a_busy_writer),
 		TEST(test_what_the_journal_does_not_have_yet_is_waited_for),
 		TEST(test_a_damaged_place_behind_a_full_queue_is_a_gap_and_not_the_end),
 		TEST(test_a_new_journal_behind_a_full_queue_is_read_from_its_begin),

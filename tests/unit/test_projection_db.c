@@ -222,15 +222,58 @@ test_a_deleted_object_is_shown_by_its_name_only(void **state UNUSED)
 	check_sql("SELECT count(*) FROM ended", "0");
 }
 
-static void
+/* True when there may be more to drop. */
+static bool
 sweep(uint64_t oldest, int64_t now)
 {
 	struct err err;
+	int more;
 
 	assert_int_equal(projection_db_begin(db, &err), 0);
-	assert_int_equal(projection_db_sweep(db, &conf, oldest, now, &err),
-	    0);
+	more = projection_db_sweep(db, &conf, oldest, now, &err);
+	assert_true(more >= 0);
 	assert_int_equal(projection_db_commit(db, &err), 0);
+	return more == 1;
+}
+
+/* `count` streams of this kind that ended, from `position` on. */
+static void
+end_streams(uint64_t position, const char *type, const char *event_type,
+    unsigned int count)
+{
+	char key[32];
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		(void)snprintf(key, sizeof(key), "%s:%u", type, i);
+		apply(position + i, key, event_type, "", "{}",
+		    ITEM_LIFECYCLE | ITEM_TERMINAL);
+	}
+}
+
+static void
+test_a_long_retention_of_some_does_not_hold_back_others(void **state UNUSED)
+{
+	conf.streams[STREAM_RUN].snapshot_retention_ms = 86400000;
+	end_streams(1, "run", "run.state_changed", PROJECTION_DB_SWEEP_MAX);
+	end_streams(1000, "job", "job.state_changed", 1);
+	check("job:*", "job:0@1000");
+	assert_false(sweep(1, 1000 + 600000));
+	check("job:*", "");
+	check_sql("SELECT count(*) FROM ended WHERE hidden = 0", "200");
+}
+
+static void
+test_a_sweep_that_was_full_says_so(void **state UNUSED)
+{
+	end_streams(1, "job", "job.state_changed", PROJECTION_DB_SWEEP_MAX + 1);
+	assert_true(sweep(1, 1000 + 600000));
+	check_sql("SELECT count(*) FROM ended WHERE hidden = 0", "1");
+	assert_false(sweep(1, 1000 + 600000));
+	check_sql("SELECT count(*) FROM ended WHERE hidden = 0", "0");
+	assert_true(sweep(1000, 1000 + 600000));
+	assert_false(sweep(1000, 1000 + 600000));
+	check_sql("SELECT count(*) FROM latest", "0");
 }
 
 static void
@@ -239,12 +282,12 @@ test_an_ended_job_leaves_after_retention_and_the_journal(void **state UNUSED)
 	apply(1, "job:a", "job.log", "", "{}", 0);
 	apply(2, "job:a", "job.state_changed", "", "{}",
 	    ITEM_LIFECYCLE | ITEM_TERMINAL);
-	sweep(1, 1000 + 599999);
+	(void)sweep(1, 1000 + 599999);
 	check("job:*", "job:a@2 job:a@1");
-	sweep(1, 1000 + 600000);
+	(void)sweep(1, 1000 + 600000);
 	check("job:*", "");
 	check("job:a", "job:a@2");
-	sweep(3, 1000 + 600001);
+	(void)sweep(3, 1000 + 600001);
 	check("job:a", "");
 	check_sql("SELECT count(*) FROM latest", "0");
 }
@@ -462,6 +505,8 @@ main(void)
 		TEST(test_the_last_hundred_log_lines_are_kept_in_order),
 		TEST(test_a_deleted_object_is_shown_by_its_name_only),
 		TEST(test_an_ended_job_leaves_after_retention_and_the_journal),
+		TEST(test_a_long_retention_of_some_does_not_hold_back_others),
+		TEST(test_a_sweep_that_was_full_says_so),
 		TEST(test_nodes_and_clusters_have_rows_for_people),
 		TEST(test_a_gap_makes_snapshots_incomplete_until_the_watcher_told),
 		TEST(test_a_job_is_complete_again_with_its_next_event),
