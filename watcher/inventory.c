@@ -48,6 +48,7 @@ inventory_sent(struct inventory *inv, struct inv_object *o)
 	inv_set_unqueue(&inv->set);
 	o->in_flight = true;
 	o->leaving = o->gone;
+	o->shown = o->stored;
 	o->gone = false;
 	o->sync = false;
 	free(o->gone_status);
@@ -66,20 +67,39 @@ inventory_sent(struct inventory *inv, struct inv_object *o)
 		b->published = inv_object_hash(inv_object_node_status(o));
 }
 
+/* Nothing of the group was appended: streams show what they did before it. */
+static void
+take_back(struct inv_object *o)
+{
+	struct inv_binding *b;
+
+	o->published = 0;
+	for (b = o->bindings; b != NULL; b = b->next)
+		b->published = 0;
+	o->stored = o->shown;
+	if (o->leaving) {
+		o->gone = true;
+	} else if (!o->shown && o->gone) {
+		/* It vanished meanwhile, and no stream ever showed it. */
+		o->gone = false;
+		free(o->gone_status);
+		o->gone_status = NULL;
+	}
+}
+
 void
 inventory_answered(struct inventory *inv, struct inv_object *o,
     bool accepted)
 {
-	struct inv_binding *b;
+	bool changed = o->gone || inv_object_differs(o) ||
+	    inv_object_nodes_differ(o);
 
 	o->in_flight = false;
-	if (!accepted) {
-		o->published = 0;
-		for (b = o->bindings; b != NULL; b = b->next)
-			b->published = 0;
-	} else {
+	if (!accepted)
+		take_back(o);
+	/* The same again would be refused again, and again. */
+	if (accepted || changed)
 		inv_set_touch(&inv->set, o);
-	}
 	inv_set_release(&inv->set, o);
 }
 

@@ -84,7 +84,8 @@ void	inventory_workflows(struct inventory *inv, inventory_workflow_cb cb,
  * stays first until inventory_sent. */
 struct inv_object *inventory_first(struct inventory *inv);
 /* Handed to the publisher: counts as published and is under way until
- * inventory_answered (accepted false: it must be published again). */
+ * inventory_answered. Refused, it counts as unpublished, and is queued again
+ * as soon as it has changed since it was handed over. */
 void	inventory_sent(struct inventory *inv, struct inv_object *o);
 void	inventory_answered(struct inventory *inv, struct inv_object *o,
 	    bool accepted);

@@ -109,6 +109,78 @@ test_a_deletion_is_never_collapsed(void **state)
 }
 
 static void
+test_what_was_refused_waits_for_the_next_change(void **state)
+{
+	struct inv_object *o;
+
+	(void)state;
+	seen("a", "u1", PENDING);
+	o = hand_over("a");
+	inventory_answered(inv, o, false);
+	assert_null(inventory_first(inv));
+	seen("a", "u1", PENDING);
+	o = hand_over("a");
+	inventory_answered(inv, o, true);
+	assert_null(inventory_first(inv));
+}
+
+static void
+test_what_changed_while_it_was_refused_is_tried_at_once(void **state)
+{
+	struct inv_object *o;
+
+	(void)state;
+	seen("a", "u1", PENDING);
+	o = hand_over("a");
+	seen("a", "u1", DONE);
+	inventory_answered(inv, o, false);
+	o = hand_over("a");
+	inventory_answered(inv, o, true);
+	assert_null(inventory_first(inv));
+}
+
+static void
+test_a_deletion_while_a_refused_state_was_under_way_is_told_at_once(
+    void **state)
+{
+	struct kube_object gone = pod("a", "u1", DONE);
+	struct inv_object *o;
+
+	(void)state;
+	seen("a", "u1", PENDING);
+	inventory_answered(inv, hand_over("a"), true);
+	seen("a", "u1", DONE);
+	o = hand_over("a");
+	inventory_deleted(inv, POD, &gone, 1000);
+	inventory_answered(inv, o, false);
+	o = hand_over("a");
+	assert_true(o->leaving);
+	inventory_answered(inv, o, false);
+	assert_int_equal(inventory_counts(inv)->entries, 1);
+	inventory_list_begin(inv, POD);
+	inventory_list_end(inv, POD);
+	o = hand_over("a");
+	assert_true(o->leaving);
+	inventory_answered(inv, o, true);
+	assert_int_equal(inventory_counts(inv)->entries, 0);
+}
+
+static void
+test_what_no_stream_showed_leaves_without_a_word(void **state)
+{
+	struct kube_object gone = pod("a", "u1", DONE);
+	struct inv_object *o;
+
+	(void)state;
+	seen("a", "u1", PENDING);
+	o = hand_over("a");
+	inventory_deleted(inv, POD, &gone, 1000);
+	inventory_answered(inv, o, false);
+	assert_null(inventory_first(inv));
+	assert_int_equal(inventory_counts(inv)->entries, 0);
+}
+
+static void
 test_a_deletion_of_another_uid_is_ignored(void **state)
 {
 	struct kube_object old = pod("a", "u1", DONE);
@@ -325,6 +397,11 @@ main(void)
 		CASE(test_an_unchanged_status_is_published_once),
 		CASE(test_states_collapse_while_the_object_is_under_way),
 		CASE(test_a_deletion_is_never_collapsed),
+		CASE(test_what_was_refused_waits_for_the_next_change),
+		CASE(test_what_changed_while_it_was_refused_is_tried_at_once),
+		CASE(
+		    test_a_deletion_while_a_refused_state_was_under_way_is_told_at_once),
+		CASE(test_what_no_stream_showed_leaves_without_a_word),
 		CASE(test_a_deletion_of_another_uid_is_ignored),
 		CASE(test_a_list_sweeps_what_it_does_not_name),
 		CASE(test_after_a_restart_only_differences_are_published),
