@@ -1,11 +1,13 @@
 #include "gateway/replay.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "common/journal.h"
+#include "common/journal_index.h"
 #include "common/log.h"
 #include "common/xmalloc.h"
 #include "gateway/connection.h"
@@ -19,11 +21,6 @@ struct replay_reader {
 	uint64_t		 used;      /* turn, for the oldest to go */
 };
 
-struct replay_segment {
-	uint64_t	first;
-	int		fd;
-};
-
 struct replay {
 	struct gateway		*gateway;
 	struct event		*turn;
@@ -31,8 +28,7 @@ struct replay {
 	uint32_t		 last;
 	uint64_t		 turns;
 	struct replay_reader	 readers[REPLAY_READERS];
-	struct replay_segment	 segments[REPLAY_SEGMENTS_MAX];
-	size_t			 n_segments;
+	struct journal_index	 memory;    /* what every reader is given */
 };
 
 static void	replay_turn_cb(evutil_socket_t fd, short what, void *arg);
@@ -44,6 +40,7 @@ replay_new(struct gateway *g)
 
 	r->gateway = g;
 	r->first = r->last = CONN_NONE;
+	r->memory = (struct journal_index)JOURNAL_INDEX_EMPTY;
 	r->turn = evtimer_new(g->role->base, replay_turn_cb, r);
 	if (r->turn == NULL)
 		fatalx("event_new failed");
@@ -60,8 +57,7 @@ replay_free(struct replay *r)
 	event_free(r->turn);
 	for (i = 0; i < REPLAY_READERS; i++)
 		journal_reader_free(r->readers[i].journal);
-	for (i = 0; i < r->n_segments; i++)
-		(void)close(r->segments[i].fd);
+	journal_index_clear(&r->memory);
 	free(r);
 }
 
@@ -140,16 +136,23 @@ close_readers(struct replay *r)
 void
 replay_add_segment(struct replay *r, uint64_t first, int fd)
 {
-	int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	int own;
 
-	if (own == -1 || r->n_segments == REPLAY_SEGMENTS_MAX) {
-		log_warn("a memory segment of the journal was not kept");
-		if (own != -1)
-			(void)close(own);
+	/* The broker tells of each again whenever a reader joins, and never
+	 * that one went: its heartbeat says from where it still has them. */
+	journal_index_forget(&r->memory, r->gateway->beat.oldest);
+	if (r->memory.n == REPLAY_SEGMENTS_MAX) {
+		log_warn("a memory segment of the journal was not kept: "
+		    "there are %u", REPLAY_SEGMENTS_MAX);
 		return;
 	}
-	r->segments[r->n_segments].first = first;
-	r->segments[r->n_segments++].fd = own;
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (own == -1) {
+		log_warn("a memory segment of the journal was not kept: %s",
+		    strerror(errno));
+		return;
+	}
+	journal_index_add_memory(&r->memory, first, own);
 	close_readers(r);
 }
 
@@ -177,11 +180,12 @@ reader_for(struct replay *r, uint64_t after, struct err *err)
 	best->journal = journal_reader_new(r->gateway->journal, err);
 	if (best->journal == NULL)
 		return NULL;
-	for (i = 0; i < r->n_segments; i++) {
-		fd = fcntl(r->segments[i].fd, F_DUPFD_CLOEXEC, 3);
+	for (i = 0; i < r->memory.n; i++) {
+		fd = fcntl(r->memory.segments[i].memory_fd,
+		    F_DUPFD_CLOEXEC, 3);
 		if (fd != -1)
 			journal_reader_add_segment(best->journal,
-			    r->segments[i].first, fd);
+			    r->memory.segments[i].first, fd);
 	}
 	return best;
 }

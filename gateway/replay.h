@@ -24,7 +24,8 @@ void		 replay_free(struct replay *r);
 void		 replay_add(struct replay *r, struct conn *c);
 /* The connection goes. */
 void		 replay_remove(struct replay *r, struct conn *c);
-/* A memory segment of the journal (MSG_SEGMENT); the fd stays the caller's. */
+/* A memory segment of the journal (MSG_SEGMENT), new or told again; the fd
+ * stays the caller's. Those the broker let go of are let go of here too. */
 void		 replay_add_segment(struct replay *r, uint64_t first, int fd);
 
 #endif
