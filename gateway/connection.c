@@ -118,11 +118,12 @@ watch(struct conn *c, bool want_write, bool deaf)
 		fatalx("event_add failed");
 }
 
-/* What was left unread (see read_bytes) is read again. */
+/* What was left unread (see read_bytes) is read again; but not the end of the
+ * input, which would be there for ever. */
 static void
 hear(struct conn *c)
 {
-	watch(c, c->want_write, false);
+	watch(c, c->want_write, c->half);
 }
 
 /* --- the beginning -------------------------------------------------------------- */
@@ -261,7 +262,9 @@ linger(struct conn *c)
 		return;
 	c->shut = true;
 	(void)shutdown(c->fd, SHUT_WR);
-	due_exactly(c, gateway_now_ms() + CONN_LINGER_MS);
+	/* The peer's end was there first: nothing more to wait for. From the
+	 * loop, since callers still look at c. */
+	due_exactly(c, gateway_now_ms() + (c->half ? 0 : CONN_LINGER_MS));
 }
 
 void
@@ -289,7 +292,8 @@ conn_answered(struct conn *c)
 	c->on_gone = NULL;
 	c->on_tick = NULL;
 	hear(c);
-	if (!c->keep_alive || c->gateway->draining) {
+	if (!c->keep_alive || c->gateway->draining ||
+	    (c->half && c->exchange->in.len == 0)) {
 		conn_finish(c, CLOSE_DONE);
 		return;
 	}
@@ -316,6 +320,8 @@ conn_begin_stream(struct conn *c)
 	c->on_gone = NULL;
 	c->on_tick = NULL;
 	conn_set_state(c, CONN_STREAM);
+	/* On a stream the end of the input is the client's leave. */
+	c->half = false;
 	hear(c);
 }
 
@@ -341,7 +347,7 @@ say_continue(struct conn *c)
 	(void)conn_flush_out(c);
 }
 
-static int
+static enum http_progress
 read_head(struct conn *c)
 {
 	struct exchange *x = c->exchange;
@@ -350,45 +356,49 @@ read_head(struct conn *c)
 
 	p = http_head_scan(&x->scan, (const char *)x->in.data, x->in.len);
 	if (p == HTTP_MORE)
-		return -1;
+		return p;
 	if (p == HTTP_DONE)
 		x->request = http_request_parse((const char *)x->in.data,
 		    x->scan.head_len, &problem);
 	if (x->request == NULL) {
 		refuse(c, p == HTTP_BAD ? &x->scan.problem : &problem);
-		return -1;
+		return HTTP_BAD;
 	}
 	c->keep_alive = x->request->keep_alive;
 	buf_drain(&x->in, x->scan.head_len);
 	due_exactly(c, gateway_now_ms() + CONN_BODY_MS);
-	return 0;
+	return HTTP_DONE;
 }
 
-/* Goes as far as the bytes in hand allow. */
-static void
-read_requests(struct conn *c)
+/* Goes as far as the bytes in hand allow; HTTP_MORE: not to the end of a
+ * request. After anything else c may be gone. */
+static enum http_progress
+read_request(struct conn *c)
 {
 	struct exchange *x = c->exchange;
 	struct http_problem problem = { 0, NULL };
-	enum http_progress p;
+	enum http_progress p = HTTP_DONE;
 	size_t used;
 
-	if (x->request == NULL && read_head(c) == -1)
-		return;
+	if (x->request == NULL)
+		p = read_head(c);
+	if (p != HTTP_DONE)
+		return p;
 	p = http_body_take(x->request, (const char *)x->in.data, x->in.len,
 	    EVENT_BATCH_BYTES, &used, &problem);
 	buf_drain(&x->in, used);
 	if (p == HTTP_BAD) {
 		refuse(c, &problem);
-		return;
+		return p;
 	}
 	if (p == HTTP_MORE) {
 		say_continue(c);
-		return;
+		return p;
 	}
 	c->due_ms = 0;
 	connections_not_due(c->gateway->connections, c->id);
 	route_request(c, x->request);
+	return p;
 }
 
 /* Bytes that nobody wants: on a stream, where many are an attack; after the
@@ -413,6 +423,16 @@ discard(struct conn *c)
 		conn_close(c, CLOSE_BAD_REQUEST);
 }
 
+/* Whether an answer is still owed, or not yet taken: a client that shuts down
+ * its side after its requests (nc -N) waits for it. A stream-to-be is not. */
+static bool
+owes(const struct conn *c)
+{
+	if (c->state == CONN_WAITING)
+		return c->on_gone != NULL;
+	return c->exchange->in.len > 0 || c->out.len > c->out_off;
+}
+
 /* Takes in what the socket has. -1: the connection is gone. */
 static int
 receive(struct conn *c)
@@ -422,6 +442,11 @@ receive(struct conn *c)
 
 	n = recv(c->fd, buf_reserve(&x->in, CONN_READ_SIZE), CONN_READ_SIZE,
 	    MSG_DONTWAIT);
+	if (n == 0 && owes(c)) {
+		c->half = true;
+		hear(c);
+		return 0;
+	}
 	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR)) {
 		conn_close(c, CLOSE_CLIENT);
 		return -1;
@@ -442,16 +467,22 @@ read_bytes(struct conn *c)
 {
 	struct exchange *x = c->exchange;
 	bool able = c->state == CONN_READING && c->out.len == c->out_off;
+	enum http_progress p = HTTP_MORE;
 
 	/* One byte over the limit: enough to refuse a head for it. */
 	if (x->in.len > HTTP_HEAD_MAX) {
 		if (!able)
 			watch(c, c->want_write, true);
-	} else if (receive(c) == -1) {
+	} else if (!c->half && receive(c) == -1) {
 		return;
 	}
-	if (able && x->in.len > 0)
-		read_requests(c);
+	if (!able)
+		return;
+	if (x->in.len > 0)
+		p = read_request(c);
+	/* What is missing will not come any more. */
+	if (p == HTTP_MORE && c->half && c->state == CONN_READING)
+		conn_close(c, CLOSE_CLIENT);
 }
 
 static int

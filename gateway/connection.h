@@ -78,6 +78,8 @@ struct conn {
 	uint32_t		 discarded;
 	bool			 want_write;
 	bool			 deaf;         /* input is full: not read */
+	bool			 half;         /* the client's side is shut down:
+						* no input follows */
 	bool			 keep_alive;
 	bool			 shut;         /* our side is shut down */
 	bool			 spare;        /* beyond the limit: overloaded */

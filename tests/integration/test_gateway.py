@@ -132,6 +132,35 @@ def test_requests_are_pipelined_and_answered_in_order(sluice):
     assert codes == [200] * 20 + [202, 404]
 
 
+POST_HEAD = (
+    b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("requests", "codes"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3, [200] * 3),
+        (b"GET /api/v1/workflows HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2, [200] * 2),
+        (POST_HEAD + b"Content-Length: 2\r\n\r\n{}", [422]),
+        (b"GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n", [200]),
+        (POST_HEAD + b"Content-Length: 3\r\n\r\n{}", []),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HT", [200]),
+        (b"GET /api/v1/streams?stream=job:half HTTP/1.1\r\nHost: localhost\r\n\r\n", None),
+    ],
+)
+def test_who_shuts_down_its_side_after_the_request_gets_the_answer(sluice, requests, codes):
+    with socket.create_connection(("127.0.0.1", sluice.port), 5) as sock:
+        sock.settimeout(deadline(1.5))
+        sock.sendall(requests)
+        sock.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := sock.recv(65536):
+            answer += piece
+    if codes is not None:
+        assert [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]] == codes
+
+
 def test_expect_continue_and_chunked_bodies_are_taken(sluice):
     post = json.dumps(event()).encode()
     with socket.create_connection(("127.0.0.1", sluice.port), 5) as sock:
@@ -242,6 +271,23 @@ def test_atomic_0_takes_the_good_and_names_the_bad(sluice):
     status, _, answer = post(sluice, body, query="?atomic=0")
     assert status == 202 and answer["accepted"] == 2
     assert [d["path"] for d in answer["details"]] == ["[1].version"]
+
+
+def test_atomic_0_names_what_the_broker_refused(sluice):
+    body = "\n".join(
+        json.dumps(event("job:part", **more))
+        for more in (
+            {"idempotency_key": "p1"},
+            {"version": 0, "source": ""},
+            {"idempotency_key": "p1", "version": 2},
+            {},
+        )
+    )
+    status, _, answer = post(sluice, body, "application/x-ndjson", "?atomic=0")
+    assert (status, answer["accepted"], answer["refused"]) == (202, 2, 2)
+    paths = [d["path"] for d in answer["details"]]
+    assert paths == ["[1].source", "[1].version", "[2]"]
+    assert "idempotency_key" in answer["details"][-1]["problem"]
 
 
 def test_an_idempotency_key_gives_the_first_id_again_and_refuses_another_body(sluice):
