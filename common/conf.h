@@ -25,6 +25,7 @@
 #define CONF_PATH_MAX      4096u
 #define CONF_CLUSTERS_MAX  1000u
 #define CONF_GATEWAYS_MAX  64u
+#define CONF_NAMESPACES_MAX 64u
 #define CONF_FILE_MAX      (1024u * 1024)
 #define CONF_CUSTOM_MAX    16u
 
@@ -100,6 +101,13 @@ struct conf {
 		int64_t	  backoff_base_ms;
 		int64_t	  backoff_max_ms;
 		bool	  http2;
+		bool	  watch_list;  /* streaming lists */
+		char	**namespaces;  /* where a kind is looked for that may
+					* not be listed cluster-wide */
+		size_t	  n_namespaces;
+		int64_t	  denied_ms;   /* 403, 404: asked again */
+		int64_t	  stale_ms;    /* silence of a watch */
+		int64_t	  timeout_ms;  /* of a watch, to twice that */
 	} watch;
 	struct {
 		uint64_t size;

@@ -6,6 +6,7 @@
 #include "common/xmalloc.h"
 
 #define STRINGS_MAX 1000u   /* members of any list in the file */
+#define NAMESPACE_MAX 63u   /* RFC 1123 */
 
 /* --- lists --------------------------------------------------------------- */
 
@@ -43,6 +44,20 @@ check_kind(const struct conf_value *v, const char *text)
 	if (conf_word_index(v->key->words, text) < 0)
 		return conf_value_wrong(v, "kind \"%s\" is not watched by this version; "
 		    "it knows: %s", text, v->key->words);
+	return 0;
+}
+
+/* A DNS label (RFC 1123), as Kubernetes wants it. */
+static int
+check_namespace(const struct conf_value *v, const char *text)
+{
+	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	if (n == 0 || n > NAMESPACE_MAX || text[n] != '\0' ||
+	    text[0] == '-' || text[n - 1] == '-')
+		return conf_value_wrong(v, "\"%.80s\" is no namespace: at most "
+		    "%u lower-case letters, digits and '-' between them", text,
+		    NAMESPACE_MAX);
 	return 0;
 }
 
@@ -100,6 +115,16 @@ int
 conf_read_kinds(const struct conf_value *v)
 {
 	return read_list(v, check_kind, "[deployment, pod]");
+}
+
+int
+conf_read_namespaces(const struct conf_value *v)
+{
+	if (v->node->kind == YAML_KIND_LIST &&
+	    v->node->count > CONF_NAMESPACES_MAX)
+		return conf_value_wrong(v, "has more than %u members",
+		    CONF_NAMESPACES_MAX);
+	return read_list(v, check_namespace, "[shop, billing]");
 }
 
 int

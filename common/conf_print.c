@@ -213,6 +213,7 @@ conf_value_print(const struct conf_key *k, const void *base, FILE *out)
 		break;
 	case CONF_TYPE_ORIGINS:
 	case CONF_TYPE_KINDS:
+	case CONF_TYPE_NAMESPACES:
 		print_strings(*(char **const *)p, *(const size_t *)p2, out);
 		break;
 	case CONF_TYPE_CUSTOM:

@@ -271,6 +271,8 @@ conf_value_read(struct conf_report *r, const struct conf_key *key,
 		return conf_read_origins(&v);
 	case CONF_TYPE_KINDS:
 		return conf_read_kinds(&v);
+	case CONF_TYPE_NAMESPACES:
+		return conf_read_namespaces(&v);
 	case CONF_TYPE_CUSTOM:
 		return conf_read_custom(&v);
 	case CONF_TYPE_COUNT:

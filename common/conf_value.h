@@ -48,6 +48,11 @@ int	conf_read_contexts(const struct conf_value *v);
 int	conf_read_clusters(const struct conf_value *v);
 int	conf_read_origins(const struct conf_value *v);
 int	conf_read_kinds(const struct conf_value *v);
+int	conf_read_namespaces(const struct conf_value *v);
+
+/* --- kinds of the operator's (conf_custom.c) ------------------------------ */
+
+int	conf_read_custom(const struct conf_value *v);
 
 /* --- kinds of the operator's (conf_custom.c) ------------------------------ */
 

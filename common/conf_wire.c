@@ -36,6 +36,7 @@ conf_members(const struct conf_key *k, struct conf_member ret[2])
 		break;
 	case CONF_TYPE_ORIGINS:
 	case CONF_TYPE_KINDS:
+	case CONF_TYPE_NAMESPACES:
 		ret[0].storage = CONF_STORE_STRINGS;
 		break;
 	case CONF_TYPE_COUNT:

@@ -36,6 +36,7 @@ inv_set_clear(struct inv_set *set)
 	while ((o = inv_set_next(set, &c)) != NULL)
 		object_free(set, o);
 	inv_table_clear(&set->table);
+	inv_listed_clear(&set->listed);
 }
 
 struct inv_object *
@@ -74,7 +75,8 @@ needs(const struct inv_set *set, const struct inv_object *o)
 	if (o->gone || inv_object_differs(o))
 		return true;
 	/* Missing is said only when a whole list did not name it. */
-	return (o->present || set->listed[o->kind]) &&
+	return (o->present || inv_listed_has(&set->listed, o->kind,
+	    inv_object_namespace(o))) &&
 	    inv_object_nodes_differ(o);
 }
 

@@ -7,6 +7,7 @@
 #ifndef SLUICE_INV_SET_H
 #define SLUICE_INV_SET_H
 
+#include "watcher/inv_listed.h"
 #include "watcher/inv_table.h"
 #include "watcher/inventory.h"
 
@@ -14,7 +15,7 @@ struct inv_set {
 	struct inv_table	  table;
 	struct inv_object	 *first;     /* of the queue, oldest first */
 	struct inv_object	**last;
-	bool			  listed[KINDS_MAX];   /* once, to its end */
+	struct inv_listed	  listed;    /* what was, to its end */
 	size_t			  futures;   /* objects that have some */
 	struct inventory_counts	  counts;
 };

@@ -10,7 +10,6 @@
 struct inventory {
 	struct inv_set	 set;
 	uint32_t	 mark[KINDS_MAX];
-	bool		 listing[KINDS_MAX];
 	int64_t		 due;          /* of the first future */
 };
 
@@ -183,30 +182,51 @@ inventory_deleted(struct inventory *inv, unsigned kind,
 	inv_set_release(&inv->set, o);
 }
 
-void
-inventory_list_begin(struct inventory *inv, unsigned kind)
+uint32_t
+inventory_scope_begin(struct inventory *inv, unsigned kind,
+    struct slice namespace)
 {
-	inv->mark[kind]++;
-	inv->listing[kind] = true;
+	inv_listed_begin(&inv->set.listed, kind, namespace);
+	return ++inv->mark[kind];
+}
+
+/* An object named since `mark` carries it, or one of a list begun later. */
+static bool
+named_since(const struct inv_object *o, uint32_t mark)
+{
+	return o->mark - mark <= UINT32_MAX / 2;
 }
 
 void
-inventory_list_end(struct inventory *inv, unsigned kind)
+inventory_scope_end(struct inventory *inv, unsigned kind,
+    struct slice namespace, uint32_t mark)
 {
 	struct inv_table_cursor c = { 0 };
 	struct inv_object *o;
 
-	inv->set.listed[kind] = true;
-	inv->listing[kind] = false;
+	inv_listed_end(&inv->set.listed, kind, namespace);
 	while ((o = inv_set_next(&inv->set, &c)) != NULL) {
-		if (o->kind != kind)
+		if (o->kind != kind || (namespace.p != NULL &&
+		    !slice_eq(inv_object_namespace(o), namespace)))
 			continue;
-		if (o->present ? o->mark != inv->mark[kind] :
+		if (o->present ? !named_since(o, mark) :
 		    o->stored && !o->gone)
 			vanish(inv, o, true);
 		else
 			inv_set_touch(&inv->set, o);
 	}
+}
+
+void
+inventory_list_begin(struct inventory *inv, unsigned kind)
+{
+	(void)inventory_scope_begin(inv, kind, SLICE_NONE);
+}
+
+void
+inventory_list_end(struct inventory *inv, unsigned kind)
+{
+	inventory_scope_end(inv, kind, SLICE_NONE, inv->mark[kind]);
 }
 
 /* Applies those that have come; returns the first that has not, or NULL. */
@@ -270,7 +290,7 @@ inventory_stored(struct inventory *inv, unsigned kind,
 	}
 	free(o->status);
 	o->status = text;
-	if (inv->set.listed[kind] && !inv->listing[kind])
+	if (inv_listed_at_rest(&inv->set.listed, kind, namespace))
 		vanish(inv, o, true);
 }
 

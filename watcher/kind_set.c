@@ -21,9 +21,8 @@ add(struct kind_set *set, struct event_base *base, struct kube_api *api,
 		log_warn("watch.kinds: %s is not a kind this version can "
 		    "watch", name);
 	else if (set->kinds[kind] == NULL)
-		set->kinds[kind] = kind_watch_new(base, api, (unsigned)kind,
-		    conf->watch.backoff_base_ms, conf->watch.backoff_max_ms,
-		    ops, arg);
+		set->kinds[kind] = kind_watch_new(base, api, conf,
+		    (unsigned)kind, ops, arg);
 }
 
 struct kind_set *

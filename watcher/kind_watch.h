@@ -1,6 +1,8 @@
 /*
- * kind_watch: one kind of one cluster: drives its watch_fsm with requests,
- * gives its owner every object as it comes. Runs in the watcher's loop.
+ * kind_watch: one kind of one cluster: watched in the whole cluster, or, when
+ * that is forbidden, in the configured namespaces (else the context's), until
+ * it is allowed again (k8s-watch.md A 22, 23). Gives its owner every object as
+ * it comes. Runs in the watcher's loop; it owns the list_watches.
  */
 #ifndef SLUICE_KIND_WATCH_H
 #define SLUICE_KIND_WATCH_H
@@ -10,19 +12,20 @@
 #include "watcher/kube_object.h"
 #include "watcher/watch_fsm.h"
 
-#define KIND_WATCH_STALE_MS     (150 * 1000)  /* k8s-watch.md A 15 */
-#define KIND_WATCH_LIST_IDLE_MS (60 * 1000)
-#define KIND_WATCH_TIMEOUT_S    300           /* to 600 */
-
 struct kind_watch;
 
 struct kind_watch_ops {
 	/* ADDED, MODIFIED, DELETED; in a list ADDED. */
 	void	(*object)(struct kind_watch *kw, enum kube_event_type type,
 		    const struct kube_object *object, void *arg);
-	void	(*list_begin)(struct kind_watch *kw, void *arg);
-	/* The list is whole: what it did not name is gone. Also after 404. */
-	void	(*list_end)(struct kind_watch *kw, void *arg);
+	/* A list begins, of one namespace or (SLICE_NONE) all: the mark it
+	 * is known by at its end. */
+	uint32_t (*list_begin)(struct kind_watch *kw, struct slice namespace,
+		    void *arg);
+	/* It is whole: what it did not name is gone there. Also when the kind
+	 * is not served. */
+	void	(*list_end)(struct kind_watch *kw, struct slice namespace,
+		    uint32_t mark, void *arg);
 	/* The state, its reason or attempt changed. */
 	void	(*changed)(struct kind_watch *kw, void *arg);
 	/* It may have been the address or the credentials, and a request
@@ -34,9 +37,10 @@ struct kind_watch_ops {
 	void	(*notice)(struct kind_watch *kw, const char *text, void *arg);
 };
 
+/* `conf` and `api` must outlive it. */
 struct kind_watch *kind_watch_new(struct event_base *base,
-    struct kube_api *api, unsigned kind, int64_t backoff_base_ms,
-    int64_t backoff_max_ms, const struct kind_watch_ops *ops, void *arg);
+    struct kube_api *api, const struct conf *conf, unsigned kind,
+    const struct kind_watch_ops *ops, void *arg);
 void	kind_watch_free(struct kind_watch *kw);
 void	kind_watch_start(struct kind_watch *kw);
 void	kind_watch_stop(struct kind_watch *kw);
@@ -54,6 +58,7 @@ struct kind_watch_view {
 	bool		 tried;             /* one list began and ended */
 };
 
+/* Where it is watched in namespaces: how the worst of them stands. */
 struct kind_watch_view kind_watch_view(const struct kind_watch *kw);
 
 #endif

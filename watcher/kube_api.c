@@ -15,19 +15,25 @@
 /* One multi handle: its connections are shared by its requests only. */
 struct lane {
 	struct kube_api	*api;
+	struct lane	*next;      /* of those that were given up */
 	CURLM		*multi;
 	struct event	*timer;
-	struct mono	 renewed;   /* the last connection that had to be new */
+	struct mono	 opened;
+	struct mono	 heard;     /* the last byte of any body */
+	size_t		 n;         /* requests on it */
+	bool		 given_up;  /* ends with its last request */
 };
 
 struct kube_api {
 	uint32_t			 magic;
 	struct event_base		*base;
 	const struct kube_credentials	*cred;
-	struct lane			 watches;
-	struct lane			 lists;
+	struct lane			*watches;
+	struct lane			*lists;
+	struct lane			*given_up;
 	struct kube_request		*requests;
 	bool				 http2;
+	bool				 no_streams;
 };
 
 struct kube_request {
@@ -50,6 +56,9 @@ struct kube_request {
 static void
 request_free(struct kube_request *r)
 {
+	struct lane *lane = r->lane;
+	struct timeval now = { 0, 0 };
+
 	if (r->next != NULL)
 		r->next->link = r->link;
 	*r->link = r->next;
@@ -60,6 +69,9 @@ request_free(struct kube_request *r)
 	buf_free(&r->body);
 	r->magic = 0;
 	free(r);
+	/* Not here: libcurl may be at work on it. */
+	if (--lane->n == 0 && lane->given_up)
+		(void)evtimer_add(lane->timer, &now);
 }
 
 void
@@ -138,6 +150,25 @@ kube_api_socket_ready_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+lane_free(struct lane *lane)
+{
+	(void)curl_multi_cleanup(lane->multi);
+	event_free(lane->timer);
+	free(lane);
+}
+
+static void
+bury(struct lane *lane)
+{
+	struct lane **link = &lane->api->given_up;
+
+	while (*link != lane)
+		link = &(*link)->next;
+	*link = lane->next;
+	lane_free(lane);
+}
+
+static void
 kube_api_timer_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct lane *lane = arg;
@@ -146,6 +177,10 @@ kube_api_timer_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	assert(lane->api->magic == API_MAGIC);
+	if (lane->given_up && lane->n == 0) {
+		bury(lane);
+		return;
+	}
 	(void)curl_multi_socket_action(lane->multi, CURL_SOCKET_TIMEOUT, 0,
 	    &running);
 	drain(lane);
@@ -193,10 +228,13 @@ kube_api_timeout_cb(CURLM *multi, long ms, void *arg)
 	return 0;
 }
 
-static void
-lane_open(struct lane *lane, struct kube_api *api)
+static struct lane *
+lane_new(struct kube_api *api)
 {
+	struct lane *lane = xcalloc(1, sizeof(*lane));
+
 	lane->api = api;
+	lane->opened = mono_now();
 	lane->multi = curl_multi_init();
 	lane->timer = evtimer_new(api->base, kube_api_timer_cb, lane);
 	if (lane->multi == NULL || lane->timer == NULL)
@@ -209,13 +247,7 @@ lane_open(struct lane *lane, struct kube_api *api)
 	(void)curl_multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
 	(void)curl_multi_setopt(lane->multi, CURLMOPT_PIPELINING,
 	    CURLPIPE_MULTIPLEX);
-}
-
-static void
-lane_close(struct lane *lane)
-{
-	(void)curl_multi_cleanup(lane->multi);
-	event_free(lane->timer);
+	return lane;
 }
 
 struct kube_api *
@@ -228,8 +260,8 @@ kube_api_new(struct event_base *base, const struct kube_credentials *cred,
 	api->base = base;
 	api->cred = cred;
 	api->http2 = http2 && strncasecmp(cred->server, "https:", 6) == 0;
-	lane_open(&api->watches, api);
-	lane_open(&api->lists, api);
+	api->watches = lane_new(api);
+	api->lists = lane_new(api);
 	return api;
 }
 
@@ -240,10 +272,29 @@ kube_api_origin(const struct kube_api *api)
 	    "the kubeconfig";
 }
 
+const char *
+kube_api_namespace(const struct kube_api *api)
+{
+	return api->cred->namespace;
+}
+
+bool
+kube_api_streams(const struct kube_api *api)
+{
+	return !api->no_streams;
+}
+
+void
+kube_api_no_streams(struct kube_api *api)
+{
+	api->no_streams = true;
+}
+
 void
 kube_api_free(struct kube_api *api)
 {
 	struct kube_request *next;
+	struct lane *lane, *next_lane;
 
 	if (api == NULL)
 		return;
@@ -251,8 +302,12 @@ kube_api_free(struct kube_api *api)
 		next = r->next;
 		request_free(r);
 	}
-	lane_close(&api->watches);
-	lane_close(&api->lists);
+	for (lane = api->given_up; lane != NULL; lane = next_lane) {
+		next_lane = lane->next;
+		lane_free(lane);
+	}
+	lane_free(api->watches);
+	lane_free(api->lists);
 	api->magic = 0;
 	free(api);
 }
@@ -267,9 +322,15 @@ kube_api_write_cb(char *p, size_t size, size_t n, void *arg)
 	long status = 0;
 
 	assert(r->magic == REQUEST_MAGIC);
+	r->lane->heard = mono_now();
 	(void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status == 200)
-		return r->data(p, len, r->arg) ? len : 0;
+	if (status == 200) {
+		if (r->data(p, len, r->arg))
+			return len;
+		/* It may be what was never to come here. */
+		explicit_bzero(p, len);
+		return 0;
+	}
 	if (r->body.len + len <= KUBE_API_BODY_MAX)
 		buf_add(&r->body, p, len);
 	return len;
@@ -292,16 +353,26 @@ kube_api_header_cb(char *p UNUSED, size_t size, size_t n, void *arg)
 	return len;
 }
 
-/* Two watches that lost one connection share the next one as well. */
-static bool
-needs_new(const struct kube_api *api, struct lane *lane, struct mono dead)
+/* The lane a request goes to; one whose connection is silent is replaced,
+ * once for all that ran on it. */
+static struct lane *
+choose_lane(struct kube_api *api, const struct kube_get *get)
 {
-	if (dead.ns == 0)
-		return false;
-	if (api->http2 && mono_before(dead, lane->renewed))
-		return false;
-	lane->renewed = mono_now();
-	return true;
+	struct lane **place = get->watch ? &api->watches : &api->lists;
+	struct lane *old = *place;
+
+	if (get->silent.ns == 0 || mono_before(get->silent, old->opened) ||
+	    mono_before(get->silent, old->heard))
+		return old;
+	*place = lane_new(api);
+	if (old->n == 0) {
+		lane_free(old);
+	} else {
+		old->given_up = true;
+		old->next = api->given_up;
+		api->given_up = old;
+	}
+	return *place;
 }
 
 static void
@@ -327,8 +398,9 @@ set_options(const struct kube_api *api, struct kube_request *r,
 	    (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
 	(void)curl_easy_setopt(r->easy, CURLOPT_PIPEWAIT,
 	    api->http2 ? 1L : 0L);
-	(void)curl_easy_setopt(r->easy, CURLOPT_FRESH_CONNECT,
-	    needs_new(api, r->lane, get->dead) ? 1L : 0L);
+	if (!get->watch && !api->cred->disable_compression)
+		(void)curl_easy_setopt(r->easy, CURLOPT_ACCEPT_ENCODING,
+		    "gzip");
 }
 
 struct kube_request *
@@ -338,7 +410,8 @@ kube_api_get(struct kube_api *api, const struct kube_get *get,
 	struct kube_request *r = xcalloc(1, sizeof(*r));
 
 	r->magic = REQUEST_MAGIC;
-	r->lane = get->watch ? &api->watches : &api->lists;
+	r->lane = choose_lane(api, get);
+	r->lane->n++;
 	r->answered = get->answered;
 	r->data = get->data;
 	r->done = get->done;

@@ -1,8 +1,13 @@
 /*
  * kube_api: requests to one API server, on libcurl's multi interface under
  * libevent. Watches share one connection (HTTP/2) where the server speaks it;
- * lists have another, so that a big list never stands before a watch.
- * Runs in the watcher's loop; never pauses a transfer, never decompresses.
+ * lists have another, so that a big list never stands before a watch. A
+ * connection that fell silent is given up as a whole: what still runs on it
+ * ends there, what begins has a new one (libcurl would take the old again).
+ * Runs in the watcher's loop; never pauses a transfer. Lists are asked for
+ * with gzip unless the kubeconfig says `disable-compression`, watches never:
+ * a server may send them in several members, which libcurl refuses
+ * (k8s-watch.md A 18).
  */
 #ifndef SLUICE_KUBE_API_H
 #define SLUICE_KUBE_API_H
@@ -39,9 +44,10 @@ struct kube_get {
 	const char		*path;    /* with query */
 	const char		*accept;
 	bool			 watch;   /* on the watches' connection */
-	/* When the old connection was found dead (0: it was not): one that was
-	 * opened since will do. */
-	struct mono		 dead;
+	/* Since when the old connection has been silent (0: it is not): unless
+	 * another transfer heard of it since, or it was given up already, it
+	 * is not used again. */
+	struct mono		 silent;
 	kube_api_answered_cb	 answered;
 	kube_api_data_cb	 data;
 	kube_api_done_cb	 done;
@@ -53,6 +59,11 @@ struct kube_api *kube_api_new(struct event_base *base,
     const struct kube_credentials *cred, bool http2);
 /* Where the credentials are from: "context X in FILE". */
 const char *kube_api_origin(const struct kube_api *api);
+/* The context's namespace, or NULL. */
+const char *kube_api_namespace(const struct kube_api *api);
+/* What was learnt of this server: it can list by watch (assumed), or not. */
+bool	kube_api_streams(const struct kube_api *api);
+void	kube_api_no_streams(struct kube_api *api);
 void	kube_api_free(struct kube_api *api);   /* cancels everything */
 
 /* NULL with *err when the request cannot be made (credentials). */

@@ -3,7 +3,9 @@
  * where the next page begins, and the version of the whole. Pure.
  *
  * All pages carry page one's resourceVersion: the watch starts there. The
- * server's token is bounded before it is kept.
+ * server's token is bounded before it is kept. Of a kind that is listed as
+ * metadata only, whatever does not call itself that before its first item is
+ * refused, and wiped (k8s-watch.md A.5).
  */
 #ifndef SLUICE_LIST_PAGES_H
 #define SLUICE_LIST_PAGES_H
@@ -17,11 +19,12 @@ struct list_pages {
 	struct list_stream	 stream;    /* of the page under way */
 	char			*token;     /* of the next one, or NULL */
 	char			 version[KUBE_UID_MAX + 1];   /* of page one */
+	bool			 metadata_only; /* refuse all else */
 };
 
 typedef void (*list_pages_cb)(const struct kube_object *object, void *arg);
 
-/* All zero is a good start. Releases everything: the next page is the first. */
+/* All zero, but for metadata_only, is a good start. Releases everything: the next page is the first. */
 void	list_pages_reset(struct list_pages *l);
 /* Bytes of a page, as they arrive. -1 with *err: no list, or an object in it
  * that cannot be one; the page is lost. */

@@ -2,17 +2,6 @@
 
 #include <string.h>
 
-/* "/api/v1/pods" or "/apis/apps/v1/deployments" */
-static void
-add_kind(struct buf *b, const struct kind *kind)
-{
-	if (kind->group[0] == '\0')
-		buf_adds(b, "/api/");
-	else
-		buf_addf(b, "/apis/%s/", kind->group);
-	buf_addf(b, "%s/%s", kind->version, kind->resource);
-}
-
 /* All but RFC 3986's unreserved characters. */
 static void
 add_escaped(struct buf *b, const char *text)
@@ -27,11 +16,30 @@ add_escaped(struct buf *b, const char *text)
 			buf_addf(b, "%%%02X", (unsigned)(unsigned char)*text);
 }
 
+/* "/api/v1/pods" or "/apis/apps/v1/namespaces/shop/deployments" */
+static void
+add_place(struct buf *b, const struct request_place *place)
+{
+	const struct kind *kind = place->kind;
+
+	if (kind->group[0] == '\0')
+		buf_adds(b, "/api/");
+	else
+		buf_addf(b, "/apis/%s/", kind->group);
+	buf_addf(b, "%s/", kind->version);
+	if (place->namespace != NULL) {
+		buf_adds(b, "namespaces/");
+		add_escaped(b, place->namespace);
+		buf_addc(b, '/');
+	}
+	buf_adds(b, kind->resource);
+}
+
 void
-request_path_list(struct buf *b, const struct kind *kind,
+request_path_list(struct buf *b, const struct request_place *place,
     const struct request_list *list)
 {
-	add_kind(b, kind);
+	add_place(b, place);
 	if (list->token == NULL && list->version == WATCH_VERSION_LAST &&
 	    list->last[0] != '\0') {
 		/* With a limit it would mean "exactly". */
@@ -50,11 +58,31 @@ request_path_list(struct buf *b, const struct kind *kind,
 }
 
 void
-request_path_watch(struct buf *b, const struct kind *kind,
+request_path_watch(struct buf *b, const struct request_place *place,
     const char *version, unsigned timeout_s)
 {
-	add_kind(b, kind);
+	add_place(b, place);
 	buf_adds(b, "?watch=1&resourceVersion=");
 	add_escaped(b, version);
 	buf_addf(b, "&allowWatchBookmarks=true&timeoutSeconds=%u", timeout_s);
+}
+
+void
+request_path_stream(struct buf *b, const struct request_place *place,
+    unsigned timeout_s)
+{
+	add_place(b, place);
+	buf_addf(b, "?watch=1&sendInitialEvents=true"
+	    "&resourceVersionMatch=NotOlderThan&resourceVersion="
+	    "&allowWatchBookmarks=true&timeoutSeconds=%u", timeout_s);
+}
+
+void
+request_path_probe(struct buf *b, const struct request_place *place,
+    const char *version)
+{
+	add_place(b, place);
+	buf_adds(b, "?limit=1&resourceVersion=");
+	add_escaped(b, version);
+	buf_adds(b, "&resourceVersionMatch=NotOlderThan");
 }

@@ -1,6 +1,6 @@
 /*
  * request_path: the paths, with their queries, of a kind's LIST and WATCH
- * (k8s-watch.md A.1, A.2). Pure. Whatever comes from a server (a token, a
+ * (k8s-watch.md A.2, A.4, A 38). Pure. Whatever comes from a server (a token, a
  * version) is escaped, so that it stays inside its parameter.
  */
 #ifndef SLUICE_REQUEST_PATH_H
@@ -19,10 +19,22 @@ struct request_list {
 	const char		*token;   /* NULL: the first page */
 };
 
-/* Both append to *b. */
-void	request_path_list(struct buf *b, const struct kind *kind,
+/* What is asked for: a kind, in one namespace or (NULL) in all. */
+struct request_place {
+	const struct kind	*kind;
+	const char		*namespace;
+};
+
+/* All append to *b. */
+void	request_path_list(struct buf *b, const struct request_place *place,
 	    const struct request_list *list);
-void	request_path_watch(struct buf *b, const struct kind *kind,
+void	request_path_watch(struct buf *b, const struct request_place *place,
 	    const char *version, unsigned timeout_s);
+/* A list by watch: first what exists, then what changes. */
+void	request_path_stream(struct buf *b, const struct request_place *place,
+	    unsigned timeout_s);
+/* Whether the server's history reaches the version: one object at most. */
+void	request_path_probe(struct buf *b, const struct request_place *place,
+	    const char *version);
 
 #endif

@@ -5,10 +5,12 @@
 /* What a cell of the table does; `step` functions below. */
 enum rule {
 	R_IGNORE,       /* cannot happen here, or is late */
-	R_LIST,         /* LIST now */
+	R_LIST,         /* LIST now, by watch if that is wanted */
 	R_PAGE,
 	R_WATCH,        /* WATCH now */
 	R_LISTED,       /* WATCH now, the list is whole */
+	R_STREAMED,     /* likewise, and the watch is there already */
+	R_UNSUPPORTED,  /* LIST now, and from now on */
 	R_ALIVE,
 	R_ENDED,        /* WATCH again now, or back off when it was quick */
 	R_EXPIRED,      /* of a WATCH: LIST now, back off when unproven */
@@ -17,7 +19,9 @@ enum rule {
 	R_RETRY_LIST,   /* back off, then LIST */
 	R_RETRY_WATCH,
 	R_STALE_LIST,   /* LIST again after a wait, on a new connection */
-	R_STALE,        /* WATCH again now; the second time LIST */
+	R_STALE,        /* PROBE, on a new connection */
+	R_STALE_PROBE,  /* back off, then WATCH, on a new connection */
+	R_ASK,          /* 404 may come from anything: DISCOVER */
 	R_UNAUTHORIZED, /* once at once, then back off */
 	R_FORBIDDEN,
 	R_ABSENT,
@@ -39,7 +43,20 @@ static const enum rule table[WATCH_STATE_MAX][WATCH_INPUT_MAX] = {
 		[WATCH_IN_STALE] = R_STALE_LIST,
 		[WATCH_IN_UNAUTHORIZED] = R_UNAUTHORIZED,
 		[WATCH_IN_FORBIDDEN] = R_FORBIDDEN,
-		[WATCH_IN_NOT_FOUND] = R_ABSENT,
+		[WATCH_IN_NOT_FOUND] = R_ASK,
+		[WATCH_IN_STOP] = R_STOP,
+	},
+	[WATCH_STREAMING] = {
+		[WATCH_IN_LISTED] = R_STREAMED,
+		[WATCH_IN_UNSUPPORTED] = R_UNSUPPORTED,
+		[WATCH_IN_ENDED] = R_UNSUPPORTED,
+		[WATCH_IN_EXPIRED] = R_UNSUPPORTED,
+		[WATCH_IN_TOO_LARGE] = R_UNSUPPORTED,
+		[WATCH_IN_FAILED] = R_RETRY_LIST,
+		[WATCH_IN_STALE] = R_STALE_LIST,
+		[WATCH_IN_UNAUTHORIZED] = R_UNAUTHORIZED,
+		[WATCH_IN_FORBIDDEN] = R_FORBIDDEN,
+		[WATCH_IN_NOT_FOUND] = R_ASK,
 		[WATCH_IN_STOP] = R_STOP,
 	},
 	[WATCH_WATCHING] = {
@@ -51,7 +68,30 @@ static const enum rule table[WATCH_STATE_MAX][WATCH_INPUT_MAX] = {
 		[WATCH_IN_STALE] = R_STALE,
 		[WATCH_IN_UNAUTHORIZED] = R_UNAUTHORIZED,
 		[WATCH_IN_FORBIDDEN] = R_FORBIDDEN,
-		[WATCH_IN_NOT_FOUND] = R_ABSENT,
+		[WATCH_IN_NOT_FOUND] = R_ASK,
+		[WATCH_IN_STOP] = R_STOP,
+	},
+	[WATCH_PROBING] = {
+		[WATCH_IN_CURRENT] = R_WATCH,
+		[WATCH_IN_EXPIRED] = R_TOO_LARGE,
+		[WATCH_IN_TOO_LARGE] = R_TOO_LARGE,
+		[WATCH_IN_FAILED] = R_RETRY_WATCH,
+		[WATCH_IN_STALE] = R_STALE_PROBE,
+		[WATCH_IN_UNAUTHORIZED] = R_UNAUTHORIZED,
+		[WATCH_IN_FORBIDDEN] = R_FORBIDDEN,
+		[WATCH_IN_NOT_FOUND] = R_ASK,
+		[WATCH_IN_STOP] = R_STOP,
+	},
+	[WATCH_ASKING] = {
+		[WATCH_IN_SERVED] = R_RETRY_LIST,
+		[WATCH_IN_UNSERVED] = R_ABSENT,
+		[WATCH_IN_EXPIRED] = R_RETRY_LIST,
+		[WATCH_IN_TOO_LARGE] = R_RETRY_LIST,
+		[WATCH_IN_FAILED] = R_RETRY_LIST,
+		[WATCH_IN_STALE] = R_STALE_LIST,
+		[WATCH_IN_UNAUTHORIZED] = R_RETRY_LIST,
+		[WATCH_IN_FORBIDDEN] = R_RETRY_LIST,
+		[WATCH_IN_NOT_FOUND] = R_RETRY_LIST,
 		[WATCH_IN_STOP] = R_STOP,
 	},
 	[WATCH_WAIT_LIST] = {
@@ -73,11 +113,12 @@ static const enum rule table[WATCH_STATE_MAX][WATCH_INPUT_MAX] = {
 };
 
 void
-watch_fsm_init(struct watch_fsm *f, int64_t base_ms, int64_t max_ms)
+watch_fsm_init(struct watch_fsm *f, int64_t base_ms, int64_t max_ms,
+    int64_t denied_ms)
 {
 	*f = (struct watch_fsm){ .state = WATCH_IDLE,
 		.version = WATCH_VERSION_ZERO, .base_ms = base_ms,
-		.max_ms = max_ms };
+		.max_ms = max_ms, .denied_ms = denied_ms };
 }
 
 static int64_t
@@ -135,7 +176,18 @@ denied(struct watch_fsm *f, enum watch_state state,
 	f->attempt++;
 	f->version = WATCH_VERSION_ZERO;
 	return (struct watch_step){ .action = WATCH_DO_WAIT,
-		.delay_ms = jitter(WATCH_FSM_DENIED_MS, facts->random) };
+		.delay_ms = f->denied_ms * (1000 + facts->random % 1001) /
+		    1000 };
+}
+
+/* What a stream brings is the newest, so it serves where a list would ask for
+ * that, or for anything. */
+static struct watch_step
+list(struct watch_fsm *f)
+{
+	if (f->streams)
+		return do_now(f, WATCH_STREAMING, WATCH_DO_STREAM);
+	return do_now(f, WATCH_LISTING, WATCH_DO_LIST);
 }
 
 /* The version asked for is gone, or not there yet: only the newest helps.
@@ -148,7 +200,7 @@ list_newest(struct watch_fsm *f, bool spinning,
 	f->version = WATCH_VERSION_EMPTY;
 	if (spinning)
 		return wait_in(f, WATCH_WAIT_LIST, facts);
-	return do_now(f, WATCH_LISTING, WATCH_DO_LIST);
+	return list(f);
 }
 
 static struct watch_step
@@ -174,21 +226,23 @@ retry_watch(struct watch_fsm *f, const struct watch_facts *facts)
 	return wait_in(f, WATCH_WAIT_LIST, facts);
 }
 
+/* The connection may be dead. Or the version lies in the future (an etcd
+ * restored): such a watch is accepted and stays silent (k8s-watch.md A 38). */
 static struct watch_step
 stale(struct watch_fsm *f)
 {
-	struct watch_step step;
+	struct watch_step step = do_now(f, WATCH_PROBING, WATCH_DO_PROBE);
 
-	f->stale++;
-	if (f->stale < 2) {
-		step = do_now(f, WATCH_WATCHING, WATCH_DO_WATCH);
-	} else {
-		/* A watch at a version in the future is accepted and stays
-		 * silent (k8s-watch.md A 38): a list tells. */
-		f->stale = 0;
-		f->version = WATCH_VERSION_LAST;
-		step = do_now(f, WATCH_LISTING, WATCH_DO_LIST);
-	}
+	step.fresh_connection = true;
+	return step;
+}
+
+static struct watch_step
+wait_fresh(struct watch_fsm *f, enum watch_state state,
+    const struct watch_facts *facts)
+{
+	struct watch_step step = wait_in(f, state, facts);
+
 	step.fresh_connection = true;
 	return step;
 }
@@ -196,31 +250,32 @@ stale(struct watch_fsm *f)
 static struct watch_step
 unauthorized(struct watch_fsm *f, const struct watch_facts *facts)
 {
-	bool listing = f->state == WATCH_LISTING;
+	bool listing = f->state == WATCH_LISTING ||
+	    f->state == WATCH_STREAMING;
 
 	if (f->reauthorized)
 		return wait_in(f, listing ? WATCH_WAIT_LIST :
 		    WATCH_WAIT_WATCH, facts);
 	f->reauthorized = true;
-	return do_now(f, f->state, listing ? WATCH_DO_LIST : WATCH_DO_WATCH);
+	return listing ? list(f) :
+	    do_now(f, WATCH_WATCHING, WATCH_DO_WATCH);
 }
 
 static struct watch_step
-listed(struct watch_fsm *f)
+listed(struct watch_fsm *f, enum watch_action action)
 {
 	f->unproven = true;
-	f->quorum = f->version == WATCH_VERSION_EMPTY;
+	f->quorum = f->version == WATCH_VERSION_EMPTY ||
+	    action == WATCH_DO_FOLLOW;
 	f->reauthorized = false;
-	f->stale = 0;
 	f->version = WATCH_VERSION_LAST;
-	return do_now(f, WATCH_WATCHING, WATCH_DO_WATCH);
+	return do_now(f, WATCH_WATCHING, action);
 }
 
 static void
 alive(struct watch_fsm *f)
 {
 	f->attempt = 0;
-	f->stale = 0;
 	f->unproven = false;
 	f->reauthorized = false;
 }
@@ -229,17 +284,20 @@ struct watch_step
 watch_fsm_step(struct watch_fsm *f, enum watch_input input,
     const struct watch_facts *facts)
 {
-	struct watch_step step;
-
 	switch (table[f->state][input]) {
 	case R_LIST:
-		return do_now(f, WATCH_LISTING, WATCH_DO_LIST);
+		return list(f);
 	case R_PAGE:
 		return do_now(f, WATCH_LISTING, WATCH_DO_PAGE);
 	case R_WATCH:
 		return do_now(f, WATCH_WATCHING, WATCH_DO_WATCH);
 	case R_LISTED:
-		return listed(f);
+		return listed(f, WATCH_DO_WATCH);
+	case R_STREAMED:
+		return listed(f, WATCH_DO_FOLLOW);
+	case R_UNSUPPORTED:
+		f->streams = false;
+		return list(f);
 	case R_ALIVE:
 		alive(f);
 		break;
@@ -249,7 +307,7 @@ watch_fsm_step(struct watch_fsm *f, enum watch_input input,
 		if (f->unproven)
 			return list_newest(f, true, facts);
 		f->version = WATCH_VERSION_LAST;
-		return do_now(f, WATCH_LISTING, WATCH_DO_LIST);
+		return list(f);
 	case R_LIST_EXPIRED:
 		return list_newest(f, f->version == WATCH_VERSION_EMPTY,
 		    facts);
@@ -262,11 +320,13 @@ watch_fsm_step(struct watch_fsm *f, enum watch_input input,
 	case R_RETRY_WATCH:
 		return retry_watch(f, facts);
 	case R_STALE_LIST:
-		step = wait_in(f, WATCH_WAIT_LIST, facts);
-		step.fresh_connection = true;
-		return step;
+		return wait_fresh(f, WATCH_WAIT_LIST, facts);
 	case R_STALE:
 		return stale(f);
+	case R_STALE_PROBE:
+		return wait_fresh(f, WATCH_WAIT_WATCH, facts);
+	case R_ASK:
+		return do_now(f, WATCH_ASKING, WATCH_DO_DISCOVER);
 	case R_UNAUTHORIZED:
 		return unauthorized(f, facts);
 	case R_FORBIDDEN:
@@ -290,7 +350,10 @@ watch_fsm_word(enum watch_state state)
 	static const char *const words[WATCH_STATE_MAX] = {
 		[WATCH_IDLE] = "starting",
 		[WATCH_LISTING] = "syncing",
+		[WATCH_STREAMING] = "syncing",
 		[WATCH_WATCHING] = "watching",
+		[WATCH_PROBING] = "watching",
+		[WATCH_ASKING] = "syncing",
 		[WATCH_WAIT_LIST] = "backoff",
 		[WATCH_WAIT_WATCH] = "backoff",
 		[WATCH_FORBIDDEN] = "forbidden",
@@ -307,7 +370,10 @@ watch_fsm_state_name(enum watch_state state)
 	static const char *const names[WATCH_STATE_MAX] = {
 		[WATCH_IDLE] = "idle",
 		[WATCH_LISTING] = "listing",
+		[WATCH_STREAMING] = "streaming",
 		[WATCH_WATCHING] = "watching",
+		[WATCH_PROBING] = "probing",
+		[WATCH_ASKING] = "asking",
 		[WATCH_WAIT_LIST] = "wait_list",
 		[WATCH_WAIT_WATCH] = "wait_watch",
 		[WATCH_FORBIDDEN] = "forbidden",
@@ -334,6 +400,10 @@ watch_fsm_input_name(enum watch_input input)
 		[WATCH_IN_UNAUTHORIZED] = "unauthorized",
 		[WATCH_IN_FORBIDDEN] = "forbidden",
 		[WATCH_IN_NOT_FOUND] = "not_found",
+		[WATCH_IN_CURRENT] = "current",
+		[WATCH_IN_SERVED] = "served",
+		[WATCH_IN_UNSERVED] = "unserved",
+		[WATCH_IN_UNSUPPORTED] = "unsupported",
 		[WATCH_IN_TIMER] = "timer",
 		[WATCH_IN_STOP] = "stop",
 	};
@@ -353,7 +423,7 @@ watch_fsm_dot(FILE *out)
 		for (i = 0; i < WATCH_INPUT_MAX; i++) {
 			if (table[s][i] == R_IGNORE)
 				continue;
-			watch_fsm_init(&f, 5000, 60000);
+			watch_fsm_init(&f, 5000, 60000, 300000);
 			f.state = (enum watch_state)s;
 			(void)watch_fsm_step(&f, (enum watch_input)i, &facts);
 			(void)fprintf(out, "\t%s -> %s [label=\"%s\"];\n",

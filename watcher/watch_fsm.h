@@ -12,14 +12,16 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define WATCH_FSM_DENIED_MS (5 * 60 * 1000)  /* 403, 404: asked again */
 #define WATCH_FSM_QUICK_MS  1000             /* k8s-watch.md A 8 */
 #define WATCH_FSM_SAME_MAX  4   /* watches of one version that fail: A 11 */
 
 enum watch_state {
 	WATCH_IDLE,         /* not begun */
 	WATCH_LISTING,
+	WATCH_STREAMING,    /* a list by watch (WatchList) */
 	WATCH_WATCHING,
+	WATCH_PROBING,      /* silence: is the version still one? */
+	WATCH_ASKING,       /* 404: is the kind served at all? */
 	WATCH_WAIT_LIST,    /* back-off, then LIST */
 	WATCH_WAIT_WATCH,   /* back-off, then WATCH at the same version */
 	WATCH_FORBIDDEN,    /* 403: waits, then LIST */
@@ -37,10 +39,14 @@ enum watch_input {
 	WATCH_IN_EXPIRED,       /* 410, as answer or as ERROR event */
 	WATCH_IN_TOO_LARGE,     /* resourceVersion in the future */
 	WATCH_IN_FAILED,        /* network, 429, 5xx, unreadable answer */
-	WATCH_IN_STALE,         /* no byte for too long */
+	WATCH_IN_STALE,         /* no byte for too long, or no end */
 	WATCH_IN_UNAUTHORIZED,
 	WATCH_IN_FORBIDDEN,
 	WATCH_IN_NOT_FOUND,
+	WATCH_IN_CURRENT,       /* PROBING: the version is still one */
+	WATCH_IN_SERVED,        /* ASKING: discovery names the kind */
+	WATCH_IN_UNSERVED,      /* ASKING: it does not */
+	WATCH_IN_UNSUPPORTED,   /* STREAMING: this server cannot */
 	WATCH_IN_TIMER,
 	WATCH_IN_STOP,
 	WATCH_INPUT_MAX
@@ -50,7 +56,11 @@ enum watch_action {
 	WATCH_DO_NOTHING,
 	WATCH_DO_LIST,       /* a new list, first page */
 	WATCH_DO_PAGE,       /* the next page of this list */
+	WATCH_DO_STREAM,     /* a list by watch, from its beginning */
 	WATCH_DO_WATCH,
+	WATCH_DO_FOLLOW,     /* the stream goes on as the watch */
+	WATCH_DO_PROBE,
+	WATCH_DO_DISCOVER,
 	WATCH_DO_WAIT,       /* `delay_ms`, then WATCH_IN_TIMER */
 	WATCH_DO_END,        /* stop for good */
 	WATCH_ACTION_MAX
@@ -67,12 +77,13 @@ struct watch_fsm {
 	enum watch_state	state;
 	enum watch_version	version;      /* of the present or next LIST */
 	uint32_t		attempt;      /* failures in a row */
-	uint32_t		stale;        /* stale watches in a row */
 	bool			unproven;     /* no event since the LIST */
 	bool			quorum;       /* that LIST was the newest */
 	bool			reauthorized; /* 401 was retried once */
+	bool			streams;      /* lists by watch are tried */
 	int64_t			base_ms;
 	int64_t			max_ms;
+	int64_t			denied_ms;
 };
 
 struct watch_facts {
@@ -90,7 +101,9 @@ struct watch_step {
 	bool			fresh_connection;
 };
 
-void	watch_fsm_init(struct watch_fsm *f, int64_t base_ms, int64_t max_ms);
+/* denied_ms: after 403 and 404, up to twice that. */
+void	watch_fsm_init(struct watch_fsm *f, int64_t base_ms, int64_t max_ms,
+	    int64_t denied_ms);
 struct watch_step watch_fsm_step(struct watch_fsm *f, enum watch_input input,
 	    const struct watch_facts *facts);
 

@@ -35,15 +35,29 @@ input_of_status(long status, const struct kube_error *error)
 	}
 }
 
+/* Kubernetes explains itself in a Status; whoever stands before it does not. */
+static const char *
+unexplained(long status)
+{
+	if (status >= 300 && status < 400)
+		return "a redirect, which is not followed; does `server` lead "
+		    "to the API server itself?";
+	return "without a Kubernetes Status; is a load balancer or proxy on "
+	    "the way?";
+}
+
 enum watch_input
 watch_reason_status(struct watch_reason *r, long status,
     const struct kube_error *error)
 {
+	bool explained = error->reason[0] != '\0' ||
+	    error->message[0] != '\0';
 	char fallback[32];
 
 	(void)snprintf(fallback, sizeof(fallback), "Http%ld", status);
 	watch_reason_set(r, status, error->reason[0] != '\0' ?
-	    error->reason : fallback, error->message);
+	    error->reason : fallback, explained ? error->message :
+	    unexplained(status));
 	return input_of_status(status, error);
 }
 
@@ -109,4 +123,27 @@ watch_reason_no_answer(struct watch_reason *r,
 		(void)snprintf(text, sizeof(text), "%.120s (is the API server "
 		    "up, and `server` of %s right?)", result->error, origin);
 	watch_reason_set(r, result->status, reason, text);
+}
+
+bool
+watch_reason_result(struct watch_reason *r, const struct kube_result *result,
+    const char *origin, enum watch_input *ret_input, int64_t *ret_retry_ms)
+{
+	struct kube_error error = { 0 };
+	int64_t retry_ms;
+
+	if (result->status != 0 && result->status != 200) {
+		(void)kube_object_parse_error(result->body, &error);
+		*ret_input = watch_reason_status(r, result->status, &error);
+		retry_ms = watch_reason_retry_ms(result->status, &error);
+		*ret_retry_ms = retry_ms > 0 ? retry_ms :
+		    result->retry_after_ms;
+		return false;
+	}
+	if (result->curl == CURLE_OK)
+		return true;
+	watch_reason_no_answer(r, result, origin);
+	*ret_input = WATCH_IN_FAILED;
+	*ret_retry_ms = 0;
+	return false;
 }

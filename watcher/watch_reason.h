@@ -35,6 +35,12 @@ enum watch_input watch_reason_event(struct watch_reason *r,
 void	watch_reason_no_answer(struct watch_reason *r,
 	    const struct kube_result *result, const char *origin);
 
+/* The end of a request as a whole. True: it was 200 and came to its end.
+ * False: *ret_input and *ret_retry_ms (0: not asked for) say what follows. */
+bool	watch_reason_result(struct watch_reason *r,
+	    const struct kube_result *result, const char *origin,
+	    enum watch_input *ret_input, int64_t *ret_retry_ms);
+
 /* How long the Status asks to wait, bounded; 0: it does not. */
 int64_t	watch_reason_retry_ms(long status, const struct kube_error *error);
 

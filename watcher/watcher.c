@@ -180,22 +180,26 @@ watcher_object_cb(struct kind_watch *kw, enum kube_event_type type,
 	status_soon(w, STATUS_MS);
 }
 
-static void
-watcher_list_begin_cb(struct kind_watch *kw, void *arg)
+static uint32_t
+watcher_list_begin_cb(struct kind_watch *kw, struct slice namespace,
+    void *arg)
 {
 	struct watcher *w = arg;
 
 	assert(w->magic == WATCHER_MAGIC);
-	inventory_list_begin(w->inv, kind_watch_view(kw).kind);
+	return inventory_scope_begin(w->inv, kind_watch_view(kw).kind,
+	    namespace);
 }
 
 static void
-watcher_list_end_cb(struct kind_watch *kw, void *arg)
+watcher_list_end_cb(struct kind_watch *kw, struct slice namespace,
+    uint32_t mark, void *arg)
 {
 	struct watcher *w = arg;
 
 	assert(w->magic == WATCHER_MAGIC);
-	inventory_list_end(w->inv, kind_watch_view(kw).kind);
+	inventory_scope_end(w->inv, kind_watch_view(kw).kind, namespace,
+	    mark);
 	outbox_kick(w->outbox);
 }
 

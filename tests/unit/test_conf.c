@@ -54,6 +54,7 @@ wrong_value(enum conf_type type)
 		[CONF_TYPE_ORIGINS] = "[ftp://x]",
 		[CONF_TYPE_KINDS] = "[unicorn]",
 		[CONF_TYPE_CUSTOM] = "[{group: x}]",
+		[CONF_TYPE_NAMESPACES] = "[-shop]",
 		[CONF_TYPE_COUNT] = "-1",
 		[CONF_TYPE_SIZE] = "64MB",
 		[CONF_TYPE_DURATION] = "5 parsecs",

@@ -18,9 +18,10 @@ expect_list(const struct kind *kind, enum watch_version version,
     const char *last, const char *token, const char *expected)
 {
 	const struct request_list list = { version, last, token };
+	const struct request_place place = { kind, NULL };
 	struct buf b = BUF_EMPTY;
 
-	request_path_list(&b, kind, &list);
+	request_path_list(&b, &place, &list);
 	assert_string_equal(buf_cstr(&b), expected);
 	buf_free(&b);
 }
@@ -62,6 +63,7 @@ test_a_further_page_never_names_a_version(void **state)
 static void
 test_what_a_server_gave_stays_inside_its_parameter(void **state)
 {
+	const struct request_place place = { &jobs, NULL };
 	struct buf b = BUF_EMPTY;
 
 	(void)state;
@@ -70,10 +72,48 @@ test_what_a_server_gave_stays_inside_its_parameter(void **state)
 	    "a%26limit%3D0%23%2F%20%2B%3D%25%C3%A9~");
 	expect_list(&pods, WATCH_VERSION_LAST, "1&watch=1", NULL,
 	    "/api/v1/pods?resourceVersion=1%26watch%3D1");
-	request_path_watch(&b, &jobs, "7&x", 300);
+	request_path_watch(&b, &place, "7&x", 300);
 	assert_string_equal(buf_cstr(&b), "/apis/batch/v1/jobs?watch=1"
 	    "&resourceVersion=7%26x&allowWatchBookmarks=true"
 	    "&timeoutSeconds=300");
+	buf_free(&b);
+}
+
+static void
+test_a_namespace_stands_before_the_resource(void **state)
+{
+	const struct request_place place = { &jobs, "shop" };
+	const struct request_place odd = { &pods, "a/b" };
+	const struct request_list list = { WATCH_VERSION_EMPTY, "", NULL };
+	struct buf b = BUF_EMPTY;
+
+	(void)state;
+	request_path_list(&b, &place, &list);
+	assert_string_equal(buf_cstr(&b),
+	    "/apis/batch/v1/namespaces/shop/jobs?limit=500");
+	buf_reset(&b);
+	request_path_list(&b, &odd, &list);
+	assert_string_equal(buf_cstr(&b),
+	    "/api/v1/namespaces/a%2Fb/pods?limit=500");
+	buf_free(&b);
+}
+
+/* k8s-watch.md A.4, A 38 */
+static void
+test_a_stream_begins_at_the_newest_and_a_probe_costs_one_object(void **state)
+{
+	const struct request_place place = { &pods, NULL };
+	struct buf b = BUF_EMPTY;
+
+	(void)state;
+	request_path_stream(&b, &place, 300);
+	assert_string_equal(buf_cstr(&b), "/api/v1/pods?watch=1"
+	    "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+	    "&resourceVersion=&allowWatchBookmarks=true&timeoutSeconds=300");
+	buf_reset(&b);
+	request_path_probe(&b, &place, "42");
+	assert_string_equal(buf_cstr(&b), "/api/v1/pods?limit=1"
+	    "&resourceVersion=42&resourceVersionMatch=NotOlderThan");
 	buf_free(&b);
 }
 
@@ -86,6 +126,9 @@ main(void)
 		cmocka_unit_test(test_a_further_page_never_names_a_version),
 		cmocka_unit_test(
 		    test_what_a_server_gave_stays_inside_its_parameter),
+		cmocka_unit_test(test_a_namespace_stands_before_the_resource),
+		cmocka_unit_test(
+		    test_a_stream_begins_at_the_newest_and_a_probe_costs_one_object),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,7 @@ step(enum watch_input input)
 static void
 begin_watching(void)
 {
-	watch_fsm_init(&f, 5000, 60000);
+	watch_fsm_init(&f, 5000, 60000, 300000);
 	assert_int_equal(step(WATCH_IN_START).action, WATCH_DO_LIST);
 	assert_int_equal(f.version, WATCH_VERSION_ZERO);
 	assert_int_equal(step(WATCH_IN_PAGE).action, WATCH_DO_PAGE);
@@ -185,12 +185,76 @@ test_403_and_404_wait_minutes_and_say_so(void **state)
 	begin_watching();
 	s = step(WATCH_IN_FORBIDDEN);
 	assert_int_equal(s.action, WATCH_DO_WAIT);
-	assert_in_range(s.delay_ms, 240000, 360000);
+	assert_in_range(s.delay_ms, 300000, 600000);
 	assert_string_equal(watch_fsm_word(f.state), "forbidden");
 	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
+	/* Anything on the way may say 404: the server's discovery decides. */
+	assert_int_equal(step(WATCH_IN_NOT_FOUND).action, WATCH_DO_DISCOVER);
+	s = step(WATCH_IN_SERVED);
+	assert_int_equal(s.action, WATCH_DO_WAIT);
+	assert_string_equal(watch_fsm_word(f.state), "backoff");
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
 	(void)step(WATCH_IN_NOT_FOUND);
+	s = step(WATCH_IN_UNSERVED);
+	assert_in_range(s.delay_ms, 300000, 600000);
 	assert_string_equal(watch_fsm_word(f.state), "stopped");
 	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
+}
+
+static void
+test_a_discovery_that_fails_is_no_proof(void **state)
+{
+	static const enum watch_input inputs[] = { WATCH_IN_FAILED,
+		WATCH_IN_STALE, WATCH_IN_FORBIDDEN, WATCH_IN_NOT_FOUND,
+		WATCH_IN_UNAUTHORIZED };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 5; i++) {
+		begin_watching();
+		(void)step(WATCH_IN_NOT_FOUND);
+		assert_int_equal(step(inputs[i]).action, WATCH_DO_WAIT);
+		assert_int_equal(f.state, WATCH_WAIT_LIST);
+	}
+}
+
+static void
+begin_streaming(void)
+{
+	watch_fsm_init(&f, 5000, 60000, 300000);
+	f.streams = true;
+	assert_int_equal(step(WATCH_IN_START).action, WATCH_DO_STREAM);
+	assert_string_equal(watch_fsm_word(f.state), "syncing");
+}
+
+static void
+test_a_list_by_watch_goes_on_as_the_watch(void **state)
+{
+	(void)state;
+	begin_streaming();
+	assert_int_equal(step(WATCH_IN_LISTED).action, WATCH_DO_FOLLOW);
+	assert_int_equal(f.state, WATCH_WATCHING);
+	(void)step(WATCH_IN_ALIVE);
+	/* What it was at is gone: the newest, again by watch. */
+	assert_int_equal(step(WATCH_IN_EXPIRED).action, WATCH_DO_STREAM);
+	assert_int_equal(step(WATCH_IN_FAILED).action, WATCH_DO_WAIT);
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_STREAM);
+}
+
+static void
+test_a_server_that_cannot_list_by_watch_is_listed_at_once(void **state)
+{
+	static const enum watch_input inputs[] = { WATCH_IN_UNSUPPORTED,
+		WATCH_IN_ENDED, WATCH_IN_EXPIRED, WATCH_IN_TOO_LARGE };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		begin_streaming();
+		assert_int_equal(step(inputs[i]).action, WATCH_DO_LIST);
+		assert_false(f.streams);
+		assert_int_equal(f.state, WATCH_LISTING);
+	}
 }
 
 static void
@@ -199,7 +263,7 @@ test_a_silent_list_is_asked_again_on_a_new_connection(void **state)
 	struct watch_step s;
 
 	(void)state;
-	watch_fsm_init(&f, 5000, 60000);
+	watch_fsm_init(&f, 5000, 60000, 300000);
 	(void)step(WATCH_IN_START);
 	s = step(WATCH_IN_STALE);
 	assert_int_equal(s.action, WATCH_DO_WAIT);
@@ -207,18 +271,39 @@ test_a_silent_list_is_asked_again_on_a_new_connection(void **state)
 }
 
 static void
-test_a_stale_watch_is_renewed_and_the_second_time_lists(void **state)
+test_a_stale_watch_is_probed_on_a_new_connection(void **state)
 {
 	struct watch_step s;
 
 	(void)state;
 	begin_watching();
 	s = step(WATCH_IN_STALE);
-	assert_int_equal(s.action, WATCH_DO_WATCH);
+	assert_int_equal(s.action, WATCH_DO_PROBE);
 	assert_true(s.fresh_connection);
+	assert_string_equal(watch_fsm_word(f.state), "watching");
+	/* The version is still one: the same watch again. */
+	assert_int_equal(step(WATCH_IN_CURRENT).action, WATCH_DO_WATCH);
+	/* It lies in the future: everything anew. */
+	(void)step(WATCH_IN_STALE);
+	assert_int_equal(step(WATCH_IN_TOO_LARGE).action, WATCH_DO_LIST);
+	assert_int_equal(f.version, WATCH_VERSION_EMPTY);
+}
+
+static void
+test_a_probe_without_answer_waits_and_watches_anew(void **state)
+{
+	struct watch_step s;
+
+	(void)state;
+	begin_watching();
+	(void)step(WATCH_IN_STALE);
 	s = step(WATCH_IN_STALE);
-	assert_int_equal(s.action, WATCH_DO_LIST);
-	assert_int_equal(f.version, WATCH_VERSION_LAST);
+	assert_int_equal(s.action, WATCH_DO_WAIT);
+	assert_true(s.fresh_connection);
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_WATCH);
+	(void)step(WATCH_IN_STALE);
+	assert_int_equal(step(WATCH_IN_FAILED).action, WATCH_DO_WAIT);
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_WATCH);
 }
 
 static void
@@ -228,7 +313,7 @@ test_stop_ends_every_state(void **state)
 
 	(void)state;
 	for (i = 0; i < WATCH_STOPPED; i++) {
-		watch_fsm_init(&f, 5000, 60000);
+		watch_fsm_init(&f, 5000, 60000, 300000);
 		f.state = (enum watch_state)i;
 		assert_int_equal(step(WATCH_IN_STOP).action, WATCH_DO_END);
 		assert_int_equal(f.state, WATCH_STOPPED);
@@ -274,7 +359,13 @@ main(void)
 		cmocka_unit_test(
 		    test_a_silent_list_is_asked_again_on_a_new_connection),
 		cmocka_unit_test(
-		    test_a_stale_watch_is_renewed_and_the_second_time_lists),
+		    test_a_stale_watch_is_probed_on_a_new_connection),
+		cmocka_unit_test(
+		    test_a_probe_without_answer_waits_and_watches_anew),
+		cmocka_unit_test(test_a_discovery_that_fails_is_no_proof),
+		cmocka_unit_test(test_a_list_by_watch_goes_on_as_the_watch),
+		cmocka_unit_test(
+		    test_a_server_that_cannot_list_by_watch_is_listed_at_once),
 		cmocka_unit_test(test_stop_ends_every_state),
 		cmocka_unit_test(test_every_state_and_input_has_a_name),
 	};

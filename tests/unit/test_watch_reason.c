@@ -50,7 +50,8 @@ test_the_servers_own_reason_is_shown_else_the_number(void **state)
 	assert_string_equal(r.message, "pods is forbidden");
 	(void)watch_reason_status(&r, 502, &silent);
 	assert_string_equal(r.reason, "Http502");
-	assert_string_equal(r.message, "");
+	assert_non_null(strstr(r.message, "is a load balancer or proxy on "
+	    "the way?"));
 }
 
 static void

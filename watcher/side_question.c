@@ -1,0 +1,247 @@
+#include "watcher/side_question.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/list_stream.h"
+#include "common/xmalloc.h"
+#include "watcher/discovery.h"
+#include "watcher/watch_body.h"
+
+#define QUESTION_MAGIC 0x51554553u   /* "QUES" */
+
+enum topic { TOPIC_VERSION, TOPIC_SERVED };
+
+struct side_question {
+	uint32_t			 magic;
+	struct kube_api			*api;
+	const struct request_place	*place;
+	side_question_cb		 cb;
+	void				*arg;
+	struct kube_request		*request;
+	enum topic			 topic;
+	struct buf			 body;      /* TOPIC_SERVED */
+	struct list_stream		 list;      /* TOPIC_VERSION */
+	bool				 unusable;  /* too long, or no list */
+	char				 version[KUBE_UID_MAX + 1];
+};
+
+static int	ask(struct side_question *q, const char *path,
+		    const char *accept, struct mono silent, struct err *err);
+
+/* --- answers -------------------------------------------------------------- */
+
+static bool
+ignore_item_cb(struct slice item, void *arg)
+{
+	(void)item;
+	(void)arg;
+	return true;
+}
+
+static bool
+side_question_data_cb(const char *p, size_t n, void *arg)
+{
+	struct side_question *q = arg;
+
+	assert(q->magic == QUESTION_MAGIC);
+	if (q->topic == TOPIC_VERSION) {
+		q->unusable = !list_stream_feed(&q->list, p, n,
+		    ignore_item_cb, NULL);
+	} else if (q->body.len + n > DISCOVERY_BODY_MAX) {
+		q->unusable = true;
+	} else {
+		buf_add(&q->body, p, n);
+	}
+	return !q->unusable;
+}
+
+static void
+side_question_answered_cb(void *arg)
+{
+	(void)arg;
+}
+
+static enum watch_input
+judge_version(const struct side_question *q, struct watch_reason *why)
+{
+	struct slice raw = { (const char *)q->list.metadata.data,
+		q->list.metadata.len };
+	struct kube_list list;
+	struct err err = { 0 };
+	char text[256];
+
+	if (!list_stream_complete(&q->list) ||
+	    kube_object_parse_list(raw, &list, &err) < 0) {
+		watch_reason_set(why, 200, "InvalidAnswer", "the answer to "
+		    "a probe is no list");
+		return WATCH_IN_FAILED;
+	}
+	if (!watch_body_older(list.resource_version, slice_str(q->version)))
+		return WATCH_IN_CURRENT;
+	(void)snprintf(text, sizeof(text), "the server is at version %.*s, "
+	    "%s was seen before", (int)list.resource_version.n,
+	    list.resource_version.p, q->version);
+	watch_reason_set(why, 200, "VersionWentBack", text);
+	return WATCH_IN_TOO_LARGE;
+}
+
+static enum watch_input
+judge_served(const struct side_question *q, bool *ret_more,
+    struct watch_reason *why)
+{
+	const struct kind *kind = q->place->kind;
+	struct slice body = { (const char *)q->body.data, q->body.len };
+
+	*ret_more = false;
+	switch (discovery_judge(body, kind)) {
+	case DISCOVERY_UNSERVED:
+		watch_reason_set(why, 404, "NotServed", "the API server does "
+		    "not serve this kind in this version");
+		return WATCH_IN_UNSERVED;
+	case DISCOVERY_ASK_GROUP:
+		*ret_more = true;
+		break;
+	case DISCOVERY_SERVED:
+		watch_reason_set(why, 404, "NotFound", "404, though the API "
+		    "server's discovery names the kind; is there a proxy on "
+		    "the way?");
+		return WATCH_IN_SERVED;
+	case DISCOVERY_UNKNOWN:
+		break;
+	}
+	watch_reason_set(why, 404, "NotFound", "404, and no discovery; does "
+	    "`server` lead to a Kubernetes API server?");
+	return WATCH_IN_SERVED;
+}
+
+/* True: the question for the group's resources is under way. */
+static bool
+ask_group(struct side_question *q)
+{
+	struct buf path = BUF_EMPTY;
+	struct err err = { 0 };
+	int rc;
+
+	discovery_path_group(&path, q->place->kind);
+	rc = ask(q, buf_cstr(&path), "application/json",
+	    (struct mono){ 0 }, &err);
+	buf_free(&path);
+	return rc == 0;
+}
+
+static void
+side_question_done_cb(const struct kube_result *result, void *arg)
+{
+	struct side_question *q = arg;
+	struct watch_reason why = { 0 };
+	enum watch_input input = WATCH_IN_FAILED;
+	int64_t retry_after_ms = 0;
+	bool more = false;
+
+	assert(q->magic == QUESTION_MAGIC);
+	q->request = NULL;
+	if (q->unusable)
+		watch_reason_set(&why, 200, "InvalidAnswer", q->topic ==
+		    TOPIC_VERSION ? "the answer to a probe is no list" :
+		    "the answer to discovery is too long");
+	else if (!watch_reason_result(&why, result, kube_api_origin(q->api),
+	    &input, &retry_after_ms))
+		;
+	else if (q->topic == TOPIC_VERSION)
+		input = judge_version(q, &why);
+	else
+		input = judge_served(q, &more, &why);
+	if (more && ask_group(q))
+		return;
+	q->cb(input, &why, retry_after_ms, q->arg);
+}
+
+/* --- questions ------------------------------------------------------------ */
+
+static int
+ask(struct side_question *q, const char *path, const char *accept,
+    struct mono silent, struct err *err)
+{
+	const struct kube_get get = {
+		.path = path,
+		.accept = accept,
+		.silent = silent,
+		.answered = side_question_answered_cb,
+		.data = side_question_data_cb,
+		.done = side_question_done_cb,
+		.arg = q,
+	};
+
+	buf_reset(&q->body);
+	list_stream_reset(&q->list);
+	q->unusable = false;
+	q->request = kube_api_get(q->api, &get, err);
+	return q->request == NULL ? -1 : 0;
+}
+
+int
+side_question_probe(struct side_question *q, const char *version,
+    struct mono silent, struct err *err)
+{
+	struct buf path = BUF_EMPTY;
+	int rc;
+
+	q->topic = TOPIC_VERSION;
+	(void)snprintf(q->version, sizeof(q->version), "%s", version);
+	request_path_probe(&path, q->place, version);
+	rc = ask(q, buf_cstr(&path), q->place->kind->list_accept, silent, err);
+	buf_free(&path);
+	return rc;
+}
+
+int
+side_question_discover(struct side_question *q, struct err *err)
+{
+	struct buf path = BUF_EMPTY;
+	int rc;
+
+	q->topic = TOPIC_SERVED;
+	discovery_path(&path, q->place->kind);
+	rc = ask(q, buf_cstr(&path), DISCOVERY_ACCEPT, (struct mono){ 0 },
+	    err);
+	buf_free(&path);
+	return rc;
+}
+
+void
+side_question_cancel(struct side_question *q)
+{
+	kube_api_cancel(q->request);
+	q->request = NULL;
+}
+
+/* --- life ----------------------------------------------------------------- */
+
+struct side_question *
+side_question_new(struct kube_api *api, const struct request_place *place,
+    side_question_cb cb, void *arg)
+{
+	struct side_question *q = xcalloc(1, sizeof(*q));
+
+	q->magic = QUESTION_MAGIC;
+	q->api = api;
+	q->place = place;
+	q->cb = cb;
+	q->arg = arg;
+	return q;
+}
+
+void
+side_question_free(struct side_question *q)
+{
+	if (q == NULL)
+		return;
+	side_question_cancel(q);
+	buf_free(&q->body);
+	list_stream_reset(&q->list);
+	q->magic = 0;
+	free(q);
+}
