@@ -15,22 +15,6 @@
 /* Longest name below it: "/bus/gateway-63.<incarnation>.sub" (a Unix socket's
  * path has 107 bytes). */
 #define RUNTIME_DIRECTORY_MAX 72u
-#define SLUG_MAX              63u
-
-void
-conf_free(struct conf *conf)
-{
-	struct conf_member m[2];
-
-	for (size_t i = 0; i < conf_keys_count; i++) {
-		size_t n = conf_members(&conf_keys[i], m);
-
-		for (size_t j = 0; j < n; j++)
-			conf_member_free(&m[j], conf);
-	}
-	free(conf->file);
-	memset(conf, 0, sizeof(*conf));
-}
 
 /* --- problems ------------------------------------------------------------ */
 
@@ -352,52 +336,4 @@ conf_load(struct conf *conf, const char *path, FILE *problems)
 	}
 	buf_free(&text);
 	return count;
-}
-
-/* --- names --------------------------------------------------------------- */
-
-char *
-conf_journal_directory(const struct conf *conf)
-{
-	return conf_state_path(conf, "journal");
-}
-
-char *
-conf_bus_directory(const struct conf *conf)
-{
-	return xasprintf("%s/bus", conf->runtime_directory);
-}
-
-char *
-conf_state_path(const struct conf *conf, const char *leaf)
-{
-	return xasprintf("%s/%s", conf->state_directory, leaf);
-}
-
-const struct conf_stream *
-conf_stream(const struct conf *conf, enum stream_type type)
-{
-	assert((unsigned)type < STREAM_TYPE_MAX);
-	return &conf->streams[type];
-}
-
-char *
-conf_slug(const char *context, struct err *err)
-{
-	char *slug = xstrdup(context);
-
-	for (char *p = slug; *p != '\0'; p++) {
-		if (*p >= 'A' && *p <= 'Z')
-			*p = (char)(*p - 'A' + 'a');
-		else if (!(*p >= 'a' && *p <= 'z') &&
-		    !(*p >= '0' && *p <= '9') && *p != '.')
-			*p = '-';
-	}
-	if (slug_valid(slice_str(slug)))
-		return slug;
-	(void)err_set(err, "context \"%s\" gives no cluster id (1 to %u of a-z "
-	    "0-9 . - that begin with a letter or digit); name one: clusters: "
-	    "[{id: NAME, context: \"%s\"}]", context, SLUG_MAX, context);
-	free(slug);
-	return NULL;
 }

@@ -16,7 +16,7 @@ LINKS = {
     "sluicectl": {"libjansson", "libyaml"},
     "sluice-watcher": {"libevent", "libcurl", "libjansson", "libyaml", "libnanomsg", "libcrypto"},
     "sluice-health": {"libevent", "libcurl", "libjansson", "libyaml", "libnanomsg", "libcrypto"},
-    "sluice-broker": {"libevent", "libnanomsg", "libyaml"},
+    "sluice-broker": {"libevent", "libnanomsg"},
     "sluice-store": {
         "libevent",
         "libsqlite3",
@@ -24,10 +24,8 @@ LINKS = {
         "libbson",
         "libjansson",
         "libnanomsg",
-        "libyaml",
-        "libcrypto",
     },
-    "sluice-gateway": {"libevent", "libjansson", "libnanomsg", "libcrypto", "libyaml"},
+    "sluice-gateway": {"libevent", "libjansson", "libnanomsg", "libcrypto"},
 }
 LIBC = {"libc", "libm", "libpthread", "ld-linux-x86-64", "ld-linux-aarch64", "libgcc_s"}
 
