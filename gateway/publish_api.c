@@ -1,6 +1,7 @@
 #include "gateway/publish_api.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,8 +28,13 @@ struct publish_wait {
 	struct gateway		*gateway;
 	int64_t			 since_ms;
 	uint32_t		 groups;     /* not answered yet */
+	uint32_t		 answered;   /* they are, in order */
+	uint32_t		*places;     /* atomic=0: of each group's event
+				      * in the request; else NULL */
+	bool			 list;       /* paths have [i] */
 	uint32_t		 accepted;
 	uint32_t		 duplicates;
+	uint32_t		 refused;    /* events; also before the broker */
 	uint32_t		 conflicts;
 	uint32_t		 limited;
 	struct position		 first;
@@ -46,6 +52,7 @@ struct batch {
 	struct slice	 raw[EVENT_BATCH_MAX];
 	json_t		*events[EVENT_BATCH_MAX];   /* borrowed from roots */
 	struct item	 items[EVENT_BATCH_MAX];
+	uint32_t	 places[EVENT_BATCH_MAX];   /* of items in the request */
 	struct buf	 frames[EVENT_BATCH_MAX];
 	size_t		 n_roots;
 	size_t		 n;
@@ -65,6 +72,7 @@ wait_free(struct publish_wait *w)
 {
 	TAILQ_REMOVE(&waits, w, link);
 	buf_free(&w->details.json);
+	free(w->places);
 	w->magic = 0;
 	free(w);
 }
@@ -101,16 +109,23 @@ answer_accepted(struct conn *c, struct publish_wait *w)
 		buf_addf(&b, ",\"last_id\":\"%s\"",
 		    position_format(w->last, id));
 	}
-	if (w->details.n + w->conflicts > 0)
-		buf_addf(&b, ",\"refused\":%u,\"details\":[",
-		    w->details.n + w->conflicts);
-	if (w->details.n + w->conflicts > 0) {
+	if (w->refused > 0) {
+		buf_addf(&b, ",\"refused\":%u,\"details\":[", w->refused);
 		buf_add(&b, w->details.json.data, w->details.json.len);
 		buf_addc(&b, ']');
 	}
 	buf_addc(&b, '}');
 	reply_json(c, 202, (struct slice){ (const char *)b.data, b.len });
 	buf_free(&b);
+}
+
+/* Why the broker did not append; guards are not used yet. */
+static const char *
+refusal_text(enum record_code code)
+{
+	return code == RECORD_LIMIT ? "the journal's max_streams is reached: "
+	    "raise journal.max_streams" :
+	    "this idempotency_key was used for another event";
 }
 
 static void
@@ -122,13 +137,37 @@ answer(struct publish_wait *w)
 		return;
 	detach(w);
 	if (w->accepted + w->duplicates == 0 && w->conflicts > 0)
-		reply_error(c, 409, "idempotency_conflict", "this "
-		    "idempotency_key was used for another event", NULL);
+		reply_error(c, 409, "idempotency_conflict",
+		    refusal_text(RECORD_KEY_CONFLICT), &w->details);
 	else if (w->accepted + w->duplicates == 0 && w->limited > 0)
-		reply_unavailable(c, "too_many_streams", "the journal's "
-		    "max_streams is reached: raise journal.max_streams");
+		reply_error(c, 503, "too_many_streams",
+		    refusal_text(RECORD_LIMIT), &w->details);
 	else
 		answer_accepted(c, w);
+}
+
+/* One event of a request that is not atomic was not taken. */
+static void
+refuse_one(struct publish_wait *w, uint32_t place, const char *text)
+{
+	char path[16] = "";
+
+	if (w->list)
+		(void)snprintf(path, sizeof(path), "[%" PRIu32 "]", place);
+	reply_detail(&w->details, path, "%s", text);
+}
+
+static void
+count_refused(struct publish_wait *w, const struct publish_result *result)
+{
+	w->refused += result->count;
+	if (result->code == RECORD_LIMIT)
+		w->limited += result->count;
+	else
+		w->conflicts += result->count;
+	if (w->places != NULL)
+		refuse_one(w, w->places[w->answered],
+		    refusal_text(result->code));
 }
 
 static void
@@ -148,11 +187,9 @@ publish_result_cb(const struct publish_result *result, void *arg)
 		break;
 	case RECORD_KEY_CONFLICT:
 	case RECORD_GUARD_LOST:
-		w->conflicts += result->count;
-		break;
 	case RECORD_LIMIT:
 	case RECORD_CODE_MAX:
-		w->limited += result->count;
+		count_refused(w, result);
 		break;
 	}
 	if (result->code == RECORD_APPENDED ||
@@ -162,6 +199,7 @@ publish_result_cb(const struct publish_result *result, void *arg)
 			w->first = result->position;
 		w->last = last;
 	}
+	w->answered++;
 	if (--w->groups > 0)
 		return;
 	answer(w);
@@ -338,7 +376,7 @@ check_events(struct batch *b)
 			    EVENT_DATA_LINE_MAX);
 			return;
 		}
-		b->good++;
+		b->places[b->good++] = (uint32_t)b->at;
 	}
 }
 
@@ -371,10 +409,13 @@ submit(struct gateway *g, struct publish_wait *w, const struct batch *b,
 			break;
 		w->groups++;
 	}
-	if (i < b->good && i > 0)
-		reply_detail(&w->details, "", "%zu events were not taken: "
-		    "the queue to the broker is full", b->good - i);
-	return i > 0;
+	if (i == 0)
+		return false;
+	for (; i < b->good; i++) {
+		w->refused++;
+		refuse_one(w, b->places[i], "the queue to the broker is full");
+	}
+	return true;
 }
 
 static void
@@ -386,6 +427,10 @@ hand_over(struct conn *c, struct batch *b, bool atomic)
 	w->conn = c;
 	w->gateway = c->gateway;
 	w->since_ms = gateway_now_ms();
+	w->list = b->list;
+	w->refused = (uint32_t)(b->n - b->good);
+	if (!atomic)
+		w->places = xmemdup(b->places, b->good * sizeof(*b->places));
 	w->details = b->details;
 	b->details = (struct reply_details){ .n = 0 };
 	TAILQ_INSERT_TAIL(&waits, w, link);

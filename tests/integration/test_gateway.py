@@ -132,9 +132,7 @@ def test_requests_are_pipelined_and_answered_in_order(sluice):
     assert codes == [200] * 20 + [202, 404]
 
 
-POST_HEAD = (
-    b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-)
+POST_HEAD = b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,49 @@ def test_without_a_free_descriptor_streams_go_on_and_new_clients_wait():
                 other.close()
 
 
+def test_atomic_0_tells_of_every_event_over_max_streams():
+    def lines(first, last):
+        return "\n".join(
+            json.dumps({"stream_key": f"run:{i}", "event_type": "run.event", "data": {}})
+            for i in range(first, last)
+        )
+
+    with Sluice({"journal": {"max_streams": 1000}}) as sluice:
+
+        def post(body):
+            head = {"Content-Type": "application/x-ndjson"}
+            return sluice.request("POST", "/api/v1/events?atomic=0", body, head)
+
+        assert post(lines(0, 999))[2]["accepted"] == 999
+        status, _, answer = post(lines(998, 1002))
+        assert (status, answer["accepted"], answer["refused"]) == (202, 2, 2)
+        assert [d["path"] for d in answer["details"]] == ["[2]", "[3]"]
+        assert "max_streams" in answer["details"][0]["problem"]
+        status, _, answer = post(lines(2000, 2001))
+        assert (status, answer["code"]) == (503, "too_many_streams")
+
+
+def memory_segments(pid):
+    """How many descriptors of memory segments a process has."""
+    links = (os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+    return sum("sluice-journal" in link for link in links)
+
+
+def test_memory_segments_told_again_are_not_kept_twice():
+    with Sluice(SMALL_RING) as sluice:
+        gateway = sluice.pid("gateway/0")
+        resource.prlimit(sluice.pid("broker"), resource.RLIMIT_FSIZE, (3 << 20, 8 << 20))
+        publish(sluice, "job:disk", 0, 6000, size=1000)
+        wait_until(lambda: memory_segments(gateway) >= 2, 10, "memory segments")
+        before = memory_segments(gateway)
+        # The broker tells all readers of its segments whenever one joins.
+        for _ in range(3):
+            pid = sluice.pid("store")
+            sluice.ctl("restart", "store")
+            sluice.wait_restarted("store", pid)
+        assert memory_segments(gateway) == before
+
+
 def test_when_the_journal_cannot_be_written_streams_stay_and_miss_nothing():
     conf = {"streams": {"default": FAST}, **SMALL_RING}
     with Sluice(conf) as sluice, sluice.stream("job:disk", snapshot=0) as stream:
