@@ -28,12 +28,18 @@ route_single(struct conn *c, const struct http_request *r, const char *type)
 {
 	char key[EVENT_KEY_MAX + 32];
 	struct slice id = r->segments[5];
+	struct err err;
 
 	if (id.n > EVENT_NAME_MAX) {
 		reply_error(c, 400, "invalid_id", "the id is too long", NULL);
 		return;
 	}
 	(void)snprintf(key, sizeof(key), "%s:%.*s", type, (int)id.n, id.p);
+	/* Not a selector: an id "*" must not open all streams there are. */
+	if (stream_key_check(slice_str(key), NULL, &err) < 0) {
+		reply_error(c, 400, "invalid_id", err.text, NULL);
+		return;
+	}
 	stream_start(c, r, slice_str(key));
 }
 

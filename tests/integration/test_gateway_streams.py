@@ -119,6 +119,12 @@ def test_a_single_stream_path_is_the_same_for_one_stream(sluice, path):
         stream.wait_events(2)
 
 
+@pytest.mark.parametrize("name", ["*", "a%2F*", "a%20b", "-a"])
+def test_a_single_stream_path_opens_no_prefix(sluice, name):
+    status, _, answer = sluice.request("GET", f"/api/v1/orchestrator/stream/jobs/{name}")
+    assert (status, answer["code"]) == (400, "invalid_id")
+
+
 @pytest.mark.slow
 def test_heartbeats_keep_their_interval_and_their_id_resumes_exactly(sluice):
     with sluice.stream("job:beat", snapshot=0) as stream:
