@@ -231,24 +231,6 @@ add_text(struct buf *b, const char *name, struct slice s)
 	buf_adds(b, "\",");
 }
 
-static void
-add_data(struct buf *b, struct slice raw, const json_t *event)
-{
-	struct slice data;
-	char *text;
-
-	if (json_slice_member(raw, "data", &data)) {
-		json_slice_compact(b, data);
-		return;
-	}
-	/* Its name was written with escapes. */
-	text = json_dumps(json_object_get(event, "data"), JSON_COMPACT);
-	if (text == NULL)
-		abort();
-	json_slice_compact(b, slice_str(text));
-	free(text);
-}
-
 unsigned int
 envelope_item(struct slice raw, json_t *event, struct slice tenant,
     int64_t now_unix_ms, struct buf *frame, struct item *ret,
@@ -262,6 +244,7 @@ envelope_item(struct slice raw, json_t *event, struct slice tenant,
 	int32_t version;
 	int64_t at;
 	char ts[MONO_RFC3339_SIZE];
+	struct slice data;
 	size_t head;
 
 	if (!json_is_object(event)) {
@@ -286,6 +269,9 @@ envelope_item(struct slice raw, json_t *event, struct slice tenant,
 	check_data(&k);
 	if (k.problems > 0)
 		return k.problems;
+	/* As it was written, so that numbers keep their digits. */
+	if (!json_slice_member(raw, "data", &data))
+		abort();
 	if (source.n == 0)
 		source = slice_str(DEFAULT_SOURCE);
 
@@ -309,7 +295,7 @@ envelope_item(struct slice raw, json_t *event, struct slice tenant,
 		.subject = subject,
 		.data_off = (uint32_t)(frame->len - head),
 	};
-	add_data(frame, raw, event);
+	json_slice_compact(frame, data);
 	buf_addc(frame, '}');
 	ret->frame = (struct slice){ (const char *)frame->data + head,
 	    frame->len - head };

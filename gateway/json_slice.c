@@ -1,5 +1,6 @@
 #include "gateway/json_slice.h"
 
+#include <jansson.h>
 #include <string.h>
 
 static bool
@@ -88,6 +89,24 @@ json_slice_value(struct slice text, struct slice *ret, struct slice *ret_rest)
 	return true;
 }
 
+/* A member's name as it stands, with its quotes, and maybe with escapes. */
+static bool
+name_is(struct slice key, const char *name)
+{
+	json_t *text;
+	bool same;
+
+	if (memchr(key.p, '\\', key.n) == NULL)
+		return key.n == strlen(name) + 2 &&
+		    memcmp(key.p + 1, name, key.n - 2) == 0;
+	text = json_loadb(key.p, key.n, JSON_DECODE_ANY | JSON_ALLOW_NUL,
+	    NULL);
+	same = text != NULL && slice_is((struct slice){
+	    json_string_value(text), json_string_length(text) }, name);
+	json_decref(text);
+	return same;
+}
+
 bool
 json_slice_member(struct slice object, const char *name, struct slice *ret)
 {
@@ -105,8 +124,7 @@ json_slice_member(struct slice object, const char *name, struct slice *ret)
 		at = (struct slice){ at.p + 1, at.n - 1 };
 		if (!json_slice_value(at, &value, &at))
 			return false;
-		if (key.n == strlen(name) + 2 &&
-		    memcmp(key.p + 1, name, key.n - 2) == 0) {
+		if (name_is(key, name)) {
 			*ret = value;
 			return true;
 		}

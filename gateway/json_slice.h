@@ -12,8 +12,8 @@
  * follows it. */
 bool	json_slice_value(struct slice text, struct slice *ret,
 	    struct slice *ret_rest);
-/* The value of an object's member; false if it has none of that name (or only
- * one whose name is written with escapes). */
+/* The value of an object's member, also when its name is written with escapes;
+ * false if it has none of that name. */
 bool	json_slice_member(struct slice object, const char *name,
 	    struct slice *ret);
 /* Steps through an array: `*at` is the text after '[' or after the value

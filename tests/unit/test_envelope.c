@@ -144,6 +144,9 @@ test_slices_of_json_keep_their_content(void **state)
 	assert_false(json_slice_next(&at, &v));
 	assert_true(json_slice_array(slice_str("[ ]"), &at));
 	assert_false(json_slice_next(&at, &v));
+	assert_true(json_slice_member(slice_str("{\"d\\u0061t\":1,"
+	    "\"d\\u0061ta\":12345678901234567890}"), "data", &v));
+	assert_true(slice_is(v, "12345678901234567890"));
 	assert_false(json_slice_member(slice_str("{}"), "data", &v));
 	assert_false(json_slice_member(slice_str("{\"a\":1"), "data", &v));
 	assert_false(json_slice_value(slice_str("{\"a"), &v, &rest));
