@@ -21,7 +21,7 @@
 	    " FROM workflow_nodes WHERE tenant = ?1 AND workflow = ?2")
 
 #define REGISTRY_STATEMENTS(X)						\
-	X(META, "SELECT id FROM meta")					\
+	X(META, "SELECT id, change FROM meta")					\
 	X(WORKFLOWS, "SELECT tenant, id, cluster, nodes, deleted, change,"	\
 	    " origin FROM workflows WHERE change > ?1 ORDER BY change"	\
 	    " LIMIT ?2")
@@ -225,15 +225,17 @@ read_workflows(struct mongo_source *s, const struct mongo_checkpoint *since,
 {
 	sqlite3_stmt *meta = s->stmts[STMT_META];
 	sqlite3_stmt *stmt = s->stmts[STMT_WORKFLOWS];
-	uint64_t from = 0;
+	uint64_t from = 0, tip;
 	int n = 0, rc = sql_step(meta, err);
 
 	if (rc != 1)
 		return rc == 0 ? err_set(err, "sluice.db has no name") : -1;
 	(void)snprintf(b->next.registry, sizeof(b->next.registry), "%s",
 	    sql_column_text(meta, 0));
+	tip = (uint64_t)sqlite3_column_int64(meta, 1);
 	(void)sqlite3_reset(meta);
-	if (strcmp(since->registry, b->next.registry) == 0)
+	if (strcmp(since->registry, b->next.registry) == 0 &&
+	    since->workflow_change <= tip)
 		from = since->workflow_change;
 	b->next.workflow_change = from;
 	sql_bind_int(stmt, 1, (int64_t)from);

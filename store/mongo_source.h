@@ -58,8 +58,9 @@ struct mongo_source;
 struct mongo_source *mongo_source_open(const char *projection_path,
     const char *registry_path, struct err *err) MUST_CHECK;
 void	mongo_source_close(struct mongo_source *s);
-/* What changed since the checkpoint; one of other files counts as none. The
- * rows come first: a row a workflow just put would need that workflow. */
+/* What changed since the checkpoint; one of other files, or of a later state of
+ * these, counts as none. With a workflow come the rows of all its nodes: its
+ * document may be made only now. */
 int	mongo_source_read(struct mongo_source *s,
 	    const struct mongo_checkpoint *since, struct mongo_batch *ret,
 	    struct err *err) MUST_CHECK;

@@ -60,7 +60,8 @@ int	registry_follow(struct registry *r, const json_t *workflows,
 int	registry_announce(struct registry *r, struct err *err) MUST_CHECK;
 int	registry_count(struct registry *r, int64_t *ret, struct err *err)
 	    MUST_CHECK;
-/* Copies the file to <path>.daily, whole or not at all. */
+/* Copies the file to <path>.daily, whole or not at all; err->code EX_CONFIG
+ * when it is damaged. */
 int	registry_copy(struct registry *r, struct err *err) MUST_CHECK;
 /* The age of that copy in ms, or -1 if there is none. */
 int64_t	registry_copy_age_ms(const struct registry *r);

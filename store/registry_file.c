@@ -26,6 +26,18 @@
 	"CREATE TABLE bindings(cluster TEXT PRIMARY KEY,"		\
 	" version INTEGER NOT NULL);"
 
+/* The workflows are nobody else's: only the operator may do without them. */
+static int
+file_damaged(const char *path, const char *why, struct err *err)
+{
+	(void)err_set(err, "%.300s. It holds the workflows and is not"
+	    " replaced by itself: stop Sluice, move it (and its -wal"
+	    " and -shm) away, copy %.100s%s to its name, start again",
+	    why, path, REGISTRY_COPY);
+	if (err != NULL)
+		err->code = EX_CONFIG;
+	return -1;
+}
 
 /* --- opening ------------------------------------------------------------- */
 
@@ -77,45 +89,69 @@ registry_file_open(sqlite3 **ret, const char *path, const char *const *texts,
 		return 0;
 	}
 	sql_close(db);
-	if (why.code == EUCLEAN) {
-		(void)err_set(err, "%.300s. It holds the workflows and is not"
-		    " replaced by itself: stop Sluice, move it (and its -wal"
-		    " and -shm) away, copy %.100s%s to its name, start again",
-		    why.text, path, REGISTRY_COPY);
-		if (err != NULL)
-			err->code = EX_CONFIG;
-	} else if (err != NULL) {
+	if (why.code == EUCLEAN)
+		return file_damaged(path, why.text, err);
+	if (err != NULL)
 		*err = why;
-	}
 	return -1;
 }
 
 /* --- the daily copy ------------------------------------------------------ */
 
 static int
-copy_into(sqlite3 *db, const char *path, struct err *err)
+copy_pages(sqlite3 *from, sqlite3 *to, struct err *err)
 {
-	sqlite3_backup *backup;
-	sqlite3 *to;
-	int rc, fd;
+	sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
+	int rc = backup != NULL ? sqlite3_backup_step(backup, -1)
+	    : SQLITE_ERROR;
 
-	if (sql_open(&to, path, SQL_READ_WRITE, "PRAGMA synchronous = FULL",
-	    err) == -1)
-		return -1;
-	backup = sqlite3_backup_init(to, "main", db, "main");
-	rc = backup != NULL ? sqlite3_backup_step(backup, -1) : SQLITE_ERROR;
 	(void)sqlite3_backup_finish(backup);
-	if (rc != SQLITE_DONE)
-		(void)sql_fail(to, err, "the copy failed");
-	sql_close(to);
-	if (rc != SQLITE_DONE)
-		return -1;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return rc == SQLITE_DONE ? 0 : sql_fail(to, err, "the copy failed");
+}
+
+/* Another file than its original, by name: what was numbered after the copy
+ * was made is numbered anew in it. */
+static int
+copy_rename(sqlite3 *copy, struct err *err)
+{
+	char id[33], text[128];
+
+	sql_generation(id);
+	(void)snprintf(text, sizeof(text), "PRAGMA journal_mode = DELETE;"
+	    " UPDATE meta SET id = '%s'", id);
+	return sql_exec(copy, text, err);
+}
+
+static int
+file_sync(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int rc = 0;
+
 	if (fd == -1 || fsync(fd) == -1)
 		rc = err_errno(err, errno, "%s", path);
 	if (fd != -1)
 		(void)close(fd);
-	return rc == -1 ? -1 : 0;
+	return rc;
+}
+
+/* Damage is copied as it is: a copy that has some replaces no good one. */
+static int
+copy_into(sqlite3 *db, const char *path, struct err *err)
+{
+	sqlite3 *to;
+	int rc;
+
+	if (sql_open(&to, path, SQL_READ_WRITE, "PRAGMA synchronous = FULL",
+	    err) == -1)
+		return -1;
+	rc = copy_pages(db, to, err);
+	if (rc == 0)
+		rc = sql_check(to, err);
+	if (rc == 0)
+		rc = copy_rename(to, err);
+	sql_close(to);
+	return rc == 0 ? file_sync(path, err) : -1;
 }
 
 int
@@ -123,10 +159,15 @@ registry_file_copy(sqlite3 *db, const char *path, struct err *err)
 {
 	char *copy = xasprintf("%s%s", path, REGISTRY_COPY);
 	char *temporary = xasprintf("%s.tmp", copy);
+	struct err why = { 0 };
 	int rc;
 
 	(void)unlink(temporary);
-	rc = copy_into(db, temporary, err);
+	rc = copy_into(db, temporary, &why);
+	if (rc == -1 && why.code == EUCLEAN)
+		(void)file_damaged(path, why.text, err);
+	else if (rc == -1 && err != NULL)
+		*err = why;
 	if (rc == 0 && rename(temporary, copy) == -1)
 		rc = err_errno(err, errno, "%s", copy);
 	if (rc == -1)

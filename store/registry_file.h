@@ -18,7 +18,8 @@
 int	registry_file_open(sqlite3 **ret, const char *path,
 	    const char *const *texts, sqlite3_stmt **stmts, size_t n,
 	    struct err *err) MUST_CHECK;
-/* Copies the open file to <path>.daily, whole or not at all. */
+/* Copies the open file to <path>.daily, whole or not at all, and only what is
+ * not damaged (else as above). The copy has a name of its own in meta.id. */
 int	registry_file_copy(sqlite3 *db, const char *path, struct err *err)
 	    MUST_CHECK;
 /* The age of that copy in ms, or -1 if there is none. */

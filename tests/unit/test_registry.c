@@ -2,7 +2,9 @@
 
 #include <sysexits.h>
 
+#include "common/xmalloc.h"
 #include "store/registry.h"
+#include "store/sql.h"
 
 static struct registry *registry;
 static char changes[256];
@@ -177,29 +179,101 @@ test_what_mongodb_follows_comes_and_goes_as_a_set(void **state UNUSED)
 	json_decref(list);
 }
 
+/* Text from a file of its own name, by a statement. */
+static char *
+ask_file(const char *leaf, const char *sql)
+{
+	sqlite3_stmt *stmt;
+	struct err err;
+	sqlite3 *db;
+	char *text;
+
+	if (sql_open(&db, fixture_path(leaf), SQL_READ_WRITE, "", &err) == -1 ||
+	    sql_prepare(db, sql, &stmt, &err) == -1)
+		fail_msg("%s", err.text);
+	text = xstrdup(sql_step(stmt, &err) == 1 ? sql_column_text(stmt, 0)
+	    : "none");
+	sql_close(db);
+	return text;
+}
+
 static void
-test_the_daily_copy_holds_the_same(void **state UNUSED)
+test_the_daily_copy_holds_the_same_under_another_name(void **state UNUSED)
 {
 	json_t *found;
 	struct err err;
+	char *id, *copy_id;
+	char from[256];
 
 	assert_int_equal(registry_copy_age_ms(registry), -1);
 	json_decref(put(W1));
 	assert_int_equal(registry_copy(registry, &err), 0);
 	assert_true(registry_copy_age_ms(registry) < 60000);
+	id = ask_file("sluice.db", "SELECT id FROM meta");
+	copy_id = ask_file("sluice.db.daily", "SELECT id FROM meta");
+	assert_int_equal(strlen(copy_id), 32);
+	assert_string_not_equal(id, copy_id);
+	free(id);
+	free(copy_id);
 	registry_close(registry);
 	assert_int_equal(remove(fixture_path("sluice.db")), 0);
-	{
-		char from[256];
-
-		(void)snprintf(from, sizeof(from), "%s",
-		    fixture_path("sluice.db.daily"));
-		assert_int_equal(rename(from, fixture_path("sluice.db")), 0);
-	}
+	(void)snprintf(from, sizeof(from), "%s",
+	    fixture_path("sluice.db.daily"));
+	assert_int_equal(rename(from, fixture_path("sluice.db")), 0);
 	open_registry();
 	assert_int_equal(registry_get(registry, "-", "w1", &found, &err), 0);
 	assert_non_null(found);
 	json_decref(found);
+}
+
+/* Enough of them that no cache has the whole file. */
+static void
+put_many(unsigned int count)
+{
+	struct buf b = BUF_EMPTY;
+	unsigned int i, n;
+
+	for (i = 0; i < count; i++) {
+		buf_reset(&b);
+		buf_addf(&b, "{\"id\":\"w%u\",\"cluster\":\"prod\",\"nodes\":[",
+		    i);
+		for (n = 0; n < WORKFLOW_NODES_MAX; n++)
+			buf_addf(&b, "%s{\"id\":\"n%0200u\",\"type\":\"pod\","
+			    "\"name\":\"p\"}", n > 0 ? "," : "", n);
+		buf_adds(&b, "]}");
+		json_decref(put(buf_cstr(&b)));
+	}
+	buf_free(&b);
+}
+
+static void
+test_a_damaged_file_does_not_replace_its_copy(void **state UNUSED)
+{
+	struct err err = { 0 };
+	FILE *file;
+	char *text;
+	int i;
+
+	put_many(30);
+	assert_int_equal(registry_copy(registry, &err), 0);
+	free(ask_file("sluice.db", "PRAGMA wal_checkpoint(TRUNCATE)"));
+	file = fopen(fixture_path("sluice.db"), "r+");
+	assert_non_null(file);
+	assert_int_equal(fseek(file, 1024 * 1024, SEEK_SET), 0);
+	for (i = 0; i < 2 * 1024 * 1024; i++)
+		assert_true(fputc('x', file) == 'x');
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(registry_copy(registry, &err), -1);
+	assert_int_equal(err.code, EX_CONFIG);
+	assert_non_null(strstr(err.text, "sluice.db.daily to its name"));
+	assert_int_equal(access(fixture_path("sluice.db.daily.tmp"), F_OK),
+	    -1);
+	text = ask_file("sluice.db.daily", "SELECT count(*) FROM workflows");
+	assert_string_equal(text, "30");
+	free(text);
+	text = ask_file("sluice.db.daily", "PRAGMA quick_check");
+	assert_string_equal(text, "ok");
+	free(text);
 }
 
 static void
@@ -286,7 +360,8 @@ main(void)
 		TEST(test_bindings_are_what_the_cluster_has_to_follow),
 		TEST(test_a_deleted_workflow_is_gone_and_can_come_back),
 		TEST(test_what_mongodb_follows_comes_and_goes_as_a_set),
-		TEST(test_the_daily_copy_holds_the_same),
+		TEST(test_the_daily_copy_holds_the_same_under_another_name),
+		TEST(test_a_damaged_file_does_not_replace_its_copy),
 		TEST(test_damage_names_the_file_and_the_remedy),
 		cmocka_unit_test(
 		    test_every_problem_of_a_workflow_names_its_place),
