@@ -152,6 +152,12 @@ void	conf_encode(struct buf *b, const struct conf *conf);
 int	conf_decode(struct conf *ret, const void *p, size_t n,
 	    struct err *err);
 
+/* Told each key whose values differ, as "journal.size"; "streams" stands for
+ * every option of every type. */
+typedef void (*conf_differs_cb)(const char *path, void *arg);
+void	conf_differences(const struct conf *a, const struct conf *b,
+	    conf_differs_cb cb, void *arg);
+
 /* state_directory/journal, state_directory/sluice.db, projection.db, and
  * runtime_directory/bus: one place for their names. To be freed. */
 char	*conf_journal_directory(const struct conf *conf);

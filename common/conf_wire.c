@@ -213,6 +213,41 @@ conf_encode(struct buf *b, const struct conf *conf)
 		    &conf->streams[i]);
 }
 
+/* --- comparing ------------------------------------------------------------ */
+
+/* By their encoding: what would reach a child otherwise than before. */
+static bool
+keys_differ(const struct conf_key *keys, size_t count, const void *a,
+    const void *b)
+{
+	struct buf one = BUF_EMPTY, other = BUF_EMPTY;
+	bool differ;
+
+	put_keys(&one, keys, count, a);
+	put_keys(&other, keys, count, b);
+	differ = one.len != other.len ||
+	    (one.len != 0 && memcmp(one.data, other.data, one.len) != 0);
+	buf_free(&one);
+	buf_free(&other);
+	return differ;
+}
+
+void
+conf_differences(const struct conf *a, const struct conf *b,
+    conf_differs_cb cb, void *arg)
+{
+	bool streams = false;
+
+	for (size_t i = 0; i < conf_keys_count; i++)
+		if (keys_differ(&conf_keys[i], 1, a, b))
+			cb(conf_keys[i].path, arg);
+	for (size_t i = 0; i <= STREAM_TYPE_MAX && !streams; i++)
+		streams = keys_differ(conf_stream_keys,
+		    conf_stream_keys_count, &a->streams[i], &b->streams[i]);
+	if (streams)
+		cb("streams", arg);
+}
+
 /* --- decoding ------------------------------------------------------------ */
 
 /* NULL for a string that is none; a bad one sets r->failed. */

@@ -215,6 +215,18 @@ configure(struct role_private *p, int fd)
 		fail(p, &err);
 }
 
+/* The role takes what it can of a changed configuration; its log is ours. */
+static void
+change_log(const struct role_private *p, int fd)
+{
+	struct conf conf;
+
+	if (role_read_conf(fd, &conf, NULL) != 0)
+		return;   /* the role says so */
+	log_init(p->pub.title, conf.log_level, conf.log_format);
+	conf_free(&conf);
+}
+
 static void
 pong(struct role_private *p)
 {
@@ -230,6 +242,18 @@ pong(struct role_private *p)
 	msg_pong_encode(&b, &m);
 	role_send(&p->pub, MSG_PONG, b.data, b.len, -1);
 	buf_free(&b);
+}
+
+static void
+pass_on(struct role_private *p, enum msg_type type, const void *payload,
+    size_t n, int fd)
+{
+	if (type == MSG_RELOAD)
+		change_log(p, fd);
+	if (p->ops->message != NULL)
+		p->ops->message(&p->pub, type, payload, n, fd);
+	else if (fd != -1)
+		(void)close(fd);
 }
 
 static void
@@ -252,10 +276,8 @@ role_message_cb(struct channel *c UNUSED, enum msg_type type,
 		configure(p, fd);
 	} else if (!p->started) {
 		fatalx("supervisor: %s before CONFIG", msg_name(type));
-	} else if (p->ops->message != NULL) {
-		p->ops->message(&p->pub, type, payload, n, fd);
-	} else if (fd != -1) {
-		(void)close(fd);
+	} else {
+		pass_on(p, type, payload, n, fd);
 	}
 }
 

@@ -3,7 +3,8 @@
  * that the supervisor is still its parent (PDEATHSIG, getppid), takes fd 3,
  * waits for CONFIG, names itself, resets signals and RLIMIT_CORE, opens the
  * event base, answers PING from the very loop that does the work, turns STOP,
- * EOF and SIGTERM into `stop`, and hands the rest to the role.
+ * EOF and SIGTERM into `stop`, takes log.* of a RELOAD, and hands the rest to
+ * the role.
  *
  *	static const struct role_ops ops = { .start = ..., .stop = ... };
  *	int main(int argc, char **argv)

@@ -70,6 +70,30 @@ conf_change_keep_fixed(const struct conf *old, struct conf *fresh,
 	    old->supervise.circuit_deaths, &fresh->supervise.circuit_deaths);
 }
 
+/* --- what waits for a restart of one role ---------------------------------- */
+
+const char *
+conf_change_taken_by(const char *path)
+{
+	static const struct {
+		const char	*begin;
+		const char	*role;
+	} takers[] = {
+		{ "mongodb", "store" },
+		{ "encryption_key_file", "store" },
+		{ "gateway.", "gateway" },
+		{ "streams", "gateway" },
+		{ "watch.", "watcher" },
+		{ "journal.", "broker" },
+	};
+
+	for (size_t i = 0; i < NELEM(takers); i++)
+		if (strncmp(path, takers[i].begin,
+		    strlen(takers[i].begin)) == 0)
+			return takers[i].role;
+	return NULL;
+}
+
 /* --- clusters -------------------------------------------------------------- */
 
 static const struct conf_cluster *

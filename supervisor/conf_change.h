@@ -16,6 +16,11 @@ typedef void (*conf_change_kept_cb)(const char *key, const char *value,
 void	conf_change_keep_fixed(const struct conf *old, struct conf *fresh,
 	    conf_change_kept_cb cb, void *arg);
 
+/* The role that takes a changed key (a path, as conf_differences tells it) only
+ * when it is started again: "broker" for "journal.size". NULL: none, or a role
+ * that says so itself. */
+const char *conf_change_taken_by(const char *path);
+
 enum conf_change {
 	CONF_CHANGE_NONE,       /* also: in neither, or only in the new one */
 	CONF_CHANGE_LEFT,       /* not in the new one */

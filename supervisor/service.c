@@ -212,13 +212,25 @@ has_settled(const struct child *c)
 	    c->desired == CHILD_DOWN;
 }
 
-/* READY=1 once every child was ready, or has clearly failed. */
+/* Once, when every child was ready or has clearly failed. */
+static void
+tell_ready(struct supervisor *s, size_t settled, const char *status)
+{
+	if (s->told_ready || settled != s->n_children)
+		return;
+	s->told_ready = true;
+	log_info("service: ready: %s", status);
+	(void)notify_send(&s->notify, "READY=1");
+	s->told_status[0] = '\0';
+}
+
 static void
 tell_systemd(struct supervisor *s)
 {
 	struct child *broker = service_role(s, "broker", NULL);
 	size_t ready = 0, settled = 0;
 	const char *failed = NULL;
+	char status[sizeof(s->told_status)];
 
 	for (size_t i = 0; i < s->n_children; i++) {
 		struct child *c = s->children[i];
@@ -230,20 +242,14 @@ tell_systemd(struct supervisor *s)
 	}
 	if (broker != NULL && broker->state == CHILD_FAILED)
 		settled = s->n_children;   /* the others wait for it */
-	if (!s->told_ready && settled == s->n_children) {
-		s->told_ready = true;
-		log_info("service: ready: %zu of %zu processes%s%s", ready,
-		    s->n_children, failed != NULL ? ", failed: " : "",
-		    failed != NULL ? failed : "");
-		(void)notify_send(&s->notify, "READY=1");
-		s->told_count = SIZE_MAX;
-	}
-	if (ready != s->told_count)
-		(void)notify_send(&s->notify, "STATUS=%zu of %zu processes "
-		    "ready%s%s", ready, s->n_children,
-		    failed != NULL ? ", failed: " : "",
-		    failed != NULL ? failed : "");
-	s->told_count = ready;
+	(void)snprintf(status, sizeof(status), "%zu of %zu processes ready%s"
+	    "%s", ready, s->n_children, failed != NULL ? ", failed: " : "",
+	    failed != NULL ? failed : "");
+	tell_ready(s, settled, status);
+	if (strcmp(status, s->told_status) == 0)
+		return;
+	(void)notify_send(&s->notify, "STATUS=%s", status);
+	memcpy(s->told_status, status, sizeof(status));
 }
 
 /* --- stopping --------------------------------------------------------------- */

@@ -83,7 +83,9 @@ compare_watchers(struct supervisor *s, const struct conf *old)
 			child_want(c, CHILD_DOWN,
 			    "its cluster left the configuration");
 		} else if (change == CONF_CHANGE_OTHER) {
-			child_restart(c, "its cluster's entry changed");
+			if (c->desired == CHILD_UP)
+				child_restart(c,
+				    "its cluster's entry changed");
 		}
 	}
 }
@@ -102,6 +104,19 @@ say_kept(const char *key, const char *value, void *arg UNUSED)
 {
 	log_warn("reload: %s changes with a restart of the service only; it "
 	    "stays %s", key, value);
+}
+
+/* Who changed a key must not believe that it is in force. */
+static void
+say_taken_by(const char *path, void *arg UNUSED)
+{
+	const char *role = conf_change_taken_by(path);
+
+	if (role != NULL)
+		log_warn("reload: %s: in force once %s is restarted: "
+		    "sluicectl restart %s", path, role, strcmp(role,
+		    "gateway") == 0 ? "gateway/0, then the next" :
+		    strcmp(role, "watcher") == 0 ? "watcher/CLUSTER" : role);
 }
 
 /* The file and the kubeconfig as they are now; -1: the old stay. */
@@ -155,6 +170,7 @@ settings_reload(struct supervisor *s, struct err *err)
 	log_init("sluiced", s->conf.log_level, s->conf.log_format);
 	for (size_t i = 0; i < s->n_children; i++)
 		(void)child_send(s->children[i], MSG_RELOAD, NULL, 0, fd);
+	conf_differences(&old, &s->conf, say_taken_by, NULL);
 	compare_watchers(s, &old);
 	service_add_watchers(s);
 	retry_failed(s);

@@ -57,7 +57,7 @@ struct supervisor {
 	enum stop_phase		 stop_phase;
 	bool			 broker_was_ready;
 	bool			 told_ready;  /* READY=1 to systemd */
-	size_t			 told_count;  /* ready children in STATUS */
+	char			 told_status[192];
 	unsigned		 slots;       /* LIST_SLOT grants out */
 };
 

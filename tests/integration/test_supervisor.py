@@ -256,6 +256,13 @@ def test_systemd_is_told_ready_status_watchdog_and_stopping(rogues):
         while not any("READY=1" in m for m in got) or got.count("WATCHDOG=1") < 2:
             got.append(notify.recv(4096).decode())
         wait_until(lambda: os.path.exists(f"{sluice.directory}/run/control"), 5, "control")
+        sluice.script("watcher-dev").script("store", "die 78")
+        sluice.ctl("start", "watcher/dev")
+        while "STATUS=7 of 7 processes ready" not in got:
+            got.append(notify.recv(4096).decode())
+        sluice.kill("store")
+        while "STATUS=6 of 7 processes ready, failed: store" not in got:
+            got.append(notify.recv(4096).decode())
         assert sluice.stop() == 0
         while not any("STOPPING=1" in m for m in got):
             got.append(notify.recv(4096).decode())

@@ -145,6 +145,27 @@ def test_a_reload_tries_what_had_failed_and_says_what_it_cannot_change(rogues):
     assert "supervise.circuit_deaths changes with a restart of the service only" in sluice.log()
 
 
+def test_a_reload_names_what_waits_for_a_restart_and_takes_the_log_level_at_once(rogues):
+    """Nobody believes that the new journal.retain is in force."""
+    sluice = rogues({"log": {"level": "info"}}).start()
+    sluice.ctl("stop", "watcher/dev")
+    sluice.write_conf({
+        "journal": {"retain": "48h"}, "streams": {"default": {"retry": "5s"}},
+        "mongodb": "mongodb://127.0.0.1:1/x", "log": {"level": "debug"},
+        "clusters": ["prod", {"id": "dev", "context": "other"}],
+    })  # fmt: skip
+    sluice.ctl("reload")
+    log = sluice.log()
+    assert "journal.retain: in force once broker is restarted: sluicectl restart broker" in log
+    assert "streams: in force once gateway is restarted" in log
+    assert "mongodb: in force once store is restarted" in log
+    assert log.count("in force once") == 3
+    sluice.ctl("stop", "health")
+    wait_until(lambda: "debug health: stop: asked" in sluice.log(), 5, "health logs more")
+    # Stopped by the operator: an entry that changed does not start it.
+    assert sluice.status()["watcher/dev"]["state"] == "stopped"
+
+
 @pytest.mark.slow
 def test_a_reload_while_the_service_stops_starts_nothing(rogues):
     """SIGHUP between SIGTERM and the end."""

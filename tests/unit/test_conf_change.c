@@ -52,6 +52,40 @@ test_what_changes_with_a_restart_only_is_kept_and_told(void **unused UNUSED)
 }
 
 static void
+note_path(const char *path, void *arg)
+{
+	buf_addf(arg, "%s;", path);
+}
+
+static void
+test_keys_that_differ_are_told_and_who_takes_them(void **unused UNUSED)
+{
+	struct conf old = conf_of("journal: {size: 1GiB, sync: 100ms}\n"
+	    "mongodb: mongodb://u:old@h/x\nclusters: [a]\n"
+	    "streams: {job: {retry: 2s}}\n");
+	struct conf now = conf_of("journal: {size: 1GiB, sync: always}\n"
+	    "mongodb: mongodb://u:new@h/x\nclusters: [a, b]\n"
+	    "streams: {job: {retry: 2s}, run: {retry: 4s}}\n"
+	    "supervise: {first: 50ms}\n");
+	struct buf told = BUF_EMPTY;
+
+	conf_differences(&old, &old, note_path, &told);
+	assert_int_equal(told.len, 0);
+	conf_differences(&old, &now, note_path, &told);
+	assert_string_equal(buf_cstr(&told),
+	    "mongodb;clusters;journal.sync;supervise.first;streams;");
+	assert_string_equal(conf_change_taken_by("mongodb"), "store");
+	assert_string_equal(conf_change_taken_by("journal.sync"), "broker");
+	assert_string_equal(conf_change_taken_by("streams"), "gateway");
+	assert_string_equal(conf_change_taken_by("watch.kinds"), "watcher");
+	assert_null(conf_change_taken_by("clusters"));
+	assert_null(conf_change_taken_by("supervise.first"));
+	buf_free(&told);
+	conf_free(&old);
+	conf_free(&now);
+}
+
+static void
 test_a_cluster_left_or_is_reached_in_another_way(void **unused UNUSED)
 {
 	struct conf old = conf_of("kubeconfig: /k\nclusters: [{id: a, context: "
@@ -84,6 +118,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_what_changes_with_a_restart_only_is_kept_and_told),
+		cmocka_unit_test(
+		    test_keys_that_differ_are_told_and_who_takes_them),
 		cmocka_unit_test(
 		    test_a_cluster_left_or_is_reached_in_another_way),
 	};
