@@ -65,6 +65,7 @@ class KubeSim:
         self.token = "token-of-" + context
         self.tls = tls
         self.port = 0
+        self.ports = []
         self.url = None
         self.api = None
         self.replica = None
@@ -108,6 +109,7 @@ class KubeSim:
         self.process.start()
         found = wait_until(lambda: self._listening(offset), 10, "kubesim listens")
         self.url = f"{found[2].decode()}://127.0.0.1:{found[3].decode()}"
+        self.ports = [int(port) for port in self._ports(offset)]
         self.port = int(found[3])
         self.api = KubeApi(self.port, self.ca_file, self.token)
         self.replica = KubeApi(int(found[1]), self.ca_file, self.token)
@@ -119,6 +121,12 @@ class KubeSim:
         with open(self.process.log, "rb") as log:
             log.seek(offset)
             return _LISTENING.search(log.read())
+
+    def _ports(self, offset):
+        """The ports of all its clusters (--clusters), the first one's first."""
+        with open(self.process.log, "rb") as log:
+            log.seek(offset)
+            return [match[3] for match in _LISTENING.finditer(log.read())]
 
     def stop(self):
         """Ends it by SIGTERM; returns its exit status."""
@@ -198,6 +206,14 @@ class KubeSim:
     def access(self, *rules, default="allow"):
         """Who may do what: RULES as in tests/kubesim/sim_access.h, the first that fits decides."""
         return self.control("POST", "access", {"default": default, "rules": list(rules)})
+
+    def script(self, *steps):
+        """Loads a timeline, see tests/kubesim/sim_script.h: script({"at_ms": 50, "delete": ...})."""
+        return self.control("POST", "script", {"steps": list(steps)})
+
+    def advance(self, milliseconds):
+        """Moves the clock of a simulator that was started with --clock; returns its time."""
+        return self.control("POST", "clock", {"advance_ms": milliseconds})["time_ms"]
 
     def change(self, kind="pod", count=1, rate=0, namespace="", name="", wait=True):
         """Changes the status of COUNT objects in turn, RATE per second (0: full speed).

@@ -20,12 +20,14 @@
 #include "common/log.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
+#include "tests/kubesim/sim_bulk.h"
 #include "tests/kubesim/sim_control.h"
 #include "tests/kubesim/sim_faults.h"
 #include "tests/kubesim/sim_http.h"
 #include "tests/kubesim/sim_kinds.h"
 #include "tests/kubesim/sim_life.h"
 #include "tests/kubesim/sim_log.h"
+#include "tests/kubesim/sim_script.h"
 #include "tests/kubesim/sim_seed.h"
 #include "tests/kubesim/sim_snapshot.h"
 #include "tests/kubesim/sim_tls.h"
@@ -390,6 +392,8 @@ start(struct sim *sim, SSL_CTX *tls, uint16_t *ret_replica)
 	sim->shelf = sim_shelf_new();
 	sim->watches = sim_watch_new(sim);
 	sim->life = sim_life_new(sim);
+	sim->bulk = sim_bulk_new(sim);
+	sim->script = sim_script_new(sim);
 	if (sim_http_new(sim, tls, &sim->http, &port, ret_replica, &err) != 0)
 		fatalx("%s", err.text);
 	return xasprintf("%s://127.0.0.1:%u", tls != NULL ? "https" : "http",
@@ -436,6 +440,8 @@ stop_all(struct process *p)
 	struct sim *sim;
 
 	for (unsigned i = 0; i < p->n; i++) {
+		sim_script_free(p->sim[i].script);
+		sim_bulk_free(p->sim[i].bulk);
 		sim_life_free(p->sim[i].life);
 		sim_http_free(p->sim[i].http);
 	}

@@ -21,6 +21,8 @@ struct sim_faults;
 struct sim_control;
 struct sim_shelf;
 struct sim_log;
+struct sim_bulk;
+struct sim_script;
 
 struct sim_options {
 	const char	*dir;            /* certificates; NULL: none written */
@@ -58,6 +60,8 @@ struct sim {
 	struct sim_faults	*faults;
 	struct sim_control	*control;
 	struct sim_log		*log;
+	struct sim_bulk		*bulk;
+	struct sim_script	*script;
 	struct sim_modes	 modes;
 	struct sim_access	 access;
 	uint64_t		 replica_rv;     /* what the replica has seen */

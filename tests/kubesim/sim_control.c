@@ -8,39 +8,19 @@
 #include "common/mono.h"
 #include "common/xmalloc.h"
 #include "tests/kubesim/sim_api.h"
+#include "tests/kubesim/sim_bulk.h"
 #include "tests/kubesim/sim_faults.h"
 #include "tests/kubesim/sim_kinds.h"
 #include "tests/kubesim/sim_log.h"
 #include "tests/kubesim/sim_render.h"
+#include "tests/kubesim/sim_script.h"
 #include "tests/kubesim/sim_watch.h"
 
 #define CONTROL_MAGIC  0xc0274011u
-#define SLICE          200u        /* changes per turn of the loop */
-#define STALL_SLICE    8u          /* ... while a reader has stopped */
-#define CHANGE_TICK_MS 1
-#define STALL_MS       1000        /* how long changes wait for a slow reader */
-
-/* The bulk change under way; one at a time. */
-struct job {
-	enum sim_kind	kind;
-	char		ns[SIM_NAME_MAX + 1];
-	char		name[SIM_NAME_MAX + 1];
-	uint64_t	left;
-	uint64_t	done;
-	uint64_t	first_rv;
-	uint64_t	last_rv;
-	double		rate;           /* per second; 0: full speed */
-	double		allowance;
-	size_t		at;             /* next object of the kind */
-	struct mono	last;
-	struct mono	moved;
-};
 
 struct sim_control {
 	unsigned		 magic;
 	struct sim		*sim;
-	struct job		 job;
-	struct event		*tick;
 };
 
 static void
@@ -141,128 +121,6 @@ handle_stats(struct sim_control *k, struct sim_conn *c)
 	    "objects", counts));
 }
 
-/* ---- bulk changes ---- */
-
-static struct sim_object *
-job_object(struct sim_control *k)
-{
-	struct sim_store *s = k->sim->store;
-	struct job *j = &k->job;
-	struct sim_object *o;
-
-	if (j->name[0] != '\0')
-		return sim_store_find(s, j->kind, j->ns, j->name);
-	for (size_t tried = 0; tried < s->n[j->kind]; tried++) {
-		if (j->at >= s->n[j->kind])
-			j->at = 0;
-		o = s->sorted[j->kind][j->at++];
-		if (j->ns[0] == '\0' || strcmp(j->ns, o->ns) == 0)
-			return o;
-	}
-	return NULL;
-}
-
-static void
-job_step(struct sim_control *k)
-{
-	struct sim_object *o = job_object(k);
-	struct job *j = &k->job;
-
-	if (o == NULL) {             /* all are gone: nothing left to change */
-		j->left = 0;
-		return;
-	}
-	sim_kinds_row(o->kind)->touch(&o->st);
-	sim_store_update(k->sim->store, o);
-	if (j->done == 0)
-		j->first_rv = o->st.rv;
-	j->last_rv = o->st.rv;
-	j->done++;
-	j->left--;
-}
-
-/* How many changes may be made now. A reader that lags is waited for; for one
- * that has stopped it goes on slowly, until its buffer is full and it is
- * dropped, so that the others do not lose their connections with it. */
-static unsigned
-job_slice(struct sim_control *k, struct mono now)
-{
-	if (sim_watch_backlog(k->sim->watches) <=
-	    k->sim->opt.watch_buffer / 2) {
-		k->job.moved = now;
-		return SLICE;
-	}
-	return mono_diff_ms(now, k->job.moved) < STALL_MS ? 0 : STALL_SLICE;
-}
-
-static void
-change_tick_cb(UNUSED evutil_socket_t fd, UNUSED short what, void *arg)
-{
-	struct timeval tv = mono_timeval_ms(CHANGE_TICK_MS);
-	struct sim_control *k = arg;
-	struct job *j = &k->job;
-	struct mono now = mono_now();
-
-	assert(k->magic == CONTROL_MAGIC);
-	if (j->rate > 0)
-		j->allowance += j->rate *
-		    (double)(now.ns - j->last.ns) / 1e9;
-	else
-		j->allowance = SLICE;
-	j->last = now;
-	for (unsigned i = 0; j->left != 0 && j->allowance >= 1 &&
-	    i < SLICE; i += STALL_SLICE) {
-		for (unsigned n = MIN(job_slice(k, now), STALL_SLICE);
-		    n > 0 && j->left != 0 && j->allowance >= 1; n--) {
-			job_step(k);
-			j->allowance -= 1;
-		}
-		if (mono_before(j->moved, now))
-			break;
-	}
-	if (j->left != 0)
-		(void)evtimer_add(k->tick, &tv);
-}
-
-static void
-reply_job(struct sim_control *k, struct sim_conn *c, int status)
-{
-	struct job *j = &k->job;
-
-	sim_conn_reply_json(c, status, json_pack("{s:I, s:I, s:I, s:I}",
-	    "left", (json_int_t)j->left, "done", (json_int_t)j->done,
-	    "first_rv", (json_int_t)j->first_rv, "last_rv",
-	    (json_int_t)j->last_rv));
-}
-
-static int
-job_parse(struct job *j, json_t *doc, struct err *err)
-{
-	const char *kind = "pod", *ns = "", *name = "";
-	json_int_t count = 0;
-	double rate = 0;
-	json_error_t why;
-	int k;
-
-	if (json_unpack_ex(doc, &why, JSON_STRICT, "{s?s, s:I, s?F, s?s, s?s}",
-	    "kind", &kind, "count", &count, "rate", &rate, "ns", &ns, "name",
-	    &name) != 0)
-		return err_set(err, "change: %s", why.text);
-	k = sim_kinds_by_name(kind);
-	if (k < 0 || sim_kinds_row((enum sim_kind)k)->touch == NULL)
-		return err_set(err, "change: kind %s has no status to change",
-		    kind);
-	if (count < 0 || rate < 0 || strlen(ns) > SIM_NAME_MAX ||
-	    strlen(name) > SIM_NAME_MAX)
-		return err_set(err, "change: count, rate or a name is out of "
-		    "range");
-	*j = (struct job){ .kind = (enum sim_kind)k, .left = (uint64_t)count,
-	    .rate = rate, .last = mono_now(), .moved = mono_now() };
-	memcpy(j->ns, ns, strlen(ns) + 1);
-	memcpy(j->name, name, strlen(name) + 1);
-	return 0;
-}
-
 static json_t *
 body_json(struct sim_conn *c)
 {
@@ -278,21 +136,59 @@ handle_change(struct sim_control *k, struct sim_conn *c)
 	json_t *doc;
 
 	if (strcmp(sim_conn_request(c)->method, "POST") != 0) {
-		reply_job(k, c, 200);
+		sim_conn_reply_json(c, 200, sim_bulk_show(k->sim->bulk));
 		return;
 	}
-	if (k->job.left != 0) {
+	if (sim_bulk_busy(k->sim->bulk)) {
 		sim_conn_status(c, 409, "Conflict", -1,
 		    "a bulk change is under way");
 		return;
 	}
 	doc = body_json(c);
-	if (job_parse(&k->job, doc, &err) != 0) {
+	if (sim_bulk_start(k->sim->bulk, doc, &err) != 0)
 		sim_conn_status(c, 400, "BadRequest", -1, "%s", err.text);
-	} else {
-		change_tick_cb(-1, 0, k);
-		reply_job(k, c, 202);
+	else
+		sim_conn_reply_json(c, 202, sim_bulk_show(k->sim->bulk));
+	json_decref(doc);
+}
+
+static void
+handle_script(struct sim_control *k, struct sim_conn *c)
+{
+	const char *method = sim_conn_request(c)->method;
+	struct err err = { 0 };
+	json_t *doc;
+	int rc = 0;
+
+	if (strcmp(method, "DELETE") == 0) {
+		sim_script_clear(k->sim->script);
+	} else if (strcmp(method, "POST") == 0) {
+		doc = body_json(c);
+		rc = sim_script_load(k->sim->script, doc, &err);
+		json_decref(doc);
 	}
+	if (rc != 0)
+		sim_conn_status(c, 400, "BadRequest", -1, "%s", err.text);
+	else
+		sim_conn_reply_json(c, 200, sim_script_show(k->sim->script));
+}
+
+static void
+handle_clock(struct sim_control *k, struct sim_conn *c)
+{
+	json_t *doc = body_json(c);
+	json_t *n = json_object_get(doc, "advance_ms");
+	struct err err = { 0 };
+	int rc = 0;
+
+	if (n != NULL)
+		rc = sim_script_advance(k->sim->script,
+		    json_integer_value(n), &err);
+	if (rc != 0)
+		sim_conn_status(c, 400, "BadRequest", -1, "%s", err.text);
+	else
+		sim_conn_reply_json(c, 200, json_pack("{s:I}", "time_ms",
+		    (json_int_t)sim_store_now(k->sim->store)));
 	json_decref(doc);
 }
 
@@ -375,6 +271,8 @@ sim_control_handle(struct sim_conn *c)
 		{ "/_sim/requests", handle_requests },
 		{ "/_sim/faults", handle_faults },
 		{ "/_sim/change", handle_change },
+		{ "/_sim/script", handle_script },
+		{ "/_sim/clock", handle_clock },
 		{ "/_sim/modes", handle_modes },
 		{ "/_sim/access", handle_access },
 	};
@@ -396,9 +294,6 @@ sim_control_new(struct sim *sim)
 
 	k->magic = CONTROL_MAGIC;
 	k->sim = sim;
-	k->tick = evtimer_new(sim->base, change_tick_cb, k);
-	if (k->tick == NULL)
-		abort();
 	return k;
 }
 
@@ -407,7 +302,6 @@ sim_control_free(struct sim_control *k)
 {
 	if (k == NULL)
 		return;
-	event_free(k->tick);
 	k->magic = 0;
 	free(k);
 }

@@ -92,20 +92,17 @@ sim_life_delete(struct sim_life *l, struct sim_object *o)
 /* ---- time ---- */
 
 static void
-refill(struct sim_life *l)
+refill(struct sim_life *l, int64_t ms)
 {
-	struct mono now = mono_now();
-	double ms = (double)mono_diff_ms(now, l->last);
 	double rate = (double)l->sim->opt.rate;
 
-	l->last = now;
-	l->allowance += rate * ms / 1000.0;
+	l->allowance += rate * (double)ms / 1000.0;
 	if (l->allowance > rate)
 		l->allowance = rate;     /* at most a second's worth saved */
 }
 
-static void
-life_tick(struct sim_life *l)
+void
+sim_life_step(struct sim_life *l, int64_t ms)
 {
 	struct sim_store *s = l->sim->store;
 	bool bounded = l->sim->opt.rate != 0;
@@ -113,7 +110,9 @@ life_tick(struct sim_life *l)
 	uint64_t before;
 	size_t room;
 
-	refill(l);
+	if (l->sim->opt.frozen)
+		return;
+	refill(l, ms);
 	for (size_t i = l->n; i-- > 0; ) {
 		if (bounded && l->allowance <= 0)
 			return;
@@ -137,9 +136,12 @@ static void
 life_tick_cb(UNUSED evutil_socket_t fd, UNUSED short what, void *arg)
 {
 	struct sim_life *l = arg;
+	struct mono now = mono_now();
+	int64_t ms = mono_diff_ms(now, l->last);
 
 	assert(l->magic == LIFE_MAGIC);
-	life_tick(l);
+	l->last = now;
+	sim_life_step(l, ms);
 }
 
 struct sim_life *
@@ -152,7 +154,7 @@ sim_life_new(struct sim *sim)
 	l->sim = sim;
 	l->last = mono_now();
 	l->allowance = (double)sim->opt.rate;   /* begins at once */
-	if (sim->opt.frozen)
+	if (sim->opt.frozen || sim->opt.clock_ms != 0)
 		return l;
 	l->tick = event_new(sim->base, -1, EV_PERSIST, life_tick_cb, l);
 	if (l->tick == NULL)

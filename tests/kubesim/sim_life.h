@@ -15,6 +15,8 @@
 
 struct sim_life *sim_life_new(struct sim *sim);
 void	sim_life_free(struct sim_life *l);
+/* So many milliseconds have passed: for a clock that a script moves. */
+void	sim_life_step(struct sim_life *l, int64_t ms);
 /* The object was written from outside: its controller looks at it. */
 void	sim_life_wake(struct sim_life *l, struct sim_object *o);
 /* True: the life sees to the deletion; false: delete it at once. */

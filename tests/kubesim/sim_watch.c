@@ -267,7 +267,8 @@ timeout_ms(struct sim_conn *c)
 	if (text != NULL && sim_http_number(text, &n) && n > 0 &&
 	    n < INT32_MAX)
 		return (int64_t)n * 1000;
-	return (least + (int64_t)sim_store_below(sim->store,
+	/* Not from the store's dice: requests must not change the story. */
+	return (least + (int64_t)(sim_conn_id(c) * 2654435761u %
 	    (uint64_t)least)) * 1000;
 }
 

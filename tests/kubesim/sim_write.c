@@ -96,11 +96,29 @@ limit_to(json_t *desired, json_t *before, bool status_only)
 		(void)json_object_set_new(desired, "status", copy);
 }
 
-static void
-store_document(struct sim_conn *c, struct sim_object *o, json_t *desired,
+/* What a test put there; the claims' own finalizer is the life's matter. */
+static bool
+held_back(const struct sim_object *o)
+{
+	static const char *const path[] = { "metadata", "finalizers", NULL };
+	json_t *list = sim_patch_get(o->st.overlay, path);
+
+	return json_array_size(list) != 0;
+}
+
+static bool
+valid_name(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 0 && n <= SIM_NAME_MAX && name[0] != '-' &&
+	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") == n;
+}
+
+void
+sim_write_document(struct sim *sim, struct sim_object *o, json_t *desired,
     bool status_only)
 {
-	struct sim *sim = sim_conn_sim(c);
 	json_t *before = sim_render_document(o, &o->st, false);
 	bool spec, template;
 
@@ -117,10 +135,36 @@ store_document(struct sim_conn *c, struct sim_object *o, json_t *desired,
 			o->st.image++;
 		take_document(o, desired);
 		sim_store_update(sim->store, o);
-		sim_life_wake(sim->life, o);
+		if (o->st.deleting_ms != 0 && !held_back(o))
+			sim_write_delete(sim, o);
+		else
+			sim_life_wake(sim->life, o);
 	}
 	json_decref(before);
-	sim_api_reply_object(c, 200, o);
+}
+
+struct sim_object *
+sim_write_create(struct sim *sim, enum sim_kind kind, const char *ns,
+    const char *name, json_t *doc)
+{
+	static const char *const app_path[] = { "metadata", "labels", "app",
+	    NULL };
+	const char *app = json_string_value(sim_patch_get(doc, app_path));
+	struct sim_object *o;
+	json_t *whole;
+
+	o = sim_store_object(sim->store, kind, ns, name,
+	    app != NULL && valid_name(app) ? app : name, NULL);
+	whole = sim_render_document(o, &o->st, true);
+	drop_server_fields(whole);
+	drop_server_fields(doc);
+	limit_to(doc, whole, false);
+	sim_patch_merge(whole, doc);
+	take_document(o, whole);
+	json_decref(whole);
+	sim_store_add(sim->store, o);
+	sim_life_wake(sim->life, o);
+	return o;
 }
 
 /* ---- requests ---- */
@@ -138,40 +182,6 @@ parse_body(struct sim_conn *c)
 	    "object: %s", doc == NULL ? why.text : "another type");
 	json_decref(doc);
 	return NULL;
-}
-
-static bool
-valid_name(const char *name)
-{
-	size_t n = strlen(name);
-
-	return n > 0 && n <= SIM_NAME_MAX && name[0] != '-' &&
-	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") == n;
-}
-
-static void
-create_named(struct sim_conn *c, const struct sim_path *p, json_t *doc,
-    const char *name)
-{
-	static const char *const app_path[] = { "metadata", "labels", "app",
-	    NULL };
-	struct sim *sim = sim_conn_sim(c);
-	const char *app = json_string_value(sim_patch_get(doc, app_path));
-	struct sim_object *o;
-	json_t *whole;
-
-	o = sim_store_object(sim->store, p->kind, p->ns, name,
-	    app != NULL && valid_name(app) ? app : name, NULL);
-	whole = sim_render_document(o, &o->st, true);
-	drop_server_fields(whole);
-	drop_server_fields(doc);
-	limit_to(doc, whole, false);
-	sim_patch_merge(whole, doc);
-	take_document(o, whole);
-	json_decref(whole);
-	sim_store_add(sim->store, o);
-	sim_life_wake(sim->life, o);
-	sim_api_reply_object(c, 201, o);
 }
 
 static void
@@ -205,7 +215,8 @@ create(struct sim_conn *c, const struct sim_path *p)
 		    "already exists", sim_status_resource(
 		    sim_kinds_row(p->kind)), made);
 	else
-		create_named(c, p, doc, made);
+		sim_api_reply_object(c, 201, sim_write_create(
+		    sim_conn_sim(c), p->kind, p->ns, made, doc));
 	json_decref(doc);
 }
 
@@ -252,6 +263,7 @@ change(struct sim_conn *c, const struct sim_path *p, struct sim_object *o,
 
 	if (body == NULL)
 		return;
+	(void)sim_object_ref(o);     /* a finalizer's end may delete it */
 	if (version_conflicts(o, body)) {
 		sim_api_refuse(c, p, 409, "Conflict", "Operation cannot be "
 		    "fulfilled on %s \"%s\": the object has been modified; "
@@ -261,31 +273,43 @@ change(struct sim_conn *c, const struct sim_path *p, struct sim_object *o,
 	} else if (strcmp(p->sub, "scale") == 0) {
 		write_scale(c, o, body);
 	} else if (put) {
-		store_document(c, o, body, status);
+		sim_write_document(sim_conn_sim(c), o, body, status);
+		sim_api_reply_object(c, 200, o);
 	} else {
 		whole = sim_render_document(o, &o->st, false);
 		sim_patch_merge(whole, body);
-		store_document(c, o, whole, status);
+		sim_write_document(sim_conn_sim(c), o, whole, status);
+		sim_api_reply_object(c, 200, o);
 		json_decref(whole);
 	}
 	json_decref(body);
+	sim_object_unref(o);
 }
 
 /* A pod, or what has a finalizer, is first marked, then gone; the life lets
- * time pass between. */
-static void
-delete_object(struct sim_conn *c, struct sim_object *o)
+ * time pass between, a test's finalizer until it is patched away. */
+void
+sim_write_delete(struct sim *sim, struct sim_object *o)
 {
-	struct sim *sim = sim_conn_sim(c);
+	bool held = held_back(o);
 
-	if ((o->kind == SIM_POD || sim_kinds_row(o->kind)->finalizer != NULL)
-	    && o->st.deleting_ms == 0) {
+	if ((o->kind == SIM_POD || held ||
+	    sim_kinds_row(o->kind)->finalizer != NULL) &&
+	    o->st.deleting_ms == 0) {
 		o->st.deleting_ms = sim_store_now(sim->store);
 		sim_store_update(sim->store, o);
 	}
-	sim_api_reply_object(c, 200, o);
-	if (!sim_life_delete(sim->life, o))
+	if (!held && !sim_life_delete(sim->life, o))
 		sim_store_delete(sim->store, o);
+}
+
+static void
+delete_object(struct sim_conn *c, struct sim_object *o)
+{
+	(void)sim_object_ref(o);
+	sim_write_delete(sim_conn_sim(c), o);
+	sim_api_reply_object(c, 200, o);
+	sim_object_unref(o);
 }
 
 void
