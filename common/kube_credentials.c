@@ -1,194 +1,20 @@
 #include "common/kube_credentials.h"
 
 #include <curl/curl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "common/buf.h"
 #include "common/kube_entry.h"
-#include "common/macros.h"
+#include "common/kube_exec.h"
+#include "common/kube_impersonate.h"
+#include "common/kube_pem.h"
+#include "common/kube_server.h"
 #include "common/xmalloc.h"
 #include "common/yaml.h"
 
-/* --- values --------------------------------------------------------------- */
-
-static int
-base64_value(unsigned char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+')
-		return 62;
-	return c == '/' ? 63 : -1;
-}
-
-/* Standard base64; white space (folded YAML) is skipped. NULL if malformed. */
-static char *
-base64_decode(const char *text)
-{
-	size_t n = strlen(text), len = 0, pad = 0, digits = 0, i;
-	char *out = xmalloc(n / 4 * 3 + 4);
-	uint32_t acc = 0;
-	int v;
-
-	for (i = 0; i < n; i++) {
-		if (strchr(" \t\r\n", text[i]) != NULL)
-			continue;
-		if (text[i] == '=') {
-			pad++;
-			continue;
-		}
-		v = base64_value((unsigned char)text[i]);
-		if (v < 0 || pad > 0)
-			break;
-		acc = acc << 6 | (uint32_t)v;
-		if (++digits % 4 == 0) {
-			out[len++] = (char)(acc >> 16 & 0xff);
-			out[len++] = (char)(acc >> 8 & 0xff);
-			out[len++] = (char)(acc & 0xff);
-		}
-	}
-	if (i < n || (digits + pad) % 4 != 0 || pad > 2 ||
-	    memchr(out, '\0', len) != NULL) {
-		explicit_bzero(out, len);
-		free(out);
-		return NULL;
-	}
-	if (digits % 4 == 2)
-		out[len++] = (char)(acc >> 4 & 0xff);
-	if (digits % 4 == 3) {
-		out[len++] = (char)(acc >> 10 & 0xff);
-		out[len++] = (char)(acc >> 2 & 0xff);
-	}
-	out[len] = '\0';
-	return out;
-}
-
-/* A path of the file is relative to the file that names it. */
-static char *
-entry_path(const struct kube_entry *entry, const char *path)
-{
-	const char *slash = strrchr(entry->file->path, '/');
-
-	if (path[0] == '/' || slash == NULL)
-		return xstrdup(path);
-	return xasprintf("%.*s/%s", (int)(slash - entry->file->path),
-	    entry->file->path, path);
-}
-
-/* `<key>-data` (base64) or the file `<key>` names; NULL when neither is. */
-static int
-entry_pem(const struct kube_entry *entry, const char *key, char **ret,
-    struct err *err)
-{
-	const char *path, *data;
-	char data_key[64], *full, *text, *pem = NULL;
-	struct err e = { 0 };
-	size_t n;
-
-	(void)snprintf(data_key, sizeof(data_key), "%s-data", key);
-	if (kube_entry_text(entry, key, &path, err) < 0 ||
-	    kube_entry_text(entry, data_key, &data, err) < 0)
-		return -1;
-	if (path != NULL && data != NULL)
-		return kube_entry_fail(
-		    entry, key, err,
-		    "a certificate or key is "
-		    "given both as a file and as -data; remove one");
-	if (data != NULL) {
-		pem = base64_decode(data);
-		if (pem == NULL)
-			return kube_entry_fail(
-			    entry, data_key, err,
-			    "-data is not "
-			    "base64; encode the PEM file with `base64 -w0`");
-	} else if (path != NULL) {
-		full = entry_path(entry, path);
-		if (kube_entry_read(full, KUBE_ENTRY_TEXT_MAX, &text, &n, &e) ==
-		    0)
-			pem = text;
-		else
-			(void)err_set(err, "kubeconfig %s:%u: %s \"%s\": "
-			    "%s: %s", entry->file->path,
-			    kube_entry_get(entry, key)->line, entry->what,
-			    entry->name, key, e.text);
-		free(full);
-		if (pem == NULL)
-			return -1;
-	}
-	if (pem != NULL && strstr(pem, "-----BEGIN ") == NULL) {
-		explicit_bzero(pem, strlen(pem));
-		free(pem);
-		return kube_entry_fail(entry, data != NULL ? data_key : key, err,
-		    "is not PEM: `-----BEGIN ...` is missing");
-	}
-	*ret = pem;
-	return 0;
-}
-
 /* --- the cluster ---------------------------------------------------------- */
-
-/* Where host and port stand in "scheme://host[:port]/..." that passed
- * check_server(). */
-static void
-server_authority(const char *server, struct slice *ret_host,
-    const char **ret_port)
-{
-	const char *p = strstr(server, "://") + 3;
-	size_t n = p[0] == '[' ? strcspn(p, "]") + 1 : strcspn(p, ":/");
-
-	*ret_host = (struct slice){ p, n };
-	*ret_port = p[n] == ':' ? p + n + 1 : NULL;
-}
-
-static const char *
-check_server(const char *server)
-{
-	const char *rest, *port, *p;
-	struct slice host;
-
-	for (p = server; *p != '\0'; p++)
-		if ((unsigned char)*p <= ' ' || *p == 0x7f)
-			return "`server` has white space or control "
-			    "characters in it";
-	if (strncasecmp(server, "https://", 8) == 0)
-		rest = server + 8;
-	else if (strncasecmp(server, "http://", 7) == 0)
-		rest = server + 7;
-	else
-		return "`server` must begin with https:// (or http://)";
-	if (memchr(rest, '@', strcspn(rest, "/?#")) != NULL)
-		return "`server` must not hold a user name or password; "
-		    "credentials belong under users";
-	if (rest[0] == '[' && rest[strcspn(rest, "]/")] != ']')
-		return "`server` has an unclosed [ in its host";
-	server_authority(server, &host, &port);
-	if (host.n == 0)
-		return "`server` has no host";
-	if (port != NULL && (strspn(port, "0123456789") == 0 ||
-	    strspn(port, "0123456789") > 5 ||
-	    port[strspn(port, "0123456789")] > '/' ||
-	    strtoul(port, NULL, 10) > 65535))
-		return "`server` has no valid port after its host";
-	return NULL;
-}
-
-/* No query, no fragment, no slash at the end: paths are joined to it. */
-static char *
-clean_server(const char *server)
-{
-	size_t n = strcspn(server, "?#");
-
-	while (n > 0 && server[n - 1] == '/')
-		n--;
-	return xstrndup(server, n);
-}
 
 /* libcurl has no knob for SNI alone: the URL gets the name, and this entry
  * leads the connection to the real host (see kube_http). */
@@ -200,7 +26,7 @@ make_connect_to(const char *server, const char *name)
 	const char *port;
 	int n;
 
-	server_authority(server, &host, &port);
+	kube_server_authority(server, &host, &port);
 	n = port == NULL ? 3 : (int)strspn(port, "0123456789");
 	if (port == NULL)
 		port = "443";
@@ -210,65 +36,87 @@ make_connect_to(const char *server, const char *name)
 }
 
 static int
-check_tls_name(const struct kube_entry *entry, const char *name,
-    struct err *err)
+take_tls_name(const struct kube_entry *entry, const char *name,
+    struct kube_credentials *c, struct err *err)
 {
-	if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
+	if (name[0] == '\0' || name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-")] != '\0')
 		return kube_entry_fail(entry, "tls-server-name", err,
 		    "`tls-server-name` must be a host name");
+	c->tls_server_name = xstrdup(name);
+	c->connect_to = make_connect_to(c->server, name);
+	return 0;
+}
+
+static int
+take_proxy(const struct kube_entry *entry, const char *proxy,
+    struct kube_credentials *c, struct err *err)
+{
+	if (strncmp(proxy, "http://", 7) != 0 &&
+	    strncmp(proxy, "https://", 8) != 0 &&
+	    strncmp(proxy, "socks5://", 9) != 0 &&
+	    strncmp(proxy, "socks5h://", 10) != 0)
+		return kube_entry_fail(entry, "proxy-url", err, "`proxy-url` "
+		    "must begin with http://, https:// or socks5://");
+	/* Go's socks5 lets the proxy resolve names: libcurl's socks5h. */
+	c->proxy_url = strncmp(proxy, "socks5://", 9) == 0 ?
+	    xasprintf("socks5h://%s", proxy + 9) : xstrdup(proxy);
+	return 0;
+}
+
+static int
+take_server(const struct kube_entry *entry, struct kube_credentials *c,
+    struct err *err)
+{
+	const char *server, *problem;
+
+	if (kube_entry_text(entry, "server", &server, err) < 0)
+		return -1;
+	if (server == NULL)
+		return kube_entry_fail(entry, "server", err,
+		    "has no `server`; add server: https://HOST:PORT");
+	problem = kube_server_check(server);
+	if (problem != NULL)
+		return kube_entry_fail(entry, "server", err, problem);
+	c->server = kube_server_clean(server);
 	return 0;
 }
 
 int
 kube_credentials_cluster(const struct kube_entry *entry,
-    struct kube_credentials *c, struct err *err)
+    const struct kube_policy *policy, struct kube_credentials *c,
+    struct err *err)
 {
-	const char *server, *name, *proxy, *problem;
+	const char *name, *proxy;
 
-	if (kube_entry_text(entry, "server", &server, err) < 0 ||
+	c->untrusted = policy->untrusted;
+	if (kube_policy_cluster(policy, entry, err) < 0 ||
 	    kube_entry_text(entry, "tls-server-name", &name, err) < 0 ||
 	    kube_entry_text(entry, "proxy-url", &proxy, err) < 0 ||
 	    kube_entry_bool(entry, "insecure-skip-tls-verify", &c->insecure,
 	    err) < 0 || kube_entry_bool(entry, "disable-compression",
 	    &c->disable_compression, err) < 0 ||
-	    entry_pem(entry, "certificate-authority", &c->ca_pem, err) < 0)
+	    kube_pem_entry(entry, "certificate-authority", &c->ca_pem,
+	    &c->ca_file, err) < 0 || take_server(entry, c, err) < 0)
 		return -1;
-	if (server == NULL)
-		return kube_entry_fail(entry, "server", err,
-				      "has no `server`; add "
-				      "server: https://HOST:PORT");
-	problem = check_server(server);
-	if (problem != NULL)
-		return kube_entry_fail(entry, "server", err, problem);
 	if (c->insecure && c->ca_pem != NULL)
 		return kube_entry_fail(entry, "insecure-skip-tls-verify", err,
 		    "insecure-skip-tls-verify together with a certificate "
 		    "authority; remove one");
-	c->server = clean_server(server);
-	if (name != NULL && strncasecmp(server, "https:", 6) == 0) {
-		if (check_tls_name(entry, name, err) < 0)
-			return -1;
-		c->tls_server_name = xstrdup(name);
-		c->connect_to = make_connect_to(c->server, name);
-	}
-	if (proxy != NULL) {
-		if (strncmp(proxy, "http://", 7) != 0 &&
-		    strncmp(proxy, "https://", 8) != 0 &&
-		    strncmp(proxy, "socks5://", 9) != 0)
-			return kube_entry_fail(entry, "proxy-url", err,
-			    "`proxy-url` must begin with http://, https:// "
-			    "or socks5://");
-		c->proxy_url = xstrdup(proxy);
-	}
+	if (name != NULL && strncasecmp(c->server, "https:", 6) == 0 &&
+	    take_tls_name(entry, name, c, err) < 0)
+		return -1;
+	if (proxy != NULL && take_proxy(entry, proxy, c, err) < 0)
+		return -1;
+	c->exec_config = kube_exec_config(entry);
 	return 0;
 }
 
 /* --- the user ------------------------------------------------------------- */
 
-#define ALTERNATIVES "; use a token (`kubectl create token`), a tokenFile or " \
-	"a client certificate for this context, or leave it out with " \
-	"`contexts: [...]`"
+#define ALTERNATIVES "; use an exec plugin, a token (`kubectl create " \
+	"token`), a tokenFile or a client certificate for this context, or " \
+	"leave it out with `contexts: [...]`"
 
 static int
 refuse_unsupported(const struct kube_entry *entry, struct err *err)
@@ -276,8 +124,6 @@ refuse_unsupported(const struct kube_entry *entry, struct err *err)
 	static const struct {
 		const char *key, *problem;
 	} refused[] = {
-		{ "exec", "credentials from an `exec` plugin are not "
-		    "supported yet" ALTERNATIVES },
 		{ "auth-provider", "credentials from an `auth-provider` are "
 		    "not supported (Kubernetes removed them in 1.26)"
 		    ALTERNATIVES },
@@ -285,14 +131,6 @@ refuse_unsupported(const struct kube_entry *entry, struct err *err)
 		    "(Kubernetes removed them in 1.19)" ALTERNATIVES },
 		{ "password", "user name and password are not supported "
 		    "(Kubernetes removed them in 1.19)" ALTERNATIVES },
-		{ "as", "impersonation (`as`) is not supported yet"
-		    ALTERNATIVES },
-		{ "as-uid", "impersonation (`as-uid`) is not supported yet"
-		    ALTERNATIVES },
-		{ "as-groups", "impersonation (`as-groups`) is not supported "
-		    "yet" ALTERNATIVES },
-		{ "as-user-extra", "impersonation (`as-user-extra`) is not "
-		    "supported yet" ALTERNATIVES },
 	};
 	const struct yaml_node *node;
 	size_t i;
@@ -314,8 +152,8 @@ load_token_file(const struct kube_entry *entry, const char *path,
 {
 	struct err e = { 0 };
 
-	c->token_file = entry_path(entry, path);
-	if (kube_credentials_read_token(c, &c->token, &e) < 0)
+	c->token_file = kube_pem_path(entry, path);
+	if (kube_credentials_reread_token(c, &e) < 0)
 		return err_set(err, "kubeconfig %s:%u: user \"%s\": "
 		    "tokenFile: %s", entry->file->path,
 		    kube_entry_get(entry, "tokenFile")->line, entry->name,
@@ -323,25 +161,44 @@ load_token_file(const struct kube_entry *entry, const char *path,
 	return 0;
 }
 
+static int
+take_certificate(const struct kube_entry *entry, struct kube_credentials *c,
+    struct err *err)
+{
+	if (kube_pem_entry(entry, "client-certificate", &c->client_cert_pem,
+	    &c->client_cert_file, err) < 0 ||
+	    kube_pem_entry(entry, "client-key", &c->client_key_pem,
+	    &c->client_key_file, err) < 0)
+		return -1;
+	if ((c->client_cert_pem == NULL) == (c->client_key_pem == NULL))
+		return 0;
+	return kube_entry_fail(entry, c->client_key_pem == NULL ?
+	    "client-certificate-data" : "client-key-data", err,
+	    c->client_key_pem == NULL ?
+	    "a client certificate without its client-key" :
+	    "a client-key without its client-certificate");
+}
+
 int
 kube_credentials_user(const struct kube_entry *entry,
-    struct kube_credentials *c, struct err *err)
+    const struct kube_policy *policy, struct kube_credentials *c,
+    struct err *err)
 {
 	const char *token, *token_file;
 
-	if (refuse_unsupported(entry, err) < 0 ||
+	if (kube_policy_user(policy, entry, err) < 0 ||
+	    refuse_unsupported(entry, err) < 0 ||
 	    kube_entry_text(entry, "token", &token, err) < 0 ||
 	    kube_entry_text(entry, "tokenFile", &token_file, err) < 0 ||
-	    entry_pem(entry, "client-certificate", &c->client_cert_pem,
-	    err) < 0 ||
-	    entry_pem(entry, "client-key", &c->client_key_pem, err) < 0)
+	    take_certificate(entry, c, err) < 0 ||
+	    kube_impersonate_read(entry, &c->impersonate, &c->n_impersonate,
+	    err) < 0 || kube_exec_read(entry, &c->exec, err) < 0)
 		return -1;
-	if ((c->client_cert_pem == NULL) != (c->client_key_pem == NULL))
-		return kube_entry_fail(entry, c->client_key_pem == NULL ?
-		    "client-certificate-data" : "client-key-data", err,
-		    c->client_key_pem == NULL ?
-		    "a client certificate without its client-key" :
-		    "a client-key without its client-certificate");
+	/* As client-go: the plugin is not asked where there is a token. */
+	if (token != NULL || token_file != NULL) {
+		kube_exec_free(c->exec);
+		c->exec = NULL;
+	}
 	if (token_file != NULL)
 		return load_token_file(entry, token_file, c, err);
 	if (token != NULL)
@@ -349,39 +206,87 @@ kube_credentials_user(const struct kube_entry *entry,
 	return 0;
 }
 
-/* --- token and life ------------------------------------------------------- */
+/* --- files read again ------------------------------------------------------- */
 
 int
-kube_credentials_read_token(const struct kube_credentials *c,
-    char **ret_token, struct err *err)
+kube_credentials_reread_token(struct kube_credentials *c, struct err *err)
 {
-	char *text, *token, *p;
+	char *text, *p;
 	size_t n;
 
-	if (kube_entry_read(c->token_file, KUBE_ENTRY_TEXT_MAX, &text, &n, err) <
-	    0)
+	if (kube_entry_read(c->token_file, KUBE_ENTRY_TEXT_MAX, &text, &n,
+	    err) < 0)
 		return -1;
 	p = text + strspn(text, " \t\r\n");
 	for (n = strlen(p); n > 0 && strchr(" \t\r\n", p[n - 1]) != NULL; n--)
 		;
-	token = xstrndup(p, n);
-	explicit_bzero(text, strlen(text));
-	free(text);
 	if (n == 0) {
-		free(token);
+		free(text);
 		return err_set(err, "%s: is empty; a bearer token is expected",
 		    c->token_file);
 	}
-	*ret_token = token;
+	kube_pem_wipe(c->token);
+	c->token = xstrndup(p, n);
+	kube_pem_wipe(text);
 	return 0;
 }
 
-static void
-wipe(char *text)
+/* Puts the file's text into *pem; 1 when it is another. */
+static int
+exchange(char **pem, char *fresh)
 {
-	if (text != NULL)
-		explicit_bzero(text, strlen(text));
-	free(text);
+	int changed = strcmp(*pem, fresh) != 0;
+
+	kube_pem_wipe(*pem);
+	*pem = fresh;
+	return changed;
+}
+
+int
+kube_credentials_reread_files(struct kube_credentials *c,
+    kube_credentials_pair_check check, struct err *err)
+{
+	const char *files[3] = { c->ca_file, c->client_cert_file,
+		c->client_key_file };
+	char **texts[3] = { &c->ca_pem, &c->client_cert_pem,
+		&c->client_key_pem };
+	char *fresh[3] = { NULL, NULL, NULL };
+	int changed = 0, rc = 0;
+	size_t i;
+
+	for (i = 0; i < NELEM(files) && rc == 0; i++)
+		if (files[i] != NULL)
+			rc = kube_pem_file(files[i], &fresh[i], err);
+	/* Between the two writes of a rotation they do not fit together. */
+	if (rc == 0 && (fresh[1] != NULL || fresh[2] != NULL))
+		rc = check(fresh[1] != NULL ? fresh[1] : c->client_cert_pem,
+		    fresh[2] != NULL ? fresh[2] : c->client_key_pem, err);
+	for (i = 0; i < NELEM(files); i++) {
+		if (rc == 0 && fresh[i] != NULL)
+			changed |= exchange(texts[i], fresh[i]);
+		else
+			kube_pem_wipe(fresh[i]);
+	}
+	return rc < 0 ? -1 : changed;
+}
+
+/* --- life ------------------------------------------------------------------- */
+
+static bool
+same(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+bool
+kube_credentials_same_tls(const struct kube_credentials *a,
+    const struct kube_credentials *b)
+{
+	return same(a->server, b->server) && same(a->ca_pem, b->ca_pem) &&
+	    same(a->client_cert_pem, b->client_cert_pem) &&
+	    same(a->client_key_pem, b->client_key_pem) &&
+	    same(a->tls_server_name, b->tls_server_name) &&
+	    same(a->proxy_url, b->proxy_url) && a->insecure == b->insecure;
 }
 
 void
@@ -391,12 +296,18 @@ kube_credentials_free(struct kube_credentials *c)
 	free(c->server);
 	free(c->namespace);
 	free(c->ca_pem);
-	wipe(c->client_cert_pem);
-	wipe(c->client_key_pem);
-	wipe(c->token);
+	free(c->ca_file);
+	kube_pem_wipe(c->client_cert_pem);
+	free(c->client_cert_file);
+	kube_pem_wipe(c->client_key_pem);
+	free(c->client_key_file);
+	kube_pem_wipe(c->token);
 	free(c->token_file);
 	free(c->tls_server_name);
-	wipe(c->proxy_url);
+	kube_pem_wipe(c->proxy_url);
+	kube_impersonate_free(c->impersonate, c->n_impersonate);
+	kube_exec_free(c->exec);
+	free(c->exec_config);
 	if (c->connect_to != NULL)
 		free(c->connect_to->data);
 	free(c->connect_to);

@@ -8,12 +8,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/kube_policy.h"
 #include "common/kubeconfig.h"
 #include "common/xmalloc.h"
 #include "common/yaml.h"
 
 #define FILES_MAX     32u
 #define PATH_TEXT_MAX 4096u
+#define NAMESPACE_MAX 4096u
 
 /* --- nodes ---------------------------------------------------------------- */
 
@@ -89,20 +91,86 @@ kube_entry_read(const char *path, size_t max, char **ret_text, size_t *ret_n,
 	return 0;
 }
 
+/* --- a pod's service account ------------------------------------------------ */
+
+#define SAFE "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" \
+	"0123456789.:-_/"
+
+/* The environment's value, or NULL where it is none that fits. */
+static const char *
+safe_env(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && value[0] != '\0' &&
+	    value[strspn(value, SAFE)] == '\0' ? value : NULL;
+}
+
+/* The namespace of the pod, or NULL. To be freed. */
+static char *
+account_namespace(const char *directory)
+{
+	char *path = xasprintf("%s/namespace", directory), *text = NULL;
+	size_t n;
+
+	if (kube_entry_read(path, NAMESPACE_MAX, &text, &n, NULL) == 0) {
+		text[strcspn(text, " \t\r\n")] = '\0';
+		if (text[0] == '\0' || text[strspn(text, SAFE)] != '\0') {
+			free(text);
+			text = NULL;
+		}
+	}
+	free(path);
+	return text;
+}
+
+/* What kubelet puts into every pod (token, ca.crt, namespace; token and CA are
+ * rotated), and where the API server is, as the kubeconfig of one context
+ * named in-cluster. */
 static int
-parse_file(struct kube_entry_file *file, struct err *err)
+service_account_text(const char *directory, char **ret, struct err *err)
+{
+	const char *host = safe_env("KUBERNETES_SERVICE_HOST");
+	const char *port = safe_env("KUBERNETES_SERVICE_PORT");
+	char *ca, *namespace;
+	bool v6;
+
+	if (directory[strspn(directory, SAFE)] != '\0')
+		return err_set(err, "%s: a directory with this name cannot be "
+		    "a service account's", directory);
+	if (host == NULL || port == NULL)
+		return err_set(err, "%s: is a directory; as a pod's service "
+		    "account it needs KUBERNETES_SERVICE_HOST and "
+		    "KUBERNETES_SERVICE_PORT in the environment", directory);
+	v6 = strchr(host, ':') != NULL;
+	namespace = account_namespace(directory);
+	ca = xasprintf("%s/ca.crt", directory);
+	*ret = xasprintf("current-context: in-cluster\n"
+	    "contexts: [{name: in-cluster, context: {cluster: in-cluster, "
+	    "user: in-cluster, namespace: \"%s\"}}]\n"
+	    "clusters: [{name: in-cluster, cluster: {server: "
+	    "\"https://%s%s%s:%s\"%s%s%s}}]\n"
+	    "users: [{name: in-cluster, user: {tokenFile: \"%s/token\"}}]\n",
+	    namespace != NULL ? namespace : "default", v6 ? "[" : "", host,
+	    v6 ? "]" : "", port,
+	    access(ca, F_OK) == 0 ? ", certificate-authority: \"" : "",
+	    access(ca, F_OK) == 0 ? ca : "",
+	    access(ca, F_OK) == 0 ? "\"" : "", directory);
+	free(ca);
+	free(namespace);
+	return 0;
+}
+
+/* --- parsing ---------------------------------------------------------------- */
+
+static int
+parse_text(struct kube_entry_file *file, const char *text, size_t n,
+    struct err *err)
 {
 	struct err e = { 0 };
 	unsigned line = 0;
-	char *text;
-	size_t n;
 
-	if (kube_entry_read(file->path, KUBECONFIG_FILE_MAX, &text, &n, err) <
-	    0)
-		return -1;
 	file->root = yaml_tree_read(text, n, &line, &e);
-	explicit_bzero(text, n);
-	free(text);
 	if (file->root == NULL && strncmp(e.text, "not YAML", 8) == 0)
 		return err_set(err, "%s:%u: is %s; kubectl config view "
 		    "--kubeconfig=FILE shows the same problem", file->path,
@@ -118,6 +186,28 @@ parse_file(struct kube_entry_file *file, struct err *err)
 		return -1;
 	}
 	return 0;
+}
+
+static int
+parse_file(struct kube_entry_file *file, struct err *err)
+{
+	struct stat st;
+	char *text;
+	size_t n;
+	int rc;
+
+	if (stat(file->path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		if (service_account_text(file->path, &text, err) < 0)
+			return -1;
+		n = strlen(text);
+	} else if (kube_entry_read(file->path, KUBECONFIG_FILE_MAX, &text, &n,
+	    err) < 0) {
+		return -1;
+	}
+	rc = parse_text(file, text, n, err);
+	explicit_bzero(text, n);
+	free(text);
+	return rc;
 }
 
 void
@@ -223,6 +313,25 @@ kube_entry_open(struct kube_entry_set *set, const char *paths, struct err *err)
 		return -1;
 	}
 	return 0;
+}
+
+int
+kube_entry_open_text(struct kube_entry_set *set, const char *text, size_t n,
+    const char *name, struct err *err)
+{
+	struct kube_entry_file file = { .path = xstrdup(name) };
+	struct err e = { 0 };
+
+	if (n > KUBE_POLICY_TEXT_MAX) {
+		(void)err_set(&e, "%s: larger than %u bytes", name,
+		    KUBE_POLICY_TEXT_MAX);
+	} else if (parse_text(&file, text, n, &e) == 0) {
+		*set = (struct kube_entry_set){ xmemdup(&file, sizeof(file)),
+			1 };
+		return 0;
+	}
+	free(file.path);
+	return err_set(err, "kubeconfig %s", e.text);
 }
 
 /* --- entries -------------------------------------------------------------- */

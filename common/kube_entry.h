@@ -46,9 +46,14 @@ const struct yaml_node *kube_entry_get(const struct kube_entry *entry,
 int	 kube_entry_read(const char *path, size_t max, char **ret_text,
 	    size_t *ret_n, struct err *err) MUST_CHECK;
 
-/* Every existing file of the list, in order; none at all is an error. */
+/* Every existing file of the list, in order; none at all is an error. A
+ * directory is a pod's service account (see service_account). */
 int	 kube_entry_open(struct kube_entry_set *set, const char *paths,
 	    struct err *err) MUST_CHECK;
+/* One kubeconfig in memory, at most KUBE_POLICY_TEXT_MAX bytes; `name` stands
+ * for the file in messages. */
+int	 kube_entry_open_text(struct kube_entry_set *set, const char *text,
+	    size_t n, const char *name, struct err *err) MUST_CHECK;
 void	 kube_entry_close(struct kube_entry_set *set);
 
 /* The list `list` of one file; *ret NULL when it has none. */

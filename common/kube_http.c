@@ -3,16 +3,15 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/bio.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "common/kube_certificate.h"
+#include "common/kube_pem.h"
+#include "common/kube_proxy.h"
+#include "common/kube_server.h"
 #include "common/macros.h"
 #include "common/xmalloc.h"
 
@@ -39,46 +38,18 @@ sockopt_cb(void *arg, curl_socket_t fd, curlsocktype purpose)
 	return CURL_SOCKOPT_OK;
 }
 
-/* --- client certificate --------------------------------------------------- */
-
-static void
-format_time(const ASN1_TIME *t, char *buf, size_t size)
+/* The address of a stranger's server is known only here: a name may lead
+ * anywhere, and to another place each time. */
+static curl_socket_t
+opensocket_stranger_cb(void *arg, curlsocktype purpose,
+    struct curl_sockaddr *address)
 {
-	struct tm tm = { 0 };
-
-	if (ASN1_TIME_to_tm(t, &tm) != 1 ||
-	    strftime(buf, size, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
-		(void)snprintf(buf, size, "an unreadable date");
-}
-
-/* The server would only answer with a TLS alert: say it in words here. */
-static int
-check_client_certificate(const struct kube_credentials *cred,
-    struct err *err)
-{
-	const char *origin = cred->origin != NULL ? cred->origin :
-	    "the kubeconfig";
-	BIO *bio = BIO_new_mem_buf(cred->client_cert_pem, -1);
-	X509 *cert = bio == NULL ? NULL :
-	    PEM_read_bio_X509(bio, NULL, NULL, NULL);
-	char when[64];
-	int rc = 0;
-
-	if (cert == NULL) {
-		rc = err_set(err, "the client certificate of %s is not a PEM "
-		    "certificate", origin);
-	} else if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0) {
-		format_time(X509_get0_notAfter(cert), when, sizeof(when));
-		rc = err_set(err, "the client certificate of %s expired on %s; "
-		    "renew it", origin, when);
-	} else if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0) {
-		format_time(X509_get0_notBefore(cert), when, sizeof(when));
-		rc = err_set(err, "the client certificate of %s is valid only "
-		    "from %s on; check this host's clock", origin, when);
-	}
-	X509_free(cert);
-	BIO_free(bio);
-	return rc;
+	(void)arg;
+	(void)purpose;
+	if (kube_server_forbidden_address(&address->addr))
+		return CURL_SOCKET_BAD;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC,
+	    address->protocol);
 }
 
 /* --- options -------------------------------------------------------------- */
@@ -104,7 +75,9 @@ setup_tls(CURL *easy, const struct kube_credentials *cred, struct err *err)
 		bad |= set_blob(easy, CURLOPT_CAINFO_BLOB, cred->ca_pem);
 	}
 	if (cred->client_cert_pem != NULL && cred->client_key_pem != NULL) {
-		if (check_client_certificate(cred, err) < 0)
+		if (kube_certificate_check(cred->client_cert_pem,
+		    cred->origin != NULL ? cred->origin : "the kubeconfig",
+		    err) < 0)
 			return -1;
 		bad |= SET(easy, CURLOPT_SSLCERTTYPE, "PEM");
 		bad |= SET(easy, CURLOPT_SSLKEYTYPE, "PEM");
@@ -140,33 +113,33 @@ add_header(struct curl_slist **headers, const char *name, const char *value,
 	return 0;
 }
 
-/* The token file is read anew for every request, so that a rotated token is
- * used at once; the last good one serves while the file is away. */
 static int
 add_token(const struct kube_credentials *cred, struct curl_slist **headers,
     struct err *err)
 {
-	char *fresh = NULL, *value;
-	const char *token = cred->token;
-	struct err e = { 0 };
+	char *value;
 	int rc;
 
-	if (cred->token_file != NULL) {
-		if (kube_credentials_read_token(cred, &fresh, &e) == 0)
-			token = fresh;
-		else if (token == NULL)
-			return err_set(err, "tokenFile: %s", e.text);
-	}
-	if (token == NULL)
+	if (cred->token == NULL)
 		return 0;
-	value = xasprintf("Bearer %s", token);
+	value = xasprintf("Bearer %s", cred->token);
 	rc = add_header(headers, "Authorization", value, err);
-	explicit_bzero(value, strlen(value));
-	free(value);
-	if (fresh != NULL)
-		explicit_bzero(fresh, strlen(fresh));
-	free(fresh);
+	kube_pem_wipe(value);
 	return rc;
+}
+
+static void
+add_impersonation(const struct kube_credentials *cred,
+    struct curl_slist **headers)
+{
+	struct curl_slist *list;
+
+	for (size_t i = 0; i < cred->n_impersonate; i++) {
+		list = curl_slist_append(*headers, cred->impersonate[i]);
+		if (list == NULL)
+			abort();
+		*headers = list;
+	}
 }
 
 /* With tls-server-name the URL carries that name (libcurl takes SNI and the
@@ -208,8 +181,7 @@ setup_url(CURL *easy, const struct kube_credentials *cred,
 }
 
 static bool
-setup_transfer(CURL *easy, const struct kube_credentials *cred,
-    char *error_buffer)
+setup_transfer(CURL *easy, char *error_buffer)
 {
 	bool bad = SET(easy, CURLOPT_HTTPGET, 1L);
 
@@ -221,8 +193,6 @@ setup_transfer(CURL *easy, const struct kube_credentials *cred,
 	bad |= SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	bad |= SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	bad |= SET(easy, CURLOPT_USERAGENT, "sluice/" SLUICE_VERSION);
-	bad |= SET(easy, CURLOPT_PROXY,
-	    cred->proxy_url != NULL ? cred->proxy_url : "");
 	bad |= SET(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
 	bad |= SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	bad |= SET(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
@@ -234,6 +204,38 @@ setup_transfer(CURL *easy, const struct kube_credentials *cred,
 	return bad;
 }
 
+static const char *
+either_env(const char *upper, const char *lower)
+{
+	const char *value = getenv(upper);
+
+	return value != NULL && *value != '\0' ? value : getenv(lower);
+}
+
+/* Never libcurl's own reading of the environment: it differs from kubectl's,
+ * and with tls-server-name it would judge the wrong name. */
+static int
+setup_proxy(CURL *easy, const struct kube_credentials *cred, struct err *err)
+{
+	char *proxy = cred->proxy_url != NULL ? xstrdup(cred->proxy_url) :
+	    kube_proxy_for(cred->server, either_env("HTTPS_PROXY",
+	    "https_proxy"), either_env("HTTP_PROXY", "http_proxy"),
+	    either_env("NO_PROXY", "no_proxy"));
+	bool direct = *proxy == '\0', bad;
+
+	bad = SET(easy, CURLOPT_PROXY, proxy);
+	bad |= SET(easy, CURLOPT_NOPROXY, "");
+	/* Through a proxy the address that is connected is the operator's. */
+	if (cred->untrusted && direct)
+		bad |= SET(easy, CURLOPT_OPENSOCKETFUNCTION,
+		    opensocket_stranger_cb);
+	kube_pem_wipe(proxy);
+	if (bad)
+		return err_set(err, "libcurl refused the proxy of %s",
+		    cred->server);
+	return 0;
+}
+
 int
 kube_http_setup(CURL *easy, const struct kube_credentials *cred,
     const char *path_and_query, const char *accept,
@@ -241,16 +243,19 @@ kube_http_setup(CURL *easy, const struct kube_credentials *cred,
 {
 	bool https = strncasecmp(cred->server, "https:", 6) == 0;
 
-	if (setup_transfer(easy, cred, error_buffer))
+	if (setup_transfer(easy, error_buffer))
 		return err_set(err, "libcurl refused an option; is it older "
 		    "than 7.85?");
-	if (setup_url(easy, cred, path_and_query, headers, err) < 0 ||
+	if (setup_proxy(easy, cred, err) < 0 ||
+	    setup_url(easy, cred, path_and_query, headers, err) < 0 ||
 	    add_header(headers, "Accept", accept, err) < 0)
 		return -1;
 	/* As client-go: no credentials over a plain connection. */
 	if (https && (setup_tls(easy, cred, err) < 0 ||
 	    add_token(cred, headers, err) < 0))
 		return -1;
+	if (https)
+		add_impersonation(cred, headers);
 	if (SET(easy, CURLOPT_HTTPHEADER, *headers))
 		return err_set(err, "libcurl refused the headers");
 	return 0;

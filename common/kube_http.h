@@ -1,8 +1,9 @@
 /*
  * kube_http: a libcurl easy handle set up for one API server: TLS from memory
- * blobs, bearer token, User-Agent, no proxy from the environment unless the
- * kubeconfig says so, no redirects, https and http only, keep-alive and
- * TCP_USER_TIMEOUT. Used by watcher (multi) and health (one thread each).
+ * blobs, bearer token, impersonation, User-Agent, the proxy that kube_proxy
+ * chooses, no redirects, https and http only, keep-alive and TCP_USER_TIMEOUT.
+ * Reads no file: what the credentials hold is used (kube_source keeps them
+ * fresh). Used by watcher (multi) and health (one thread each).
  */
 #ifndef SLUICE_KUBE_HTTP_H
 #define SLUICE_KUBE_HTTP_H

@@ -28,7 +28,8 @@ current_context(struct kube_entry_set *set, const char **ret, struct err *err)
 
 static int
 load_context(struct kube_entry_set *set, const char *name,
-    struct kube_credentials *c, struct err *err)
+    const struct kube_policy *policy, struct kube_credentials *c,
+    struct err *err)
 {
 	struct kube_entry context, entry;
 	const char *cluster, *user, *namespace;
@@ -53,7 +54,7 @@ load_context(struct kube_entry_set *set, const char *name,
 		(void)kube_entry_fail(&context, "cluster", err,
 				     "names a cluster "
 				     "that no entry of `clusters` defines");
-	if (rc <= 0 || kube_credentials_cluster(&entry, c, err) < 0)
+	if (rc <= 0 || kube_credentials_cluster(&entry, policy, c, err) < 0)
 		return -1;
 	c->origin = xasprintf("context %.100s in %.200s", name,
 	    context.file->path);
@@ -65,37 +66,59 @@ load_context(struct kube_entry_set *set, const char *name,
 	if (rc == 0)
 		(void)kube_entry_fail(&context, "user", err, "names a user that "
 		    "no entry of `users` defines");
-	if (rc <= 0 || kube_credentials_user(&entry, c, err) < 0)
+	if (rc <= 0 || kube_credentials_user(&entry, policy, c, err) < 0)
 		return -1;
 	return 0;
+}
+
+/* Closes the set. */
+static int
+load_from(struct kube_entry_set *set, const char *context,
+    const struct kube_policy *policy, struct kube_credentials *ret,
+    struct err *err)
+{
+	struct kube_credentials c = { 0 };
+	int rc = -1;
+
+	if (context == NULL && current_context(set, &context, err) < 0)
+		goto out;
+	if (context == NULL) {
+		(void)err_set(err, "kubeconfig %s: has no current-context; "
+		    "set one with `kubectl config use-context NAME` or name "
+		    "it under `contexts`", set->files[0].path);
+		goto out;
+	}
+	rc = load_context(set, context, policy, &c, err);
+out:
+	kube_entry_close(set);
+	if (rc == 0)
+		*ret = c;
+	else
+		kube_credentials_free(&c);
+	return rc;
 }
 
 int
 kubeconfig_load(const char *paths, const char *context,
     struct kube_credentials *ret, struct err *err)
 {
-	struct kube_credentials c = { 0 };
 	struct kube_entry_set set;
-	int rc = -1;
 
 	if (kube_entry_open(&set, paths, err) < 0)
 		return -1;
-	if (context == NULL && current_context(&set, &context, err) < 0)
-		goto out;
-	if (context == NULL) {
-		(void)err_set(err, "kubeconfig %s: has no current-context; "
-		    "set one with `kubectl config use-context NAME` or name "
-		    "it under `contexts`", set.files[0].path);
-		goto out;
-	}
-	rc = load_context(&set, context, &c, err);
-out:
-	kube_entry_close(&set);
-	if (rc == 0)
-		*ret = c;
-	else
-		kube_credentials_free(&c);
-	return rc;
+	return load_from(&set, context, &kube_policy_operator, ret, err);
+}
+
+int
+kubeconfig_load_text(const char *text, size_t n, const char *name,
+    const char *context, const struct kube_policy *policy,
+    struct kube_credentials *ret, struct err *err)
+{
+	struct kube_entry_set set;
+
+	if (kube_entry_open_text(&set, text, n, name, err) < 0)
+		return -1;
+	return load_from(&set, context, policy, ret, err);
 }
 
 /* --- all contexts --------------------------------------------------------- */

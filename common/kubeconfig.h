@@ -2,7 +2,8 @@
  * kubeconfig: parses kubeconfig files (YAML) into the credentials of one
  * context. Semantics of client-go's clientcmd (reference: k8s-watch.md B).
  * The supervisor uses only kubeconfig_contexts(); watcher and health parse in
- * full. Every error names file, line where it can, entry and remedy.
+ * full. Every error names file, line where it can, entry and remedy. What a
+ * file may ask for that came by the API is kube_policy's.
  */
 #ifndef SLUICE_KUBECONFIG_H
 #define SLUICE_KUBECONFIG_H
@@ -11,6 +12,7 @@
 
 #include "common/err.h"
 #include "common/kube_credentials.h"
+#include "common/kube_policy.h"
 
 #define KUBECONFIG_FILE_MAX (4u * 1024 * 1024)
 #define KUBECONFIG_CONTEXTS_MAX 1000u
@@ -27,8 +29,13 @@ int	kubeconfig_contexts(const char *paths,
 	    struct kubeconfig_contexts *ret, struct err *err) MUST_CHECK;
 void	kubeconfig_contexts_free(struct kubeconfig_contexts *c);
 
-/* context NULL: the current one. */
+/* Of the operator's own files. context NULL: the current one. */
 int	kubeconfig_load(const char *paths, const char *context,
+	    struct kube_credentials *ret, struct err *err) MUST_CHECK;
+/* The same from a text in memory that came from elsewhere, as far as the
+ * policy allows; `name` stands for the file in messages. Touches no file. */
+int	kubeconfig_load_text(const char *text, size_t n, const char *name,
+	    const char *context, const struct kube_policy *policy,
 	    struct kube_credentials *ret, struct err *err) MUST_CHECK;
 
 #endif

@@ -41,7 +41,9 @@
 	X(PONG,             CHILD,      false) /* with what the loop is busy with */ \
 	X(BUS_PATH,         CHILD,      false) /* store, gateway: SUB bound there */ \
 	X(STATUS,           CHILD,      false) /* one line for `sluicectl status` */ \
-	X(CHECK_NOW,        BOTH,       false) /* watcher -> health: cluster fails */
+	X(CHECK_NOW,        BOTH,       false) /* watcher -> health: cluster fails */ \
+	X(CREDENTIAL_ASK,   CHILD,      false) /* watcher, health: run the plugin */ \
+	X(CREDENTIAL,       SUPERVISOR, true)  /* memfd: exec_credential.h */
 
 enum msg_sender { MSG_FROM_SUPERVISOR = 1, MSG_FROM_CHILD = 2,
 	MSG_FROM_BOTH = 3 };
@@ -71,7 +73,10 @@ struct msg_cluster {
 	char	state[16];              /* starting, ready, backoff, failed... */
 };
 
-/* BINDINGS_CHANGED, RESYNC, CHECK_NOW: cluster ("" in RESYNC: all). */
+/* BINDINGS_CHANGED, RESYNC, CHECK_NOW: cluster ("" in RESYNC: all).
+ * CREDENTIAL_ASK: version = the id of the credential that the API server
+ * refused (0: none was). CREDENTIAL: version = the id of the one in the fd;
+ * every question has one answer, and one question at a time is asked. */
 struct msg_bindings {
 	char		cluster[64];
 	uint64_t	version;

@@ -8,58 +8,65 @@
 #include "health/metadata.h"
 
 void
-check_job_free_credentials(struct kube_credentials *cred)
+check_job_free_source(struct kube_source *source)
 {
-	if (cred == NULL)
+	if (source == NULL)
 		return;
-	kube_credentials_free(cred);
-	free(cred);
+	kube_source_free(source);
+	free(source);
 }
 
+/* 0 ready, 1 the plugin must be asked first, -1 with job->err. */
 static int
-load(struct check_job *job)
+prepare(struct check_job *job)
 {
-	struct kube_credentials *cred;
+	struct kube_source *source = job->source;
+	enum kube_source_change change;
 
-	if (job->cred != NULL)
-		return 0;
-	cred = xcalloc(1, sizeof(*cred));
-	if (kubeconfig_load(job->kubeconfig, job->context, cred,
-	    &job->err) < 0) {
-		free(cred);
-		return -1;
+	if (!source->loaded) {
+		if (kube_source_load(source, mono_now(), &job->err) < 0)
+			return -1;
+	} else if (kube_source_refresh(source, mono_now(), &change,
+	    &job->stale) < 0) {
+		job->outdated = true;   /* what was read before is used */
 	}
-	job->cred = cred;
-	job->loaded = true;
-	return 0;
+	job->wants_plugin = kube_source_wants_plugin(source,
+	    wall_unix_ms());
+	return job->wants_plugin ? 1 : 0;
 }
 
 static void
 check(struct check_job *job, struct mono deadline)
 {
-	if (load(job) == 0)
-		probe_run(job->cred, deadline, job->cancelled, &job->probe);
-	else
+	int rc = prepare(job);
+
+	if (rc == 0)
+		probe_run(&job->source->cred, deadline, job->cancelled,
+		    &job->probe);
+	else if (rc < 0)
 		classify_own(PROBE_AUTH, job->err.text, &job->probe.finding);
 }
 
-/* Credentials that were refused may have been replaced on disk since they
- * were read: then it is asked again with those, within the one budget. */
+/* Credentials that were refused may have been replaced since they were read:
+ * then it is asked again with those, within the one budget. What was read
+ * within this job is not. */
 static void
 check_twice(struct check_job *job)
 {
-	struct mono deadline = mono_add_ms(mono_now(), PROBE_BUDGET_MS);
+	struct mono began = mono_now();
+	struct mono deadline = mono_add_ms(began, PROBE_BUDGET_MS);
+	bool known = job->source->loaded;
 	enum probe_code code;
 
 	check(job, deadline);
 	code = job->probe.finding.code;
-	if (code != PROBE_AUTH && code != PROBE_TLS)
+	if (job->wants_plugin || !job->source->loaded ||
+	    (code != PROBE_AUTH && code != PROBE_TLS))
 		return;
-	if (!job->loaded && job->cred != NULL) {
-		check_job_free_credentials(job->cred);
-		job->cred = NULL;
+	kube_source_refused(job->source, began, code == PROBE_AUTH);
+	if (known && (job->source->suspect || job->source->refused) &&
+	    !job->plugged)
 		check(job, deadline);
-	}
 }
 
 static void
@@ -72,15 +79,15 @@ run(struct pool_job *base)
 		check_twice(job);
 		break;
 	case SCHEDULE_METADATA:
-		job->have_facts = load(job) == 0 && metadata_fetch(job->cred,
-		    job->cancelled, &job->facts, &job->err) == 0;
+		job->have_facts = prepare(job) == 0 && metadata_fetch(
+		    &job->source->cred, job->cancelled, &job->facts,
+		    &job->err) == 0;
 		break;
 	}
 }
 
 struct check_job *
-check_job_new(enum schedule_job kind, const char *kubeconfig,
-    const char *context, struct kube_credentials *cred,
+check_job_new(enum schedule_job kind, struct kube_source *source,
     const atomic_bool *cancelled, void *owner)
 {
 	struct check_job *job = xcalloc(1, sizeof(*job));
@@ -89,9 +96,7 @@ check_job_new(enum schedule_job kind, const char *kubeconfig,
 	job->owner = owner;
 	job->kind = kind;
 	job->cancelled = cancelled;
-	job->kubeconfig = xstrdup(kubeconfig);
-	job->context = context != NULL ? xstrdup(context) : NULL;
-	job->cred = cred;
+	job->source = source;
 	return job;
 }
 
@@ -100,10 +105,8 @@ check_job_free(struct check_job *job)
 {
 	if (job == NULL)
 		return;
-	check_job_free_credentials(job->cred);
+	check_job_free_source(job->source);
 	cluster_facts_free(&job->facts);
-	free(job->kubeconfig);
-	free(job->context);
 	free(job);
 }
 

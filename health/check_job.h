@@ -1,6 +1,7 @@
 /*
- * check_job: what a worker of health does for one cluster: load its
- * credentials where that is due, then check it or fetch its metadata.
+ * check_job: what a worker of health does for one cluster: read its
+ * credentials where that is due, then check it or fetch its metadata. Where a
+ * plugin must be asked first the job ends and says so: the loop asks.
  *
  * Process: health. Made and freed in the loop, run in a worker; between
  * pool_submit and pool_collect the loop keeps its hands off. The kubeconfig
@@ -12,7 +13,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "common/kubeconfig.h"
+#include "common/kube_source.h"
 #include "health/cluster_facts.h"
 #include "health/pool.h"
 #include "health/probe.h"
@@ -23,24 +24,25 @@ struct check_job {
 	void			*owner;        /* not touched by the worker */
 	enum schedule_job	 kind;
 	const atomic_bool	*cancelled;
-	char			*kubeconfig;
-	char			*context;      /* NULL: the current one */
-	struct kube_credentials	*cred;         /* in: may be NULL; out */
-	bool			 loaded;       /* out: cred is a new one */
+	struct kube_source	*source;       /* handed back with the job */
+	bool			 plugged;      /* in: the plugin was asked for
+						* this check: judge as it is */
+	bool			 wants_plugin; /* out: nothing was judged */
+	bool			 outdated;     /* out: files could not be ... */
+	struct err		 stale;        /* ... read again, for this */
 	struct probe_result	 probe;        /* SCHEDULE_CHECK */
 	bool			 have_facts;   /* SCHEDULE_METADATA */
 	struct cluster_facts	 facts;
 	struct err		 err;          /* !have_facts: why */
 };
 
-/* Takes `cred` (or NULL: load them); copies the strings. */
+/* Takes `source`, which may not be loaded yet. */
 struct check_job *check_job_new(enum schedule_job kind,
-    const char *kubeconfig, const char *context,
-    struct kube_credentials *cred, const atomic_bool *cancelled, void *owner);
+    struct kube_source *source, const atomic_bool *cancelled, void *owner);
 void	check_job_free(struct check_job *job);
 void	check_job_drop(struct pool_job *base);  /* the same, for pool_free */
 
-/* Frees credentials on the heap; NULL is fine. */
-void	check_job_free_credentials(struct kube_credentials *cred);
+/* Frees one on the heap; NULL is fine. */
+void	check_job_free_source(struct kube_source *source);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/xmalloc.h"
+#include "health/classify.h"
 #include "health/health_event.h"
 
 static const char *
@@ -27,6 +28,8 @@ checked_cluster_new(const struct conf_cluster *cluster,
 	if (cluster->context != NULL)
 		c->context = xstrdup(cluster->context);
 	c->kubeconfig = xstrdup(kubeconfig_of(cluster, conf));
+	c->source = xcalloc(1, sizeof(*c->source));
+	kube_source_init(c->source, c->kubeconfig, c->context);
 	c->latency_ms = -1;
 	c->metadata_due = now;
 	return c;
@@ -37,7 +40,7 @@ checked_cluster_free(struct checked_cluster *c)
 {
 	if (c == NULL)
 		return;
-	check_job_free_credentials(c->cred);
+	check_job_free_source(c->source);
 	cluster_facts_free(&c->facts);
 	free(c->id);
 	free(c->context);
@@ -64,28 +67,25 @@ checked_cluster_is(const struct checked_cluster *c,
 /* --- jobs ----------------------------------------------------------------- */
 struct check_job *
 checked_cluster_job(struct checked_cluster *c, enum schedule_job kind,
-    const atomic_bool *cancelled, struct mono now)
+    const atomic_bool *cancelled)
 {
-	struct kube_credentials *cred = c->cred;
+	struct check_job *job = check_job_new(kind, c->source, cancelled, c);
 
-	c->cred = NULL;
-	if (cred != NULL && mono_diff_ms(now, c->cred_loaded) >=
-	    CLUSTER_CREDENTIALS_MS) {
-		check_job_free_credentials(cred);
-		cred = NULL;
-	}
-	return check_job_new(kind, c->kubeconfig, c->context, cred,
-	    cancelled, c);
+	c->source = NULL;
+	job->plugged = c->plugged;
+	if (kind == SCHEDULE_CHECK)
+		c->plugged = false;
+	return job;
 }
 
 static void
-take_credentials(struct checked_cluster *c, struct check_job *job,
-    struct mono now)
+take_source(struct checked_cluster *c, struct check_job *job)
 {
-	c->cred = job->cred;
-	job->cred = NULL;
-	if (job->loaded)
-		c->cred_loaded = now;
+	c->source = job->source;
+	job->source = NULL;
+	if (job->outdated)
+		log_warn("%s: going on with the credentials read before: %s",
+		    c->id, job->stale.text);
 }
 
 static enum schedule_outcome
@@ -110,6 +110,8 @@ static void
 take_facts(struct checked_cluster *c, struct check_job *job, int64_t max_age,
     struct mono now)
 {
+	if (job->wants_plugin)
+		return;   /* wanted again after the next check */
 	if (!job->have_facts) {
 		c->metadata_due = mono_add_ms(now,
 		    MIN((int64_t)CLUSTER_METADATA_RETRY_MS, max_age));
@@ -130,12 +132,37 @@ checked_cluster_take(struct checked_cluster *c, struct check_job *job,
 {
 	enum schedule_outcome outcome = SCHEDULE_ANSWERED;
 
-	if (job->kind == SCHEDULE_CHECK)
-		outcome = take_probe(c, &job->probe, now);
-	else
+	if (job->kind != SCHEDULE_CHECK)
 		take_facts(c, job, metadata_max_age_ms, now);
-	take_credentials(c, job, now);
+	else if (job->wants_plugin)
+		outcome = SCHEDULE_PUT_OFF;
+	else
+		outcome = take_probe(c, &job->probe, now);
+	take_source(c, job);
 	return outcome;
+}
+
+bool
+checked_cluster_plug(struct checked_cluster *cluster,
+    struct exec_credential *c, uint64_t id, struct mono now)
+{
+	struct probe_result probe = { 0 };
+	bool failed = c->error != NULL;
+
+	cluster->asking = false;
+	/* A job has the source, or it is another by now: asked again then. */
+	if (cluster->source == NULL || cluster->source->cred.exec == NULL) {
+		failed = false;
+	} else if (failed) {
+		classify_own(PROBE_AUTH, c->error, &probe.finding);
+		(void)take_probe(cluster, &probe, now);
+	} else {
+		(void)kube_source_plug(cluster->source, c, id, now,
+		    wall_unix_ms());
+		cluster->plugged = true;
+	}
+	exec_credential_free(c);
+	return failed;
 }
 
 /* --- publishing ----------------------------------------------------------- */

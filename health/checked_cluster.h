@@ -22,7 +22,6 @@
 
 #define CLUSTER_MAGIC 0x54534c43u            /* "CLST" */
 #define CLUSTER_METADATA_RETRY_MS 120000     /* after a failed fetch */
-#define CLUSTER_CREDENTIALS_MS    600000     /* then they are read again */
 
 struct checked_cluster {
 	uint32_t		 magic;
@@ -32,8 +31,10 @@ struct checked_cluster {
 	struct schedule_entry	*entry;
 	bool			 gone;         /* removed while a job runs */
 
-	struct kube_credentials	*cred;         /* NULL: to be loaded */
-	struct mono		 cred_loaded;
+	struct kube_source	*source;       /* NULL while a job has it */
+	bool			 asking;       /* the supervisor, for a plugin */
+	bool			 plugged;      /* it has answered: the next
+						* check is judged as it is */
 
 	struct verdict		 verdict;
 	bool			 checked;      /* at least once */
@@ -58,10 +59,16 @@ bool	checked_cluster_is(const struct checked_cluster *c,
 
 /* The job that runs next; it takes the credentials with it. */
 struct check_job *checked_cluster_job(struct checked_cluster *c,
-    enum schedule_job kind, const atomic_bool *cancelled, struct mono now);
-/* Takes over what an ended job found; the schedule's outcome of a check. */
+    enum schedule_job kind, const atomic_bool *cancelled);
+/* Takes over what an ended job found; the schedule's outcome of a check. With
+ * job->wants_plugin nothing was found: the caller asks the plugin. */
 enum schedule_outcome checked_cluster_take(struct checked_cluster *c,
     struct check_job *job, int64_t metadata_max_age_ms, struct mono now);
+
+/* The plugin's answer, while no job has the source: what it gave is used for
+ * the next check; that it failed is a finding (true). Consumes *c. */
+bool	checked_cluster_plug(struct checked_cluster *cluster,
+	    struct exec_credential *c, uint64_t id, struct mono now);
 
 /* Publishes what is marked unsent. True when nothing is left. */
 bool	checked_cluster_publish(struct checked_cluster *c,

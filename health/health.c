@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -89,11 +90,10 @@ publish_all(struct health *h)
 
 /* --- checks --------------------------------------------------------------- */
 static void
-start_job(struct health *h, struct checked_cluster *c, enum schedule_job kind,
-    struct mono now)
+start_job(struct health *h, struct checked_cluster *c, enum schedule_job kind)
 {
 	struct check_job *job = checked_cluster_job(c, kind,
-	    pool_cancelled(h->pool), now);
+	    pool_cancelled(h->pool));
 
 	/* The schedule never has more under way than there are threads. */
 	if (pool_submit(h->pool, &job->base) < 0)
@@ -113,7 +113,7 @@ pump(struct health *h)
 	if (h->stopping || !h->seeded)
 		return;
 	while ((c = schedule_next(h->schedule, now, &kind)) != NULL)
-		start_job(h, c, kind, now);
+		start_job(h, c, kind);
 	ms = schedule_wait_ms(h->schedule, now);
 	if (ms < 0) {
 		(void)event_del(h->timer);
@@ -132,6 +132,23 @@ health_timer_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	pump(h);
 }
 
+/* Its credentials come from a plugin, which the supervisor has run. */
+static void
+ask_plugin(struct health *h, struct checked_cluster *c)
+{
+	struct msg_bindings m = {
+		.version = kube_source_refused_id(c->source) };
+	struct buf b = BUF_EMPTY;
+
+	if (c->asking)
+		return;
+	c->asking = true;
+	(void)snprintf(m.cluster, sizeof(m.cluster), "%s", c->id);
+	msg_bindings_encode(&b, &m);
+	role_send(h->role, MSG_CREDENTIAL_ASK, b.data, b.len, -1);
+	buf_free(&b);
+}
+
 static void
 job_ended(struct health *h, struct check_job *job)
 {
@@ -148,6 +165,10 @@ job_ended(struct health *h, struct check_job *job)
 		schedule_fetched(h->schedule, c->entry, now);
 	if (cluster_set_ended(h->clusters, c))
 		return;
+	if (job->wants_plugin) {
+		ask_plugin(h, c);
+		return;
+	}
 	if (outcome != SCHEDULE_FAILED && !mono_before(now, c->metadata_due))
 		schedule_want_metadata(h->schedule, c->entry, now);
 	publish(h, c);
@@ -236,6 +257,31 @@ check_now(struct health *h, const struct msg_bindings *m)
 }
 
 static void
+credential(struct health *h, const void *payload, size_t n, int fd)
+{
+	struct checked_cluster *c;
+	struct exec_credential given;
+	struct msg_bindings m;
+	struct err err = { 0 };
+
+	if (msg_bindings_decode(payload, n, &m) < 0 ||
+	    exec_credential_read(fd, &given, &err) < 0)
+		fatalx("supervisor: malformed CREDENTIAL: %s", err.text);
+	c = cluster_set_find(h->clusters, slice_str(m.cluster));
+	if (c == NULL) {   /* between two reloads */
+		exec_credential_free(&given);
+		return;
+	}
+	if (checked_cluster_plug(c, &given, m.version, mono_now())) {
+		publish(h, c);
+		tell_status(h);
+	} else {
+		(void)schedule_check_now(h->schedule, c->entry, mono_now());
+	}
+	pump(h);
+}
+
+static void
 health_message(struct role *role, enum msg_type type, const void *payload,
     size_t n, int fd)
 {
@@ -256,6 +302,8 @@ health_message(struct role *role, enum msg_type type, const void *payload,
 		if (msg_bindings_decode(payload, n, &bindings) < 0)
 			fatalx("supervisor: malformed CHECK_NOW");
 		check_now(h, &bindings);
+	} else if (type == MSG_CREDENTIAL) {
+		credential(h, payload, n, fd);
 	} else if (type == MSG_RELOAD && fd >= 0) {
 		reload(h, fd);
 	}

@@ -370,6 +370,8 @@ next_delay(struct schedule *s, const struct schedule_entry *e,
 		    s->interval_ms + spread);
 	case SCHEDULE_CONFIRM:
 		return MIN(quick, s->interval_ms);
+	case SCHEDULE_PUT_OFF:
+		return SCHEDULE_PUT_OFF_MS;
 	case SCHEDULE_FAILED:
 		break;
 	}
@@ -384,6 +386,11 @@ schedule_checked(struct schedule *s, struct schedule_entry *e,
     enum schedule_outcome outcome, struct mono now)
 {
 	end(s, e, SCHEDULE_CHECK);
+	if (outcome == SCHEDULE_PUT_OFF) {
+		heap_add(s, e->home, e, mono_add_ms(now, next_delay(s, e,
+		    outcome)));
+		return;
+	}
 	e->ended = now;
 	e->checked = true;
 	if (outcome == SCHEDULE_FAILED) {

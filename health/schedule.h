@@ -34,6 +34,7 @@
 #define SCHEDULE_FAR_MIN_MS       120000   /* those after them */
 #define SCHEDULE_FAR_MAX_MS       300000
 #define SCHEDULE_CHECK_NOW_GAP_MS 5000
+#define SCHEDULE_PUT_OFF_MS       10000
 #define SCHEDULE_SLOW_MS          1000     /* a check this old is slow */
 #define SCHEDULE_SLOW_BUDGET_MS   10000    /* the longest a slow job may run */
 
@@ -49,6 +50,9 @@ enum schedule_outcome {
 	SCHEDULE_ANSWERED,     /* the server answered, whatever it said */
 	SCHEDULE_CONFIRM,      /* answered; ask again soon to be sure */
 	SCHEDULE_FAILED,
+	SCHEDULE_PUT_OFF,      /* nothing was asked: credentials are fetched;
+				* due again in SCHEDULE_PUT_OFF_MS, or when
+				* they are there: schedule_check_now */
 };
 
 enum schedule_now {

@@ -199,14 +199,6 @@ kind_watch_open_cb(struct list_watch *lw UNUSED, void *arg)
 }
 
 static void
-kind_watch_renew_cb(void *arg)
-{
-	struct kind_watch *kw = arg;
-
-	kw->ops->renew(kw, kw->arg);
-}
-
-static void
 kind_watch_unreachable_cb(void *arg)
 {
 	struct kind_watch *kw = arg;
@@ -228,7 +220,6 @@ static const struct list_watch_ops part_ops = {
 	.list_end = kind_watch_list_end_cb,
 	.changed = kind_watch_changed_cb,
 	.open = kind_watch_open_cb,
-	.renew = kind_watch_renew_cb,
 	.unreachable = kind_watch_unreachable_cb,
 	.notice = kind_watch_notice_cb,
 };

@@ -28,9 +28,6 @@ struct kind_watch_ops {
 		    uint32_t mark, void *arg);
 	/* The state, its reason or attempt changed. */
 	void	(*changed)(struct kind_watch *kw, void *arg);
-	/* It may have been the address or the credentials, and a request
-	 * follows: the time to read them again. */
-	void	(*renew)(struct kind_watch *kw, void *arg);
 	/* The server could not be reached. */
 	void	(*unreachable)(struct kind_watch *kw, void *arg);
 	/* Something was skipped or refused: one line. */

@@ -27,7 +27,9 @@ struct lane {
 struct kube_api {
 	uint32_t			 magic;
 	struct event_base		*base;
-	const struct kube_credentials	*cred;
+	struct cluster_access		*access;
+	struct event			*renew;     /* ends old watches */
+	uint32_t			 generation; /* of those that wait */
 	struct lane			*watches;
 	struct lane			*lists;
 	struct lane			*given_up;
@@ -40,6 +42,13 @@ struct kube_request {
 	uint32_t		 magic;
 	struct kube_request	*next, **link;
 	struct lane		*lane;
+	struct mono		 begun;
+	uint32_t		 generation;
+	bool			 waiting;   /* for credentials */
+	bool			 outdated;  /* a watch with an old certificate */
+	bool			 watch;
+	char			*path;
+	const char		*accept;
 	CURL			*easy;
 	struct curl_slist	*headers;
 	struct curl_slist	*connect_to;
@@ -50,6 +59,14 @@ struct kube_request {
 	struct buf		 body;
 	char			 error[CURL_ERROR_SIZE];
 };
+
+static int	begin(struct kube_request *r, struct err *err);
+
+static const struct kube_credentials *
+credentials(const struct kube_api *api)
+{
+	return cluster_access_credentials(api->access);
+}
 
 /* --- ends ----------------------------------------------------------------- */
 
@@ -62,7 +79,9 @@ request_free(struct kube_request *r)
 	if (r->next != NULL)
 		r->next->link = r->link;
 	*r->link = r->next;
-	(void)curl_multi_remove_handle(r->lane->multi, r->easy);
+	if (!r->waiting)
+		(void)curl_multi_remove_handle(r->lane->multi, r->easy);
+	free(r->path);
 	curl_easy_cleanup(r->easy);
 	curl_slist_free_all(r->headers);
 	curl_slist_free_all(r->connect_to);
@@ -83,14 +102,26 @@ kube_api_cancel(struct kube_request *request)
 	request_free(request);
 }
 
+/* Gives the result to the owner; the request is gone before. */
+static void
+finish(struct kube_request *r, struct kube_result *result)
+{
+	kube_api_done_cb done = r->done;
+	void *arg = r->arg;
+	struct buf body = r->body;
+
+	result->body = (struct slice){ (const char *)body.data, body.len };
+	r->body = BUF_EMPTY;
+	request_free(r);
+	done(result, arg);
+	buf_free(&body);
+}
+
 static void
 request_done(struct kube_request *r, CURLcode code)
 {
 	struct kube_result result = { .curl = code };
-	kube_api_done_cb done = r->done;
-	void *arg = r->arg;
 	char error[CURL_ERROR_SIZE];
-	struct buf body = r->body;
 	curl_off_t retry = 0;
 
 	(void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE,
@@ -104,11 +135,8 @@ request_done(struct kube_request *r, CURLcode code)
 		    curl_easy_strerror(code));
 	}
 	result.error = error;
-	result.body = (struct slice){ (const char *)body.data, body.len };
-	r->body = BUF_EMPTY;
-	request_free(r);
-	done(&result, arg);
-	buf_free(&body);
+	cluster_access_ended(r->lane->api->access, r->begun, result.status);
+	finish(r, &result);
 }
 
 static void
@@ -250,32 +278,115 @@ lane_new(struct kube_api *api)
 	return lane;
 }
 
+/* --- credentials ---------------------------------------------------------- */
+
+/* A request that waits now; `done` may start and end others. */
+static struct kube_request *
+next_waiting(struct kube_api *api, uint32_t generation)
+{
+	struct kube_request *r = api->requests;
+
+	while (r != NULL && (!r->waiting || r->generation != generation))
+		r = r->next;
+	return r;
+}
+
+static void
+fail(struct kube_request *r, const char *text)
+{
+	struct kube_result result = { .curl = CURLE_LOGIN_DENIED,
+		.error = text };
+
+	finish(r, &result);
+}
+
+static void
+kube_api_settled(const struct err *err, void *arg)
+{
+	struct kube_api *api = arg;
+	/* What begins to wait meanwhile waits for the next answer. */
+	uint32_t generation = api->generation++;
+	struct kube_request *r;
+	struct err e = { 0 };
+
+	assert(api->magic == API_MAGIC);
+	while ((r = next_waiting(api, generation)) != NULL) {
+		if (err != NULL)
+			fail(r, err->text);
+		else if (begin(r, &e) < 0)
+			fail(r, e.text);
+	}
+}
+
+static struct kube_request *
+next_outdated(struct kube_api *api)
+{
+	struct kube_request *r = api->requests;
+
+	while (r != NULL && (r->waiting || !r->outdated))
+		r = r->next;
+	return r;
+}
+
+/* To its owner the watch has come to its end: it asks for the next. */
+static void
+kube_api_renew_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct kube_result result = { .curl = CURLE_OK, .status = 200,
+		.error = "" };
+	struct kube_api *api = arg;
+	struct kube_request *r;
+
+	assert(api->magic == API_MAGIC);
+	while ((r = next_outdated(api)) != NULL)
+		finish(r, &result);
+}
+
+/* Not at once: this may come from the midst of a request's beginning. */
+static void
+kube_api_renewed(void *arg)
+{
+	struct kube_api *api = arg;
+
+	assert(api->magic == API_MAGIC);
+	for (struct kube_request *r = api->requests; r != NULL; r = r->next)
+		r->outdated = r->watch && !r->waiting;
+	event_active(api->renew, EV_TIMEOUT, 0);
+}
+
 struct kube_api *
-kube_api_new(struct event_base *base, const struct kube_credentials *cred,
+kube_api_new(struct event_base *base, struct cluster_access *access,
     bool http2)
 {
 	struct kube_api *api = xcalloc(1, sizeof(*api));
+	const struct cluster_access_ops ops = { kube_api_settled,
+		kube_api_renewed, api };
 
 	api->magic = API_MAGIC;
 	api->base = base;
-	api->cred = cred;
-	api->http2 = http2 && strncasecmp(cred->server, "https:", 6) == 0;
+	api->access = access;
+	api->http2 = http2 && strncasecmp(credentials(api)->server, "https:",
+	    6) == 0;
+	api->renew = evtimer_new(base, kube_api_renew_cb, api);
+	if (api->renew == NULL)
+		abort();
 	api->watches = lane_new(api);
 	api->lists = lane_new(api);
+	cluster_access_listen(access, &ops);
 	return api;
 }
 
 const char *
 kube_api_origin(const struct kube_api *api)
 {
-	return api->cred->origin != NULL ? api->cred->origin :
+	return credentials(api)->origin != NULL ? credentials(api)->origin :
 	    "the kubeconfig";
 }
 
 const char *
 kube_api_namespace(const struct kube_api *api)
 {
-	return api->cred->namespace;
+	return credentials(api)->namespace;
 }
 
 bool
@@ -308,6 +419,7 @@ kube_api_free(struct kube_api *api)
 	}
 	lane_free(api->watches);
 	lane_free(api->lists);
+	event_free(api->renew);
 	api->magic = 0;
 	free(api);
 }
@@ -376,14 +488,13 @@ choose_lane(struct kube_api *api, const struct kube_get *get)
 }
 
 static void
-set_options(const struct kube_api *api, struct kube_request *r,
-    const struct kube_get *get)
+set_options(const struct kube_api *api, struct kube_request *r)
 {
 	(void)curl_easy_setopt(r->easy, CURLOPT_PRIVATE, (void *)r);
 	/* libcurl copies everything but this, and credentials may change. */
-	if (api->cred->connect_to != NULL) {
+	if (credentials(api)->connect_to != NULL) {
 		r->connect_to = curl_slist_append(NULL,
-		    api->cred->connect_to->data);
+		    credentials(api)->connect_to->data);
 		(void)curl_easy_setopt(r->easy, CURLOPT_CONNECT_TO,
 		    r->connect_to);
 	}
@@ -398,9 +509,27 @@ set_options(const struct kube_api *api, struct kube_request *r,
 	    (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
 	(void)curl_easy_setopt(r->easy, CURLOPT_PIPEWAIT,
 	    api->http2 ? 1L : 0L);
-	if (!get->watch && !api->cred->disable_compression)
+	if (!r->watch && !credentials(api)->disable_compression)
 		(void)curl_easy_setopt(r->easy, CURLOPT_ACCEPT_ENCODING,
 		    "gzip");
+}
+
+static int
+begin(struct kube_request *r, struct err *err)
+{
+	struct kube_api *api = r->lane->api;
+
+	r->begun = mono_now();
+	if (kube_http_setup(r->easy, credentials(api), r->path, r->accept,
+	    &r->headers, r->error, err) < 0) {
+		cluster_access_ended(api->access, r->begun, 0);
+		return -1;
+	}
+	set_options(api, r);
+	if (curl_multi_add_handle(r->lane->multi, r->easy) != CURLM_OK)
+		return err_set(err, "libcurl refused the request");
+	r->waiting = false;
+	return 0;
 }
 
 struct kube_request *
@@ -416,6 +545,10 @@ kube_api_get(struct kube_api *api, const struct kube_get *get,
 	r->data = get->data;
 	r->done = get->done;
 	r->arg = get->arg;
+	r->watch = get->watch;
+	r->path = xstrdup(get->path);
+	r->accept = get->accept;
+	r->waiting = true;
 	r->easy = curl_easy_init();
 	if (r->easy == NULL)
 		abort();
@@ -424,16 +557,18 @@ kube_api_get(struct kube_api *api, const struct kube_get *get,
 	if (r->next != NULL)
 		r->next->link = &r->next;
 	api->requests = r;
-	if (kube_http_setup(r->easy, api->cred, get->path, get->accept,
-	    &r->headers, r->error, err) < 0) {
+	if (cluster_access_prepare(api->access)) {
+		if (begin(r, err) == 0)
+			return r;
 		request_free(r);
 		return NULL;
 	}
-	set_options(api, r, get);
-	if (curl_multi_add_handle(r->lane->multi, r->easy) != CURLM_OK) {
-		request_free(r);
-		(void)err_set(err, "libcurl refused the request");
-		return NULL;
-	}
+	r->generation = api->generation;
 	return r;
+}
+
+void
+kube_api_refused(struct kube_api *api, struct mono began)
+{
+	cluster_access_ended(api->access, began, 401);
 }

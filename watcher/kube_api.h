@@ -18,6 +18,7 @@
 #include "common/buf.h"
 #include "common/kube_http.h"
 #include "common/mono.h"
+#include "watcher/cluster_access.h"
 
 #define KUBE_API_BODY_MAX (64u * 1024)   /* kept of an answer not 200 */
 
@@ -54,9 +55,9 @@ struct kube_get {
 	void			*arg;
 };
 
-/* `cred` must outlive it; its contents may be replaced between requests. */
+/* `access` must outlive it. */
 struct kube_api *kube_api_new(struct event_base *base,
-    const struct kube_credentials *cred, bool http2);
+    struct cluster_access *access, bool http2);
 /* Where the credentials are from: "context X in FILE". */
 const char *kube_api_origin(const struct kube_api *api);
 /* The context's namespace, or NULL. */
@@ -66,10 +67,15 @@ bool	kube_api_streams(const struct kube_api *api);
 void	kube_api_no_streams(struct kube_api *api);
 void	kube_api_free(struct kube_api *api);   /* cancels everything */
 
-/* NULL with *err when the request cannot be made (credentials). */
+/* NULL with *err when the request cannot be made (credentials). Where these
+ * must be fetched first it waits; CURLE_LOGIN_DENIED: they were not to be
+ * had, `error` says why. */
 struct kube_request *kube_api_get(struct kube_api *api,
     const struct kube_get *get, struct err *err) MUST_CHECK;
 /* Ends it without `done`. Not from a data callback. */
 void	kube_api_cancel(struct kube_request *request);
+/* A request that began then was answered 200 and then told, as an event, that
+ * its credentials are not valid (any more). */
+void	kube_api_refused(struct kube_api *api, struct mono began);
 
 #endif

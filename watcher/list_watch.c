@@ -37,7 +37,6 @@ struct list_watch {
 	struct mono			 silent;     /* its connection, since */
 	bool				 alive;      /* the machine was told */
 	bool				 open;
-	bool				 distrusted; /* address, credentials */
 	bool				 listed;
 	bool				 tried;
 	bool				 refused;    /* what a 200 brought */
@@ -162,7 +161,8 @@ watch_body_over(struct list_watch *lw)
 		input = watch_reason_event(&lw->why, &lw->watch.error);
 		lw->retry_after_ms = watch_reason_retry_ms(lw->why.code,
 		    &lw->watch.error);
-		lw->distrusted = lw->why.code == 401;
+		if (lw->why.code == 401)
+			kube_api_refused(lw->api, lw->begun);
 		decide(lw, input_of_error(lw, input, lw->why.code));
 		break;
 	case WATCH_BODY_BACK:
@@ -251,7 +251,6 @@ judge(struct list_watch *lw, const struct kube_result *result)
 	if (watch_reason_result(&lw->why, result, kube_api_origin(lw->api),
 	    &input, &lw->retry_after_ms))
 		return true;
-	lw->distrusted = result->status == 0 || result->status == 401;
 	decide(lw, input_of_error(lw, input, result->status));
 	if (result->status == 0)
 		lw->ops->unreachable(lw->arg);
@@ -330,8 +329,8 @@ list_watch_question_cb(enum watch_input input, const struct watch_reason *why,
 	settle(lw);
 	lw->why = *why;
 	lw->retry_after_ms = retry_after_ms;
-	lw->distrusted = why->code == 401 ||
-	    (input == WATCH_IN_FAILED && why->code == 0);
+	if (why->code == 401)   /* it may have been an event */
+		kube_api_refused(lw->api, lw->begun);
 	if (input == WATCH_IN_FAILED && why->code == 0)
 		lw->ops->unreachable(lw->arg);
 	step(lw, input);
@@ -344,9 +343,6 @@ prepare(struct list_watch *lw)
 {
 	lw->has_outcome = lw->refused = lw->alive = false;
 	lw->retry_after_ms = 0;
-	if (lw->distrusted)
-		lw->ops->renew(lw->arg);
-	lw->distrusted = false;
 	lw->begun = lw->heard = mono_now();
 }
 
@@ -355,7 +351,6 @@ cannot_ask(struct list_watch *lw, const struct err *err)
 {
 	settle(lw);
 	lw->tried = true;
-	lw->distrusted = true;
 	watch_reason_set(&lw->why, 0, "BadCredentials", err->text);
 	step(lw, WATCH_IN_FAILED);
 }

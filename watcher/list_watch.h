@@ -32,9 +32,6 @@ struct list_watch_ops {
 	void	(*changed)(struct list_watch *lw, void *arg);
 	/* A watch is open; must not touch requests. */
 	void	(*open)(struct list_watch *lw, void *arg);
-	/* It may have been the address or the credentials, and a request
-	 * follows: the time to read them again. */
-	void	(*renew)(void *arg);
 	/* The server could not be reached. */
 	void	(*unreachable)(void *arg);
 	/* Something was skipped: one line. */

@@ -90,6 +90,8 @@ curl_reason(CURLcode code)
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
 		return "DnsFailed";
+	case CURLE_LOGIN_DENIED:   /* kube_api.h: they were not to be had */
+		return "BadCredentials";
 	case CURLE_COULDNT_CONNECT:
 		return "ConnectFailed";
 	case CURLE_OPERATION_TIMEDOUT:
@@ -115,6 +117,8 @@ watch_reason_no_answer(struct watch_reason *r,
 
 	if (result->status != 0)
 		(void)snprintf(text, sizeof(text), "%.170s", result->error);
+	else if (result->curl == CURLE_LOGIN_DENIED)
+		(void)snprintf(text, sizeof(text), "%s", result->error);
 	else if (strcmp(reason, "TlsFailed") == 0)
 		(void)snprintf(text, sizeof(text), "%.120s (do the "
 		    "certificates of %s belong to this server?)",

@@ -11,11 +11,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "common/kubeconfig.h"
 #include "common/log.h"
 #include "common/mono.h"
 #include "common/role.h"
 #include "common/xmalloc.h"
+#include "watcher/cluster_access.h"
 #include "watcher/inventory.h"
 #include "watcher/kind_set.h"
 #include "watcher/outbox.h"
@@ -29,7 +29,7 @@
 struct watcher {
 	uint32_t		 magic;
 	struct role		*role;
-	struct kube_credentials	 cred;
+	struct cluster_access	*access;
 	struct kube_api		*api;
 	struct inventory	*inv;
 	struct outbox		*outbox;
@@ -47,8 +47,6 @@ struct watcher {
 	bool			 stopping;
 };
 
-/* --- credentials ---------------------------------------------------------- */
-
 static const struct conf_cluster *
 find_cluster(const struct conf *conf, const char *id)
 {
@@ -58,20 +56,6 @@ find_cluster(const struct conf *conf, const char *id)
 		if (strcmp(conf->clusters[i].id, id) == 0)
 			return &conf->clusters[i];
 	return NULL;
-}
-
-/* A cluster without a file of its own is in the configuration's. */
-static int
-read_kubeconfig(const struct watcher *w, const struct conf_cluster *cluster,
-    struct kube_credentials *ret, struct err *err)
-{
-	const char *paths = cluster->kubeconfig != NULL ?
-	    cluster->kubeconfig : w->role->conf.kubeconfig;
-
-	if (paths == NULL)
-		return err_set(err, "cluster %s has no kubeconfig; set "
-		    "`kubeconfig` to the file with its context", cluster->id);
-	return kubeconfig_load(paths, cluster->context, ret, err);
 }
 
 /* --- ready, status, list slot --------------------------------------------- */
@@ -247,36 +231,11 @@ watcher_notice_cb(struct kind_watch *kw, const char *text, void *arg)
 	log_warn("%s: %s", kinds[kind_watch_view(kw).kind].name, text);
 }
 
-/* A certificate, a key or a token may have been renewed in its file. Running
- * requests have their own copies. */
-static void
-watcher_renew_cb(struct kind_watch *kw, void *arg)
-{
-	struct watcher *w = arg;
-	const struct conf_cluster *cluster =
-	    find_cluster(&w->role->conf, w->role->instance);
-	struct kube_credentials fresh;
-	struct err err = { 0 };
-
-	(void)kw;
-	assert(w->magic == WATCHER_MAGIC);
-	if (cluster == NULL)
-		return;
-	if (read_kubeconfig(w, cluster, &fresh, &err) < 0) {
-		log_warn("going on with the credentials read before: %s",
-		    err.text);
-		return;
-	}
-	kube_credentials_free(&w->cred);
-	w->cred = fresh;
-}
-
 static const struct kind_watch_ops watcher_ops = {
 	.object = watcher_object_cb,
 	.list_begin = watcher_list_begin_cb,
 	.list_end = watcher_list_end_cb,
 	.changed = watcher_changed_cb,
-	.renew = watcher_renew_cb,
 	.unreachable = watcher_unreachable_cb,
 	.notice = watcher_notice_cb,
 };
@@ -319,9 +278,10 @@ watcher_message(struct role *role, enum msg_type type, const void *payload,
 	struct msg_bindings m;
 	enum msg_slot slot;
 
-	if (fd != -1)
-		(void)close(fd);
 	switch ((unsigned)type) {
+	case MSG_CREDENTIAL:
+		cluster_access_message(w->access, payload, n, fd);
+		break;
 	case MSG_LIST_SLOT:
 		if (msg_slot_decode(payload, n, &slot) < 0 ||
 		    slot != MSG_SLOT_GRANT)
@@ -342,6 +302,8 @@ watcher_message(struct role *role, enum msg_type type, const void *payload,
 		log_debug("%s is not for a watcher", msg_name(type));
 		break;
 	}
+	if (fd != -1)
+		(void)close(fd);
 }
 
 /* --- start and end -------------------------------------------------------- */
@@ -400,14 +362,15 @@ watcher_start(struct role *role, struct err *err)
 		return err_set(err, "the configuration has no cluster %s",
 		    role->instance);
 	}
-	if (read_kubeconfig(w, cluster, &w->cred, err) < 0) {
+	w->access = cluster_access_new(role, cluster, err);
+	if (w->access == NULL) {
 		err->code = EX_CONFIG;
 		return -1;
 	}
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
 		return err_set(err, "libcurl cannot be initialised");
-	log_info("watching %s%s", w->cred.server, w->cred.insecure ?
-	    " (its certificate is not checked)" : "");
+	log_info("watching %s",
+	    cluster_access_credentials(w->access)->server);
 	w->tick = evtimer_new(role->base, watcher_tick_cb, w);
 	w->ready = evtimer_new(role->base, watcher_ready_cb, w);
 	w->status = evtimer_new(role->base, watcher_status_cb, w);
@@ -417,7 +380,7 @@ watcher_start(struct role *role, struct err *err)
 		return err_set(err, "event_new failed");
 	w->inv = inventory_new();
 	kinds_set_custom(role->conf.watch.custom, role->conf.watch.n_custom);
-	w->api = kube_api_new(role->base, &w->cred, role->conf.watch.http2);
+	w->api = kube_api_new(role->base, w->access, role->conf.watch.http2);
 	w->kinds = kind_set_new(role->base, w->api, &role->conf,
 	    &watcher_ops, w);
 	w->outbox = outbox_new(role, w->inv, watcher_registered_cb, w, err);
@@ -454,7 +417,7 @@ watcher_finish(struct role *role)
 	event_free(w->ready);
 	event_free(w->status);
 	event_free(w->stop);
-	kube_credentials_free(&w->cred);
+	cluster_access_free(w->access);
 	curl_global_cleanup();
 	w->magic = 0;
 	free(w);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "common/kube_exec.h"
 #include "common/kube_http.h"
 #include "common/kubeconfig.h"
 #include "common/macros.h"
@@ -46,7 +47,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	static const char *const leaves[] = { "a", "b", "token", "ca.pem" };
+	static const char *const leaves[] = { "a", "b", "token", "ca.pem",
+		"ca.crt", "namespace" };
 	size_t i;
 
 	(void)state;
@@ -164,7 +166,27 @@ test_every_problem_is_named_with_place_and_remedy(void **state)
 		    NULL, { "/a:3", "`users`" } },
 #define USER(u) HEAD "clusters:\n- {name: c, cluster: {server: https://h}}\n" \
 	"users:\n- name: u\n  user: {" u "}\n"
-		{ USER("exec: {command: aws}"), NULL, { "/a:9", "`exec`" } },
+		{ USER("exec: {command: aws}"), NULL,
+		    { "user \"u\"", "apiVersion" } },
+		{ USER("exec: {command: aws, apiVersion: "
+		    "client.authentication.k8s.io/v1alpha1}"), NULL,
+		    { "/a:9", "v1beta1" } },
+		{ USER("exec: {command: aws, apiVersion: "
+		    "client.authentication.k8s.io/v1}"), NULL,
+		    { "user \"u\"", "interactiveMode" } },
+		{ USER("exec: {command: aws, interactiveMode: Always, "
+		    "apiVersion: client.authentication.k8s.io/v1}"), NULL,
+		    { "/a:9", "a service has none" } },
+		{ USER("exec: {interactiveMode: Never, "
+		    "apiVersion: client.authentication.k8s.io/v1}"), NULL,
+		    { "user \"u\"", "no command" } },
+		{ USER("exec: [1]"), NULL, { "/a:9", "mapping" } },
+		{ USER("exec: {command: x, args: y, "
+		    "apiVersion: client.authentication.k8s.io/v1beta1}"),
+		    NULL, { "/a:9", "list" } },
+		{ USER("exec: {command: x, env: [{value: y}], "
+		    "apiVersion: client.authentication.k8s.io/v1beta1}"),
+		    NULL, { "/a:9", "env" } },
 		{ USER("auth-provider: {name: gcp}"), NULL,
 		    { "/a:9", "auth-provider" } },
 		{ USER("username: x, password: y"), NULL,
@@ -178,7 +200,26 @@ test_every_problem_is_named_with_place_and_remedy(void **state)
 		    { "/a:9", "client-certificate" } },
 		{ USER("tokenFile: none"), NULL, { "/a:9", "tokenFile" } },
 		{ USER("token: [1]"), NULL, { "/a:9", "string" } },
-		{ USER("as: root"), NULL, { "/a:9", "impersonation" } },
+		{ USER("as-groups: [a]"), NULL, { "user \"u\"", "`as`" } },
+		{ USER("as-uid: x"), NULL, { "user \"u\"", "`as`" } },
+		{ USER("as: x, as-groups: a"), NULL, { "/a:9", "list" } },
+		{ USER("as: \"x\\ny\""), NULL, { "/a:9", "one line" } },
+		{ USER("as: x, as-user-extra: [a]"), NULL,
+		    { "/a:9", "mapping" } },
+#define CLUSTER(c) HEAD "clusters:\n- {name: c, cluster: {server: " \
+	"'https://h', " c "}}\n"
+		{ CLUSTER("tls-server-name: 'a b'"), NULL,
+		    { "/a:6", "host name" } },
+		{ CLUSTER("proxy-url: 'ftp://x'"), NULL,
+		    { "/a:6", "socks5" } },
+		{ CLUSTER("certificate-authority-data: YWJj"), NULL,
+		    { "/a:6", "PEM" } },
+		{ CLUSTER("insecure-skip-tls-verify: true, "
+		    "certificate-authority-data: LS0tLS1CRUdJTiBDLS0tLS0="),
+		    NULL, { "/a:6", "remove one" } },
+		{ CLUSTER("certificate-authority: x, "
+		    "certificate-authority-data: LS0tLS1CRUdJTiBDLS0tLS0="),
+		    NULL, { "/a:6", "remove one" } },
 	};
 	struct kube_credentials c;
 	struct err err;
@@ -206,6 +247,142 @@ test_a_missing_file_is_named(void **state)
 	assert_int_equal(kubeconfig_load("/nowhere/x", NULL, &c, &err), -1);
 	assert_non_null(strstr(err.text, "/nowhere/x"));
 	assert_non_null(strstr(err.text, "kubeconfig: none"));
+}
+
+#define SERVER(s) "current-context: x\n" \
+	"contexts: [{name: x, context: {cluster: c, user: u}}]\n" \
+	"clusters: [{name: c, cluster: {server: 'https://h'" s "}}]\n"
+#define PLUGIN "apiVersion: client.authentication.k8s.io/v1, " \
+	"interactiveMode: Never"
+
+static void
+test_impersonation_becomes_headers(void **state)
+{
+	static const char *const lines[] = { "Impersonate-User: jane",
+		"Impersonate-Uid: 7", "Impersonate-Group: a",
+		"Impersonate-Group: b c",
+		"Impersonate-Extra-acme.com%2Fproject: x",
+		"Impersonate-Extra-acme.com%2Fproject: y" };
+	struct kube_credentials c;
+	struct err err = { 0 };
+	size_t i;
+
+	(void)state;
+	write_file("a", SERVER("") "users: [{name: u, user: {token: t, "
+	    "as: jane, as-uid: '7', as-groups: [a, b c], as-user-extra: "
+	    "{Acme.com/project: [x, y]}}}]\n");
+	if (load(NULL, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(c.n_impersonate, NELEM(lines));
+	for (i = 0; i < NELEM(lines); i++)
+		assert_string_equal(c.impersonate[i], lines[i]);
+	kube_credentials_free(&c);
+}
+
+static void
+test_an_exec_section_is_read_with_its_cluster(void **state)
+{
+	struct kube_credentials c;
+	struct err err = { 0 };
+	char *command = path_of("bin/plug");
+
+	(void)state;
+	write_file("a", SERVER(", extensions: [{name: "
+	    "client.authentication.k8s.io/exec, extension: {a: [1, '1', x, "
+	    "true, null, 1.5, 0x1]}}]") "users: [{name: u, user: {exec: {"
+	    PLUGIN ", command: ./../bin/plug, args: [get, '1'], env: "
+	    "[{name: A, value: b}, {name: E}], provideClusterInfo: true, "
+	    "installHint: 'apt install it'}}}]\n");
+	free(command);
+	command = path_of("./../bin/plug");
+	if (load(NULL, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_non_null(c.exec);
+	assert_string_equal(c.exec->command, command);
+	assert_int_equal(c.exec->n_args, 2);
+	assert_string_equal(c.exec->args[1], "1");
+	assert_int_equal(c.exec->n_env, 2);
+	assert_string_equal(c.exec->env[0], "A=b");
+	assert_string_equal(c.exec->env[1], "E=");
+	assert_true(c.exec->provide_cluster_info);
+	assert_string_equal(c.exec->install_hint, "apt install it");
+	assert_string_equal(c.exec_config,
+	    "{\"a\":[1,\"1\",\"x\",true,null,1.5,\"0x1\"]}");
+	kube_credentials_free(&c);
+	free(command);
+}
+
+static void
+test_a_token_goes_before_the_plugin(void **state)
+{
+	struct kube_credentials c;
+	struct err err = { 0 };
+
+	(void)state;
+	write_file("a", SERVER("") "users: [{name: u, user: {token: t, "
+	    "exec: {" PLUGIN ", command: x}}}]\n");
+	assert_int_equal(load(NULL, &c, &err), 0);
+	assert_null(c.exec);
+	assert_string_equal(c.token, "t");
+	kube_credentials_free(&c);
+}
+
+static void
+test_a_directory_is_a_service_account(void **state)
+{
+	struct kubeconfig_contexts names;
+	struct kube_credentials c;
+	struct err err = { 0 };
+
+	(void)state;
+	write_file("token", "of-a-pod\n");
+	write_file("namespace", "shop");
+	write_file("ca.crt", "-----BEGIN CERTIFICATE-----\n");
+	(void)unsetenv("KUBERNETES_SERVICE_HOST");
+	assert_int_equal(kubeconfig_load(dir, NULL, &c, &err), -1);
+	assert_non_null(strstr(err.text, "KUBERNETES_SERVICE_HOST"));
+	(void)setenv("KUBERNETES_SERVICE_HOST", "fd00::1", 1);
+	(void)setenv("KUBERNETES_SERVICE_PORT", "6443", 1);
+	if (kubeconfig_load(dir, NULL, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(c.server, "https://[fd00::1]:6443");
+	assert_string_equal(c.token, "of-a-pod");
+	assert_string_equal(c.namespace, "shop");
+	assert_non_null(c.ca_file);
+	kube_credentials_free(&c);
+	assert_int_equal(kubeconfig_contexts(dir, &names, &err), 0);
+	assert_string_equal(names.names[names.current], "in-cluster");
+	kubeconfig_contexts_free(&names);
+	(void)setenv("KUBERNETES_SERVICE_HOST", "x\"}]", 1);
+	assert_int_equal(kubeconfig_load(dir, NULL, &c, &err), -1);
+}
+
+static void
+test_utf16_and_json_are_read_and_two_documents_are_not(void **state)
+{
+	static const char json[] = "{\"current-context\":\"x\",\"contexts\":"
+	    "[{\"name\":\"x\",\"context\":{\"cluster\":\"c\"}}],"
+	    "\"clusters\":[{\"name\":\"c\",\"cluster\":"
+	    "{\"server\":\"https://h\"}}]}";
+	char wide[2 + 2 * sizeof(json)];
+	struct kube_credentials c;
+	struct err err = { 0 };
+	size_t i;
+
+	(void)state;
+	memcpy(wide, "\xff\xfe", 2);
+	for (i = 0; i < sizeof(json) - 1; i++) {
+		wide[2 + 2 * i] = json[i];
+		wide[3 + 2 * i] = '\0';
+	}
+	if (kubeconfig_load_text(wide, 2 * sizeof(json), "wide", NULL,
+	    &kube_policy_operator, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(c.server, "https://h");
+	kube_credentials_free(&c);
+	write_file("a", "a: b\n---\nc: d\n");
+	assert_int_equal(load(NULL, &c, &err), -1);
+	assert_non_null(strstr(err.text, "second document"));
 }
 
 /* Made with openssl: not after 2020-01-02. */
@@ -246,6 +423,11 @@ main(void)
 		T(test_every_problem_is_named_with_place_and_remedy),
 		T(test_a_missing_file_is_named),
 		T(test_an_expired_client_certificate_is_named_with_its_date),
+		T(test_impersonation_becomes_headers),
+		T(test_an_exec_section_is_read_with_its_cluster),
+		T(test_a_token_goes_before_the_plugin),
+		T(test_a_directory_is_a_service_account),
+		T(test_utf16_and_json_are_read_and_two_documents_are_not),
 #undef T
 	};
 

@@ -1,0 +1,99 @@
+#include "common/kube_certificate.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <time.h>
+
+static X509 *
+read_certificate(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *cert = bio == NULL ? NULL :
+	    PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+	BIO_free(bio);
+	ERR_clear_error();
+	return cert;
+}
+
+/* A key with a passphrase is not read: nobody is there to type it. */
+static int
+no_passphrase(char *buf, int size, int writing, void *arg)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return -1;
+}
+
+static EVP_PKEY *
+read_key(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	EVP_PKEY *key = bio == NULL ? NULL :
+	    PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+
+	BIO_free(bio);
+	ERR_clear_error();
+	return key;
+}
+
+static void
+format_time(const ASN1_TIME *t, char *buf, size_t size)
+{
+	struct tm tm = { 0 };
+
+	if (ASN1_TIME_to_tm(t, &tm) != 1 ||
+	    strftime(buf, size, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+		(void)snprintf(buf, size, "an unreadable date");
+}
+
+int
+kube_certificate_check(const char *pem, const char *origin, struct err *err)
+{
+	X509 *cert = read_certificate(pem);
+	char when[64];
+	int rc = 0;
+
+	if (cert == NULL) {
+		rc = err_set(err, "the client certificate of %s is not a PEM "
+		    "certificate", origin);
+	} else if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0) {
+		format_time(X509_get0_notAfter(cert), when, sizeof(when));
+		rc = err_set(err, "the client certificate of %s expired on %s; "
+		    "renew it", origin, when);
+	} else if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0) {
+		format_time(X509_get0_notBefore(cert), when, sizeof(when));
+		rc = err_set(err, "the client certificate of %s is valid only "
+		    "from %s on; check this host's clock", origin, when);
+	}
+	X509_free(cert);
+	return rc;
+}
+
+int
+kube_certificate_pair(const char *cert_pem, const char *key_pem,
+    struct err *err)
+{
+	X509 *cert = read_certificate(cert_pem);
+	EVP_PKEY *key = read_key(key_pem);
+	int rc = 0;
+
+	if (cert == NULL)
+		rc = err_set(err, "the client certificate is not PEM");
+	else if (key == NULL)
+		rc = err_set(err, "the client key cannot be read (one with a "
+		    "passphrase cannot be used)");
+	else if (X509_check_private_key(cert, key) != 1)
+		rc = err_set(err, "client certificate and client key do not "
+		    "belong together");
+	ERR_clear_error();
+	X509_free(cert);
+	EVP_PKEY_free(key);
+	return rc;
+}

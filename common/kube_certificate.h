@@ -1,0 +1,18 @@
+/*
+ * kube_certificate: client certificates looked at before they are used, so
+ * that what the server would answer with a bare TLS alert is said in words.
+ * Pure but for the clock. Watcher and health (libcrypto).
+ */
+#ifndef SLUICE_KUBE_CERTIFICATE_H
+#define SLUICE_KUBE_CERTIFICATE_H
+
+#include "common/err.h"
+
+/* Is it a certificate, and valid now? `origin`: whose, for the message. */
+int	kube_certificate_check(const char *pem, const char *origin,
+	    struct err *err) MUST_CHECK;
+/* Does the key belong to the certificate? (kube_credentials_pair_check) */
+int	kube_certificate_pair(const char *cert_pem, const char *key_pem,
+	    struct err *err) MUST_CHECK;
+
+#endif
