@@ -87,6 +87,7 @@ skip_to(struct subscriber *s, struct position tip)
 	s->lost_next = 0;
 	s->stuck.ns = 0;
 	s->strange.ns = 0;
+	s->trouble.text[0] = '\0';
 	s->at = tip;
 }
 

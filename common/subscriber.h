@@ -48,7 +48,8 @@ struct position	 subscriber_position(const struct subscriber *s);
 /* From the latest heartbeat; all zero before the first. */
 struct heartbeat subscriber_heartbeat(const struct subscriber *s);
 /* The latest trouble with reading the journal file, NULL when the last read
- * went well. It is tried again with every heartbeat. */
+ * went well, or what it kept us from was given up (ops->gap). It is tried
+ * again with every heartbeat. */
 const char	*subscriber_trouble(const struct subscriber *s);
 /* ms since the last bus message: the broker is away when it grows. */
 int64_t		 subscriber_silence_ms(const struct subscriber *s);

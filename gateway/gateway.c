@@ -2,7 +2,9 @@
 
 #include <assert.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -35,13 +37,6 @@ gateway_random(void)
 }
 
 bool
-gateway_broker_there(const struct gateway *g)
-{
-	return g->beats > 0 && subscriber_silence_ms(g->subscriber) <=
-	    GATEWAY_BROKER_SILENT_MS;
-}
-
-bool
 gateway_is_ready(const struct gateway *g, const char **ret_why)
 {
 	*ret_why = "draining";
@@ -51,7 +46,61 @@ gateway_is_ready(const struct gateway *g, const char **ret_why)
 	if (g->beats == 0)
 		return false;
 	*ret_why = "nothing heard of the broker for over a second";
-	return gateway_broker_there(g);
+	return subscriber_silence_ms(g->subscriber) <=
+	    GATEWAY_BROKER_SILENT_MS;
+}
+
+/* --- status ------------------------------------------------------------------------ */
+
+/* Logs a change; the trouble that lasts is told by the status. */
+static void
+note_trouble(struct gateway *g, const char *trouble)
+{
+	if (trouble != NULL && g->trouble != NULL &&
+	    strcmp(trouble, g->trouble) == 0)
+		return;
+	if (trouble != NULL)
+		log_warn("%s: tried again with every heartbeat, given up as "
+		    "lost if it stays (clients are told)", trouble);
+	else if (g->trouble != NULL)
+		log_info("reading the journal goes on");
+	free(g->trouble);
+	g->trouble = trouble == NULL ? NULL : xstrdup(trouble);
+}
+
+/* What sluicectl status shows. */
+static void
+report(struct gateway *g)
+{
+	char tip[EVENT_ID_MAX];
+	const char *why;
+
+	note_trouble(g, subscriber_trouble(g->subscriber));
+	if (g->draining)
+		return;
+	if (g->trouble != NULL)
+		role_status(g->role, "behind", "%s", g->trouble);
+	else if (g->beats == 0)
+		role_status(g->role, "starting",
+		    "reading the journal's tail");
+	else if (!gateway_is_ready(g, &why))
+		role_status(g->role, "waiting", "%s (%" PRId64 " s): streams "
+		    "stay open, publishing answers 503", why,
+		    subscriber_silence_ms(g->subscriber) / 1000);
+	else
+		role_status(g->role, "ready", "at %s, %" PRIu64 " streams of "
+		    "%zu connections", position_format(ring_tip(g->ring),
+		    tip), g->metrics.streaming,
+		    connections_count(g->connections));
+}
+
+static void
+gateway_report_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct gateway *g = arg;
+
+	assert(g->magic == GATEWAY_MAGIC);
+	report(g);
 }
 
 /* --- input ------------------------------------------------------------------------- */
@@ -127,7 +176,7 @@ caught_up_cb(const struct heartbeat *hb, void *arg)
 	if (g->beats++ == 0) {
 		log_info("caught up: %zu frames in the ring",
 		    (size_t)ring_stats(g->ring).frames);
-		role_status(g->role, "ready", "caught up");
+		report(g);
 		role_ready(g->role);
 	}
 }
@@ -181,6 +230,7 @@ out:
 static int
 gateway_start(struct role *role, struct err *err)
 {
+	const struct timeval every = mono_timeval_ms(GATEWAY_STATUS_MS);
 	struct gateway *g = xcalloc(1, sizeof(*g));
 
 	g->magic = GATEWAY_MAGIC;
@@ -188,7 +238,9 @@ gateway_start(struct role *role, struct err *err)
 	role->state = g;
 	g->journal = conf_journal_directory(&role->conf);
 	g->flush = evtimer_new(role->base, gateway_flush_cb, g);
-	if (g->flush == NULL)
+	g->report = event_new(role->base, -1, EV_PERSIST, gateway_report_cb,
+	    g);
+	if (g->flush == NULL || g->report == NULL)
 		return err_set(err, "event_new failed");
 	g->ring = ring_new(role->conf.gateway.ring, err);
 	if (g->ring == NULL)
@@ -199,7 +251,9 @@ gateway_start(struct role *role, struct err *err)
 		return -1;
 	g->replay = replay_new(g);
 	role_status(role, "starting", "reading the journal's tail");
-	return open_bus(g, err);
+	if (open_bus(g, err) == -1)
+		return -1;
+	return event_add(g->report, &every);
 }
 
 /* Every stream is told; requests under way get their answer. */
@@ -300,6 +354,8 @@ gateway_finish(struct role *role)
 	hub_free(g->hub);
 	ring_free(g->ring);
 	event_free(g->flush);
+	event_free(g->report);
+	free(g->trouble);
 	free(g->journal);
 	g->magic = 0;
 	free(g);

@@ -38,6 +38,7 @@ struct gateway {
 	struct connections	*connections;
 	struct replay		*replay;
 	struct event		*flush;      /* runs once after input */
+	struct event		*report;     /* every GATEWAY_STATUS_MS */
 	struct metrics		 metrics;
 	struct heartbeat	 beat;       /* the latest */
 	uint64_t		 beats;      /* how many were seen */
@@ -46,14 +47,16 @@ struct gateway {
 	bool			 stopping;   /* leaves when all are closed */
 	struct mono		 stop_at;
 	char			*journal;    /* directory */
+	char			*trouble;    /* with reading it, as logged; or
+					      * NULL */
 };
 
 /* Milliseconds of CLOCK_MONOTONIC. */
 int64_t	gateway_now_ms(void);
 /* For jitter, not for secrets. */
 uint32_t gateway_random(void);
-/* Caught up at least once, and the broker was heard within a second. */
-bool	gateway_broker_there(const struct gateway *g);
+/* Caught up at least once, the broker was heard within a second, and not
+ * draining; else *ret_why says which. */
 bool	gateway_is_ready(const struct gateway *g, const char **ret_why);
 /* After input: writes to every client of a dirty subscription, soon. */
 void	gateway_flush_soon(struct gateway *g);

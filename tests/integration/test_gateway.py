@@ -1,5 +1,6 @@
 """sluice-gateway with the real broker and store: requests, publishing, limits."""
 
+import glob
 import json
 import os
 import signal
@@ -404,6 +405,24 @@ def test_a_journal_in_memory_is_told_everywhere():
         assert "free or repair the disk" in sluice.ctl("status")
 
 
+def test_a_damaged_journal_is_named_by_the_gateway_that_cannot_read_it():
+    with Sluice() as sluice:
+        for _ in range(20):
+            sluice.publish([event("job:large", "x.any", data={"x": "x" * 40000})])
+        sluice.ctl("stop", "gateway/0")
+        (name,) = glob.glob(f"{sluice.directory}/state/journal/*.seg")
+        with open(name, "r+b") as segment:
+            segment.seek(500000)
+            segment.write(b"broken")
+        sluice.ctl("start", "gateway/0")
+        told = f"{name}: at offset "
+        wait_until(lambda: told in sluice.ctl("status"), 5, "the place of the damage")
+        sluice.wait_ready()
+        wait_until(lambda: told not in sluice.ctl("status"), 10, "the damage given up")
+        log = sluice.process.tail(20)
+        assert f"warning gateway/0: {told}" in log and "are lost: clients are told" in log
+
+
 # --- neighbours away ---------------------------------------------------------------------
 
 
@@ -424,6 +443,7 @@ def test_with_the_broker_stopped_streams_stay_and_publishing_says_503():
             assert post(sluice, json.dumps(event()))[0] == 503
             assert time.monotonic() - begin < deadline(1)
             assert sluice.request("GET", "/readyz")[0] == 503
+            wait_until(lambda: "nothing heard of the broker" in sluice.ctl("status"), 5, "told")
             stream.pump()
             assert stream.ended is None
         finally:
