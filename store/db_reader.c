@@ -68,13 +68,16 @@ result_put(struct db_reader *r, const struct db_reader_result *result)
 	(void)eventfd_write(r->notify_fd, 1);
 }
 
+/* `doing`: what failed and what becomes of it. */
 static void
-result_trouble(struct db_reader *r, const struct err *err)
+result_trouble(struct db_reader *r, const struct err *err, const char *doing,
+    bool projection)
 {
 	struct db_reader_result result = { .kind = DB_READER_TROUBLE };
 
-	(void)snprintf(result.text, sizeof(result.text), "%s", err->text);
-	result.damaged = err->code == EUCLEAN;
+	(void)snprintf(result.text, sizeof(result.text), "%s: %.400s", doing,
+	    err->text);
+	result.damaged = projection && err->code == EUCLEAN;
 	result_put(r, &result);
 }
 
@@ -125,7 +128,8 @@ job_snapshot(struct db_reader *r, const struct job *job, struct buf *answer)
 		else {
 			json_ops_error(answer, 503, "store_unavailable",
 			    err.text);
-			result_trouble(r, &err);
+			result_trouble(r, &err, "a snapshot cannot be read,"
+			    " those who asked will ask again", true);
 		}
 	}
 	free(selectors);
@@ -200,43 +204,59 @@ job_check(struct db_reader *r, struct err *err)
 }
 
 static void
-job_run(struct db_reader *r, const struct job *job)
+job_answer(struct db_reader *r, const struct job *job)
 {
 	struct db_reader_result result = { .kind = DB_READER_ANSWER,
 		.ticket = job->ticket, .bytes = BUF_EMPTY };
+
+	if (job->kind == DB_READER_SNAPSHOT)
+		job_snapshot(r, job, &result.bytes);
+	else
+		job_json(r, job, &result.bytes);
+	result_put(r, &result);
+}
+
+static void
+job_run(struct db_reader *r, const struct job *job)
+{
+	const struct db_reader_result unfollowed = {
+		.kind = DB_READER_UNFOLLOWED };
 	struct err err = { 0 };
-	int rc = 0;
 
 	switch (job->kind) {
 	case DB_READER_SNAPSHOT:
-		job_snapshot(r, job, &result.bytes);
-		result_put(r, &result);
-		break;
 	case DB_READER_JSON:
-		job_json(r, job, &result.bytes);
-		result_put(r, &result);
+		job_answer(r, job);
 		break;
 	case DB_READER_FOLLOW:
-		rc = job_follow(r, job, &err);
+		if (job_follow(r, job, &err) == 0)
+			break;
+		result_trouble(r, &err, "the workflows MongoDB follows are not"
+		    " taken, trying again", false);
+		result_put(r, &unfollowed);
 		break;
 	case DB_READER_ANNOUNCE:
-		rc = registry_announce(r->registry, &err);
+		if (registry_announce(r->registry, &err) == -1)
+			result_trouble(r, &err, "the bindings are not"
+			    " announced", false);
 		break;
 	case DB_READER_CHECK:
-		rc = job_check(r, &err);
+		if (job_check(r, &err) == -1)
+			result_trouble(r, &err, "what is incomplete is not"
+			    " known", true);
 		break;
 	case DB_READER_CONF:
 		job_conf(r, job);
 		break;
 	case DB_READER_COPY:
-		rc = job_copy(r, &err);
+		if (job_copy(r, &err) == -1)
+			result_trouble(r, &err, "no daily copy of the"
+			    " workflows, trying again in an hour", false);
 		break;
 	case DB_READER_JOB_MAX:
 	default:
 		break;
 	}
-	if (rc == -1)
-		result_trouble(r, &err);
 }
 
 static void *

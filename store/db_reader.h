@@ -31,6 +31,7 @@ enum db_reader_kind {
 	DB_READER_CHANGED,    /* bindings of `cluster` stand at `version` */
 	DB_READER_INCOMPLETE, /* `version` clusters are so since a gap */
 	DB_READER_TROUBLE,    /* `text` is to be logged */
+	DB_READER_UNFOLLOWED, /* a DB_READER_FOLLOW failed: to be asked again */
 	DB_READER_KIND_MAX
 };
 

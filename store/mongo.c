@@ -30,6 +30,7 @@ struct mongo {
 	pthread_mutex_t		 mutex;      /* guards what follows */
 	pthread_cond_t		 wake;
 	bool			 woken;
+	bool			 follow_again;
 	bool			 stopping;
 	bool			 ended;      /* the thread, but for its return */
 	struct mono		 stop_by;
@@ -168,6 +169,19 @@ follow_read(struct mongo *m, json_t *list, struct err *err)
 	return rc;
 }
 
+/* What was handed on counts for nothing where it was not taken. */
+static void
+follow_forget(struct mongo *m)
+{
+	pthread_mutex_lock(&m->mutex);
+	if (m->follow_again) {
+		free(m->followed);
+		m->followed = NULL;
+	}
+	m->follow_again = false;
+	pthread_mutex_unlock(&m->mutex);
+}
+
 static int
 follow(struct mongo *m, struct err *err)
 {
@@ -175,6 +189,7 @@ follow(struct mongo *m, struct err *err)
 	char *text;
 	int rc = follow_read(m, list, err);
 
+	follow_forget(m);
 	text = json_dumps(list, JSON_COMPACT);
 	json_decref(list);
 	if (rc == 0 && (m->followed == NULL ||
@@ -379,6 +394,14 @@ mongo_wake(struct mongo *m)
 	pthread_mutex_lock(&m->mutex);
 	m->woken = true;
 	pthread_cond_signal(&m->wake);
+	pthread_mutex_unlock(&m->mutex);
+}
+
+void
+mongo_follow_again(struct mongo *m)
+{
+	pthread_mutex_lock(&m->mutex);
+	m->follow_again = true;
 	pthread_mutex_unlock(&m->mutex);
 }
 

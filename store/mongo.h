@@ -47,6 +47,8 @@ struct mongo	*mongo_new(const struct conf *conf,
 		    struct db_reader *reader, struct err *err) MUST_CHECK;
 /* Something was committed. */
 void		 mongo_wake(struct mongo *m);
+/* What is followed did not reach the registry: it is handed on once more. */
+void		 mongo_follow_again(struct mongo *m);
 void		 mongo_status(struct mongo *m, struct mongo_status *ret);
 /* Writes what is left, if MongoDB answers, and ends the thread: no new round
  * after patience_ms, and a return within MONGO_STOP_MS of it, by the monotonic

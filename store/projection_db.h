@@ -27,7 +27,8 @@
 #include "common/event.h"
 
 #define PROJECTION_DB_VERSION   1
-/* Larger files are opened without reading them through first. */
+/* Larger files are opened without reading them through first; damage that is
+ * found while one is in use is remembered by projection_db_suspect. */
 #define PROJECTION_DB_CHECK_MAX (256 * 1024 * 1024)
 #define PROJECTION_DB_SWEEP_MAX 200   /* streams hidden or dropped per sweep */
 
@@ -47,6 +48,9 @@ struct projection_state {
 struct projection_db *projection_db_open(const char *path, char *note,
     struct err *err) MUST_CHECK;
 void	projection_db_close(struct projection_db *db);
+/* The file at `path` was found damaged: the next projection_db_open moves it
+ * aside whatever it looks like. For the process that leaves. */
+int	projection_db_suspect(const char *path, struct err *err) MUST_CHECK;
 const struct projection_state *projection_db_state(
     const struct projection_db *db);
 

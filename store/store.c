@@ -32,6 +32,7 @@
 #include "store/db_reader.h"
 #include "store/db_writer.h"
 #include "store/mongo.h"
+#include "store/projection_db.h"
 #include "store/serve.h"
 #include "store/store_report.h"
 
@@ -41,6 +42,7 @@
 #define STORE_MONGO_MS    1000    /* at STOP, for what MongoDB lacks */
 #define STORE_RESYNC_MS   60000   /* asked again while clusters lack */
 #define STORE_COPY_MS     3600000 /* how often the daily copy is thought of */
+#define STORE_SAY_MS      60000   /* the same trouble is logged once in */
 #define READY_SHARE(ms)   ((ms) * 6 / 10)
 /* The supervisor kills a store that has not left after 4 s, or 5 s where it
  * alone is stopped: both waits, the worst case being a disk that is slow and
@@ -70,6 +72,8 @@ struct store {
 	struct mono		 next_copy;
 	bool			 in_trouble;    /* was logged */
 	bool			 mongo_down;    /* was logged */
+	char			 trouble[ERR_TEXT_MAX]; /* the reader's, logged */
+	struct mono		 trouble_until;
 	struct store_said	 said;          /* the last status */
 	struct conf		**reloaded;     /* all are kept: threads read
 						 * the latest */
@@ -182,6 +186,33 @@ store_caught_up_cb(const struct heartbeat *hb, void *arg)
 
 /* --- what the threads have to say ---------------------------------------- */
 
+static _Noreturn void
+leave_damaged(const struct store *s, const char *trouble)
+{
+	char *path = conf_state_path(&s->role->conf, "projection.db");
+	struct err err;
+
+	if (projection_db_suspect(path, &err) == -1)
+		log_warn("%s", err.text);
+	fatalx("%s: leaving; the file is moved aside at the next start and"
+	    " made again from the journal", trouble);
+}
+
+static void
+take_trouble(struct store *s, const struct db_reader_result *r)
+{
+	struct mono now = mono_now();
+
+	if (r->damaged)
+		leave_damaged(s, r->text);
+	if (strcmp(s->trouble, r->text) == 0 &&
+	    mono_before(now, s->trouble_until))
+		return;
+	memcpy(s->trouble, r->text, sizeof(s->trouble));
+	s->trouble_until = mono_add_ms(now, STORE_SAY_MS);
+	log_error("%s", r->text);
+}
+
 static void
 take_results(struct store *s)
 {
@@ -202,7 +233,11 @@ take_results(struct store *s)
 			s->incomplete = r.version;
 			break;
 		case DB_READER_TROUBLE:
-			log_error("%s", r.text);
+			take_trouble(s, &r);
+			break;
+		case DB_READER_UNFOLLOWED:
+			if (s->mongo != NULL)
+				mongo_follow_again(s->mongo);
 			break;
 		case DB_READER_KIND_MAX:
 		default:
@@ -219,8 +254,7 @@ take_applied(struct store *s)
 
 	db_writer_status(s->writer, &st);
 	if (st.damaged)
-		fatalx("%s: leaving; the file is moved aside at the next"
-		    " start and made again from the journal", st.trouble);
+		leave_damaged(s, st.trouble);
 	serve_applied(s->serve, st.applied);
 	if (s->mongo != NULL)
 		mongo_wake(s->mongo);

@@ -1,6 +1,7 @@
 """MongoDB as a sink of statuses and a source of workflows, on a MongoDB-wire server."""
 
 import random
+import sqlite3
 import time
 
 import pytest
@@ -142,6 +143,23 @@ def test_followed_workflows_become_bindings(bed, mongo):
     wait_until(lambda: bindings() == [(OID, "web", "deployment", "ns", "web")], 20, "the binding")
     db.workflows.update_one({"_id": ObjectId(OID)}, {"$set": {"status": "archived"}})
     wait_until(lambda: bindings() == [], 20, "no binding")
+
+
+@pytest.mark.slow
+def test_followed_workflows_that_could_not_be_kept_are_kept_later(bed, mongo):
+    """While sluice.db cannot be written they wait; the log says so, and not every five seconds."""
+    with sqlite3.connect(bed.path("sluice.db"), isolation_level=None) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        kube_orch(mongo.db(), OID, ["web"])
+        said = "the workflows MongoDB follows are not taken, trying again"
+        wait_until(lambda: said in bed.process.tail(400), 40, "the trouble told")
+        lock.execute("ROLLBACK")
+
+    def bindings():
+        return [b["node"] for b in bed.ask("bindings", cluster="prod")[1]["bindings"]]
+
+    wait_until(lambda: bindings() == ["web"], 30, "the binding")
+    assert bed.process.tail(2000).count(said) == 1
 
 
 @pytest.mark.slow

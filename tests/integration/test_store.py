@@ -173,6 +173,27 @@ def test_a_damaged_projection_is_made_again(bed):
     assert "made again from the journal" in bed.process.tail(400)
 
 
+def test_damage_that_only_a_question_finds_makes_it_again_too(bed):
+    """A page nobody writes any more is damaged while the store runs: it leaves and starts anew."""
+    filler = "x" * 2000
+    events = [resource("c", f"p{i}", f"{i}-{filler}") for i in range(600)]
+    positions = bed.publish_raw(events)
+    bed.wait_applied(positions[-1])
+    pid = bed.pid("store")
+    with sqlite3.connect(bed.path("projection.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    size = os.path.getsize(bed.path("projection.db"))
+    with open(bed.path("projection.db"), "r+b") as file:
+        file.seek(size // 4 // 4096 * 4096)
+        file.write(b"x" * (size // 2 // 4096 * 4096))
+    bed.drive("snapshot", 0, "resource:c/*").communicate(timeout=deadline(60))
+    bed.wait_restarted("store", pid)
+    _, items = bed.snapshot("resource:c/*", wait=positions[-1])
+    assert kept(items) == model_of(events, positions)
+    assert any(name.startswith("projection.db.damaged-") for name in os.listdir(bed.path("")))
+    assert not os.path.exists(bed.path("projection.db.suspect"))
+
+
 def test_a_damaged_registry_stops_the_store_and_names_the_remedy(bed):
     """Primary data is never replaced in silence: the circuit opens, the copy is named."""
     bed.ask("workflow.put", id="w1", cluster="prod", nodes=[])

@@ -467,6 +467,30 @@ test_a_damaged_file_is_moved_aside(void **state UNUSED)
 }
 
 static void
+test_a_file_found_damaged_while_in_use_is_moved_aside_once(void **state
+    UNUSED)
+{
+	char note[ERR_TEXT_MAX];
+	struct err err;
+	int i;
+
+	apply(1, "job:a", "job.state_changed", "", "{}", ITEM_LIFECYCLE);
+	assert_int_equal(projection_db_suspect(fixture_path("p.db"), &err), 0);
+	projection_db_close(db);
+	for (i = 0; i < 2; i++) {
+		db = projection_db_open(fixture_path("p.db"), note, &err);
+		if (db == NULL)
+			fail_msg("%s", err.text);
+		assert_true((strstr(note, "while in use") != NULL) == (i == 0));
+		check("job:*", i == 0 ? "" : "job:a@2");
+		apply(2, "job:a", "job.state_changed", "", "{}",
+		    ITEM_LIFECYCLE);
+		if (i == 0)
+			projection_db_close(db);
+	}
+}
+
+static void
 test_a_file_of_another_version_is_moved_aside(void **state UNUSED)
 {
 	char note[ERR_TEXT_MAX];
@@ -517,6 +541,7 @@ main(void)
 		TEST(test_a_prefix_does_not_show_the_key_that_is_the_prefix),
 		TEST(test_everything_is_there_after_opening_again),
 		TEST(test_a_damaged_file_is_moved_aside),
+		TEST(test_a_file_found_damaged_while_in_use_is_moved_aside_once),
 		TEST(test_a_file_of_another_version_is_moved_aside),
 		TEST(test_a_directory_that_is_not_there_is_an_error_not_damage),
 	};
