@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/conf.h"
 #include "common/journal.h"
 #include "common/journal_file.h"
 #include "common/mono.h"
@@ -399,8 +398,9 @@ print_total(const struct look *l)
 }
 
 static int
-run(struct look *l, bool info)
+look(struct look *l, enum journal_verb verb)
 {
+	bool info = verb == JOURNAL_INFO;
 	struct err err;
 	ssize_t n;
 
@@ -424,7 +424,7 @@ run(struct look *l, bool info)
 		take_segment(l, i, info);
 	if (info)
 		print_states(l);
-	if (!info && !l->dump)
+	if (verb == JOURNAL_VERIFY)
 		l->problems += journal_verify_epochs(l->directory, l->path) +
 		    journal_verify_states(l->directory, l->path);
 	if (!l->dump)
@@ -438,41 +438,38 @@ run(struct look *l, bool info)
 	return l->problems == 0 ? 0 : 1;
 }
 
-static int
-usage(void)
+int
+journal_cmd_parse(int argc, char **argv, struct journal_ask *ret)
 {
+	static const char *const verbs[] = { [JOURNAL_INFO] = "info",
+		[JOURNAL_DUMP] = "dump", [JOURNAL_VERIFY] = "verify" };
+	bool found = false, wrong = false;
+
+	for (size_t i = 0; i < NELEM(verbs) && argc > 1; i++)
+		if (strcmp(argv[1], verbs[i]) == 0) {
+			ret->verb = (enum journal_verb)i;
+			found = true;
+		}
+	for (int i = 2; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0)
+			ret->json = true;
+		else if (argv[i][0] == '-' || ret->directory != NULL)
+			wrong = true;
+		else
+			ret->directory = argv[i];
+	}
+	if (found && !wrong)
+		return 0;
 	fprintf(stderr, "usage: sluicectl journal info|dump|verify [--json] "
 	    "[DIRECTORY]\n");
-	return 2;
+	return -1;
 }
 
 int
-journal_cmd(int argc, char **argv)
+journal_cmd(const struct journal_ask *ask)
 {
-	const char *command = argc > 1 ? argv[1] : "";
-	struct look l = { 0 };
-	struct conf conf;
-	char *path;
-	int rc;
+	struct look l = { .path = ask->directory, .json = ask->json,
+		.dump = ask->verb == JOURNAL_DUMP };
 
-	if (strcmp(command, "info") != 0 && strcmp(command, "dump") != 0 &&
-	    strcmp(command, "verify") != 0)
-		return usage();
-	for (int i = 2; i < argc; i++) {
-		if (strcmp(argv[i], "--json") == 0)
-			l.json = true;
-		else if (argv[i][0] == '-' || l.path != NULL)
-			return usage();
-		else
-			l.path = argv[i];
-	}
-	l.dump = strcmp(command, "dump") == 0;
-	conf_init(&conf);
-	path = conf_journal_directory(&conf);
-	if (l.path == NULL)
-		l.path = path;
-	rc = run(&l, strcmp(command, "info") == 0);
-	free(path);
-	conf_free(&conf);
-	return rc;
+	return look(&l, ask->verb);
 }

@@ -66,30 +66,54 @@ parse_options(int argc, char **argv, struct options *o)
 	return i < argc ? 0 : -1;
 }
 
+/* The configuration of -c, else the installed one, else the defaults. The number
+ * of problems, which were printed. */
+static int
+read_conf(const struct options *o, struct conf *ret)
+{
+	const char *file = o->file;
+
+	if (file == NULL && access(DEFAULT_FILE, F_OK) == 0)
+		file = DEFAULT_FILE;
+	if (file != NULL)
+		return conf_load(ret, file, stderr);
+	return conf_parse(ret, "", 0, "(defaults)", stderr);
+}
+
+/* The socket is where systemd put it, which the file need not say: for who
+ * named no other installation. */
+static bool
+is_service(const struct options *o, const char *path)
+{
+	return (o->file == NULL || strcmp(o->file, DEFAULT_FILE) == 0) &&
+	    access(path, F_OK) != 0 && access(SERVICE_SOCKET, F_OK) == 0;
+}
+
 /* runtime_directory/control: of --runtime, else of the configuration. */
 static char *
 control_path(const struct options *o)
 {
-	const char *file = o->file;
 	struct conf conf;
-	char *path;
-	int problems;
+	char *path = NULL;
 
 	if (o->runtime != NULL)
 		return xasprintf("%s/control", o->runtime);
-	if (file == NULL && access(DEFAULT_FILE, F_OK) == 0)
-		file = DEFAULT_FILE;
-	problems = file != NULL ? conf_load(&conf, file, stderr)
-	    : conf_parse(&conf, "", 0, "(defaults)", stderr);
-	path = problems == 0 ? xasprintf("%s/control",
-	    conf.runtime_directory) : NULL;
+	if (read_conf(o, &conf) == 0)
+		path = xasprintf("%s/control", conf.runtime_directory);
 	conf_free(&conf);
-	if (path != NULL && o->file == NULL && access(path, F_OK) != 0 &&
-	    access(SERVICE_SOCKET, F_OK) == 0) {
+	if (path != NULL && is_service(o, path)) {
 		free(path);
 		path = xstrdup(SERVICE_SOCKET);
 	}
 	return path;
+}
+
+static void
+did_not_answer(const char *path)
+{
+	(void)fprintf(stderr, "sluicectl: %s: sluiced did not answer within %d "
+	    "s: it hangs, or is stopped (ps shows T); systemd restarts one "
+	    "that hangs, else: kill -KILL its pid\n", path, ANSWER_TIMEOUT);
 }
 
 static int
@@ -106,7 +130,10 @@ connect_to(const char *path)
 	}
 	memcpy(sun.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* The one for sending is connect(2)'s too: a sluiced that hangs leaves
+	 * its queue full. */
 	if (fd != -1 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv,
+	    sizeof(tv)) == 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv,
 	    sizeof(tv)) == 0 &&
 	    connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0)
 		return fd;
@@ -118,6 +145,8 @@ connect_to(const char *path)
 		(void)fprintf(stderr, "sluicectl: %s: %s; run it as the user "
 		    "sluiced runs as, or as root\n", path,
 		    strerrordesc_np(errno));
+	else if (errno == EAGAIN)
+		did_not_answer(path);
 	else
 		(void)fprintf(stderr, "sluicectl: %s: %s\n", path,
 		    strerrordesc_np(errno));
@@ -135,6 +164,7 @@ ask(const char *path, const char *line)
 	json_error_t error;
 	json_t *json = NULL;
 	ssize_t n = -1;
+	bool late;
 
 	if (fd == -1)
 		return NULL;
@@ -144,14 +174,18 @@ ask(const char *path, const char *line)
 		    buf_reserve(&answer, 65536), 65536, 0)) > 0)
 			buf_grew(&answer, (size_t)n);
 	}
+	late = n < 0 && errno == EAGAIN;
 	(void)close(fd);
 	if (n == 0 && answer.len != 0)
 		json = json_loadb((const char *)answer.data, answer.len, 0,
 		    &error);
 	buf_free(&answer);
-	if (json == NULL)
-		(void)fprintf(stderr, "sluicectl: %s: sluiced did not answer "
-		    "within %d s\n", path, ANSWER_TIMEOUT);
+	if (json == NULL && late)
+		did_not_answer(path);
+	else if (json == NULL)
+		(void)fprintf(stderr, "sluicectl: %s: sluiced closed the "
+		    "connection: it ends, or too many others ask it at once; "
+		    "try again\n", path);
 	return json;
 }
 
@@ -305,35 +339,39 @@ command(const struct options *o, int argc, char **argv)
 	return rc;
 }
 
-/* `journal ...` with what stood before it: --json, and -c's directory where
- * none is named. */
+/* `journal ...`; the configuration is read where no directory is named. */
 static int
 journal(const struct options *o, int argc, char **argv)
 {
-	static char json[] = "--json";
-	int n = argc - o->first, operands = 0, rc;
-	char **args = xcalloc((size_t)n + 3, sizeof(char *)), *dir = NULL;
+	struct journal_ask ask = { .json = o->json };
 	struct conf conf;
+	char *directory;
+	int rc;
 
-	for (int i = 0; i < n; i++) {
-		args[i] = argv[o->first + i];
-		operands += args[i][0] != '-';
-	}
-	if (o->json)
-		args[n++] = json;
-	if (o->file != NULL && operands == 2) {
-		if (conf_load(&conf, o->file, stderr) != 0) {
-			conf_free(&conf);
-			free(args);
-			return EX_CONFIG;
-		}
-		args[n++] = dir = conf_journal_directory(&conf);
+	if (journal_cmd_parse(argc - o->first, argv + o->first, &ask) != 0)
+		return EX_USAGE;
+	if (ask.directory != NULL)
+		return journal_cmd(&ask);
+	if (read_conf(o, &conf) != 0) {
 		conf_free(&conf);
+		return EX_CONFIG;
 	}
-	rc = journal_cmd(n, args);
-	free(dir);
-	free(args);
+	ask.directory = directory = conf_journal_directory(&conf);
+	conf_free(&conf);
+	rc = journal_cmd(&ask);
+	free(directory);
 	return rc;
+}
+
+/* What was printed may be cut: the disk is full, or nobody reads. */
+static int
+flushed(int status)
+{
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return status;
+	(void)fputs("sluicectl: standard output could not be written whole: "
+	    "is the disk full?\n", stderr);
+	return status != 0 ? status : EX_IOERR;
 }
 
 int
@@ -351,6 +389,6 @@ main(int argc, char **argv)
 		return EX_USAGE;
 	}
 	if (strcmp(argv[o.first], "journal") == 0)
-		return journal(&o, argc, argv);
-	return command(&o, argc, argv);
+		return flushed(journal(&o, argc, argv));
+	return flushed(command(&o, argc, argv));
 }

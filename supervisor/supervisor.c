@@ -72,6 +72,11 @@ test_conf(const char *file)
 	if (count == 0)
 		conf_print(&conf, stdout);
 	conf_free(&conf);
+	if (fflush(stdout) != 0 || ferror(stdout) != 0) {
+		(void)fputs("sluiced: standard output could not be written "
+		    "whole: is the disk full?\n", stderr);
+		return EX_IOERR;
+	}
 	return count == 0 ? 0 : EX_CONFIG;
 }
 

@@ -1,0 +1,96 @@
+"""The operator's command where things are not as they should be: it says so, and it ends."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from tests.bed.net import deadline
+from tests.bed.process import plain_environment
+from tests.bed.sluice import binary
+
+
+def connect_all(path):
+    """As many connections as the socket takes without waiting."""
+    found = []
+    while True:
+        one = socket.socket(socket.AF_UNIX)
+        one.setblocking(False)
+        try:
+            one.connect(path)
+        except BlockingIOError:
+            one.close()
+            return found
+        found.append(one)
+
+
+@pytest.mark.slow
+def test_a_supervisor_that_hangs_with_a_full_queue_does_not_hang_sluicectl(rogues):
+    """connect(2) waits for room in the queue: not for ever."""
+    sluice = rogues().start()
+    os.kill(sluice.process.pid, signal.SIGSTOP)
+    try:
+        waiting = connect_all(f"{sluice.conf['runtime_directory']}/control")
+        begin = time.monotonic()
+        done = sluice.ctl("status", check=False)
+        assert 8 < time.monotonic() - begin < 15
+        assert done.returncode == 1 and "did not answer within 10 s" in done.stderr
+    finally:
+        os.kill(sluice.process.pid, signal.SIGCONT)
+    for one in waiting:
+        one.close()
+
+
+def test_too_many_at_the_socket_are_told_so_at_once(rogues):
+    """Sixteen idle clients hold it for 5 s."""
+    sluice = rogues().start()
+    held = []
+    for _ in range(16):
+        held.append(socket.socket(socket.AF_UNIX))
+        held[-1].connect(f"{sluice.conf['runtime_directory']}/control")
+    begin = time.monotonic()
+    done = sluice.ctl("status", check=False)
+    assert time.monotonic() - begin < deadline(4)
+    assert done.returncode == 1 and "try again" in done.stderr
+    for one in held:
+        one.close()
+    assert len(sluice.status()) == 7
+
+
+@pytest.mark.parametrize(
+    "command", [["sluiced", "-t"], ["sluicectl", "-c", "FILE", "--json", "status"]]
+)
+def test_a_full_disk_under_standard_output_is_an_error(rogues, command):
+    """Nobody keeps half a listing for a whole one."""
+    sluice = rogues().start()
+    argv = [sluice.conf_file if word == "FILE" else word for word in command]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sluice.program(argv[0]), *argv[1:]], stdout=full, stderr=subprocess.PIPE, text=True,
+            timeout=deadline(10), env=sluice.env, check=False,
+        )  # fmt: skip
+    assert done.returncode in (1, 74) and "is the disk full?" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["journal"], ["journal", "look"], ["journal", "info", "a", "b"]])
+def test_wrong_words_after_journal_are_usage(tmp_path, words):
+    """64, as for the other commands."""
+    done = subprocess.run(
+        [binary("sluicectl"), *words], capture_output=True, text=True, timeout=deadline(10),
+        env=plain_environment(tmp_path), check=False,
+    )  # fmt: skip
+    assert done.returncode == 64 and "usage: sluicectl journal" in done.stderr
+
+
+def test_the_journal_is_that_of_the_configuration(rogues):
+    """-c names the installation here as it does for status."""
+    sluice = rogues()
+    done = subprocess.run(
+        [sluice.program("sluicectl"), "-c", sluice.conf_file, "journal", "info"],
+        capture_output=True, text=True, timeout=deadline(10), env=sluice.env, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"journal {sluice.conf['state_directory']}/journal: No such file" in done.stderr
