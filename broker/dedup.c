@@ -288,15 +288,8 @@ dedup_save_publishers(const struct dedup *d, size_t *cursor, size_t max,
 		buf_u64(b, row->first.number);
 		buf_u64(b, row->count);
 		buf_u32(b, row->exceptions);
-		for (uint32_t i = 0; i < row->exceptions; i++) {
-			const struct record_exception *e = &row->list[i];
-
-			buf_u32(b, e->group);
-			buf_u8(b, (uint8_t)e->code);
-			buf_u32(b, e->position.epoch);
-			buf_u64(b, e->position.number);
-			buf_u8(b, e->state);
-		}
+		for (uint32_t i = 0; i < row->exceptions; i++)
+			record_exception_encode(b, &row->list[i]);
 	}
 	return n;
 }

@@ -267,11 +267,6 @@ publish_answer_encode(struct buf *b, enum publish_status status,
 	buf_u64(b, first.number);
 	buf_u64(b, count);
 	buf_u32(b, exceptions);
-	for (uint32_t i = 0; i < exceptions; i++) {
-		buf_u32(b, list[i].group);
-		buf_u8(b, (uint8_t)list[i].code);
-		buf_u32(b, list[i].position.epoch);
-		buf_u64(b, list[i].position.number);
-		buf_u8(b, list[i].state);
-	}
+	for (uint32_t i = 0; i < exceptions; i++)
+		record_exception_encode(b, &list[i]);
 }

@@ -320,7 +320,6 @@ cursor_follow(struct journal_reader *r, struct err *err)
 
 struct step {
 	uint64_t	want;
-	uint64_t	limit;
 	const uint8_t	*bytes;
 	size_t		n;
 	uint64_t	first;
@@ -386,7 +385,7 @@ journal_reader_next(struct journal_reader *r, uint64_t after, uint64_t limit,
     const void **ret_bytes, size_t *ret_n, uint64_t *ret_first,
     struct err *err)
 {
-	struct step s = { .want = after + 1, .limit = limit };
+	struct step s = { .want = after + 1 };
 	enum journal_next result = JOURNAL_END;
 	bool scan = false;
 	int rc;

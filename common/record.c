@@ -39,13 +39,8 @@ record_begin(struct buf *b, const struct record_header *header,
 	buf_u64(b, header->incarnation);
 	buf_u64(b, header->batch);
 	buf_u32(b, header->exceptions);
-	for (uint32_t i = 0; i < header->exceptions; i++) {
-		buf_u32(b, exceptions[i].group);
-		buf_u8(b, (uint8_t)exceptions[i].code);
-		buf_u32(b, exceptions[i].position.epoch);
-		buf_u64(b, exceptions[i].position.number);
-		buf_u8(b, exceptions[i].state);
-	}
+	for (uint32_t i = 0; i < header->exceptions; i++)
+		record_exception_encode(b, &exceptions[i]);
 }
 
 void
@@ -109,6 +104,16 @@ record_decode(const void *p, size_t n, struct record_header *ret,
 	*ret = h;
 	*ret_rd = r;
 	return 0;
+}
+
+void
+record_exception_encode(struct buf *b, const struct record_exception *e)
+{
+	buf_u32(b, e->group);
+	buf_u8(b, (uint8_t)e->code);
+	buf_u32(b, e->position.epoch);
+	buf_u64(b, e->position.number);
+	buf_u8(b, e->state);
 }
 
 int

@@ -87,6 +87,10 @@ void	record_end(struct buf *b);
  * `n` may be more than the record is. 0, or -1 with *err. */
 int	record_decode(const void *p, size_t n, struct record_header *ret,
 	    struct rd *ret_rd, struct err *err);
+/* The one form of an exception: in a record, in the answer to its publisher,
+ * in a state file. */
+void	record_exception_encode(struct buf *b,
+	    const struct record_exception *e);
 int	record_exception_decode(struct rd *r, struct record_exception *ret);
 /* One item with its position filled in (`index` counts from 0). */
 int	record_item_decode(struct rd *r, const struct record_header *header,
