@@ -9,6 +9,7 @@
 
 /* "METHOD " + target + " HTTP/1.1": a longer first line is 414 at once. */
 #define REQUEST_LINE_MAX (HTTP_METHOD_MAX + 1 + HTTP_TARGET_MAX + 9)
+
 static const char *const method_names[HTTP_METHODS] = {
 	[HTTP_GET] = "GET",
 	[HTTP_HEAD] = "HEAD",
@@ -396,4 +397,17 @@ http_list_has(struct slice list, const char *token)
 		p = comma + 1;
 	}
 	return false;
+}
+
+bool
+http_content_type_is(const struct http_request *r, const char *name)
+{
+	struct slice v = http_header(r, "content-type");
+	const char *semi = v.p != NULL ? memchr(v.p, ';', v.n) : NULL;
+
+	if (semi != NULL)
+		v.n = (size_t)(semi - v.p);
+	while (v.n > 0 && (v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t'))
+		v.n--;
+	return v.p != NULL && http_slice_is_nocase(v, name);
 }

@@ -119,6 +119,9 @@ size_t		 http_header_count(const struct http_request *r,
 		    const char *name);
 /* The first parameter of that name; SLICE_NONE (p NULL) if absent. */
 struct slice	 http_param(const struct http_request *r, const char *name);
+/* True when the body's media type is `name`, whatever its parameters. */
+bool		 http_content_type_is(const struct http_request *r,
+		    const char *name);
 const char	*http_method_name(enum http_method method);
 bool		 http_slice_is_nocase(struct slice a, const char *s);
 /* True when the comma-separated list names the token (case-insensitive). */

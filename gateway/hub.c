@@ -343,12 +343,6 @@ hub_release(struct hub *h, struct hub_subscription *s)
 	return true;
 }
 
-struct hub_subscription *
-hub_by_id(struct hub *h, uint32_t id)
-{
-	return id < h->n_arena ? h->arena[id] : NULL;
-}
-
 size_t
 hub_count(const struct hub *h)
 {

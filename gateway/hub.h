@@ -53,7 +53,6 @@ struct hub_subscription *hub_acquire(struct hub *h, struct slice tenant,
 /* One reference less. True when it was the last: `owner` must have been
  * released, and the subscription is gone. */
 bool		 hub_release(struct hub *h, struct hub_subscription *s);
-struct hub_subscription *hub_by_id(struct hub *h, uint32_t id);
 
 /* An event now stands in the ring: every subscription that wants it notes its
  * position and becomes dirty. */

@@ -1,114 +1,65 @@
 #include "gateway/journal_tail.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/journal.h"
-#include "common/xmalloc.h"
+#include "common/journal_file.h"
 
-#define SEGMENTS_MAX    4096u
-#define SEGMENT_DIGITS  16u
-
-struct segment {
-	uint64_t	first;
-	uint64_t	bytes;
-};
-
-static int
-newest_first(const void *a, const void *b)
-{
-	const struct segment *x = a, *y = b;
-
-	return x->first > y->first ? -1 : x->first < y->first;
-}
-
-/* "<16 hex digits>.seg" */
-static bool
-segment_name(const char *name, uint64_t *ret)
-{
-	char *end;
-
-	if (strlen(name) != SEGMENT_DIGITS + 4 ||
-	    strcmp(name + SEGMENT_DIGITS, ".seg") != 0)
-		return false;
-	errno = 0;
-	*ret = strtoull(name, &end, 16);
-	return errno == 0 && end == name + SEGMENT_DIGITS;
-}
-
-static size_t
-list_segments(const char *directory, struct segment *ret)
-{
-	DIR *dir = opendir(directory);
-	struct dirent *e;
-	struct stat st;
-	size_t n = 0;
-
-	if (dir == NULL)
-		return 0;
-	while (n < SEGMENTS_MAX && (e = readdir(dir)) != NULL) {
-		if (!segment_name(e->d_name, &ret[n].first) ||
-		    fstatat(dirfd(dir), e->d_name, &st, 0) != 0)
-			continue;
-		ret[n++].bytes = (uint64_t)st.st_size;
-	}
-	(void)closedir(dir);
-	return n;
-}
-
-/* The epoch in a segment's header; 0 when it cannot be read. */
+/* A segment's epoch and bytes; epoch 0 when it cannot be read. */
 static uint32_t
-segment_epoch(const char *directory, uint64_t first)
+look_at(int directory, uint64_t first, uint64_t *ret_bytes)
 {
-	char *path = xasprintf("%s/%016llx.seg", directory,
-	    (unsigned long long)first);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	uint8_t head[12];
-	ssize_t n = -1;
-	struct rd rd;
-	uint32_t magic, epoch;
+	char name[JOURNAL_FILE_NAME_MAX];
+	struct journal_segment h = { .epoch = 0 };
+	struct stat st;
+	int fd;
 
-	free(path);
+	fd = openat(directory, journal_file_name(name, first, "seg"),
+	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -1)
 		return 0;
-	n = pread(fd, head, sizeof(head), 0);
+	if (fstat(fd, &st) == 0 &&
+	    journal_file_header_read(fd, &h, NULL) == 0)
+		*ret_bytes = (uint64_t)st.st_size;
 	(void)close(fd);
-	if (n != (ssize_t)sizeof(head))
-		return 0;
-	rd = rd_init(head, sizeof(head));
-	magic = rd_u32(&rd);
-	(void)rd_u32(&rd);
-	epoch = rd_u32(&rd);
-	return magic == JOURNAL_MAGIC ? epoch : 0;
+	return h.epoch;
+}
+
+static struct position
+start_in(int directory, size_t bytes)
+{
+	struct position start = { 0, 0 };
+	uint64_t *firsts = NULL, sum = 0, size = 0;
+	ssize_t n = journal_file_list(directory, "seg", &firsts, NULL);
+	ssize_t i = n;
+	uint32_t epoch;
+
+	/* The newest is partly empty, so one more than the ring's size. */
+	while (i > 0 && (i == n || sum < bytes)) {
+		epoch = look_at(directory, firsts[i - 1], &size);
+		if (epoch == 0 || (start.epoch != 0 && epoch != start.epoch))
+			break;
+		start = (struct position){ epoch, firsts[i - 1] - 1 };
+		if (i < n)
+			sum += size;
+		i--;
+	}
+	free(firsts);
+	/* Nothing is left out: from the oldest, whatever it is. */
+	return i > 0 ? start : (struct position){ 0, 0 };
 }
 
 struct position
 journal_tail_start(const char *directory, size_t bytes)
 {
-	struct segment *list = xcalloc(SEGMENTS_MAX, sizeof(*list));
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct position start = { 0, 0 };
-	size_t i, n = list_segments(directory, list);
-	uint64_t sum = 0;
-	uint32_t epoch;
 
-	qsort(list, n, sizeof(*list), newest_first);
-	/* The newest is partly empty, so one more than the ring's size. */
-	for (i = 0; i < n && (i == 0 || sum < bytes); i++) {
-		epoch = segment_epoch(directory, list[i].first);
-		if (epoch == 0 || (start.epoch != 0 && epoch != start.epoch))
-			break;
-		start = (struct position){ epoch, list[i].first - 1 };
-		if (i > 0)
-			sum += list[i].bytes;
-	}
-	/* Nothing is left out: from the oldest, whatever it is. */
-	if (i == n)
-		start = (struct position){ 0, 0 };
-	free(list);
+	if (fd == -1)
+		return start;
+	start = start_in(fd, bytes);
+	(void)close(fd);
 	return start;
 }

@@ -448,17 +448,6 @@ hand_over(struct conn *c, struct batch *b, bool atomic)
 	conn_due(c, gateway_now_ms() + PUBLISH_TICK_MS);
 }
 
-static bool
-content_type_is(const struct http_request *r, const char *name)
-{
-	struct slice v = http_header(r, "content-type");
-	const char *semi = v.p != NULL ? memchr(v.p, ';', v.n) : NULL;
-
-	if (semi != NULL)
-		v.n = (size_t)(semi - v.p);
-	return v.p != NULL && http_list_has(v, name);
-}
-
 static void
 judge(struct conn *c, struct batch *b, bool atomic)
 {
@@ -500,9 +489,9 @@ publish_api(struct conn *c, const struct http_request *r)
 		return;
 	}
 	b = xcalloc(1, sizeof(*b));
-	if (content_type_is(r, "application/json")) {
+	if (http_content_type_is(r, "application/json")) {
 		read_json(b, body);
-	} else if (content_type_is(r, "application/x-ndjson")) {
+	} else if (http_content_type_is(r, "application/x-ndjson")) {
 		read_ndjson(b, body);
 	} else {
 		free(b);

@@ -189,13 +189,11 @@ workflow_id_valid(struct slice id)
 static void
 put_workflow(struct conn *c, const struct http_request *r, struct slice id)
 {
-	struct slice type = http_header(r, "content-type");
 	struct reply_details d = { .n = 0 };
 	json_error_t e;
 	json_t *body;
 
-	if (type.p == NULL || type.n < 16 || !http_slice_is_nocase(
-	    (struct slice){ type.p, 16 }, "application/json")) {
+	if (!http_content_type_is(r, "application/json")) {
 		reply_error(c, 415, "unsupported_media_type",
 		    "Content-Type must be application/json", NULL);
 		return;

@@ -317,24 +317,6 @@ sse_control(struct buf *b, const struct sse_control *c, struct slice keys)
 	return frame_end(b, start, data_start, c->id);
 }
 
-int
-sse_end(struct buf *b, struct slice stream_key, struct slice final_state,
-    struct position last_id, const char *reason)
-{
-	size_t start = chunk_begin(b), data_start;
-
-	buf_adds(b, "event: stream.end\ndata: ");
-	data_start = b->len;
-	buf_addc(b, '{');
-	add_member(b, "stream_key", stream_key);
-	buf_addc(b, ',');
-	add_member(b, "final_state", final_state);
-	buf_addc(b, ',');
-	add_position(b, "last_id", last_id);
-	buf_addf(b, ",\"reason\":\"%s\"}", reason);
-	return frame_end(b, start, data_start, (struct position){ 0, 0 });
-}
-
 void
 sse_last_chunk(struct buf *b)
 {

@@ -17,9 +17,6 @@
 
 #include "common/event.h"
 
-/* What surrounds a frame's JSON: chunk sizes, field names, id and seq. */
-#define SSE_OVERHEAD_MAX 256u
-
 enum sse_kind {
 	SSE_NONE,
 	SSE_RETRY,           /* retry: line alone */
@@ -84,10 +81,6 @@ int	sse_snapshot(struct buf *b, const struct item *item,
  * subscription's keys, a single line. */
 int	sse_control(struct buf *b, const struct sse_control *c,
 	    struct slice keys) MUST_CHECK;
-/* stream.end of one key; reason "terminal" or "deleted". */
-int	sse_end(struct buf *b, struct slice stream_key,
-	    struct slice final_state, struct position last_id,
-	    const char *reason) MUST_CHECK;
 /* The chunk that ends a response cleanly. */
 void	sse_last_chunk(struct buf *b);
 

@@ -357,6 +357,13 @@ def test_a_bad_workflow_lists_every_problem(sluice, body, paths):
     assert status == 422 and {d["path"] for d in answer["details"]} == paths
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/jsonl", "application/json, text/html"])
+def test_a_workflow_of_another_media_type_is_415(sluice, kind):
+    body = json.dumps({"cluster": "c", "nodes": []})
+    answer = sluice.request("PUT", "/api/v1/workflows/kind", body, {"Content-Type": kind})
+    assert (answer[0], answer[2]["code"]) == (415, "unsupported_media_type")
+
+
 def test_status_health_and_metrics_tell_the_truth(sluice):
     with sluice.stream("job:m") as stream:
         stream.wait_open()
