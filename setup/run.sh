@@ -54,16 +54,17 @@ cat >"$runtime/sluice.yaml" <<-YAML
 	listen: 127.0.0.1:$port
 	state_directory: $state
 	runtime_directory: $runtime/bus
-	kubeconfig: $kubeconfig
 YAML
-"$build/sluiced" -c "$runtime/sluice.yaml" &
+# By the environment: there it may be relative, or a list.
+KUBECONFIG=$kubeconfig "$build/sluiced" -c "$runtime/sluice.yaml" &
 sluiced=$!
 pids=("$sluiced")
 [ -z "$demo" ] || pids+=("$demo")
 
 for _ in $(seq 200); do
 	kill -0 "$sluiced" 2>/dev/null || break
-	if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+	# Made once it has the port: another program's answer is not ours.
+	if [ -S "$runtime/bus/control" ]; then
 		echo "run: open http://127.0.0.1:$port/  (ctrl-C ends it)"
 		break
 	fi

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 from urllib.parse import urlsplit
 
@@ -190,3 +191,16 @@ def test_a_sigterm_to_make_ends_everything_that_run_started(run):
     os.kill(run.pid, signal.SIGTERM)
     wait_until(lambda: not run.running(), 15, "make run ends")
     check_gone(children, runtime)
+
+
+def test_a_port_in_use_is_said_and_no_page_is_named(tmp_path):
+    """Another program answers there: it is not called ours."""
+    process = MakeRun(tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", process.port))
+        other.listen()
+        process.start()
+        wait_until(lambda: not process.running(), 20, "run ends")
+    assert "another program listens there" in process.text()
+    assert "run: open" not in process.text()
+    assert process.exit_status != 0
