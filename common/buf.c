@@ -55,6 +55,29 @@ buf_add(struct buf *b, const void *p, size_t n)
 }
 
 void
+buf_add_sealed(struct buf *b, const void *p, size_t n)
+{
+	struct buf grown = BUF_EMPTY;
+
+	if (n >= b->size - b->len) {
+		/* At least doubled, so that few bytes are moved twice. */
+		(void)buf_reserve(&grown, MAX(b->len + n, b->size * 2));
+		buf_add(&grown, b->data, b->len);
+		buf_wipe(b);
+		*b = grown;
+	}
+	buf_add(b, p, n);
+}
+
+void
+buf_wipe(struct buf *b)
+{
+	if (b->data != NULL)
+		explicit_bzero(b->data, b->size);
+	buf_free(b);
+}
+
+void
 buf_adds(struct buf *b, const char *s)
 {
 	buf_add(b, s, strlen(s));

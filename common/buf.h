@@ -29,6 +29,10 @@ void	 buf_reset(struct buf *b);             /* length 0, memory kept */
 void	*buf_reserve(struct buf *b, size_t n);
 void	 buf_grew(struct buf *b, size_t n);
 void	 buf_add(struct buf *b, const void *p, size_t n);
+/* The same for what must leave no copy behind: memory that is outgrown is
+ * wiped. buf_wipe() instead of buf_free() at the end. */
+void	 buf_add_sealed(struct buf *b, const void *p, size_t n);
+void	 buf_wipe(struct buf *b);
 void	 buf_adds(struct buf *b, const char *s);
 void	 buf_addc(struct buf *b, char c);
 void	 buf_addf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);

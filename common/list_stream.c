@@ -10,13 +10,15 @@
 void
 list_stream_reset(struct list_stream *s)
 {
+	const char *kind_only = s->kind_only;
 	size_t item_max = s->item_max;
 
-	buf_free(&s->partial);
+	buf_wipe(&s->partial);
 	buf_free(&s->name);
 	buf_free(&s->metadata);
 	buf_free(&s->kind);
-	*s = (struct list_stream){ .item_max = item_max };
+	*s = (struct list_stream){ .item_max = item_max,
+		.kind_only = kind_only };
 }
 
 bool
@@ -145,7 +147,10 @@ keep_partial(struct list_stream *s, const char *p, size_t n, size_t max)
 {
 	if (s->partial.len + n > max)
 		return false;
-	buf_add(&s->partial, p, n);
+	if (s->kind_only != NULL)
+		buf_add_sealed(&s->partial, p, n);
+	else
+		buf_add(&s->partial, p, n);
 	return true;
 }
 
@@ -154,16 +159,28 @@ keep_item(struct list_stream *s, const char *p, size_t n)
 {
 	if (s->skipping || keep_partial(s, p, n, item_max(s)))
 		return;
-	buf_free(&s->partial);
+	buf_wipe(&s->partial);
 	s->skipping = true;
 	s->oversized++;
 }
 
 static bool
+buf_is(const struct buf *b, const char *text)
+{
+	return b->len == strlen(text) && memcmp(b->data, text, b->len) == 0;
+}
+
+static bool
 name_is(const struct list_stream *s, const char *name)
 {
-	return s->name.len == strlen(name) &&
-	    memcmp(s->name.data, name, s->name.len) == 0;
+	return s->name.len > 0 && buf_is(&s->name, name);
+}
+
+static bool
+is_refused(const struct list_stream *s)
+{
+	return s->kind_only != NULL &&
+	    (s->kind.len == 0 || !buf_is(&s->kind, s->kind_only));
 }
 
 static void
@@ -207,7 +224,9 @@ item_step(struct list_stream *s, const char *p, const char *end,
 	s->state = LIST_AFTER_ITEM;
 	if (!s->skipping)
 		go_on = cb(item, arg);
-	if (s->partial.size > KEEP_MAX)
+	if (s->kind_only != NULL)
+		buf_wipe(&s->partial);
+	else if (s->partial.size > KEEP_MAX)
 		buf_free(&s->partial);
 	return go_on ? after : NULL;
 }
@@ -299,6 +318,10 @@ between_step(struct list_stream *s, const char *p)
 	if (is_space(*p))
 		return p + 1;
 	s->state = between(s, *p, &take);
+	if (s->state == LIST_ITEM_FIRST && is_refused(s)) {
+		s->other_kind = true;
+		s->state = LIST_BROKEN;
+	}
 	if (s->state == LIST_BROKEN)
 		return NULL;
 	if (s->state == LIST_MEMBER || s->state == LIST_IN_ITEM ||

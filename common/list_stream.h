@@ -9,6 +9,10 @@
  * member of the root must be small; `metadata` and `kind` are kept, and are
  * whole when the list is. An item longer than item_max is skipped and counted
  * in `oversized`; who cannot do without it ends the transfer.
+ *
+ * With kind_only (a raw JSON string) a list that does not call itself that
+ * before its items is refused before one of them is kept, and memory that held
+ * a part of one is wiped: it may be what must not be read.
  */
 #ifndef SLUICE_LIST_STREAM_H
 #define SLUICE_LIST_STREAM_H
@@ -29,6 +33,8 @@ enum list_state {
 
 struct list_stream {
 	size_t		item_max;    /* 0: LIST_STREAM_ITEM_MAX; outlives reset */
+	const char	*kind_only;  /* NULL: any; outlives reset */
+	bool		other_kind;  /* refused for that */
 	enum list_state	state;
 	unsigned	depth;       /* inside the current value */
 	bool		in_string;
@@ -46,7 +52,7 @@ struct list_stream {
 /* One item's bytes, valid during the call. False: stop here. */
 typedef bool (*list_stream_cb)(struct slice item, void *arg);
 
-/* All zero but for item_max is a good start. Releases and begins anew. */
+/* All zero but for item_max and kind_only is a good start. Releases and begins anew. */
 void	list_stream_reset(struct list_stream *s);
 /* False when the callback said so or the body cannot be a list. */
 bool	list_stream_feed(struct list_stream *s, const char *p, size_t n,

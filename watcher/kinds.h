@@ -21,6 +21,12 @@
 /* What an answer of metadata only calls itself. */
 #define KINDS_METADATA      "PartialObjectMetadata"
 #define KINDS_METADATA_LIST "PartialObjectMetadataList"
+/* What an operator reads of any other, and of a server that has none. */
+#define KINDS_NO_METADATA "the API server cannot send the metadata alone, " \
+	"and the whole is not asked for; leave this kind out of watch.kinds"
+#define KINDS_REFUSED "the answer is not the metadata that was asked for, " \
+	"and was thrown away unread; a proxy before the API server must pass " \
+	"on the Accept header; or leave this kind out of watch.kinds"
 
 struct kind {
 	const char	*name;      /* short: in keys and in `watch.kinds` */

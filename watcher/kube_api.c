@@ -52,6 +52,7 @@ struct kube_request {
 	CURL			*easy;
 	struct curl_slist	*headers;
 	struct curl_slist	*connect_to;
+	bool			 sealed;
 	kube_api_answered_cb	 answered;
 	kube_api_data_cb	 data;
 	kube_api_done_cb	 done;
@@ -432,16 +433,17 @@ kube_api_write_cb(char *p, size_t size, size_t n, void *arg)
 	struct kube_request *r = arg;
 	size_t len = size * n;
 	long status = 0;
+	bool go_on;
 
 	assert(r->magic == REQUEST_MAGIC);
 	r->lane->heard = mono_now();
 	(void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (status == 200) {
-		if (r->data(p, len, r->arg))
-			return len;
+		go_on = r->data(p, len, r->arg);
 		/* It may be what was never to come here. */
-		explicit_bzero(p, len);
-		return 0;
+		if (!go_on || r->sealed)
+			explicit_bzero(p, len);
+		return go_on ? len : 0;
 	}
 	if (r->body.len + len <= KUBE_API_BODY_MAX)
 		buf_add(&r->body, p, len);
@@ -542,6 +544,7 @@ kube_api_get(struct kube_api *api, const struct kube_get *get,
 	r->lane = choose_lane(api, get);
 	r->lane->n++;
 	r->answered = get->answered;
+	r->sealed = get->sealed;
 	r->data = get->data;
 	r->done = get->done;
 	r->arg = get->arg;

@@ -45,6 +45,7 @@ struct kube_get {
 	const char		*path;    /* with query */
 	const char		*accept;
 	bool			 watch;   /* on the watches' connection */
+	bool			 sealed;  /* wipe what was read of the body */
 	/* Since when the old connection has been silent (0: it is not): unless
 	 * another transfer heard of it since, or it was given up already, it
 	 * is not used again. */

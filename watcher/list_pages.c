@@ -2,17 +2,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "watcher/json_scan.h"
 #include "watcher/kinds.h"
 
 void
 list_pages_reset(struct list_pages *l)
 {
-	if (l->metadata_only && l->stream.partial.data != NULL)
-		explicit_bzero(l->stream.partial.data,
-		    l->stream.partial.len);
 	list_stream_reset(&l->stream);
 	free(l->token);
 	l->token = NULL;
@@ -20,7 +15,6 @@ list_pages_reset(struct list_pages *l)
 }
 
 struct feed {
-	const struct list_pages	*l;
 	list_pages_cb	 cb;
 	void		*arg;
 	struct err	*err;
@@ -32,16 +26,7 @@ list_pages_item_cb(struct slice item, void *arg)
 {
 	struct feed *f = arg;
 	struct kube_object object;
-	struct slice kind = { (const char *)f->l->stream.kind.data,
-		f->l->stream.kind.len };
 
-	if (f->l->metadata_only &&
-	    !json_scan_is(kind, KINDS_METADATA_LIST)) {
-		(void)err_set(f->err, "whole objects where only metadata was "
-		    "asked for");
-		f->refused = true;
-		return false;
-	}
 	f->refused = kube_object_parse(item, &object, f->err) < 0;
 	if (!f->refused)
 		f->cb(&object, f->arg);
@@ -52,12 +37,16 @@ int
 list_pages_feed(struct list_pages *l, const char *p, size_t n,
     list_pages_cb cb, void *arg, struct err *err)
 {
-	struct feed f = { l, cb, arg, err, false };
+	struct feed f = { cb, arg, err, false };
 
+	l->stream.kind_only = l->metadata_only ?
+	    "\"" KINDS_METADATA_LIST "\"" : NULL;
 	if (list_stream_feed(&l->stream, p, n, list_pages_item_cb, &f))
 		return 0;
 	if (f.refused)
 		return -1;
+	if (l->stream.other_kind)
+		return err_set(err, KINDS_REFUSED);
 	return err_set(err, "the answer is no list in JSON; does `server` "
 	    "lead to a Kubernetes API server?");
 }

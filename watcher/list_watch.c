@@ -251,6 +251,9 @@ judge(struct list_watch *lw, const struct kube_result *result)
 	if (watch_reason_result(&lw->why, result, kube_api_origin(lw->api),
 	    &input, &lw->retry_after_ms))
 		return true;
+	if (result->status == 406 && lw->place.kind->metadata)
+		watch_reason_set(&lw->why, 406, "NotAcceptable",
+		    KINDS_NO_METADATA);
 	decide(lw, input_of_error(lw, input, result->status));
 	if (result->status == 0)
 		lw->ops->unreachable(lw->arg);
@@ -377,6 +380,7 @@ request_list(struct list_watch *lw)
 		lw->watch.version, lw->list.token };
 	struct kube_get get = {
 		.accept = lw->place.kind->list_accept,
+		.sealed = lw->place.kind->metadata,
 		.data = list_data_cb,
 		.done = list_done_cb,
 	};
@@ -396,6 +400,7 @@ request_watch(struct list_watch *lw, bool initial)
 	unsigned timeout_s = base + arc4random_uniform(base + 1);
 	struct kube_get get = {
 		.accept = lw->place.kind->watch_accept,
+		.sealed = lw->place.kind->metadata,
 		.watch = true,
 		.data = watch_data_cb,
 		.done = watch_done_cb,

@@ -168,6 +168,7 @@ ask(struct side_question *q, const char *path, const char *accept,
 	const struct kube_get get = {
 		.path = path,
 		.accept = accept,
+		.sealed = q->place->kind->metadata,
 		.silent = silent,
 		.answered = side_question_answered_cb,
 		.data = side_question_data_cb,
@@ -190,6 +191,8 @@ side_question_probe(struct side_question *q, const char *version,
 	int rc;
 
 	q->topic = TOPIC_VERSION;
+	q->list.kind_only = q->place->kind->metadata ?
+	    "\"" KINDS_METADATA_LIST "\"" : NULL;
 	(void)snprintf(q->version, sizeof(q->version), "%s", version);
 	request_path_probe(&path, q->place, version);
 	rc = ask(q, buf_cstr(&path), q->place->kind->list_accept, silent, err);

@@ -77,8 +77,7 @@ take_object(struct watch_body *b, const struct kube_event *ev,
 	struct slice version = ev->object.resource_version;
 
 	if (b->metadata && !slice_is(ev->object.kind, KINDS_METADATA)) {
-		(void)err_set(&b->err, "a whole object where only metadata "
-		    "was asked for");
+		(void)err_set(&b->err, KINDS_REFUSED);
 		return end_with(b, WATCH_BODY_BAD);
 	}
 	if (!b->initial && watch_body_older(version, slice_str(b->version))) {
@@ -151,9 +150,7 @@ watch_body_frame_cb(struct slice frame, void *arg)
 void
 watch_body_reset(struct watch_body *b)
 {
-	if (b->metadata && b->stream.partial.data != NULL)
-		explicit_bzero(b->stream.partial.data,
-		    b->stream.partial.len);
+	b->stream.sealed = b->metadata;
 	watch_stream_reset(&b->stream);
 }
 

@@ -4,10 +4,19 @@
 
 #define KEEP_MAX (64u * 1024)   /* memory kept between frames */
 
+static void
+drop(struct watch_stream *s)
+{
+	if (s->sealed)
+		buf_wipe(&s->partial);
+	else
+		buf_free(&s->partial);
+}
+
 void
 watch_stream_reset(struct watch_stream *s)
 {
-	buf_free(&s->partial);
+	drop(s);
 	s->skipping = false;
 }
 
@@ -28,12 +37,15 @@ keep(struct watch_stream *s, const char *p, size_t n)
 	if (s->skipping)
 		return;
 	if (s->partial.len + n > WATCH_FRAME_MAX) {
-		buf_free(&s->partial);
+		drop(s);
 		s->skipping = true;
 		s->oversized++;
 		return;
 	}
-	buf_add(&s->partial, p, n);
+	if (s->sealed)
+		buf_add_sealed(&s->partial, p, n);
+	else
+		buf_add(&s->partial, p, n);
 }
 
 /* The line that was begun ends with these n bytes. */
@@ -48,8 +60,8 @@ finish(struct watch_stream *s, const char *p, size_t n, watch_stream_cb cb,
 		go_on = emit((const char *)s->partial.data, s->partial.len,
 		    cb, arg);
 	s->skipping = false;
-	if (s->partial.size > KEEP_MAX)
-		buf_free(&s->partial);
+	if (s->sealed || s->partial.size > KEEP_MAX)
+		drop(s);
 	else
 		buf_reset(&s->partial);
 	return go_on;

@@ -19,6 +19,7 @@
 struct watch_stream {
 	struct buf	partial;    /* begun line */
 	bool		skipping;   /* it is too long */
+	bool		sealed;     /* wipe what is kept; outlives reset */
 	uint64_t	oversized;  /* lines skipped */
 };
 

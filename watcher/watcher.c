@@ -19,6 +19,7 @@
 #include "watcher/inventory.h"
 #include "watcher/kind_set.h"
 #include "watcher/outbox.h"
+#include "watcher/wiping.h"
 
 #define WATCHER_MAGIC     0x57544352u   /* "WTCR" */
 #define READY_ANYWAY_MS   3000   /* other clusters hold the list slots */
@@ -362,13 +363,13 @@ watcher_start(struct role *role, struct err *err)
 		return err_set(err, "the configuration has no cluster %s",
 		    role->instance);
 	}
+	if (wiping_init(err) < 0)
+		return -1;
 	w->access = cluster_access_new(role, cluster, err);
 	if (w->access == NULL) {
 		err->code = EX_CONFIG;
 		return -1;
 	}
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
-		return err_set(err, "libcurl cannot be initialised");
 	log_info("watching %s",
 	    cluster_access_credentials(w->access)->server);
 	w->tick = evtimer_new(role->base, watcher_tick_cb, w);

@@ -108,6 +108,26 @@ test_draining_keeps_the_rest(void **state)
 	buf_free(&b);
 }
 
+static void
+test_a_sealed_buffer_grows_like_another(void **state UNUSED)
+{
+	struct buf sealed = BUF_EMPTY, plain = BUF_EMPTY;
+
+	for (unsigned i = 0; i < 5000; i++) {
+		buf_add_sealed(&sealed, &i, sizeof(i));
+		buf_add(&plain, &i, sizeof(i));
+		assert_true(sealed.len < sealed.size);
+	}
+	assert_int_equal(sealed.len, plain.len);
+	assert_memory_equal(sealed.data, plain.data, plain.len);
+	buf_add_sealed(&sealed, "", 0);
+	assert_int_equal(sealed.len, plain.len);
+	buf_wipe(&sealed);
+	assert_null(sealed.data);
+	buf_wipe(&sealed);
+	buf_free(&plain);
+}
+
 int
 main(void)
 {
@@ -117,6 +137,7 @@ main(void)
 		cmocka_unit_test(test_left_over_bytes_are_not_done),
 		cmocka_unit_test(test_json_text_escapes_what_an_sse_line_may_not_hold),
 		cmocka_unit_test(test_draining_keeps_the_rest),
+		cmocka_unit_test(test_a_sealed_buffer_grows_like_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,62 @@ test_pages_follow_the_token_and_keep_the_first_version(void **state)
 	buf_free(&names);
 }
 
+#define KIND(kind) "\"kind\":\"" kind "\","
+#define REST       "\"metadata\":{\"resourceVersion\":\"1\"},"
+#define ITEMS      "\"items\":[" POD("a")
+
+/* Byte by byte, so that a part of an item would have to be kept. */
+static void
+test_whole_objects_are_refused_before_one_is_kept(void **state)
+{
+	static const char *const bad[] = {
+		"{" KIND("SecretList") REST ITEMS "]}",
+		"{" REST ITEMS "]," KIND("PartialObjectMetadataList") "\"x\":1}",
+		"{" KIND("PartialObjectMetadata") ITEMS "]}",
+		"{" ITEMS "]}",
+	};
+	struct buf names = BUF_EMPTY;
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < NELEM(bad); i++) {
+		struct list_pages l = { .metadata_only = true };
+		struct err err = { 0 };
+
+		for (n = 0; bad[i][n] != '\0' && list_pages_feed(&l,
+		    bad[i] + n, 1, name_cb, &names, &err) == 0; n++)
+			;
+		assert_ptr_equal(bad[i] + n, strstr(bad[i], "items") + 7);
+		assert_non_null(strstr(err.text, "leave this kind out"));
+		/* No more than the last name. */
+		assert_int_equal(l.stream.partial.len, strlen("'items'"));
+		list_pages_reset(&l);
+	}
+	assert_int_equal(names.len, 0);
+}
+
+static void
+test_metadata_that_calls_itself_so_is_taken(void **state)
+{
+	static const char good[] = "{" KIND("PartialObjectMetadataList") REST
+	    ITEMS "]}";
+	struct list_pages l = { .metadata_only = true };
+	struct buf names = BUF_EMPTY;
+	struct err err = { 0 };
+	bool more = true;
+	size_t n;
+
+	(void)state;
+	for (n = 0; n < sizeof(good) - 1; n++)
+		assert_int_equal(list_pages_feed(&l, good + n, 1, name_cb,
+		    &names, &err), 0);
+	assert_int_equal(list_pages_end(&l, &more, &err), 0);
+	assert_false(more);
+	assert_string_equal(buf_cstr(&names), "a|");
+	list_pages_reset(&l);
+	buf_free(&names);
+}
+
 static void
 test_a_page_that_is_cut_is_not_the_last(void **state)
 {
@@ -143,6 +199,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_pages_follow_the_token_and_keep_the_first_version),
+		cmocka_unit_test(
+		    test_whole_objects_are_refused_before_one_is_kept),
+		cmocka_unit_test(test_metadata_that_calls_itself_so_is_taken),
 		cmocka_unit_test(test_a_page_that_is_cut_is_not_the_last),
 		cmocka_unit_test(test_what_is_wrong_is_said_of_the_right_thing),
 		cmocka_unit_test(

@@ -56,6 +56,25 @@ test_frames_are_the_same_however_the_bytes_are_split(void **state)
 }
 
 static void
+test_a_sealed_stream_gives_the_same_frames_and_keeps_nothing(void **state)
+{
+	struct watch_stream s = { .sealed = true };
+	struct buf out = BUF_EMPTY;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(watch_text) - 1; i++)
+		assert_true(watch_stream_feed(&s, watch_text + i, 1,
+		    collect_cb, &out));
+	assert_string_equal(buf_cstr(&out), "{\"a\":1}|{\"b\":\"x\"}|");
+	assert_int_equal(s.partial.len, strlen("{\"c\""));
+	watch_stream_reset(&s);
+	assert_true(s.sealed);
+	assert_null(s.partial.data);
+	buf_free(&out);
+}
+
+static void
 test_a_frame_over_the_limit_is_skipped_and_the_next_is_read(void **state)
 {
 	struct watch_stream s = { 0 };
@@ -93,6 +112,8 @@ main(void)
 		    test_frames_are_the_same_however_the_bytes_are_split),
 		cmocka_unit_test(
 		    test_a_frame_over_the_limit_is_skipped_and_the_next_is_read),
+		cmocka_unit_test(
+		    test_a_sealed_stream_gives_the_same_frames_and_keeps_nothing),
 		cmocka_unit_test(test_a_callback_can_stop_the_watch),
 	};
 
