@@ -653,8 +653,11 @@ list_watch_namespace(const struct list_watch *lw)
 struct list_watch_view
 list_watch_view(const struct list_watch *lw)
 {
+	enum watch_state state = lw->unanswered ? lw->shown : lw->fsm.state;
+
+	/* Silence alone is no trouble yet. */
 	return (struct list_watch_view){
-		.state = lw->unanswered ? lw->shown : lw->fsm.state,
+		.state = state == WATCH_PROBING ? WATCH_WATCHING : state,
 		.attempt = lw->fsm.attempt,
 		.delay_ms = lw->delay_ms,
 		.resource_version = lw->watch.version,

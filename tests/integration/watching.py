@@ -1,0 +1,163 @@
+"""What the tests of watching share: a Sluice on a simulator, and what it asked and said."""
+
+import contextlib
+import re
+
+from tests.bed.kubesim import KubeSim
+from tests.bed.net import wait_until
+from tests.bed.sluice import Sluice
+
+PODS, DEPLOYMENTS = "pods", "deployments"
+QUICK = {
+    "watch": {
+        "kinds": ["deployment", "pod"],
+        "backoff": {"base": "100ms", "max": "400ms"},
+        "denied_retry": "300ms",
+    },
+}
+
+
+class Watching:
+    """One watched simulator: .sim, .sluice, .cluster, .objects and .states (streams)."""
+
+    def __init__(self, sim, sluice, stack):
+        """Opens the streams of objects and states from their beginning."""
+        self.sim = sim
+        self.sluice = sluice
+        self.cluster = next(n for n in sluice.status() if n.startswith("watcher/")).partition("/")[
+            2
+        ]
+        self.objects = stack.enter_context(
+            sluice.stream(f"resource:{self.cluster}/*", last_event_id="-1")
+        )
+        self.states = stack.enter_context(
+            sluice.stream(f"watcher:{self.cluster}", last_event_id="-1")
+        )
+
+    @property
+    def process(self):
+        """The watcher's name in `status`."""
+        return f"watcher/{self.cluster}"
+
+    def prove(self):
+        """Lets every watch bring an event: one that ends at once without any means something."""
+        before = len(self.objects.events())
+        name = sorted(self.sim.state("Deployment"))[0][1:]
+        self.sim.api.scale_deployment(*name, 7)
+        self.sim.change("pod")
+        self.wait_level("pod")
+        wait_until(lambda: self.shown("deployment")[name]["replicas"] == 7, 20, "7 replicas")
+        assert len(self.objects.events()) > before
+
+    def words(self):
+        """What an operator reads of the watcher."""
+        return self.sluice.status()[self.process]["status"]
+
+    def state(self, kind):
+        """The newest watcher.state_changed of a KIND, as data; {} before the first."""
+        self.states.pump()
+        mine = [e["data"] for e in self.states.events() if e["subject"] == kind]
+        return mine[-1] if mine else {}
+
+    def wait_state(self, kind, state, reason=None, timeout=20):
+        """Waits until the KIND's newest state is STATE (for REASON); its data."""
+
+        def there():
+            """The data once it says so."""
+            now = self.state(kind)
+            fits = now.get("state") == state and reason in (None, now.get("reason"))
+            return now if fits else None
+
+        return wait_until(there, timeout, f"{kind} {state} {reason or ''}")
+
+    def wait_watching(self, kinds=("deployment", "pod"), timeout=20):
+        """Waits until the KINDS are watched."""
+        for kind in kinds:
+            self.wait_state(kind, "watching", timeout=timeout)
+
+    def shown(self, kind):
+        """{(namespace, name): status} of the KIND's objects as the stream tells them."""
+        self.objects.pump()
+        found = {}
+        for event in self.objects.events():
+            part = event["stream_key"].partition("/")[2].split("/")
+            if part[0] != kind:
+                continue
+            if event["event_type"] == "resource.deleted":
+                found.pop((part[1], part[2]), None)
+            else:
+                found[(part[1], part[2])] = event["data"]["status"]
+        return found
+
+    def deleted(self, kind):
+        """{(namespace, name)} of the KIND that were told to be gone, ever."""
+        self.objects.pump()
+        return {
+            tuple(e["stream_key"].split("/")[2:])
+            for e in self.objects.events()
+            if e["event_type"] == "resource.deleted" and f"/{kind}/" in e["stream_key"]
+        }
+
+    def wait_level(self, kind="pod", namespaces=None, timeout=20):
+        """Waits until the stream shows the simulator's objects of the KIND, and no other."""
+
+        def level():
+            """True when names and phases are the same."""
+            live = {
+                key[1:]: item
+                for key, item in self.sim.state(kind.capitalize()).items()
+                if namespaces is None or key[1] in namespaces
+            }
+            shown = {
+                key: status
+                for key, status in self.shown(kind).items()
+                if namespaces is None or key[0] in namespaces
+            }
+            return live.keys() == shown.keys() and all(
+                kind != "pod" or shown[key]["phase"] == item["status"].get("phase", "")
+                for key, item in live.items()
+            )
+
+        wait_until(level, timeout, f"the {kind}s level with the cluster")
+
+    def asked(self, resource, *words):
+        """The rows of the requests for a RESOURCE (all places) with all of the WORDS."""
+        place = re.compile(rf"/(namespaces/[^/?]+/)?{resource}(\?|$)")
+        return [
+            row
+            for row in self.sim.requests()
+            if row["user_agent"].startswith("sluice")
+            and place.search(row["target"])
+            and all(word in row["target"] for word in words)
+        ]
+
+    def lists(self, resource):
+        """The rows of its lists (no watch, no probe)."""
+        return [
+            row
+            for row in self.asked(resource)
+            if "watch=1" not in row["target"] and "limit=1&" not in row["target"]
+        ]
+
+
+@contextlib.contextmanager
+def watching(conf=None, *, ready=True, **options):
+    """A simulator (OPTIONS) and a Sluice that watches it; with READY, level with it."""
+    with contextlib.ExitStack() as stack:
+        sim = stack.enter_context(KubeSim(frozen=True, **options))
+        watch = {**QUICK["watch"], **(conf or {})}
+        sluice = stack.enter_context(Sluice({"watch": watch}, kubeconfig=sim.kubeconfig))
+        bed = Watching(sim, sluice, stack)
+        if ready:
+            bed.wait_watching()
+            bed.wait_level("pod")
+            bed.prove()
+        yield bed
+
+
+def deny(*resources, namespaces=None, verbs=("list", "watch")):
+    """A rule for KubeSim.access that denies the RESOURCES."""
+    rule = {"effect": "deny", "verbs": list(verbs), "resources": list(resources)}
+    if namespaces is not None:
+        rule["namespaces"] = list(namespaces)
+    return rule
