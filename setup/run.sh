@@ -29,6 +29,7 @@ kubeconfig=${KUBECONFIG:-}
 if [ -z "$kubeconfig" ]; then
 	kubeconfig=$runtime/demo.kubeconfig
 	"$build/kubesim" --port 0 --tls --dir "$runtime" --context demo \
+		--kinds all --objects 120 \
 		--print-kubeconfig "$kubeconfig" --die-with-parent \
 		>"$runtime/kubesim.log" 2>&1 &
 	demo=$!

@@ -12,6 +12,11 @@ const EVENTS = [
   "watcher.state_changed", "pack_run.state_changed", "pack_run.step",
   "pack_run.progress",
 ];
+// Sorted by kind, what runs comes first, what it is made of last.
+const KINDS = [
+  "deployment", "statefulset", "daemonset", "job", "cronjob", "pod", "hpa", "service", "ingress",
+  "pvc", "replicaset", "networkpolicy", "configmap", "secret",
+];
 const TONES = {
   healthy: "good", connected: "good", completed: "good", watching: "good", succeeded: "good",
   progressing: "busy", starting: "busy", syncing: "busy", backoff: "busy",
@@ -141,7 +146,10 @@ function endOfSnapshot() {
 
 // --- the list ------------------------------------------------------------------
 
+const byKind = (a, b) => (KINDS.indexOf(a) + 1 || 99) - (KINDS.indexOf(b) + 1 || 99) || (a < b ? -1 : 1);
+
 function compare(a, b) {
+  if (sort.key === "kind" && a.kind !== b.kind) return byKind(a.kind, b.kind) * (sort.down ? -1 : 1);
   const x = a[sort.key], y = b[sort.key];
   const order = typeof x === "number" ? x - y : x < y ? -1 : x > y ? 1 : 0;
   return (sort.down ? -order : order) || (a.key < b.key ? -1 : 1);
@@ -263,7 +271,7 @@ function drawRows() {
 }
 
 function kindsLine(c, counts) {
-  return [...c.kinds].sort().map(([kind, watch]) => {
+  return [...c.kinds].sort((a, b) => byKind(a[0], b[0])).map(([kind, watch]) => {
     const trouble = watch.state === "watching" ? "" : ` (${watch.state}${watch.reason ? `: ${watch.reason}` : ""})`;
     return `${kind} ${counts.get(`${c.id}/${kind}`) || 0}${trouble}`;
   }).join(" · ");

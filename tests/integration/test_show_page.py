@@ -17,6 +17,10 @@ from tests.bed.sluice import REPO, binary
 
 REPORTS = os.path.join(REPO, "build", "reports")
 ROWS = "#rows .row"
+KINDS = (
+    *("configmap", "cronjob", "daemonset", "deployment", "hpa", "ingress", "job"),
+    *("networkpolicy", "pod", "pvc", "replicaset", "secret", "service", "statefulset"),
+)
 
 # Remembers what each row element says now (state, health, message), then which of them says
 # otherwise later: an object's row changed in place, without a reload.
@@ -109,6 +113,24 @@ def check_filter(page):
     wait_until(lambda: rows(page) > 10, 5, "the whole list again")
 
 
+def check_kinds(page):
+    """The cluster's card names every kind as watched; each has rows in the list."""
+
+    def told():
+        """True when the card names all of them, none with a trouble in brackets."""
+        text = page.locator("#clusters .card .muted").inner_text()
+        found = {part.split(" ")[0] for part in text.split(" · ")}
+        return found == set(KINDS) and "(" not in text
+
+    wait_until(told, 10, "all kinds on the card")
+    for kind in KINDS:
+        page.locator("#filter").fill(f"demo {kind}")
+        # "job" also finds cronjobs, which stand before it.
+        page.locator("#objects").evaluate("(box) => box.scrollTo(0, box.scrollHeight)")
+        page.locator(f"{ROWS} .kind", has_text=re.compile(f"^{kind}$")).first.wait_for(timeout=5000)
+    page.locator("#filter").fill("")
+
+
 def check_selection(page):
     """A name that is selected stays so while other rows change: it can be copied."""
     name = page.locator(f"{ROWS} .name span").first
@@ -141,6 +163,7 @@ def test_a_newcomer_sees_the_demo_cluster_change_without_a_reload(run):
             "the cluster's card is good",
         )
         assert page.locator("#connection").get_attribute("data-state") == "live"
+        check_kinds(page)
         browser.screenshot(page, f"{REPORTS}/page.png")
         page.emulate_media(color_scheme="dark")
         browser.screenshot(page, f"{REPORTS}/page-dark.png")
