@@ -42,6 +42,7 @@ static const char usage_text[] =
     "usage: kubesim [options]\n"
     "  --port N              0 (default) picks a free one; 127.0.0.1 only\n"
     "  --tls                 own CA and certificate, made at the start\n"
+    "  --http1               no HTTP/2 over TLS\n"
     "  --dir DIR             ca.crt is written there\n"
     "  --token T             default: a random one\n"
     "  --context NAME        name of context and cluster (demo)\n"
@@ -67,7 +68,7 @@ static const char usage_text[] =
     "  --die-with-parent     ends when the starting process does\n";
 
 enum option_id {
-	OPT_PORT = 256, OPT_TLS, OPT_DIR, OPT_TOKEN, OPT_CONTEXT,
+	OPT_PORT = 256, OPT_TLS, OPT_HTTP1, OPT_DIR, OPT_TOKEN, OPT_CONTEXT,
 	OPT_KUBECONFIG, OPT_SEED, OPT_OBJECTS, OPT_RATE, OPT_FROZEN,
 	OPT_WINDOW, OPT_TRUTH, OPT_BUFFER, OPT_CONTINUE, OPT_DIE, OPT_KINDS,
 	OPT_WINDOW_MS, OPT_PODS, OPT_NAMESPACES, OPT_POD_BYTES, OPT_CLUSTERS,
@@ -77,6 +78,7 @@ enum option_id {
 static const struct option long_options[] = {
 	{ "port", required_argument, NULL, OPT_PORT },
 	{ "tls", no_argument, NULL, OPT_TLS },
+	{ "http1", no_argument, NULL, OPT_HTTP1 },
 	{ "dir", required_argument, NULL, OPT_DIR },
 	{ "token", required_argument, NULL, OPT_TOKEN },
 	{ "context", required_argument, NULL, OPT_CONTEXT },
@@ -195,6 +197,9 @@ take_option(struct sim_options *o, int id, const char *name)
 	switch (id) {
 	case OPT_TLS:
 		o->tls = true;
+		break;
+	case OPT_HTTP1:
+		o->http1 = true;
 		break;
 	case OPT_DIR:
 		o->dir = optarg;
@@ -480,7 +485,7 @@ main(int argc, char **argv)
 	process.base = event_base_new();
 	if (process.base == NULL)
 		fatalx("no event loop");
-	if (opt.tls && sim_tls_new(opt.dir, &tls, &ca, &err) != 0)
+	if (opt.tls && sim_tls_new(opt.dir, !opt.http1, &tls, &ca, &err) != 0)
 		fatalx("%s", err.text);
 	/* Before it says that it listens: who reads that may end it at once. */
 	term = on_signal(&process, SIGTERM);

@@ -42,12 +42,19 @@ struct sim_wire {
 
 extern const struct sim_wire sim_wire_h1;
 
+struct sim_h2;
+struct stream;
+
 struct sim_conn {
 	unsigned		 magic;
 	const struct sim_wire	*wire;
 	TAILQ_ENTRY(sim_conn)	 entry;
 	struct sim_http		*http;
-	struct bufferevent	*bev;
+	struct bufferevent	*bev;            /* NULL: a stream of HTTP/2 */
+	struct sim_h2		*h2;             /* this one carries streams */
+	struct stream		*stream;         /* this one is a stream */
+	char			*h2_method;
+	char			*h2_path;
 	SSL			*ssl;            /* owned by bev */
 	uint64_t		 id;
 	enum sim_conn_state	 state;
@@ -74,6 +81,9 @@ struct sim_conn {
 void	sim_conn_answered(struct sim_conn *c);
 /* Marks it dead and has it freed at the next turn. */
 void	sim_conn_end(struct sim_conn *c);
+/* An exchange on a stream of the carrier's connection. */
+struct sim_conn *sim_conn_new_stream(struct sim_conn *carrier,
+    const struct sim_wire *wire, struct stream *stream);
 /* All that was pending has left: closes, if that was asked for. */
 void	sim_conn_drained(struct sim_conn *c);
 /* There is room again: goes on with what is made while it is sent. */

@@ -14,6 +14,7 @@
 #include "common/xmalloc.h"
 #include "tests/kubesim/sim_api.h"
 #include "tests/kubesim/sim_conn.h"
+#include "tests/kubesim/sim_h2.h"
 #include "tests/kubesim/sim_log.h"
 
 #define HTTP_MAGIC    0x51477055u
@@ -102,12 +103,30 @@ read_body(struct sim_conn *c)
 	return true;
 }
 
+static bool
+chose_h2(const struct sim_conn *c)
+{
+	const unsigned char *name = NULL;
+	unsigned len = 0;
+
+	if (c->ssl != NULL)
+		SSL_get0_alpn_selected(c->ssl, &name, &len);
+	return len == 2 && memcmp(name, "h2", 2) == 0;
+}
+
 static void
 conn_read_cb(UNUSED struct bufferevent *bev, void *arg)
 {
 	struct sim_conn *c = arg;
 
 	sim_conn_check(c);
+	if (c->h2 == NULL && chose_h2(c))
+		c->h2 = sim_h2_new(c);
+	if (c->h2 != NULL) {
+		if (c->state != SIM_CONN_DEAD && sim_h2_input(c->h2) != 0)
+			sim_conn_close(c);
+		return;
+	}
 	while (c->state == SIM_CONN_IDLE || c->state == SIM_CONN_BODY) {
 		if (c->closing)
 			return;
@@ -141,10 +160,12 @@ sim_conn_end(struct sim_conn *c)
 	(void)evtimer_del(c->timer);
 	TAILQ_REMOVE(&h->conns, c, entry);
 	TAILQ_INSERT_TAIL(&h->dead, c, entry);
-	h->n--;
+	h->n -= c->bev != NULL;
 	event_active(h->reaper, EV_TIMEOUT, 0);
 	if (gone != NULL)
 		gone(c, c->gone_ctx);
+	sim_h2_free(c->h2);
+	c->h2 = NULL;
 }
 
 static void
@@ -153,8 +174,11 @@ conn_free(struct sim_conn *c)
 	sim_conn_check(c);
 	sim_request_clear(&c->req);
 	sim_text_unref(c->held);
+	free(c->h2_method);
+	free(c->h2_path);
 	event_free(c->timer);
-	bufferevent_free(c->bev);
+	if (c->bev != NULL)
+		bufferevent_free(c->bev);
 	c->magic = 0;
 	free(c);
 }
@@ -188,7 +212,10 @@ conn_write_cb(UNUSED struct bufferevent *bev, void *arg)
 	struct sim_conn *c = arg;
 
 	sim_conn_check(c);
-	sim_conn_pump(c);
+	if (c->h2 != NULL)
+		sim_h2_flush(c->h2);
+	else
+		sim_conn_pump(c);
 	if (sim_conn_backlog(c) == 0)
 		sim_conn_drained(c);
 }
@@ -290,6 +317,12 @@ sim_conn_id(const struct sim_conn *c)
 }
 
 bool
+sim_conn_http2(const struct sim_conn *c)
+{
+	return c->stream != NULL;
+}
+
+bool
 sim_conn_replica(const struct sim_conn *c)
 {
 	return c->replica;
@@ -329,6 +362,35 @@ make_bufferevent(struct sim_http *h, evutil_socket_t fd, SSL **ret_ssl)
 	return bev;
 }
 
+static struct sim_conn *
+conn_new(struct sim_http *h, uint64_t id, bool replica)
+{
+	struct sim_conn *c = xcalloc(1, sizeof(*c));
+
+	c->magic = SIM_CONN_MAGIC;
+	c->http = h;
+	c->id = id;
+	c->replica = replica;
+	c->timer = evtimer_new(h->sim->base, conn_timer_cb, c);
+	if (c->timer == NULL)
+		abort();
+	TAILQ_INSERT_TAIL(&h->conns, c, entry);
+	return c;
+}
+
+struct sim_conn *
+sim_conn_new_stream(struct sim_conn *carrier, const struct sim_wire *wire,
+    struct stream *stream)
+{
+	struct sim_conn *c = conn_new(carrier->http, carrier->id,
+	    carrier->replica);
+
+	c->wire = wire;
+	c->stream = stream;
+	c->keep_alive = true;
+	return c;
+}
+
 static void
 http_accept_cb(struct evconnlistener *l, evutil_socket_t fd,
     UNUSED struct sockaddr *addr, UNUSED int len, void *arg)
@@ -343,17 +405,11 @@ http_accept_cb(struct evconnlistener *l, evutil_socket_t fd,
 		return;
 	}
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	c = xcalloc(1, sizeof(*c));
-	c->magic = SIM_CONN_MAGIC;
-	c->http = h;
+	c = conn_new(h, ++h->next_id, l == h->replica);
 	c->wire = &sim_wire_h1;
-	c->replica = l == h->replica;
-	c->id = ++h->next_id;
-	c->timer = evtimer_new(h->sim->base, conn_timer_cb, c);
 	c->bev = make_bufferevent(h, fd, &c->ssl);
-	if (c->bev == NULL || c->timer == NULL)
+	if (c->bev == NULL)
 		abort();
-	TAILQ_INSERT_TAIL(&h->conns, c, entry);
 	h->n++;
 	(void)bufferevent_set_max_single_write(c->bev, WRITE_AT_ONCE);
 	bufferevent_setwatermark(c->bev, EV_WRITE, SIM_ROOM_BELOW, 0);
@@ -427,16 +483,32 @@ sim_http_free(struct sim_http *h)
 	free(h);
 }
 
+/* A request to /_sim/ is being answered on it, or on a stream of it. */
+static bool
+controls(const struct sim_http *h, const struct sim_conn *c)
+{
+	const struct sim_conn *x;
+
+	for (x = TAILQ_FIRST(&h->conns); x != NULL; x = TAILQ_NEXT(x, entry))
+		if (x->id == c->id && x->state == SIM_CONN_BUSY &&
+		    x->req.log_id == 0)
+			return true;
+	return false;
+}
+
 void
 sim_http_drop_all(struct sim_http *h)
 {
-	struct sim_conn *c, *next;
+	struct sim_conn *c = TAILQ_FIRST(&h->conns);
 
-	for (c = TAILQ_FIRST(&h->conns); c != NULL; c = next) {
-		next = TAILQ_NEXT(c, entry);
-		/* The caller's own answer is on its way. */
-		if (c->req.log_id != 0 || c->state == SIM_CONN_IDLE)
-			sim_conn_reset(c);
+	while (c != NULL) {
+		if (c->bev == NULL || controls(h, c)) {
+			c = TAILQ_NEXT(c, entry);
+			continue;
+		}
+		/* Its streams leave the list with it: begin anew. */
+		sim_conn_reset(c);
+		c = TAILQ_FIRST(&h->conns);
 	}
 }
 

@@ -52,7 +52,8 @@ int	sim_http_new(struct sim *sim, SSL_CTX *tls, struct sim_http **ret,
 	    uint16_t *ret_port, uint16_t *ret_replica, struct err *err)
 	    MUST_CHECK;
 void	sim_http_free(struct sim_http *h);
-/* Ends every connection at once, as a server that crashed. */
+/* Ends every connection at once, as a server that crashed; but those on which
+ * a request to /_sim/ is being answered. */
 void	sim_http_drop_all(struct sim_http *h);
 size_t	sim_http_connections(const struct sim_http *h);
 

@@ -37,6 +37,9 @@ struct sim_modes {
 	int		table;           /* 1: as=Table is honoured */
 	int		gzip;            /* 1: lists above 128 KiB */
 	int		drop;            /* 1: drop=metadata.managedFields */
+	int		ping;            /* 1: PINGs of HTTP/2 stay unanswered */
+	int64_t		goaway_percent;  /* of requests by HTTP/2 */
+	int64_t		streams;         /* at once, of new connections */
 	int64_t		minor;           /* of the version */
 	int64_t		too_large_ms;    /* a list's wait for its version */
 	int64_t		watch_min_s;     /* the server's own timeoutSeconds */

@@ -255,12 +255,6 @@ sim_conn_produce(struct sim_conn *c, struct evbuffer *begin,
 	sim_conn_pump(c);
 }
 
-bool
-sim_conn_http2(UNUSED const struct sim_conn *c)
-{
-	return false;
-}
-
 size_t
 sim_conn_backlog(const struct sim_conn *c)
 {

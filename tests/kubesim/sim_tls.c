@@ -125,9 +125,29 @@ write_file(const char *directory, const char *pem, struct err *err)
 	return rc;
 }
 
-static SSL_CTX *
-make_context(X509 *cert, EVP_PKEY *key)
+/* HTTP/2 if the client offers it and we do; else HTTP/1.1. */
+static int
+alpn_cb(UNUSED SSL *ssl, const unsigned char **out, unsigned char *out_len,
+    const unsigned char *in, unsigned in_len, void *arg)
 {
+	static const unsigned char both[] = "\x02h2\x08http/1.1";
+	bool http2 = arg != NULL;
+	unsigned skip = http2 ? 0 : 3;
+	unsigned char *chosen;
+
+	if (SSL_select_next_proto(&chosen, out_len, both + skip,
+	    (unsigned)sizeof(both) - 1 - skip, in, in_len) !=
+	    OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_NOACK;
+	*out = chosen;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static SSL_CTX *
+make_context(X509 *cert, EVP_PKEY *key, bool http2)
+{
+	static char yes[] = "yes";
+
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
 	if (ctx == NULL)
@@ -139,11 +159,12 @@ make_context(X509 *cert, EVP_PKEY *key)
 		return NULL;
 	}
 	(void)SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_alpn_select_cb(ctx, alpn_cb, http2 ? yes : NULL);
 	return ctx;
 }
 
 int
-sim_tls_new(const char *directory, SSL_CTX **ret, char **ret_ca,
+sim_tls_new(const char *directory, bool http2, SSL_CTX **ret, char **ret_ca,
     struct err *err)
 {
 	EVP_PKEY *ca_key = EVP_EC_gen("P-256"), *key = EVP_EC_gen("P-256");
@@ -157,7 +178,7 @@ sim_tls_new(const char *directory, SSL_CTX **ret, char **ret_ca,
 	if (ca != NULL)
 		cert = make_certificate(key, ca, ca_key);
 	if (cert != NULL)
-		ctx = make_context(cert, key);
+		ctx = make_context(cert, key, http2);
 	if (ctx == NULL || (pem = certificate_pem(ca)) == NULL) {
 		(void)tls_error(err, "cannot make the server's certificate");
 		goto out;
