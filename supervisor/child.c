@@ -200,7 +200,9 @@ died_unborn(struct child *c, const struct err *err)
 	int64_t delay_ms;
 	enum child_event event = count_death(c, false, &delay_ms);
 
-	set_cause(c, "cannot be started: %s", err->text);
+	set_cause(c, "cannot be started: %s%s", err->text, err->code == EMFILE
+	    ? "; allow more open files: LimitNOFILE= of the unit, ulimit -n"
+	    : "");
 	memcpy(c->last_death, c->cause, sizeof(c->last_death));
 	feed(c, event);
 	arm(c, delay_ms);

@@ -56,6 +56,9 @@ explain(const struct conf *conf, int code, struct err *err)
 	const char *remedy = code == EADDRINUSE
 	    ? "another program listens there (ss -ltnp shows which): stop it, "
 	      "or write another port in sluice.yaml: listen: 127.0.0.1:PORT"
+	    : code == EMFILE || code == ENFILE
+	    ? "allow more open files (LimitNOFILE= of the unit, ulimit -n), "
+	      "or fewer gateway.processes in sluice.yaml"
 	    : code == EACCES
 	    ? "ports below 1024 need a right: write a higher one in "
 	      "sluice.yaml: listen: 127.0.0.1:PORT"

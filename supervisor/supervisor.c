@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 
 #define DEFAULT_FILE   "/etc/sluice/sluice.yaml"
 #define LAST_KILLS_MAX 100   /* rounds of killing what is left at the end */
+#define FILES_MAX      65536 /* as in the unit */
 
 enum mode { MODE_RUN, MODE_TEST, MODE_DOT, MODE_VERSION };
 
@@ -193,12 +195,28 @@ prepare(struct supervisor *s, struct err *err)
 	return service_start(s, err);
 }
 
+/* What children inherit: no cores with secrets in them, files for this user
+ * alone, and more of them than the 1024 of a shell, which 500 clusters use up.
+ * Nothing here calls select(2). */
+static void
+set_limits(void)
+{
+	struct rlimit no_core = { 0, 0 }, files;
+
+	(void)umask(077);
+	(void)setrlimit(RLIMIT_CORE, &no_core);
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0 ||
+	    files.rlim_cur >= FILES_MAX)
+		return;
+	files.rlim_cur = MIN(files.rlim_max, FILES_MAX);
+	(void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static int
 run(const char *file)
 {
 	struct supervisor s = { .conf_path = file, .conf_fd = -1,
 		.state_dir = { .lock_fd = -1, .runtime_lock_fd = -1 } };
-	struct rlimit no_core = { 0, 0 };
 	struct err err;
 
 	if (read_conf(&s.conf, file) != 0) {
@@ -206,7 +224,7 @@ run(const char *file)
 		return EX_CONFIG;
 	}
 	log_init("sluiced", s.conf.log_level, s.conf.log_format);
-	(void)setrlimit(RLIMIT_CORE, &no_core);
+	set_limits();
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	notify_init(&s.notify);
 	s.bin_directory = own_directory();

@@ -31,6 +31,15 @@ class Rogues(Sluice):
             file.write("".join(f"{line}\n" for line in lines))
         return self
 
+    def limit_files(self, soft, hard):
+        """RLIMIT_NOFILE of sluiced at its start."""
+        program = self.program("sluiced")
+        os.rename(program, f"{program}.real")
+        with open(program, "w", encoding="utf-8") as file:
+            file.write(f'#!/bin/sh\nexec prlimit --nofile={soft}:{hard} "$0.real" "$@"\n')
+        os.chmod(program, 0o755)
+        return self
+
     def notes(self, name):
         """The lines the children wrote into a file of theirs."""
         try:

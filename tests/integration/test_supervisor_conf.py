@@ -66,6 +66,31 @@ def test_a_port_in_use_is_named_with_the_remedy(rogues):
     assert "write another port" in sluice.log()
 
 
+def test_no_more_gateways_than_open_files_and_the_remedy(rogues):
+    """The address is right: another would not help."""
+    sluice = rogues(gateways=40).limit_files(30, 30)
+    sluice.start(ready=False)
+    wait_until(lambda: not sluice.process.running(), 10, "sluiced ends")
+    assert "Too many open files; allow more open files" in sluice.log()
+
+
+def test_the_limit_of_open_files_is_raised_and_one_that_is_too_low_is_named(rogues):
+    """A shell's soft limit of 1024 would be used up by 500 clusters."""
+    sluice = rogues().limit_files(14, 4096).start()
+    with open(f"/proc/{sluice.pid('watcher/prod')}/limits", encoding="ascii") as file:
+        assert re.search(r"^Max open files +4096 +4096 ", file.read(), re.MULTILINE)
+    low = rogues().limit_files(20, 20).start(ready=False)
+    wait_until(lambda: "cannot be started: " in low.log(), 10, "too few descriptors")
+    assert "Too many open files; allow more open files: LimitNOFILE= of the unit" in low.log()
+
+
+def test_what_children_make_is_for_this_user_alone(rogues):
+    """Also in a state directory that everybody may look into."""
+    sluice = rogues().start()
+    with open(f"/proc/{sluice.pid('store')}/status", encoding="ascii") as file:
+        assert re.search(r"^Umask:\s+0077$", file.read(), re.MULTILINE)
+
+
 def test_a_state_directory_without_rights_is_named_with_the_remedy(tmp_path):
     """As a user that may not write there (root may write anywhere)."""
     shutil.copy(binary("sluiced"), "/tmp/sl-sluiced-copy")
