@@ -149,7 +149,8 @@ $(BUILD)/sluicectl: $(BUILD)/obj/ctl/sluicectl.o $(BUILD)/ctl.a \
 $(BUILD)/kubesim: $(call objs,$(KUBESIM_SRCS)) $(BUILD)/common.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $^ $(ALL_LDFLAGS) $(LIBS_ALL) \
-		$(shell $(PKG_CONFIG) --libs libevent_openssl libssl zlib) -o $@
+		$(shell $(PKG_CONFIG) --libs libevent_openssl libssl zlib \
+		libnghttp2) -o $@
 
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(ARCHIVES)
 	$(call say,LD,$@)
