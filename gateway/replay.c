@@ -212,7 +212,8 @@ take_record(struct conn *c, const void *bytes, size_t n)
 			return;
 		if (item.position.number <= s->cursor.number)
 			continue;
-		s->cursor.number = item.position.number;
+		/* From "-1" it may still be of an epoch before. */
+		s->cursor = item.position;
 		if (!hub_wants(s->sub, item.tenant, item.key,
 		    item.event_type))
 			continue;
@@ -260,7 +261,8 @@ slice_of(struct replay *r, struct conn *c)
 	} else if (next == JOURNAL_LOST || next == JOURNAL_END) {
 		/* END: the ring had what this reader does not see, as in a
 		 * memory segment that was not kept. Never a silent hole. */
-		stream_lost(c, SSE_EVICTED);
+		stream_lost(c, s->cursor.epoch == ring_tip(g->ring).epoch ?
+		    SSE_EVICTED : SSE_EPOCH_CHANGED);
 	}
 }
 

@@ -261,8 +261,9 @@ add_error(struct buf *b, const struct sse_control *c)
 		    "(a longer prefix, or fewer streams)\","
 		    "\"retrying\":false}", c->n);
 	else
-		buf_adds(b, "the store does not answer; the snapshot follows "
-		    "when it is back\",\"retrying\":true}");
+		buf_adds(b, "the store does not answer, or has not all of "
+		    "these streams again yet; the snapshot follows when it "
+		    "can\",\"retrying\":true}");
 }
 
 /* Frames that are not events: complete after this. */

@@ -479,3 +479,25 @@ def test_a_new_epoch_is_told_to_open_streams_which_then_go_on(tmp_path):
             stream.wait_events(3)
             assert numbers(stream) == [5, 6, 7] and stream.ended is None
             assert all(not e["id"].startswith(old) for e in stream.events())
+
+
+def test_minus_one_gives_all_of_the_epoch_before_and_a_gap_that_names_both():
+    with Sluice(FAST) as sluice:
+        publish(sluice, "job:epoch", 0, 5, event_type="job.state_changed")
+        assert sluice.stop() == 0
+        # As after a power cut: another boot, and no clean close.
+        history = os.path.join(sluice.conf["state_directory"], "journal", "epochs")
+        with open(history, encoding="ascii") as file:
+            epoch, first, _, reserved, _ = file.read().split()
+        with open(history, "w", encoding="ascii") as file:
+            file.write(f"{epoch} {first} {'0' * 36} {reserved} open\n")
+        sluice.start()
+        publish(sluice, "job:epoch", 5, 8, event_type="job.state_changed")
+        with sluice.stream("job:epoch", last_event_id="-1") as stream:
+            gap = stream.read_until(lambda s: s.named("stream.gap"), 10, "gap")[0].json
+            assert numbers(stream) == list(range(5))
+            assert gap["reason"] == "epoch_changed"
+            assert gap["from"] == stream.events()[-1]["id"]
+            snapshot = stream.read_until(lambda s: s.named("snapshot"), 10, "snapshot")[0].json
+            assert gap["to"] == snapshot["as_of"] and not gap["to"].startswith(epoch)
+            assert snapshot["data"]["n"] == 7
