@@ -36,6 +36,7 @@ struct query_client {
 	uint64_t		 last_ticket;
 	unsigned int		 waiting;
 	struct query_question	*on_wire;    /* not in the queue */
+	bool			 telling;    /* its waiters, right now */
 	struct query_questions	 queue;
 	struct query_waiters	 failed;     /* told at the next timer */
 };
@@ -73,12 +74,14 @@ query_answered(struct query_client *c, struct slice answer)
 	struct query_waiter *w;
 
 	/* Left on the wire until all were told: query_cancel finds waiters. */
+	c->telling = true;
 	while ((w = TAILQ_FIRST(&q->waiters)) != NULL) {
 		TAILQ_REMOVE(&q->waiters, w, link);
 		c->waiting--;
 		query_waiter_tell(w, answer);
 		free(w);
 	}
+	c->telling = false;
 	c->on_wire = NULL;
 	question_free(q);
 }
@@ -321,8 +324,23 @@ query_json(struct query_client *c, struct slice json, int64_t deadline_ms,
 	return ticket;
 }
 
-/* A question that is still in the queue is dropped with its last waiter. One
- * on the wire is not taken back: only its answer is dropped. */
+/* A snapshot nobody waits for any more: the store may hold it for long, and
+ * whoever comes next shall not wait behind it. The next send cancels it. */
+static void
+query_let_go(struct query_client *c)
+{
+	if (c->on_wire == NULL || c->telling ||
+	    c->on_wire->op != QUERY_SNAPSHOT ||
+	    !TAILQ_EMPTY(&c->on_wire->waiters))
+		return;
+	question_free(c->on_wire);
+	c->on_wire = NULL;
+	query_kick(c);
+	query_arm(c);
+}
+
+/* A question that is still in the queue is dropped with its last waiter. Of one
+ * on the wire that may change something, only the answer is. */
 void
 query_cancel(struct query_client *c, uint64_t ticket)
 {
@@ -341,8 +359,10 @@ query_cancel(struct query_client *c, uint64_t ticket)
 			break;
 		}
 	}
-	if (found)
-		c->waiting--;
+	if (!found)
+		return;
+	c->waiting--;
+	query_let_go(c);
 }
 
 /* --- life ---------------------------------------------------------------- */

@@ -249,6 +249,59 @@ test_equal_snapshot_questions_share_an_answer(void **state UNUSED)
 	assert_string_equal(seen, "0 at 1;1 at 1;1 at 1;");
 }
 
+/* Until the store has the question and holds it. */
+static void
+run_until_held(void)
+{
+	struct mono end = mono_add_ms(mono_now(), 10000);
+	struct timeval tv = { 0, 20000 };
+
+	while (serve_pending(serve) == 0 && mono_before(mono_now(), end)) {
+		(void)event_base_loopexit(base, &tv);
+		(void)event_base_dispatch(base);
+	}
+	assert_int_equal(serve_pending(serve), 1);
+}
+
+static void
+test_nobody_waits_behind_a_held_snapshot_that_was_cancelled(void **state
+    UNUSED)
+{
+	uint64_t held = ask_snapshot("job:*", 99, 60000);
+
+	run_until_held();
+	query_cancel(client, held);
+	ask("{\"op\":\"clusters\"}");
+	(void)ask_snapshot("job:a", 0, 5000);
+	run_until(2);
+	assert_string_equal(seen, "0 {\"clusters\":[]};0 at 0;");
+}
+
+static uint64_t	 other;
+
+static void
+cancelling_cb(const struct query_snapshot *s, const struct err *err,
+    void *arg)
+{
+	snapshot_cb(s, err, arg);
+	query_cancel(client, other);
+	(void)ask_snapshot("job:b", 1, 5000);
+}
+
+static void
+test_who_is_told_may_cancel_who_would_be_told_next(void **state UNUSED)
+{
+	struct slice selectors[1] = { slice_str("job:a") };
+
+	publish(1, "job:a");
+	(void)ask_snapshot("job:b", 1, 5000);
+	(void)query_snapshot(client, slice_str("-"), selectors, 1,
+	    (struct position){ FIXTURE_EPOCH, 1 }, 5000, cancelling_cb, NULL);
+	other = ask_snapshot("job:a", 1, 5000);
+	run_until(3);
+	assert_string_equal(seen, "0 at 1;1 at 1;0 at 1;");
+}
+
 static void
 test_a_selector_that_is_none_is_refused(void **state UNUSED)
 {
@@ -298,6 +351,8 @@ main(void)
 		TEST(test_a_snapshot_waits_for_its_position),
 		TEST(test_a_snapshot_that_waits_too_long_fails_alone),
 		TEST(test_equal_snapshot_questions_share_an_answer),
+		TEST(test_nobody_waits_behind_a_held_snapshot_that_was_cancelled),
+		TEST(test_who_is_told_may_cancel_who_would_be_told_next),
 		TEST(test_a_selector_that_is_none_is_refused),
 		TEST(test_a_store_that_is_away_is_told_after_the_deadline),
 		TEST(test_many_records_are_applied_in_order),
