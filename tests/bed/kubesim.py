@@ -208,7 +208,7 @@ class KubeSim:
         return self.control("POST", "access", {"default": default, "rules": list(rules)})
 
     def script(self, *steps):
-        """Loads a timeline, see tests/kubesim/sim_script.h: script({"at_ms": 50, "delete": ...})."""
+        """Loads a timeline of STEPS as in tests/kubesim/sim_script.h; returns how far it is."""
         return self.control("POST", "script", {"steps": list(steps)})
 
     def advance(self, milliseconds):

@@ -28,7 +28,15 @@ def frozen_sim():
 
 def curl(sim, *targets, options=()):
     """What curl prints for the TARGETS, fetched over one connection; and its exit status."""
-    argv = ["curl", "-sS", "--http2", "--cacert", sim.ca_file, "-H", f"Authorization: Bearer {sim.token}"]
+    argv = [
+        "curl",
+        "-sS",
+        "--http2",
+        "--cacert",
+        sim.ca_file,
+        "-H",
+        f"Authorization: Bearer {sim.token}",
+    ]
     argv += ["-A", "test", *options, *(sim.url + target for target in targets)]
     done = subprocess.run(argv, capture_output=True, timeout=deadline(60), check=False)
     return done.stdout, done.returncode

@@ -38,10 +38,11 @@ def test_a_script_happens_in_its_order_and_notes_what_cannot():
     """Objects come, change and go when they should; a mistake does not end it."""
     with KubeSim(tls=False, frozen=True, options=CLOCK) as sim:
         pod = {"kind": "pod", "ns": "shop", "name": "told"}
+        failed = {"status": {"phase": "Failed"}}
         sim.script(
             {"at_ms": 300, "delete": pod},
             {"at_ms": 100, "create": {**pod, "object": {"metadata": {"labels": {"a": "1"}}}}},
-            {"at_ms": 200, "patch": {**pod, "patch": {"status": {"phase": "Failed"}}, "status": True}},
+            {"at_ms": 200, "patch": {**pod, "patch": failed, "status": True}},
             {"at_ms": 250, "delete": {**pod, "name": "nobody"}},
             {"at_ms": 260, "change": {"kind": "deployment", "count": 3}, "modes": {"minor": 30}},
         )
@@ -60,14 +61,16 @@ def test_a_script_happens_in_its_order_and_notes_what_cannot():
 
 def test_a_script_also_runs_by_the_clock_of_the_machine():
     """And can change the server under an open watch."""
-    with KubeSim(tls=False, frozen=True) as sim:
-        with Watch(sim, watch_target(sim.stats()["resourceVersion"])) as watch:
-            sim.script(
-                {"at_ms": 100, "change": {"count": 2}},
-                {"at_ms": 200, "faults": {"drop_watches": True}},
-            )
-            assert [event["type"] for event in watch.events(2)] == ["MODIFIED"] * 2
-            assert watch.event() is None
+    with (
+        KubeSim(tls=False, frozen=True) as sim,
+        Watch(sim, watch_target(sim.stats()["resourceVersion"])) as watch,
+    ):
+        sim.script(
+            {"at_ms": 100, "change": {"count": 2}},
+            {"at_ms": 200, "faults": {"drop_watches": True}},
+        )
+        assert [event["type"] for event in watch.events(2)] == ["MODIFIED"] * 2
+        assert watch.event() is None
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 /*
  * sim_conn: the inside of an exchange, one request with its answer, shared by
- * sim_http.c (requests), sim_reply.c and sim_stream.c (answers) and the wires
- * (sim_h1.c: a connection whose exchanges follow each other, sim_h2.c: one
- * stream of many), and nobody else.
+ * sim_http.c (requests), sim_conn.c (what all have in common), sim_reply.c and
+ * sim_stream.c (answers), and the wires (sim_h1.c: a connection whose
+ * exchanges follow each other; sim_h2.c and sim_h2_wire.c: one stream of
+ * many), and nobody else.
  */
 #ifndef SIM_CONN_H
 #define SIM_CONN_H
@@ -50,6 +51,7 @@ struct sim_conn {
 	const struct sim_wire	*wire;
 	TAILQ_ENTRY(sim_conn)	 entry;
 	struct sim_http		*http;
+	struct sim		*sim;
 	struct bufferevent	*bev;            /* NULL: a stream of HTTP/2 */
 	struct sim_h2		*h2;             /* this one carries streams */
 	struct stream		*stream;         /* this one is a stream */
@@ -77,6 +79,8 @@ struct sim_conn {
 	void			*gone_ctx;
 };
 
+/* For the event of sim_conn_defer. */
+void	sim_conn_timer_cb(evutil_socket_t fd, short what, void *arg);
 /* The answer is complete: ready for the next request, or closes. */
 void	sim_conn_answered(struct sim_conn *c);
 /* Marks it dead and has it freed at the next turn. */

@@ -230,116 +230,6 @@ conn_event_cb(UNUSED struct bufferevent *bev, short what, void *arg)
 		sim_conn_end(c);
 }
 
-static void
-conn_timer_cb(UNUSED evutil_socket_t fd, UNUSED short what, void *arg)
-{
-	struct sim_conn *c = arg;
-
-	sim_conn_check(c);
-	c->timer_cb(c, c->timer_ctx);
-}
-
-void
-sim_conn_defer(struct sim_conn *c, int64_t ms, sim_conn_cb *cb, void *ctx)
-{
-	struct timeval tv = mono_timeval_ms(ms);
-
-	c->timer_cb = cb;
-	c->timer_ctx = ctx;
-	(void)evtimer_add(c->timer, &tv);
-}
-
-void
-sim_conn_answered(struct sim_conn *c)
-{
-	if (c->state == SIM_CONN_DEAD)
-		return;
-	c->gone_cb = NULL;
-	c->room_cb = NULL;
-	c->streaming = false;
-	c->action = SIM_ACT_NONE;
-	sim_text_unref(c->held);
-	c->held = NULL;
-	sim_request_clear(&c->req);
-	c->wire->idle(c);
-}
-
-void
-sim_conn_close(struct sim_conn *c)
-{
-	c->wire->stop(c, false);
-}
-
-void
-sim_conn_reset(struct sim_conn *c)
-{
-	c->wire->stop(c, true);
-}
-
-void
-sim_conn_close_after(struct sim_conn *c)
-{
-	c->keep_alive = false;
-}
-
-void
-sim_conn_on_room(struct sim_conn *c, sim_conn_cb *cb, void *ctx)
-{
-	c->room_cb = cb;
-	c->room_ctx = ctx;
-}
-
-void
-sim_conn_own(struct sim_conn *c, sim_conn_cb *gone, void *ctx)
-{
-	c->gone_cb = gone;
-	c->gone_ctx = ctx;
-}
-
-/* ---- reading a connection ---- */
-
-struct sim *
-sim_conn_sim(const struct sim_conn *c)
-{
-	return c->http->sim;
-}
-
-struct sim_request *
-sim_conn_request(struct sim_conn *c)
-{
-	return &c->req;
-}
-
-uint64_t
-sim_conn_id(const struct sim_conn *c)
-{
-	return c->id;
-}
-
-bool
-sim_conn_http2(const struct sim_conn *c)
-{
-	return c->stream != NULL;
-}
-
-bool
-sim_conn_replica(const struct sim_conn *c)
-{
-	return c->replica;
-}
-
-bool
-sim_conn_dead(const struct sim_conn *c)
-{
-	return c->state == SIM_CONN_DEAD;
-}
-
-const char *
-sim_conn_param(struct sim_conn *c, const char *name)
-{
-	return sim_request_param(&c->req, name);
-}
-
 /* ---- the listener ---- */
 
 static struct bufferevent *
@@ -369,9 +259,10 @@ conn_new(struct sim_http *h, uint64_t id, bool replica)
 
 	c->magic = SIM_CONN_MAGIC;
 	c->http = h;
+	c->sim = h->sim;
 	c->id = id;
 	c->replica = replica;
-	c->timer = evtimer_new(h->sim->base, conn_timer_cb, c);
+	c->timer = evtimer_new(h->sim->base, sim_conn_timer_cb, c);
 	if (c->timer == NULL)
 		abort();
 	TAILQ_INSERT_TAIL(&h->conns, c, entry);

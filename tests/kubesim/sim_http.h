@@ -2,9 +2,9 @@
  * sim_http: HTTP/1.1 server side of one connection, plain or TLS: requests
  * in, whole answers or chunked streams out.
  *
- * A request (sim_request.h) lives until its answer is complete. A connection that
- * ends is freed at the next turn of the loop, never inside a call, so that a
- * caller may go on using it; sim_conn_dead() says so. Faults of a request
+ * A request (sim_request.h) lives until its answer is complete. A connection
+ * that ends is freed at the next turn of the loop, never inside a call, so that
+ * a caller may go on using it; sim_conn_dead() says so. Faults of a request
  * (sim_faults.h) are carried out here, where the bytes go out.
  */
 #ifndef SIM_HTTP_H

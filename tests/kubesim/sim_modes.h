@@ -37,7 +37,7 @@ struct sim_modes {
 	int		table;           /* 1: as=Table is honoured */
 	int		gzip;            /* 1: lists above 128 KiB */
 	int		drop;            /* 1: drop=metadata.managedFields */
-	int		ping;            /* 1: PINGs of HTTP/2 stay unanswered */
+	int		ping;            /* 1: those of HTTP/2 are ignored */
 	int64_t		goaway_percent;  /* of requests by HTTP/2 */
 	int64_t		streams;         /* at once, of new connections */
 	int64_t		minor;           /* of the version */

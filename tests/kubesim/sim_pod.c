@@ -162,7 +162,8 @@ add_spec(struct buf *b, const struct sim_object *o, const struct sim_state *st)
 	buf_addf(b, "\"restartPolicy\":\"%s\","
 	    "\"terminationGracePeriodSeconds\":30,", o->owner != NULL &&
 	    o->owner->kind == SIM_JOB ? "Never" : "Always");
-	buf_adds(b, "\"dnsPolicy\":\"ClusterFirst\",\"serviceAccountName\":\"default\","
+	buf_adds(b, "\"dnsPolicy\":\"ClusterFirst\","
+	    "\"serviceAccountName\":\"default\","
 	    "\"serviceAccount\":\"default\",");
 	if (st->step != SIM_POD_PENDING)
 		buf_addf(b, "\"nodeName\":\"sim-node-%u\",",

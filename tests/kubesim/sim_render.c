@@ -22,8 +22,8 @@ add_owner(struct buf *b, const struct sim_object *o)
 	buf_addf(b, ",\"ownerReferences\":[{\"apiVersion\":\"%s\","
 	    "\"kind\":\"%s\",\"name\":\"%s\",\"uid\":\"%s\","
 	    "\"controller\":true,\"blockOwnerDeletion\":true}]",
-	    sim_kinds_api_version(w->kind), sim_kinds_row(w->kind)->kind, w->name,
-	    w->uid);
+	    sim_kinds_api_version(w->kind), sim_kinds_row(w->kind)->kind,
+	    w->name, w->uid);
 }
 
 static void

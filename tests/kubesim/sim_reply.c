@@ -255,12 +255,6 @@ sim_conn_produce(struct sim_conn *c, struct evbuffer *begin,
 	sim_conn_pump(c);
 }
 
-size_t
-sim_conn_backlog(const struct sim_conn *c)
-{
-	return c->wire->backlog(c);
-}
-
 void
 sim_conn_fault(struct sim_conn *c, enum sim_action action)
 {

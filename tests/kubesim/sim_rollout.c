@@ -149,7 +149,8 @@ set_step(struct sim_store *s, struct sim_object *set, bool broken, int64_t now)
 		sim_rollout_stop_pod(s, victim(set));
 	}
 	for (size_t i = set->n_children; i-- > 0; )
-		settled &= sim_rollout_pod_step(s, set->children[i], broken, now);
+		settled &= sim_rollout_pod_step(s, set->children[i], broken,
+		    now);
 	have = sim_rollout_living(set);
 	if (set->alive && (set->st.have != have ||
 	    set->st.ready != sim_rollout_ready(set) ||
@@ -231,7 +232,8 @@ balance(struct sim_store *s, struct sim_object *o, struct sim_object *set)
 		    sim_rollout_ready(other));
 		if (all_ready > want) {
 			spare += all_ready - want;
-			all_ready -= MIN(all_ready - want, sim_rollout_ready(other));
+			all_ready -= MIN(all_ready - want,
+			    sim_rollout_ready(other));
 		}
 		set_scale(s, other, other->st.replicas -
 		    MIN(other->st.replicas, spare));

@@ -127,9 +127,9 @@ struct sim_object {
 	int64_t			 fix_ms;
 	bool			 active;
 	bool			 broken_image;
-	bool			 marked;         /* by sim_snapshot, inside it */
+	bool			 marked;         /* while sim_snapshot looks */
 	struct sim_state	 st;
-	struct sim_state	 shown;          /* the last one with an event */
+	struct sim_state	 shown;          /* the last with an event */
 };
 
 /* From SIM_PARTIAL on it is metadata alone. */

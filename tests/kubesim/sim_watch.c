@@ -1,61 +1,21 @@
 #include "tests/kubesim/sim_watch.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
-#include "common/mono.h"
 #include "common/xmalloc.h"
-#include "tests/kubesim/sim_faults.h"
-#include "tests/kubesim/sim_line.h"
-#include "tests/kubesim/sim_list.h"
 #include "tests/kubesim/sim_status.h"
+#include "tests/kubesim/sim_watch_open.h"
 
-#define WATCH_MAGIC       0x3a7c45eeu
-#define TICK_MS           20
-#define LOOK_AGAIN_MS     50
-#define MEMBER_HEAD       "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
-
-struct watch {
-	unsigned		 magic;
-	TAILQ_ENTRY(watch)	 entry;
-	struct sim_watches	*all;
-	struct sim_conn		*conn;
-	enum sim_kind		 kind;
-	char			 ns[SIM_NAME_MAX + 1];
-	enum sim_form		 form;
-	struct sim_selector	*selector;
-	struct sim_snapshot	*initial;        /* still being sent */
-	size_t			 next;           /* item of it */
-	uint64_t		 above;          /* seen: only newer is sent */
-	bool			 live;           /* has all until now */
-	bool			 mark_end;       /* of the initial events */
-	bool			 bookmarks;
-	bool			 members;        /* each line a gzip member */
-	bool			 warned;         /* bookmark before the end */
-	struct mono		 deadline;
-	struct mono		 next_bookmark;
-};
-
-struct sim_watches {
-	struct sim		*sim;
-	TAILQ_HEAD(watch_list, watch) list[SIM_KIND_MAX];
-	struct event		*tick;
-	/* The present event's line in each form, made when asked for. */
-	struct sim_text		*line[SIM_FORM_MAX];
-	size_t			 n;
-	uint64_t		 dropped;
-};
+#define TICK_MS 20
 
 /* ---- a watch's life ---- */
 
 static void
 watch_free(struct watch *w)
 {
-	assert(w->magic == WATCH_MAGIC);
+	assert(w->magic == SIM_WATCH_MAGIC);
 	TAILQ_REMOVE(&w->all->list[w->kind], w, entry);
 	w->all->n--;
 	sim_snapshot_unref(w->initial);
@@ -64,8 +24,8 @@ watch_free(struct watch *w)
 	free(w);
 }
 
-static void
-watch_gone(UNUSED struct sim_conn *c, void *ctx)
+void
+sim_watch_gone(UNUSED struct sim_conn *c, void *ctx)
 {
 	watch_free(ctx);
 }
@@ -88,18 +48,6 @@ send_line(struct watch *w, struct sim_text *t)
 	if (w->members)
 		t = sim_line_member(t);
 	sim_conn_stream_text(w->conn, t);
-	sim_text_unref(t);
-}
-
-/* Steals the status; an answer that is nothing but this error. */
-static void
-send_error(struct sim_conn *c, json_t *status)
-{
-	struct sim_text *t = sim_line_error(status);
-
-	sim_conn_stream(c, NULL);
-	sim_conn_stream_text(c, t);
-	sim_conn_stream_end(c);
 	sim_text_unref(t);
 }
 
@@ -231,12 +179,12 @@ send_history(struct watch *w)
 	w->live = true;
 }
 
-static void
-watch_room(UNUSED struct sim_conn *c, void *ctx)
+void
+sim_watch_room(UNUSED struct sim_conn *c, void *ctx)
 {
 	struct watch *w = ctx;
 
-	assert(w->magic == WATCH_MAGIC);
+	assert(w->magic == SIM_WATCH_MAGIC);
 	if (w->live)
 		return;
 	if (w->initial != NULL) {
@@ -252,198 +200,6 @@ watch_room(UNUSED struct sim_conn *c, void *ctx)
 		return;
 	}
 	send_history(w);
-}
-
-/* ---- the start ---- */
-
-static int64_t
-timeout_ms(struct sim_conn *c)
-{
-	struct sim *sim = sim_conn_sim(c);
-	const char *text = sim_conn_param(c, "timeoutSeconds");
-	int64_t least = sim->modes.watch_min_s;
-	uint64_t n;
-
-	if (text != NULL && sim_http_number(text, &n) && n > 0 &&
-	    n < INT32_MAX)
-		return (int64_t)n * 1000;
-	/* Not from the store's dice: requests must not change the story. */
-	return (least + (int64_t)(sim_conn_id(c) * 2654435761u %
-	    (uint64_t)least)) * 1000;
-}
-
-static bool
-flag_set(struct sim_conn *c, const char *name)
-{
-	const char *text = sim_conn_param(c, name);
-
-	return text != NULL && (strcmp(text, "1") == 0 ||
-	    strcmp(text, "true") == 0);
-}
-
-static struct watch *
-watch_new(struct sim_conn *c, const struct sim_path *p)
-{
-	struct sim *sim = sim_conn_sim(c);
-	struct watch *w = xcalloc(1, sizeof(*w));
-
-	w->magic = WATCH_MAGIC;
-	w->all = sim->watches;
-	w->conn = c;
-	w->kind = p->kind;
-	memcpy(w->ns, p->ns, sizeof(w->ns));
-	w->form = sim_api_form(c, SIM_STREAM);
-	w->bookmarks = flag_set(c, "allowWatchBookmarks") &&
-	    !(sim->modes.uncached & SIM_BIT(p->kind));
-	w->deadline = mono_add_ms(mono_now(), timeout_ms(c));
-	w->next_bookmark = mono_add_ms(mono_now(), sim->modes.bookmark_ms);
-	TAILQ_INSERT_TAIL(&w->all->list[w->kind], w, entry);
-	w->all->n++;
-	sim_conn_own(c, watch_gone, w);
-	sim_conn_on_room(c, watch_room, w);
-	return w;
-}
-
-/* Why the real server refuses (422), NULL: it does not. */
-static const char *
-wrong_parameters(struct sim_conn *c)
-{
-	const char *match = sim_conn_param(c, "resourceVersionMatch");
-	bool initial = sim_conn_param(c, "sendInitialEvents") != NULL;
-	enum sim_watchlist mode =
-	    (enum sim_watchlist)sim_conn_sim(c)->modes.watchlist;
-
-	if (initial && mode == SIM_WATCHLIST_OFF)
-		return "sendInitialEvents: Forbidden: sendInitialEvents is "
-		    "forbidden for watch unless the WatchList feature gate is "
-		    "enabled";
-	if (initial && mode == SIM_WATCHLIST_IGNORED)
-		return NULL;
-	if (initial && (match == NULL || strcmp(match, "NotOlderThan") != 0))
-		return "resourceVersionMatch: Forbidden: sendInitialEvents "
-		    "requires setting resourceVersionMatch to NotOlderThan";
-	if (!initial && match != NULL)
-		return "resourceVersionMatch: Forbidden: resourceVersionMatch "
-		    "is forbidden for watch unless sendInitialEvents is "
-		    "provided";
-	return NULL;
-}
-
-/* An error that is known before the first event; true: sent. */
-static bool
-refused(struct sim_conn *c, const struct sim_path *p, uint64_t rv,
-    bool initial)
-{
-	struct sim *sim = sim_conn_sim(c);
-	int error = sim_faults_watch_error(sim->faults, c);
-	char message[128];
-
-	if (error != 0) {
-		send_error(c, sim_status_make(error, error == 410 ?
-		    "Expired" : "InternalError", "injected by the test",
-		    NULL));
-	} else if (initial && sim->modes.watchlist == SIM_WATCHLIST_ERROR) {
-		send_error(c, sim_status_make(500, "InternalError",
-		    "etcd does not support RequestWatchProgress", NULL));
-	} else if (rv == 0 || initial || rv >= sim->store->floor_rv) {
-		return false;
-	} else if (sim->modes.silent & SIM_BIT(p->kind)) {
-		sim_conn_stream(c, NULL);
-		sim_conn_stream_end(c);
-	} else {
-		(void)snprintf(message, sizeof(message), "too old resource "
-		    "version: %" PRIu64 " (%" PRIu64 ")", rv,
-		    sim->store->floor_rv);
-		send_error(c, sim_status_make(410, "Expired", message, NULL));
-	}
-	return true;
-}
-
-/* selector is taken over. */
-static void
-begin(struct sim_conn *c, const struct sim_path *p,
-    const struct sim_query *q, struct sim_selector *selector, uint64_t rv,
-    bool given, bool initial)
-{
-	struct sim *sim = sim_conn_sim(c);
-	int mode = sim->modes.watchlist;
-	struct watch *w = watch_new(c, p);
-
-	w->selector = selector;
-	w->members = mode == SIM_WATCHLIST_GZIP && initial &&
-	    sim_accept_gzip(sim_conn_request(c)->accept_encoding);
-	sim_conn_stream(c, w->members ? MEMBER_HEAD : NULL);
-	if (rv != 0 && !initial) {
-		w->above = rv;       /* a future one: silent until it passed */
-	} else {
-		w->initial = sim_snapshot_at(sim->store, q, given ?
-		    sim_api_seen(c) : sim->store->rv);
-		if (w->initial == NULL)
-			w->initial = sim_snapshot_now(sim->store, q, q->ns,
-			    "");
-		/* Seen on 1.36: at an empty version also when not asked
-		 * for; a server that ignores the parameter is too old. */
-		w->mark_end = w->bookmarks && (!given || initial) &&
-		    mode != SIM_WATCHLIST_IGNORED;
-	}
-	watch_room(c, w);
-}
-
-/* A watch list waits for its version, and says so as an event. */
-static void
-too_large_due(struct sim_conn *c, void *ctx)
-{
-	uint64_t *rv = ctx, wanted = *rv;
-
-	sim_conn_own(c, NULL, NULL);
-	free(rv);
-	send_error(c, sim_status_too_large(wanted, sim_api_seen(c)));
-}
-
-static void
-too_large_gone(UNUSED struct sim_conn *c, void *ctx)
-{
-	free(ctx);
-}
-
-static void
-wait_too_large(struct sim_conn *c, uint64_t rv)
-{
-	uint64_t *kept = xmalloc(sizeof(*kept));
-
-	*kept = rv;
-	sim_conn_own(c, too_large_gone, kept);
-	sim_conn_defer(c, sim_conn_sim(c)->modes.too_large_ms, too_large_due,
-	    kept);
-}
-
-void
-sim_watch_start(struct sim_conn *c, const struct sim_path *p)
-{
-	struct sim *sim = sim_conn_sim(c);
-	bool given, initial = flag_set(c, "sendInitialEvents") &&
-	    sim->modes.watchlist != SIM_WATCHLIST_IGNORED;
-	const char *why = wrong_parameters(c);
-	struct sim_selector *selector = NULL;
-	struct sim_query q;
-	uint64_t rv;
-
-	if (sim_api_version(c, &rv, &given) != 0)
-		return;
-	if (why != NULL) {
-		sim_conn_status(c, 422, "Invalid", -1, "ListOptions."
-		    "meta.k8s.io \"\" is invalid: %s", why);
-		return;
-	}
-	if (sim_list_query(c, p, &q, &selector) != 0)
-		return;
-	if (initial && rv > sim_api_seen(c)) {
-		wait_too_large(c, rv);
-	} else if (!refused(c, p, rv, initial)) {
-		begin(c, p, &q, selector, rv, given, initial);
-		return;
-	}
-	sim_selector_free(selector);
 }
 
 /* ---- time ---- */
@@ -551,7 +307,7 @@ sim_watch_catch_up(struct sim_watches *all)
 	for (int k = 0; k < SIM_KIND_MAX; k++) {
 		for (w = TAILQ_FIRST(&all->list[k]); w != NULL; w = next) {
 			next = TAILQ_NEXT(w, entry);
-			watch_room(w->conn, w);
+			sim_watch_room(w->conn, w);
 		}
 	}
 }
