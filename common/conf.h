@@ -136,6 +136,7 @@ struct conf {
 /* All defaults (as root: /var/lib/sluice; else $XDG_STATE_HOME/sluice). */
 void	conf_init(struct conf *conf);
 void	conf_free(struct conf *conf);   /* contents */
+void	conf_clusters_free(struct conf_cluster *clusters, size_t n);
 
 /* Reads a file over the defaults into *conf (which needs no conf_init, and is
  * to be freed also after problems). Problems are written to `problems`, one per

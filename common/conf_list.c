@@ -16,7 +16,8 @@ static int
 check_context(const struct conf_value *v, const char *text)
 {
 	if (strlen(text) > 1024)
-		return conf_value_wrong(v, "a context name of %zu bytes is too long",
+		return conf_value_wrong(v,
+		    "a context name of %zu bytes is too long",
 		    strlen(text));
 	return 0;
 }
@@ -32,7 +33,8 @@ check_origin(const struct conf_value *v, const char *text)
 		host = text + 8;
 	if (host == NULL || *host == '\0' || strlen(text) > 300 ||
 	    strpbrk(host, "/ *\"\\?#") != NULL)
-		return conf_value_wrong(v, "\"%s\" is not an origin; write it exactly as "
+		return conf_value_wrong(v,
+		    "\"%s\" is not an origin; write it exactly as "
 		    "a browser sends it, such as https://ui.example.org",
 		    text);
 	return 0;
@@ -42,7 +44,8 @@ static int
 check_kind(const struct conf_value *v, const char *text)
 {
 	if (conf_word_index(v->key->words, text) < 0)
-		return conf_value_wrong(v, "kind \"%s\" is not watched by this version; "
+		return conf_value_wrong(v,
+		    "kind \"%s\" is not watched by this version; "
 		    "it knows: %s", text, v->key->words);
 	return 0;
 }
@@ -67,13 +70,15 @@ read_strings(const struct conf_value *v, check_fn check, size_t off,
     size_t off_count)
 {
 	size_t n = v->node->count, done = 0;
-	char **list = xcalloc(n, sizeof(char *)), ***place = conf_value_at(v, off);
+	char **list = xcalloc(n, sizeof(char *));
+	char ***place = conf_value_at(v, off);
 	struct conf_value item = *v;
 	const char *text;
 
 	if (n > STRINGS_MAX) {
 		free(list);
-		return conf_value_wrong(v, "has more than %u members", STRINGS_MAX);
+		return conf_value_wrong(v,
+		    "has more than %u members", STRINGS_MAX);
 	}
 	for (; done < n; done++) {
 		item.node = v->node->values[done];
@@ -82,7 +87,8 @@ read_strings(const struct conf_value *v, check_fn check, size_t off,
 			goto fail;
 		for (size_t i = 0; i < done; i++)
 			if (strcmp(list[i], text) == 0) {
-				(void)conf_value_wrong(&item, "names \"%s\" twice; "
+				(void)conf_value_wrong(&item,
+				    "names \"%s\" twice; "
 				    "remove one", text);
 				goto fail;
 			}
@@ -143,9 +149,11 @@ conf_read_contexts(const struct conf_value *v)
 		i = v->node->kind == YAML_KIND_SCALAR
 		    ? conf_word_index(v->key->words, v->node->text) : -1;
 		if (i < 0)
-			return conf_value_wrong(v, "must be current, all, or a list of "
+			return conf_value_wrong(v,
+			    "must be current, all, or a list of "
 			    "context names such as [prod, dev]");
-		conf_strings_free(*names, *(size_t *)conf_value_at(v, v->key->off3));
+		conf_strings_free(*names,
+		    *(size_t *)conf_value_at(v, v->key->off3));
 		*names = NULL;
 		memcpy(conf_value_at(v, v->key->off3), &none, sizeof(none));
 		which = (enum conf_contexts)i;
@@ -166,7 +174,8 @@ read_cluster_member(const struct conf_value *v, const char *name,
 		return -1;
 	if (strcmp(name, "id") == 0) {
 		if (!slug_valid(slice_str(text)))
-			return conf_value_wrong(v, "id \"%s\": write 1 to 63 of a-z 0-9 . "
+			return conf_value_wrong(v,
+			    "id \"%s\": write 1 to 63 of a-z 0-9 . "
 			    "- and begin with a letter or digit", text);
 		c->id = xstrdup(text);
 	} else if (strcmp(name, "context") == 0) {
@@ -178,7 +187,8 @@ read_cluster_member(const struct conf_value *v, const char *name,
 		if (c->kubeconfig == NULL)
 			return -1;
 	} else {
-		return conf_value_wrong(v, "unknown member \"%s\"; a cluster has id, "
+		return conf_value_wrong(v,
+		    "unknown member \"%s\"; a cluster has id, "
 		    "context and kubeconfig", name);
 	}
 	return 0;
@@ -204,7 +214,8 @@ read_cluster(const struct conf_value *v, struct conf_cluster *c)
 			return -1;
 	}
 	if (c->id == NULL && c->context == NULL)
-		return conf_value_wrong(v, "a cluster needs an id or a context; write "
+		return conf_value_wrong(v,
+		    "a cluster needs an id or a context; write "
 		    "{id: prod, context: NAME}");
 	if (c->context == NULL)
 		c->context = xstrdup(c->id);
@@ -224,7 +235,8 @@ conf_read_clusters(const struct conf_value *v)
 	struct conf_value item = *v;
 
 	if (v->node->kind != YAML_KIND_LIST || n > CONF_CLUSTERS_MAX)
-		return conf_value_wrong(v, "must be a list of at most %u clusters, such "
+		return conf_value_wrong(v,
+		    "must be a list of at most %u clusters, such "
 		    "as [{id: prod, context: NAME}]", CONF_CLUSTERS_MAX);
 	list = xcalloc(n, sizeof(*list));
 	for (; done < n; done++) {
@@ -233,7 +245,8 @@ conf_read_clusters(const struct conf_value *v)
 			goto fail;
 		for (size_t i = 0; i < done; i++)
 			if (strcmp(list[i].id, list[done].id) == 0) {
-				(void)conf_value_wrong(&item, "contexts \"%s\" and \"%s\" "
+				(void)conf_value_wrong(&item,
+				    "contexts \"%s\" and \"%s\" "
 				    "both get the id \"%s\"; give one of them "
 				    "another: {id: NAME, context: \"%s\"}",
 				    list[i].context, list[done].context,

@@ -43,7 +43,8 @@ one_path(const struct conf_value *v, const char *text)
 	size_t n;
 
 	if (path == NULL) {
-		(void)conf_value_wrong(v, "\"%s\": no home directory is known; write an "
+		(void)conf_value_wrong(v,
+		    "\"%s\": no home directory is known; write an "
 		    "absolute path", text);
 		return NULL;
 	}
@@ -104,7 +105,8 @@ conf_read_path_list(const struct conf_value *v, const char *text)
 		free(path);
 	}
 	if (list.len == 0) {
-		(void)conf_value_wrong(v, "names no file; write a path, or none");
+		(void)conf_value_wrong(v,
+		    "names no file; write a path, or none");
 		return NULL;
 	}
 	result = xstrdup(buf_cstr(&list));
@@ -131,8 +133,9 @@ conf_read_paths(const struct conf_value *v)
 
 /* --- addresses ----------------------------------------------------------- */
 
-int
-conf_listen_parse(const char *text, char **ret_host, uint16_t *ret_port,
+/* "[host]:port" or "host:port", numeric. */
+static int
+listen_parse(const char *text, char **ret_host, uint16_t *ret_port,
     struct err *err)
 {
 	const char *colon = strrchr(text, ':'), *p;
@@ -178,18 +181,20 @@ is_loopback(const char *host)
 int
 conf_read_listen(const struct conf_value *v)
 {
-	const char *text = conf_value_scalar(v, "an address such as 127.0.0.1:8085");
+	const char *text = conf_value_scalar(v,
+	    "an address such as 127.0.0.1:8085");
 	uint16_t port;
 	struct err err;
 	char *host;
 
 	if (text == NULL)
 		return -1;
-	if (conf_listen_parse(text, &host, &port, &err) != 0)
+	if (listen_parse(text, &host, &port, &err) != 0)
 		return conf_value_wrong(v, "%s", err.text);
 	if (!is_loopback(host)) {
 		free(host);
-		return conf_value_wrong(v, "\"%s\" is not loopback, and this version has "
+		return conf_value_wrong(v,
+		    "\"%s\" is not loopback, and this version has "
 		    "no authentication; write 127.0.0.1:PORT or [::1]:PORT "
 		    "and put a proxy that authenticates in front", text);
 	}
@@ -198,7 +203,7 @@ conf_read_listen(const struct conf_value *v)
 	return 0;
 }
 
-/* --- MongoDB --------------------------------------------------------------- */
+/* --- MongoDB -------------------------------------------------------------- */
 
 size_t
 conf_uri_password(const char *uri, size_t *ret_len)
@@ -247,7 +252,8 @@ conf_read_mongodb(const struct conf_value *v)
 	}
 	if (strncmp(text, "mongodb://", 10) != 0 &&
 	    strncmp(text, "mongodb+srv://", 14) != 0)
-		return conf_value_wrong(v, "is not a MongoDB URI; write none or "
+		return conf_value_wrong(v,
+		    "is not a MongoDB URI; write none or "
 		    "mongodb://host:27017/database");
 	if (!is_encoded(text))
 		return conf_value_wrong(v, "has a : / ? # [ ] or @ in the user "

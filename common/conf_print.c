@@ -27,8 +27,9 @@ is_plain(const char *text)
 	return true;
 }
 
-void
-conf_value_text(const char *text, FILE *out)
+/* A quoted YAML scalar, or a bare one where nothing can be misread. */
+static void
+value_text(const char *text, FILE *out)
 {
 	if (is_plain(text)) {
 		(void)fputs(text, out);
@@ -55,7 +56,7 @@ print_strings(char *const *list, size_t n, FILE *out)
 	for (size_t i = 0; i < n; i++) {
 		if (i != 0)
 			(void)fputs(", ", out);
-		conf_value_text(list[i], out);
+		value_text(list[i], out);
 	}
 	(void)fputc(']', out);
 }
@@ -66,12 +67,12 @@ print_clusters(const struct conf_cluster *list, size_t n, FILE *out)
 	(void)fputc('[', out);
 	for (size_t i = 0; i < n; i++) {
 		(void)fputs(i != 0 ? ", {id: " : "{id: ", out);
-		conf_value_text(list[i].id, out);
+		value_text(list[i].id, out);
 		(void)fputs(", context: ", out);
-		conf_value_text(list[i].context, out);
+		value_text(list[i].context, out);
 		if (list[i].kubeconfig != NULL) {
 			(void)fputs(", kubeconfig: ", out);
-			conf_value_text(list[i].kubeconfig, out);
+			value_text(list[i].kubeconfig, out);
 		}
 		(void)fputc('}', out);
 	}
@@ -85,21 +86,21 @@ print_custom(const struct conf_kind *list, size_t n, FILE *out)
 	(void)fputc('[', out);
 	for (size_t i = 0; i < n; i++) {
 		(void)fputs(i != 0 ? ", {group: " : "{group: ", out);
-		conf_value_text(list[i].group, out);
+		value_text(list[i].group, out);
 		(void)fputs(", version: ", out);
-		conf_value_text(list[i].version, out);
+		value_text(list[i].version, out);
 		(void)fputs(", resource: ", out);
-		conf_value_text(list[i].resource, out);
+		value_text(list[i].resource, out);
 		(void)fputs(", kind: ", out);
-		conf_value_text(list[i].kind, out);
+		value_text(list[i].kind, out);
 		(void)fputc('}', out);
 	}
 	(void)fputc(']', out);
 }
 
 static void
-print_unit(uint64_t v, const struct conf_unit *units, size_t n, const char *zero,
-    FILE *out)
+print_unit(uint64_t v, const struct conf_unit *units, size_t n,
+    const char *zero, FILE *out)
 {
 	char text[32];
 
@@ -123,7 +124,7 @@ print_word(const char *words, int index, FILE *out)
 static void
 print_string(const char *text, FILE *out)
 {
-	conf_value_text(text != NULL ? text : "none", out);
+	value_text(text != NULL ? text : "none", out);
 }
 
 /* Options of a URI whose values are secrets, lower case. */
@@ -179,8 +180,9 @@ print_listen(const char *host, uint16_t port, FILE *out)
 	    host, port);
 }
 
-void
-conf_value_print(const struct conf_key *k, const void *base, FILE *out)
+/* The value as YAML, on one line. */
+static void
+print_value(const struct conf_key *k, const void *base, FILE *out)
 {
 	const char *p = (const char *)base + k->off;
 	const char *p2 = (const char *)base + k->off2;
@@ -300,7 +302,7 @@ print_row(const char *name, const struct conf_stream *row,
 			(void)fprintf(out, "  %s:\n", name);
 		named = true;
 		(void)fprintf(out, "    %s: ", key->path);
-		conf_value_print(key, row, out);
+		print_value(key, row, out);
 		(void)fputc('\n', out);
 	}
 }
@@ -313,7 +315,7 @@ conf_print(const struct conf *conf, FILE *out)
 
 	for (size_t i = 0; i < conf_keys_count; i++) {
 		print_groups(last, conf_keys[i].path, out);
-		conf_value_print(&conf_keys[i], conf, out);
+		print_value(&conf_keys[i], conf, out);
 		(void)fputc('\n', out);
 		last = conf_keys[i].path;
 	}

@@ -73,19 +73,11 @@ char	*conf_suggest(const char *prefix, const char *name);
  * problem was reported (the old value stays). */
 int	conf_value_read(struct conf_report *r, const struct conf_key *key,
 	    const char *path, const struct yaml_node *node, void *base);
-/* The value as YAML, on one line. */
-void	conf_value_print(const struct conf_key *key, const void *base,
-	    FILE *out);
-/* A quoted YAML scalar, or a bare one where nothing can be misread. */
-void	conf_value_text(const char *text, FILE *out);
 
 int	conf_duration_parse(const char *text, int64_t *ret_ms);
 int	conf_size_parse(const char *text, uint64_t *ret);
 /* (conf_place.c) "~/x" to "$HOME/x"; a copy. NULL when there is no home. */
 char	*conf_expand_home(const char *path);
-/* "[host]:port" or "host:port", numeric; -1 with *err. */
-int	conf_listen_parse(const char *text, char **ret_host,
-	    uint16_t *ret_port, struct err *err);
 
 /* --- defaults (conf_default.c) -------------------------------------------- */
 
@@ -116,7 +108,6 @@ struct conf_member {
 size_t	conf_members(const struct conf_key *key, struct conf_member ret[2]);
 void	conf_member_free(const struct conf_member *m, void *base);
 void	conf_strings_free(char **strings, size_t n);
-void	conf_clusters_free(struct conf_cluster *clusters, size_t n);
 void	conf_custom_free(struct conf_kind *kinds, size_t n);
 
 #endif

@@ -73,7 +73,8 @@ conf_value_scalar(const struct conf_value *v, const char *want)
 		return NULL;
 	}
 	if (yaml_tree_is_null(v->node)) {
-		(void)conf_value_wrong(v, "has no value; write %s, or remove the line",
+		(void)conf_value_wrong(v,
+		    "has no value; write %s, or remove the line",
 		    want);
 		return NULL;
 	}
@@ -112,7 +113,8 @@ read_count(const struct conf_value *v)
 		    ? cores_at_most_4() : 0;
 	} else if (!conf_digits(&p, &n) || *p != '\0' || n < (uint64_t)k->min ||
 	    n > (uint64_t)k->max) {
-		return conf_value_wrong(v, "\"%s\" must be %sa whole number from %" PRId64
+		return conf_value_wrong(v,
+		    "\"%s\" must be %sa whole number from %" PRId64
 		    " to %" PRId64, text, k->words != NULL ? "auto, or " : "",
 		    k->min, k->max);
 	} else {
@@ -132,14 +134,17 @@ read_size(const struct conf_value *v)
 
 	if (text == NULL)
 		return -1;
-	conf_unit_format((uint64_t)k->min, conf_sizes, CONF_SIZES, low, sizeof(low));
+	conf_unit_format((uint64_t)k->min,
+	    conf_sizes, CONF_SIZES, low, sizeof(low));
 	conf_unit_format((uint64_t)k->max, conf_sizes, CONF_SIZES, high,
 	    sizeof(high));
 	if (conf_size_parse(text, &n) != 0)
-		return conf_value_wrong(v, "\"%s\" is not a size; write a whole number "
+		return conf_value_wrong(v,
+		    "\"%s\" is not a size; write a whole number "
 		    "with KiB, MiB or GiB, from %s to %s", text, low, high);
 	if (n < (uint64_t)k->min || n > (uint64_t)k->max)
-		return conf_value_wrong(v, "%s is out of range; write %s to %s", text,
+		return conf_value_wrong(v,
+		    "%s is out of range; write %s to %s", text,
 		    low, high);
 	memcpy(conf_value_at(v, k->off), &n, sizeof(n));
 	return 0;
@@ -157,12 +162,14 @@ read_duration(const struct conf_value *v, const char *text, size_t off)
 	conf_unit_format((uint64_t)k->max, conf_durations, CONF_DURATIONS, high,
 	    sizeof(high));
 	if (conf_duration_parse(text, &ms) != 0)
-		return conf_value_wrong(v, "\"%s\" is not a duration; write %s%sa whole "
+		return conf_value_wrong(v,
+		    "\"%s\" is not a duration; write %s%sa whole "
 		    "number with ms, s, m or h, from %s to %s", text,
 		    k->words != NULL ? k->words : "",
 		    k->words != NULL ? ", or " : "", low, high);
 	if (ms < k->min || ms > k->max)
-		return conf_value_wrong(v, "%s is out of range; write %s%s%s to %s", text,
+		return conf_value_wrong(v,
+		    "%s is out of range; write %s%s%s to %s", text,
 		    k->words != NULL ? k->words : "",
 		    k->words != NULL ? ", or " : "", low, high);
 	memcpy(conf_value_at(v, off), &ms, sizeof(ms));
@@ -227,7 +234,8 @@ read_bool(const struct conf_value *v)
 		return -1;
 	yes = strcmp(text, "true") == 0;
 	if (!yes && strcmp(text, "false") != 0)
-		return conf_value_wrong(v, "\"%s\" must be true or false", text);
+		return conf_value_wrong(v,
+		    "\"%s\" must be true or false", text);
 	memcpy(conf_value_at(v, v->key->off), &yes, sizeof(yes));
 	return 0;
 }
@@ -242,7 +250,8 @@ read_fixed(const struct conf_value *v)
 	    : v->node->kind == YAML_KIND_SCALAR &&
 	    strcmp(v->node->text, def) == 0)
 		return 0;
-	return conf_value_wrong(v, "this version admits only \"%s\"; write that, or "
+	return conf_value_wrong(v,
+	    "this version admits only \"%s\"; write that, or "
 	    "remove the line", def);
 }
 

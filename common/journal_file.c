@@ -39,9 +39,9 @@ journal_file_name(char buf[JOURNAL_FILE_NAME_MAX], uint64_t first,
 	return buf;
 }
 
-bool
-journal_file_name_parse(const char *name, const char *suffix,
-    uint64_t *ret_first)
+/* False for any other name than "<16 hex>.<suffix>". */
+static bool
+name_parse(const char *name, const char *suffix, uint64_t *ret_first)
 {
 	uint64_t first = 0;
 
@@ -94,7 +94,7 @@ journal_file_list(int directory, const char *suffix, uint64_t **ret,
 		return err_errno(err, code, "journal directory");
 	}
 	while (n < LIST_MAX && (entry = readdir(dir)) != NULL) {
-		if (!journal_file_name_parse(entry->d_name, suffix, &first))
+		if (!name_parse(entry->d_name, suffix, &first))
 			continue;
 		if (n == size) {
 			size = size * 2 + 16;

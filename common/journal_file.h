@@ -38,11 +38,9 @@ struct journal_segment {
 	int64_t		created_unix_ms;
 };
 
-/* "<16 hex>.<suffix>" both ways; parse is false for any other name. */
+/* "<16 hex>.<suffix>". */
 const char *journal_file_name(char buf[JOURNAL_FILE_NAME_MAX], uint64_t first,
 	    const char *suffix);
-bool	journal_file_name_parse(const char *name, const char *suffix,
-	    uint64_t *ret_first);
 /* The first positions of all files "<16 hex>.<suffix>", ascending, to be
  * freed; the count, or -1. */
 ssize_t	journal_file_list(int directory, const char *suffix, uint64_t **ret,

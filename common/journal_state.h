@@ -5,7 +5,8 @@
  *
  *   u32 "SLS1", u32 version, u32 epoch, u64 position, u32 crc32c
  *   chunks: u8 kind, u32 entries, u32 length, u32 crc32c of these and of
- *           the payload, payload; the last: kind E {u64 through, u64 forgotten_through}
+ *           the payload, payload; the last: kind E {u64 through,
+ *           u64 forgotten_through}
  */
 #ifndef SLUICE_JOURNAL_STATE_H
 #define SLUICE_JOURNAL_STATE_H

@@ -4,9 +4,9 @@
  * Every node knows its line, so that whoever reads the tree can say where a
  * problem is. Aliases are expanded by copying; depth, number of nodes and bytes
  * of text (after expansion) and number of anchors are bounded, so that a
- * hostile document ends in an error, not in memory. Duplicate keys of a mapping are an error.
- * Merge keys ("<<") mean nothing special. Tags are ignored: what a scalar
- * means is the reader's business.
+ * hostile document ends in an error, not in memory. Duplicate keys of a mapping
+ * are an error. Merge keys ("<<") mean nothing special. Tags are ignored: what
+ * a scalar means is the reader's business.
  */
 #ifndef SLUICE_YAML_H
 #define SLUICE_YAML_H

@@ -52,7 +52,6 @@ is_named(const struct conf *conf, const char *context)
 	return false;
 }
 
-/* Contexts taken so far whose slug is in doubt: id NULL once refused. */
 static void
 add_context(struct roster *r, const struct conf *conf, const char *context)
 {
@@ -185,12 +184,7 @@ roster_read(struct roster *ret, const struct conf *conf, struct err *err)
 void
 roster_clear(struct roster *r)
 {
-	for (size_t i = 0; i < r->n; i++) {
-		free(r->clusters[i].id);
-		free(r->clusters[i].context);
-		free(r->clusters[i].kubeconfig);
-	}
-	free(r->clusters);
+	conf_clusters_free(r->clusters, r->n);
 	for (size_t i = 0; i < r->n_problems; i++)
 		free(r->problems[i]);
 	free(r->problems);

@@ -77,6 +77,8 @@ give_incarnation(uint64_t *ret, struct err *err, void *arg)
 	return state_dir_incarnation(&s->state_dir, ret, err);
 }
 
+static void changed(struct child *c, enum child_state old, void *arg);
+
 static void
 reap(void *arg)
 {
@@ -167,7 +169,7 @@ service_start(struct supervisor *s, struct err *err)
 	static const char *const singles[] = { "broker", "store", "health" };
 	char number[16];
 
-	s->child_ops = (struct child_ops){ .changed = service_changed,
+	s->child_ops = (struct child_ops){ .changed = changed,
 		.message = relay_message, .may_time_out = may_time_out,
 		.conf_fd = give_conf_fd, .incarnation = give_incarnation,
 		.reap = reap, .arg = s };
@@ -334,8 +336,8 @@ open_gate(struct supervisor *s)
 			    "the broker is ready");
 }
 
-void
-service_changed(struct child *c, enum child_state old UNUSED, void *arg)
+static void
+changed(struct child *c, enum child_state old UNUSED, void *arg)
 {
 	struct supervisor *s = arg;
 

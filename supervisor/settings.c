@@ -23,12 +23,7 @@ settings_clusters(struct conf *conf, struct err *err)
 
 	for (size_t i = 0; i < r.n_problems; i++)
 		log_error("clusters: %s", r.problems[i]);
-	for (size_t i = 0; i < conf->n_clusters; i++) {
-		free(conf->clusters[i].id);
-		free(conf->clusters[i].context);
-		free(conf->clusters[i].kubeconfig);
-	}
-	free(conf->clusters);
+	conf_clusters_free(conf->clusters, conf->n_clusters);
 	conf->clusters = r.clusters;
 	conf->n_clusters = r.n;
 	r.clusters = NULL;

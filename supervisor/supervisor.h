@@ -68,7 +68,6 @@ int	service_start(struct supervisor *s, struct err *err) MUST_CHECK;
 void	service_stop(struct supervisor *s, const char *cause);
 /* Makes and starts those of the configuration's clusters that are not there. */
 void	service_add_watchers(struct supervisor *s);
-void	service_changed(struct child *c, enum child_state old, void *arg);
 void	service_tick(struct supervisor *s);
 void	service_free(struct supervisor *s);
 /* By title ("watcher/prod"), or NULL; by role and instance (NULL: any). */
