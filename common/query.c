@@ -307,6 +307,25 @@ query_snapshot(struct query_client *c, struct slice tenant,
 }
 
 uint64_t
+query_page(struct query_client *c, struct slice tenant, struct slice selector,
+    struct slice after, struct position wait_for, int64_t deadline_ms,
+    query_snapshot_cb cb, void *arg)
+{
+	struct buf body = BUF_EMPTY;
+	struct query_waiter *w;
+	uint64_t ticket;
+
+	if (c->waiting >= QUERY_PENDING_MAX)
+		return 0;
+	query_wire_page(&body, wait_for, tenant, selector, after);
+	w = waiter_new(c, deadline_ms, arg);
+	w->snapshot_cb = cb;
+	ticket = w->ticket;
+	query_enqueue(c, QUERY_SNAPSHOT, &body, w);
+	return ticket;
+}
+
+uint64_t
 query_json(struct query_client *c, struct slice json, int64_t deadline_ms,
     query_json_cb cb, void *arg)
 {

@@ -36,6 +36,12 @@ void	query_client_free(struct query_client *c);
 uint64_t query_snapshot(struct query_client *c, struct slice tenant,
 	    const struct slice *selectors, size_t n, struct position wait_for,
 	    int64_t deadline_ms, query_snapshot_cb cb, void *arg);
+/* One page of a prefix, behind the key `after` ("" first); the page behind the
+ * last one is empty (query_wire.h). */
+uint64_t query_page(struct query_client *c, struct slice tenant,
+	    struct slice selector, struct slice after,
+	    struct position wait_for, int64_t deadline_ms,
+	    query_snapshot_cb cb, void *arg);
 uint64_t query_json(struct query_client *c, struct slice json,
 	    int64_t deadline_ms, query_json_cb cb, void *arg);
 void	 query_cancel(struct query_client *c, uint64_t ticket);

@@ -45,6 +45,14 @@ query_wire_snapshot(struct buf *b, struct position wait, struct slice tenant,
 		buf_str16(b, selectors[i].p, selectors[i].n);
 }
 
+void
+query_wire_page(struct buf *b, struct position wait, struct slice tenant,
+    struct slice selector, struct slice after)
+{
+	query_wire_snapshot(b, wait, tenant, &selector, 1);
+	buf_str16(b, after.p, after.n);
+}
+
 int
 query_wire_wait_decode(struct rd *r, struct position *ret)
 {
@@ -55,9 +63,9 @@ query_wire_wait_decode(struct rd *r, struct position *ret)
 
 int
 query_wire_snapshot_decode(struct rd *r, struct slice *ret_tenant,
-    struct slice **ret_selectors, size_t *ret_n)
+    struct slice **ret_selectors, size_t *ret_n, struct slice *ret_after)
 {
-	struct slice tenant = rd_str16(r), *selectors;
+	struct slice tenant = rd_str16(r), after = SLICE_NONE, *selectors;
 	size_t i, n = rd_u16(r);
 
 	if (r->failed || n > QUERY_SELECTORS_MAX)
@@ -65,6 +73,8 @@ query_wire_snapshot_decode(struct rd *r, struct slice *ret_tenant,
 	selectors = xcalloc(n + 1, sizeof(*selectors));
 	for (i = 0; i < n; i++)
 		selectors[i] = rd_str16(r);
+	if (n == 1 && !rd_done(r))
+		after = rd_str16(r);
 	if (!rd_done(r)) {
 		free(selectors);
 		return -1;
@@ -72,6 +82,7 @@ query_wire_snapshot_decode(struct rd *r, struct slice *ret_tenant,
 	*ret_tenant = tenant;
 	*ret_selectors = selectors;
 	*ret_n = n;
+	*ret_after = after;
 	return 0;
 }
 

@@ -6,7 +6,10 @@
  * Wire, request: u8 op, u64 asker, u64 ticket (a resent request is recognised by
  * this pair), u32 deadline in ms (the store gives up waiting then), and
  *   QUERY_SNAPSHOT: u32 wait epoch, u64 wait position (answer only once that
- *     was applied; 0: now), str16 tenant, u16 n, n x str16 selector
+ *     was applied; 0: now), str16 tenant, u16 n, n x str16 selector; of one
+ *     prefix, if str16 after follows, a page: what stands behind that key
+ *     ("": from the beginning), cut between keys after QUERY_PAGE_MAX; the
+ *     page behind the last one is empty
  *   QUERY_JSON: str32 JSON object {"op": "...", ...}; ops: workflow.put,
  *     workflow.get, workflow.delete, workflow.list, bindings (of a cluster),
  *     clusters, status, streams.exist (of `keys`, exact ones: {exists: any
@@ -28,6 +31,7 @@
 #define QUERY_SELECTORS_MAX 1024u
 #define QUERY_JSON_MAX      (1024u * 1024)        /* bytes of a question */
 #define QUERY_ANSWER_MAX    (64u * 1024 * 1024)   /* bytes of an answer */
+#define QUERY_PAGE_MAX      (8u * 1024 * 1024)    /* then a page ends */
 
 enum query_op {
 	QUERY_SNAPSHOT = 1,
@@ -58,11 +62,15 @@ int	query_wire_head_decode(struct rd *r, struct query_head *ret) MUST_CHECK;
 /* What follows the head. n is at most QUERY_SELECTORS_MAX. */
 void	query_wire_snapshot(struct buf *b, struct position wait,
 	    struct slice tenant, const struct slice *selectors, size_t n);
+void	query_wire_page(struct buf *b, struct position wait,
+	    struct slice tenant, struct slice selector, struct slice after);
 /* In two parts, for the store: what to wait for, and what is asked; -1 with
- * nothing to free when it is not one. *ret_selectors is to be freed. */
+ * nothing to free when it is not one. *ret_selectors is to be freed;
+ * *ret_after is SLICE_NONE but for a page. */
 int	query_wire_wait_decode(struct rd *r, struct position *ret) MUST_CHECK;
 int	query_wire_snapshot_decode(struct rd *r, struct slice *ret_tenant,
-	    struct slice **ret_selectors, size_t *ret_n) MUST_CHECK;
+	    struct slice **ret_selectors, size_t *ret_n,
+	    struct slice *ret_after) MUST_CHECK;
 
 void	query_wire_json(struct buf *b, struct slice json);
 

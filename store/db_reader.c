@@ -106,19 +106,24 @@ cluster_of(struct slice tenant, struct slice workflow, void *arg)
 static void
 job_snapshot(struct db_reader *r, const struct job *job, struct buf *answer)
 {
-	struct slice tenant, *selectors;
+	struct slice tenant, after, *selectors;
 	struct rd rd = rd_init(job->body, job->n);
 	struct err err = { 0 };
 	size_t n;
+	int rc;
 
-	if (query_wire_snapshot_decode(&rd, &tenant, &selectors, &n) == -1) {
+	if (query_wire_snapshot_decode(&rd, &tenant, &selectors, &n,
+	    &after) == -1) {
 		json_ops_error(answer, 400, "bad_request",
 		    "the store could not read the question");
 		return;
 	}
 	buf_u8(answer, 0);
-	if (snapshot_read(r->snapshots, tenant, selectors, n, answer,
-	    &err) == -1) {
+	rc = after.p != NULL ?
+	    snapshot_read_page(r->snapshots, tenant, selectors[0], after,
+	    answer, &err) :
+	    snapshot_read(r->snapshots, tenant, selectors, n, answer, &err);
+	if (rc == -1) {
 		buf_reset(answer);
 		if (err.code == EINVAL)
 			json_ops_error(answer, 400, "invalid_key", err.text);

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/query.h"
@@ -80,11 +81,24 @@ snapshot_reader_conf(struct snapshot_reader *r, const struct conf *conf)
 
 /* --- the answer ---------------------------------------------------------- */
 
+/* A page that has grown long enough ends between two keys: a key's rows are
+ * never parted. *last holds the key of the row before, NUL-terminated. */
+static bool
+page_ends(const struct buf *answer, struct slice key, char *last)
+{
+	bool ends = answer->len > QUERY_PAGE_MAX && !slice_is(key, last);
+
+	(void)snprintf(last, EVENT_KEY_MAX + 1, "%.*s", (int)key.n, key.p);
+	return ends;
+}
+
+/* `after`: of a page, else SLICE_NONE. */
 static int
 range_read(struct snapshot_reader *r, struct slice tenant,
     const struct selection *s, const struct selection_range *range,
-    struct buf *answer, uint32_t *count, struct err *err)
+    struct slice after, struct buf *answer, uint32_t *count, struct err *err)
 {
+	char last[EVENT_KEY_MAX + 1] = "";
 	sqlite3_stmt *stmt = r->stmts[range->prefix ? STMT_PREFIX
 						    : STMT_EXACT];
 	char end[EVENT_KEY_MAX];
@@ -92,13 +106,19 @@ range_read(struct snapshot_reader *r, struct slice tenant,
 	int rc;
 
 	sql_bind_slice(stmt, 1, tenant);
-	sql_bind_slice(stmt, 2, range->text);
+	sql_bind_slice(stmt, 2, after.n > 0 ? after : range->text);
 	if (range->prefix)
 		sql_bind_slice(stmt, 3, selection_end(range->text, end));
 	while ((rc = sql_step(stmt, err)) == 1) {
 		if (range->prefix && sqlite3_column_int(stmt, 1) == 0 &&
 		    !selection_names(s, sql_column_slice(stmt, 2)))
 			continue;
+		if (after.p != NULL && page_ends(answer,
+		    sql_column_slice(stmt, 2), last)) {
+			(void)sqlite3_reset(stmt);
+			rc = 0;
+			break;
+		}
 		item = sql_column_slice(stmt, 0);
 		if (answer->len + item.n > QUERY_ANSWER_MAX) {
 			(void)err_set(err, "the snapshot is larger than %u MiB"
@@ -121,7 +141,8 @@ range_read(struct snapshot_reader *r, struct slice tenant,
 
 static int
 snapshot_fill(struct snapshot_reader *r, struct slice tenant,
-    const struct selection *s, struct buf *answer, struct err *err)
+    const struct selection *s, struct slice after, struct buf *answer,
+    struct err *err)
 {
 	struct completeness_at at;
 	uint32_t count = 0;
@@ -147,8 +168,8 @@ snapshot_fill(struct snapshot_reader *r, struct slice tenant,
 	assert(count_at == complete_at + 1);
 	buf_u32(answer, 0);
 	for (i = 0; i < s->n; i++) {
-		if (range_read(r, tenant, s, &s->ranges[i], answer, &count,
-		    err) == -1)
+		if (range_read(r, tenant, s, &s->ranges[i], after, answer,
+		    &count, err) == -1)
 			return -1;
 	}
 	buf_patch_u32(answer, count_at, count);
@@ -163,28 +184,66 @@ transaction_end(struct snapshot_reader *r)
 	(void)sqlite3_reset(r->stmts[STMT_END]);
 }
 
+static int
+selection_read(struct snapshot_reader *r, struct slice tenant,
+    const struct selection *s, struct slice after, struct buf *answer,
+    struct err *err)
+{
+	size_t before = answer->len;
+	int rc = sql_run(r->stmts[STMT_BEGIN], err);
+
+	if (rc == 0) {
+		rc = snapshot_fill(r, tenant, s, after, answer, err);
+		transaction_end(r);
+	}
+	if (rc == -1)
+		answer->len = before;
+	return rc;
+}
+
+static int
+refuse(struct err *err)
+{
+	if (err != NULL)
+		err->code = EINVAL;
+	return -1;
+}
+
 int
 snapshot_read(struct snapshot_reader *r, struct slice tenant,
     const struct slice *selectors, size_t n, struct buf *answer,
     struct err *err)
 {
 	struct selection s;
-	size_t before = answer->len;
 	int rc;
 
 	assert(r->magic == SNAPSHOT_MAGIC);
-	if (selection_make(selectors, n, &s, err) == -1) {
-		if (err != NULL)
-			err->code = EINVAL;
-		return -1;
+	if (selection_make(selectors, n, &s, err) == -1)
+		return refuse(err);
+	rc = selection_read(r, tenant, &s, SLICE_NONE, answer, err);
+	selection_clear(&s);
+	return rc;
+}
+
+int
+snapshot_read_page(struct snapshot_reader *r, struct slice tenant,
+    struct slice selector, struct slice after, struct buf *answer,
+    struct err *err)
+{
+	struct selection s;
+	int rc;
+
+	assert(r->magic == SNAPSHOT_MAGIC);
+	if (selection_make(&selector, 1, &s, err) == -1)
+		return refuse(err);
+	if (!s.ranges[0].prefix || (after.n > 0 &&
+	    !selection_covers(&s.ranges[0], after))) {
+		selection_clear(&s);
+		(void)err_set(err, "a page is of a prefix, behind one of its "
+		    "keys");
+		return refuse(err);
 	}
-	rc = sql_run(r->stmts[STMT_BEGIN], err);
-	if (rc == 0) {
-		rc = snapshot_fill(r, tenant, &s, answer, err);
-		transaction_end(r);
-	}
-	if (rc == -1)
-		answer->len = before;
+	rc = selection_read(r, tenant, &s, after, answer, err);
 	selection_clear(&s);
 	return rc;
 }

@@ -31,6 +31,10 @@ void	snapshot_reader_conf(struct snapshot_reader *r,
 int	snapshot_read(struct snapshot_reader *r, struct slice tenant,
 	    const struct slice *selectors, size_t n, struct buf *answer,
 	    struct err *err) MUST_CHECK;
+/* The same of one prefix, behind the key `after` (query_wire.h: a page). */
+int	snapshot_read_page(struct snapshot_reader *r, struct slice tenant,
+	    struct slice selector, struct slice after, struct buf *answer,
+	    struct err *err) MUST_CHECK;
 /* Whether any of these exact keys has a kept event, as of a position; false
  * is only certain if it is complete. */
 struct snapshot_existence {

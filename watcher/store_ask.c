@@ -40,6 +40,7 @@ struct store_ask {
 };
 
 static void	ask(struct store_ask *a);
+static bool	ask_page(struct store_ask *a, struct slice after);
 
 /* --- how a round ends ----------------------------------------------------- */
 
@@ -93,10 +94,9 @@ store_answered(struct store_ask *a)
 /* --- what the streams show ------------------------------------------------ */
 
 static void
-store_ask_snapshot_cb(const struct query_snapshot *snapshot,
-    const struct err *err, void *arg)
+take_snapshot(struct store_ask *a, const struct query_snapshot *snapshot,
+    const struct err *err, bool page)
 {
-	struct store_ask *a = arg;
 	struct rd rd;
 	struct item item;
 	uint32_t i;
@@ -122,8 +122,26 @@ store_ask_snapshot_cb(const struct query_snapshot *snapshot,
 		}
 		store_answer_item(a->inv, a->role->instance, &item);
 	}
-	if (++a->answers == a->n_tickets)
+	a->answers++;
+	/* Of a page there is one more behind it, the last one is empty. */
+	if (page && snapshot->count > 0 && !ask_page(a, item.key))
+		store_away(a, "too many questions are waiting");
+	else if (a->answers == a->n_tickets)
 		store_answered(a);
+}
+
+static void
+store_ask_snapshot_cb(const struct query_snapshot *snapshot,
+    const struct err *err, void *arg)
+{
+	take_snapshot(arg, snapshot, err, false);
+}
+
+static void
+store_ask_page_cb(const struct query_snapshot *snapshot,
+    const struct err *err, void *arg)
+{
+	take_snapshot(arg, snapshot, err, true);
 }
 
 static void
@@ -205,19 +223,31 @@ ask_workflows(struct store_ask *a, struct workflows *w)
 	return ok;
 }
 
+/* What the cluster's objects show, which may be more than one answer holds. */
+static bool
+ask_page(struct store_ask *a, struct slice after)
+{
+	char *all = xasprintf("resource:%s/*", a->role->instance);
+	uint64_t ticket = query_page(a->query, slice_str(EVENT_TENANT_DEFAULT),
+	    slice_str(all), after, a->tip, STORE_ASK_MS, store_ask_page_cb,
+	    a);
+
+	free(all);
+	if (ticket == 0)
+		return false;
+	add_ticket(a, ticket);
+	return true;
+}
+
 static void
 ask_snapshots(struct store_ask *a)
 {
-	char *all = xasprintf("resource:%s/*", a->role->instance);
-	struct slice selector = slice_str(all);
 	struct workflows w = { NULL, 0 };
 	bool ok;
 
 	inventory_workflows(a->inv, collect_workflow, &w);
-	ok = ask_snapshot(a, slice_str(EVENT_TENANT_DEFAULT), &selector, 1) &&
-	    ask_workflows(a, &w);
+	ok = ask_page(a, slice_str("")) && ask_workflows(a, &w);
 	free(w.refs);
-	free(all);
 	if (!ok)
 		store_away(a, "too many questions are waiting");
 }

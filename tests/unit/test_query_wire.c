@@ -25,12 +25,14 @@ read_question(const void *p, size_t n, struct query_head *head,
     struct position *wait, struct slice *tenant, struct slice **selectors,
     size_t *n_selectors)
 {
+	struct slice after;
 	struct rd r = rd_init(p, n);
 
 	if (query_wire_head_decode(&r, head) == -1 ||
 	    query_wire_wait_decode(&r, wait) == -1)
 		return -1;
-	return query_wire_snapshot_decode(&r, tenant, selectors, n_selectors);
+	return query_wire_snapshot_decode(&r, tenant, selectors, n_selectors,
+	    &after);
 }
 
 static void
@@ -106,7 +108,7 @@ static void
 test_more_selectors_than_allowed_are_refused_before_room_is_made(
     void **state UNUSED)
 {
-	struct slice tenant = { 0 }, *selectors = NULL;
+	struct slice tenant = { 0 }, after, *selectors = NULL;
 	struct buf b = BUF_EMPTY;
 	struct rd r;
 	size_t n = 0;
@@ -115,7 +117,7 @@ test_more_selectors_than_allowed_are_refused_before_room_is_made(
 	buf_u16(&b, QUERY_SELECTORS_MAX + 1);
 	r = rd_init(b.data, b.len);
 	assert_int_equal(query_wire_snapshot_decode(&r, &tenant, &selectors,
-	    &n), -1);
+	    &n, &after), -1);
 	buf_free(&b);
 }
 
@@ -162,6 +164,42 @@ test_an_answer_is_read_by_what_it_begins_with(void **state UNUSED)
 	buf_free(&b);
 }
 
+static void
+test_a_page_names_the_key_it_stands_behind(void **state UNUSED)
+{
+	static const char *const behind[] = { "", "job:a/b" };
+	struct slice tenant, after, *selectors;
+	struct buf b = BUF_EMPTY;
+	struct position wait;
+	struct rd r;
+	size_t i, n;
+
+	for (i = 0; i < 2; i++) {
+		buf_reset(&b);
+		query_wire_page(&b, (struct position){ 1, 2 }, slice_str("-"),
+		    slice_str("job:a/*"), slice_str(behind[i]));
+		r = rd_init(b.data, b.len);
+		assert_int_equal(query_wire_wait_decode(&r, &wait), 0);
+		assert_int_equal(query_wire_snapshot_decode(&r, &tenant,
+		    &selectors, &n, &after), 0);
+		assert_int_equal(n, 1);
+		assert_non_null(after.p);
+		assert_true(slice_is(after, behind[i]));
+		free(selectors);
+	}
+	buf_free(&b);
+	/* What is no page has none. */
+	query_wire_snapshot(&b, (struct position){ 1, 2 }, slice_str("-"),
+	    &(struct slice){ "job:a", 5 }, 1);
+	r = rd_init(b.data, b.len);
+	assert_int_equal(query_wire_wait_decode(&r, &wait), 0);
+	assert_int_equal(query_wire_snapshot_decode(&r, &tenant, &selectors,
+	    &n, &after), 0);
+	assert_null(after.p);
+	free(selectors);
+	buf_free(&b);
+}
+
 int
 main(void)
 {
@@ -175,6 +213,7 @@ main(void)
 		    test_more_selectors_than_allowed_are_refused_before_room_is_made),
 		cmocka_unit_test(
 		    test_an_answer_is_read_by_what_it_begins_with),
+		cmocka_unit_test(test_a_page_names_the_key_it_stands_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
