@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -48,24 +49,42 @@ struct mongo {
 
 /* --- writing ------------------------------------------------------------- */
 
+/* What a write that says nothing of a status came to: only that it was refused
+ * is told. */
 static int
-write_workflow(struct mongo *m, const struct mongo_workflow *w,
+write_quietly(struct mongo *m, const char *collection,
+    struct mongo_write *writes, size_t n, struct mongo_tally *count,
     struct err *err)
 {
+	struct mongo_tally own = { 0 };
+
+	if (mongo_server_write(m->server, collection, writes, n, &own,
+	    err) == -1)
+		return -1;
+	count->refused += own.refused;
+	if (own.refused > 0)
+		memcpy(count->why, own.why, sizeof(count->why));
+	return 0;
+}
+
+static int
+write_workflow(struct mongo *m, const struct mongo_workflow *w,
+    struct mongo_tally *count, struct err *err)
+{
 	struct mongo_write *writes, gone;
+	int step, rc = 0;
 	size_t n;
-	int rc;
 
 	if (w->deleted) {
 		mongo_workflow_delete(&gone, w->id, wall_unix_ms());
-		return mongo_server_write(m->server, "workflows", true, &gone,
-		    1, NULL, err);
+		return write_quietly(m, "workflows", &gone, 1, count, err);
 	}
-	n = mongo_workflow_put(&writes, w->id, w->tenant, w->cluster,
-	    w->nodes, wall_unix_ms());
-	rc = mongo_server_write(m->server, "workflows", true, writes, n, NULL,
-	    err);
-	free(writes);
+	for (step = 0; step < MONGO_PUT_MAX && rc == 0; step++) {
+		n = mongo_workflow_put(&writes, (enum mongo_put)step, w,
+		    wall_unix_ms());
+		rc = write_quietly(m, "workflows", writes, n, count, err);
+		free(writes);
+	}
 	return rc;
 }
 
@@ -100,13 +119,13 @@ write_rows(struct mongo *m, const struct mongo_batch *b, bool nodes,
 			cluster_write(&writes[n++], row);
 		if (n == MONGO_BATCH) {
 			n = 0;
-			if (mongo_server_write(m->server, what, false, writes,
+			if (mongo_server_write(m->server, what, writes,
 			    MONGO_BATCH, count, err) == -1)
 				return -1;
 		}
 	}
-	return n == 0 ? 0 : mongo_server_write(m->server, what, false, writes,
-	    n, count, err);
+	return n == 0 ? 0 : mongo_server_write(m->server, what, writes, n,
+	    count, err);
 }
 
 /* --- the checkpoint ------------------------------------------------------ */
@@ -137,11 +156,17 @@ static int
 checkpoint_write(struct mongo *m, const struct mongo_checkpoint *c,
     struct err *err)
 {
+	struct mongo_tally count = { 0 };
 	struct mongo_write w;
 
 	mongo_checkpoint_write(&w, c, wall_unix_ms());
-	return mongo_server_write(m->server, MONGO_CHECKPOINT_COLLECTION, true,
-	    &w, 1, NULL, err);
+	if (mongo_server_write(m->server, MONGO_CHECKPOINT_COLLECTION, &w, 1,
+	    &count, err) == -1)
+		return -1;
+	if (count.refused > 0)
+		return err_set(err, "mongodb: the checkpoint is refused: %s",
+		    count.why);
+	return 0;
 }
 
 /* --- what is followed ---------------------------------------------------- */
@@ -214,7 +239,7 @@ batch_write(struct mongo *m, const struct mongo_batch *b,
 	size_t i;
 
 	for (i = 0; i < b->n_workflows; i++) {
-		if (write_workflow(m, &b->workflows[i], err) == -1)
+		if (write_workflow(m, &b->workflows[i], count, err) == -1)
 			return -1;
 	}
 	if (write_rows(m, b, true, count, err) == -1 ||
@@ -306,6 +331,9 @@ round_settle(struct mongo *m, int rc, const struct mongo_tally *count,
 	s->written += count->written;
 	s->missing += count->missing;
 	s->refused += count->refused;
+	if (count->refused > 0)
+		(void)snprintf(s->refusal, sizeof(s->refusal), "%s",
+		    count->why);
 	s->behind = behind;
 	s->trouble[0] = '\0';
 	m->retry_ms = 0;

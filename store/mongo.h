@@ -23,6 +23,7 @@
 #define MONGO_FOLLOW_MS      5000
 #define MONGO_RETRY_MS       250
 #define MONGO_RETRY_MAX_MS   5000
+#define MONGO_REFUSAL_MAX    200     /* bytes of a text */
 /* The longest mongo_stop() takes: half as long again, for a round that was
  * under way when the patience ended. */
 #define MONGO_STOP_MS(patience_ms) ((patience_ms) * 3 / 2)
@@ -34,8 +35,10 @@ struct mongo_status {
 	bool		connected;
 	uint64_t	written;     /* statuses */
 	uint64_t	missing;     /* ... whose document or node is absent */
-	uint64_t	refused;     /* ... MongoDB would not store */
-	uint64_t	behind;      /* changes not written yet */
+	uint64_t	refused;     /* writes MongoDB would not take */
+	char		refusal[MONGO_REFUSAL_MAX];   /* why the last was */
+	uint64_t	behind;      /* changes not written yet, when it was
+				      * connected last */
 	uint64_t	failures;    /* of attempts, since the start */
 	char		trouble[ERR_TEXT_MAX];   /* "" when all is well */
 };

@@ -104,7 +104,7 @@ mongo_follow_read(const bson_t *document)
 
 	cluster = cluster_name != NULL ? workflow_slug(cluster_name) : NULL;
 	id = follow_id(document);
-	if (cluster != NULL && id != NULL) {
+	if (cluster != NULL && workflow_id_valid(id)) {
 		nodes = json_array();
 		if (bson_iter_init_find(&iter, document, "nodes") &&
 		    BSON_ITER_HOLDS_ARRAY(&iter) &&

@@ -4,6 +4,7 @@
 #include "store/mongo_server.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
@@ -125,14 +126,14 @@ mongo_server_leave(struct mongo_server *s)
 
 /* --- writing ------------------------------------------------------------- */
 
-/* {ordered, writeConcern: {w: "majority", j: true}} */
+/* {ordered: false, writeConcern: {w: "majority", j: true}} */
 static void
-bulk_opts(bson_t *opts, bool ordered)
+bulk_opts(bson_t *opts)
 {
 	bson_t concern;
 
 	bson_init(opts);
-	BSON_APPEND_BOOL(opts, "ordered", ordered);
+	BSON_APPEND_BOOL(opts, "ordered", false);
 	BSON_APPEND_DOCUMENT_BEGIN(opts, "writeConcern", &concern);
 	BSON_APPEND_UTF8(&concern, "w", "majority");
 	BSON_APPEND_BOOL(&concern, "j", true);
@@ -156,14 +157,21 @@ bulk_run(mongoc_bulk_operation_t *bulk, uint64_t n, struct mongo_tally *tally,
 	return rc;
 }
 
+static void
+write_refused(struct mongo_tally *tally, const bson_error_t *error)
+{
+	tally->refused++;
+	(void)snprintf(tally->why, sizeof(tally->why), "%.*s",
+	    MONGO_REPLY_WHY_MAX - 1, error->message);
+}
+
 int
 mongo_server_write(struct mongo_server *s, const char *collection,
-    bool ordered, struct mongo_write *writes, size_t n,
-    struct mongo_tally *tally, struct err *err)
+    struct mongo_write *writes, size_t n, struct mongo_tally *tally,
+    struct err *err)
 {
 	mongoc_collection_t *into = mongoc_client_get_collection(s->client,
 	    s->database, collection);
-	struct mongo_tally unasked = { 0 };
 	mongoc_bulk_operation_t *bulk;
 	bson_error_t error;
 	bson_t opts;
@@ -171,9 +179,7 @@ mongo_server_write(struct mongo_server *s, const char *collection,
 	int rc = 0;
 	size_t i;
 
-	if (tally == NULL)
-		tally = &unasked;
-	bulk_opts(&opts, ordered);
+	bulk_opts(&opts);
 	bulk = mongoc_collection_create_bulk_operation_with_opts(into, &opts);
 	bson_destroy(&opts);
 	for (i = 0; i < n; i++) {
@@ -183,7 +189,7 @@ mongo_server_write(struct mongo_server *s, const char *collection,
 		    &error))
 			added++;
 		else
-			tally->refused++;
+			write_refused(tally, &error);
 		mongo_write_clear(&writes[i]);
 	}
 	if (added > 0)

@@ -29,11 +29,11 @@ void	mongo_server_free(struct mongo_server *s);
 void	mongo_server_enter(struct mongo_server *s);
 void	mongo_server_leave(struct mongo_server *s);
 
-/* Writes with w: majority, j: true, and clears the writes. tally NULL: what
- * is missing or refused does not matter. */
+/* Writes with w: majority, j: true, in any order, and clears the writes: one
+ * that is refused holds up none. */
 int	mongo_server_write(struct mongo_server *s, const char *collection,
-	    bool ordered, struct mongo_write *writes, size_t n,
-	    struct mongo_tally *tally, struct err *err) MUST_CHECK;
+	    struct mongo_write *writes, size_t n, struct mongo_tally *tally,
+	    struct err *err) MUST_CHECK;
 /* Calls `found` for each document, which is valid during the call; opts may be
  * NULL. `doing` says in the error what was tried. */
 int	mongo_server_find(struct mongo_server *s, const char *collection,

@@ -176,25 +176,51 @@ put_object(struct mongo_write *w, const char *workflow, const json_t *node)
 
 /* --- what is written ----------------------------------------------------- */
 
-size_t
-mongo_workflow_put(struct mongo_write **ret, const char *workflow,
-    const char *tenant, const char *cluster, const json_t *nodes,
-    int64_t now_unix_ms)
+static size_t
+put_nodes(struct mongo_write *list, const struct mongo_workflow *workflow)
 {
-	struct mongo_write *list;
 	const json_t *node;
 	size_t i, n = 0;
 
-	list = xcalloc(2 + 3 * json_array_size(nodes), sizeof(*list));
-	put_insert(&list[n++], workflow, tenant, cluster, nodes, now_unix_ms);
-	put_own(&list[n++], workflow, cluster, nodes);
-	json_array_foreach(nodes, i, node) {
-		put_push(&list[n++], workflow, node);
-		put_data(&list[n++], workflow, node);
-		put_object(&list[n++], workflow, node);
+	put_own(&list[n++], workflow->id, workflow->cluster, workflow->nodes);
+	json_array_foreach(workflow->nodes, i, node) {
+		put_push(&list[n++], workflow->id, node);
+		put_data(&list[n++], workflow->id, node);
 	}
-	*ret = list;
 	return n;
+}
+
+static size_t
+put_objects(struct mongo_write *list, const struct mongo_workflow *workflow)
+{
+	const json_t *node;
+	size_t i, n = 0;
+
+	json_array_foreach(workflow->nodes, i, node)
+		put_object(&list[n++], workflow->id, node);
+	return n;
+}
+
+size_t
+mongo_workflow_put(struct mongo_write **ret, enum mongo_put step,
+    const struct mongo_workflow *workflow, int64_t now_unix_ms)
+{
+	struct mongo_write *list = xcalloc(1 + 2 *
+	    json_array_size(workflow->nodes), sizeof(*list));
+
+	*ret = list;
+	switch (step) {
+	case MONGO_PUT_NODES:
+		return put_nodes(list, workflow);
+	case MONGO_PUT_OBJECTS:
+		return put_objects(list, workflow);
+	case MONGO_PUT_DOCUMENT:
+	case MONGO_PUT_MAX:
+	default:
+		put_insert(list, workflow->id, workflow->tenant,
+		    workflow->cluster, workflow->nodes, now_unix_ms);
+		return 1;
+	}
 }
 
 void

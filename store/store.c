@@ -14,6 +14,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,8 @@ struct store {
 	struct mono		 next_copy;
 	bool			 in_trouble;    /* was logged */
 	bool			 mongo_down;    /* was logged */
+	uint64_t		 mongo_refused; /* were logged */
+	struct mono		 next_refused;
 	char			 trouble[ERR_TEXT_MAX]; /* the reader's, logged */
 	struct mono		 trouble_until;
 	struct store_said	 said;          /* the last status */
@@ -288,6 +291,22 @@ store_notify_cb(evutil_socket_t fd, short what UNUSED, void *arg)
 
 /* --- once in a while ----------------------------------------------------- */
 
+/* Refused is not tried again: somebody has to look at the document. */
+static void
+watch_refused(struct store *s, const struct mongo_status *st)
+{
+	struct mono now = mono_now();
+
+	if (st->refused == s->mongo_refused ||
+	    mono_before(now, s->next_refused))
+		return;
+	s->next_refused = mono_add_ms(now, STORE_SAY_MS);
+	log_warn("mongodb refused writes (%" PRIu64 " more), the last: %s;"
+	    " each is tried again only when what it says changes",
+	    st->refused - s->mongo_refused, st->refusal);
+	s->mongo_refused = st->refused;
+}
+
 /* A log line when MongoDB comes or goes. */
 static void
 watch_mongo(struct store *s, struct mongo_status *st)
@@ -296,6 +315,7 @@ watch_mongo(struct store *s, struct mongo_status *st)
 	if (s->mongo == NULL)
 		return;
 	mongo_status(s->mongo, st);
+	watch_refused(s, st);
 	if (!s->mongo_down && st->trouble[0] != '\0') {
 		s->mongo_down = true;
 		log_warn("%s; statuses wait in SQLite, trying again",

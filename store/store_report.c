@@ -33,9 +33,9 @@ mongo_line(const struct store_report *r, char *buf, size_t size)
 		return;
 	}
 	(void)snprintf(buf, size, "mongodb %s, %" PRIu64 " written, %" PRIu64
-	    " without a document", r->mongo.connected ? "ok"
-	    : r->mongo_down ? "away" : "connecting", r->mongo.written,
-	    r->mongo.missing);
+	    " without a document, %" PRIu64 " refused", r->mongo.connected
+	    ? "ok" : r->mongo_down ? "away" : "connecting", r->mongo.written,
+	    r->mongo.missing, r->mongo.refused);
 }
 
 void

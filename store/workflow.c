@@ -169,8 +169,8 @@ nodes_parse(const json_t *list, json_t *problems)
 	return nodes;
 }
 
-static bool
-id_valid(const char *id)
+bool
+workflow_id_valid(const char *id)
 {
 	enum stream_type type;
 	char *key;
@@ -193,7 +193,7 @@ workflow_parse(const json_t *request, struct workflow *ret, json_t *problems)
 	json_t *nodes = nodes_parse(json_object_get(request, "nodes"),
 	    problems);
 
-	if (!id_valid(id))
+	if (!workflow_id_valid(id))
 		problem(problems, "id", "must be letters, digits and ._~:/-,"
 		    " beginning with a letter or digit, at most 512");
 	if (tenant == NULL || tenant[0] == '\0' ||

@@ -7,6 +7,8 @@
 #ifndef SLUICE_WORKFLOW_H
 #define SLUICE_WORKFLOW_H
 
+#include <stdbool.h>
+
 #include <jansson.h>
 
 #include "common/buf.h"
@@ -28,6 +30,8 @@ struct workflow {
 int	workflow_parse(const json_t *request, struct workflow *ret,
 	    json_t *problems);
 void	workflow_clear(struct workflow *w);
+/* Whether it may stand after "workflow:" in a stream key. NULL is fine. */
+bool	workflow_id_valid(const char *id);
 /* A node of KubeOrch's document {id, type, data: {name, namespace}} as ours (a
  * new reference); NULL when it stands for no object a watcher follows. */
 json_t	*workflow_node_make(const char *id, const char *type,

@@ -216,6 +216,36 @@ def test_refused_documents_do_not_stop_the_others(bed, mongo):
     wait_node(db, "good", "a", 2)
 
 
+@pytest.mark.slow
+def test_a_document_that_is_refused_is_told(bed, mongo):
+    """An index of somebody else's forbids the document: a line in the log says why, once."""
+    db = mongo.db()
+    db.workflows.create_index("name", unique=True)
+    db.workflows.insert_one({"_id": "other", "name": "twice", "nodes": []})
+    assert bed.ask("workflow.put", id="twice", cluster="prod", nodes=[])[0] == 0
+    wait_until(lambda: "mongodb refused writes (1 more)" in bed.process.tail(60), 20, "the refusal")
+    assert bed.ask("status")[1]["mongodb"]["refused"] == 1
+    assert bed.ask("workflow.put", id="w2", cluster="prod", nodes=[])[0] == 0
+    wait_until(lambda: db.workflows.find_one({"_id": "w2"}), 20, "the next document")
+
+
+@pytest.mark.slow
+def test_a_node_that_cannot_be_put_holds_up_no_other(bed, mongo):
+    """A document of KubeOrch's with a text for data: the others get what they need."""
+    db = mongo.db()
+    oid = ObjectId(OID)
+    nodes = [{"id": "a", "data": "text"}, {"id": "b", "data": None}]
+    db.workflows.insert_one({"_id": oid, "nodes": nodes})
+    put = [{"id": n, "type": "pod", "name": f"p-{n}"} for n in ("a", "b", "c")]
+    assert bed.ask("workflow.put", id=OID, cluster="prod", nodes=put)[0] == 0
+
+    def names():
+        found = db.workflows.find_one({"_id": oid})["nodes"]
+        return {n["id"]: n["data"].get("name") for n in found if isinstance(n["data"], dict)}
+
+    wait_until(lambda: names() == {"b": "p-b", "c": "p-c"}, 20, "the other nodes")
+
+
 def outage(bed, mongo, stop, start):
     """500 events/s with MongoDB away for 10 s of it; every node's document is right afterwards."""
     db = mongo.db(serverSelectionTimeoutMS=20000)

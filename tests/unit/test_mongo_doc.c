@@ -126,16 +126,37 @@ test_a_row_says_of_a_cluster_only_what_it_has(void **state UNUSED)
 	json_decref(bare);
 }
 
+/* The writes of one step, which must be so many. */
+static struct mongo_write *
+put_step(enum mongo_put step, json_t *nodes, size_t want)
+{
+	char id[] = "w", tenant[] = "-", cluster[] = "prod";
+	const struct mongo_workflow workflow = { .id = id, .tenant = tenant,
+		.cluster = cluster, .nodes = nodes };
+	struct mongo_write *w;
+
+	assert_int_equal(mongo_workflow_put(&w, step, &workflow, 1000), want);
+	return w;
+}
+
+static void
+put_clear(struct mongo_write *w, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		mongo_write_clear(&w[i]);
+	free(w);
+}
+
 static void
 test_a_put_makes_every_node_with_its_data(void **state UNUSED)
 {
 	json_t *nodes = parse("[{\"id\":\"n\",\"type\":\"pod\","
 	    "\"name\":\"p\",\"namespace\":\"d\"}]");
 	struct mongo_write *w;
-	size_t i, n;
 
-	n = mongo_workflow_put(&w, "w", "-", "prod", nodes, 1000);
-	assert_int_equal(n, 5);
+	w = put_step(MONGO_PUT_DOCUMENT, nodes, 1);
 	check(&w[0].selector, "{\"_id\":\"w\"}");
 	check(&w[0].opts, "{\"upsert\":true}");
 	check(&w[0].update, "{\"$setOnInsert\":{\"name\":\"w\","
@@ -146,21 +167,23 @@ test_a_put_makes_every_node_with_its_data(void **state UNUSED)
 	    "\"nodes\":[{\"id\":\"n\",\"type\":\"pod\",\"data\":{"
 	    "\"name\":\"p\",\"namespace\":\"d\"}}],"
 	    "\"sluice\":{\"origin\":\"api\",\"tenant\":\"-\"}}}");
-	check(&w[1].selector, "{\"_id\":\"w\",\"sluice.origin\":\"api\"}");
-	check(&w[1].update, "{\"$set\":{\"cluster_id\":\"prod\","
+	put_clear(w, 1);
+	w = put_step(MONGO_PUT_NODES, nodes, 3);
+	check(&w[0].selector, "{\"_id\":\"w\",\"sluice.origin\":\"api\"}");
+	check(&w[0].update, "{\"$set\":{\"cluster_id\":\"prod\","
 	    "\"deleted_at\":null},\"$pull\":{\"nodes\":{\"id\":{"
 	    "\"$nin\":[\"n\"]}}}}");
-	check(&w[2].selector, "{\"_id\":\"w\",\"nodes.id\":{\"$ne\":\"n\"}}");
-	check(&w[3].update, "{\"$set\":{\"nodes.$[n].data\":{\"name\":\"p\","
+	check(&w[1].selector, "{\"_id\":\"w\",\"nodes.id\":{\"$ne\":\"n\"}}");
+	check(&w[2].update, "{\"$set\":{\"nodes.$[n].data\":{\"name\":\"p\","
 	    "\"namespace\":\"d\"}}}");
-	check(&w[3].opts, "{\"arrayFilters\":[{\"n.id\":\"n\","
+	check(&w[2].opts, "{\"arrayFilters\":[{\"n.id\":\"n\","
 	    "\"n.data\":null}]}");
-	check(&w[4].update, "{\"$set\":{\"nodes.$[n].type\":\"pod\","
+	put_clear(w, 3);
+	w = put_step(MONGO_PUT_OBJECTS, nodes, 1);
+	check(&w[0].update, "{\"$set\":{\"nodes.$[n].type\":\"pod\","
 	    "\"nodes.$[n].data.name\":\"p\","
 	    "\"nodes.$[n].data.namespace\":\"d\"}}");
-	for (i = 0; i < n; i++)
-		mongo_write_clear(&w[i]);
-	free(w);
+	put_clear(w, 1);
 	json_decref(nodes);
 }
 
@@ -202,6 +225,23 @@ test_a_followed_document_gives_the_nodes_that_stand_for_objects(void **state
 	bson_destroy(&b);
 }
 
+static void
+test_a_document_whose_id_no_key_may_have_is_not_followed(void **state UNUSED)
+{
+	static const char *const ids[] = { "my flow", "", "-x", "a\nb", "a*",
+		"\xc3\xa4" };
+	bson_t b;
+	size_t i;
+
+	for (i = 0; i < NELEM(ids); i++) {
+		bson_init(&b);
+		BSON_APPEND_UTF8(&b, "_id", ids[i]);
+		BSON_APPEND_UTF8(&b, "cluster_id", "prod");
+		assert_null(mongo_follow_read(&b));
+		bson_destroy(&b);
+	}
+}
+
 int
 main(void)
 {
@@ -215,6 +255,8 @@ main(void)
 		cmocka_unit_test(test_a_put_makes_every_node_with_its_data),
 		cmocka_unit_test(
 		    test_a_followed_document_gives_the_nodes_that_stand_for_objects),
+		cmocka_unit_test(
+		    test_a_document_whose_id_no_key_may_have_is_not_followed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ count(const char *reply, bool failed, uint64_t sent, struct mongo_tally *ret)
 	bson_t *b = bson_of(reply);
 	bool counted;
 
-	*ret = (struct mongo_tally){ 100, 100, 100 };
+	*ret = (struct mongo_tally){ 100, 100, 100, "" };
 	counted = mongo_reply_count(b, failed, sent, ret);
 	bson_destroy(b);
 	return counted;
@@ -68,6 +68,35 @@ test_what_failed_as_a_whole_counts_nothing(void **state UNUSED)
 	assert_false(count("{\"nMatched\":3,\"writeErrors\":[{}],"
 	    "\"writeConcernErrors\":[{}]}", true, 6, &t));
 	check_tally(&t, 0, 0, 0);
+}
+
+static void
+test_a_refusal_says_why(void **state UNUSED)
+{
+	struct mongo_tally t;
+
+	assert_true(count("{\"writeErrors\":[{\"index\":0,\"code\":28,"
+	    "\"errmsg\":\"Cannot create field\"}]}", true, 1, &t));
+	check_tally(&t, 0, 0, 1);
+	assert_string_equal(t.why, "Cannot create field");
+}
+
+static void
+test_what_is_refused_for_the_state_of_the_server_is_tried_again(void **state
+    UNUSED)
+{
+	struct mongo_tally t;
+
+	assert_false(count("{\"nMatched\":3,\"writeErrors\":["
+	    "{\"index\":0,\"code\":28},{\"index\":2,\"code\":14031}]}", true,
+	    6, &t));
+	assert_false(count("{\"writeErrors\":[{\"code\":"
+	    "{\"$numberLong\":\"189\"}}]}", true, 1, &t));
+	check_tally(&t, 0, 0, 0);
+	/* Nonsense is no such code. */
+	assert_true(count("{\"writeErrors\":[{\"code\":\"189\"},{},7]}",
+	    true, 3, &t));
+	check_tally(&t, 0, 0, 3);
 }
 
 static void
@@ -137,6 +166,9 @@ main(void)
 		    test_what_matched_is_written_and_the_rest_is_missing),
 		cmocka_unit_test(
 		    test_single_documents_that_are_refused_do_not_fail_the_bulk),
+		cmocka_unit_test(test_a_refusal_says_why),
+		cmocka_unit_test(
+		    test_what_is_refused_for_the_state_of_the_server_is_tried_again),
 		cmocka_unit_test(test_what_failed_as_a_whole_counts_nothing),
 		cmocka_unit_test(
 		    test_a_reply_that_counts_too_much_or_below_zero_is_bounded),

@@ -60,10 +60,10 @@ test_the_line_says_where_it_stands_and_what_ails_it(void **state UNUSED)
 	assert_non_null(strstr(line, "mongodb away"));
 	assert_string_equal(line + strlen(line) - 11, "; disk full");
 	r.mongo = (struct mongo_status){ .connected = true, .written = 9,
-		.missing = 2 };
+		.missing = 2, .refused = 1 };
 	store_report_line(&r, line);
 	assert_non_null(strstr(line,
-	    "mongodb ok, 9 written, 2 without a document"));
+	    "mongodb ok, 9 written, 2 without a document, 1 refused"));
 }
 
 static void
