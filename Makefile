@@ -66,7 +66,7 @@ ALL_LDFLAGS  = -pie -pthread -Wl,-z,nodlopen,-z,noexecstack,-z,relro,-z,now \
 	-Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
 
 # --- what is built: folder = process = binary --------------------------------
-ROLES := watcher health broker store gateway
+ROLES := watcher health broker store gateway exec
 have   = $(if $(wildcard $(1)/$(1).c),$(1))
 BUILT_ROLES := $(foreach r,$(ROLES),$(call have,$(r)))
 BINS := $(if $(wildcard supervisor/supervisor.c),$(BUILD)/sluiced) \

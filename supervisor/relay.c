@@ -1,11 +1,13 @@
 #include "supervisor/supervisor.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "supervisor/plugins.h"
 
 #define LIST_SLOTS_MAX 10u   /* first lists at one time on this host */
 
@@ -284,6 +286,48 @@ take_check_now(struct supervisor *s, struct child *c, const void *p, size_t n)
 		make_due(s, c, DUE_CHECK);
 }
 
+/* --- credentials of plugins ------------------------------------------------- */
+
+void
+relay_credential(const char *title, const char *cluster, uint64_t id, int fd,
+    void *arg)
+{
+	struct supervisor *s = arg;
+	struct child *to = service_find(s, title);
+	struct msg_bindings m = { .version = id };
+	struct buf b = BUF_EMPTY;
+
+	if (to == NULL)
+		return;
+	(void)snprintf(m.cluster, sizeof(m.cluster), "%s", cluster);
+	msg_bindings_encode(&b, &m);
+	(void)child_send(to, MSG_CREDENTIAL, b.data, b.len, fd);
+	buf_free(&b);
+}
+
+/* A watcher may ask for its own cluster, health for every one; which program
+ * that runs is the operator's kubeconfig's to say. */
+static void
+take_ask(struct supervisor *s, struct child *c, const void *p, size_t n)
+{
+	const struct conf_cluster *cluster = NULL;
+	struct msg_bindings m;
+
+	if (msg_bindings_decode(p, n, &m) != 0 || !(is(c, "health") ||
+	    (is(c, "watcher") && strcmp(c->instance, m.cluster) == 0))) {
+		unreadable(c, "CREDENTIAL_ASK");
+		return;
+	}
+	for (size_t i = 0; i < s->conf.n_clusters; i++)
+		if (strcmp(s->conf.clusters[i].id, m.cluster) == 0)
+			cluster = &s->conf.clusters[i];
+	if (cluster == NULL)
+		return;   /* a reload took it away, and its watcher soon */
+	plugins_ask(s->plugins, c->title, cluster,
+	    cluster->kubeconfig != NULL ? cluster->kubeconfig :
+	    s->conf.kubeconfig, m.version);
+}
+
 void
 relay_message(struct child *c, enum msg_type type, const void *payload,
     size_t n, int fd, void *arg)
@@ -302,6 +346,8 @@ relay_message(struct child *c, enum msg_type type, const void *payload,
 		take_slot(s, c, payload, n);
 	else if (type == MSG_CHECK_NOW)
 		take_check_now(s, c, payload, n);
+	else if (type == MSG_CREDENTIAL_ASK)
+		take_ask(s, c, payload, n);
 	else if (type == MSG_BINDINGS_CHANGED || type == MSG_RESYNC)
 		take_bindings(s, c, type, payload, n);
 	else

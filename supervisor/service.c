@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/xmalloc.h"
+#include "supervisor/plugins.h"
 #include "supervisor/roster.h"
 #include "supervisor/spawn.h"
 
@@ -167,12 +168,15 @@ int
 service_start(struct supervisor *s, struct err *err)
 {
 	static const char *const singles[] = { "broker", "store", "health" };
+	char *helper = roster_find_binary(s->bin_directory, "exec");
 	char number[16];
 
 	s->child_ops = (struct child_ops){ .changed = changed,
 		.message = relay_message, .may_time_out = may_time_out,
 		.conf_fd = give_conf_fd, .incarnation = give_incarnation,
 		.reap = reap, .arg = s };
+	s->plugins = plugins_new(s->base, helper, relay_credential, s);
+	free(helper);
 	/* Whatever else there is goes on without its clusters. */
 	if (settings_clusters(&s->conf, err) != 0)
 		log_error("clusters: %s; then: sluicectl reload", err->text);
@@ -197,6 +201,7 @@ service_free(struct supervisor *s)
 {
 	for (size_t i = 0; i < s->n_children; i++)
 		child_free(s->children[i]);
+	plugins_free(s->plugins);
 	free(s->children);
 	s->children = NULL;
 	s->n_children = 0;
@@ -374,6 +379,7 @@ kill_strays(struct supervisor *s)
 
 	for (size_t i = 0; i < n; i++)
 		if (find_pid(s, pids[i]) == NULL &&
+		    !plugins_owns(s->plugins, pids[i]) &&
 		    kill(pids[i], SIGKILL) == 0)
 			log_warn("stray process %d of a child: killed",
 			    (int)pids[i]);
@@ -393,7 +399,7 @@ service_reap(struct supervisor *s)
 		if (c != NULL) {
 			child_ended = true;
 			child_reaped(c, status);
-		} else {
+		} else if (!plugins_reaped(s->plugins, pid, status)) {
 			log_debug("reaped stray process %d", (int)pid);
 		}
 	}

@@ -112,6 +112,18 @@ spawn_process(const char *role, const char *instance, const char *binary,
 	return 0;
 }
 
+int
+spawn_helper(char *const *argv, const char *binary, int fd, pid_t *ret_pid,
+    struct err *err)
+{
+	pid_t pid = fork_blocked(argv, binary, fd);
+
+	if (pid == -1)
+		return err_errno(err, errno, "fork");
+	*ret_pid = pid;
+	return 0;
+}
+
 size_t
 spawn_children(pid_t *pids, size_t max)
 {

@@ -24,6 +24,11 @@ int	spawn_process(const char *role, const char *instance,
 	    const char *binary, uint64_t incarnation, struct spawned *ret,
 	    struct err *err) MUST_CHECK;
 
+/* A helper that lives for one task: `fd` becomes its fd 3, else as above. It
+ * is reaped like any child. */
+int	spawn_helper(char *const *argv, const char *binary, int fd,
+	    pid_t *ret_pid, struct err *err) MUST_CHECK;
+
 /* Pids of our children as the kernel sees them; returns how many, at most
  * `max`, or 0 where the kernel does not tell. */
 size_t	spawn_children(pid_t *pids, size_t max);

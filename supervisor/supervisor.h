@@ -32,6 +32,7 @@ struct kept_segment {
 };
 
 struct control;
+struct plugins;
 
 struct supervisor {
 	struct event_base	*base;
@@ -43,6 +44,7 @@ struct supervisor {
 	struct keeper		 keeper;
 	struct notify		 notify;
 	struct control		*control;
+	struct plugins		*plugins;     /* credentials they give */
 	struct child_ops	 child_ops;
 	struct child		**children;
 	size_t			 n_children;
@@ -96,6 +98,9 @@ void	relay_message(struct child *c, enum msg_type type,
 void	relay_changed(struct supervisor *s, struct child *c);
 /* Tells what was put off because the other side had no room. */
 void	relay_tick(struct supervisor *s);
+/* plugins_answer_cb: what a plugin gave, for the child `title`. */
+void	relay_credential(const char *title, const char *cluster, uint64_t id,
+	    int fd, void *arg);
 void	relay_free(struct supervisor *s);
 
 /* --- control.c: the operator's socket -------------------------------------- */

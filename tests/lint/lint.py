@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-FOLDERS = ("supervisor", "watcher", "health", "broker", "store", "gateway", "ctl")
+FOLDERS = ("supervisor", "watcher", "health", "broker", "store", "gateway", "exec", "ctl")
 FUNCTION_MAX = 100
 FILE_MAX = 800
 
@@ -16,6 +16,7 @@ LINKS = {
     "sluicectl": {"libjansson", "libyaml"},
     "sluice-watcher": {"libevent", "libcurl", "libjansson", "libyaml", "libnanomsg", "libcrypto"},
     "sluice-health": {"libevent", "libcurl", "libjansson", "libyaml", "libnanomsg", "libcrypto"},
+    "sluice-exec": {"libjansson", "libyaml"},
     "sluice-broker": {"libevent", "libnanomsg"},
     "sluice-store": {
         "libevent",

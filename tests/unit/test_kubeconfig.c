@@ -132,107 +132,108 @@ test_the_first_file_that_has_a_name_wins(void **state)
 	free(paths);
 }
 
+static const struct {
+	const char *text, *context, *words[2];
+} problems[] = {
+	{ "a: [", NULL, { "/a:", "not YAML" } },
+	{ "- a\n", NULL, { "/a:1", "not a kubeconfig" } },
+	{ "a: b\na: c\n", NULL, { "/a:2", "remove one" } },
+	{ "a: *b\n", NULL, { "/a:1", "no such anchor" } },
+	{ "clusters: 7\n" HEAD, NULL, { "/a:1", "`clusters`" } },
+	{ "{}", NULL, { "/a", "no current-context" } },
+	{ HEAD, "three", { "no context named", "three" } },
+	{ HEAD, NULL, { "/a:3", "`clusters`" } },
+	{ HEAD "clusters:\n- {name: c}\n", NULL,
+	    { "cluster \"c\"", "`server`" } },
+	{ HEAD "clusters:\n- {name: c, cluster: {server: ftp://h}}\n",
+	    NULL, { "/a:6", "https://" } },
+	{ HEAD "clusters:\n- {name: c, cluster: {server: https://}}\n",
+	    NULL, { "/a:6", "no host" } },
+	{ HEAD "clusters:\n- {name: c, cluster: {server: "
+	    "https://u:p@h}}\n", NULL, { "/a:6", "password" } },
+	{ HEAD "clusters:\n- {name: c, cluster: {server: "
+	    "https://h:99999}}\n", NULL, { "/a:6", "port" } },
+	{ HEAD "clusters:\n- {name: c, cluster: {server: https://h, "
+	    "insecure-skip-tls-verify: perhaps}}\n", NULL,
+	    { "/a:6", "true or false" } },
+	{ HEAD "clusters:\n- {name: c, cluster: {server: https://h}}\n"
+	    "- {name: c, cluster: {server: https://i}}\n", NULL,
+	    { "/a:7", "second entry" } },
+	{ HEAD "clusters:\n- {name: c, cluster: {server: https://h}}\n",
+	    NULL, { "/a:3", "`users`" } },
+#define USER(u) HEAD "clusters:\n- {name: c, cluster: {server: https://h}}\n" \
+	"users:\n- name: u\n  user: {" u "}\n"
+	{ USER("exec: {command: aws}"), NULL,
+	    { "user \"u\"", "apiVersion" } },
+	{ USER("exec: {command: aws, apiVersion: "
+	    "client.authentication.k8s.io/v1alpha1}"), NULL,
+	    { "/a:9", "v1beta1" } },
+	{ USER("exec: {command: aws, apiVersion: "
+	    "client.authentication.k8s.io/v1}"), NULL,
+	    { "user \"u\"", "interactiveMode" } },
+	{ USER("exec: {command: aws, interactiveMode: Always, "
+	    "apiVersion: client.authentication.k8s.io/v1}"), NULL,
+	    { "/a:9", "a service has none" } },
+	{ USER("exec: {interactiveMode: Never, "
+	    "apiVersion: client.authentication.k8s.io/v1}"), NULL,
+	    { "user \"u\"", "no command" } },
+	{ USER("exec: [1]"), NULL, { "/a:9", "mapping" } },
+	{ USER("exec: {command: x, args: y, "
+	    "apiVersion: client.authentication.k8s.io/v1beta1}"),
+	    NULL, { "/a:9", "list" } },
+	{ USER("exec: {command: x, env: [{value: y}], "
+	    "apiVersion: client.authentication.k8s.io/v1beta1}"),
+	    NULL, { "/a:9", "env" } },
+	{ USER("auth-provider: {name: gcp}"), NULL,
+	    { "/a:9", "auth-provider" } },
+	{ USER("username: x, password: y"), NULL,
+	    { "/a:9", "user name" } },
+	{ USER("client-certificate-data: '%%'"), NULL,
+	    { "/a:9", "base64" } },
+	{ USER("client-certificate-data: YWJj"), NULL,
+	    { "/a:9", "PEM" } },
+	{ USER("client-key: no.pem"), NULL, { "/a:9", "no.pem" } },
+	{ USER("client-key-data: LS0tLS1CRUdJTiBLRVktLS0tLQ=="), NULL,
+	    { "/a:9", "client-certificate" } },
+	{ USER("tokenFile: none"), NULL, { "/a:9", "tokenFile" } },
+	{ USER("token: [1]"), NULL, { "/a:9", "string" } },
+	{ USER("as-groups: [a]"), NULL, { "user \"u\"", "`as`" } },
+	{ USER("as-uid: x"), NULL, { "user \"u\"", "`as`" } },
+	{ USER("as: x, as-groups: a"), NULL, { "/a:9", "list" } },
+	{ USER("as: \"x\\ny\""), NULL, { "/a:9", "one line" } },
+	{ USER("as: x, as-user-extra: [a]"), NULL,
+	    { "/a:9", "mapping" } },
+#define CLUSTER(c) HEAD "clusters:\n- {name: c, cluster: {server: " \
+	"'https://h', " c "}}\n"
+	{ CLUSTER("tls-server-name: 'a b'"), NULL,
+	    { "/a:6", "host name" } },
+	{ CLUSTER("proxy-url: 'ftp://x'"), NULL,
+	    { "/a:6", "socks5" } },
+	{ CLUSTER("certificate-authority-data: YWJj"), NULL,
+	    { "/a:6", "PEM" } },
+	{ CLUSTER("insecure-skip-tls-verify: true, "
+	    "certificate-authority-data: LS0tLS1CRUdJTiBDLS0tLS0="),
+	    NULL, { "/a:6", "remove one" } },
+	{ CLUSTER("certificate-authority: x, "
+	    "certificate-authority-data: LS0tLS1CRUdJTiBDLS0tLS0="),
+	    NULL, { "/a:6", "remove one" } },
+};
+
 static void
 test_every_problem_is_named_with_place_and_remedy(void **state)
 {
-	static const struct {
-		const char *text, *context, *words[2];
-	} cases[] = {
-		{ "a: [", NULL, { "/a:", "not YAML" } },
-		{ "- a\n", NULL, { "/a:1", "not a kubeconfig" } },
-		{ "a: b\na: c\n", NULL, { "/a:2", "remove one" } },
-		{ "a: *b\n", NULL, { "/a:1", "no such anchor" } },
-		{ "clusters: 7\n" HEAD, NULL, { "/a:1", "`clusters`" } },
-		{ "{}", NULL, { "/a", "no current-context" } },
-		{ HEAD, "three", { "no context named", "three" } },
-		{ HEAD, NULL, { "/a:3", "`clusters`" } },
-		{ HEAD "clusters:\n- {name: c}\n", NULL,
-		    { "cluster \"c\"", "`server`" } },
-		{ HEAD "clusters:\n- {name: c, cluster: {server: ftp://h}}\n",
-		    NULL, { "/a:6", "https://" } },
-		{ HEAD "clusters:\n- {name: c, cluster: {server: https://}}\n",
-		    NULL, { "/a:6", "no host" } },
-		{ HEAD "clusters:\n- {name: c, cluster: {server: "
-		    "https://u:p@h}}\n", NULL, { "/a:6", "password" } },
-		{ HEAD "clusters:\n- {name: c, cluster: {server: "
-		    "https://h:99999}}\n", NULL, { "/a:6", "port" } },
-		{ HEAD "clusters:\n- {name: c, cluster: {server: https://h, "
-		    "insecure-skip-tls-verify: perhaps}}\n", NULL,
-		    { "/a:6", "true or false" } },
-		{ HEAD "clusters:\n- {name: c, cluster: {server: https://h}}\n"
-		    "- {name: c, cluster: {server: https://i}}\n", NULL,
-		    { "/a:7", "second entry" } },
-		{ HEAD "clusters:\n- {name: c, cluster: {server: https://h}}\n",
-		    NULL, { "/a:3", "`users`" } },
-#define USER(u) HEAD "clusters:\n- {name: c, cluster: {server: https://h}}\n" \
-	"users:\n- name: u\n  user: {" u "}\n"
-		{ USER("exec: {command: aws}"), NULL,
-		    { "user \"u\"", "apiVersion" } },
-		{ USER("exec: {command: aws, apiVersion: "
-		    "client.authentication.k8s.io/v1alpha1}"), NULL,
-		    { "/a:9", "v1beta1" } },
-		{ USER("exec: {command: aws, apiVersion: "
-		    "client.authentication.k8s.io/v1}"), NULL,
-		    { "user \"u\"", "interactiveMode" } },
-		{ USER("exec: {command: aws, interactiveMode: Always, "
-		    "apiVersion: client.authentication.k8s.io/v1}"), NULL,
-		    { "/a:9", "a service has none" } },
-		{ USER("exec: {interactiveMode: Never, "
-		    "apiVersion: client.authentication.k8s.io/v1}"), NULL,
-		    { "user \"u\"", "no command" } },
-		{ USER("exec: [1]"), NULL, { "/a:9", "mapping" } },
-		{ USER("exec: {command: x, args: y, "
-		    "apiVersion: client.authentication.k8s.io/v1beta1}"),
-		    NULL, { "/a:9", "list" } },
-		{ USER("exec: {command: x, env: [{value: y}], "
-		    "apiVersion: client.authentication.k8s.io/v1beta1}"),
-		    NULL, { "/a:9", "env" } },
-		{ USER("auth-provider: {name: gcp}"), NULL,
-		    { "/a:9", "auth-provider" } },
-		{ USER("username: x, password: y"), NULL,
-		    { "/a:9", "user name" } },
-		{ USER("client-certificate-data: '%%'"), NULL,
-		    { "/a:9", "base64" } },
-		{ USER("client-certificate-data: YWJj"), NULL,
-		    { "/a:9", "PEM" } },
-		{ USER("client-key: no.pem"), NULL, { "/a:9", "no.pem" } },
-		{ USER("client-key-data: LS0tLS1CRUdJTiBLRVktLS0tLQ=="), NULL,
-		    { "/a:9", "client-certificate" } },
-		{ USER("tokenFile: none"), NULL, { "/a:9", "tokenFile" } },
-		{ USER("token: [1]"), NULL, { "/a:9", "string" } },
-		{ USER("as-groups: [a]"), NULL, { "user \"u\"", "`as`" } },
-		{ USER("as-uid: x"), NULL, { "user \"u\"", "`as`" } },
-		{ USER("as: x, as-groups: a"), NULL, { "/a:9", "list" } },
-		{ USER("as: \"x\\ny\""), NULL, { "/a:9", "one line" } },
-		{ USER("as: x, as-user-extra: [a]"), NULL,
-		    { "/a:9", "mapping" } },
-#define CLUSTER(c) HEAD "clusters:\n- {name: c, cluster: {server: " \
-	"'https://h', " c "}}\n"
-		{ CLUSTER("tls-server-name: 'a b'"), NULL,
-		    { "/a:6", "host name" } },
-		{ CLUSTER("proxy-url: 'ftp://x'"), NULL,
-		    { "/a:6", "socks5" } },
-		{ CLUSTER("certificate-authority-data: YWJj"), NULL,
-		    { "/a:6", "PEM" } },
-		{ CLUSTER("insecure-skip-tls-verify: true, "
-		    "certificate-authority-data: LS0tLS1CRUdJTiBDLS0tLS0="),
-		    NULL, { "/a:6", "remove one" } },
-		{ CLUSTER("certificate-authority: x, "
-		    "certificate-authority-data: LS0tLS1CRUdJTiBDLS0tLS0="),
-		    NULL, { "/a:6", "remove one" } },
-	};
 	struct kube_credentials c;
 	struct err err;
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < NELEM(cases); i++) {
-		write_file("a", cases[i].text);
+	for (i = 0; i < NELEM(problems); i++) {
+		write_file("a", problems[i].text);
 		err = (struct err){ 0 };
-		if (load(cases[i].context, &c, &err) == 0)
-			fail_msg("accepted: %s", cases[i].text);
-		if (strstr(err.text, cases[i].words[0]) == NULL ||
-		    strstr(err.text, cases[i].words[1]) == NULL)
+		if (load(problems[i].context, &c, &err) == 0)
+			fail_msg("accepted: %s", problems[i].text);
+		if (strstr(err.text, problems[i].words[0]) == NULL ||
+		    strstr(err.text, problems[i].words[1]) == NULL)
 			fail_msg("%zu: %s", i, err.text);
 	}
 }
