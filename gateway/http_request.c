@@ -403,11 +403,14 @@ bool
 http_content_type_is(const struct http_request *r, const char *name)
 {
 	struct slice v = http_header(r, "content-type");
-	const char *semi = v.p != NULL ? memchr(v.p, ';', v.n) : NULL;
+	const char *semi;
 
+	if (v.p == NULL)
+		return false;
+	semi = memchr(v.p, ';', v.n);
 	if (semi != NULL)
 		v.n = (size_t)(semi - v.p);
 	while (v.n > 0 && (v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t'))
 		v.n--;
-	return v.p != NULL && http_slice_is_nocase(v, name);
+	return http_slice_is_nocase(v, name);
 }

@@ -2,8 +2,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +10,7 @@
 #include "common/mono.h"
 #include "common/xmalloc.h"
 #include "gateway/connection.h"
-#include "gateway/envelope.h"
-#include "gateway/json_slice.h"
+#include "gateway/publish_body.h"
 #include "gateway/reply.h"
 
 #define PUBLISH_MAGIC    0x50554257u   /* "PUBW" */
@@ -45,25 +42,6 @@ struct publish_wait {
 TAILQ_HEAD(publish_waits, publish_wait);
 
 static struct publish_waits waits = TAILQ_HEAD_INITIALIZER(waits);
-
-/* A request being read. */
-struct batch {
-	json_t		*roots[EVENT_BATCH_MAX];
-	struct slice	 raw[EVENT_BATCH_MAX];
-	json_t		*events[EVENT_BATCH_MAX];   /* borrowed from roots */
-	struct item	 items[EVENT_BATCH_MAX];
-	uint32_t	 places[EVENT_BATCH_MAX];   /* of items in the request */
-	struct buf	 frames[EVENT_BATCH_MAX];
-	size_t		 n_roots;
-	size_t		 n;
-	size_t		 good;           /* items */
-	bool		 list;           /* an array or ndjson: paths have [i] */
-	int		 status;         /* of the first hard problem; 0 */
-	const char	*code;
-	char		 text[256];
-	struct reply_details details;
-	size_t		 at;             /* event being checked */
-};
 
 /* --- answers --------------------------------------------------------------------- */
 
@@ -125,7 +103,8 @@ refusal_text(enum record_code code)
 {
 	return code == RECORD_LIMIT ? "the journal's max_streams is reached: "
 	    "raise journal.max_streams" :
-	    "this idempotency_key was used for another event";
+	    "this idempotency_key was used for another event, or for only "
+	    "some of an atomic request";
 }
 
 static void
@@ -234,171 +213,12 @@ tick(struct conn *c)
 	    "them with the same idempotency_key");
 }
 
-/* --- reading ---------------------------------------------------------------------- */
-
-static void
-hard_problem(struct batch *b, int status, const char *code, const char *fmt,
-    ...) PRINTF(4, 5);
-
-static void
-hard_problem(struct batch *b, int status, const char *code, const char *fmt,
-    ...)
-{
-	va_list ap;
-
-	if (b->status != 0)
-		return;
-	b->status = status;
-	b->code = code;
-	va_start(ap, fmt);
-	(void)vsnprintf(b->text, sizeof(b->text), fmt, ap);
-	va_end(ap);
-}
-
-static json_t *
-parse(struct batch *b, struct slice text)
-{
-	json_error_t e;
-	json_t *root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES |
-	    JSON_ALLOW_NUL | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &e);
-
-	if (root != NULL)
-		b->roots[b->n_roots++] = root;
-	else if (b->list)
-		hard_problem(b, 400, "invalid_json", "event %zu: %s", b->n,
-		    e.text);
-	else
-		hard_problem(b, 400, "invalid_json", "line %d, column %d: %s",
-		    e.line, e.column, e.text);
-	return root;
-}
-
-static void
-add_event(struct batch *b, struct slice raw, json_t *event)
-{
-	if (b->n == EVENT_BATCH_MAX) {
-		hard_problem(b, 413, "too_large",
-		    "more than %u events in one request", EVENT_BATCH_MAX);
-		return;
-	}
-	if (raw.n > EVENT_MAX) {
-		hard_problem(b, 413, "too_large",
-		    "event %zu has %zu bytes, allowed are %u", b->n, raw.n,
-		    EVENT_MAX);
-		return;
-	}
-	b->raw[b->n] = raw;
-	b->events[b->n++] = event;
-}
-
-static void
-read_json(struct batch *b, struct slice body)
-{
-	struct slice at, raw, rest;
-	json_t *root;
-	size_t i = 0;
-
-	/* Without a byte jansson only says "wrong arguments". */
-	if (body.n == 0) {
-		hard_problem(b, 400, "bad_request", "no event in the body");
-		return;
-	}
-	root = parse(b, body);
-	if (root == NULL || !json_slice_value(body, &raw, &rest))
-		return;
-	if (!json_is_array(root)) {
-		add_event(b, raw, root);
-		return;
-	}
-	b->list = true;
-	(void)json_slice_array(raw, &at);
-	while (b->status == 0 && json_slice_next(&at, &raw))
-		add_event(b, raw, json_array_get(root, i++));
-}
-
-static void
-read_ndjson(struct batch *b, struct slice body)
-{
-	const char *p = body.p, *end = body.p + body.n, *lf;
-	struct slice line;
-	json_t *root;
-
-	b->list = true;
-	for (; p < end && b->status == 0; p = lf + 1) {
-		lf = memchr(p, '\n', (size_t)(end - p));
-		if (lf == NULL)
-			lf = end;
-		line = (struct slice){ p, (size_t)(lf - p) };
-		if (line.n > 0 && line.p[line.n - 1] == '\r')
-			line.n--;
-		if (line.n == 0)
-			continue;
-		if (b->n == EVENT_BATCH_MAX) {
-			add_event(b, line, NULL);
-			return;
-		}
-		root = parse(b, line);
-		if (root != NULL)
-			add_event(b, line, root);
-	}
-}
-
-static void
-envelope_cb(const char *path, const char *text, void *arg)
-{
-	struct batch *b = arg;
-	char where[128];
-
-	if (b->list)
-		(void)snprintf(where, sizeof(where), "[%zu]%s%s", b->at,
-		    *path != '\0' ? "." : "", path);
-	else
-		(void)snprintf(where, sizeof(where), "%s", path);
-	reply_detail(&b->details, where, "%s", text);
-}
-
-static void
-check_events(struct batch *b)
-{
-	int64_t now = wall_unix_ms();
-	struct item *item;
-
-	for (b->at = 0; b->at < b->n; b->at++) {
-		item = &b->items[b->good];
-		if (envelope_item(b->raw[b->at], b->events[b->at],
-		    slice_str(EVENT_TENANT_DEFAULT), now,
-		    &b->frames[b->good], item, envelope_cb, b) > 0)
-			continue;
-		/* Escaping may have made it longer. */
-		if (item->frame.n > EVENT_DATA_LINE_MAX - 128) {
-			hard_problem(b, 413, "too_large", "event %zu is over "
-			    "%u bytes as a data line", b->at,
-			    EVENT_DATA_LINE_MAX);
-			return;
-		}
-		b->places[b->good++] = (uint32_t)b->at;
-	}
-}
-
-static void
-batch_free(struct batch *b)
-{
-	size_t i;
-
-	for (i = 0; i < b->n_roots; i++)
-		json_decref(b->roots[i]);
-	for (i = 0; i < b->n; i++)
-		buf_free(&b->frames[i]);
-	buf_free(&b->details.json);
-	free(b);
-}
-
 /* --- handing over ------------------------------------------------------------------ */
 
 /* Gives the items to the publisher: one group, or one each. False when its
  * queue is full and nothing was taken. */
 static bool
-submit(struct gateway *g, struct publish_wait *w, const struct batch *b,
+submit(struct gateway *g, struct publish_wait *w, const struct publish_body *b,
     bool atomic)
 {
 	size_t i, step = atomic ? b->good : 1;
@@ -418,8 +238,10 @@ submit(struct gateway *g, struct publish_wait *w, const struct batch *b,
 	return true;
 }
 
+/* Takes the details. */
 static void
-hand_over(struct conn *c, struct batch *b, bool atomic)
+hand_over(struct conn *c, const struct publish_body *b, bool atomic,
+    struct reply_details *details)
 {
 	struct publish_wait *w = xcalloc(1, sizeof(*w));
 
@@ -431,8 +253,7 @@ hand_over(struct conn *c, struct batch *b, bool atomic)
 	w->refused = (uint32_t)(b->n - b->good);
 	if (!atomic)
 		w->places = xmemdup(b->places, b->good * sizeof(*b->places));
-	w->details = b->details;
-	b->details = (struct reply_details){ .n = 0 };
+	w->details = *details;
 	TAILQ_INSERT_TAIL(&waits, w, link);
 	if (!submit(c->gateway, w, b, atomic)) {
 		w->conn = NULL;
@@ -449,21 +270,27 @@ hand_over(struct conn *c, struct batch *b, bool atomic)
 }
 
 static void
-judge(struct conn *c, struct batch *b, bool atomic)
+problem_cb(const char *path, const char *text, void *arg)
 {
-	if (b->status == 0 && b->n == 0)
-		hard_problem(b, 400, "bad_request", "no event in the body");
-	if (b->status == 0)
-		check_events(b);
+	reply_detail(arg, path, "%s", text);
+}
+
+static void
+judge(struct conn *c, struct publish_body *b, bool atomic)
+{
+	struct reply_details details = { .n = 0 };
+
+	publish_body_check(b, slice_str(EVENT_TENANT_DEFAULT),
+	    wall_unix_ms(), problem_cb, &details);
 	if (b->status != 0) {
 		reply_error(c, b->status, b->code, b->text, NULL);
+		buf_free(&details.json);
 	} else if (b->good == 0 || (atomic && b->good < b->n)) {
 		reply_error(c, 422, "schema_violation", b->list ?
 		    "not every event is as the contract says" :
-		    "the event is not as the contract says", &b->details);
-		b->details.json = BUF_EMPTY;
+		    "the event is not as the contract says", &details);
 	} else {
-		hand_over(c, b, atomic);
+		hand_over(c, b, atomic, &details);
 		return;
 	}
 	c->gateway->metrics.publish_refused++;
@@ -475,7 +302,7 @@ publish_api(struct conn *c, const struct http_request *r)
 	struct gateway *g = c->gateway;
 	struct slice body = { (const char *)r->body.data, r->body.len };
 	struct slice flag = http_param(r, "atomic");
-	struct batch *b;
+	struct publish_body *b;
 
 	if (flag.p != NULL && !slice_is(flag, "0") && !slice_is(flag, "1")) {
 		reply_error(c, 400, "bad_request", "atomic must be 0 or 1",
@@ -490,16 +317,16 @@ publish_api(struct conn *c, const struct http_request *r)
 	}
 	b = xcalloc(1, sizeof(*b));
 	if (http_content_type_is(r, "application/json")) {
-		read_json(b, body);
+		publish_body_json(b, body);
 	} else if (http_content_type_is(r, "application/x-ndjson")) {
-		read_ndjson(b, body);
+		publish_body_ndjson(b, body);
 	} else {
-		free(b);
+		publish_body_free(b);
 		reply_error(c, 415, "unsupported_media_type",
 		    "Content-Type must be application/json or "
 		    "application/x-ndjson", NULL);
 		return;
 	}
 	judge(c, b, flag.p == NULL || slice_is(flag, "1"));
-	batch_free(b);
+	publish_body_free(b);
 }

@@ -1,0 +1,170 @@
+#include "gateway/publish_body.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/json_slice.h"
+
+static void
+hard_problem(struct publish_body *b, int status, const char *code,
+    const char *fmt, ...) PRINTF(4, 5);
+
+static void
+hard_problem(struct publish_body *b, int status, const char *code,
+    const char *fmt, ...)
+{
+	va_list ap;
+
+	if (b->status != 0)
+		return;
+	b->status = status;
+	b->code = code;
+	va_start(ap, fmt);
+	(void)vsnprintf(b->text, sizeof(b->text), fmt, ap);
+	va_end(ap);
+}
+
+static json_t *
+parse(struct publish_body *b, struct slice text)
+{
+	json_error_t e;
+	json_t *root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES |
+	    JSON_ALLOW_NUL | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &e);
+
+	if (root != NULL)
+		b->roots[b->n_roots++] = root;
+	else if (b->list)
+		hard_problem(b, 400, "invalid_json", "event %zu: %s", b->n,
+		    e.text);
+	else
+		hard_problem(b, 400, "invalid_json", "line %d, column %d: %s",
+		    e.line, e.column, e.text);
+	return root;
+}
+
+static void
+add_event(struct publish_body *b, struct slice raw, json_t *event)
+{
+	if (b->n == EVENT_BATCH_MAX) {
+		hard_problem(b, 413, "too_large",
+		    "more than %u events in one request", EVENT_BATCH_MAX);
+		return;
+	}
+	if (raw.n > EVENT_MAX) {
+		hard_problem(b, 413, "too_large",
+		    "event %zu has %zu bytes, allowed are %u", b->n, raw.n,
+		    EVENT_MAX);
+		return;
+	}
+	b->raw[b->n] = raw;
+	b->events[b->n++] = event;
+}
+
+void
+publish_body_json(struct publish_body *b, struct slice body)
+{
+	struct slice at, raw, rest;
+	json_t *root;
+	size_t i = 0;
+
+	/* Without a byte jansson only says "wrong arguments". */
+	if (body.n == 0) {
+		hard_problem(b, 400, "bad_request", "no event in the body");
+		return;
+	}
+	root = parse(b, body);
+	if (root == NULL || !json_slice_value(body, &raw, &rest))
+		return;
+	if (!json_is_array(root)) {
+		add_event(b, raw, root);
+		return;
+	}
+	b->list = true;
+	(void)json_slice_array(raw, &at);
+	while (b->status == 0 && json_slice_next(&at, &raw))
+		add_event(b, raw, json_array_get(root, i++));
+}
+
+void
+publish_body_ndjson(struct publish_body *b, struct slice body)
+{
+	const char *p = body.p, *end = body.p + body.n, *lf;
+	struct slice line;
+	json_t *root;
+
+	b->list = true;
+	for (; p < end && b->status == 0; p = lf + 1) {
+		lf = memchr(p, '\n', (size_t)(end - p));
+		if (lf == NULL)
+			lf = end;
+		line = (struct slice){ p, (size_t)(lf - p) };
+		if (line.n > 0 && line.p[line.n - 1] == '\r')
+			line.n--;
+		if (line.n == 0)
+			continue;
+		if (b->n == EVENT_BATCH_MAX) {
+			add_event(b, line, NULL);
+			return;
+		}
+		root = parse(b, line);
+		if (root != NULL)
+			add_event(b, line, root);
+	}
+}
+
+static void
+envelope_cb(const char *path, const char *text, void *arg)
+{
+	struct publish_body *b = arg;
+	char where[128];
+
+	if (b->list)
+		(void)snprintf(where, sizeof(where), "[%zu]%s%s", b->at,
+		    *path != '\0' ? "." : "", path);
+	else
+		(void)snprintf(where, sizeof(where), "%s", path);
+	b->cb(where, text, b->arg);
+}
+
+void
+publish_body_check(struct publish_body *b, struct slice tenant,
+    int64_t now_unix_ms, envelope_problem_cb cb, void *arg)
+{
+	struct item *item;
+
+	b->cb = cb;
+	b->arg = arg;
+	if (b->status == 0 && b->n == 0)
+		hard_problem(b, 400, "bad_request", "no event in the body");
+	if (b->status != 0)
+		return;
+	for (b->at = 0; b->at < b->n; b->at++) {
+		item = &b->items[b->good];
+		if (envelope_item(b->raw[b->at], b->events[b->at],
+		    tenant, now_unix_ms, &b->frames[b->good], item,
+		    envelope_cb, b) > 0)
+			continue;
+		/* Escaping may have made it longer. */
+		if (item->frame.n > EVENT_DATA_LINE_MAX - 128) {
+			hard_problem(b, 413, "too_large", "event %zu is over "
+			    "%u bytes as a data line", b->at,
+			    EVENT_DATA_LINE_MAX);
+			return;
+		}
+		b->places[b->good++] = (uint32_t)b->at;
+	}
+}
+
+void
+publish_body_free(struct publish_body *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->n_roots; i++)
+		json_decref(b->roots[i]);
+	for (i = 0; i < b->n; i++)
+		buf_free(&b->frames[i]);
+	free(b);
+}

@@ -1,0 +1,50 @@
+/*
+ * publish_body: the body of a publishing request, read into items: one event,
+ * a JSON array, or a line each (ndjson). Pure: bytes and a time in; items, or
+ * everything that is wrong with its place, out.
+ *
+ * What makes the whole request unreadable (JSON, sizes, count) ends the
+ * reading: `status`, `code` and `text` say what, and there are no items. An
+ * event that is not as the contract says is told to the callback, and the others
+ * are read on: `good` of `n` have become items, in their order.
+ */
+#ifndef SLUICE_PUBLISH_BODY_H
+#define SLUICE_PUBLISH_BODY_H
+
+#include <jansson.h>
+
+#include "common/event.h"
+#include "gateway/envelope.h"
+
+/* All zero at first (large: on the heap). Slices of items point into the body,
+ * which must stay, and into frames. */
+struct publish_body {
+	json_t		*roots[EVENT_BATCH_MAX];
+	struct slice	 raw[EVENT_BATCH_MAX];
+	json_t		*events[EVENT_BATCH_MAX];   /* borrowed from roots */
+	struct item	 items[EVENT_BATCH_MAX];
+	uint32_t	 places[EVENT_BATCH_MAX];   /* of items in the request */
+	struct buf	 frames[EVENT_BATCH_MAX];
+	size_t		 n_roots;
+	size_t		 n;
+	size_t		 good;           /* items */
+	bool		 list;           /* an array or ndjson: paths have [i] */
+	int		 status;         /* of the first hard problem; 0 */
+	const char	*code;
+	char		 text[256];
+	size_t		 at;             /* event being checked */
+	envelope_problem_cb cb;
+	void		*arg;
+};
+
+/* Either is called once, then publish_body_check. */
+void	publish_body_json(struct publish_body *b, struct slice body);
+void	publish_body_ndjson(struct publish_body *b, struct slice body);
+/* Makes items of the events, each by the contract (envelope); cb is told the
+ * path of each problem, from the request's begin. */
+void	publish_body_check(struct publish_body *b, struct slice tenant,
+	    int64_t now_unix_ms, envelope_problem_cb cb, void *arg);
+/* Frees b too. */
+void	publish_body_free(struct publish_body *b);
+
+#endif
