@@ -1,0 +1,69 @@
+"""Kinds of the operator's: the generic rule, keys of cluster-wide objects, restarts."""
+
+from tests.bed.kubesim import KubeSim
+from tests.bed.net import wait_until
+from tests.bed.sluice import Sluice
+
+CONF = {
+    "supervise": {"circuit_deaths": 1000, "base": "100ms", "max": "200ms"},
+    "watch": {
+        "custom": [
+            {"group": "", "version": "v1", "resource": "nodes", "kind": "Node"},
+            {
+                "group": "storage.k8s.io",
+                "version": "v1",
+                "resource": "storageclasses",
+                "kind": "StorageClass",
+            },
+        ],
+        "backoff": {"base": "100ms", "max": "400ms"},
+    },
+}
+
+
+def test_a_killed_watcher_knows_cluster_wide_objects_again():
+    """They are published once, ever; the snapshot has the newest state of every kind."""
+    with KubeSim(frozen=True) as sim, Sluice(CONF, kubeconfig=sim.kubeconfig) as sluice:
+        watcher = next(n for n in sluice.status() if n.startswith("watcher/"))
+        cluster = watcher.partition("/")[2]
+        nodes = {f"resource:{cluster}/nodes/{name}" for _, _, name in sim.state("Node")}
+        classes = {
+            f"resource:{cluster}/storageclasses.storage.k8s.io/{name}"
+            for _, _, name in sim.state("StorageClass")
+        }
+        assert nodes and classes
+        own = sum(len(sim.state(kind)) for kind in ("Deployment", "ReplicaSet", "Pod"))
+        count = len(nodes) + len(classes) + own
+        with sluice.stream(f"resource:{cluster}/*", last_event_id="-1") as stream:
+            stream.wait_events(count)
+            told = {e["stream_key"] for e in stream.events()}
+            assert nodes | classes <= told
+            for _ in range(3):
+                old = sluice.kill(watcher)
+                sluice.wait_restarted(watcher, old)
+            with sluice.stream(f"watcher:{cluster}") as states:
+                states.wait_open()
+                wait_until(
+                    lambda: sluice.status()[watcher]["status_state"] == "watching", 20, "watching"
+                )
+                states.read_until(lambda s: len(s.named("snapshot")) >= 16, 10, "a state per kind")
+                told = [s.json["data"]["kind"] for s in states.named("snapshot")]
+                assert len(told) == len(set(told)) == 16
+                assert {"pod", "secret", "nodes", "storageclasses.storage.k8s.io"} <= set(told)
+            stream.pump()
+            assert len(stream.events()) == count
+
+
+def test_a_custom_kind_that_is_not_served_says_so():
+    """The other kinds never notice."""
+    gone = [{"group": "example.com", "version": "v1", "resource": "widgets", "kind": "Widget"}]
+    conf = {"watch": {"kinds": ["pod"], "custom": gone}}
+    with KubeSim(frozen=True) as sim, Sluice(conf, kubeconfig=sim.kubeconfig) as sluice:
+        watcher = next(n for n in sluice.status() if n.startswith("watcher/"))
+
+        def told():
+            """The status in words, once it names the kind."""
+            text = sluice.status()[watcher]["status"]
+            return text if "widgets.example.com" in text else None
+
+        assert "1 of 2 kinds" in wait_until(told, 15, "the kind is named")
