@@ -122,10 +122,24 @@ supervisor_tick_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	service_tick(arg);
 }
 
+static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
+
+/* Those of the loop wait while there is none: a SIGHUP before it would end us,
+ * a second SIGTERM after it would leave children behind. */
+static void
+hold_signals(bool hold)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < NELEM(numbers); i++)
+		(void)sigaddset(&set, numbers[i]);
+	(void)sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
 static void
 open_loop(struct supervisor *s)
 {
-	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
 	struct timeval tv = mono_timeval_ms(CHILD_PING_MS);
 	struct sigaction sa;
 
@@ -147,6 +161,7 @@ open_loop(struct supervisor *s)
 	if (s->tick == NULL || event_add(s->tick, &tv) != 0)
 		fatalx("event_new failed");
 	s->last_tick = mono_now();
+	hold_signals(false);
 }
 
 static void
@@ -219,6 +234,7 @@ run(const char *file)
 		.state_dir = { .lock_fd = -1, .runtime_lock_fd = -1 } };
 	struct err err;
 
+	hold_signals(true);
 	if (read_conf(&s.conf, file) != 0) {
 		conf_free(&s.conf);
 		return EX_CONFIG;
@@ -236,6 +252,7 @@ run(const char *file)
 		exit(1);
 	}
 	(void)event_base_dispatch(s.base);
+	hold_signals(true);
 	service_free(&s);
 	relay_free(&s);
 	kill_the_rest();

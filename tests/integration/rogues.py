@@ -33,10 +33,14 @@ class Rogues(Sluice):
 
     def limit_files(self, soft, hard):
         """RLIMIT_NOFILE of sluiced at its start."""
+        return self.wrap(f'#!/bin/sh\nexec prlimit --nofile={soft}:{hard} "$0.real" "$@"\n')
+
+    def wrap(self, script):
+        """SCRIPT stands for sluiced and executes it, as sluiced.real beside it."""
         program = self.program("sluiced")
         os.rename(program, f"{program}.real")
         with open(program, "w", encoding="utf-8") as file:
-            file.write(f'#!/bin/sh\nexec prlimit --nofile={soft}:{hard} "$0.real" "$@"\n')
+            file.write(script)
         os.chmod(program, 0o755)
         return self
 

@@ -191,6 +191,19 @@ def test_a_reload_names_what_waits_for_a_restart_and_takes_the_log_level_at_once
     assert sluice.status()["watcher/dev"]["state"] == "stopped"
 
 
+def test_a_hangup_before_the_loop_is_a_reload_not_the_end(rogues):
+    """It is pending, and blocked, when sluiced is executed."""
+    sluice = rogues().wrap(
+        "#!/usr/bin/env python3\n"
+        "import os, signal, sys\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})\n"
+        "os.kill(os.getpid(), signal.SIGHUP)\n"
+        'os.execv(sys.argv[0] + ".real", sys.argv)\n'
+    )
+    sluice.start()
+    assert "reload: done" in sluice.log()
+
+
 @pytest.mark.slow
 def test_a_reload_while_the_service_stops_starts_nothing(rogues):
     """SIGHUP between SIGTERM and the end."""
