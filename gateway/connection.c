@@ -71,6 +71,11 @@ void
 conn_expired(struct conn *c)
 {
 	assert(c->magic == CONN_MAGIC);
+	/* Beyond the wheel's span: looked at too early. */
+	if (c->due_ms > gateway_now_ms()) {
+		connections_due(c->gateway->connections, c->id, c->due_ms);
+		return;
+	}
 	c->due_ms = 0;
 	switch (c->state) {
 	case CONN_READING:
@@ -270,6 +275,10 @@ linger(struct conn *c)
 void
 conn_finish(struct conn *c, enum metrics_close cause)
 {
+	/* A whole answer may be long, and its reader slow. */
+	int64_t patience = c->state == CONN_STREAM ? CONN_LINGER_MS :
+	    CONN_KEEPALIVE_MS;
+
 	c->cause = cause;
 	if (c->state != CONN_CLOSING) {
 		stream_release(c);
@@ -277,7 +286,7 @@ conn_finish(struct conn *c, enum metrics_close cause)
 		c->exchange = NULL;
 		conn_set_state(c, CONN_CLOSING);
 		hear(c);
-		due_exactly(c, gateway_now_ms() + CONN_LINGER_MS);
+		due_exactly(c, gateway_now_ms() + patience);
 	}
 	if (conn_flush_out(c) == 1)
 		linger(c);

@@ -9,7 +9,8 @@
  * made anew.
  *
  * Limits: a whole head within 5 s; a body within 30 s; an idle kept-alive
- * connection 60 s.
+ * connection 60 s, and so long for an answer to be taken; what stands behind a
+ * stream's end 2 s.
  */
 #ifndef SLUICE_CONNECTION_H
 #define SLUICE_CONNECTION_H

@@ -31,7 +31,7 @@ struct publish_wait {
 	bool			 list;       /* paths have [i] */
 	uint32_t		 accepted;
 	uint32_t		 duplicates;
-	uint32_t		 refused;    /* events; also before the broker */
+	uint32_t		 refused;    /* events; here or there */
 	uint32_t		 conflicts;
 	uint32_t		 limited;
 	struct position		 first;

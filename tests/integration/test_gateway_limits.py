@@ -158,6 +158,27 @@ def test_a_body_that_is_too_long_is_told_so_although_it_is_sent_on():
 # --- no file descriptor, no disk ---------------------------------------------------------
 
 
+def test_a_long_answer_is_not_cut_because_its_reader_is_slow():
+    with Sluice() as sluice:
+        for at in range(1200):
+            path = f"/api/v1/workflows/{at:0512}"
+            assert sluice.request("PUT", path, {"cluster": "c", "nodes": []})[0] == 200
+        whole = len(sluice.request("GET", "/api/v1/workflows")[2]["workflows"])
+        with socket.socket() as slow:
+            # Small, so that most of the answer has to wait in the gateway.
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.connect(("127.0.0.1", sluice.port))
+            slow.settimeout(deadline(10))
+            slow.sendall(
+                b"GET /api/v1/workflows HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            )
+            answer = slow.recv(1000)
+            time.sleep(3)
+            while piece := slow.recv(65536):
+                answer += piece
+        assert len(json.loads(answer.partition(b"\r\n\r\n")[2])["workflows"]) == whole == 1200
+
+
 def test_without_a_free_descriptor_streams_go_on_and_new_clients_wait():
     with Sluice({"streams": {"default": FAST}}) as sluice:
         pid = sluice.pid("gateway/0")
