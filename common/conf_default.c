@@ -95,7 +95,11 @@ absolute_list(const char *list)
 	return path;
 }
 
-/* kubectl's rule: $KUBECONFIG, else ~/.kube/config if it is there. */
+/* What kubelet puts into every pod (kube_entry reads a directory as that). */
+#define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount"
+
+/* kubectl's rule: $KUBECONFIG, else ~/.kube/config if it is there, else the
+ * pod's service account. */
 static char *
 default_kubeconfig(void)
 {
@@ -109,6 +113,9 @@ default_kubeconfig(void)
 		free(path);
 		path = NULL;
 	}
+	if (path == NULL && getenv("KUBERNETES_SERVICE_HOST") != NULL &&
+	    access(SERVICE_ACCOUNT "/token", F_OK) == 0)
+		path = xstrdup(SERVICE_ACCOUNT);
 	return path;
 }
 
