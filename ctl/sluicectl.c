@@ -164,7 +164,7 @@ ask(const char *path, const char *line)
 	json_error_t error;
 	json_t *json = NULL;
 	ssize_t n = -1;
-	bool late;
+	bool late, whole;
 
 	if (fd == -1)
 		return NULL;
@@ -175,8 +175,10 @@ ask(const char *path, const char *line)
 			buf_grew(&answer, (size_t)n);
 	}
 	late = n < 0 && errno == EAGAIN;
+	/* Reset: it refused the request without reading all of it. */
+	whole = n == 0 || (n < 0 && errno == ECONNRESET);
 	(void)close(fd);
-	if (n == 0 && answer.len != 0)
+	if (whole && answer.len != 0)
 		json = json_loadb((const char *)answer.data, answer.len, 0,
 		    &error);
 	buf_free(&answer);

@@ -75,6 +75,12 @@ def test_a_full_disk_under_standard_output_is_an_error(rogues, command):
     assert done.returncode in (1, 74) and "is the disk full?" in done.stderr
 
 
+def test_a_request_that_is_too_long_is_called_so(rogues):
+    """It is refused before all of it was read."""
+    done = rogues().start().ctl("restart", "x" * 5000, check=False)
+    assert done.returncode == 1 and "request too long" in done.stderr
+
+
 @pytest.mark.parametrize("words", [["journal"], ["journal", "look"], ["journal", "info", "a", "b"]])
 def test_wrong_words_after_journal_are_usage(tmp_path, words):
     """64, as for the other commands."""
