@@ -348,8 +348,7 @@ query_json(struct query_client *c, struct slice json, int64_t deadline_ms,
 static void
 query_let_go(struct query_client *c)
 {
-	if (c->on_wire == NULL || c->telling ||
-	    c->on_wire->op != QUERY_SNAPSHOT ||
+	if (c->telling || c->on_wire->op != QUERY_SNAPSHOT ||
 	    !TAILQ_EMPTY(&c->on_wire->waiters))
 		return;
 	question_free(c->on_wire);
@@ -358,30 +357,37 @@ query_let_go(struct query_client *c)
 	query_arm(c);
 }
 
-/* A question that is still in the queue is dropped with its last waiter. Of one
- * on the wire that may change something, only the answer is. */
+/* A question in the queue is dropped with its last waiter. */
+static bool
+queue_remove(struct query_client *c, uint64_t ticket)
+{
+	struct query_question *q;
+
+	for (q = TAILQ_FIRST(&c->queue); q != NULL; q = TAILQ_NEXT(q, link)) {
+		if (query_waiters_remove(&q->waiters, ticket))
+			break;
+	}
+	if (q != NULL && TAILQ_EMPTY(&q->waiters)) {
+		TAILQ_REMOVE(&c->queue, q, link);
+		question_free(q);
+		return true;
+	}
+	return q != NULL;
+}
+
+/* Of a question on the wire that may change something, only the answer is
+ * dropped. */
 void
 query_cancel(struct query_client *c, uint64_t ticket)
 {
-	struct query_question *q;
-	bool found;
-
-	found = query_waiters_remove(&c->failed, ticket) ||
-	    (c->on_wire != NULL &&
-	    query_waiters_remove(&c->on_wire->waiters, ticket));
-	for (q = TAILQ_FIRST(&c->queue); !found && q != NULL;
-	    q = TAILQ_NEXT(q, link)) {
-		found = query_waiters_remove(&q->waiters, ticket);
-		if (found && TAILQ_EMPTY(&q->waiters)) {
-			TAILQ_REMOVE(&c->queue, q, link);
-			question_free(q);
-			break;
-		}
+	if (c->on_wire != NULL &&
+	    query_waiters_remove(&c->on_wire->waiters, ticket)) {
+		c->waiting--;
+		query_let_go(c);
+	} else if (query_waiters_remove(&c->failed, ticket) ||
+	    queue_remove(c, ticket)) {
+		c->waiting--;
 	}
-	if (!found)
-		return;
-	c->waiting--;
-	query_let_go(c);
 }
 
 /* --- life ---------------------------------------------------------------- */

@@ -183,14 +183,14 @@ test_what_mongodb_follows_comes_and_goes_as_a_set(void **state UNUSED)
 static char *
 ask_file(const char *leaf, const char *sql)
 {
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt = NULL;
 	struct err err;
 	sqlite3 *db;
 	char *text;
 
-	if (sql_open(&db, fixture_path(leaf), SQL_READ_WRITE, "", &err) == -1 ||
-	    sql_prepare(db, sql, &stmt, &err) == -1)
-		fail_msg("%s", err.text);
+	assert_int_equal(sql_open(&db, fixture_path(leaf), SQL_READ_WRITE, "",
+	    &err), 0);
+	assert_int_equal(sql_prepare(db, sql, &stmt, &err), 0);
 	text = xstrdup(sql_step(stmt, &err) == 1 ? sql_column_text(stmt, 0)
 	    : "none");
 	sql_close(db);
