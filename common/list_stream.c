@@ -1,9 +1,8 @@
 #include "common/list_stream.h"
 
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+
+#include "common/json_skip.h"
 
 #define KEEP_MAX (256u * 1024)   /* memory kept between items */
 
@@ -29,48 +28,23 @@ list_stream_complete(const struct list_stream *s)
 
 /* --- where a value ends --------------------------------------------------- */
 
-/* Inside a string: to its next quote or backslash, or to `end`. */
-static inline const char *
-string_stop(const char *p, const char *end)
-{
-#ifdef __SSE2__
-	const __m128i quote = _mm_set1_epi8('"');
-	const __m128i slash = _mm_set1_epi8('\\');
-	__m128i v;
-	int mask;
-
-	while (end - p >= 16) {
-		v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		mask = _mm_movemask_epi8(_mm_or_si128(
-		    _mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
-		if (mask != 0)
-			return p + __builtin_ctz((unsigned int)mask);
-		p += 16;
-	}
-#endif
-	while (p < end && *p != '"' && *p != '\\')
-		p++;
-	return p;
-}
-
-/* The string goes on at p; returns behind its closing quote, or end. */
+/* The string goes on at p; returns behind its closing quote, or end. Only
+ * names and small members of the root are such strings. */
 static const char *
-follow_string(struct list_stream *s, const char *p, const char *end)
+follow_string(struct list_stream *s, const char *p, const char *end,
+    bool *ret_done)
 {
 	while (p < end) {
-		if (s->escaped) {
+		if (s->escaped)
 			s->escaped = false;
-			p++;
-			continue;
+		else if (*p == '\\')
+			s->escaped = true;
+		else if (*p == '"' && s->in_string) {
+			*ret_done = true;
+			return p + 1;
 		}
-		p = string_stop(p, end);
-		if (p == end)
-			break;
-		if (*p++ == '"') {
-			s->in_string = false;
-			break;
-		}
-		s->escaped = true;
+		s->in_string = true;
+		p++;
 	}
 	return p;
 }
@@ -89,47 +63,28 @@ follow_value(struct list_stream *s, const char *p, const char *end,
     bool *ret_done)
 {
 	*ret_done = false;
-	if (s->scalar) {
-		while (p < end && !ends_scalar(*p))
-			p++;
-		*ret_done = p < end;
-		return p;
+	switch (s->value) {
+	case LIST_CONTAINER:
+		return json_skip_on(&s->skip, p, end, ret_done);
+	case LIST_STRING:
+		return follow_string(s, p, end, ret_done);
+	case LIST_SCALAR:
+		break;
 	}
-	while (p < end) {
-		if (s->in_string) {
-			p = follow_string(s, p, end);
-			if (s->in_string)
-				return p;
-		} else if (*p == '"') {
-			s->in_string = true;
-			p++;
-			continue;
-		} else if (*p == '{' || *p == '[') {
-			s->depth++;
-			p++;
-			continue;
-		} else if (*p == '}' || *p == ']') {
-			s->depth--;
-			p++;
-		} else {
-			p++;
-			continue;
-		}
-		if (s->depth == 0) {
-			*ret_done = true;
-			return p;
-		}
-	}
+	while (p < end && !ends_scalar(*p))
+		p++;
+	*ret_done = p < end;
 	return p;
 }
 
 static void
 begin_value(struct list_stream *s, char first)
 {
-	s->depth = 0;
+	s->value = first == '{' || first == '[' ? LIST_CONTAINER :
+	    first == '"' ? LIST_STRING : LIST_SCALAR;
+	s->skip = (struct json_skip){ 0 };
 	s->in_string = false;
 	s->escaped = false;
-	s->scalar = first != '{' && first != '[' && first != '"';
 	s->skipping = false;
 	buf_reset(&s->partial);
 }

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/json_skip.h"
 
 #define LIST_STREAM_ITEM_MAX   (16u * 1024 * 1024)
 #define LIST_STREAM_MEMBER_MAX (64u * 1024)
@@ -31,15 +32,17 @@ enum list_state {
 	LIST_AFTER_ITEM, LIST_NEXT_NAME, LIST_IN_NAME, LIST_END, LIST_BROKEN,
 };
 
+enum list_value { LIST_SCALAR, LIST_STRING, LIST_CONTAINER };
+
 struct list_stream {
 	size_t		item_max;    /* 0: LIST_STREAM_ITEM_MAX; outlives reset */
 	const char	*kind_only;  /* NULL: any; outlives reset */
 	bool		other_kind;  /* refused for that */
 	enum list_state	state;
-	unsigned	depth;       /* inside the current value */
-	bool		in_string;
+	enum list_value	value;       /* what the current one is */
+	struct json_skip skip;       /* where in it, if it is a container */
+	bool		in_string;   /* ... a string: behind its first quote */
 	bool		escaped;
-	bool		scalar;      /* it is neither object, array, string */
 	bool		skipping;    /* the current item is too long */
 	uint64_t	oversized;
 	uint64_t	items;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_skip.h"
+#include "watcher/json_index.h"
 #include "watcher/json_text.h"
 
 #define NAME_MAX_BYTES 64u   /* of a wanted name, when unescaped */
@@ -57,52 +59,66 @@ skip_space(const char *p, const char *end)
 	return p;
 }
 
+static bool
+is_delimiter(char c)
+{
+	return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' ||
+	    c == '\r' || c == '\t' || c == ':' || c == '[' || c == '{';
+}
+
+/* A number or word; nothing of one may follow it. */
 static const char *
 skip_scalar(const char *p, const char *end)
 {
 	switch (*p) {
-	case '"':
-		return json_text_skip(p + 1, end);
 	case 't':
-		return skip_word(p, end, "true", 4);
+		p = skip_word(p, end, "true", 4);
+		break;
 	case 'f':
-		return skip_word(p, end, "false", 5);
+		p = skip_word(p, end, "false", 5);
+		break;
 	case 'n':
-		return skip_word(p, end, "null", 4);
+		p = skip_word(p, end, "null", 4);
+		break;
 	default:
-		return skip_number(p, end);
+		p = skip_number(p, end);
 	}
+	return p == NULL || p == end || is_delimiter(*p) ? p : NULL;
 }
 
 /* --- containers ----------------------------------------------------------- */
 
-/* From a name's opening quote to the first byte of its value; the name goes
- * into *ret with its quotes. */
-static inline const char *
-skip_name(const char *p, const char *end, struct slice *ret)
-{
-	const char *name = p;
-
-	if (p == end || *p != '"')
-		return NULL;
-	p = json_text_skip(p + 1, end);
-	if (p == NULL)
-		return NULL;
-	*ret = (struct slice){ name, (size_t)(p - name) };
-	p = skip_space(p, end);
-	if (p == end || *p != ':')
-		return NULL;
-	p = skip_space(p + 1, end);
-	return p == end ? NULL : p;
-}
-
-/* What stands open: one bit per level, set for an object. */
-struct nesting {
-	uint64_t	bits[JSON_SCAN_DEPTH_MAX / 64];
-	unsigned	depth;
+/* The scan of a text: json_index finds the places, here it is judged whether
+ * they may follow each other. Functions take the place p where they begin,
+ * and return the one behind what they read, or NULL. */
+struct scan {
+	const char		*after;   /* of the value just read, its end;
+					   * NULL of a string */
+	struct json_index	 index;
 };
 
-static bool
+/* A value that is no container. */
+static inline const char *
+skip_plain(struct scan *s, const char *p)
+{
+	if (p == json_index_end)
+		return NULL;
+	s->after = *p == '"' ? NULL : skip_scalar(p, s->index.end);
+	if (*p != '"' && s->after == NULL)
+		return NULL;
+	return json_index_next(&s->index);
+}
+
+/* What stands open inside the value that is skipped: one bit per level, set
+ * for an object. `base`: how many levels are open around it. */
+struct nesting {
+	uint64_t	bits[JSON_SCAN_DEPTH_MAX / 64];
+	unsigned	base;
+	unsigned	depth;
+	char		close;   /* what ends the innermost */
+};
+
+static inline bool
 nesting_push(struct nesting *n, bool object)
 {
 	uint64_t bit = UINT64_C(1) << (n->depth % 64);
@@ -114,79 +130,146 @@ nesting_push(struct nesting *n, bool object)
 	else
 		n->bits[n->depth / 64] &= ~bit;
 	n->depth++;
+	n->close = object ? '}' : ']';
 	return true;
 }
 
-static bool
-nesting_object(const struct nesting *n)
+/* False when that was the value itself. */
+static inline bool
+nesting_pop(struct nesting *n)
 {
-	unsigned top = n->depth - 1;
+	unsigned top;
 
-	return (n->bits[top / 64] >> (top % 64) & 1) != 0;
+	if (--n->depth == n->base)
+		return false;
+	top = n->depth - 1;
+	n->close = (n->bits[top / 64] >> (top % 64) & 1) != 0 ? '}' : ']';
+	return true;
 }
 
-/* Opens the container at p; on return *ret_value tells whether a value
- * follows (else the container was empty and is closed again). */
-static const char *
-skip_open(struct nesting *n, const char *p, const char *end, bool *ret_value)
-{
-	bool object = *p == '{';
-	struct slice name;
+/* json_index_next, with what it works on in registers: skip_container is where
+ * the time goes, and a counter in memory costs it as much as all the rest. */
+struct reader {
+	const char		*base;
+	const uint16_t		*at;
+	const uint16_t		*end;
+	struct json_index	*index;
+};
 
-	if (!nesting_push(n, object))
-		return NULL;
-	p = skip_space(p + 1, end);
-	if (p == end)
-		return NULL;
-	*ret_value = *p != (object ? '}' : ']');
-	if (!*ret_value) {
-		n->depth--;
-		return p + 1;
-	}
-	return object ? skip_name(p, end, &name) : p;
+static inline void
+reader_load(struct reader *r)
+{
+	r->base = r->index->base;
+	r->at = r->index->place + r->index->at;
+	r->end = r->index->place + r->index->n;
 }
 
-/* Behind a value inside a container: on to the next value, or out. */
-static const char *
-skip_after(struct nesting *n, const char *p, const char *end, bool *ret_value)
+static inline const char *
+reader_next(struct reader *r)
 {
-	bool object = nesting_object(n);
-	struct slice name;
+	const char *p;
 
-	p = skip_space(p, end);
-	if (p == end)
+	if (r->at < r->end)
+		return r->base + *r->at++;
+	p = json_index_more(r->index);
+	reader_load(r);
+	return p;
+}
+
+/* From a name to its value. */
+static inline const char *
+reader_name(struct reader *r, const char *p)
+{
+	if (*p != '"' || *reader_next(r) != ':')
 		return NULL;
-	*ret_value = *p == ',';
-	if (*ret_value) {
-		p = skip_space(p + 1, end);
-		if (p == end)
+	return reader_next(r);
+}
+
+/* Behind a value: out of all that ends here. NULL when the outermost does;
+ * *ret_end is its end then. */
+static inline const char *
+reader_close(struct reader *r, struct nesting *n, const char *p,
+    const char **ret_end)
+{
+	while (*p == n->close) {
+		if (!nesting_pop(n)) {
+			*ret_end = p + 1;
 			return NULL;
-		return object ? skip_name(p, end, &name) : p;
+		}
+		p = reader_next(r);
 	}
-	if (*p != (object ? '}' : ']'))
-		return NULL;
-	n->depth--;
-	return p + 1;
+	return p;
 }
 
-static const char *
-skip_value(const char *p, const char *end, unsigned depth)
+/* The container at p, to its end; NULL when it is malformed. */
+static inline const char *
+read_container(struct reader *r, struct nesting *n, const char *p)
 {
-	struct nesting n = { .depth = depth };
-	bool value = true;
+	const char *end = NULL;
 
 	for (;;) {
-		if (!value)
-			p = skip_after(&n, p, end, &value);
-		else if (*p == '{' || *p == '[')
-			p = skip_open(&n, p, end, &value);
-		else {
-			p = skip_scalar(p, end);
-			value = false;
-		}
-		if (p == NULL || (!value && n.depth == depth))
-			return p;
+		if (*p == '{' || *p == '[') {
+			if (!nesting_push(n, *p == '{'))
+				return NULL;
+			p = reader_next(r);
+			if (*p != n->close) {
+				if (n->close == '}')
+					p = reader_name(r, p);
+				if (p == NULL)
+					return NULL;
+				continue;
+			}
+		} else if (*p == '"')
+			p = reader_next(r);
+		else if (p != json_index_end &&
+		    skip_scalar(p, r->index->end) != NULL)
+			p = reader_next(r);
+		else
+			return NULL;
+		p = reader_close(r, n, p, &end);
+		if (p == NULL)
+			return end;
+		if (*p != ',')
+			return NULL;
+		p = reader_next(r);
+		if (n->close == '}')
+			p = reader_name(r, p);
+		if (p == NULL)
+			return NULL;
 	}
+}
+
+/* The container at p; `depth` levels are open around it. */
+static const char *
+skip_container(struct scan *s, const char *p, unsigned depth)
+{
+	struct nesting n = { .base = depth, .depth = depth };
+	struct reader r = { .index = &s->index };
+
+	reader_load(&r);
+	s->after = read_container(&r, &n, p);
+	s->index.at = (unsigned)(r.at - s->index.place);
+	return s->after == NULL ? NULL : json_index_next(&s->index);
+}
+
+static inline const char *
+skip_value(struct scan *s, const char *p, unsigned depth)
+{
+	if (*p == '{' || *p == '[')
+		return skip_container(s, p, depth);
+	return skip_plain(s, p);
+}
+
+/* The end of a string (with its quote) that begins somewhere before `next`,
+ * the place behind it: only space is between. */
+static const char *
+string_end(const struct scan *s, const char *next)
+{
+	const char *p = next == json_index_end ? s->index.end : next;
+
+	while (p[-1] != '"')
+		p--;
+	return p;
 }
 
 /* --- extraction ----------------------------------------------------------- */
@@ -222,77 +305,102 @@ find_want(struct slice raw, const struct json_want *wants, size_t n)
 }
 
 static const char *
-scan_object(const char *p, const char *end, unsigned depth,
+scan_object(struct scan *s, const char *p, unsigned depth,
     const struct json_want *wants, size_t n, struct slice *slots);
 
 /* One member's value at p. */
 static const char *
-scan_member(const char *p, const char *end, unsigned depth,
+scan_member(struct scan *s, const char *p, unsigned depth,
     const struct json_want *want, struct slice *slots)
 {
-	const char *after;
+	const char *next, *after;
 
 	if (want == NULL)
-		return skip_value(p, end, depth);
+		return skip_value(s, p, depth);
 	clear(want, slots);
 	if (want->n_children > 0 && *p == '{')
-		after = scan_object(p, end, depth, want->children,
+		next = scan_object(s, p, depth, want->children,
 		    want->n_children, slots);
 	else
-		after = skip_value(p, end, depth);
-	if (after != NULL && want->slot >= 0)
+		next = skip_value(s, p, depth);
+	if (next != NULL && want->slot >= 0) {
+		after = s->after != NULL ? s->after : string_end(s, next);
 		slots[want->slot] = (struct slice){ p, (size_t)(after - p) };
-	return after;
+	}
+	return next;
 }
 
 /* The object at p; `depth` levels are open around it. The recursion is as
  * deep as the tree of wants. */
 static const char *
-scan_object(const char *p, const char *end, unsigned depth,
+scan_object(struct scan *s, const char *p, unsigned depth,
     const struct json_want *wants, size_t n, struct slice *slots)
 {
-	struct slice name;
+	const char *name, *colon;
+	struct slice raw;
 
 	if (depth >= JSON_SCAN_DEPTH_MAX)
 		return NULL;
-	p = skip_space(p + 1, end);
-	if (p < end && *p == '}')
-		return p + 1;
-	for (;;) {
-		p = skip_name(p, end, &name);
-		if (p == NULL)
+	p = json_index_next(&s->index);
+	while (*p == '"') {
+		name = p;
+		colon = json_index_next(&s->index);
+		if (*colon != ':')
 			return NULL;
-		p = scan_member(p, end, depth + 1, find_want(name, wants, n),
-		    slots);
+		raw = (struct slice){ name,
+			(size_t)(string_end(s, colon) - name) };
+		p = scan_member(s, json_index_next(&s->index), depth + 1,
+		    find_want(raw, wants, n), slots);
 		if (p == NULL)
-			return NULL;
-		p = skip_space(p, end);
-		if (p == end || (*p != ',' && *p != '}'))
 			return NULL;
 		if (*p == '}')
-			return p + 1;
-		p = skip_space(p + 1, end);
+			break;
+		if (*p != ',')
+			return NULL;
+		p = json_index_next(&s->index);
+		if (*p == '}')
+			return NULL;
 	}
+	if (*p != '}')
+		return NULL;
+	s->after = p + 1;
+	return json_index_next(&s->index);
 }
 
 bool
 json_scan(struct slice text, const struct json_want *wants, size_t n,
     struct slice *slots, size_t n_slots)
 {
-	const char *p, *end;
+	JSON_INDEX_UNINITIALIZED struct scan s;
+	const char *p;
 	size_t i;
 
 	for (i = 0; i < n_slots; i++)
 		slots[i] = SLICE_NONE;
 	if (text.n == 0)
 		return false;
-	end = text.p + text.n;
-	p = skip_space(text.p, end);
-	if (p == end)
-		return false;
-	p = *p == '{' ? scan_object(p, end, 0, wants, n, slots) :
-	    skip_value(p, end, 0);
-	return p != NULL && skip_space(p, end) == end;
+	s.after = NULL;
+	json_index_start(&s.index, text);
+	p = json_index_next(&s.index);
+	p = *p == '{' ? scan_object(&s, p, 0, wants, n, slots) :
+	    skip_value(&s, p, 0);
+	return p == json_index_end && !s.index.bad;
+}
+
+/* The value at p of an array that json_scan accepted. */
+static const char *
+value_end(const char *p, const char *end)
+{
+	struct json_skip skip = { 0 };
+	bool done;
+
+	if (*p == '"')
+		return json_text_skip(p + 1, end);
+	if (*p == '{' || *p == '[') {
+		p = json_skip_on(&skip, p, end, &done);
+		return done ? p : NULL;
+	}
+	return skip_scalar(p, end);
 }
 
 bool
@@ -307,7 +415,7 @@ json_scan_next(struct slice array, const char **cursor, struct slice *ret)
 		p = skip_space(p + 1, end);
 	if (p == end || *p == ']')
 		return false;
-	after = skip_value(p, end, 0);
+	after = value_end(p, end);
 	if (after == NULL)
 		return false;
 	*ret = (struct slice){ p, (size_t)(after - p) };

@@ -1,13 +1,18 @@
 /*
  * json_scan: a validating skip-scanner over JSON bytes. It checks a whole
- * value (grammar, strings, escapes, UTF-8, nesting) and yields slices of the
- * members a caller wants, without building anything. Pure.
+ * value and yields slices of the members a caller wants, without building
+ * anything. Pure. Process: watcher.
  *
- * What it accepts is what RFC 8259 and jansson (JSON_ALLOW_NUL) accept, with
- * two differences: nesting deeper than JSON_SCAN_DEPTH_MAX is refused, and a
- * number is never refused for its size. A member named twice: the last counts.
+ * Skipped or wanted, every value is checked wholly: strings by json_index (no
+ * control characters, escapes, surrogate pairs, UTF-8), numbers and words by
+ * RFC 8259, and that commas, colons and brackets stand where they may and
+ * match. So what it accepts is what RFC 8259 and jansson (JSON_ALLOW_NUL)
+ * accept, with three differences: nesting deeper than JSON_SCAN_DEPTH_MAX is
+ * refused, a number is never refused for its size, and a NUL between tokens is
+ * refused (jansson takes it for the end). A member named twice: the last
+ * counts, as in jansson.
  *
- * Strings themselves are json_text's.
+ * Only json_scan_next checks less: it is for arrays that were scanned.
  *
  * Source of the shape: k8s-watch.md E.2 (a DOM costs ten times as much).
  */
@@ -39,8 +44,10 @@ struct json_want {
 bool	json_scan(struct slice text, const struct json_want *wants, size_t n,
 	    struct slice *slots, size_t n_slots);
 
-/* Walks a valid array: *cursor begins as NULL; false at the end, and at once
- * when the slice is not an array. */
+/* Walks an array that json_scan accepted: *cursor begins as NULL; false at the
+ * end, and at once when the slice is not an array. Items are found by their
+ * brackets (json_skip), not checked again; of an array nobody has checked no
+ * more is promised than that nothing outside of it is read. */
 bool	json_scan_next(struct slice array, const char **cursor,
 	    struct slice *ret);
 

@@ -33,9 +33,8 @@ hex4(const char *p, const char *end)
 	return v;
 }
 
-/* p is behind the backslash. A surrogate must be one half of a pair. */
-static const char *
-skip_escape(const char *p, const char *end)
+const char *
+json_text_escape(const char *p, const char *end)
 {
 	int v;
 
@@ -61,9 +60,8 @@ is_tail(char c)
 	return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* One character of two or more bytes (RFC 3629). */
-static const char *
-skip_utf8(const char *p, const char *end)
+const char *
+json_text_utf8(const char *p, const char *end)
 {
 	unsigned char c = (unsigned char)p[0], d;
 	ptrdiff_t left = end - p;
@@ -133,9 +131,9 @@ json_text_skip(const char *p, const char *end)
 		if (c == '"')
 			return p + 1;
 		if (c == '\\')
-			p = skip_escape(p + 1, end);
+			p = json_text_escape(p + 1, end);
 		else if (c > 127)
-			p = skip_utf8(p, end);
+			p = json_text_utf8(p, end);
 		else
 			return NULL;
 		if (p == NULL)
@@ -180,13 +178,14 @@ take_character(const char **p, const char *end, char out[4])
 	size_t n;
 
 	if (**p != '\\') {
-		after = (unsigned char)**p > 127 ? skip_utf8(*p, end) : *p + 1;
+		after = (unsigned char)**p > 127 ? json_text_utf8(*p, end) :
+		    *p + 1;
 		n = (size_t)(after - *p);
 		memcpy(out, *p, n);
 		*p = after;
 		return n;
 	}
-	after = skip_escape(*p + 1, end);
+	after = json_text_escape(*p + 1, end);
 	if ((*p)[1] != 'u') {
 		out[0] = to[strchr(from, (*p)[1]) - from];
 		*p = after;

@@ -15,6 +15,14 @@
  * the string is malformed or does not end before `end`. */
 const char *json_text_skip(const char *p, const char *end);
 
+/* p is behind a backslash; returns behind the escape, both halves of a
+ * surrogate pair, NULL when it is none. */
+const char *json_text_escape(const char *p, const char *end);
+
+/* p is at a byte over 0x7f; returns behind the character, NULL when it is not
+ * UTF-8. */
+const char *json_text_utf8(const char *p, const char *end);
+
 /* Of a value that json_scan accepted: a string with its escapes resolved, cut
  * at `size` bytes (never inside a character), no NUL added; 0 for anything but
  * a string. */

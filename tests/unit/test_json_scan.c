@@ -1,4 +1,7 @@
-/* json_scan: accepts what jansson accepts, and slices what is asked for. */
+/*
+ * json_scan: accepts what jansson accepts, and slices what is asked for. All
+ * of it in each way in which this machine can read masks (json_block).
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +14,7 @@
 /* jansson's header has names that json_scan's does not: no clash. */
 #include <jansson.h>
 
+#include "common/json_block.h"
 #include "common/macros.h"
 #include "watcher/json_scan.h"
 #include "watcher/json_text.h"
@@ -240,6 +244,119 @@ test_generated_documents_are_judged_as_jansson_does(void **state)
 	}
 }
 
+/* --- where blocks and batches of json_index meet --------------------------- */
+
+/* {"a":"xx...SPECIALxx...","b":1}, `before` and `after` being the numbers of
+ * plain bytes; its length. */
+static size_t
+border_text(char *buf, size_t size, size_t before, const char *special,
+    size_t after)
+{
+	int n = snprintf(buf, size, "{\"a\":\"%*s%s%*s\",\"b\":1}",
+	    (int)before, "", special, (int)after, "");
+
+	assert_true(n > 0 && (size_t)n < size);
+	return (size_t)n;
+}
+
+/* The text in memory of its exact size: what jansson says, and its slices. */
+static void
+judge_as_jansson(const char *text, size_t n)
+{
+	static const struct json_want wants[] = { { "a", 0, NULL, 0 },
+		{ "b", 1, NULL, 0 } };
+	json_t *root = json_loadb(text, n, JSON_ALLOW_NUL, NULL), *piece;
+	struct slice v[2];
+	char *copy = malloc(n);
+	bool ok;
+
+	assert_non_null(copy);
+	memcpy(copy, text, n);
+	ok = json_scan((struct slice){ copy, n }, wants, 2, v, 2);
+	if (ok != (root != NULL))
+		fail_msg("differs: %.*s", (int)n, text);
+	if (ok) {
+		piece = json_loadb(v[0].p, v[0].n, JSON_DECODE_ANY |
+		    JSON_ALLOW_NUL, NULL);
+		assert_true(json_equal(piece, json_object_get(root, "a")));
+		assert_true(slice_is(v[1], "1"));
+		json_decref(piece);
+	}
+	json_decref(root);
+	free(copy);
+}
+
+static void
+test_strings_are_judged_alike_wherever_blocks_end(void **state)
+{
+	static const char *const specials[] = { "", "\\n", "\\\"", "\\\\",
+		"\\\\\\\"", "\\\\\"", "\"", "\\", "\\u0041", "\\u004",
+		"\\ud83d\\ude00", "\\ud83d", "\\ude00", "\\x", "\n", "\x1f",
+		"\x7f", "\xc3\xa9", "\xe6\x9d\xb1", "\xf0\x9f\x98\x80", "\xc3",
+		"\x80", "\xe6\x9d", "\xed\xa0\x80", "{[,:]}", "\\u0000",
+		"\",\"c\":[{\"d\":\"", "\"}" };
+	char text[2400];
+	size_t before, i;
+
+	(void)state;
+	for (i = 0; i < NELEM(specials); i++) {
+		for (before = 0; before <= 200; before++)
+			judge_as_jansson(text, border_text(text, sizeof(text),
+			    before, specials[i], 200 - before));
+		for (before = 990; before <= 1050; before++)
+			judge_as_jansson(text, border_text(text, sizeof(text),
+			    before, specials[i], before % 70));
+	}
+}
+
+static void
+test_tokens_are_judged_alike_wherever_blocks_end(void **state)
+{
+	static const char *const tails[] = { "", "1", "[", "]", "{", "}", ",",
+		":", "\"", "x", "\\", "tru", "true", "false", "null", "nullx",
+		"-", "-0", "01", "1.5e3", "1.", "1e", "\"a\"", "\"a\"x", "1\"a\"",
+		"true\"a\"", "\"a\"\"b\"", "[1,2]", "[1 2]", "{\"x\":1}",
+		"{\"x\" 1}", "{\"x\":}", "{,}", "[,]", "[1,]", "{\"x\":1,}",
+		"{\"x\":1:2}", "[\"x\":1]", "{\"x\"}", "{1:2}", "[]]", "1,2",
+		"\\\"", "1\\", "\xc3\xa9", "\x01", "[[[[]]]]", "[{}]", "{[]}" };
+	char text[1400];
+	size_t shift, i;
+	int n;
+
+	(void)state;
+	for (i = 0; i < NELEM(tails); i++)
+		for (shift = 0; shift < 1100; shift += shift < 140 ? 1 :
+		    shift < 1000 ? 53 : 1) {
+			n = snprintf(text, sizeof(text),
+			    "{\"b\":1,%*s\"a\":%s}", (int)shift, "", tails[i]);
+			judge_as_jansson(text, (size_t)n);
+			n = snprintf(text, sizeof(text),
+			    "{\"b\":1, \"a\":%s%*s}", tails[i], (int)shift, "");
+			judge_as_jansson(text, (size_t)n);
+		}
+}
+
+static void
+test_every_cut_of_a_text_is_refused(void **state)
+{
+	static const char text[] = "{\"a\":[1,{\"b\":\"\\u00e9\\n "
+	    "\xc3\xa9\"},true,null,-1.5e+7],\"metadata\":{\"name\":\"web\","
+	    "\"labels\":{\"app\":\"x\"}},\"b\":\"quote \\\" in it, and "
+	    "longer than a block of 64 bytes is\"}";
+	char *copy;
+	size_t n;
+
+	(void)state;
+	for (n = 0; n < sizeof(text) - 1; n++) {
+		copy = malloc(n + 1);
+		assert_non_null(copy);
+		memcpy(copy + 1, text, n);   /* ends where the memory ends */
+		assert_false(accepts(copy + 1, n));
+		free(copy);
+	}
+	assert_true(accepts(text, n));
+}
+
 int
 main(void)
 {
@@ -252,7 +369,18 @@ main(void)
 		cmocka_unit_test(test_arrays_are_walked_item_by_item),
 		cmocka_unit_test(
 		    test_generated_documents_are_judged_as_jansson_does),
+		cmocka_unit_test(
+		    test_strings_are_judged_alike_wherever_blocks_end),
+		cmocka_unit_test(
+		    test_tokens_are_judged_alike_wherever_blocks_end),
+		cmocka_unit_test(test_every_cut_of_a_text_is_refused),
 	};
+	int failed = 0, way;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	for (way = 0; way < JSON_BLOCK_MAX; way++)
+		if (json_block_use((enum json_block_way)way))
+			failed += cmocka_run_group_tests_name(
+			    json_block_name((enum json_block_way)way), tests,
+			    NULL, NULL);
+	return failed;
 }
