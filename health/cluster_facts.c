@@ -162,6 +162,12 @@ cluster_facts_node(struct cluster_facts *f, struct slice json)
 	return true;
 }
 
+void
+cluster_facts_unread(struct cluster_facts *f, int64_t nodes)
+{
+	f->node_count = sum(f->node_count, nodes);
+}
+
 /* --- names and pages ------------------------------------------------------ */
 bool
 cluster_facts_name(struct cluster_names *names, struct slice json)

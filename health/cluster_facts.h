@@ -43,6 +43,8 @@ void	cluster_facts_free(struct cluster_facts *f);   /* contents */
 
 /* Adds one Node; false if it is no JSON object. */
 bool	cluster_facts_node(struct cluster_facts *f, struct slice json);
+/* Counts nodes that are there and were not read. */
+void	cluster_facts_unread(struct cluster_facts *f, int64_t nodes);
 /* Adds metadata.name of an object; false if it has none. */
 bool	cluster_facts_name(struct cluster_names *names, struct slice json);
 /* `continue` (to be freed; NULL: none) and `remainingItemCount` (0: none) of

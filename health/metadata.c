@@ -109,7 +109,7 @@ fetch_nodes(struct fetch *f)
 			break;
 		if (i + 1 == METADATA_PAGES_MAX) {
 			/* The count stays right, the sums say what was seen. */
-			f->facts->node_count += f->remaining;
+			cluster_facts_unread(f->facts, f->remaining);
 			break;
 		}
 		token = curl_easy_escape(NULL, f->next, 0);

@@ -241,6 +241,18 @@ test_a_page_tells_where_the_next_begins(void **state UNUSED)
 	assert_false(cluster_facts_page(slice_str("7"), &next, &remaining));
 }
 
+static void
+test_nodes_without_end_are_counted_no_further_than_a_number_goes(void **state
+    UNUSED)
+{
+	struct cluster_facts f = { .node_count = 10000 };
+
+	cluster_facts_unread(&f, 500);
+	assert_int_equal(f.node_count, 10500);
+	cluster_facts_unread(&f, INT64_MAX);
+	assert_true(f.node_count == INT64_MAX);
+}
+
 int
 main(void)
 {
@@ -256,6 +268,8 @@ main(void)
 		cmocka_unit_test(
 		    test_the_largest_metadata_fits_into_one_event),
 		cmocka_unit_test(test_a_page_tells_where_the_next_begins),
+		cmocka_unit_test(
+		    test_nodes_without_end_are_counted_no_further_than_a_number_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
