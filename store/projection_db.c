@@ -58,7 +58,7 @@ schema_create(sqlite3 *db, struct err *err)
 	(void)snprintf(text, sizeof(text), "INSERT INTO checkpoint VALUES("
 	    "1, '%s', 0, 0, 0, 0, 0, 0); PRAGMA user_version = %d; COMMIT",
 	    id, PROJECTION_DB_VERSION);
-	if (sql_exec(db, "BEGIN IMMEDIATE;" PROJECTION_SCHEMA, err) == -1)
+	if (sql_create(db, "BEGIN IMMEDIATE;" PROJECTION_SCHEMA, err) == -1)
 		return -1;
 	return sql_exec(db, text, err);
 }

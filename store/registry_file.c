@@ -49,7 +49,7 @@ schema_create(sqlite3 *db, struct err *err)
 	sql_generation(id);
 	(void)snprintf(text, sizeof(text), "INSERT INTO meta VALUES(1, '%s',"
 	    " 0); PRAGMA user_version = %d; COMMIT", id, REGISTRY_VERSION);
-	if (sql_exec(db, "BEGIN IMMEDIATE;" REGISTRY_SCHEMA, err) == -1)
+	if (sql_create(db, "BEGIN IMMEDIATE;" REGISTRY_SCHEMA, err) == -1)
 		return -1;
 	return sql_exec(db, text, err);
 }

@@ -19,14 +19,32 @@ sql_code(int rc)
 	}
 }
 
+/* What the operator can look at. */
+static const char *
+sql_remedy(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_CANTOPEN:
+	case SQLITE_PERM:
+	case SQLITE_READONLY:
+		return "; is it a file, and may Sluice's user write there?";
+	case SQLITE_FULL:
+		return "; make room on its file system";
+	case SQLITE_IOERR:
+		return "; does the kernel's log speak of the disk?";
+	default:
+		return "";
+	}
+}
+
 int
 sql_fail(sqlite3 *db, struct err *err, const char *what)
 {
 	int rc = sqlite3_extended_errcode(db);
 	const char *path = sqlite3_db_filename(db, "main");
 
-	(void)err_set(err, "%s: %s: %s", path != NULL ? path : "sqlite", what,
-	    sqlite3_errmsg(db));
+	(void)err_set(err, "%.200s: %.150s: %.100s%s", path != NULL ? path
+	    : "sqlite", what, sqlite3_errmsg(db), sql_remedy(rc));
 	if (err != NULL)
 		err->code = sql_code(rc);
 	return -1;
@@ -43,8 +61,8 @@ sql_open(sqlite3 **ret, const char *path, enum sql_mode mode,
 	int rc = sqlite3_open_v2(path, &db, flags, NULL);
 
 	if (rc != SQLITE_OK) {
-		(void)err_set(err, "%s: cannot open: %s", path, db != NULL
-		    ? sqlite3_errmsg(db) : "no memory");
+		(void)err_set(err, "%s: cannot open: %s%s", path, db != NULL
+		    ? sqlite3_errmsg(db) : "no memory", sql_remedy(rc));
 		if (err != NULL)
 			err->code = sql_code(rc);
 		sql_close(db);
@@ -90,6 +108,21 @@ sql_prepare(sqlite3 *db, const char *text, sqlite3_stmt **ret,
 	return 0;
 }
 
+/* A statement that is right, and wrong for this file: not one of ours. */
+static int
+sql_foreign(sqlite3 *db, struct err *err)
+{
+	if (err != NULL && sqlite3_errcode(db) == SQLITE_ERROR)
+		err->code = EUCLEAN;
+	return -1;
+}
+
+int
+sql_create(sqlite3 *db, const char *text, struct err *err)
+{
+	return sql_exec(db, text, err) == 0 ? 0 : sql_foreign(db, err);
+}
+
 int
 sql_prepare_all(sqlite3 *db, const char *const *texts, sqlite3_stmt **stmts,
     size_t n, struct err *err)
@@ -97,12 +130,8 @@ sql_prepare_all(sqlite3 *db, const char *const *texts, sqlite3_stmt **stmts,
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (sql_prepare(db, texts[i], &stmts[i], err) == -1) {
-			if (err != NULL &&
-			    sqlite3_errcode(db) == SQLITE_ERROR)
-				err->code = EUCLEAN;
-			return -1;
-		}
+		if (sql_prepare(db, texts[i], &stmts[i], err) == -1)
+			return sql_foreign(db, err);
 	}
 	return 0;
 }

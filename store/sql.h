@@ -29,6 +29,9 @@ void	sql_close(sqlite3 *db);
 /* Fills *err from the connection's last error; always -1. */
 int	sql_fail(sqlite3 *db, struct err *err, const char *what);
 int	sql_exec(sqlite3 *db, const char *text, struct err *err) MUST_CHECK;
+/* Runs the statements that make the tables of a new file. EUCLEAN also when one
+ * is in their way: it is not our file then. */
+int	sql_create(sqlite3 *db, const char *text, struct err *err) MUST_CHECK;
 int	sql_prepare(sqlite3 *db, const char *text, sqlite3_stmt **ret,
 	    struct err *err) MUST_CHECK;
 /* Prepares a list of them. EUCLEAN also for one that names what is not there:

@@ -75,6 +75,36 @@ test_a_statement_that_names_what_is_not_there_is_damage(void **state UNUSED)
 	sql_close(db);
 }
 
+static void
+test_what_cannot_be_opened_or_written_names_the_remedy(void **state UNUSED)
+{
+	struct err err = { 0 };
+	sqlite3 *db;
+
+	assert_int_equal(sql_open(&db, fixture_directory, SQL_READ_WRITE, "",
+	    &err), -1);
+	assert_int_equal(err.code, EIO);
+	assert_non_null(strstr(err.text, "is it a file"));
+	sql_close(open_file());
+	assert_int_equal(sql_open(&db, fixture_path("s.db"), SQL_READ_ONLY,
+	    "", &err), 0);
+	assert_int_equal(sql_exec(db, "DELETE FROM t", &err), -1);
+	assert_int_equal(err.code, EIO);
+	assert_non_null(strstr(err.text, "may Sluice's user write there?"));
+	sql_close(db);
+}
+
+static void
+test_tables_in_the_way_of_ours_are_damage(void **state UNUSED)
+{
+	sqlite3 *db = open_file();
+	struct err err = { 0 };
+
+	assert_int_equal(sql_create(db, "CREATE TABLE t(a)", &err), -1);
+	assert_int_equal(err.code, EUCLEAN);
+	sql_close(db);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_setup, \
 	fixture_teardown)
 
@@ -84,6 +114,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_read_that_fails_while_preparing_is_not_damage),
 		TEST(test_a_statement_that_names_what_is_not_there_is_damage),
+		TEST(test_what_cannot_be_opened_or_written_names_the_remedy),
+		TEST(test_tables_in_the_way_of_ours_are_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
