@@ -70,6 +70,18 @@ ends_initial(struct slice frame)
 	    json_scan_is(value, "true");
 }
 
+/* Before anything is taken of what it stands on. */
+static bool
+goes_back(struct watch_body *b, struct slice version)
+{
+	if (b->initial || !watch_body_older(version, slice_str(b->version)))
+		return false;
+	(void)err_set(&b->err, "version %.*s after %s: the server's history "
+	    "went back", (int)version.n, version.p, b->version);
+	b->end = WATCH_BODY_BACK;
+	return true;
+}
+
 static bool
 take_object(struct watch_body *b, const struct kube_event *ev,
     const struct watch_body_ops *ops, void *arg)
@@ -80,12 +92,8 @@ take_object(struct watch_body *b, const struct kube_event *ev,
 		(void)err_set(&b->err, KINDS_REFUSED);
 		return end_with(b, WATCH_BODY_BAD);
 	}
-	if (!b->initial && watch_body_older(version, slice_str(b->version))) {
-		(void)err_set(&b->err, "version %.*s after %s: the server's "
-		    "history went back", (int)version.n, version.p,
-		    b->version);
-		return end_with(b, WATCH_BODY_BACK);
-	}
+	if (goes_back(b, version))
+		return false;
 	ops->object(ev->type, &ev->object, arg);
 	if (!b->initial)
 		take_version(b, version);
@@ -99,6 +107,8 @@ take_bookmark(struct watch_body *b, struct slice frame,
 {
 	struct slice version = ev->object.resource_version;
 
+	if (goes_back(b, version))
+		return false;
 	if (b->initial) {
 		if (!ends_initial(frame))
 			return true;
@@ -106,7 +116,7 @@ take_bookmark(struct watch_body *b, struct slice frame,
 		b->version[0] = '\0';
 		take_version(b, version);
 		ops->listed(arg);
-	} else if (!watch_body_older(version, slice_str(b->version))) {
+	} else {
 		take_version(b, version);
 	}
 	b->events = true;

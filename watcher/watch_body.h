@@ -2,11 +2,11 @@
  * watch_body: what comes as the body of a WATCH: its frames into objects, the
  * version it has come to, and what ended it. Pure (its buffers apart).
  *
- * The version follows every event and bookmark. An event older than the last
- * one means that the server's history went back (an etcd restored, a replay):
- * only a list helps (k8s-watch.md A 38). A watch that begins as a list
- * (WatchList, A.4) first brings what exists, in no order of versions: until
- * the bookmark that ends this, the version stays what it was.
+ * The version follows every event and bookmark. An event or bookmark older
+ * than the last one means that the server's history went back (an etcd
+ * restored, a replay): only a list helps (k8s-watch.md A 38). A watch that
+ * begins as a list (WatchList, A.4) first brings what exists, in no order of
+ * versions: until the bookmark that ends this, the version stays what it was.
  *
  * Of a kind that is watched as metadata only, whatever is not that is refused
  * (A.5).

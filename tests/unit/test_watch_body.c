@@ -85,6 +85,11 @@ test_an_older_event_means_that_history_went_back(void **state UNUSED)
 	assert_string_equal(body.version, "100");
 	assert_non_null(strstr(body.err.text, "99 after 100"));
 	watch_body_reset(&body);
+	begin("100", false);
+	assert_true(feed(BOOKMARK("100", "")));
+	assert_false(feed(BOOKMARK("99", "")));
+	assert_int_equal(body.end, WATCH_BODY_BACK);
+	watch_body_reset(&body);
 }
 
 /* k8s-watch.md A 5, A.4 */
