@@ -255,6 +255,7 @@ main(int argc, char **argv)
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	struct event *term, *interrupt;
 	struct sim_options opt;
+	struct sim_tls wish;
 	struct process process = { 0 };
 	struct err err = { 0 };
 	char *ca = NULL, *token = NULL;
@@ -268,7 +269,9 @@ main(int argc, char **argv)
 	process.base = event_base_new();
 	if (process.base == NULL)
 		fatalx("no event loop");
-	if (opt.tls && sim_tls_new(opt.dir, !opt.http1, &tls, &ca, &err) != 0)
+	wish = (struct sim_tls){ .directory = opt.dir, .http2 = !opt.http1,
+	    .expired = opt.expired };
+	if (opt.tls && sim_tls_new(&wish, &tls, &ca, &err) != 0)
 		fatalx("%s", err.text);
 	/* Before it says that it listens: who reads that may end it at once. */
 	term = on_signal(&process, SIGTERM);

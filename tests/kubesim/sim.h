@@ -32,6 +32,7 @@ struct sim_options {
 	uint16_t	 port;
 	uint16_t	 replica_port;
 	bool		 tls;
+	bool		 expired;        /* the certificate */
 	bool		 http1;          /* no HTTP/2 over TLS */
 	bool		 frozen;
 	uint64_t	 seed;

@@ -94,8 +94,6 @@ servable(const struct clause *c, const struct sim_modes *m)
 	if (strcmp(c->group, "meta.k8s.io") != 0 ||
 	    strcmp(c->version, "v1") != 0)
 		return false;
-	if (strcmp(c->as, "Table") == 0)
-		return m->table;
 	return partial && m->transform == SIM_TRANSFORM_ON &&
 	    (c->as[21] == '\0' || strcmp(c->as + 21, "List") == 0);
 }
@@ -118,10 +116,8 @@ sim_accept_parse(const char *header, enum sim_shape shape,
 		    strcmp(c.drop, "metadata.managedFields") == 0;
 		if (c.as[0] == '\0' || m->transform == SIM_TRANSFORM_IGNORED)
 			return SIM_ACCEPT_OK;
-		ret->view = c.as[0] == 'T' ? SIM_VIEW_TABLE :
-		    SIM_VIEW_PARTIAL;
-		return ret->view == SIM_VIEW_TABLE ||
-		    strcmp(c.as, wanted) == 0 ? SIM_ACCEPT_OK :
+		ret->partial = true;
+		return strcmp(c.as, wanted) == 0 ? SIM_ACCEPT_OK :
 		    SIM_ACCEPT_WRONG_KIND;
 	}
 	return SIM_ACCEPT_NONE;

@@ -13,8 +13,6 @@
 /* What is to be shown; each has its own exact kinds. */
 enum sim_shape { SIM_OBJECT, SIM_COLLECTION, SIM_STREAM };
 
-enum sim_view { SIM_VIEW_FULL, SIM_VIEW_PARTIAL, SIM_VIEW_TABLE };
-
 enum sim_verdict {
 	SIM_ACCEPT_OK,
 	SIM_ACCEPT_NONE,         /* 406: no clause can be served */
@@ -22,8 +20,8 @@ enum sim_verdict {
 };
 
 struct sim_accept {
-	enum sim_view	view;
-	bool		drop_managed;
+	bool	partial;         /* metadata alone */
+	bool	drop_managed;
 };
 
 /* The header as it came, "" where absent. */

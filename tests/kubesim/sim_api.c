@@ -31,7 +31,7 @@ sim_api_form(struct sim_conn *c, enum sim_shape shape)
 
 	(void)sim_accept_parse(sim_conn_request(c)->accept, shape,
 	    &sim_conn_sim(c)->modes, &a);
-	if (a.view == SIM_VIEW_PARTIAL)
+	if (a.partial)
 		return a.drop_managed ? SIM_PARTIAL_NO_MANAGED : SIM_PARTIAL;
 	return a.drop_managed ? SIM_NO_MANAGED : SIM_FULL;
 }
@@ -183,8 +183,9 @@ handle_plain_path(struct sim_conn *c, const char *path)
 
 /* ---- the token ---- */
 
-/* Anonymous callers may ask for health and version, as the API server's
- * default role lets them; a wrong token is refused everywhere. */
+/* A token or a client's certificate. Anonymous callers may ask for health and
+ * version, as the API server's default role lets them; a wrong token is
+ * refused everywhere. */
 static bool
 authorized(struct sim_conn *c, const char *path)
 {
@@ -193,8 +194,9 @@ authorized(struct sim_conn *c, const char *path)
 
 	if (strncmp(header, "Bearer ", 7) == 0)
 		return strcmp(header + 7, token) == 0;
-	return strcmp(path, "/version") == 0 || strcmp(path, "/readyz") == 0 ||
-	    strcmp(path, "/livez") == 0 || strcmp(path, "/healthz") == 0;
+	return sim_conn_certified(c) || strcmp(path, "/version") == 0 ||
+	    strcmp(path, "/readyz") == 0 || strcmp(path, "/livez") == 0 ||
+	    strcmp(path, "/healthz") == 0;
 }
 
 /* ---- resource paths ---- */

@@ -94,6 +94,13 @@ sim_conn_http2(const struct sim_conn *c)
 }
 
 bool
+sim_conn_certified(const struct sim_conn *c)
+{
+	return c->ssl != NULL && SSL_get0_peer_certificate(c->ssl) != NULL &&
+	    SSL_get_verify_result(c->ssl) == X509_V_OK;
+}
+
+bool
 sim_conn_replica(const struct sim_conn *c)
 {
 	return c->replica;

@@ -57,7 +57,7 @@ struct sim_conn {
 	struct stream		*stream;         /* this one is a stream */
 	char			*h2_method;
 	char			*h2_path;
-	SSL			*ssl;            /* owned by bev */
+	SSL			*ssl;            /* owned by (carrier's) bev */
 	uint64_t		 id;
 	enum sim_conn_state	 state;
 	struct sim_request	 req;

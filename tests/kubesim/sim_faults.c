@@ -22,6 +22,7 @@ struct sim_faults {
 	struct rule	rule[SIM_FAULTS_MAX];
 	size_t		n;
 	bool		not_ready;
+	uint64_t	alerts;          /* handshakes yet to fail */
 	bool		shutdown;        /* 429 to every new request */
 	bool		ignore_limit;
 	bool		forbidden[SIM_KIND_MAX];         /* cluster-wide */
@@ -281,6 +282,8 @@ set_member(struct sim *sim, const char *key, json_t *value, struct err *err)
 	} else if (strcmp(key, "replica_hold") == 0) {
 		sim->replica_rv = on ? sim->store->rv : UINT64_MAX;
 		sim_watch_catch_up(sim->watches);
+	} else if (strcmp(key, "tls_alert") == 0 && n >= 0) {
+		f->alerts = (uint64_t)n;
 	} else if (strcmp(key, "window_ms") == 0 && n >= 0) {
 		sim->store->window_ms = n;
 	} else if (strcmp(key, "shutdown") == 0) {
@@ -327,6 +330,15 @@ sim_faults_show(const struct sim_faults *f)
 	return json_pack("{s:o, s:b, s:b, s:I}", "next", rules, "ready",
 	    !f->not_ready, "ignore_limit", f->ignore_limit, "latency_ms",
 	    (json_int_t)f->latency_ms);
+}
+
+bool
+sim_faults_tls_alert(struct sim_faults *f)
+{
+	if (f->alerts == 0)
+		return false;
+	f->alerts--;
+	return true;
 }
 
 bool

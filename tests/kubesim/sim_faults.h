@@ -26,6 +26,8 @@ json_t	*sim_faults_show(const struct sim_faults *f);
 bool	sim_faults_apply(struct sim_conn *c);
 /* Code of the ERROR event this watch is to get, 0: none. */
 int	sim_faults_watch_error(struct sim_faults *f, struct sim_conn *c);
+/* True: this handshake is to fail; counts it. */
+bool	sim_faults_tls_alert(struct sim_faults *f);
 bool	sim_faults_ready(const struct sim_faults *f);
 bool	sim_faults_ignores_limit(const struct sim_faults *f);
 int64_t	sim_faults_latency_ms(const struct sim_faults *f);

@@ -11,10 +11,10 @@
 
 /* ---- streams ---- */
 
+/* It has left the list. */
 static void
 stream_free(struct stream *s)
 {
-	TAILQ_REMOVE(&s->h2->streams, s, entry);
 	s->id = 0;
 	if (s->conn != NULL)
 		sim_conn_end(s->conn);
@@ -160,8 +160,10 @@ close_cb(nghttp2_session *session, int32_t id, UNUSED uint32_t code,
 {
 	struct stream *s = nghttp2_session_get_stream_user_data(session, id);
 
-	if (s != NULL)
-		stream_free(s);
+	if (s == NULL)
+		return 0;
+	TAILQ_REMOVE(&s->h2->streams, s, entry);
+	stream_free(s);
 	return 0;
 }
 
@@ -242,12 +244,16 @@ sim_h2_new(struct sim_conn *carrier)
 void
 sim_h2_free(struct sim_h2 *h)
 {
+	struct stream *s;
+
 	if (h == NULL)
 		return;
 	assert(h->magic == H2_MAGIC);
 	h->flushing = true;              /* nothing leaves any more */
-	while (!TAILQ_EMPTY(&h->streams))
-		stream_free(TAILQ_FIRST(&h->streams));
+	while ((s = TAILQ_FIRST(&h->streams)) != NULL) {
+		TAILQ_REMOVE(&h->streams, s, entry);
+		stream_free(s);
+	}
 	nghttp2_session_del(h->session);
 	h->magic = 0;
 	free(h);

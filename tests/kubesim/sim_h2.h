@@ -22,6 +22,6 @@ int	sim_h2_input(struct sim_h2 *h) MUST_CHECK;
 /* Sends what there is, as the connection has room. */
 void	sim_h2_flush(struct sim_h2 *h);
 /* No new streams: those that are open go on, then the connection ends. */
-void	sim_h2_goaway(struct sim_conn *stream);
+void	sim_h2_goaway(struct sim_conn *c);
 
 #endif

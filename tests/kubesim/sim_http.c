@@ -14,6 +14,7 @@
 #include "common/xmalloc.h"
 #include "tests/kubesim/sim_api.h"
 #include "tests/kubesim/sim_conn.h"
+#include "tests/kubesim/sim_faults.h"
 #include "tests/kubesim/sim_h2.h"
 #include "tests/kubesim/sim_log.h"
 
@@ -243,6 +244,10 @@ make_bufferevent(struct sim_http *h, evutil_socket_t fd, SSL **ret_ssl)
 		bev = bufferevent_socket_new(h->sim->base, fd, options);
 	} else {
 		ssl = SSL_new(h->tls);
+		/* No version is left to agree on: the handshake ends by an
+		 * alert. */
+		if (sim_faults_tls_alert(h->sim->faults))
+			(void)SSL_set_max_proto_version(ssl, TLS1_VERSION);
 		bev = bufferevent_openssl_socket_new(h->sim->base, fd, ssl,
 		    BUFFEREVENT_SSL_ACCEPTING, options);
 		if (bev != NULL)
@@ -278,6 +283,7 @@ sim_conn_new_stream(struct sim_conn *carrier, const struct sim_wire *wire,
 
 	c->wire = wire;
 	c->stream = stream;
+	c->ssl = carrier->ssl;
 	c->keep_alive = true;
 	return c;
 }

@@ -61,6 +61,8 @@ struct sim *sim_conn_sim(const struct sim_conn *c);
 struct sim_request *sim_conn_request(struct sim_conn *c);
 uint64_t sim_conn_id(const struct sim_conn *c);
 bool	sim_conn_http2(const struct sim_conn *c);
+/* The client has shown a certificate of our CA. */
+bool	sim_conn_certified(const struct sim_conn *c);
 /* It came by the replica's port. */
 bool	sim_conn_replica(const struct sim_conn *c);
 bool	sim_conn_dead(const struct sim_conn *c);

@@ -25,8 +25,6 @@ static const struct mode {
 	    { "on", "off", "ignored", "endless", "error", "gzip" }, 0, 0, 0 },
 	{ "discovery", MODE_WORD, offsetof(struct sim_modes, discovery),
 	    { "v2", "legacy" }, 0, 0, 0 },
-	{ "table", MODE_WORD, offsetof(struct sim_modes, table),
-	    { "off", "on" }, 0, 0, 0 },
 	{ "gzip", MODE_WORD, offsetof(struct sim_modes, gzip),
 	    { "off", "on" }, 1, 0, 0 },
 	{ "drop", MODE_WORD, offsetof(struct sim_modes, drop),

@@ -34,7 +34,6 @@ struct sim_modes {
 	int		transform;
 	int		watchlist;
 	int		discovery;
-	int		table;           /* 1: as=Table is honoured */
 	int		gzip;            /* 1: lists above 128 KiB */
 	int		drop;            /* 1: drop=metadata.managedFields */
 	int		ping;            /* 1: those of HTTP/2 are ignored */

@@ -20,7 +20,8 @@ static const char usage_text[] =
     "  --port N              0 (default) picks a free one; 127.0.0.1 only\n"
     "  --tls                 own CA and certificate, made at the start\n"
     "  --http1               no HTTP/2 over TLS\n"
-    "  --dir DIR             ca.crt is written there\n"
+    "  --expired-cert        the certificate was valid until an hour ago\n"
+    "  --dir DIR             ca.crt, client.crt and client.key go there\n"
     "  --token T             default: a random one\n"
     "  --context NAME        name of context and cluster (demo)\n"
     "  --print-kubeconfig F  writes a kubeconfig, mode 0600\n"
@@ -45,17 +46,18 @@ static const char usage_text[] =
     "  --die-with-parent     ends when the starting process does\n";
 
 enum option_id {
-	OPT_PORT = 256, OPT_TLS, OPT_HTTP1, OPT_DIR, OPT_TOKEN, OPT_CONTEXT,
-	OPT_KUBECONFIG, OPT_SEED, OPT_OBJECTS, OPT_RATE, OPT_FROZEN,
-	OPT_WINDOW, OPT_TRUTH, OPT_BUFFER, OPT_CONTINUE, OPT_DIE, OPT_KINDS,
-	OPT_WINDOW_MS, OPT_PODS, OPT_NAMESPACES, OPT_POD_BYTES, OPT_CLUSTERS,
-	OPT_CLOCK, OPT_HELP
+	OPT_PORT = 256, OPT_TLS, OPT_HTTP1, OPT_EXPIRED, OPT_DIR, OPT_TOKEN,
+	OPT_CONTEXT, OPT_KUBECONFIG, OPT_SEED, OPT_OBJECTS, OPT_RATE,
+	OPT_FROZEN, OPT_WINDOW, OPT_TRUTH, OPT_BUFFER, OPT_CONTINUE, OPT_DIE,
+	OPT_KINDS, OPT_WINDOW_MS, OPT_PODS, OPT_NAMESPACES, OPT_POD_BYTES,
+	OPT_CLUSTERS, OPT_CLOCK, OPT_HELP
 };
 
 static const struct option long_options[] = {
 	{ "port", required_argument, NULL, OPT_PORT },
 	{ "tls", no_argument, NULL, OPT_TLS },
 	{ "http1", no_argument, NULL, OPT_HTTP1 },
+	{ "expired-cert", no_argument, NULL, OPT_EXPIRED },
 	{ "dir", required_argument, NULL, OPT_DIR },
 	{ "token", required_argument, NULL, OPT_TOKEN },
 	{ "context", required_argument, NULL, OPT_CONTEXT },
@@ -174,6 +176,9 @@ take_option(struct sim_options *o, int id, const char *name)
 	switch (id) {
 	case OPT_TLS:
 		o->tls = true;
+		break;
+	case OPT_EXPIRED:
+		o->expired = true;
 		break;
 	case OPT_HTTP1:
 		o->http1 = true;

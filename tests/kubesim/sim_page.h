@@ -10,7 +10,7 @@
 #include "tests/kubesim/sim_snapshot.h"
 
 /* Items from..from+limit (0: all); the page says where it goes on. */
-void	sim_page_reply(struct sim_conn *c, struct sim_snapshot *p, size_t from,
+void	sim_page_reply(struct sim_conn *c, struct sim_snapshot *s, size_t from,
 	    size_t limit);
 
 #endif

@@ -18,8 +18,8 @@ void	sim_rollout_stop_pod(struct sim_store *s, struct sim_object *pod);
 bool	sim_rollout_pod_step(struct sim_store *s, struct sim_object *pod,
 	    bool broken, int64_t now);
 /* Children that are not terminating, and those of them that are ready. */
-uint32_t sim_rollout_living(const struct sim_object *o);
-uint32_t sim_rollout_ready(const struct sim_object *o);
+uint32_t sim_rollout_living(const struct sim_object *set);
+uint32_t sim_rollout_ready(const struct sim_object *set);
 /* A duration from half of ms to one and a half. */
 int64_t	sim_rollout_around(struct sim_store *s, int64_t ms);
 

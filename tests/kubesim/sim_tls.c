@@ -13,8 +13,8 @@
 
 #include "common/xmalloc.h"
 
-#define VALID_S   86400L
-#define BEFORE_S  (-300L)
+#define DAY_S     86400L
+#define EXPIRED_S (-3600L)
 
 static int
 tls_error(struct err *err, const char *what)
@@ -62,9 +62,10 @@ set_serial(X509 *cert)
 	    serial >> 1) == 1 ? 0 : -1;
 }
 
-/* issuer NULL: self-signed CA. */
+/* issuer NULL: self-signed CA. Valid from yesterday for until_s more. */
 static X509 *
-make_certificate(EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key)
+make_certificate(EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key,
+    long until_s)
 {
 	X509 *cert = X509_new();
 	bool ca = issuer == NULL;
@@ -72,8 +73,8 @@ make_certificate(EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key)
 	if (cert == NULL)
 		return NULL;
 	if (X509_set_version(cert, 2) != 1 || set_serial(cert) != 0 ||
-	    X509_gmtime_adj(X509_getm_notBefore(cert), BEFORE_S) == NULL ||
-	    X509_gmtime_adj(X509_getm_notAfter(cert), VALID_S) == NULL ||
+	    X509_gmtime_adj(X509_getm_notBefore(cert), -DAY_S) == NULL ||
+	    X509_gmtime_adj(X509_getm_notAfter(cert), until_s) == NULL ||
 	    set_name(cert, ca ? "kubesim-ca" : "kubesim") != 0 ||
 	    X509_set_issuer_name(cert, X509_get_subject_name(ca ? cert :
 	    issuer)) != 1 || X509_set_pubkey(cert, key) != 1 ||
@@ -86,7 +87,7 @@ make_certificate(EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key)
 	    (!ca && (add_extension(cert, issuer, NID_authority_key_identifier,
 	    "keyid") != 0 || add_extension(cert, issuer, NID_subject_alt_name,
 	    "DNS:localhost,IP:127.0.0.1") != 0 || add_extension(cert, issuer,
-	    NID_ext_key_usage, "serverAuth") != 0)) ||
+	    NID_ext_key_usage, "serverAuth,clientAuth") != 0)) ||
 	    X509_sign(cert, issuer_key, EVP_sha256()) == 0) {
 		X509_free(cert);
 		return NULL;
@@ -94,14 +95,20 @@ make_certificate(EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key)
 	return cert;
 }
 
+/* Of the certificate, or else of the key. To be freed. */
 static char *
-certificate_pem(X509 *cert)
+pem_of(X509 *cert, EVP_PKEY *key)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 	char *data = NULL, *text = NULL;
+	int written = 0;
 	long n;
 
-	if (bio != NULL && PEM_write_bio_X509(bio, cert) == 1) {
+	if (bio != NULL)
+		written = cert != NULL ? PEM_write_bio_X509(bio, cert) :
+		    PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL,
+		    NULL);
+	if (written == 1) {
 		n = BIO_get_mem_data(bio, &data);
 		if (n > 0)
 			text = xstrndup(data, (size_t)n);
@@ -111,9 +118,10 @@ certificate_pem(X509 *cert)
 }
 
 static int
-write_file(const char *directory, const char *pem, struct err *err)
+write_file(const char *directory, const char *name, const char *pem,
+    struct err *err)
 {
-	char *path = xasprintf("%s/ca.crt", directory);
+	char *path = xasprintf("%s/%s", directory, name);
 	FILE *f = fopen(path, "we");
 	int rc = 0;
 
@@ -122,6 +130,32 @@ write_file(const char *directory, const char *pem, struct err *err)
 	if (f != NULL)
 		(void)fclose(f);
 	free(path);
+	return rc;
+}
+
+/* A client's certificate with its key, both of this CA. */
+static int
+write_client(const char *directory, X509 *ca, EVP_PKEY *ca_key,
+    struct err *err)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = key != NULL ? make_certificate(key, ca, ca_key, DAY_S) :
+	    NULL;
+	char *pem = NULL, *key_pem = NULL;
+	int rc = -1;
+
+	if (cert != NULL) {
+		pem = pem_of(cert, NULL);
+		key_pem = pem_of(NULL, key);
+	}
+	if (pem == NULL || key_pem == NULL)
+		(void)tls_error(err, "cannot make a client's certificate");
+	else if (write_file(directory, "client.crt", pem, err) == 0)
+		rc = write_file(directory, "client.key", key_pem, err);
+	free(pem);
+	free(key_pem);
+	X509_free(cert);
+	EVP_PKEY_free(key);
 	return rc;
 }
 
@@ -144,7 +178,7 @@ alpn_cb(UNUSED SSL *ssl, const unsigned char **out, unsigned char *out_len,
 }
 
 static SSL_CTX *
-make_context(X509 *cert, EVP_PKEY *key, bool http2)
+make_context(X509 *cert, EVP_PKEY *key, X509 *ca, bool http2)
 {
 	static char yes[] = "yes";
 
@@ -154,17 +188,22 @@ make_context(X509 *cert, EVP_PKEY *key, bool http2)
 		return NULL;
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_use_certificate(ctx, cert) != 1 ||
-	    SSL_CTX_use_PrivateKey(ctx, key) != 1) {
+	    SSL_CTX_use_PrivateKey(ctx, key) != 1 ||
+	    X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca) != 1 ||
+	    SSL_CTX_set_session_id_context(ctx, (const unsigned char *)yes,
+	    sizeof(yes)) != 1) {
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
 	(void)SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+	/* Asked for, as by a real server, and nobody has to have one. */
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_alpn_select_cb(ctx, alpn_cb, http2 ? yes : NULL);
 	return ctx;
 }
 
 int
-sim_tls_new(const char *directory, bool http2, SSL_CTX **ret, char **ret_ca,
+sim_tls_new(const struct sim_tls *t, SSL_CTX **ret, char **ret_ca,
     struct err *err)
 {
 	EVP_PKEY *ca_key = EVP_EC_gen("P-256"), *key = EVP_EC_gen("P-256");
@@ -174,16 +213,19 @@ sim_tls_new(const char *directory, bool http2, SSL_CTX **ret, char **ret_ca,
 	int rc = -1;
 
 	if (ca_key != NULL && key != NULL)
-		ca = make_certificate(ca_key, NULL, ca_key);
+		ca = make_certificate(ca_key, NULL, ca_key, DAY_S);
 	if (ca != NULL)
-		cert = make_certificate(key, ca, ca_key);
+		cert = make_certificate(key, ca, ca_key, t->expired ?
+		    EXPIRED_S : DAY_S);
 	if (cert != NULL)
-		ctx = make_context(cert, key, http2);
-	if (ctx == NULL || (pem = certificate_pem(ca)) == NULL) {
+		ctx = make_context(cert, key, ca, t->http2);
+	if (ctx == NULL || (pem = pem_of(ca, NULL)) == NULL) {
 		(void)tls_error(err, "cannot make the server's certificate");
 		goto out;
 	}
-	if (directory != NULL && write_file(directory, pem, err) != 0)
+	if (t->directory != NULL &&
+	    (write_file(t->directory, "ca.crt", pem, err) != 0 ||
+	    write_client(t->directory, ca, ca_key, err) != 0))
 		goto out;
 	*ret = ctx;
 	*ret_ca = pem;

@@ -9,10 +9,17 @@
 
 #include "common/err.h"
 
+struct sim_tls {
+	const char	*directory;      /* NULL: nothing is written */
+	bool		 http2;          /* is offered */
+	bool		 expired;        /* the server's certificate is old */
+};
+
 /* The server's context; *ret_ca is the CA's certificate as PEM (free it).
- * With a directory, ca.crt is written there. The server's certificate is for
- * localhost and 127.0.0.1, valid for a day. */
-int	sim_tls_new(const char *directory, bool http2, SSL_CTX **ret,
-	    char **ret_ca, struct err *err) MUST_CHECK;
+ * ca.crt is written into the directory, and client.crt with client.key, by
+ * which a client is known without a token. The server's certificate is for
+ * localhost and 127.0.0.1, valid for a day, or was until an hour ago. */
+int	sim_tls_new(const struct sim_tls *t, SSL_CTX **ret, char **ret_ca,
+	    struct err *err) MUST_CHECK;
 
 #endif
