@@ -68,9 +68,9 @@ def test_a_bad_answer_to_a_list_is_named_and_mends(rule, reason):
         assert bed.state("deployment")["state"] == "watching"
 
 
-@pytest.mark.parametrize("action", ["garbage", "halfline"])
+@pytest.mark.parametrize("action", ["garbage", "halfline", "strange"])
 def test_a_bad_line_in_a_watch_loses_nothing(action):
-    """A line that is no JSON, or half of one: the watch is renewed at its version, no list."""
+    """No JSON, half a line, an ERROR without Status: the watch is renewed at its version."""
     with watching() as bed:
         bed.sim.clear_requests()
         bed.sim.faults(next=[{"match": PODS_WATCH, "action": action}], drop_watches=True)
@@ -80,6 +80,59 @@ def test_a_bad_line_in_a_watch_loses_nothing(action):
         wait_until(lambda: len(bed.asked(PODS, "watch=1")) >= 2, 20, "the watch again")
         bed.wait_watching()
         assert not bed.lists(PODS)
+        assert not bed.deleted("pod")
+
+
+@pytest.mark.parametrize("action", ["duplicate", "reorder", "split"])
+def test_odd_deliveries_converge(action):
+    """An event twice, two in the wrong order, lines in pieces: the view is the cluster's."""
+    with watching() as bed:
+        bed.sim.faults(next=[{"match": PODS_WATCH, "action": action}], drop_watches=True)
+        bed.sim.wait_watches(2)
+        bed.sim.change("pod", count=30)
+        bed.sim.api.delete("pods", *sorted(bed.shown("pod"))[0], force=True)
+        bed.wait_level("pod")
+        if action == "split":
+            assert len(bed.lists(PODS)) == 1
+
+
+def test_a_watch_that_freezes_is_left_alone_by_the_others():
+    """No byte either way on one: after `stale` it is asked for again; nothing is lost."""
+    with watching({"stale": "1s"}) as bed:
+        bed.sim.faults(next=[{"match": PODS_WATCH, "action": "freeze"}], drop_watches=True)
+        bed.sim.wait_watches(2)
+        bed.sim.change("pod", count=5)
+        bed.wait_level("pod", timeout=30)
+        assert not bed.deleted("pod")
+        assert len(bed.lists(PODS)) == 1
+
+
+def test_a_server_that_shuts_down_and_comes_back():
+    """429 with Retry-After and a closed connection to everything; then the same watches."""
+    with watching() as bed:
+        bed.sim.faults(shutdown=True)
+        bed.wait_state("pod", "backoff")
+        bed.sim.faults(shutdown=False)
+        bed.wait_watching(timeout=30)
+        bed.sim.change("pod", count=5)
+        bed.wait_level("pod")
+        assert len(bed.lists(PODS)) == 1
+        bed.sim.faults(restart=True)
+        bed.sim.change("pod", count=5)
+        bed.wait_level("pod", timeout=30)
+        assert not bed.deleted("pod")
+
+
+def test_a_compressed_list_that_is_cut_is_asked_for_again():
+    """Half a gzip body under a right length: not a list, so nothing is swept."""
+    with watching(objects=400) as bed:
+        rule = {"match": PODS_LIST, "action": "cutgzip", "count": 2}
+        bed.sim.faults(next=[rule])
+        old = bed.sluice.kill(bed.process)
+        bed.sluice.wait_restarted(bed.process, old)
+        wait_until(lambda: len(bed.lists(PODS)) >= 4, 20, "three lists after the restart")
+        bed.wait_watching()
+        bed.wait_level("pod")
         assert not bed.deleted("pod")
 
 
