@@ -11,6 +11,7 @@
 #include "gateway/connection.h"
 #include "gateway/json_slice.h"
 #include "gateway/reply.h"
+#include "gateway/watcher_metrics.h"
 
 #define REST_MAGIC         0x52455354u   /* "REST" */
 #define REST_DEADLINE_MS   3000
@@ -344,6 +345,7 @@ rest_metrics(struct conn *c, const struct http_request *r UNUSED)
 
 	metrics_print(&b, &g->metrics, &ring, hub_count(g->hub));
 	metrics_print_journal(&b, &g->beat);
+	watcher_metrics_print(&b, &g->role->conf, wall_unix_ms());
 	reply_send(c, 200, "text/plain; version=0.0.4; charset=utf-8", b.data,
 	    b.len, "");
 	buf_free(&b);

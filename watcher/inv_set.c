@@ -86,6 +86,8 @@ inv_set_touch(struct inv_set *set, struct inv_object *o)
 	if (o->dirty || o->in_flight || !needs(set, o))
 		return;
 	o->dirty = true;
+	o->since_unix_ms = set->now_unix_ms;
+	set->counts.waiting[o->kind]++;
 	o->next_dirty = NULL;
 	*set->last = o;
 	set->last = &o->next_dirty;
@@ -101,6 +103,7 @@ inv_set_unqueue(struct inv_set *set)
 		set->last = &set->first;
 	o->next_dirty = NULL;
 	o->dirty = false;
+	set->counts.waiting[o->kind]--;
 }
 
 struct inv_object *

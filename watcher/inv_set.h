@@ -18,6 +18,7 @@ struct inv_set {
 	struct inv_listed	  listed;    /* what was, to its end */
 	size_t			  futures;   /* objects that have some */
 	struct inventory_counts	  counts;
+	int64_t			  now_unix_ms;   /* of the last news */
 };
 
 void	inv_set_init(struct inv_set *set);

@@ -46,6 +46,7 @@ inventory_sent(struct inventory *inv, struct inv_object *o)
 
 	inv_set_unqueue(&inv->set);
 	o->in_flight = true;
+	inv->set.counts.waiting[o->kind]++;
 	o->leaving = o->gone;
 	o->shown = o->stored;
 	o->gone = false;
@@ -94,6 +95,7 @@ inventory_answered(struct inventory *inv, struct inv_object *o,
 	    inv_object_nodes_differ(o);
 
 	o->in_flight = false;
+	inv->set.counts.waiting[o->kind]--;
 	if (!accepted)
 		take_back(o);
 	/* The same again would be refused again, and again. */
@@ -146,6 +148,7 @@ inventory_seen(struct inventory *inv, unsigned kind,
 	uint8_t uid[16] = { 0 };
 	bool real = inv_object_uid(object->uid, uid);
 
+	inv->set.now_unix_ms = now_unix_ms;
 	if (o->present && memcmp(o->uid, uid, sizeof(uid)) != 0) {
 		/* Same name, another object: the old one was deleted. */
 		vanish(inv, o, true);
@@ -171,6 +174,7 @@ inventory_deleted(struct inventory *inv, unsigned kind,
 	    object->name);
 	uint8_t uid[16] = { 0 };
 
+	inv->set.now_unix_ms = now_unix_ms;
 	(void)inv_object_uid(object->uid, uid);
 	if (o->present && memcmp(o->uid, uid, sizeof(uid)) == 0) {
 		o->version = inv_object_version(object->resource_version);
@@ -252,6 +256,7 @@ inventory_tick(struct inventory *inv, int64_t now_unix_ms)
 	struct inv_object *o;
 
 	inv->due = 0;
+	inv->set.now_unix_ms = now_unix_ms;
 	while (inv->set.futures > 0 &&
 	    (o = inv_set_next(&inv->set, &c)) != NULL) {
 		f = advance(inv, o, now_unix_ms);

@@ -98,6 +98,7 @@ void	inventory_answered(struct inventory *inv, struct inv_object *o,
 
 struct inventory_counts {
 	uint64_t	objects[KINDS_MAX];   /* that exist */
+	uint64_t	waiting[KINDS_MAX];   /* queued or under way */
 	uint64_t	entries;
 	uint64_t	bindings;
 };

@@ -207,6 +207,22 @@ kind_watch_unreachable_cb(void *arg)
 }
 
 static void
+kind_watch_received_cb(size_t bytes, void *arg)
+{
+	struct kind_watch *kw = arg;
+
+	kw->ops->received(kw, bytes, kw->arg);
+}
+
+static void
+kind_watch_expired_cb(void *arg)
+{
+	struct kind_watch *kw = arg;
+
+	kw->ops->expired(kw, kw->arg);
+}
+
+static void
 kind_watch_notice_cb(const char *text, void *arg)
 {
 	struct kind_watch *kw = arg;
@@ -222,6 +238,8 @@ static const struct list_watch_ops part_ops = {
 	.open = kind_watch_open_cb,
 	.unreachable = kind_watch_unreachable_cb,
 	.notice = kind_watch_notice_cb,
+	.received = kind_watch_received_cb,
+	.expired = kind_watch_expired_cb,
 };
 
 /* --- the cluster, or namespaces ------------------------------------------- */

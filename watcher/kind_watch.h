@@ -32,6 +32,9 @@ struct kind_watch_ops {
 	void	(*unreachable)(struct kind_watch *kw, void *arg);
 	/* Something was skipped or refused: one line. */
 	void	(*notice)(struct kind_watch *kw, const char *text, void *arg);
+	/* For the figures: bytes of a body; a version was too old. */
+	void	(*received)(struct kind_watch *kw, size_t bytes, void *arg);
+	void	(*expired)(struct kind_watch *kw, void *arg);
 };
 
 /* `conf` and `api` must outlive it. */

@@ -194,6 +194,7 @@ watch_data_cb(const char *p, size_t n, void *arg)
 
 	assert(lw->magic == LIST_WATCH_MAGIC);
 	lw->heard = mono_now();
+	lw->ops->received(n, lw->arg);
 	go_on = watch_body_feed(&lw->watch, p, n, &body_ops, lw);
 	arm(lw->stale, stale_ms(lw));
 	if (!go_on) {
@@ -227,6 +228,7 @@ list_data_cb(const char *p, size_t n, void *arg)
 
 	assert(lw->magic == LIST_WATCH_MAGIC);
 	lw->heard = mono_now();
+	lw->ops->received(n, lw->arg);
 	arm(lw->stale, LIST_WATCH_IDLE_MS);
 	rc = list_pages_feed(&lw->list, p, n, list_object_cb, lw, &err);
 	if (rc < 0)
@@ -521,6 +523,8 @@ step(struct list_watch *lw, enum watch_input input)
 	}
 	if (s.fresh_connection)
 		lw->silent = lw->heard;
+	if (input == WATCH_IN_EXPIRED)
+		lw->ops->expired(lw->arg);
 	lw->delay_ms = s.action == WATCH_DO_WAIT ? s.delay_ms : 0;
 	if (lw->fsm.state == WATCH_ABSENT && before != WATCH_ABSENT)
 		lw->ops->list_end(lw, lw->ops->list_begin(lw, lw->arg),

@@ -36,6 +36,9 @@ struct list_watch_ops {
 	void	(*unreachable)(void *arg);
 	/* Something was skipped: one line. */
 	void	(*notice)(const char *text, void *arg);
+	/* For the figures: bytes of a body; the version was too old. */
+	void	(*received)(size_t bytes, void *arg);
+	void	(*expired)(void *arg);
 };
 
 /* `namespace` NULL: the whole cluster. `conf` and `api` must outlive it. */

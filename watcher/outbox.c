@@ -18,7 +18,9 @@ struct sent {
 	struct sent		*next, **link;
 	struct outbox		*outbox;
 	struct inv_object	*object;
-	bool			 deletion;   /* one is among its events */
+	size_t			 n;          /* events */
+	int64_t			 since_unix_ms;
+	bool			 deletion;   /* one is among them */
 };
 
 struct state_event {
@@ -30,6 +32,7 @@ struct outbox {
 	uint32_t		 magic;
 	struct role		*role;
 	struct inventory	*inv;
+	struct figures		*figures;
 	struct publisher	*publisher;
 	struct store_ask	*store;
 	outbox_registered_cb	 registered;
@@ -84,6 +87,9 @@ outbox_object_result_cb(const struct publish_result *result, void *arg)
 
 	assert(o->magic == OUTBOX_MAGIC);
 	take_result(o, result, s->deletion);
+	if (result->code == RECORD_APPENDED)
+		figures_published(o->figures, object->kind, s->n,
+		    s->since_unix_ms);
 	sent_free(s);
 	inventory_answered(o->inv, object, result->code == RECORD_APPENDED);
 	outbox_kick(o);
@@ -138,6 +144,8 @@ send_object(struct outbox *o, struct inv_object *object)
 	s = xcalloc(1, sizeof(*s));
 	s->outbox = o;
 	s->object = object;
+	s->n = n;
+	s->since_unix_ms = object->since_unix_ms;
 	s->deletion = object->gone;
 	rc = publisher_submit(o->publisher, items, n,
 	    outbox_object_result_cb, s);
@@ -228,7 +236,8 @@ outbox_fenced_cb(void *arg)
 
 struct outbox *
 outbox_new(struct role *role, struct inventory *inv,
-    outbox_registered_cb registered, void *arg, struct err *err)
+    struct figures *figures, outbox_registered_cb registered, void *arg,
+    struct err *err)
 {
 	struct outbox *o = xcalloc(1, sizeof(*o));
 	char *bus = conf_bus_directory(&role->conf);
@@ -236,6 +245,7 @@ outbox_new(struct role *role, struct inventory *inv,
 	o->magic = OUTBOX_MAGIC;
 	o->role = role;
 	o->inv = inv;
+	o->figures = figures;
 	o->registered = registered;
 	o->arg = arg;
 	o->last_state = &o->states;

@@ -9,6 +9,7 @@
 
 #include "common/publisher.h"
 #include "common/role.h"
+#include "watcher/figures.h"
 #include "watcher/inventory.h"
 #include "watcher/kind_watch.h"
 
@@ -19,8 +20,10 @@ struct outbox;
 /* Registered with the broker: the process may say READY. */
 typedef void (*outbox_registered_cb)(void *arg);
 
+/* `inv` and `figures` must outlive it. */
 struct outbox *outbox_new(struct role *role, struct inventory *inv,
-    outbox_registered_cb registered, void *arg, struct err *err) MUST_CHECK;
+    struct figures *figures, outbox_registered_cb registered, void *arg,
+    struct err *err) MUST_CHECK;
 void	outbox_free(struct outbox *o);
 
 /* Something in the inventory may be unpublished. Cheap. */

@@ -16,6 +16,7 @@
 #include "common/role.h"
 #include "common/xmalloc.h"
 #include "watcher/cluster_access.h"
+#include "watcher/figures.h"
 #include "watcher/inventory.h"
 #include "watcher/kind_set.h"
 #include "watcher/outbox.h"
@@ -33,6 +34,7 @@ struct watcher {
 	struct cluster_access	*access;
 	struct kube_api		*api;
 	struct inventory	*inv;
+	struct figures		*figures;
 	struct outbox		*outbox;
 	struct kind_set		*kinds;
 	struct event		*tick;       /* statuses that time changes */
@@ -156,6 +158,7 @@ watcher_object_cb(struct kind_watch *kw, enum kube_event_type type,
 	unsigned kind = kind_watch_view(kw).kind;
 
 	assert(w->magic == WATCHER_MAGIC);
+	figures_event(w->figures, kind);
 	if (type == KUBE_EVENT_DELETED)
 		inventory_deleted(w->inv, kind, object, wall_unix_ms());
 	else
@@ -172,6 +175,7 @@ watcher_list_begin_cb(struct kind_watch *kw, struct slice namespace,
 	struct watcher *w = arg;
 
 	assert(w->magic == WATCHER_MAGIC);
+	figures_list(w->figures, kind_watch_view(kw).kind);
 	return inventory_scope_begin(w->inv, kind_watch_view(kw).kind,
 	    namespace);
 }
@@ -232,6 +236,24 @@ watcher_notice_cb(struct kind_watch *kw, const char *text, void *arg)
 	log_warn("%s: %s", kinds[kind_watch_view(kw).kind].name, text);
 }
 
+static void
+watcher_received_cb(struct kind_watch *kw, size_t bytes, void *arg)
+{
+	struct watcher *w = arg;
+
+	assert(w->magic == WATCHER_MAGIC);
+	figures_received(w->figures, kind_watch_view(kw).kind, bytes);
+}
+
+static void
+watcher_expired_cb(struct kind_watch *kw, void *arg)
+{
+	struct watcher *w = arg;
+
+	assert(w->magic == WATCHER_MAGIC);
+	figures_expired(w->figures, kind_watch_view(kw).kind);
+}
+
 static const struct kind_watch_ops watcher_ops = {
 	.object = watcher_object_cb,
 	.list_begin = watcher_list_begin_cb,
@@ -239,6 +261,8 @@ static const struct kind_watch_ops watcher_ops = {
 	.changed = watcher_changed_cb,
 	.unreachable = watcher_unreachable_cb,
 	.notice = watcher_notice_cb,
+	.received = watcher_received_cb,
+	.expired = watcher_expired_cb,
 };
 
 /* --- messages ------------------------------------------------------------- */
@@ -379,12 +403,14 @@ watcher_start(struct role *role, struct err *err)
 	if (w->tick == NULL || w->ready == NULL || w->status == NULL ||
 	    w->stop == NULL)
 		return err_set(err, "event_new failed");
-	w->inv = inventory_new();
 	kinds_set_custom(role->conf.watch.custom, role->conf.watch.n_custom);
+	w->inv = inventory_new();
+	w->figures = figures_new(role, w->inv);
 	w->api = kube_api_new(role->base, w->access, role->conf.watch.http2);
 	w->kinds = kind_set_new(role->base, w->api, &role->conf,
 	    &watcher_ops, w);
-	w->outbox = outbox_new(role, w->inv, watcher_registered_cb, w, err);
+	w->outbox = outbox_new(role, w->inv, w->figures,
+	    watcher_registered_cb, w, err);
 	if (w->outbox == NULL)
 		return -1;
 	(void)evtimer_add(w->ready, &tv);
@@ -413,6 +439,7 @@ watcher_finish(struct role *role)
 	kind_set_free(w->kinds);
 	kube_api_free(w->api);
 	outbox_free(w->outbox);
+	figures_free(w->figures);
 	inventory_free(w->inv);
 	event_free(w->tick);
 	event_free(w->ready);
