@@ -32,6 +32,7 @@ struct kube_api {
 	uint32_t			 generation; /* of those that wait */
 	struct lane			*watches;
 	struct lane			*lists;
+	struct lane			*sealed;
 	struct lane			*given_up;
 	struct kube_request		*requests;
 	bool				 http2;
@@ -373,6 +374,7 @@ kube_api_new(struct event_base *base, struct cluster_access *access,
 		abort();
 	api->watches = lane_new(api);
 	api->lists = lane_new(api);
+	api->sealed = lane_new(api);
 	cluster_access_listen(access, &ops);
 	return api;
 }
@@ -420,6 +422,7 @@ kube_api_free(struct kube_api *api)
 	}
 	lane_free(api->watches);
 	lane_free(api->lists);
+	lane_free(api->sealed);
 	event_free(api->renew);
 	api->magic = 0;
 	free(api);
@@ -472,7 +475,8 @@ kube_api_header_cb(char *p UNUSED, size_t size, size_t n, void *arg)
 static struct lane *
 choose_lane(struct kube_api *api, const struct kube_get *get)
 {
-	struct lane **place = get->watch ? &api->watches : &api->lists;
+	struct lane **place = get->sealed ? &api->sealed :
+	    get->watch ? &api->watches : &api->lists;
 	struct lane *old = *place;
 
 	if (get->silent.ns == 0 || mono_before(get->silent, old->opened) ||
@@ -489,9 +493,14 @@ choose_lane(struct kube_api *api, const struct kube_get *get)
 	return *place;
 }
 
+/* A connection of HTTP/2 outlives its requests, and with it the bytes that
+ * libcurl read of them: what is sealed has one of HTTP/1.1 each, which goes
+ * with an answer that is refused. */
 static void
 set_options(const struct kube_api *api, struct kube_request *r)
 {
+	bool http2 = api->http2 && !r->sealed;
+
 	(void)curl_easy_setopt(r->easy, CURLOPT_PRIVATE, (void *)r);
 	/* libcurl copies everything but this, and credentials may change. */
 	if (credentials(api)->connect_to != NULL) {
@@ -507,10 +516,10 @@ set_options(const struct kube_api *api, struct kube_request *r)
 	    kube_api_header_cb);
 	(void)curl_easy_setopt(r->easy, CURLOPT_HEADERDATA, (void *)r);
 	(void)curl_easy_setopt(r->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	(void)curl_easy_setopt(r->easy, CURLOPT_HTTP_VERSION, api->http2 ?
+	(void)curl_easy_setopt(r->easy, CURLOPT_HTTP_VERSION, http2 ?
 	    (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
 	(void)curl_easy_setopt(r->easy, CURLOPT_PIPEWAIT,
-	    api->http2 ? 1L : 0L);
+	    http2 ? 1L : 0L);
 	if (!r->watch && !credentials(api)->disable_compression)
 		(void)curl_easy_setopt(r->easy, CURLOPT_ACCEPT_ENCODING,
 		    "gzip");

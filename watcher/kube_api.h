@@ -1,7 +1,8 @@
 /*
  * kube_api: requests to one API server, on libcurl's multi interface under
  * libevent. Watches share one connection (HTTP/2) where the server speaks it;
- * lists have another, so that a big list never stands before a watch. A
+ * lists have another, so that a big list never stands before a watch; what is
+ * sealed has connections of HTTP/1.1, one per request. A
  * connection that fell silent is given up as a whole: what still runs on it
  * ends there, what begins has a new one (libcurl would take the old again).
  * Runs in the watcher's loop; never pauses a transfer. Lists are asked for
@@ -45,7 +46,7 @@ struct kube_get {
 	const char		*path;    /* with query */
 	const char		*accept;
 	bool			 watch;   /* on the watches' connection */
-	bool			 sealed;  /* wipe what was read of the body */
+	bool			 sealed;  /* leave nothing of the body behind */
 	/* Since when the old connection has been silent (0: it is not): unless
 	 * another transfer heard of it since, or it was given up already, it
 	 * is not used again. */
