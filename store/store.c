@@ -14,7 +14,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +34,7 @@
 #include "store/mongo.h"
 #include "store/projection_db.h"
 #include "store/serve.h"
+#include "store/store_notices.h"
 #include "store/store_report.h"
 
 #define STORE_MAGIC       0x53544f52u
@@ -43,7 +43,6 @@
 #define STORE_MONGO_MS    1000    /* at STOP, for what MongoDB lacks */
 #define STORE_RESYNC_MS   60000   /* asked again while clusters lack */
 #define STORE_COPY_MS     3600000 /* how often the daily copy is thought of */
-#define STORE_SAY_MS      60000   /* the same trouble is logged once in */
 #define READY_SHARE(ms)   ((ms) * 6 / 10)
 /* The supervisor kills a store that has not left after 4 s, or 5 s where it
  * alone is stopped: both waits, the worst case being a disk that is slow and
@@ -71,12 +70,7 @@ struct store {
 	uint64_t		 gap_seen;      /* gap_change + 1 of that gap */
 	struct mono		 next_resync;
 	struct mono		 next_copy;
-	bool			 in_trouble;    /* was logged */
-	bool			 mongo_down;    /* was logged */
-	uint64_t		 mongo_refused; /* were logged */
-	struct mono		 next_refused;
-	char			 trouble[ERR_TEXT_MAX]; /* the reader's, logged */
-	struct mono		 trouble_until;
+	struct store_notices	 notices;       /* what was logged */
 	struct store_said	 said;          /* the last status */
 	struct conf		**reloaded;     /* all are kept: threads read
 						 * the latest */
@@ -202,21 +196,6 @@ leave_damaged(const struct store *s, const char *trouble)
 }
 
 static void
-take_trouble(struct store *s, const struct db_reader_result *r)
-{
-	struct mono now = mono_now();
-
-	if (r->damaged)
-		leave_damaged(s, r->text);
-	if (strcmp(s->trouble, r->text) == 0 &&
-	    mono_before(now, s->trouble_until))
-		return;
-	memcpy(s->trouble, r->text, sizeof(s->trouble));
-	s->trouble_until = mono_add_ms(now, STORE_SAY_MS);
-	log_error("%s", r->text);
-}
-
-static void
 take_results(struct store *s)
 {
 	struct db_reader_result r;
@@ -236,7 +215,9 @@ take_results(struct store *s)
 			s->incomplete = r.version;
 			break;
 		case DB_READER_TROUBLE:
-			take_trouble(s, &r);
+			if (r.damaged)
+				leave_damaged(s, r.text);
+			store_notices_reader(&s->notices, r.text, mono_now());
 			break;
 		case DB_READER_UNFOLLOWED:
 			if (s->mongo != NULL)
@@ -268,14 +249,7 @@ take_applied(struct store *s)
 	}
 	if (catch_up_done(&s->catch_up, st.applied))
 		become_ready(s);
-	if (s->in_trouble != (st.trouble[0] != '\0')) {
-		s->in_trouble = st.trouble[0] != '\0';
-		if (s->in_trouble)
-			log_error("%s; events wait in the journal, trying"
-			    " again", st.trouble);
-		else
-			log_info("the projection is written again");
-	}
+	store_notices_writer(&s->notices, st.trouble);
 }
 
 static void
@@ -291,41 +265,6 @@ store_notify_cb(evutil_socket_t fd, short what UNUSED, void *arg)
 
 /* --- once in a while ----------------------------------------------------- */
 
-/* Refused is not tried again: somebody has to look at the document. */
-static void
-watch_refused(struct store *s, const struct mongo_status *st)
-{
-	struct mono now = mono_now();
-
-	if (st->refused == s->mongo_refused ||
-	    mono_before(now, s->next_refused))
-		return;
-	s->next_refused = mono_add_ms(now, STORE_SAY_MS);
-	log_warn("mongodb refused writes (%" PRIu64 " more), the last: %s;"
-	    " each is tried again only when what it says changes",
-	    st->refused - s->mongo_refused, st->refusal);
-	s->mongo_refused = st->refused;
-}
-
-/* A log line when MongoDB comes or goes. */
-static void
-watch_mongo(struct store *s, struct mongo_status *st)
-{
-	*st = (struct mongo_status){ 0 };
-	if (s->mongo == NULL)
-		return;
-	mongo_status(s->mongo, st);
-	watch_refused(s, st);
-	if (!s->mongo_down && st->trouble[0] != '\0') {
-		s->mongo_down = true;
-		log_warn("%s; statuses wait in SQLite, trying again",
-		    st->trouble);
-	} else if (s->mongo_down && st->connected) {
-		s->mongo_down = false;
-		log_info("mongodb answers again");
-	}
-}
-
 static void
 say_status(struct store *s)
 {
@@ -339,8 +278,11 @@ say_status(struct store *s)
 	struct buf facts = BUF_EMPTY;
 
 	db_writer_status(s->writer, &r.writer);
-	watch_mongo(s, &r.mongo);
-	r.mongo_down = s->mongo_down;
+	if (s->mongo != NULL) {
+		mongo_status(s->mongo, &r.mongo);
+		store_notices_mongo(&s->notices, &r.mongo, mono_now());
+	}
+	r.mongo_down = s->notices.mongo_down;
 	store_report_facts(&r, &facts);
 	db_reader_facts(s->reader, buf_cstr(&facts));
 	buf_free(&facts);

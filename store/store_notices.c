@@ -1,0 +1,61 @@
+#include "store/store_notices.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+
+void
+store_notices_writer(struct store_notices *n, const char *trouble)
+{
+	if (n->in_trouble == (trouble[0] != '\0'))
+		return;
+	n->in_trouble = trouble[0] != '\0';
+	if (n->in_trouble)
+		log_error("%s; events wait in the journal, trying again",
+		    trouble);
+	else
+		log_info("the projection is written again");
+}
+
+void
+store_notices_reader(struct store_notices *n, const char *text,
+    struct mono now)
+{
+	if (strcmp(n->reader, text) == 0 && mono_before(now, n->reader_until))
+		return;
+	(void)snprintf(n->reader, sizeof(n->reader), "%s", text);
+	n->reader_until = mono_add_ms(now, STORE_NOTICES_MS);
+	log_error("%s", text);
+}
+
+/* Refused is not tried again: somebody has to look at the document. */
+static void
+mongo_refused(struct store_notices *n, const struct mongo_status *st,
+    struct mono now)
+{
+	if (st->refused == n->mongo_refused ||
+	    mono_before(now, n->next_refused))
+		return;
+	n->next_refused = mono_add_ms(now, STORE_NOTICES_MS);
+	log_warn("mongodb refused writes (%" PRIu64 " more), the last: %s;"
+	    " each is tried again only when what it says changes",
+	    st->refused - n->mongo_refused, st->refusal);
+	n->mongo_refused = st->refused;
+}
+
+void
+store_notices_mongo(struct store_notices *n, const struct mongo_status *st,
+    struct mono now)
+{
+	mongo_refused(n, st, now);
+	if (!n->mongo_down && st->trouble[0] != '\0') {
+		n->mongo_down = true;
+		log_warn("%s; statuses wait in SQLite, trying again",
+		    st->trouble);
+	} else if (n->mongo_down && st->connected) {
+		n->mongo_down = false;
+		log_info("mongodb answers again");
+	}
+}

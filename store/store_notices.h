@@ -1,0 +1,32 @@
+/*
+ * store_notices: what the store's log is told of its threads: a line when a
+ * trouble comes and one when it goes, and what repeats itself once in
+ * STORE_NOTICES_MS. It remembers what was said; process: store, loop only.
+ */
+#ifndef SLUICE_STORE_NOTICES_H
+#define SLUICE_STORE_NOTICES_H
+
+#include "common/mono.h"
+#include "store/mongo.h"
+
+#define STORE_NOTICES_MS 60000
+
+/* All zero: nothing was said. */
+struct store_notices {
+	bool		in_trouble;      /* the writer */
+	bool		mongo_down;
+	uint64_t	mongo_refused;   /* so many were told of */
+	struct mono	next_refused;
+	char		reader[ERR_TEXT_MAX];
+	struct mono	reader_until;
+};
+
+/* The writer's trouble, "" when all is well. */
+void	store_notices_writer(struct store_notices *n, const char *trouble);
+/* Something the reader failed at. */
+void	store_notices_reader(struct store_notices *n, const char *text,
+	    struct mono now);
+void	store_notices_mongo(struct store_notices *n,
+	    const struct mongo_status *st, struct mono now);
+
+#endif
