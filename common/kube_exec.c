@@ -146,7 +146,7 @@ static int
 read_exec(const struct kube_entry *exec, struct kube_exec *x, struct err *err)
 {
 	const char *command, *hint;
-	bool v1;
+	bool v1 = false;
 
 	if (read_version(exec, &v1, &x->api_version, err) < 0 ||
 	    check_mode(exec, v1, err) < 0 ||

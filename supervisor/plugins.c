@@ -308,11 +308,11 @@ is_good(struct plugin *g, uint64_t refused)
 		return false;
 	if (g->failed)
 		return age < doubled(PLUGINS_RETRY_MS, g->failures - 1);
+	/* One that gives what is expired already runs no more often. */
 	if (g->expires_unix_ms != 0 && wall_unix_ms() >= g->expires_unix_ms)
-		return false;
-	if (refused != g->id) {
+		return age < PLUGINS_SPACING_MS;
+	if (refused != g->id)
 		return true;
-	}
 	/* Refused: run again, at once the first time; a credential that the
 	 * API server takes from nobody must not run its plugin for ever. */
 	if (age > PLUGINS_RETRY_MAX_MS)

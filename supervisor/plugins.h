@@ -20,6 +20,7 @@
 #define PLUGINS_LIMIT_MS      65000    /* sluice-exec itself ends at 60 s */
 #define PLUGINS_RETRY_MS      5000
 #define PLUGINS_RETRY_MAX_MS  60000
+#define PLUGINS_SPACING_MS    1000     /* between two runs at the least */
 #define PLUGINS_EARLY_MS      10000    /* one that lives long is not handed
 					* out this near to its end */
 #define PLUGINS_ASKERS_MAX    4u       /* of one cluster: watcher, health */

@@ -161,6 +161,12 @@ cluster_access_message(struct cluster_access *a, const void *payload,
 		a->ops.settled(&err, a->ops.arg);
 		return;
 	}
+	/* The kubeconfig was read again meanwhile, and names none any more. */
+	if (a->source.cred.exec == NULL) {
+		exec_credential_free(&c);
+		a->ops.settled(NULL, a->ops.arg);
+		return;
+	}
 	if (c.error != NULL) {
 		(void)err_set(&err, "%s", c.error);
 		exec_credential_free(&c);

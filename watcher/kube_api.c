@@ -29,7 +29,10 @@ struct kube_api {
 	struct event_base		*base;
 	struct cluster_access		*access;
 	struct event			*renew;     /* ends old watches */
+	struct event			*resume;    /* those that waited */
 	uint32_t			 generation; /* of those that wait */
+	bool				 denied;    /* what they waited for */
+	struct err			 why;
 	struct lane			*watches;
 	struct lane			*lists;
 	struct lane			*sealed;
@@ -282,13 +285,13 @@ lane_new(struct kube_api *api)
 
 /* --- credentials ---------------------------------------------------------- */
 
-/* A request that waits now; `done` may start and end others. */
+/* One that waited for the last answer. */
 static struct kube_request *
-next_waiting(struct kube_api *api, uint32_t generation)
+next_waiting(struct kube_api *api)
 {
 	struct kube_request *r = api->requests;
 
-	while (r != NULL && (!r->waiting || r->generation != generation))
+	while (r != NULL && (!r->waiting || r->generation == api->generation))
 		r = r->next;
 	return r;
 }
@@ -302,22 +305,37 @@ fail(struct kube_request *r, const char *text)
 	finish(r, &result);
 }
 
+/* One at a time: its beginning or end may start and end others. */
+static void
+kube_api_resume_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct kube_api *api = arg;
+	struct kube_request *r;
+	struct err err = { 0 };
+
+	assert(api->magic == API_MAGIC);
+	r = next_waiting(api);
+	if (r == NULL)
+		return;
+	event_active(api->resume, EV_TIMEOUT, 0);
+	if (api->denied)
+		fail(r, api->why.text);
+	else if (begin(r, &err) < 0)
+		fail(r, err.text);
+}
+
+/* What begins to wait from here on waits for the next answer. */
 static void
 kube_api_settled(const struct err *err, void *arg)
 {
 	struct kube_api *api = arg;
-	/* What begins to wait meanwhile waits for the next answer. */
-	uint32_t generation = api->generation++;
-	struct kube_request *r;
-	struct err e = { 0 };
 
 	assert(api->magic == API_MAGIC);
-	while ((r = next_waiting(api, generation)) != NULL) {
-		if (err != NULL)
-			fail(r, err->text);
-		else if (begin(r, &e) < 0)
-			fail(r, e.text);
-	}
+	api->generation++;
+	api->denied = err != NULL;
+	if (err != NULL)
+		api->why = *err;
+	event_active(api->resume, EV_TIMEOUT, 0);
 }
 
 static struct kube_request *
@@ -340,8 +358,11 @@ kube_api_renew_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	struct kube_request *r;
 
 	assert(api->magic == API_MAGIC);
-	while ((r = next_outdated(api)) != NULL)
-		finish(r, &result);
+	r = next_outdated(api);
+	if (r == NULL)
+		return;
+	event_active(api->renew, EV_TIMEOUT, 0);
+	finish(r, &result);
 }
 
 /* Not at once: this may come from the midst of a request's beginning. */
@@ -370,7 +391,8 @@ kube_api_new(struct event_base *base, struct cluster_access *access,
 	api->http2 = http2 && strncasecmp(credentials(api)->server, "https:",
 	    6) == 0;
 	api->renew = evtimer_new(base, kube_api_renew_cb, api);
-	if (api->renew == NULL)
+	api->resume = evtimer_new(base, kube_api_resume_cb, api);
+	if (api->renew == NULL || api->resume == NULL)
 		abort();
 	api->watches = lane_new(api);
 	api->lists = lane_new(api);
@@ -424,6 +446,7 @@ kube_api_free(struct kube_api *api)
 	lane_free(api->lists);
 	lane_free(api->sealed);
 	event_free(api->renew);
+	event_free(api->resume);
 	api->magic = 0;
 	free(api);
 }

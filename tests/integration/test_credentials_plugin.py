@@ -96,6 +96,8 @@ def test_a_failure_is_named_and_mends_without_a_restart(bed, how):
     bed.start(bed.kubeconfig(bed.plugin(do)), ready=False)
     bed.sluice.wait_ready()
     bed.wait_words("BadCredentials", "/plugin", *words)
+    # Two kinds ask several times a second, and health does: they are told what is known.
+    assert len(bed.runs()) <= 2
     pid = bed.sluice.pid("watcher/only")
     bed.write("do", bed.give("one"))
     bed.sim.wait_watches(2, timeout=30)

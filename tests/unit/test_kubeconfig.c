@@ -386,6 +386,97 @@ test_utf16_and_json_are_read_and_two_documents_are_not(void **state)
 	assert_non_null(strstr(err.text, "second document"));
 }
 
+static void
+test_a_broken_file_is_an_error_even_behind_a_good_one(void **state)
+{
+	struct kube_credentials c;
+	struct err err = { 0 };
+
+	(void)state;
+	write_file("a", SERVER("") "users: [{name: u, user: {token: t}}]\n");
+	write_file("b", "clusters: [");
+	assert_int_equal(load(NULL, &c, &err), -1);
+	assert_non_null(strstr(err.text, "/b:"));
+}
+
+static void
+test_a_token_file_goes_before_a_token_and_null_is_nothing(void **state)
+{
+	struct kube_credentials c;
+	struct err err = { 0 };
+
+	(void)state;
+	write_file("token", "of-the-file");
+	write_file("a", SERVER("") "users: [{name: u, user: {token: t, "
+	    "tokenFile: token, exec: null, as: ~, "
+	    "client-certificate-data: null}}]\n");
+	if (load(NULL, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(c.token, "of-the-file");
+	assert_null(c.client_cert_pem);
+	kube_credentials_free(&c);
+	write_file("token", " \n");
+	assert_int_equal(load(NULL, &c, &err), -1);
+	assert_non_null(strstr(err.text, "is empty"));
+}
+
+static void
+test_an_address_of_ipv6_keeps_its_brackets(void **state)
+{
+	struct kube_credentials c;
+	struct err err = { 0 };
+
+	(void)state;
+	write_file("a", "current-context: x\n"
+	    "contexts: [{name: x, context: {cluster: c}}]\n"
+	    "clusters: [{name: c, cluster: {server: 'https://[fd00::1]/p/', "
+	    "tls-server-name: api}}]\n");
+	if (load(NULL, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(c.server, "https://[fd00::1]/p");
+	assert_string_equal(c.connect_to->data, "api:443:[fd00::1]:443");
+	kube_credentials_free(&c);
+}
+
+static bool
+has_header(const struct curl_slist *headers, const char *begin)
+{
+	for (; headers != NULL; headers = headers->next)
+		if (strncmp(headers->data, begin, strlen(begin)) == 0)
+			return true;
+	return false;
+}
+
+static void
+test_credentials_go_over_tls_only(void **state)
+{
+	static const char *const servers[] = { "http://h", "https://h" };
+	static char line[] = "Impersonate-User: jane";
+	char *lines[] = { line };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(servers); i++) {
+		struct kube_credentials c = {
+			.server = (char *)(uintptr_t)servers[i],
+			.token = (char *)(uintptr_t)"secret",
+			.impersonate = lines, .n_impersonate = 1 };
+		struct curl_slist *headers = NULL;
+		CURL *easy = curl_easy_init();
+		struct err err = { 0 };
+
+		assert_int_equal(kube_http_setup(easy, &c, "/", "a/b",
+		    &headers, NULL, &err), 0);
+		assert_int_equal(has_header(headers, "Authorization: Bearer "
+		    "secret"), i == 1);
+		assert_int_equal(has_header(headers, "Impersonate-User"),
+		    i == 1);
+		assert_true(has_header(headers, "Accept: a/b"));
+		curl_slist_free_all(headers);
+		curl_easy_cleanup(easy);
+	}
+}
+
 /* Made with openssl: not after 2020-01-02. */
 static char expired_pem[] =
     "-----BEGIN CERTIFICATE-----\n"
@@ -429,6 +520,10 @@ main(void)
 		T(test_a_token_goes_before_the_plugin),
 		T(test_a_directory_is_a_service_account),
 		T(test_utf16_and_json_are_read_and_two_documents_are_not),
+		T(test_a_broken_file_is_an_error_even_behind_a_good_one),
+		T(test_a_token_file_goes_before_a_token_and_null_is_nothing),
+		T(test_an_address_of_ipv6_keeps_its_brackets),
+		T(test_credentials_go_over_tls_only),
 #undef T
 	};
 

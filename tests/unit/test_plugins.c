@@ -1,0 +1,174 @@
+/* Who runs a plugin, who shares its run, and how often one that fails runs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/exec_credential.h"
+#include "common/macros.h"
+#include "supervisor/plugins.h"
+#include "supervisor/spawn.h"
+
+static char prod[] = "prod", context[] = "ctx";
+static const struct conf_cluster cluster = { .id = prod,
+	.context = context };
+
+struct answers {
+	unsigned	n;
+	char		titles[8][32];
+	uint64_t	ids[8];
+	char		error[256];
+};
+
+static struct answers answers;
+static struct event_base *base;
+static struct plugins *plugins;
+
+static void
+take_answer(const char *title, const char *id_of, uint64_t id, int fd,
+    void *arg)
+{
+	struct exec_credential c;
+	struct err err = { 0 };
+
+	assert_ptr_equal(arg, &answers);
+	assert_true(id_of[0] != '\0');
+	assert_true(answers.n < NELEM(answers.ids));
+	(void)snprintf(answers.titles[answers.n],
+	    sizeof(answers.titles[0]), "%s", title);
+	answers.ids[answers.n++] = id;
+	if (exec_credential_read(fd, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_non_null(c.error);
+	(void)snprintf(answers.error, sizeof(answers.error), "%s", c.error);
+	exec_credential_free(&c);
+}
+
+static void
+begin(const char *binary)
+{
+	memset(&answers, 0, sizeof(answers));
+	base = event_base_new();
+	assert_non_null(base);
+	plugins = plugins_new(base, binary, take_answer, &answers);
+}
+
+static void
+end(void)
+{
+	plugins_free(plugins);
+	event_base_free(base);
+}
+
+/* Waits for the one child there is. */
+static void
+reap(void)
+{
+	int status;
+	pid_t pid = wait(&status);
+
+	assert_true(pid > 0);
+	assert_true(plugins_owns(plugins, pid));
+	assert_true(plugins_reaped(plugins, pid, status));
+	assert_false(plugins_owns(plugins, pid));
+}
+
+static void
+test_askers_of_one_cluster_share_a_run_and_its_failure(void **state)
+{
+	(void)state;
+	begin("/bin/false");
+	plugins_ask(plugins, "watcher/prod", &cluster, "/k", 0);
+	plugins_ask(plugins, "health", &cluster, "/k", 0);
+	plugins_ask(plugins, "health", &cluster, "/k", 0);
+	assert_int_equal(answers.n, 0);
+	reap();
+	assert_int_equal(answers.n, 2);
+	assert_string_equal(answers.titles[0], "watcher/prod");
+	assert_string_equal(answers.titles[1], "health");
+	assert_int_equal(answers.ids[0], answers.ids[1]);
+	assert_non_null(strstr(answers.error, "exit status 1"));
+	/* Asked again at once it does not run again. */
+	plugins_ask(plugins, "health", &cluster, "/k", 0);
+	assert_int_equal(answers.n, 3);
+	assert_int_equal(answers.ids[2], answers.ids[0]);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	end();
+}
+
+static void
+test_another_kubeconfig_is_another_credential(void **state)
+{
+	(void)state;
+	begin("/bin/false");
+	plugins_ask(plugins, "health", &cluster, "/k", 0);
+	reap();
+	plugins_ask(plugins, "health", &cluster, "/other", 0);
+	assert_int_equal(answers.n, 1);
+	reap();
+	assert_int_equal(answers.n, 2);
+	assert_true(answers.ids[1] > answers.ids[0]);
+	end();
+}
+
+static void
+test_no_binary_and_no_kubeconfig_are_answered_too(void **state)
+{
+	(void)state;
+	begin(NULL);
+	plugins_ask(plugins, "health", &cluster, "/k", 0);
+	assert_int_equal(answers.n, 1);
+	assert_non_null(strstr(answers.error, "sluice-exec"));
+	plugins_ask(plugins, "health", &cluster, NULL, 0);
+	assert_int_equal(answers.n, 2);
+	assert_non_null(strstr(answers.error, "no kubeconfig"));
+	end();
+}
+
+/* The others' turn comes when one has ended. */
+static void
+test_only_a_few_run_at_one_time(void **state)
+{
+	char names[PLUGINS_RUNNING_MAX + 2][8];
+	struct conf_cluster other = cluster;
+	pid_t pids[8];
+	size_t i;
+
+	(void)state;
+	begin("/bin/false");
+	for (i = 0; i < NELEM(names); i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "c%zu", i);
+		other.id = names[i];
+		plugins_ask(plugins, "x", &other, "/k", 0);
+	}
+	/* Ended or not, nobody has reaped them yet. */
+	assert_int_equal(spawn_children(pids, NELEM(pids)),
+	    PLUGINS_RUNNING_MAX);
+	for (i = 0; i < NELEM(names); i++)
+		reap();
+	assert_int_equal(answers.n, NELEM(names));
+	end();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    test_askers_of_one_cluster_share_a_run_and_its_failure),
+		cmocka_unit_test(
+		    test_another_kubeconfig_is_another_credential),
+		cmocka_unit_test(
+		    test_no_binary_and_no_kubeconfig_are_answered_too),
+		cmocka_unit_test(test_only_a_few_run_at_one_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
