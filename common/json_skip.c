@@ -4,7 +4,7 @@
 
 #include "common/json_block.h"
 
-#define BLOCKS 4u   /* read at once: more would be in vain for short values */
+#define BLOCKS 8u   /* read at once, when the value has proved to be long */
 
 /* Bracket by bracket. The bit at which the value ends, or -1. */
 static int
@@ -51,15 +51,16 @@ json_skip_on(struct json_skip *s, const char *p, const char *end,
     bool *ret_done)
 {
 	struct json_block blocks[BLOCKS];
-	size_t n, i, size;
+	size_t n, i, size, most = s->depth == 0 ? 1 : BLOCKS;
 	int last;
 
 	*ret_done = false;
 	while (p < end) {
 		size = JSON_BLOCK_SIZE;
 		n = (size_t)(end - p) / JSON_BLOCK_SIZE;
-		if (n > BLOCKS)
-			n = BLOCKS;
+		if (n > most)
+			n = most;
+		most = BLOCKS;
 		if (n > 0)
 			json_block_read(p, n, blocks);
 		else {

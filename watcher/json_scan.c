@@ -387,7 +387,9 @@ json_scan(struct slice text, const struct json_want *wants, size_t n,
 	return p == json_index_end && !s.index.bad;
 }
 
-/* The value at p of an array that json_scan accepted. */
+/* --- once more ------------------------------------------------------------ */
+
+/* The value at p of a text that json_scan accepted. */
 static const char *
 value_end(const char *p, const char *end)
 {
@@ -401,6 +403,72 @@ value_end(const char *p, const char *end)
 		return done ? p : NULL;
 	}
 	return skip_scalar(p, end);
+}
+
+static const char *
+again_object(const char *p, const char *end, const struct json_want *wants,
+    size_t n, struct slice *slots);
+
+/* The member whose name begins at p. */
+static const char *
+again_member(const char *p, const char *end, const struct json_want *wants,
+    size_t n, struct slice *slots)
+{
+	const struct json_want *want;
+	const char *name = p;
+
+	p = json_text_skip(p + 1, end);
+	if (p == NULL)
+		return NULL;
+	want = find_want((struct slice){ name, (size_t)(p - name) }, wants, n);
+	p = skip_space(p, end);
+	if (p == end || *p != ':')
+		return NULL;
+	name = p = skip_space(p + 1, end);
+	if (p == end)
+		return NULL;
+	if (want == NULL)
+		return value_end(p, end);
+	clear(want, slots);
+	if (want->n_children > 0 && *p == '{')
+		p = again_object(p, end, want->children, want->n_children,
+		    slots);
+	else
+		p = value_end(p, end);
+	if (p != NULL && want->slot >= 0)
+		slots[want->slot] = (struct slice){ name, (size_t)(p - name) };
+	return p;
+}
+
+/* The object at p. */
+static const char *
+again_object(const char *p, const char *end, const struct json_want *wants,
+    size_t n, struct slice *slots)
+{
+	p = skip_space(p + 1, end);
+	while (p < end && *p == '"') {
+		p = again_member(p, end, wants, n, slots);
+		if (p == NULL)
+			return NULL;
+		p = skip_space(p, end);
+		if (p == end || *p != ',')
+			break;
+		p = skip_space(p + 1, end);
+	}
+	return p < end && *p == '}' ? p + 1 : NULL;
+}
+
+void
+json_scan_again(struct slice value, const struct json_want *wants, size_t n,
+    struct slice *slots, size_t n_slots)
+{
+	size_t i;
+
+	for (i = 0; i < n_slots; i++)
+		slots[i] = SLICE_NONE;
+	if (value.n > 0 && value.p[0] == '{')
+		(void)again_object(value.p, value.p + value.n, wants, n,
+		    slots);
 }
 
 bool

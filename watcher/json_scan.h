@@ -12,7 +12,8 @@
  * refused (jansson takes it for the end). A member named twice: the last
  * counts, as in jansson.
  *
- * Only json_scan_next checks less: it is for arrays that were scanned.
+ * Only json_scan_again and json_scan_next check less: they are for what was
+ * scanned before, a slice out of a slot.
  *
  * Source of the shape: k8s-watch.md E.2 (a DOM costs ten times as much).
  */
@@ -44,10 +45,17 @@ struct json_want {
 bool	json_scan(struct slice text, const struct json_want *wants, size_t n,
 	    struct slice *slots, size_t n_slots);
 
-/* Walks an array that json_scan accepted: *cursor begins as NULL; false at the
- * end, and at once when the slice is not an array. Items are found by their
- * brackets (json_skip), not checked again; of an array nobody has checked no
- * more is promised than that nothing outside of it is read. */
+/* The next two are for values that json_scan accepted. They find the ends of
+ * what they pass by its brackets (json_skip) and check nothing twice; of a
+ * value nobody has checked no more is promised than that nothing outside of
+ * it is read. */
+
+/* Members of an object, as json_scan finds them; none when it is no object. */
+void	json_scan_again(struct slice value, const struct json_want *wants,
+	    size_t n, struct slice *slots, size_t n_slots);
+
+/* Walks an array: *cursor begins as NULL; false at the end, and at once when
+ * the slice is not an array. */
 bool	json_scan_next(struct slice array, const char **cursor,
 	    struct slice *ret);
 

@@ -224,8 +224,9 @@ kube_status_condition(struct slice conditions, const char *type,
 	if (!kube_status_mentions(conditions, type))
 		return false;
 	while (json_scan_next(conditions, &cursor, &one)) {
-		if (!json_scan(one, want_condition, NELEM(want_condition),
-		    slots, NELEM(slots)) || !json_scan_is(slots[0], type))
+		json_scan_again(one, want_condition, NELEM(want_condition),
+		    slots, NELEM(slots));
+		if (!json_scan_is(slots[0], type))
 			continue;
 		*ret = (struct kube_condition){ slots[1], slots[2],
 			slots[3], slots[4], slots[5] };
@@ -262,8 +263,9 @@ rule_conditions(struct slice conditions, struct kube_status *s)
 	    !kube_status_mentions(conditions, "Stalled"))
 		return false;
 	while (json_scan_next(conditions, &cursor, &one)) {
-		if (!json_scan(one, want_condition, NELEM(want_condition),
-		    slots, NELEM(slots)) || !json_scan_is(slots[1], "True"))
+		json_scan_again(one, want_condition, NELEM(want_condition),
+		    slots, NELEM(slots));
+		if (!json_scan_is(slots[1], "True"))
 			continue;
 		if (json_scan_is(slots[0], "Reconciling")) {
 			kube_status_set_raw(s, HEALTH_PROGRESSING, slots[2],

@@ -99,10 +99,12 @@ test_wanted_members_are_found_at_their_place_only(void **state)
 	static const char text[] = "{\"b\":{\"a\":9,\"x\":8},\"m\":{\"x\":7},"
 	    "\"m\":{\"y\":[1],\"\\u0078\":\"z\"},\"a\":[1,{\"a\":2}],"
 	    "\"x\":6}";
-	struct slice v[3];
+	struct slice v[3], again[3];
 
 	(void)state;
 	assert_true(json_scan(slice_str(text), wants, 2, v, 3));
+	json_scan_again(slice_str(text), wants, 2, again, 3);
+	assert_memory_equal(again, v, sizeof(v));
 	assert_true(slice_is(v[0], "[1,{\"a\":2}]"));
 	assert_true(slice_is(v[1], "\"z\""));
 	assert_true(slice_is(v[2], "{\"y\":[1],\"\\u0078\":\"z\"}"));
@@ -153,6 +155,36 @@ test_arrays_are_walked_item_by_item(void **state)
 	cursor = NULL;
 	assert_false(json_scan_next(slice_str("{}"), &cursor, &one));
 	assert_false(json_scan_next(SLICE_NONE, &cursor, &one));
+}
+
+static void
+test_looking_again_stays_inside_of_what_nobody_has_checked(void **state)
+{
+	static const char *const texts[] = { "", "{", "{\"", "{\"a", "{\"a\"",
+		"{\"a\":", "{\"a\":[", "{\"a\":\"", "{\"a\":1", "{\"a\":1,",
+		"{\"a\":x}", "{\"a\" 1}", "{1}", "[", "[1", "[[", "[\"", "[,",
+		"7", "{\"m\":{\"x\":", "{\"m\":{]}" };
+	static const struct json_want inner[] = { { "x", 1, NULL, 0 } };
+	static const struct json_want wants[] = {
+		{ "a", 0, NULL, 0 }, { "m", 2, inner, 1 } };
+	struct slice v[3], one, value;
+	const char *cursor;
+	size_t i;
+	char *copy;
+
+	(void)state;
+	for (i = 0; i < NELEM(texts); i++) {
+		copy = malloc(strlen(texts[i]) + 1);
+		assert_non_null(copy);
+		/* It ends where the memory ends. */
+		memcpy(copy + 1, texts[i], strlen(texts[i]));
+		value = (struct slice){ copy + 1, strlen(texts[i]) };
+		json_scan_again(value, wants, 2, v, 3);
+		cursor = NULL;
+		while (json_scan_next(value, &cursor, &one))
+			assert_in_range(one.p - value.p, 1, value.n - 1);
+		free(copy);
+	}
 }
 
 /* --- against jansson ------------------------------------------------------ */
@@ -208,7 +240,7 @@ test_generated_documents_are_judged_as_jansson_does(void **state)
 {
 	static const struct json_want wants[] = { { "k0", 0, NULL, 0 },
 		{ "k1", 1, NULL, 0 } };
-	struct slice v[2];
+	struct slice v[2], again[2];
 	json_t *root, *piece;
 	unsigned i, k;
 	char *text;
@@ -223,7 +255,10 @@ test_generated_documents_are_judged_as_jansson_does(void **state)
 		n = strlen(text);
 		assert_true(json_scan((struct slice){ text, n }, wants, 2, v,
 		    2));
+		json_scan_again((struct slice){ text, n }, wants, 2, again, 2);
 		for (k = 0; k < 2 && json_is_object(root); k++) {
+			assert_ptr_equal(again[k].p, v[k].p);
+			assert_int_equal(again[k].n, v[k].n);
 			piece = v[k].p == NULL ? NULL : json_loadb(v[k].p,
 			    v[k].n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 			assert_int_equal(piece != NULL, json_object_get(root,
@@ -367,6 +402,8 @@ main(void)
 		    test_wanted_members_are_found_at_their_place_only),
 		cmocka_unit_test(test_values_are_read_as_what_they_are),
 		cmocka_unit_test(test_arrays_are_walked_item_by_item),
+		cmocka_unit_test(
+		    test_looking_again_stays_inside_of_what_nobody_has_checked),
 		cmocka_unit_test(
 		    test_generated_documents_are_judged_as_jansson_does),
 		cmocka_unit_test(

@@ -63,7 +63,7 @@ next_container(struct slice array, const char **cursor, struct slice *v)
 
 	if (!json_scan_next(array, cursor, &one))
 		return false;
-	(void)json_scan(one, want_container, NELEM(want_container), v, C_MAX);
+	json_scan_again(one, want_container, NELEM(want_container), v, C_MAX);
 	return true;
 }
 
@@ -118,7 +118,7 @@ sidecars_read(struct slice spec_init, struct sidecars *ret)
 	ret->n = 0;
 	while (ret->n < SIDECARS_MAX &&
 	    json_scan_next(spec_init, &cursor, &one)) {
-		(void)json_scan(one, wants, NELEM(wants), v, 2);
+		json_scan_again(one, wants, NELEM(wants), v, 2);
 		if (json_scan_is(v[1], "Always") &&
 		    kube_status_has_text(v[0]))
 			ret->names[ret->n++] = v[0];

@@ -71,9 +71,9 @@ cronjob_status(const struct kube_object *object, int64_t now_unix_ms,
 	struct slice v[C_MAX], suspend;
 
 	(void)now_unix_ms;
-	(void)json_scan(object->spec, want_spec, NELEM(want_spec), &suspend,
+	json_scan_again(object->spec, want_spec, NELEM(want_spec), &suspend,
 	    1);
-	(void)json_scan(object->status, want_status, NELEM(want_status), v,
+	json_scan_again(object->status, want_status, NELEM(want_status), v,
 	    C_MAX);
 	decide(object, v, json_scan_true(suspend), ret);
 	ret->state = json_scan_true(suspend) ? "suspended" : "active";

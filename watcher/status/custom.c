@@ -22,7 +22,7 @@ custom_status(const struct kube_object *object, int64_t now_unix_ms,
 	struct kube_condition c;
 
 	(void)now_unix_ms;
-	(void)json_scan(object->status, want_status, NELEM(want_status), v,
+	json_scan_again(object->status, want_status, NELEM(want_status), v,
 	    C_MAX);
 	if (kube_status_common(object, v[C_OBSERVED], v[C_CONDITIONS], ret))
 		return;

@@ -101,9 +101,9 @@ daemonset_status(const struct kube_object *object, int64_t now_unix_ms,
 	struct slice v[D_MAX], strategy;
 
 	(void)now_unix_ms;
-	(void)json_scan(object->spec, want_spec, NELEM(want_spec), &strategy,
+	json_scan_again(object->spec, want_spec, NELEM(want_spec), &strategy,
 	    1);
-	(void)json_scan(object->status, want_status, NELEM(want_status), v,
+	json_scan_again(object->status, want_status, NELEM(want_status), v,
 	    D_MAX);
 	decide(object, v, json_scan_is(strategy, "OnDelete"), ret);
 	kube_status_field_int(ret, "desiredNumberScheduled",

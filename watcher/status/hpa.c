@@ -56,7 +56,7 @@ utilization(struct slice metrics, const struct json_want *form,
 	int64_t percent;
 
 	while (json_scan_next(metrics, &cursor, &one)) {
-		(void)json_scan(one, form, 1, v, M_MAX);
+		json_scan_again(one, form, 1, v, M_MAX);
 		percent = kube_status_counter(v[M_PERCENT], -1);
 		if (json_scan_is(v[M_NAME], name) && percent >= 0)
 			return percent;
@@ -153,7 +153,7 @@ hpa_status(const struct kube_object *object, int64_t now_unix_ms,
 	struct slice v[H_MAX];
 
 	(void)now_unix_ms;
-	(void)json_scan(object->status, want_status, NELEM(want_status), v,
+	json_scan_again(object->status, want_status, NELEM(want_status), v,
 	    H_MAX);
 	if (!kube_status_common(object, v[H_OBSERVED], v[H_CONDITIONS],
 	    ret) && !rule_inactive(v[H_CONDITIONS], ret))

@@ -52,8 +52,8 @@ ingress_status(const struct kube_object *object, int64_t now_unix_ms,
 	struct load_balancer lb;
 	bool found;
 
-	(void)json_scan(object->spec, want_spec, NELEM(want_spec), &rules, 1);
-	(void)json_scan(object->status, want_status, NELEM(want_status), v,
+	json_scan_again(object->spec, want_spec, NELEM(want_spec), &rules, 1);
+	json_scan_again(object->status, want_status, NELEM(want_status), v,
 	    I_MAX);
 	found = load_balancer_find(v[I_INGRESS], &lb);
 	if (!kube_status_common(object, v[I_OBSERVED], v[I_CONDITIONS], ret)) {

@@ -48,9 +48,9 @@ job_read(const struct kube_object *object, struct job *ret)
 {
 	struct slice v[J_MAX], spec[J_SPEC_MAX];
 
-	(void)json_scan(object->spec, want_spec, NELEM(want_spec), spec,
+	json_scan_again(object->spec, want_spec, NELEM(want_spec), spec,
 	    J_SPEC_MAX);
-	(void)json_scan(object->status, want_status, NELEM(want_status), v,
+	json_scan_again(object->status, want_status, NELEM(want_status), v,
 	    J_MAX);
 	*ret = (struct job){
 		.conditions = v[J_CONDITIONS],

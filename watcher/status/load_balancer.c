@@ -16,7 +16,7 @@ load_balancer_find(struct slice ingress, struct load_balancer *ret)
 
 	*ret = (struct load_balancer){ SLICE_NONE, SLICE_NONE };
 	while (json_scan_next(ingress, &cursor, &one)) {
-		(void)json_scan(one, wants, NELEM(wants), v, 2);
+		json_scan_again(one, wants, NELEM(wants), v, 2);
 		if (kube_status_has_text(v[0]))
 			ret->ip = v[0];
 		if (kube_status_has_text(v[1]))

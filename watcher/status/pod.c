@@ -193,9 +193,9 @@ pod_status(const struct kube_object *object, int64_t now_unix_ms,
 	struct slice spec[P_MAX];
 	struct pod pod = { 0 };
 
-	(void)json_scan(object->spec, want_spec, NELEM(want_spec), spec,
+	json_scan_again(object->spec, want_spec, NELEM(want_spec), spec,
 	    P_MAX);
-	(void)json_scan(object->status, want_status, NELEM(want_status),
+	json_scan_again(object->status, want_status, NELEM(want_status),
 	    pod.p, P_MAX);
 	pod.p[P_POLICY] = spec[P_POLICY];
 	pod.p[P_SPEC_INIT] = spec[P_SPEC_INIT];

@@ -81,9 +81,9 @@ pvc_status(const struct kube_object *object, int64_t now_unix_ms,
 	struct slice v[P_MAX], volume;
 
 	(void)now_unix_ms;
-	(void)json_scan(object->spec, want_spec, NELEM(want_spec), &volume,
+	json_scan_again(object->spec, want_spec, NELEM(want_spec), &volume,
 	    1);
-	(void)json_scan(object->status, want_status, NELEM(want_status), v,
+	json_scan_again(object->status, want_status, NELEM(want_status), v,
 	    P_MAX);
 	if (!kube_status_common(object, v[P_OBSERVED], v[P_CONDITIONS], ret))
 		rule_phase(v, ret);

@@ -54,7 +54,7 @@ first_node_port(struct slice ports)
 
 	if (!json_scan_next(ports, &cursor, &one))
 		return 0;
-	(void)json_scan(one, want, NELEM(want), &port, 1);
+	json_scan_again(one, want, NELEM(want), &port, 1);
 	return kube_status_counter(port, 0);
 }
 
@@ -65,9 +65,9 @@ service_status(const struct kube_object *object, int64_t now_unix_ms,
 	struct slice v[S_MAX], spec[S_SPEC_MAX], address;
 
 	(void)now_unix_ms;
-	(void)json_scan(object->spec, want_spec, NELEM(want_spec), spec,
+	json_scan_again(object->spec, want_spec, NELEM(want_spec), spec,
 	    S_SPEC_MAX);
-	(void)json_scan(object->status, want_status, NELEM(want_status), v,
+	json_scan_again(object->status, want_status, NELEM(want_status), v,
 	    S_MAX);
 	address = external_address(v[S_INGRESS], spec[S_EXTERNAL_IPS]);
 	if (!kube_status_common(object, v[S_OBSERVED], v[S_CONDITIONS], ret)) {

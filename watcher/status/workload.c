@@ -43,9 +43,9 @@ counter(const struct workload *w, enum workload_status member)
 void
 workload_read(const struct kube_object *object, struct workload *ret)
 {
-	(void)json_scan(object->spec, want_spec, NELEM(want_spec), ret->spec,
+	json_scan_again(object->spec, want_spec, NELEM(want_spec), ret->spec,
 	    WORKLOAD_SPEC_MAX);
-	(void)json_scan(object->status, want_status, NELEM(want_status),
+	json_scan_again(object->status, want_status, NELEM(want_status),
 	    ret->status, WORKLOAD_STATUS_MAX);
 	ret->desired = kube_status_counter(ret->spec[WORKLOAD_REPLICAS], 1);
 	ret->total = counter(ret, WORKLOAD_TOTAL);
