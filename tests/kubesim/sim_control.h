@@ -9,6 +9,8 @@
  *   POST   /_sim/faults                 sim_faults.h; GET shows, DELETE clears
  *   POST   /_sim/change                 {"kind", "count", "rate", "ns", "name"}
  *                                       rate 0: full speed; GET: progress
+ *   POST   /_sim/script                 sim_script.h; GET shows, DELETE ends it
+ *   POST   /_sim/clock                  {"advance_ms"}; GET: the time
  *   POST   /_sim/modes                  sim_modes.h; GET shows, DELETE resets
  *   POST   /_sim/access                 sim_access.h; the same
  */

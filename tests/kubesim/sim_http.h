@@ -1,6 +1,6 @@
 /*
- * sim_http: HTTP/1.1 server side of one connection, plain or TLS: requests
- * in, whole answers or chunked streams out.
+ * sim_http: the server side of connections, plain or TLS, and of exchanges on
+ * them, by HTTP/1.1 or HTTP/2: requests in, whole answers or streams out.
  *
  * A request (sim_request.h) lives until its answer is complete. A connection
  * that ends is freed at the next turn of the loop, never inside a call, so that

@@ -1,9 +1,8 @@
 /*
- * sim_kinds: the table of kinds and the text of their objects.
+ * sim_kinds: the table of kinds.
  *
- * Pure: text is a function of the object and a state. A kind is one row and
- * one template (sim_template.c); lists, watches, writes and tests need no
- * more to serve it.
+ * Pure. A kind is one row and one template (sim_template*.c); lists, watches,
+ * writes and tests need no more to serve it.
  */
 #ifndef SIM_KINDS_H
 #define SIM_KINDS_H
