@@ -200,6 +200,24 @@ class Tunnel(Server):
             pump(up, conn)
 
 
+class Socks(Tunnel):
+    """The same for SOCKS5 with names."""
+
+    def serve(self, conn):
+        """One tunnel (RFC 1928)."""
+        methods = conn.recv(2)[1]
+        conn.recv(methods)
+        conn.sendall(b"\x05\x00")
+        version, command, _, kind, length = conn.recv(5)
+        assert (version, command, kind) == (5, 1, 3)
+        name = conn.recv(length).decode()
+        self.asked.append(f"{name}:{int.from_bytes(conn.recv(2), 'big')}")
+        conn.sendall(b"\x05\x00\x00\x01" + bytes(6))
+        with socket.create_connection(("127.0.0.1", self.to)) as up:
+            threading.Thread(target=pump, args=(conn, up), daemon=True).start()
+            pump(up, conn)
+
+
 PLUGIN = """#!{python}
 import json, os, sys, time
 here = os.path.dirname(os.path.abspath(__file__))

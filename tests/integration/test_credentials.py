@@ -4,7 +4,7 @@ import pytest
 
 from tests.bed.net import wait_until
 
-from .credentials_bed import Bed, Tunnel
+from .credentials_bed import Bed, Socks, Tunnel
 
 
 @pytest.fixture(name="bed")
@@ -111,12 +111,19 @@ def test_prefix_server_name_and_impersonation_reach_the_server(named):
         assert ["Impersonate-Extra-acme.com%2Fteam", "blue"] in heads
 
 
-@pytest.mark.parametrize("how", ["proxy-url", "HTTPS_PROXY"])
-def test_a_proxy_is_gone_through(named, how):
+@pytest.mark.parametrize(
+    ("how", "kind", "scheme"),
+    [
+        ("proxy-url", Tunnel, "http"),
+        ("proxy-url", Socks, "socks5"),
+        ("HTTPS_PROXY", Tunnel, "http"),
+    ],
+)
+def test_a_proxy_is_gone_through(named, how, kind, scheme):
     """The proxy resolves the name; its address comes from the kubeconfig or the environment."""
-    tunnel = Tunnel(named.front.port)
+    tunnel = kind(named.front.port)
     named.front.tokens = {"one"}
-    url = f"http://127.0.0.1:{tunnel.port}"
+    url = f"{scheme}://127.0.0.1:{tunnel.port}"
     cluster = {"proxy-url": url} if how == "proxy-url" else {}
     env = {} if how == "proxy-url" else {"HTTPS_PROXY": url, "NO_PROXY": "other.test"}
     named.start(named.kubeconfig({"token": "one"}, host="api.sim.test", **cluster), env)
