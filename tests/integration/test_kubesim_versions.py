@@ -366,6 +366,12 @@ def test_a_line_can_come_in_pieces_or_be_strange(sim):
     with Watch(sim, watch_target(rv)) as watch:
         sim.change(count=3)
         assert [event["type"] for event in watch.events(3)] == ["MODIFIED"] * 3
+    rv = sim.stats()["resourceVersion"]
+    sim.faults(next=[{"match": "watch=1", "action": "merge"}])
+    with Watch(sim, watch_target(rv)) as watch:
+        sim.change(count=4)
+        chunk = watch.answer.fp.read(int(watch.answer.fp.readline(), 16))
+        assert (chunk.count(b"\n"), chunk[-1:]) == (2, b"\n")
     sim.faults(next=[{"match": "watch=1", "action": "strange"}])
     with Watch(sim, watch_target(rv)) as watch:
         event = watch.event()

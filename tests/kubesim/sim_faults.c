@@ -42,6 +42,7 @@ static const char *const action_names[SIM_ACT_MAX] = {
 	[SIM_ACT_FREEZE] = "freeze",
 	[SIM_ACT_DUPLICATE] = "duplicate",
 	[SIM_ACT_REORDER] = "reorder",
+	[SIM_ACT_MERGE] = "merge",
 	[SIM_ACT_SPLIT] = "split",
 	[SIM_ACT_TRICKLE] = "trickle",
 	[SIM_ACT_STRANGE] = "strange",

@@ -37,6 +37,7 @@ enum sim_action {
 	SIM_ACT_FREEZE,          /* from the next event on: silence both ways */
 	SIM_ACT_DUPLICATE,       /* the next event comes twice */
 	SIM_ACT_REORDER,         /* the next two events change places */
+	SIM_ACT_MERGE,           /* events come in twos, in one chunk */
 	SIM_ACT_SPLIT,           /* every event in chunks of a few bytes */
 	SIM_ACT_TRICKLE,         /* one byte a second from the next event on */
 	SIM_ACT_STRANGE,         /* an ERROR whose object is no Status */

@@ -104,6 +104,24 @@ send_reordered(struct sim_conn *c, struct sim_text *t)
 	c->held = NULL;
 }
 
+/* Two lines in one chunk: the first waits for the second. */
+static void
+send_merged(struct sim_conn *c, struct sim_text *t)
+{
+	struct buf both = BUF_EMPTY;
+
+	if (c->held == NULL) {
+		c->held = sim_text_ref(t);
+		return;
+	}
+	buf_add(&both, c->held->data + c->held->line, c->held->line_len);
+	buf_add(&both, t->data + t->line, t->line_len);
+	send_line(c, (const char *)both.data, both.len);
+	buf_free(&both);
+	sim_text_unref(c->held);
+	c->held = NULL;
+}
+
 /* True: the fault has seen to the line. */
 static bool
 do_fault(struct sim_conn *c, struct sim_text *t)
@@ -119,6 +137,9 @@ do_fault(struct sim_conn *c, struct sim_text *t)
 		return true;
 	case SIM_ACT_REORDER:
 		send_reordered(c, t);
+		return true;
+	case SIM_ACT_MERGE:
+		send_merged(c, t);
 		return true;
 	case SIM_ACT_SPLIT:
 		send_split(c, t);
