@@ -60,7 +60,7 @@ json_skip_on(struct json_skip *s, const char *p, const char *end,
 		n = (size_t)(end - p) / JSON_BLOCK_SIZE;
 		if (n > most)
 			n = most;
-		most = BLOCKS;
+		most = most < BLOCKS ? 2 * most : BLOCKS;
 		if (n > 0)
 			json_block_read(p, n, blocks);
 		else {
