@@ -10,7 +10,7 @@
 #include "watcher/discovery.h"
 #include "watcher/watch_body.h"
 
-#define QUESTION_MAGIC 0x51554553u   /* "QUES" */
+#define QUESTION_MAGIC 0x534b4153u   /* "SASK" */
 
 enum topic { TOPIC_VERSION, TOPIC_SERVED };
 
