@@ -8,21 +8,10 @@
 
 #include "common/mono.h"
 #include "common/xmalloc.h"
+#include "watcher/curl_lane.h"
 
 #define API_MAGIC     0x4b415049u   /* "KAPI" */
 #define REQUEST_MAGIC 0x4b524551u   /* "KREQ" */
-
-/* One multi handle: its connections are shared by its requests only. */
-struct lane {
-	struct kube_api	*api;
-	struct lane	*next;      /* of those that were given up */
-	CURLM		*multi;
-	struct event	*timer;
-	struct mono	 opened;
-	struct mono	 heard;     /* the last byte of any body */
-	size_t		 n;         /* requests on it */
-	bool		 given_up;  /* ends with its last request */
-};
 
 struct kube_api {
 	uint32_t			 magic;
@@ -33,10 +22,10 @@ struct kube_api {
 	uint32_t			 generation; /* of those that wait */
 	bool				 denied;    /* what they waited for */
 	struct err			 why;
-	struct lane			*watches;
-	struct lane			*lists;
-	struct lane			*sealed;
-	struct lane			*given_up;
+	struct curl_lane		*watches;
+	struct curl_lane		*lists;
+	struct curl_lane		*sealed;
+	struct curl_lane		*given_up;
 	struct kube_request		*requests;
 	bool				 http2;
 	bool				 no_streams;
@@ -45,7 +34,8 @@ struct kube_api {
 struct kube_request {
 	uint32_t		 magic;
 	struct kube_request	*next, **link;
-	struct lane		*lane;
+	struct kube_api		*api;
+	struct curl_lane	*lane;
 	struct mono		 begun;
 	uint32_t		 generation;
 	bool			 waiting;   /* for credentials */
@@ -78,8 +68,7 @@ credentials(const struct kube_api *api)
 static void
 request_free(struct kube_request *r)
 {
-	struct lane *lane = r->lane;
-	struct timeval now = { 0, 0 };
+	struct curl_lane *lane = r->lane;
 
 	if (r->next != NULL)
 		r->next->link = r->link;
@@ -93,9 +82,7 @@ request_free(struct kube_request *r)
 	buf_free(&r->body);
 	r->magic = 0;
 	free(r);
-	/* Not here: libcurl may be at work on it. */
-	if (--lane->n == 0 && lane->given_up)
-		(void)evtimer_add(lane->timer, &now);
+	curl_lane_left(lane);
 }
 
 void
@@ -123,12 +110,14 @@ finish(struct kube_request *r, struct kube_result *result)
 }
 
 static void
-request_done(struct kube_request *r, CURLcode code)
+request_done(void *private, CURLcode code)
 {
 	struct kube_result result = { .curl = code };
+	struct kube_request *r = private;
 	char error[CURL_ERROR_SIZE];
 	curl_off_t retry = 0;
 
+	assert(r->magic == REQUEST_MAGIC);
 	(void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE,
 	    &result.status);
 	(void)curl_easy_getinfo(r->easy, CURLINFO_RETRY_AFTER, &retry);
@@ -140,147 +129,28 @@ request_done(struct kube_request *r, CURLcode code)
 		    curl_easy_strerror(code));
 	}
 	result.error = error;
-	cluster_access_ended(r->lane->api->access, r->begun, result.status);
+	cluster_access_ended(r->api->access, r->begun, result.status);
 	finish(r, &result);
 }
 
 static void
-drain(struct lane *lane)
+kube_api_unused_cb(struct curl_lane *lane, void *arg)
 {
-	struct kube_request *r;
-	CURLMsg *msg;
-	CURLcode code;
-	char *private;
-	int left;
+	struct kube_api *api = arg;
+	struct curl_lane **link = &api->given_up;
 
-	while ((msg = curl_multi_info_read(lane->multi, &left)) != NULL) {
-		if (msg->msg != CURLMSG_DONE)
-			continue;
-		code = msg->data.result;
-		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE,
-		    &private);
-		r = (struct kube_request *)(void *)private;
-		assert(r->magic == REQUEST_MAGIC);
-		request_done(r, code);
-	}
-}
-
-/* --- curl under libevent -------------------------------------------------- */
-
-static void
-kube_api_socket_ready_cb(evutil_socket_t fd, short what, void *arg)
-{
-	struct lane *lane = arg;
-	int running, flags = 0;
-
-	assert(lane->api->magic == API_MAGIC);
-	if ((what & EV_READ) != 0)
-		flags |= CURL_CSELECT_IN;
-	if ((what & EV_WRITE) != 0)
-		flags |= CURL_CSELECT_OUT;
-	(void)curl_multi_socket_action(lane->multi, fd, flags, &running);
-	drain(lane);
-}
-
-static void
-lane_free(struct lane *lane)
-{
-	(void)curl_multi_cleanup(lane->multi);
-	event_free(lane->timer);
-	free(lane);
-}
-
-static void
-bury(struct lane *lane)
-{
-	struct lane **link = &lane->api->given_up;
-
+	assert(api->magic == API_MAGIC);
 	while (*link != lane)
 		link = &(*link)->next;
 	*link = lane->next;
-	lane_free(lane);
+	curl_lane_free(lane);
 }
 
-static void
-kube_api_timer_cb(evutil_socket_t fd, short what, void *arg)
-{
-	struct lane *lane = arg;
-	int running;
-
-	(void)fd;
-	(void)what;
-	assert(lane->api->magic == API_MAGIC);
-	if (lane->given_up && lane->n == 0) {
-		bury(lane);
-		return;
-	}
-	(void)curl_multi_socket_action(lane->multi, CURL_SOCKET_TIMEOUT, 0,
-	    &running);
-	drain(lane);
-}
-
-static int
-kube_api_socket_cb(CURL *easy, curl_socket_t fd, int what, void *arg,
-    void *socket_arg)
-{
-	struct lane *lane = arg;
-	struct event *ev = socket_arg;
-	short flags = EV_PERSIST;
-
-	(void)easy;
-	if (ev != NULL)
-		event_free(ev);
-	ev = NULL;
-	if (what != CURL_POLL_REMOVE) {
-		if (what != CURL_POLL_OUT)
-			flags |= EV_READ;
-		if (what != CURL_POLL_IN)
-			flags |= EV_WRITE;
-		ev = event_new(lane->api->base, fd, flags,
-		    kube_api_socket_ready_cb, lane);
-		if (ev == NULL || event_add(ev, NULL) != 0)
-			abort();
-	}
-	(void)curl_multi_assign(lane->multi, fd, ev);
-	return 0;
-}
-
-static int
-kube_api_timeout_cb(CURLM *multi, long ms, void *arg)
-{
-	struct lane *lane = arg;
-	struct timeval tv;
-
-	(void)multi;
-	if (ms < 0) {
-		(void)evtimer_del(lane->timer);
-		return 0;
-	}
-	tv = mono_timeval_ms(ms);
-	(void)evtimer_add(lane->timer, &tv);
-	return 0;
-}
-
-static struct lane *
+static struct curl_lane *
 lane_new(struct kube_api *api)
 {
-	struct lane *lane = xcalloc(1, sizeof(*lane));
-
-	lane->api = api;
-	lane->opened = mono_now();
-	lane->multi = curl_multi_init();
-	lane->timer = evtimer_new(api->base, kube_api_timer_cb, lane);
-	if (lane->multi == NULL || lane->timer == NULL)
-		abort();
-	(void)curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION,
-	    kube_api_socket_cb);
-	(void)curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
-	(void)curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION,
-	    kube_api_timeout_cb);
-	(void)curl_multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
-	(void)curl_multi_setopt(lane->multi, CURLMOPT_PIPELINING,
-	    CURLPIPE_MULTIPLEX);
-	return lane;
+	return curl_lane_new(api->base, request_done, kube_api_unused_cb,
+	    api);
 }
 
 /* --- credentials ---------------------------------------------------------- */
@@ -430,7 +300,7 @@ void
 kube_api_free(struct kube_api *api)
 {
 	struct kube_request *next;
-	struct lane *lane, *next_lane;
+	struct curl_lane *lane, *next_lane;
 
 	if (api == NULL)
 		return;
@@ -440,11 +310,11 @@ kube_api_free(struct kube_api *api)
 	}
 	for (lane = api->given_up; lane != NULL; lane = next_lane) {
 		next_lane = lane->next;
-		lane_free(lane);
+		curl_lane_free(lane);
 	}
-	lane_free(api->watches);
-	lane_free(api->lists);
-	lane_free(api->sealed);
+	curl_lane_free(api->watches);
+	curl_lane_free(api->lists);
+	curl_lane_free(api->sealed);
 	event_free(api->renew);
 	event_free(api->resume);
 	api->magic = 0;
@@ -495,19 +365,19 @@ kube_api_header_cb(char *p UNUSED, size_t size, size_t n, void *arg)
 
 /* The lane a request goes to; one whose connection is silent is replaced,
  * once for all that ran on it. */
-static struct lane *
+static struct curl_lane *
 choose_lane(struct kube_api *api, const struct kube_get *get)
 {
-	struct lane **place = get->sealed ? &api->sealed :
+	struct curl_lane **place = get->sealed ? &api->sealed :
 	    get->watch ? &api->watches : &api->lists;
-	struct lane *old = *place;
+	struct curl_lane *old = *place;
 
 	if (get->silent.ns == 0 || mono_before(get->silent, old->opened) ||
 	    mono_before(get->silent, old->heard))
 		return old;
 	*place = lane_new(api);
 	if (old->n == 0) {
-		lane_free(old);
+		curl_lane_free(old);
 	} else {
 		old->given_up = true;
 		old->next = api->given_up;
@@ -551,7 +421,7 @@ set_options(const struct kube_api *api, struct kube_request *r)
 static int
 begin(struct kube_request *r, struct err *err)
 {
-	struct kube_api *api = r->lane->api;
+	struct kube_api *api = r->api;
 
 	r->begun = mono_now();
 	if (kube_http_setup(r->easy, credentials(api), r->path, r->accept,
@@ -573,6 +443,7 @@ kube_api_get(struct kube_api *api, const struct kube_get *get,
 	struct kube_request *r = xcalloc(1, sizeof(*r));
 
 	r->magic = REQUEST_MAGIC;
+	r->api = api;
 	r->lane = choose_lane(api, get);
 	r->lane->n++;
 	r->answered = get->answered;
