@@ -171,48 +171,54 @@ read_avx2(const char *p, size_t n, struct json_block *ret)
 
 #if defined(__aarch64__) && defined(__ARM_NEON)
 
-/* One bit of each of 64 bytes that are 0x00 or 0xff. */
+/* One bit of each of 16 bytes that are 0x00 or 0xff. */
 static inline uint64_t
-bits_neon(uint8x16_t a, uint8x16_t b, uint8x16_t c, uint8x16_t d)
+bits_neon(uint8x16_t m)
 {
 	static const uint8_t weights[16] = { 1, 2, 4, 8, 16, 32, 64, 128,
 		1, 2, 4, 8, 16, 32, 64, 128 };
-	uint8x16_t w = vld1q_u8(weights), sum;
 
-	sum = vpaddq_u8(
-	    vpaddq_u8(vandq_u8(a, w), vandq_u8(b, w)),
-	    vpaddq_u8(vandq_u8(c, w), vandq_u8(d, w)));
-	sum = vpaddq_u8(sum, sum);
-	return vgetq_lane_u64(vreinterpretq_u64_u8(sum), 0);
+	m = vandq_u8(m, vld1q_u8(weights));
+	return (uint64_t)vaddv_u8(vget_low_u8(m)) |
+	    (uint64_t)vaddv_u8(vget_high_u8(m)) << 8;
+}
+
+static inline void
+add_neon(const char *p, unsigned shift, struct json_block *b)
+{
+	uint8x16_t v = vld1q_u8((const uint8_t *)p);
+	uint8x16_t low = vorrq_u8(v, vdupq_n_u8(0x20));
+	uint8x16_t space = vorrq_u8(
+	    vorrq_u8(vceqq_u8(v, vdupq_n_u8(' ')),
+	    vceqq_u8(v, vdupq_n_u8('\n'))),
+	    vorrq_u8(vceqq_u8(v, vdupq_n_u8('\r')),
+	    vceqq_u8(v, vdupq_n_u8('\t'))));
+	uint8x16_t separator = vorrq_u8(vceqq_u8(v, vdupq_n_u8(':')),
+	    vceqq_u8(v, vdupq_n_u8(',')));
+
+	b->quote |= bits_neon(vceqq_u8(v, vdupq_n_u8('"'))) << shift;
+	b->slash |= bits_neon(vceqq_u8(v, vdupq_n_u8('\\'))) << shift;
+	b->open |= bits_neon(vceqq_u8(low, vdupq_n_u8('{'))) << shift;
+	b->close |= bits_neon(vceqq_u8(low, vdupq_n_u8('}'))) << shift;
+	b->separator |= bits_neon(separator) << shift;
+	b->space |= bits_neon(space) << shift;
+	b->control |= bits_neon(vcltq_u8(v, vdupq_n_u8(0x20))) << shift;
+	b->high |= bits_neon(vcgeq_u8(v, vdupq_n_u8(0x80))) << shift;
 }
 
 static void
 read_neon(const char *p, size_t n, struct json_block *ret)
 {
-	uint8x16_t v[4], low[4], m[4];
-	unsigned i;
+	struct json_block b;
 
-#define EACH(expression) \
-	((void)({ for (i = 0; i < 4; i++) m[i] = (expression); }), \
-	    bits_neon(m[0], m[1], m[2], m[3]))
-#define IS(c) vceqq_u8(v[i], vdupq_n_u8(c))
-	for (; n > 0; n--, p += JSON_BLOCK_SIZE, ret++) {
-		for (i = 0; i < 4; i++) {
-			v[i] = vld1q_u8((const uint8_t *)p + 16 * i);
-			low[i] = vorrq_u8(v[i], vdupq_n_u8(0x20));
-		}
-		ret->quote = EACH(IS('"'));
-		ret->slash = EACH(IS('\\'));
-		ret->open = EACH(vceqq_u8(low[i], vdupq_n_u8('{')));
-		ret->close = EACH(vceqq_u8(low[i], vdupq_n_u8('}')));
-		ret->separator = EACH(vorrq_u8(IS(':'), IS(',')));
-		ret->space = EACH(vorrq_u8(vorrq_u8(IS(' '), IS('\n')),
-		    vorrq_u8(IS('\r'), IS('\t'))));
-		ret->control = EACH(vcltq_u8(v[i], vdupq_n_u8(0x20)));
-		ret->high = EACH(vcgeq_u8(v[i], vdupq_n_u8(0x80)));
+	for (; n > 0; n--, p += JSON_BLOCK_SIZE) {
+		b = (struct json_block){ 0 };
+		add_neon(p, 0, &b);
+		add_neon(p + 16, 16, &b);
+		add_neon(p + 32, 32, &b);
+		add_neon(p + 48, 48, &b);
+		*ret++ = b;
 	}
-#undef EACH
-#undef IS
 }
 
 #endif
