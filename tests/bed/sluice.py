@@ -164,8 +164,11 @@ class Sluice:
         return wait_until(ready, timeout, "all processes ready", ignore=(AssertionError,))
 
     def pid(self, name):
-        """The pid of one process, by its name in `status`."""
-        return self.status()[name]["pid"]
+        """The pid of one process, by its name in `status`; waits while it is between two lives."""
+        # Its pid is 0 then: a signal there would end the tests' own process group.
+        return wait_until(
+            lambda: self.status()[name]["pid"], 10, f"{name} has a pid", ignore=(AssertionError,)
+        )
 
     def kill(self, name, number=signal.SIGKILL):
         """Sends a signal to one process; its pid."""
