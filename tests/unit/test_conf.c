@@ -153,7 +153,7 @@ test_a_custom_kind_is_held_to_the_grammar_of_the_api(void **unused UNUSED)
 	expect(CUSTOM("\"\"", "pod", "Pod"), "the name of another kind");
 	expect("watch: {custom: [{group: a.b, version: v1, kind: X}]}",
 	    "needs group, version, resource");
-	expect("watch: {custom: [{gruop: a.b}]}", "unknown member");
+	expect("watch: {custom: [{grupp: a.b}]}", "unknown member");
 	expect("watch: {custom: [widgets]}", "is a map");
 	buf_adds(&b, "watch: {custom: [");
 	for (unsigned i = 0; i <= CONF_CUSTOM_MAX; i++)
