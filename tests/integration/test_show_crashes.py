@@ -188,6 +188,16 @@ def pretend_reboot(directory):
         file.write(text.replace(boot_id, str(uuid.uuid4())))
 
 
+def turned(job, state):
+    """A job.state_changed event of stream `job:JOB`."""
+    return {
+        "type": "job",
+        "stream_key": f"job:{job}",
+        "event_type": "job.state_changed",
+        "data": {"job_id": job, "state": state, "previous_state": None, "attempt": 1},
+    }
+
+
 @pytest.mark.slow
 def test_a_journal_cut_by_a_reboot_is_a_new_epoch_and_every_old_cursor_is_told():
     """Higher positions, another epoch, stream.gap for every cursor from before, then a snapshot."""
@@ -202,7 +212,8 @@ def test_a_journal_cut_by_a_reboot_is_a_new_epoch_and_every_old_cursor_is_told()
         cut_journal(journal, 4096)
         pretend_reboot(journal)
         sluice.start()
-        again = sluice.publish([progress("cut", 1001)])["first_id"]
+        # After a loss the store shows a job again from its next lifecycle event on.
+        again = sluice.publish([turned("cut", "running")])["first_id"]
         assert again.partition("-")[0] != epoch
         assert int(again.partition("-")[2]) > int(last)
         cursors = [f"{epoch}-1", f"{epoch}-{last}", f"{epoch}-{int(last) - 3}"]
