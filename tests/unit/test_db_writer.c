@@ -272,13 +272,16 @@ memory_segment(struct stat *ret)
 	return fd;
 }
 
-/* Nobody has it open at this number any more. */
+/* Nobody has it open at this number any more. Asked by path: the descriptor is
+ * the writer's, and looking at it while it is closed would be a race. */
 static bool
 let_go(int fd, const struct stat *was)
 {
+	char path[64];
 	struct stat now;
 
-	return fstat(fd, &now) == -1 || now.st_ino != was->st_ino;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return stat(path, &now) == -1 || now.st_ino != was->st_ino;
 }
 
 /* The queue is never empty meanwhile: its database stays locked. */
