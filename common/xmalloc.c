@@ -28,6 +28,19 @@ xcalloc(size_t count, size_t size)
 }
 
 void *
+xcalloc_aligned(size_t alignment, size_t count, size_t size)
+{
+	size_t bytes;
+	void *p = NULL;
+
+	if (!__builtin_mul_overflow(count != 0 ? count : 1, size, &bytes))
+		p = aligned_alloc(alignment, bytes);
+	if (p == NULL)
+		fatalx("out of memory: %zu x %zu bytes", count, size);
+	return memset(p, 0, bytes);
+}
+
+void *
 xreallocarray(void *old, size_t count, size_t size)
 {
 	void *p = reallocarray(old, count != 0 ? count : 1,

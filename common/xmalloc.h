@@ -15,6 +15,10 @@
 void	*xmalloc(size_t size) __attribute__((returns_nonnull, malloc));
 void	*xcalloc(size_t count, size_t size)
 	    __attribute__((returns_nonnull, malloc));
+/* For a type that asks for more than malloc's alignment (bson_t does); `size`
+ * is a multiple of it, as a sizeof is. */
+void	*xcalloc_aligned(size_t alignment, size_t count, size_t size)
+	    __attribute__((returns_nonnull, malloc));
 /* Overflow-checked; grows an array to `count` members of `size` bytes. */
 void	*xreallocarray(void *old, size_t count, size_t size)
 	    __attribute__((returns_nonnull));

@@ -205,8 +205,9 @@ size_t
 mongo_workflow_put(struct mongo_write **ret, enum mongo_put step,
     const struct mongo_workflow *workflow, int64_t now_unix_ms)
 {
-	struct mongo_write *list = xcalloc(1 + 2 *
-	    json_array_size(workflow->nodes), sizeof(*list));
+	struct mongo_write *list = xcalloc_aligned(
+	    _Alignof(struct mongo_write),
+	    1 + 2 * json_array_size(workflow->nodes), sizeof(*list));
 
 	*ret = list;
 	switch (step) {

@@ -136,6 +136,7 @@ put_step(enum mongo_put step, json_t *nodes, size_t want)
 	struct mongo_write *w;
 
 	assert_int_equal(mongo_workflow_put(&w, step, &workflow, 1000), want);
+	assert_int_equal((uintptr_t)w % _Alignof(struct mongo_write), 0);
 	return w;
 }
 
