@@ -116,6 +116,18 @@ question_patience(const struct query_question *q, struct mono now)
 	return most;
 }
 
+/* Reads what has come for a question that was let go: nanomsg forgets such an
+ * answer without freeing it when the next request is sent, or at the close. */
+static void
+query_discard(struct query_client *c)
+{
+	struct bus_message m;
+	struct err err;
+
+	while (bus_receive(c->socket, &m, &err) > 0)
+		bus_message_free(&m);
+}
+
 /* Puts the next question on the wire, if there is room for it. */
 static void
 query_kick(struct query_client *c)
@@ -132,6 +144,7 @@ query_kick(struct query_client *c)
 	    .deadline_ms = (uint32_t)MIN(question_patience(q, mono_now()),
 	    (int64_t)UINT32_MAX) });
 	buf_add(&b, q->body.data, q->body.len);
+	query_discard(c);
 	sent = bus_send(c->socket, b.data, b.len, &err);
 	buf_free(&b);
 	if (sent == -1)
@@ -438,8 +451,10 @@ query_client_free(struct query_client *c)
 		event_free(c->readable);
 	if (c->timer != NULL)
 		event_free(c->timer);
-	if (c->socket != -1)
+	if (c->socket != -1) {
+		query_discard(c);
 		bus_close(c->socket);
+	}
 	while ((q = TAILQ_FIRST(&c->queue)) != NULL) {
 		TAILQ_REMOVE(&c->queue, q, link);
 		question_free(q);
