@@ -15,6 +15,8 @@ MARK = base64.b64encode(PLAIN)
 LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 WATCH = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 SEALED = ("/api/v1/secrets", "/api/v1/configmaps")
+# A mapping larger than this is a sanitizer's own, address space rather than memory.
+SHADOW = 1 << 32
 QUICK = {"watch": {"backoff": {"base": "100ms", "max": "400ms"}}}
 
 
@@ -42,6 +44,8 @@ def writable_memory(pid):
             if found is None or found[3] == "[vvar]":
                 continue
             low, high = int(found[1], 16), int(found[2], 16)
+            if high - low > SHADOW:
+                continue
             mem.seek(low)
             try:
                 yield found[3], mem.read(high - low)
