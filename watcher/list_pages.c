@@ -12,6 +12,7 @@ list_pages_reset(struct list_pages *l)
 	free(l->token);
 	l->token = NULL;
 	l->version[0] = '\0';
+	l->oversized = 0;
 }
 
 struct feed {
@@ -81,6 +82,7 @@ list_pages_end(struct list_pages *l, bool *ret_more, struct err *err)
 {
 	int rc = take_metadata(l, err);
 
+	l->oversized += l->stream.oversized;
 	list_stream_reset(&l->stream);
 	if (rc == 0)
 		*ret_more = l->token != NULL;

@@ -20,6 +20,7 @@ struct list_pages {
 	char			*token;     /* of the next one, or NULL */
 	char			 version[KUBE_UID_MAX + 1];   /* of page one */
 	bool			 metadata_only; /* refuse all else */
+	uint64_t		 oversized; /* objects skipped, of all pages */
 };
 
 typedef void (*list_pages_cb)(const struct kube_object *object, void *arg);

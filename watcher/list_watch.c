@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/macros.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
 #include "watcher/list_pages.h"
@@ -35,6 +36,7 @@ struct list_watch {
 	struct mono			 begun;      /* of the request */
 	struct mono			 heard;      /* its last byte */
 	struct mono			 silent;     /* its connection, since */
+	struct mono			 missed;     /* an event, first; 0: none */
 	bool				 alive;      /* the machine was told */
 	bool				 open;
 	bool				 listed;
@@ -126,12 +128,18 @@ watch_object_cb(enum kube_event_type type, const struct kube_object *object,
 	lw->ops->object(type, object, lw->arg);
 }
 
+/* What a list had to skip exists: it cannot tell what is gone. */
 static void
-list_whole(struct list_watch *lw)
+list_ended(struct list_watch *lw, uint64_t oversized)
 {
 	lw->listed = lw->tried = true;
 	watch_reason_set(&lw->why, 0, "", "");
-	lw->ops->list_end(lw, lw->mark, lw->arg);
+	if (oversized == 0)
+		lw->ops->list_end(lw, lw->mark, lw->arg);
+	else
+		lw->ops->notice("the list held objects larger than 16 MiB, "
+		    "which were skipped: what it did not name does not count "
+		    "as deleted", lw->arg);
 }
 
 /* What exists has come by watch; the same watch goes on. */
@@ -140,7 +148,7 @@ watch_listed_cb(void *arg)
 {
 	struct list_watch *lw = arg;
 
-	list_whole(lw);
+	list_ended(lw, lw->watch.stream.oversized);
 	step(lw, WATCH_IN_LISTED);
 	lw->ops->open(lw, lw->arg);
 }
@@ -185,6 +193,25 @@ stale_ms(const struct list_watch *lw)
 	    lw->conf->watch.stale_ms;
 }
 
+/* A list shall follow; at the latest when the timer says so. */
+static void
+arm_missed(struct list_watch *lw)
+{
+	int64_t waited = mono_diff_ms(mono_now(), lw->missed);
+
+	arm(lw->limit, MAX(LIST_WATCH_MISSED_MS - waited, 0));
+}
+
+static void
+watch_skipped(struct list_watch *lw)
+{
+	lw->ops->notice("skipped a watch event larger than 16 MiB", lw->arg);
+	if (streaming(lw) || lw->missed.ns != 0)
+		return;
+	lw->missed = mono_now();
+	arm_missed(lw);
+}
+
 static bool
 watch_data_cb(const char *p, size_t n, void *arg)
 {
@@ -205,8 +232,7 @@ watch_data_cb(const char *p, size_t n, void *arg)
 		    &(struct watch_facts){ 0 });
 	}
 	if (lw->watch.stream.oversized != oversized)
-		lw->ops->notice("skipped a watch event larger than 16 MiB",
-		    lw->arg);
+		watch_skipped(lw);
 	return go_on;
 }
 
@@ -317,7 +343,7 @@ list_done_cb(const struct kube_result *result, void *arg)
 	if (lw->outcome == WATCH_IN_LISTED) {
 		memcpy(lw->watch.version, lw->list.version,
 		    sizeof(lw->watch.version));
-		list_whole(lw);
+		list_ended(lw, lw->list.oversized);
 	}
 	if (lw->outcome != WATCH_IN_PAGE)
 		list_pages_reset(&lw->list);
@@ -417,8 +443,11 @@ request_watch(struct list_watch *lw, bool initial)
 		request_path_watch(&path, &lw->place, lw->watch.version,
 		    timeout_s);
 	arm(lw->stale, stale_ms(lw));
-	arm(lw->limit, initial ? lw->conf->watch.stale_ms * 2 :
-	    (timeout_s + LIST_WATCH_GRACE_S) * INT64_C(1000));
+	if (lw->missed.ns != 0)
+		arm_missed(lw);
+	else
+		arm(lw->limit, initial ? lw->conf->watch.stale_ms * 2 :
+		    (timeout_s + LIST_WATCH_GRACE_S) * INT64_C(1000));
 	request(lw, &get, &path);
 	buf_free(&path);
 }
@@ -450,6 +479,7 @@ act(struct list_watch *lw, const struct watch_step *s)
 	switch (s->action) {
 	case WATCH_DO_LIST:
 		list_pages_reset(&lw->list);
+		lw->missed.ns = 0;
 		lw->mark = lw->ops->list_begin(lw, lw->arg);
 		request_list(lw);
 		break;
@@ -457,6 +487,7 @@ act(struct list_watch *lw, const struct watch_step *s)
 		request_list(lw);
 		break;
 	case WATCH_DO_STREAM:
+		lw->missed.ns = 0;
 		lw->mark = lw->ops->list_begin(lw, lw->arg);
 		request_watch(lw, true);
 		break;
@@ -575,7 +606,8 @@ list_watch_stale_cb(evutil_socket_t fd, short what, void *arg)
 	step(lw, endless ? WATCH_IN_UNSUPPORTED : WATCH_IN_STALE);
 }
 
-/* The server did not end the watch as it was told to. */
+/* The server did not end the watch as it was told to; or it skipped an event,
+ * and the list is due. */
 static void
 list_watch_limit_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -586,7 +618,8 @@ list_watch_limit_cb(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	assert(lw->magic == LIST_WATCH_MAGIC);
 	drop_request(lw);
-	step(lw, endless ? WATCH_IN_UNSUPPORTED : WATCH_IN_ENDED);
+	step(lw, endless ? WATCH_IN_UNSUPPORTED : lw->missed.ns != 0 ?
+	    WATCH_IN_MISSED : WATCH_IN_ENDED);
 }
 
 struct list_watch *

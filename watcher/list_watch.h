@@ -16,6 +16,9 @@
 
 #define LIST_WATCH_IDLE_MS  (60 * 1000)   /* silence of a list */
 #define LIST_WATCH_GRACE_S  10            /* a watch's end may be late */
+/* An event too large to be read may have been a deletion: a list follows, but
+ * one such object that changes all the time must not cost one a second. */
+#define LIST_WATCH_MISSED_MS (60 * 1000)
 
 struct list_watch;
 
@@ -26,7 +29,7 @@ struct list_watch_ops {
 	/* A list begins: the mark it is known by when it ends. */
 	uint32_t (*list_begin)(struct list_watch *lw, void *arg);
 	/* It is whole: what it did not name is gone. Also when the kind is
-	 * not served. */
+	 * not served. A list that skipped an object never ends so. */
 	void	(*list_end)(struct list_watch *lw, uint32_t mark, void *arg);
 	/* The state, its reason or attempt changed. */
 	void	(*changed)(struct list_watch *lw, void *arg);

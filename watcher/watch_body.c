@@ -170,6 +170,7 @@ watch_body_begin(struct watch_body *b, bool initial)
 	watch_body_reset(b);
 	b->initial = initial;
 	b->events = false;
+	b->stream.oversized = 0;
 	b->end = WATCH_BODY_OPEN;
 	b->err = (struct err){ 0 };
 }

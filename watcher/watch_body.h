@@ -25,7 +25,7 @@ enum watch_body_end {
 };
 
 struct watch_body {
-	struct watch_stream	 stream;
+	struct watch_stream	 stream;     /* `oversized`: of this watch */
 	char			 version[KUBE_UID_MAX + 1];
 	bool			 metadata;   /* accept nothing else */
 	bool			 initial;    /* what exists is still coming */

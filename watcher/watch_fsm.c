@@ -13,6 +13,7 @@ enum rule {
 	R_UNSUPPORTED,  /* LIST now, and from now on */
 	R_ALIVE,
 	R_ENDED,        /* WATCH again now, or back off when it was quick */
+	R_MISSED,       /* LIST now */
 	R_EXPIRED,      /* of a WATCH: LIST now, back off when unproven */
 	R_LIST_EXPIRED, /* of a LIST: by quorum; back off when it was */
 	R_TOO_LARGE,
@@ -66,6 +67,7 @@ static const enum rule table[WATCH_STATE_MAX][WATCH_INPUT_MAX] = {
 		[WATCH_IN_TOO_LARGE] = R_TOO_LARGE,
 		[WATCH_IN_FAILED] = R_RETRY_WATCH,
 		[WATCH_IN_STALE] = R_STALE,
+		[WATCH_IN_MISSED] = R_MISSED,
 		[WATCH_IN_UNAUTHORIZED] = R_UNAUTHORIZED,
 		[WATCH_IN_FORBIDDEN] = R_FORBIDDEN,
 		[WATCH_IN_NOT_FOUND] = R_ASK,
@@ -303,6 +305,9 @@ watch_fsm_step(struct watch_fsm *f, enum watch_input input,
 		break;
 	case R_ENDED:
 		return ended(f, facts);
+	case R_MISSED:
+		f->version = WATCH_VERSION_LAST;
+		return list(f);
 	case R_EXPIRED:
 		if (f->unproven)
 			return list_newest(f, true, facts);
@@ -404,6 +409,7 @@ watch_fsm_input_name(enum watch_input input)
 		[WATCH_IN_SERVED] = "served",
 		[WATCH_IN_UNSERVED] = "unserved",
 		[WATCH_IN_UNSUPPORTED] = "unsupported",
+		[WATCH_IN_MISSED] = "missed",
 		[WATCH_IN_TIMER] = "timer",
 		[WATCH_IN_STOP] = "stop",
 	};

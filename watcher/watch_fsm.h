@@ -47,6 +47,7 @@ enum watch_input {
 	WATCH_IN_SERVED,        /* ASKING: discovery names the kind */
 	WATCH_IN_UNSERVED,      /* ASKING: it does not */
 	WATCH_IN_UNSUPPORTED,   /* STREAMING: this server cannot */
+	WATCH_IN_MISSED,        /* the watch ended; it skipped an event */
 	WATCH_IN_TIMER,
 	WATCH_IN_STOP,
 	WATCH_INPUT_MAX

@@ -20,7 +20,7 @@ struct watch_stream {
 	struct buf	partial;    /* begun line */
 	bool		skipping;   /* it is too long */
 	bool		sealed;     /* wipe what is kept; outlives reset */
-	uint64_t	oversized;  /* lines skipped */
+	uint64_t	oversized;  /* lines skipped; outlives reset */
 };
 
 /* A frame without its newline (and CR); never empty. False: stop here. */

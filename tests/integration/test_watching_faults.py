@@ -83,6 +83,24 @@ def test_a_bad_line_in_a_watch_loses_nothing(action):
         assert not bed.deleted("pod")
 
 
+def test_an_object_too_large_to_be_read_is_not_taken_for_deleted():
+    """17 MiB: the watch skips it, a list too, and sweeps nothing; one without it sweeps."""
+    with watching(objects=12) as bed:
+        big = sorted(bed.shown("pod"))[0]
+        note = {"metadata": {"annotations": {"example.com/note": "x" * (17 << 20)}}}
+        bed.sim.api.patch("pods", *big, note)
+        bed.sim.faults(next=[{"match": PODS_WATCH, "watch_error": 410}], drop_watches=True)
+        wait_until(lambda: len(bed.lists(PODS)) >= 2, 30, "a list after 410")
+        bed.sim.change("pod", count=3)
+        bed.wait_watching()
+        bed.wait_level("pod")
+        assert not bed.deleted("pod")
+        bed.sim.api.delete("pods", *big, force=True)
+        bed.sim.faults(next=[{"match": PODS_WATCH, "watch_error": 410}], drop_watches=True)
+        wait_until(lambda: bed.deleted("pod") == {big}, 30, "the deletion")
+        bed.wait_level("pod")
+
+
 @pytest.mark.parametrize("action", ["duplicate", "reorder", "split"])
 def test_odd_deliveries_converge(action):
     """An event twice, two in the wrong order, lines in pieces: the view is the cluster's."""

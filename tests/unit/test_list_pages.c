@@ -56,6 +56,28 @@ test_pages_follow_the_token_and_keep_the_first_version(void **state)
 	buf_free(&names);
 }
 
+/* Who sweeps by the list must know, however many pages follow. */
+static void
+test_what_one_page_skipped_the_list_has_skipped(void **state)
+{
+	struct list_pages l = { .stream = { .item_max = 40 } };
+	struct buf names = BUF_EMPTY;
+	struct err err = { 0 };
+	bool more = false;
+
+	(void)state;
+	assert_int_equal(feed(&l, PAGE("7", "t1", POD("a") ","
+	    POD("of-a-name-that-is-too-long")), &names, &err), 0);
+	assert_int_equal(list_pages_end(&l, &more, &err), 0);
+	assert_int_equal(feed(&l, PAGE("7", "", POD("b")), &names, &err), 0);
+	assert_int_equal(list_pages_end(&l, &more, &err), 0);
+	assert_string_equal(buf_cstr(&names), "a|b|");
+	assert_int_equal(l.oversized, 1);
+	list_pages_reset(&l);
+	assert_int_equal(l.oversized, 0);
+	buf_free(&names);
+}
+
 #define KIND(kind) "\"kind\":\"" kind "\","
 #define REST       "\"metadata\":{\"resourceVersion\":\"1\"},"
 #define ITEMS      "\"items\":[" POD("a")
@@ -197,6 +219,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    test_what_one_page_skipped_the_list_has_skipped),
 		cmocka_unit_test(
 		    test_pages_follow_the_token_and_keep_the_first_version),
 		cmocka_unit_test(

@@ -210,6 +210,9 @@ test_a_frame_over_16_mib_is_skipped_and_counted(void **state UNUSED)
 	assert_int_equal(body.stream.oversized, 1);
 	assert_true(feed(EVENT("ADDED", "Pod", "2")));
 	assert_string_equal(seen, "A2 ");
+	/* The next watch has skipped nothing yet. */
+	watch_body_begin(&body, false);
+	assert_int_equal(body.stream.oversized, 0);
 	watch_body_reset(&body);
 	free(big);
 }

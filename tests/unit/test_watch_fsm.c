@@ -72,6 +72,17 @@ test_410_lists_at_once_and_does_not_spin(void **state)
 	assert_int_equal(step(WATCH_IN_EXPIRED).action, WATCH_DO_WAIT);
 }
 
+/* It may have been a deletion. */
+static void
+test_a_watch_that_missed_an_event_is_listed(void **state)
+{
+	(void)state;
+	begin_watching();
+	assert_int_equal(step(WATCH_IN_MISSED).action, WATCH_DO_LIST);
+	assert_int_equal(f.version, WATCH_VERSION_LAST);
+	assert_int_equal(f.attempt, 0);
+}
+
 static void
 test_a_version_in_the_future_lists_by_quorum(void **state)
 {
@@ -343,6 +354,7 @@ main(void)
 		cmocka_unit_test(
 		    test_a_watch_that_ends_at_once_counts_as_a_failure),
 		cmocka_unit_test(test_410_lists_at_once_and_does_not_spin),
+		cmocka_unit_test(test_a_watch_that_missed_an_event_is_listed),
 		cmocka_unit_test(
 		    test_a_watch_refused_at_the_newest_version_does_not_spin),
 		cmocka_unit_test(
