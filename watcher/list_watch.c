@@ -35,9 +35,9 @@ struct list_watch {
 	struct event			*limit;      /* a watch's own end */
 	struct mono			 begun;      /* of the request */
 	struct mono			 heard;      /* its last byte */
+	struct mono			 trouble;    /* since then: calm_ms */
 	struct mono			 silent;     /* its connection, since */
 	struct mono			 missed;     /* an event, first; 0: none */
-	bool				 alive;      /* the machine was told */
 	bool				 open;
 	bool				 listed;
 	bool				 tried;
@@ -226,10 +226,10 @@ watch_data_cb(const char *p, size_t n, void *arg)
 	arm(lw->stale, stale_ms(lw));
 	if (!go_on) {
 		watch_body_over(lw);
-	} else if (lw->watch.events && !lw->alive && !streaming(lw)) {
-		lw->alive = true;
+	} else if (lw->watch.events && !streaming(lw)) {
 		(void)watch_fsm_step(&lw->fsm, WATCH_IN_ALIVE,
-		    &(struct watch_facts){ 0 });
+		    &(struct watch_facts){ .calm_ms = mono_diff_ms(lw->heard,
+		    lw->trouble) });
 	}
 	if (lw->watch.stream.oversized != oversized)
 		watch_skipped(lw);
@@ -372,7 +372,7 @@ list_watch_question_cb(enum watch_input input, const struct watch_reason *why,
 static void
 prepare(struct list_watch *lw)
 {
-	lw->has_outcome = lw->refused = lw->alive = false;
+	lw->has_outcome = lw->refused = false;
 	lw->retry_after_ms = 0;
 	lw->begun = lw->heard = mono_now();
 }
@@ -520,6 +520,7 @@ feed(struct list_watch *lw, enum watch_input input)
 	const struct watch_facts facts = {
 		.quick = !lw->watch.events && mono_diff_ms(mono_now(),
 		    lw->begun) < WATCH_FSM_QUICK_MS,
+		.calm_ms = mono_diff_ms(mono_now(), lw->trouble),
 		.answered = lw->refused,
 		.retry_after_ms = lw->retry_after_ms,
 		.random = arc4random(),
@@ -546,6 +547,8 @@ step(struct list_watch *lw, enum watch_input input)
 	bool same = strcmp(watch_fsm_word(before),
 	    watch_fsm_word(lw->fsm.state)) == 0;
 
+	if (input != WATCH_IN_ENDED)
+		lw->trouble = mono_now();
 	if (input == WATCH_IN_TIMER) {
 		lw->unanswered = true;
 		lw->shown = before;

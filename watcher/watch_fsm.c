@@ -14,7 +14,7 @@ enum rule {
 	R_ALIVE,
 	R_ENDED,        /* WATCH again now, or back off when it was quick */
 	R_MISSED,       /* LIST now */
-	R_EXPIRED,      /* of a WATCH: LIST now, back off when unproven */
+	R_EXPIRED,      /* of a WATCH: LIST now, back off when that spins */
 	R_LIST_EXPIRED, /* of a LIST: by quorum; back off when it was */
 	R_TOO_LARGE,
 	R_RETRY_LIST,   /* back off, then LIST */
@@ -208,10 +208,8 @@ list_newest(struct watch_fsm *f, bool spinning,
 static struct watch_step
 ended(struct watch_fsm *f, const struct watch_facts *facts)
 {
-	if (!facts->quick) {
-		f->attempt = 0;
+	if (!facts->quick)
 		return do_now(f, WATCH_WATCHING, WATCH_DO_WATCH);
-	}
 	/* The silent form of 410: an immediate clean end. */
 	f->version = WATCH_VERSION_LAST;
 	return wait_in(f, WATCH_WAIT_LIST, facts);
@@ -222,7 +220,7 @@ ended(struct watch_fsm *f, const struct watch_facts *facts)
 static struct watch_step
 retry_watch(struct watch_fsm *f, const struct watch_facts *facts)
 {
-	if (!facts->answered || f->attempt + 1 < WATCH_FSM_SAME_MAX)
+	if (!facts->answered || ++f->same < WATCH_FSM_SAME_MAX)
 		return wait_in(f, WATCH_WAIT_WATCH, facts);
 	f->version = WATCH_VERSION_LAST;
 	return wait_in(f, WATCH_WAIT_LIST, facts);
@@ -267,6 +265,7 @@ static struct watch_step
 listed(struct watch_fsm *f, enum watch_action action)
 {
 	f->unproven = true;
+	f->same = 0;
 	f->quorum = f->version == WATCH_VERSION_EMPTY ||
 	    action == WATCH_DO_FOLLOW;
 	f->reauthorized = false;
@@ -274,18 +273,62 @@ listed(struct watch_fsm *f, enum watch_action action)
 	return do_now(f, WATCH_WATCHING, action);
 }
 
+/* The watch brought something; for its version that is proof enough. */
 static void
 alive(struct watch_fsm *f)
 {
-	f->attempt = 0;
 	f->unproven = false;
+	f->same = 0;
+}
+
+/* Brakes are loosened by time alone. */
+static void
+settle(struct watch_fsm *f, const struct watch_facts *facts)
+{
+	if (f->state != WATCH_WATCHING ||
+	    facts->calm_ms < f->max_ms * WATCH_FSM_CALM)
+		return;
+	f->attempt = 0;
+	f->relisted = false;
 	f->reauthorized = false;
+}
+
+/* A whole list at once, but only one until it has been calm. */
+static bool
+relists_again(struct watch_fsm *f)
+{
+	bool again = f->relisted;
+
+	f->relisted = true;
+	return again;
+}
+
+static struct watch_step
+expired(struct watch_fsm *f, const struct watch_facts *facts)
+{
+	if (f->unproven)
+		return list_newest(f, true, facts);
+	f->version = WATCH_VERSION_LAST;
+	if (relists_again(f))
+		return wait_in(f, WATCH_WAIT_LIST, facts);
+	return list(f);
+}
+
+static struct watch_step
+too_large(struct watch_fsm *f, const struct watch_facts *facts)
+{
+	if (f->state == WATCH_LISTING)
+		return list_newest(f, f->version == WATCH_VERSION_EMPTY,
+		    facts);
+	return list_newest(f, relists_again(f) ||
+	    (f->unproven && f->quorum), facts);
 }
 
 struct watch_step
 watch_fsm_step(struct watch_fsm *f, enum watch_input input,
     const struct watch_facts *facts)
 {
+	settle(f, facts);
 	switch (table[f->state][input]) {
 	case R_LIST:
 		return list(f);
@@ -309,17 +352,12 @@ watch_fsm_step(struct watch_fsm *f, enum watch_input input,
 		f->version = WATCH_VERSION_LAST;
 		return list(f);
 	case R_EXPIRED:
-		if (f->unproven)
-			return list_newest(f, true, facts);
-		f->version = WATCH_VERSION_LAST;
-		return list(f);
+		return expired(f, facts);
 	case R_LIST_EXPIRED:
 		return list_newest(f, f->version == WATCH_VERSION_EMPTY,
 		    facts);
 	case R_TOO_LARGE:
-		return list_newest(f, f->state == WATCH_LISTING ?
-		    f->version == WATCH_VERSION_EMPTY :
-		    f->unproven && f->quorum, facts);
+		return too_large(f, facts);
 	case R_RETRY_LIST:
 		return wait_in(f, WATCH_WAIT_LIST, facts);
 	case R_RETRY_WATCH:

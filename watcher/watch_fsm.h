@@ -14,6 +14,9 @@
 
 #define WATCH_FSM_QUICK_MS  1000             /* k8s-watch.md A 8 */
 #define WATCH_FSM_SAME_MAX  4   /* watches of one version that fail: A 11 */
+/* After so many longest pauses without trouble (120 s: A 12) all is forgotten.
+ * One event does not do it: a server may send one and fail, again and again. */
+#define WATCH_FSM_CALM      2
 
 enum watch_state {
 	WATCH_IDLE,         /* not begun */
@@ -77,9 +80,11 @@ enum watch_version {
 struct watch_fsm {
 	enum watch_state	state;
 	enum watch_version	version;      /* of the present or next LIST */
-	uint32_t		attempt;      /* failures in a row */
+	uint32_t		attempt;      /* failures since it was calm */
+	uint32_t		same;         /* answered badly, in a row */
 	bool			unproven;     /* no event since the LIST */
 	bool			quorum;       /* that LIST was the newest */
+	bool			relisted;     /* at once, since it was calm */
 	bool			reauthorized; /* 401 was retried once */
 	bool			streams;      /* lists by watch are tried */
 	int64_t			base_ms;
@@ -89,6 +94,7 @@ struct watch_fsm {
 
 struct watch_facts {
 	bool	 quick;          /* ENDED: lasted < 1 s and brought nothing */
+	int64_t	 calm_ms;        /* since the last input but ENDED and ALIVE */
 	bool	 answered;       /* FAILED: under a 200, by what it brought */
 	int64_t	 retry_after_ms; /* FAILED: what the server asked for, or 0 */
 	uint32_t random;         /* any 32 bits */

@@ -19,6 +19,15 @@ step(enum watch_input input)
 	return watch_fsm_step(&f, input, &facts);
 }
 
+/* Nothing was wrong for long enough. */
+static struct watch_step
+calm(enum watch_input input)
+{
+	struct watch_facts facts = { .random = 200, .calm_ms = 120000 };
+
+	return watch_fsm_step(&f, input, &facts);
+}
+
 static void
 begin_watching(void)
 {
@@ -106,7 +115,66 @@ test_a_watch_refused_at_the_newest_version_does_not_spin(void **state)
 	assert_int_equal(f.version, WATCH_VERSION_EMPTY);
 	assert_int_equal(step(WATCH_IN_LISTED).action, WATCH_DO_WATCH);
 	(void)step(WATCH_IN_ALIVE);
+	assert_int_equal(step(WATCH_IN_TOO_LARGE).action, WATCH_DO_WAIT);
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
+	assert_int_equal(step(WATCH_IN_LISTED).action, WATCH_DO_WATCH);
+	(void)calm(WATCH_IN_ALIVE);
 	assert_int_equal(step(WATCH_IN_TOO_LARGE).action, WATCH_DO_LIST);
+}
+
+/* One event is no proof that a server is well. */
+static void
+test_one_event_and_then_410_does_not_loop_lists(void **state)
+{
+	static const int64_t want[] = { 5000, 10000, 20000, 40000, 60000 };
+	struct watch_step s;
+	size_t i;
+
+	(void)state;
+	begin_watching();
+	(void)step(WATCH_IN_ALIVE);
+	assert_int_equal(step(WATCH_IN_EXPIRED).action, WATCH_DO_LIST);
+	for (i = 0; i < 5; i++) {
+		assert_int_equal(step(WATCH_IN_LISTED).action, WATCH_DO_WATCH);
+		(void)step(WATCH_IN_ALIVE);
+		s = step(WATCH_IN_EXPIRED);
+		assert_int_equal(s.action, WATCH_DO_WAIT);
+		assert_int_equal(s.delay_ms, want[i]);
+		assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
+		assert_int_equal(f.version, WATCH_VERSION_LAST);
+	}
+	/* After two minutes' calm it is as new. */
+	assert_int_equal(step(WATCH_IN_LISTED).action, WATCH_DO_WATCH);
+	(void)calm(WATCH_IN_ALIVE);
+	assert_int_equal(step(WATCH_IN_EXPIRED).action, WATCH_DO_LIST);
+}
+
+static void
+test_one_event_and_then_401_does_not_loop_watches(void **state)
+{
+	(void)state;
+	begin_watching();
+	assert_int_equal(step(WATCH_IN_UNAUTHORIZED).action, WATCH_DO_WATCH);
+	(void)step(WATCH_IN_ALIVE);
+	assert_int_equal(step(WATCH_IN_UNAUTHORIZED).action, WATCH_DO_WAIT);
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_WATCH);
+	assert_int_equal(calm(WATCH_IN_UNAUTHORIZED).action, WATCH_DO_WATCH);
+}
+
+static void
+test_a_long_quiet_watch_ends_the_back_off(void **state)
+{
+	(void)state;
+	begin_watching();
+	(void)step(WATCH_IN_FAILED);
+	(void)step(WATCH_IN_TIMER);
+	assert_int_equal(step(WATCH_IN_FAILED).delay_ms, 10000);
+	(void)step(WATCH_IN_TIMER);
+	/* No event came; a failure after two minutes is a first one. */
+	assert_int_equal(calm(WATCH_IN_FAILED).delay_ms, 5000);
+	(void)step(WATCH_IN_TIMER);
+	assert_int_equal(calm(WATCH_IN_ENDED).action, WATCH_DO_WATCH);
+	assert_int_equal(f.attempt, 0);
 }
 
 static void
@@ -127,7 +195,11 @@ test_failures_wait_5_s_doubling_to_60_s_and_keep_the_version(void **state)
 		assert_int_equal(f.state, WATCH_WAIT_WATCH);
 		assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_WATCH);
 	}
+	/* An event between two failures is no end of the trouble. */
 	(void)step(WATCH_IN_ALIVE);
+	assert_int_equal(step(WATCH_IN_FAILED).delay_ms, 60000);
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_WATCH);
+	(void)calm(WATCH_IN_ALIVE);
 	assert_int_equal(step(WATCH_IN_FAILED).delay_ms, 5000);
 }
 
@@ -355,6 +427,11 @@ main(void)
 		    test_a_watch_that_ends_at_once_counts_as_a_failure),
 		cmocka_unit_test(test_410_lists_at_once_and_does_not_spin),
 		cmocka_unit_test(test_a_watch_that_missed_an_event_is_listed),
+		cmocka_unit_test(
+		    test_one_event_and_then_410_does_not_loop_lists),
+		cmocka_unit_test(
+		    test_one_event_and_then_401_does_not_loop_watches),
+		cmocka_unit_test(test_a_long_quiet_watch_ends_the_back_off),
 		cmocka_unit_test(
 		    test_a_watch_refused_at_the_newest_version_does_not_spin),
 		cmocka_unit_test(
