@@ -65,6 +65,17 @@ credentials(const struct kube_api *api)
 
 /* --- ends ----------------------------------------------------------------- */
 
+/* What is sealed is wiped, whatever status it came with: who put a secret
+ * into a 200 may put one into a 403. */
+static void
+body_free(struct buf *body, bool sealed)
+{
+	if (sealed)
+		buf_wipe(body);
+	else
+		buf_free(body);
+}
+
 static void
 request_free(struct kube_request *r)
 {
@@ -79,7 +90,7 @@ request_free(struct kube_request *r)
 	curl_easy_cleanup(r->easy);
 	curl_slist_free_all(r->headers);
 	curl_slist_free_all(r->connect_to);
-	buf_free(&r->body);
+	body_free(&r->body, r->sealed);
 	r->magic = 0;
 	free(r);
 	curl_lane_left(lane);
@@ -101,12 +112,13 @@ finish(struct kube_request *r, struct kube_result *result)
 	kube_api_done_cb done = r->done;
 	void *arg = r->arg;
 	struct buf body = r->body;
+	bool sealed = r->sealed;
 
 	result->body = (struct slice){ (const char *)body.data, body.len };
 	r->body = BUF_EMPTY;
 	request_free(r);
 	done(result, arg);
-	buf_free(&body);
+	body_free(&body, sealed);
 }
 
 static void
@@ -341,9 +353,15 @@ kube_api_write_cb(char *p, size_t size, size_t n, void *arg)
 			explicit_bzero(p, len);
 		return go_on ? len : 0;
 	}
-	if (r->body.len + len <= KUBE_API_BODY_MAX)
+	if (r->body.len + len > KUBE_API_BODY_MAX)
+		len = 0;   /* the rest is not kept */
+	if (r->sealed) {
+		buf_add_sealed(&r->body, p, len);
+		explicit_bzero(p, size * n);
+	} else {
 		buf_add(&r->body, p, len);
-	return len;
+	}
+	return size * n;
 }
 
 /* A watch may bring its first byte of body minutes after its head. */

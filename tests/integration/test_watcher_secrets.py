@@ -172,6 +172,19 @@ def test_a_watch_that_begins_to_send_whole_secrets_is_refused():
             leaked_nowhere(sluice)
 
 
+def test_a_secret_under_another_status_is_wiped():
+    """500 with a whole Secret as its body, several times: nothing of it stays in memory."""
+    with simulator() as sim:
+        sim.faults(
+            next=[{"match": f"GET {SEALED[0]}", "status": 500, "secret": True, "count": 6}],
+        )
+        with Sluice(QUICK, kubeconfig=sim.kubeconfig) as sluice:
+            wait_until(lambda: len(asked_for_sealed(sim)) >= 7, 20, "seven requests")
+            sim.wait_watches(14)
+            memory_is_clean(sluice)
+            leaked_nowhere(sluice)
+
+
 def test_a_server_without_the_transform_is_told_of():
     """406: a state and a line with the remedy; the whole is not asked for instead."""
     with simulator() as sim:

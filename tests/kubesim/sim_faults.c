@@ -8,6 +8,8 @@
 #include "tests/kubesim/sim_snapshot.h"
 #include "tests/kubesim/sim_watch.h"
 
+#define SECRET_BYTES (40u * 1024)
+
 struct rule {
 	char		 *match;
 	int		  status;         /* 0: none */
@@ -15,6 +17,7 @@ struct rule {
 	int		  watch_error;    /* 0: none */
 	enum sim_action	  action;
 	bool		  html;           /* a load balancer's page */
+	bool		  secret;         /* as the answer's body */
 	uint64_t	  left;           /* 0: without end */
 };
 
@@ -97,6 +100,22 @@ rule_matches(const struct rule *r, struct sim_conn *c)
 	return hit;
 }
 
+/* A whole secret under any status, as a proxy that mends nothing may send it:
+ * "kubesim-secret-" in base64, over and over. */
+static void
+reply_secret(struct sim_conn *c, int status)
+{
+	struct buf body = BUF_EMPTY;
+
+	buf_adds(&body, "{\"kind\":\"Secret\",\"data\":{\"a\":\"");
+	while (body.len < SECRET_BYTES)
+		buf_adds(&body, "a3ViZXNpbS1zZWNyZXQt");
+	buf_adds(&body, "\"}}\n");
+	sim_conn_reply(c, status, "application/json", buf_cstr(&body),
+	    body.len, NULL);
+	buf_free(&body);
+}
+
 static void
 reply_rule(struct sim_conn *c, const struct rule *r)
 {
@@ -115,7 +134,9 @@ reply_rule(struct sim_conn *c, const struct rule *r)
 	for (size_t i = 0; i < NELEM(reasons); i++)
 		if (reasons[i].code == r->status)
 			reason = reasons[i].reason;
-	if (r->html)
+	if (r->secret)
+		reply_secret(c, r->status);
+	else if (r->html)
 		sim_conn_reply(c, r->status, "text/html", page,
 		    sizeof(page) - 1, NULL);
 	else
@@ -191,13 +212,14 @@ add_rule(struct sim_faults *f, json_t *doc, struct err *err)
 {
 	const char *match = "", *action = "none";
 	int status = 0, retry_after = -1, watch_error = 0, html = 0, act;
+	int secret = 0;
 	json_int_t count = 1;
 	json_error_t why;
 
 	if (json_unpack_ex(doc, &why, JSON_STRICT, "{s?s, s?s, s?i, s?i, s?i,"
-	    " s?b, s?I}", "match", &match, "action", &action, "status",
+	    " s?b, s?b, s?I}", "match", &match, "action", &action, "status",
 	    &status, "retry_after", &retry_after, "watch_error", &watch_error,
-	    "html", &html, "count", &count) != 0)
+	    "html", &html, "secret", &secret, "count", &count) != 0)
 		return err_set(err, "next: %s", why.text);
 	act = action_of(action);
 	if (act < 0)
@@ -210,7 +232,7 @@ add_rule(struct sim_faults *f, json_t *doc, struct err *err)
 	f->rule[f->n++] = (struct rule){ .match = xstrdup(match),
 	    .status = status, .retry_after = retry_after,
 	    .watch_error = watch_error, .action = (enum sim_action)act,
-	    .html = html != 0, .left = (uint64_t)count };
+	    .html = html != 0, .secret = secret != 0, .left = (uint64_t)count };
 	return 0;
 }
 
