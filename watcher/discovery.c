@@ -1,7 +1,7 @@
 #include "watcher/discovery.h"
 
-#include <jansson.h>
-#include <string.h>
+#include "common/macros.h"
+#include "watcher/json_scan.h"
 
 void
 discovery_path(struct buf *b, const struct kind *kind)
@@ -20,25 +20,26 @@ discovery_path_group(struct buf *b, const struct kind *kind)
 
 /* --- judging -------------------------------------------------------------- */
 
-static bool
-is(const json_t *object, const char *member, const char *text)
+/* The member of the array whose string `name` is `text`; SLICE_NONE: none. */
+static struct slice
+find(struct slice array, const char *name, const char *text)
 {
-	const json_t *v = json_object_get(object, member);
+	const struct json_want want[] = { { name, 0, NULL, 0 } };
+	const char *cursor = NULL;
+	struct slice row, value;
 
-	return json_is_string(v) && strcmp(json_string_value(v), text) == 0;
+	while (json_scan_next(array, &cursor, &row)) {
+		json_scan_again(row, want, NELEM(want), &value, 1);
+		if (json_scan_is(value, text))
+			return row;
+	}
+	return SLICE_NONE;
 }
 
-/* The member of the array whose `name` is `text`, or NULL. */
-static const json_t *
-find(const json_t *array, const char *name, const char *text)
+static bool
+is_array(struct slice value)
 {
-	const json_t *row;
-	size_t i;
-
-	json_array_foreach(array, i, row)
-		if (is(row, name, text))
-			return row;
-	return NULL;
+	return value.n > 0 && value.p[0] == '[';
 }
 
 static enum discovery_verdict
@@ -47,87 +48,106 @@ verdict(bool served)
 	return served ? DISCOVERY_SERVED : DISCOVERY_UNSERVED;
 }
 
+/* One group's version, and what it says of the kind; UNSERVED: nothing. */
+static enum discovery_verdict
+judge_version(struct slice version, const struct kind *kind)
+{
+	enum { FRESHNESS, RESOURCES, SLOTS };
+	static const struct json_want want[] = {
+		{ "freshness", FRESHNESS, NULL, 0 },
+		{ "resources", RESOURCES, NULL, 0 },
+	};
+	struct slice v[SLOTS];
+
+	json_scan_again(version, want, NELEM(want), v, SLOTS);
+	/* Of an aggregated server that is away, an old answer. */
+	if (json_scan_is(v[FRESHNESS], "Stale"))
+		return DISCOVERY_UNKNOWN;
+	return verdict(find(v[RESOURCES], "resource", kind->resource).p !=
+	    NULL);
+}
+
 /* APIGroupDiscoveryList: everything at once. */
 static enum discovery_verdict
-judge_aggregated(const json_t *root, const struct kind *kind)
+judge_aggregated(struct slice items, const struct kind *kind)
 {
-	const json_t *items = json_object_get(root, "items"), *row, *version;
-	size_t i;
+	enum { NAME, VERSIONS, SLOTS };
+	static const struct json_want want_metadata[] = {
+		{ "name", NAME, NULL, 0 },
+	};
+	static const struct json_want want[] = {
+		{ "metadata", -1, want_metadata, NELEM(want_metadata) },
+		{ "versions", VERSIONS, NULL, 0 },
+	};
+	const char *cursor = NULL;
+	struct slice row, version, v[SLOTS];
+	enum discovery_verdict found;
 
-	if (!json_is_array(items))
-		return DISCOVERY_UNKNOWN;
-	json_array_foreach(items, i, row) {
+	while (json_scan_next(items, &cursor, &row)) {
+		json_scan_again(row, want, NELEM(want), v, SLOTS);
 		/* The core group has no name. */
-		if (kind->group[0] != '\0' && !is(json_object_get(row,
-		    "metadata"), "name", kind->group))
+		if (kind->group[0] != '\0' &&
+		    !json_scan_is(v[NAME], kind->group))
 			continue;
-		version = find(json_object_get(row, "versions"), "version",
-		    kind->version);
-		if (version == NULL)
+		version = find(v[VERSIONS], "version", kind->version);
+		if (version.p == NULL)
 			continue;
-		/* Of an aggregated server that is away, an old answer. */
-		if (is(version, "freshness", "Stale"))
-			return DISCOVERY_UNKNOWN;
-		if (find(json_object_get(version, "resources"), "resource",
-		    kind->resource) != NULL)
-			return DISCOVERY_SERVED;
+		found = judge_version(version, kind);
+		if (found != DISCOVERY_UNSERVED)
+			return found;
 	}
 	return DISCOVERY_UNSERVED;
 }
 
 /* APIGroupList: is there such a version of the group? */
 static enum discovery_verdict
-judge_groups(const json_t *root, const struct kind *kind)
+judge_groups(struct slice groups, const struct kind *kind)
 {
-	const json_t *groups = json_object_get(root, "groups");
-	const json_t *group = find(groups, "name", kind->group);
+	static const struct json_want want[] = { { "versions", 0, NULL, 0 } };
+	struct slice group = find(groups, "name", kind->group), versions;
 
-	if (!json_is_array(groups))
-		return DISCOVERY_UNKNOWN;
-	return find(json_object_get(group, "versions"), "version",
-	    kind->version) != NULL ? DISCOVERY_ASK_GROUP : DISCOVERY_UNSERVED;
+	json_scan_again(group, want, NELEM(want), &versions, 1);
+	return find(versions, "version", kind->version).p != NULL ?
+	    DISCOVERY_ASK_GROUP : DISCOVERY_UNSERVED;
 }
 
 /* APIVersions: the core group's. */
 static enum discovery_verdict
-judge_versions(const json_t *root, const struct kind *kind)
+judge_versions(struct slice versions, const struct kind *kind)
 {
-	const json_t *versions = json_object_get(root, "versions"), *v;
-	size_t i;
+	const char *cursor = NULL;
+	struct slice version;
 
-	if (!json_is_array(versions))
-		return DISCOVERY_UNKNOWN;
-	json_array_foreach(versions, i, v)
-		if (json_is_string(v) &&
-		    strcmp(json_string_value(v), kind->version) == 0)
+	while (json_scan_next(versions, &cursor, &version))
+		if (json_scan_is(version, kind->version))
 			return DISCOVERY_ASK_GROUP;
 	return DISCOVERY_UNSERVED;
-}
-
-static enum discovery_verdict
-judge(const json_t *root, const struct kind *kind)
-{
-	const json_t *resources = json_object_get(root, "resources");
-
-	if (is(root, "kind", "APIGroupDiscoveryList"))
-		return judge_aggregated(root, kind);
-	if (is(root, "kind", "APIGroupList"))
-		return judge_groups(root, kind);
-	if (is(root, "kind", "APIVersions"))
-		return judge_versions(root, kind);
-	if (is(root, "kind", "APIResourceList") && json_is_array(resources))
-		return verdict(find(resources, "name", kind->resource) !=
-		    NULL);
-	return DISCOVERY_UNKNOWN;
 }
 
 enum discovery_verdict
 discovery_judge(struct slice body, const struct kind *kind)
 {
-	json_t *root = body.n == 0 ? NULL :
-	    json_loadb(body.p, body.n, 0, NULL);
-	enum discovery_verdict v = judge(root, kind);
+	enum { KIND, ITEMS, GROUPS, VERSIONS, RESOURCES, SLOTS };
+	static const struct json_want want[] = {
+		{ "kind", KIND, NULL, 0 }, { "items", ITEMS, NULL, 0 },
+		{ "groups", GROUPS, NULL, 0 },
+		{ "versions", VERSIONS, NULL, 0 },
+		{ "resources", RESOURCES, NULL, 0 },
+	};
+	struct slice v[SLOTS];
 
-	json_decref(root);
-	return v;
+	if (!json_scan(body, want, NELEM(want), v, SLOTS))
+		return DISCOVERY_UNKNOWN;
+	if (json_scan_is(v[KIND], "APIGroupDiscoveryList") &&
+	    is_array(v[ITEMS]))
+		return judge_aggregated(v[ITEMS], kind);
+	if (json_scan_is(v[KIND], "APIGroupList") && is_array(v[GROUPS]))
+		return judge_groups(v[GROUPS], kind);
+	if (json_scan_is(v[KIND], "APIVersions") && is_array(v[VERSIONS]))
+		return judge_versions(v[VERSIONS], kind);
+	if (json_scan_is(v[KIND], "APIResourceList") &&
+	    is_array(v[RESOURCES]))
+		return verdict(find(v[RESOURCES], "name", kind->resource).p !=
+		    NULL);
+	return DISCOVERY_UNKNOWN;
 }

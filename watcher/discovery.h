@@ -1,7 +1,8 @@
 /*
  * discovery: does an API server serve a kind? A 404 may come from anything on
  * the way, so the server's own list of what it serves decides (k8s-watch.md
- * A 24, 31). Pure: paths to ask, answers to judge.
+ * A 24, 31). Pure: paths to ask, answers to judge where they lie: megabytes
+ * from the network never become a tree.
  *
  * Aggregated discovery (v2) takes one question; a server that does not have it
  * answers with its groups, and is asked for the resources of one.

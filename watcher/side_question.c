@@ -33,6 +33,14 @@ static int	ask(struct side_question *q, const char *path,
 
 /* --- answers -------------------------------------------------------------- */
 
+/* Megabytes per kind, and nobody looks at an answer twice. */
+static void
+forget(struct side_question *q)
+{
+	buf_free(&q->body);
+	list_stream_reset(&q->list);
+}
+
 static bool
 ignore_item_cb(struct slice item, void *arg)
 {
@@ -132,28 +140,38 @@ ask_group(struct side_question *q)
 	return rc == 0;
 }
 
+static enum watch_input
+judge(const struct side_question *q, const struct kube_result *result,
+    int64_t *ret_retry_ms, bool *ret_more, struct watch_reason *why)
+{
+	enum watch_input input = WATCH_IN_FAILED;
+
+	if (q->unusable) {
+		watch_reason_set(why, 200, "InvalidAnswer", q->topic ==
+		    TOPIC_VERSION ? "the answer to a probe is no list" :
+		    "the answer to discovery is too long");
+		return WATCH_IN_FAILED;
+	}
+	if (!watch_reason_result(why, result, kube_api_origin(q->api),
+	    &input, ret_retry_ms))
+		return input;
+	return q->topic == TOPIC_VERSION ? judge_version(q, why) :
+	    judge_served(q, ret_more, why);
+}
+
 static void
 side_question_done_cb(const struct kube_result *result, void *arg)
 {
 	struct side_question *q = arg;
 	struct watch_reason why = { 0 };
-	enum watch_input input = WATCH_IN_FAILED;
+	enum watch_input input;
 	int64_t retry_after_ms = 0;
 	bool more = false;
 
 	assert(q->magic == QUESTION_MAGIC);
 	q->request = NULL;
-	if (q->unusable)
-		watch_reason_set(&why, 200, "InvalidAnswer", q->topic ==
-		    TOPIC_VERSION ? "the answer to a probe is no list" :
-		    "the answer to discovery is too long");
-	else if (!watch_reason_result(&why, result, kube_api_origin(q->api),
-	    &input, &retry_after_ms))
-		;
-	else if (q->topic == TOPIC_VERSION)
-		input = judge_version(q, &why);
-	else
-		input = judge_served(q, &more, &why);
+	input = judge(q, result, &retry_after_ms, &more, &why);
+	forget(q);
 	if (more && ask_group(q))
 		return;
 	q->cb(input, &why, retry_after_ms, q->arg);
@@ -176,8 +194,7 @@ ask(struct side_question *q, const char *path, const char *accept,
 		.arg = q,
 	};
 
-	buf_reset(&q->body);
-	list_stream_reset(&q->list);
+	forget(q);
 	q->unusable = false;
 	q->request = kube_api_get(q->api, &get, err);
 	return q->request == NULL ? -1 : 0;
@@ -219,6 +236,7 @@ side_question_cancel(struct side_question *q)
 {
 	kube_api_cancel(q->request);
 	q->request = NULL;
+	forget(q);
 }
 
 /* --- life ----------------------------------------------------------------- */
@@ -243,8 +261,6 @@ side_question_free(struct side_question *q)
 	if (q == NULL)
 		return;
 	side_question_cancel(q);
-	buf_free(&q->body);
-	list_stream_reset(&q->list);
 	q->magic = 0;
 	free(q);
 }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -98,6 +99,24 @@ test_what_is_no_discovery_decides_nothing(void **state UNUSED)
 	    DISCOVERY_UNSERVED);
 }
 
+/* What follows the verdict counts, too; nesting costs no memory. */
+static void
+test_an_answer_that_is_no_json_decides_nothing(void **state UNUSED)
+{
+	static const char good[] = "{\"kind\":\"APIResourceList\","
+	    "\"resources\":[{\"name\":\"jobs\"}]}";
+	char text[sizeof(good) + 1];
+	size_t n;
+
+	for (n = 0; n < sizeof(good) - 1; n++)
+		assert_int_equal(discovery_judge((struct slice){ good, n },
+		    &jobs), DISCOVERY_UNKNOWN);
+	(void)snprintf(text, sizeof(text), "%s}", good);
+	assert_int_equal(judge(text, &jobs), DISCOVERY_UNKNOWN);
+	assert_int_equal(judge("{\"resources\":[{\"name\":\"jobs\"}],"
+	    "\"kind\":\"APIResourceList\"} ", &jobs), DISCOVERY_SERVED);
+}
+
 static void
 test_the_core_group_has_paths_of_its_own(void **state UNUSED)
 {
@@ -124,6 +143,8 @@ main(void)
 		cmocka_unit_test(
 		    test_a_server_without_it_is_asked_for_the_group),
 		cmocka_unit_test(test_what_is_no_discovery_decides_nothing),
+		cmocka_unit_test(
+		    test_an_answer_that_is_no_json_decides_nothing),
 		cmocka_unit_test(test_the_core_group_has_paths_of_its_own),
 	};
 
