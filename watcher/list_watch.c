@@ -41,6 +41,7 @@ struct list_watch {
 	bool				 open;
 	bool				 listed;
 	bool				 tried;
+	bool				 paged;      /* a further page */
 	bool				 refused;    /* what a 200 brought */
 	bool				 has_outcome;
 	bool				 unanswered; /* asks again after a wait */
@@ -405,7 +406,7 @@ static void
 request_list(struct list_watch *lw)
 {
 	const struct request_list list = { lw->fsm.version,
-		lw->watch.version, lw->list.token };
+		lw->watch.version, lw->list.token, lw->fsm.whole };
 	struct kube_get get = {
 		.accept = lw->place.kind->list_accept,
 		.sealed = lw->place.kind->metadata,
@@ -415,6 +416,7 @@ request_list(struct list_watch *lw)
 	struct buf path = BUF_EMPTY;
 
 	prepare(lw);
+	lw->paged = lw->list.token != NULL;
 	request_path_list(&path, &lw->place, &list);
 	arm(lw->stale, LIST_WATCH_IDLE_MS);
 	request(lw, &get, &path);
@@ -520,6 +522,7 @@ feed(struct list_watch *lw, enum watch_input input)
 	const struct watch_facts facts = {
 		.quick = !lw->watch.events && mono_diff_ms(mono_now(),
 		    lw->begun) < WATCH_FSM_QUICK_MS,
+		.paged = lw->paged,
 		.calm_ms = mono_diff_ms(mono_now(), lw->trouble),
 		.answered = lw->refused,
 		.retry_after_ms = lw->retry_after_ms,

@@ -47,6 +47,11 @@ request_path_list(struct buf *b, const struct request_place *place,
 		add_escaped(b, list->last);
 		return;
 	}
+	if (list->token == NULL && list->whole) {
+		if (list->version == WATCH_VERSION_ZERO)
+			buf_adds(b, "?resourceVersion=0");
+		return;
+	}
 	buf_addf(b, "?limit=%d", REQUEST_PATH_PAGE);
 	if (list->token != NULL) {
 		/* Never with a resourceVersion (k8s-watch.md A.2). */

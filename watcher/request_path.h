@@ -6,6 +6,8 @@
 #ifndef SLUICE_REQUEST_PATH_H
 #define SLUICE_REQUEST_PATH_H
 
+#include <stdbool.h>
+
 #include "common/buf.h"
 #include "watcher/kinds.h"
 #include "watcher/watch_fsm.h"
@@ -17,6 +19,7 @@ struct request_list {
 	enum watch_version	 version;
 	const char		*last;    /* version last seen, "": none */
 	const char		*token;   /* NULL: the first page */
+	bool			 whole;   /* all of it in one page */
 };
 
 /* What is asked for: a kind, in one namespace or (NULL) in all. */

@@ -15,7 +15,7 @@ enum rule {
 	R_ENDED,        /* WATCH again now, or back off when it was quick */
 	R_MISSED,       /* LIST now */
 	R_EXPIRED,      /* of a WATCH: LIST now, back off when that spins */
-	R_LIST_EXPIRED, /* of a LIST: by quorum; back off when it was */
+	R_LIST_EXPIRED, /* of a LIST: in one page, then by quorum, then later */
 	R_TOO_LARGE,
 	R_RETRY_LIST,   /* back off, then LIST */
 	R_RETRY_WATCH,
@@ -160,6 +160,7 @@ wait_in(struct watch_fsm *f, enum watch_state state,
 
 	f->state = state;
 	f->attempt++;
+	f->whole = false;
 	step.delay_ms = watch_fsm_delay(f->attempt, f->base_ms, f->max_ms,
 	    facts->random);
 	if (facts->retry_after_ms > 0) {
@@ -176,6 +177,7 @@ denied(struct watch_fsm *f, enum watch_state state,
 {
 	f->state = state;
 	f->attempt++;
+	f->whole = false;
 	f->version = WATCH_VERSION_ZERO;
 	return (struct watch_step){ .action = WATCH_DO_WAIT,
 		.delay_ms = f->denied_ms * (1000 + facts->random % 1001) /
@@ -203,6 +205,19 @@ list_newest(struct watch_fsm *f, bool spinning,
 	if (spinning)
 		return wait_in(f, WATCH_WAIT_LIST, facts);
 	return list(f);
+}
+
+/* A list that lasts longer than its token would never end in pages: once
+ * without (k8s-watch.md A 2, as client-go). */
+static struct watch_step
+list_expired(struct watch_fsm *f, const struct watch_facts *facts)
+{
+	if (facts->paged && !f->whole) {
+		f->whole = true;
+		return do_now(f, WATCH_LISTING, WATCH_DO_LIST);
+	}
+	f->whole = false;
+	return list_newest(f, f->version == WATCH_VERSION_EMPTY, facts);
 }
 
 static struct watch_step
@@ -265,6 +280,7 @@ static struct watch_step
 listed(struct watch_fsm *f, enum watch_action action)
 {
 	f->unproven = true;
+	f->whole = false;
 	f->same = 0;
 	f->quorum = f->version == WATCH_VERSION_EMPTY ||
 	    action == WATCH_DO_FOLLOW;
@@ -354,8 +370,7 @@ watch_fsm_step(struct watch_fsm *f, enum watch_input input,
 	case R_EXPIRED:
 		return expired(f, facts);
 	case R_LIST_EXPIRED:
-		return list_newest(f, f->version == WATCH_VERSION_EMPTY,
-		    facts);
+		return list_expired(f, facts);
 	case R_TOO_LARGE:
 		return too_large(f, facts);
 	case R_RETRY_LIST:

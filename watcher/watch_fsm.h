@@ -84,6 +84,7 @@ struct watch_fsm {
 	uint32_t		same;         /* answered badly, in a row */
 	bool			unproven;     /* no event since the LIST */
 	bool			quorum;       /* that LIST was the newest */
+	bool			whole;        /* the next LIST in one page */
 	bool			relisted;     /* at once, since it was calm */
 	bool			reauthorized; /* 401 was retried once */
 	bool			streams;      /* lists by watch are tried */
@@ -96,6 +97,7 @@ struct watch_facts {
 	bool	 quick;          /* ENDED: lasted < 1 s and brought nothing */
 	int64_t	 calm_ms;        /* since the last input but ENDED and ALIVE */
 	bool	 answered;       /* FAILED: under a 200, by what it brought */
+	bool	 paged;          /* EXPIRED: of a LIST, behind its first page */
 	int64_t	 retry_after_ms; /* FAILED: what the server asked for, or 0 */
 	uint32_t random;         /* any 32 bits */
 };

@@ -154,6 +154,22 @@ def test_a_compressed_list_that_is_cut_is_asked_for_again():
         assert not bed.deleted("pod")
 
 
+def test_a_list_whose_token_expires_is_asked_for_once_as_a_whole():
+    """410 at page two: at once the same list without a limit; nothing is swept."""
+    with watching(objects=1600) as bed:
+        bed.sim.clear_requests()
+        bed.sim.faults(next=[{"match": "GET /api/v1/pods?limit=500&continue", "status": 410}])
+        old = bed.sluice.kill(bed.process)
+        bed.sluice.wait_restarted(bed.process, old)
+        wait_until(lambda: len(bed.lists(PODS)) >= 3, 20, "three requests")
+        bed.sim.change("pod", count=3)
+        bed.wait_level("pod")
+        targets = [row["target"] for row in bed.lists(PODS)]
+        assert len(targets) == 3 and "continue=" in targets[1], targets
+        assert "limit" not in targets[2], targets
+        assert not bed.deleted("pod")
+
+
 def test_a_watch_that_is_refused_is_tried_again_at_its_version():
     """500: back-off, then the same watch; no list, and the pauses grow."""
     rule = {"match": PODS_WATCH, "status": 500, "count": 3}

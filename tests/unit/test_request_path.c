@@ -17,7 +17,7 @@ static void
 expect_list(const struct kind *kind, enum watch_version version,
     const char *last, const char *token, const char *expected)
 {
-	const struct request_list list = { version, last, token };
+	const struct request_list list = { version, last, token, false };
 	const struct request_place place = { kind, NULL };
 	struct buf b = BUF_EMPTY;
 
@@ -48,6 +48,30 @@ test_a_list_at_the_last_version_has_no_limit(void **state)
 	    "/api/v1/pods?limit=500&resourceVersion=0");
 	expect_list(&pods, WATCH_VERSION_EMPTY, "42", NULL,
 	    "/api/v1/pods?limit=500");
+}
+
+/* k8s-watch.md A 2 */
+static void
+test_a_whole_list_is_asked_for_without_a_limit(void **state)
+{
+	static const char *const expected[] = {
+		[WATCH_VERSION_ZERO] = "/api/v1/pods?resourceVersion=0",
+		[WATCH_VERSION_LAST] = "/api/v1/pods?resourceVersion=42",
+		[WATCH_VERSION_EMPTY] = "/api/v1/pods",
+	};
+	const struct request_place place = { &pods, NULL };
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		const struct request_list list = { (enum watch_version)i,
+			"42", NULL, true };
+		struct buf b = BUF_EMPTY;
+
+		request_path_list(&b, &place, &list);
+		assert_string_equal(buf_cstr(&b), expected[i]);
+		buf_free(&b);
+	}
 }
 
 static void
@@ -84,7 +108,8 @@ test_a_namespace_stands_before_the_resource(void **state)
 {
 	const struct request_place place = { &jobs, "shop" };
 	const struct request_place odd = { &pods, "a/b" };
-	const struct request_list list = { WATCH_VERSION_EMPTY, "", NULL };
+	const struct request_list list = { WATCH_VERSION_EMPTY, "", NULL,
+		false };
 	struct buf b = BUF_EMPTY;
 
 	(void)state;
@@ -123,6 +148,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_core_group_has_a_path_of_its_own),
 		cmocka_unit_test(test_a_list_at_the_last_version_has_no_limit),
+		cmocka_unit_test(
+		    test_a_whole_list_is_asked_for_without_a_limit),
 		cmocka_unit_test(test_a_further_page_never_names_a_version),
 		cmocka_unit_test(
 		    test_what_a_server_gave_stays_inside_its_parameter),

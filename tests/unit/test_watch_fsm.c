@@ -81,6 +81,38 @@ test_410_lists_at_once_and_does_not_spin(void **state)
 	assert_int_equal(step(WATCH_IN_EXPIRED).action, WATCH_DO_WAIT);
 }
 
+/* k8s-watch.md A 2: more pages would expire again. */
+static void
+test_an_expired_token_is_one_list_without_pages(void **state)
+{
+	struct watch_facts paged = { .paged = true, .random = 200 };
+
+	(void)state;
+	watch_fsm_init(&f, 5000, 60000, 300000);
+	(void)step(WATCH_IN_START);
+	(void)step(WATCH_IN_PAGE);
+	assert_int_equal(watch_fsm_step(&f, WATCH_IN_EXPIRED, &paged).action,
+	    WATCH_DO_LIST);
+	assert_true(f.whole);
+	assert_int_equal(f.version, WATCH_VERSION_ZERO);
+	(void)step(WATCH_IN_LISTED);
+	assert_false(f.whole);
+	/* Only once, also of a server that pages what it was told not to. */
+	(void)step(WATCH_IN_FAILED);
+	f.state = WATCH_LISTING;
+	(void)watch_fsm_step(&f, WATCH_IN_EXPIRED, &paged);
+	assert_int_equal(watch_fsm_step(&f, WATCH_IN_EXPIRED, &paged).action,
+	    WATCH_DO_LIST);
+	assert_false(f.whole);
+	assert_int_equal(f.version, WATCH_VERSION_EMPTY);
+	assert_int_equal(watch_fsm_step(&f, WATCH_IN_EXPIRED, &paged).action,
+	    WATCH_DO_LIST);
+	assert_true(f.whole);
+	assert_int_equal(watch_fsm_step(&f, WATCH_IN_EXPIRED, &paged).action,
+	    WATCH_DO_WAIT);
+	assert_false(f.whole);
+}
+
 /* It may have been a deletion. */
 static void
 test_a_watch_that_missed_an_event_is_listed(void **state)
@@ -426,6 +458,8 @@ main(void)
 		cmocka_unit_test(
 		    test_a_watch_that_ends_at_once_counts_as_a_failure),
 		cmocka_unit_test(test_410_lists_at_once_and_does_not_spin),
+		cmocka_unit_test(
+		    test_an_expired_token_is_one_list_without_pages),
 		cmocka_unit_test(test_a_watch_that_missed_an_event_is_listed),
 		cmocka_unit_test(
 		    test_one_event_and_then_410_does_not_loop_lists),
