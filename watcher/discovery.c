@@ -42,10 +42,24 @@ is_array(struct slice value)
 	return value.n > 0 && value.p[0] == '[';
 }
 
+/* By its row; who says nothing of its scope may mean either. */
 static enum discovery_verdict
-verdict(bool served)
+verdict(struct slice resource)
 {
-	return served ? DISCOVERY_SERVED : DISCOVERY_UNSERVED;
+	enum { SCOPE, NAMESPACED, SLOTS };
+	static const struct json_want want[] = {
+		{ "scope", SCOPE, NULL, 0 },
+		{ "namespaced", NAMESPACED, NULL, 0 },
+	};
+	struct slice v[SLOTS];
+
+	if (resource.p == NULL)
+		return DISCOVERY_UNSERVED;
+	json_scan_again(resource, want, NELEM(want), v, SLOTS);
+	if (json_scan_is(v[SCOPE], "Cluster") ||
+	    slice_is(v[NAMESPACED], "false"))
+		return DISCOVERY_OUTSIDE;
+	return DISCOVERY_SERVED;
 }
 
 /* One group's version, and what it says of the kind; UNSERVED: nothing. */
@@ -63,8 +77,7 @@ judge_version(struct slice version, const struct kind *kind)
 	/* Of an aggregated server that is away, an old answer. */
 	if (json_scan_is(v[FRESHNESS], "Stale"))
 		return DISCOVERY_UNKNOWN;
-	return verdict(find(v[RESOURCES], "resource", kind->resource).p !=
-	    NULL);
+	return verdict(find(v[RESOURCES], "resource", kind->resource));
 }
 
 /* APIGroupDiscoveryList: everything at once. */
@@ -147,7 +160,6 @@ discovery_judge(struct slice body, const struct kind *kind)
 		return judge_versions(v[VERSIONS], kind);
 	if (json_scan_is(v[KIND], "APIResourceList") &&
 	    is_array(v[RESOURCES]))
-		return verdict(find(v[RESOURCES], "name", kind->resource).p !=
-		    NULL);
+		return verdict(find(v[RESOURCES], "name", kind->resource));
 	return DISCOVERY_UNKNOWN;
 }

@@ -21,6 +21,7 @@
 enum discovery_verdict {
 	DISCOVERY_SERVED,
 	DISCOVERY_UNSERVED,
+	DISCOVERY_OUTSIDE,     /* served, but in no namespace */
 	DISCOVERY_ASK_GROUP,   /* discovery_path_group tells */
 	DISCOVERY_UNKNOWN,     /* the answer is no discovery */
 };

@@ -97,6 +97,14 @@ judge_version(const struct side_question *q, struct watch_reason *why)
 }
 
 static enum watch_input
+served(struct watch_reason *why)
+{
+	watch_reason_set(why, 404, "NotFound", "404, though the API server's "
+	    "discovery names the kind; is there a proxy on the way?");
+	return WATCH_IN_SERVED;
+}
+
+static enum watch_input
 judge_served(const struct side_question *q, bool *ret_more,
     struct watch_reason *why)
 {
@@ -112,11 +120,15 @@ judge_served(const struct side_question *q, bool *ret_more,
 	case DISCOVERY_ASK_GROUP:
 		*ret_more = true;
 		break;
+	case DISCOVERY_OUTSIDE:
+		if (q->place->namespace == NULL)
+			return served(why);
+		watch_reason_set(why, 404, "NotInNamespaces", "the kind "
+		    "belongs to no namespace: allow list and watch in the "
+		    "whole cluster, or leave it out");
+		return WATCH_IN_UNSERVED;
 	case DISCOVERY_SERVED:
-		watch_reason_set(why, 404, "NotFound", "404, though the API "
-		    "server's discovery names the kind; is there a proxy on "
-		    "the way?");
-		return WATCH_IN_SERVED;
+		return served(why);
 	case DISCOVERY_UNKNOWN:
 		break;
 	}

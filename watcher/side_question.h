@@ -3,7 +3,8 @@
  * each of which ends in what its machine (watch_fsm) is told:
  *   probe     does the server's history reach this version?
  *             CURRENT, TOO_LARGE (also when the server's own is lower)
- *   discover  is the kind served? SERVED, UNSERVED
+ *   discover  is the kind served (in namespaces, if asked there)? SERVED,
+ *             UNSERVED
  * or why there was no answer (FAILED, UNAUTHORIZED ...). Runs in the watcher's
  * loop; one question at a time, its answer bounded.
  */

@@ -1,8 +1,11 @@
 """Kinds of the operator's: the generic rule, keys of cluster-wide objects, restarts."""
 
+import time
+
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
+from tests.integration.watching import deny
 
 CONF = {
     "supervise": {"circuit_deaths": 1000, "base": "100ms", "max": "200ms"},
@@ -67,3 +70,21 @@ def test_a_custom_kind_that_is_not_served_says_so():
             return text if "widgets.example.com" in text else None
 
         assert "1 of 2 kinds" in wait_until(told, 15, "the kind is named")
+
+
+def test_a_forbidden_kind_of_the_cluster_is_not_asked_for_in_namespaces_for_ever():
+    """Its 404 there is explained, with the remedy, and waits as long as a refusal."""
+    conf = {"watch": {**CONF["watch"], "kinds": ["pod"], "namespaces": ["default"]}}
+    with KubeSim(frozen=True) as sim:
+        sim.access(deny("nodes"))
+        with Sluice(conf, kubeconfig=sim.kubeconfig) as sluice:
+            watcher = next(n for n in sluice.status() if n.startswith("watcher/"))
+
+            def told():
+                """True once the status names the remedy."""
+                return "belongs to no namespace" in sluice.status()[watcher]["status"]
+
+            wait_until(told, 15, "the remedy")
+            time.sleep(1)
+            inside = [r for r in sim.requests() if "/namespaces/default/nodes" in r["target"]]
+            assert len(inside) == 1, inside

@@ -117,6 +117,25 @@ test_an_answer_that_is_no_json_decides_nothing(void **state UNUSED)
 	    "\"kind\":\"APIResourceList\"} ", &jobs), DISCOVERY_SERVED);
 }
 
+/* Asked for in a namespace, it is 404 for ever. */
+static void
+test_a_kind_of_the_cluster_is_in_no_namespace(void **state UNUSED)
+{
+	static const struct kind nodes = { .group = "", .version = "v1",
+		.resource = "nodes" };
+
+	assert_int_equal(judge(AGGREGATED(GROUP("", "v1", "",
+	    "nodes\",\"scope\":\"Cluster")), &nodes), DISCOVERY_OUTSIDE);
+	assert_int_equal(judge(AGGREGATED(GROUP("", "v1", "",
+	    "nodes\",\"scope\":\"Namespaced")), &nodes), DISCOVERY_SERVED);
+	assert_int_equal(judge("{\"kind\":\"APIResourceList\",\"resources\":["
+	    "{\"name\":\"nodes\",\"namespaced\":false}]}", &nodes),
+	    DISCOVERY_OUTSIDE);
+	assert_int_equal(judge("{\"kind\":\"APIResourceList\",\"resources\":["
+	    "{\"name\":\"nodes\",\"namespaced\":true}]}", &nodes),
+	    DISCOVERY_SERVED);
+}
+
 static void
 test_the_core_group_has_paths_of_its_own(void **state UNUSED)
 {
@@ -145,6 +164,8 @@ main(void)
 		cmocka_unit_test(test_what_is_no_discovery_decides_nothing),
 		cmocka_unit_test(
 		    test_an_answer_that_is_no_json_decides_nothing),
+		cmocka_unit_test(
+		    test_a_kind_of_the_cluster_is_in_no_namespace),
 		cmocka_unit_test(test_the_core_group_has_paths_of_its_own),
 	};
 
