@@ -178,7 +178,6 @@ denied(struct watch_fsm *f, enum watch_state state,
 	f->state = state;
 	f->attempt++;
 	f->whole = false;
-	f->version = WATCH_VERSION_ZERO;
 	return (struct watch_step){ .action = WATCH_DO_WAIT,
 		.delay_ms = f->denied_ms * (1000 + facts->random % 1001) /
 		    1000 };

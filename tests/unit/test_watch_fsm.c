@@ -316,6 +316,28 @@ test_403_and_404_wait_minutes_and_say_so(void **state)
 	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
 }
 
+/* What was seen before must not be seen older. */
+static void
+test_a_list_after_403_is_not_older_than_what_was_seen(void **state)
+{
+	(void)state;
+	begin_watching();
+	(void)step(WATCH_IN_FORBIDDEN);
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
+	assert_int_equal(f.version, WATCH_VERSION_LAST);
+	/* Nor the last one that was asked for, if that lay in the future. */
+	(void)step(WATCH_IN_TOO_LARGE);
+	(void)step(WATCH_IN_FORBIDDEN);
+	(void)step(WATCH_IN_TIMER);
+	assert_int_equal(f.version, WATCH_VERSION_EMPTY);
+	/* Nothing was seen yet: the server's cache will do. */
+	watch_fsm_init(&f, 5000, 60000, 300000);
+	(void)step(WATCH_IN_START);
+	(void)step(WATCH_IN_FORBIDDEN);
+	(void)step(WATCH_IN_TIMER);
+	assert_int_equal(f.version, WATCH_VERSION_ZERO);
+}
+
 static void
 test_a_discovery_that_fails_is_no_proof(void **state)
 {
@@ -486,6 +508,8 @@ main(void)
 		cmocka_unit_test(
 		    test_a_probe_without_answer_waits_and_watches_anew),
 		cmocka_unit_test(test_a_discovery_that_fails_is_no_proof),
+		cmocka_unit_test(
+		    test_a_list_after_403_is_not_older_than_what_was_seen),
 		cmocka_unit_test(test_a_list_by_watch_goes_on_as_the_watch),
 		cmocka_unit_test(
 		    test_a_server_that_cannot_list_by_watch_is_listed_at_once),
