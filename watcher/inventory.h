@@ -24,8 +24,12 @@
 #include "common/buf.h"
 #include "watcher/kinds.h"
 #include "watcher/kube_object.h"
+#include "watcher/kube_status.h"
 
-#define INVENTORY_STATUS_MAX 4096u  /* bytes of a status from the store */
+/* Bytes of a status from the store: what kube_status can write, each byte of
+ * its texts escaped. */
+#define INVENTORY_STATUS_MAX ((KUBE_STATUS_REASON_MAX + \
+	KUBE_STATUS_MESSAGE_MAX) * 6 + KUBE_STATUS_FIELDS_MAX + 512)
 
 struct inv_binding;
 struct inv_object;

@@ -227,6 +227,31 @@ status_text(const char *status)
 	return buf_cstr(&b);
 }
 
+/* Else it would be published again at every start, its deletion never. */
+static void
+test_the_longest_status_there_can_be_is_known_again(void **state)
+{
+	struct kube_status s = { .state = "terminating" };
+	struct buf b = BUF_EMPTY;
+
+	(void)state;
+	memset(s.reason, '\1', KUBE_STATUS_REASON_MAX);
+	memset(s.message, '\1', KUBE_STATUS_MESSAGE_MAX);
+	memset(s.fields, 'x', KUBE_STATUS_FIELDS_MAX - 1);
+	memcpy(s.fields, ",\"f\":\"", 6);
+	s.n_fields = KUBE_STATUS_FIELDS_MAX - 1;
+	s.fields[s.n_fields - 1] = '"';
+	kube_status_json(&b, &s);
+	assert_in_range(b.len, 4097, INVENTORY_STATUS_MAX);
+	inventory_list_begin(inv, POD);
+	inventory_stored(inv, POD, slice_str("ns"), slice_str("a"),
+	    (struct slice){ (const char *)b.data, b.len });
+	inventory_list_end(inv, POD);
+	inventory_answered(inv, hand_over("a"), true);
+	assert_null(inventory_first(inv));
+	buf_free(&b);
+}
+
 static void
 test_after_a_restart_only_differences_are_published(void **state)
 {
@@ -404,6 +429,7 @@ main(void)
 		CASE(test_what_no_stream_showed_leaves_without_a_word),
 		CASE(test_a_deletion_of_another_uid_is_ignored),
 		CASE(test_a_list_sweeps_what_it_does_not_name),
+		CASE(test_the_longest_status_there_can_be_is_known_again),
 		CASE(test_after_a_restart_only_differences_are_published),
 		CASE(test_bound_objects_say_when_they_are_missing),
 		CASE(test_a_stored_node_counts_for_the_object_it_stood_for),
