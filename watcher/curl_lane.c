@@ -49,13 +49,21 @@ curl_lane_timer_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	assert(lane->magic == LANE_MAGIC);
-	if (lane->given_up && lane->n == 0) {
-		lane->unused(lane, lane->arg);
-		return;
-	}
 	(void)curl_multi_socket_action(lane->multi, CURL_SOCKET_TIMEOUT, 0,
 	    &running);
 	drain(lane);
+}
+
+static void
+curl_lane_empty_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct curl_lane *lane = arg;
+
+	(void)fd;
+	(void)what;
+	assert(lane->magic == LANE_MAGIC);
+	assert(lane->given_up && lane->n == 0);
+	lane->unused(lane, lane->arg);
 }
 
 static int
@@ -114,7 +122,8 @@ curl_lane_new(struct event_base *base, curl_lane_done_cb done,
 	lane->opened = mono_now();
 	lane->multi = curl_multi_init();
 	lane->timer = evtimer_new(base, curl_lane_timer_cb, lane);
-	if (lane->multi == NULL || lane->timer == NULL)
+	lane->empty = evtimer_new(base, curl_lane_empty_cb, lane);
+	if (lane->multi == NULL || lane->timer == NULL || lane->empty == NULL)
 		abort();
 	(void)curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION,
 	    curl_lane_socket_cb);
@@ -133,17 +142,31 @@ curl_lane_free(struct curl_lane *lane)
 	assert(lane->magic == LANE_MAGIC);
 	(void)curl_multi_cleanup(lane->multi);
 	event_free(lane->timer);
+	event_free(lane->empty);
 	lane->magic = 0;
 	free(lane);
+}
+
+/* By a timer of its own: libcurl sets and deletes the other one as it likes. */
+static void
+hand_back(struct curl_lane *lane)
+{
+	if (lane->n == 0 && lane->given_up)
+		event_active(lane->empty, EV_TIMEOUT, 0);
+}
+
+void
+curl_lane_give_up(struct curl_lane *lane)
+{
+	assert(lane->magic == LANE_MAGIC);
+	lane->given_up = true;
+	hand_back(lane);
 }
 
 void
 curl_lane_left(struct curl_lane *lane)
 {
-	struct timeval now = { 0, 0 };
-
 	assert(lane->magic == LANE_MAGIC);
-	/* Not here: libcurl may be at work on it. */
-	if (--lane->n == 0 && lane->given_up)
-		(void)evtimer_add(lane->timer, &now);
+	lane->n--;
+	hand_back(lane);
 }

@@ -3,7 +3,8 @@
  * to it share its connections, and nobody else's. Runs in the watcher's loop.
  * A transfer's CURLOPT_PRIVATE is handed back when it has ended. One that was
  * given up takes no new transfers; when its last has gone it is handed to
- * `unused`, from the loop, never from within libcurl.
+ * `unused`, from the loop, never from within libcurl: that may be at work on it
+ * when its owner turns away.
  */
 #ifndef SLUICE_CURL_LANE_H
 #define SLUICE_CURL_LANE_H
@@ -25,7 +26,8 @@ struct curl_lane {
 	struct curl_lane	*next;      /* the owner's */
 	struct event_base	*base;
 	CURLM			*multi;
-	struct event		*timer;
+	struct event		*timer;     /* libcurl's */
+	struct event		*empty;     /* ours: hand it to `unused` */
 	curl_lane_done_cb	 done;
 	curl_lane_unused_cb	 unused;
 	void			*arg;
@@ -38,7 +40,9 @@ struct curl_lane {
 struct curl_lane *curl_lane_new(struct event_base *base,
 	    curl_lane_done_cb done, curl_lane_unused_cb unused, void *arg);
 void	curl_lane_free(struct curl_lane *lane);
-/* A transfer has left it: the last one of one given up ends it, soon. */
+/* Soon `unused` is called, at the latest when its last transfer has left. */
+void	curl_lane_give_up(struct curl_lane *lane);
+/* A transfer has left it. */
 void	curl_lane_left(struct curl_lane *lane);
 
 #endif

@@ -394,13 +394,9 @@ choose_lane(struct kube_api *api, const struct kube_get *get)
 	    mono_before(get->silent, old->heard))
 		return old;
 	*place = lane_new(api);
-	if (old->n == 0) {
-		curl_lane_free(old);
-	} else {
-		old->given_up = true;
-		old->next = api->given_up;
-		api->given_up = old;
-	}
+	old->next = api->given_up;
+	api->given_up = old;
+	curl_lane_give_up(old);
 	return *place;
 }
 
