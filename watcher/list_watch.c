@@ -43,6 +43,7 @@ struct list_watch {
 	bool				 tried;
 	bool				 paged;      /* a further page */
 	bool				 refused;    /* what a 200 brought */
+	bool				 cut;        /* a 200 broke off */
 	bool				 has_outcome;
 	bool				 unanswered; /* asks again after a wait */
 	enum watch_state		 shown;      /* meanwhile */
@@ -283,7 +284,9 @@ judge(struct list_watch *lw, const struct kube_result *result)
 	if (result->status == 406 && lw->place.kind->metadata)
 		watch_reason_set(&lw->why, 406, "NotAcceptable",
 		    KINDS_NO_METADATA);
-	decide(lw, input_of_error(lw, input, result->status));
+	lw->cut = result->status == 200;
+	decide(lw, lw->cut ? input : input_of_error(lw, input,
+	    result->status));
 	if (result->status == 0)
 		lw->ops->unreachable(lw->arg);
 	return false;
@@ -373,7 +376,7 @@ list_watch_question_cb(enum watch_input input, const struct watch_reason *why,
 static void
 prepare(struct list_watch *lw)
 {
-	lw->has_outcome = lw->refused = false;
+	lw->has_outcome = lw->refused = lw->cut = false;
 	lw->retry_after_ms = 0;
 	lw->begun = lw->heard = mono_now();
 }
@@ -524,6 +527,7 @@ feed(struct list_watch *lw, enum watch_input input)
 		    lw->begun) < WATCH_FSM_QUICK_MS,
 		.paged = lw->paged,
 		.calm_ms = mono_diff_ms(mono_now(), lw->trouble),
+		.cut = lw->cut,
 		.answered = lw->refused,
 		.retry_after_ms = lw->retry_after_ms,
 		.random = arc4random(),

@@ -18,6 +18,7 @@ enum rule {
 	R_LIST_EXPIRED, /* of a LIST: in one page, then by quorum, then later */
 	R_TOO_LARGE,
 	R_RETRY_LIST,   /* back off, then LIST */
+	R_RETRY_STREAM, /* likewise, at last without streams */
 	R_RETRY_WATCH,
 	R_STALE_LIST,   /* LIST again after a wait, on a new connection */
 	R_STALE,        /* PROBE, on a new connection */
@@ -53,7 +54,7 @@ static const enum rule table[WATCH_STATE_MAX][WATCH_INPUT_MAX] = {
 		[WATCH_IN_ENDED] = R_UNSUPPORTED,
 		[WATCH_IN_EXPIRED] = R_UNSUPPORTED,
 		[WATCH_IN_TOO_LARGE] = R_UNSUPPORTED,
-		[WATCH_IN_FAILED] = R_RETRY_LIST,
+		[WATCH_IN_FAILED] = R_RETRY_STREAM,
 		[WATCH_IN_STALE] = R_STALE_LIST,
 		[WATCH_IN_UNAUTHORIZED] = R_UNAUTHORIZED,
 		[WATCH_IN_FORBIDDEN] = R_FORBIDDEN,
@@ -240,6 +241,16 @@ retry_watch(struct watch_fsm *f, const struct watch_facts *facts)
 	return wait_in(f, WATCH_WAIT_LIST, facts);
 }
 
+/* A connection that breaks says nothing of the server; one that breaks again
+ * and again in this place may be a proxy's doing. */
+static struct watch_step
+retry_stream(struct watch_fsm *f, const struct watch_facts *facts)
+{
+	if (facts->cut && f->attempt + 1 >= WATCH_FSM_SAME_MAX)
+		f->streams = false;
+	return wait_in(f, WATCH_WAIT_LIST, facts);
+}
+
 /* The connection may be dead. Or the version lies in the future (an etcd
  * restored): such a watch is accepted and stays silent (k8s-watch.md A 38). */
 static struct watch_step
@@ -374,6 +385,8 @@ watch_fsm_step(struct watch_fsm *f, enum watch_input input,
 		return too_large(f, facts);
 	case R_RETRY_LIST:
 		return wait_in(f, WATCH_WAIT_LIST, facts);
+	case R_RETRY_STREAM:
+		return retry_stream(f, facts);
 	case R_RETRY_WATCH:
 		return retry_watch(f, facts);
 	case R_STALE_LIST:

@@ -96,6 +96,7 @@ struct watch_fsm {
 struct watch_facts {
 	bool	 quick;          /* ENDED: lasted < 1 s and brought nothing */
 	int64_t	 calm_ms;        /* since the last input but ENDED and ALIVE */
+	bool	 cut;            /* FAILED: a 200 that broke off */
 	bool	 answered;       /* FAILED: under a 200, by what it brought */
 	bool	 paged;          /* EXPIRED: of a LIST, behind its first page */
 	int64_t	 retry_after_ms; /* FAILED: what the server asked for, or 0 */

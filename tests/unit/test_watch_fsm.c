@@ -394,6 +394,29 @@ test_a_server_that_cannot_list_by_watch_is_listed_at_once(void **state)
 	}
 }
 
+/* The decision holds for the whole cluster, and for good. */
+static void
+test_a_mere_disconnect_does_not_end_lists_by_watch(void **state)
+{
+	struct watch_facts cut = { .cut = true, .random = 200 };
+	unsigned i;
+
+	(void)state;
+	begin_streaming();
+	for (i = 1; i < WATCH_FSM_SAME_MAX; i++) {
+		assert_int_equal(watch_fsm_step(&f, WATCH_IN_FAILED,
+		    &cut).action, WATCH_DO_WAIT);
+		assert_true(f.streams);
+		assert_int_equal(step(WATCH_IN_TIMER).action,
+		    WATCH_DO_STREAM);
+	}
+	/* A proxy that always cuts it leaves no other way. */
+	assert_int_equal(watch_fsm_step(&f, WATCH_IN_FAILED, &cut).action,
+	    WATCH_DO_WAIT);
+	assert_false(f.streams);
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
+}
+
 static void
 test_a_silent_list_is_asked_again_on_a_new_connection(void **state)
 {
@@ -508,6 +531,8 @@ main(void)
 		cmocka_unit_test(
 		    test_a_probe_without_answer_waits_and_watches_anew),
 		cmocka_unit_test(test_a_discovery_that_fails_is_no_proof),
+		cmocka_unit_test(
+		    test_a_mere_disconnect_does_not_end_lists_by_watch),
 		cmocka_unit_test(
 		    test_a_list_after_403_is_not_older_than_what_was_seen),
 		cmocka_unit_test(test_a_list_by_watch_goes_on_as_the_watch),
