@@ -46,6 +46,7 @@ struct list_watch {
 	bool				 cut;        /* a 200 broke off */
 	bool				 has_outcome;
 	bool				 unanswered; /* asks again after a wait */
+	bool				 retried;    /* at once, after 401 */
 	enum watch_state		 shown;      /* meanwhile */
 	enum watch_input		 outcome;    /* decided in the body */
 	int64_t				 retry_after_ms;
@@ -107,6 +108,10 @@ list_watch_answered_cb(void *arg)
 	struct list_watch *lw = arg;
 
 	assert(lw->magic == LIST_WATCH_MAGIC);
+	/* Nobody was told of this one. */
+	if (lw->retried)
+		watch_reason_set(&lw->why, 0, "", "");
+	lw->retried = false;
 	if (lw->unanswered) {
 		lw->unanswered = false;
 		watch_reason_set(&lw->why, 0, "", "");
@@ -562,6 +567,8 @@ step(struct list_watch *lw, enum watch_input input)
 	} else if (s.action == WATCH_DO_WAIT || s.action == WATCH_DO_END) {
 		lw->unanswered = false;
 	}
+	lw->retried = input == WATCH_IN_UNAUTHORIZED &&
+	    s.action != WATCH_DO_WAIT;
 	if (s.fresh_connection)
 		lw->silent = lw->heard;
 	if (input == WATCH_IN_EXPIRED)

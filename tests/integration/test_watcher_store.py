@@ -132,6 +132,35 @@ def test_a_lost_projection_and_journal_start_are_made_whole_by_the_watcher():
         assert {e["data"]["change"] for e in shown.values()} == {"sync"}
 
 
+def test_a_401_that_a_retry_mended_is_not_told_at_resync():
+    """The state that is told again when the store asks is as good as before the 401."""
+    with KubeSim(frozen=True) as sim, bed_on(sim, {"journal": SMALL}) as (bed, cluster):
+        rule = {"match": "GET /api/v1/pods?watch", "status": 401}
+        sim.clear_requests()
+        sim.faults(next=[rule], drop_watches=True)
+        wait_until(
+            lambda: len([r for r in sim.requests() if "/pods?watch" in r["target"]]) == 2,
+            20,
+            "the watch again",
+        )
+        bed.stop_store()
+        for leaf in ("projection.db", "projection.db-wal", "projection.db-shm"):
+            if os.path.exists(bed.path(leaf)):
+                os.unlink(bed.path(leaf))
+        roll_journal(bed)
+        with bed.stream(f"watcher:{cluster}", last_event_id="now") as states:
+            states.wait_open()
+            bed.ctl("start", "store")
+
+            def told_again():
+                """The reasons of the pods' states since then."""
+                states.pump()
+                mine = [e["data"] for e in states.events() if e["subject"] == "pod"]
+                return [(data["state"], data.get("reason")) for data in mine]
+
+            assert wait_until(told_again, 20, "the state again") == [("watching", None)]
+
+
 @pytest.mark.slow
 def test_a_watcher_that_starts_without_a_store_levels_it_later():
     """5 s without an answer: sync; A, B, A does not stay B; deletions when the store is back."""
