@@ -116,6 +116,12 @@ describe(struct kind_watch *kw)
 	}
 }
 
+unsigned
+kind_watch_kind(const struct kind_watch *kw)
+{
+	return kw->kind;
+}
+
 struct kind_watch_view
 kind_watch_view(const struct kind_watch *kw)
 {

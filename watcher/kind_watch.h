@@ -58,6 +58,7 @@ struct kind_watch_view {
 	bool		 tried;             /* one list began and ended */
 };
 
+unsigned kind_watch_kind(const struct kind_watch *kw);   /* index in `kinds` */
 /* Where it is watched in namespaces: how the worst of them stands. */
 struct kind_watch_view kind_watch_view(const struct kind_watch *kw);
 

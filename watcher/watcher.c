@@ -155,7 +155,7 @@ watcher_object_cb(struct kind_watch *kw, enum kube_event_type type,
     const struct kube_object *object, void *arg)
 {
 	struct watcher *w = arg;
-	unsigned kind = kind_watch_view(kw).kind;
+	unsigned kind = kind_watch_kind(kw);
 
 	assert(w->magic == WATCHER_MAGIC);
 	figures_event(w->figures, kind);
@@ -175,9 +175,8 @@ watcher_list_begin_cb(struct kind_watch *kw, struct slice namespace,
 	struct watcher *w = arg;
 
 	assert(w->magic == WATCHER_MAGIC);
-	figures_list(w->figures, kind_watch_view(kw).kind);
-	return inventory_scope_begin(w->inv, kind_watch_view(kw).kind,
-	    namespace);
+	figures_list(w->figures, kind_watch_kind(kw));
+	return inventory_scope_begin(w->inv, kind_watch_kind(kw), namespace);
 }
 
 static void
@@ -187,8 +186,7 @@ watcher_list_end_cb(struct kind_watch *kw, struct slice namespace,
 	struct watcher *w = arg;
 
 	assert(w->magic == WATCHER_MAGIC);
-	inventory_scope_end(w->inv, kind_watch_view(kw).kind, namespace,
-	    mark);
+	inventory_scope_end(w->inv, kind_watch_kind(kw), namespace, mark);
 	outbox_kick(w->outbox);
 }
 
@@ -233,7 +231,7 @@ watcher_notice_cb(struct kind_watch *kw, const char *text, void *arg)
 	struct watcher *w = arg;
 
 	assert(w->magic == WATCHER_MAGIC);
-	log_warn("%s: %s", kinds[kind_watch_view(kw).kind].name, text);
+	log_warn("%s: %s", kinds[kind_watch_kind(kw)].name, text);
 }
 
 static void
@@ -242,7 +240,7 @@ watcher_received_cb(struct kind_watch *kw, size_t bytes, void *arg)
 	struct watcher *w = arg;
 
 	assert(w->magic == WATCHER_MAGIC);
-	figures_received(w->figures, kind_watch_view(kw).kind, bytes);
+	figures_received(w->figures, kind_watch_kind(kw), bytes);
 }
 
 static void
@@ -251,7 +249,7 @@ watcher_expired_cb(struct kind_watch *kw, void *arg)
 	struct watcher *w = arg;
 
 	assert(w->magic == WATCHER_MAGIC);
-	figures_expired(w->figures, kind_watch_view(kw).kind);
+	figures_expired(w->figures, kind_watch_kind(kw));
 }
 
 static const struct kind_watch_ops watcher_ops = {
