@@ -13,7 +13,7 @@
 #include "common/xmalloc.h"
 
 #define MAGIC      0x44524345u   /* "ECRD" */
-#define HEAD_BYTES 13u
+#define HEAD_BYTES (13u + KUBE_DIGEST_BYTES)
 #define SEALS      (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 
 void
@@ -75,6 +75,7 @@ exec_credential_write(int fd, const struct exec_credential *c,
 	buf_u32(&b, MAGIC);
 	buf_u8(&b, c->error != NULL ? 1 : 0);
 	buf_u64(&b, (uint64_t)c->expires_unix_ms);
+	buf_add(&b, c->digest, sizeof(c->digest));
 	put(&b, c->token);
 	put(&b, c->cert_pem);
 	put(&b, c->key_pem);
@@ -115,12 +116,15 @@ read_sealed(int fd, uint8_t *bytes, size_t size, size_t *ret_n,
 }
 
 static int
-take_head(struct rd *r, struct exec_credential_head *ret, struct err *err)
+take_head(struct rd *r, struct exec_credential_head *ret,
+    uint8_t digest[KUBE_DIGEST_BYTES], struct err *err)
 {
 	uint32_t magic = rd_u32(r);
 	uint8_t failed = rd_u8(r);
 	uint64_t expires = rd_u64(r);
 
+	for (size_t i = 0; i < KUBE_DIGEST_BYTES; i++)
+		digest[i] = rd_u8(r);
 	if (r->failed || magic != MAGIC || failed > 1)
 		return err_set(err, "a credential that cannot be read");
 	ret->failed = failed == 1;
@@ -132,14 +136,14 @@ int
 exec_credential_head(int fd, struct exec_credential_head *ret,
     struct err *err)
 {
-	uint8_t bytes[HEAD_BYTES];
+	uint8_t bytes[HEAD_BYTES], digest[KUBE_DIGEST_BYTES];
 	struct rd r;
 	size_t n;
 
 	if (read_sealed(fd, bytes, sizeof(bytes), &n, err) < 0)
 		return -1;
 	r = rd_init(bytes, n);
-	return take_head(&r, ret, err);
+	return take_head(&r, ret, digest, err);
 }
 
 static int
@@ -166,7 +170,7 @@ exec_credential_read(int fd, struct exec_credential *ret, struct err *err)
 	rc = read_sealed(fd, bytes, EXEC_CREDENTIAL_MAX, &n, err);
 	r = rd_init(bytes, n);
 	if (rc == 0)
-		rc = take_head(&r, &head, err);
+		rc = take_head(&r, &head, c.digest, err);
 	if (rc == 0) {
 		c.expires_unix_ms = head.expires_unix_ms;
 		if (get(&r, &c.token) < 0 || get(&r, &c.cert_pem) < 0 ||

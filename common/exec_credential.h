@@ -2,7 +2,8 @@
  * exec_credential: what a plugin gave, or why it gave nothing, as it travels
  * from sluice-exec through the supervisor to watcher and health: a sealed
  * memfd. A head without secrets (all the supervisor reads): magic, did it
- * fail, until when it is good. Behind it token, certificate, key, error.
+ * fail, until when it is good, what for. Behind it token, certificate, key,
+ * error.
  */
 #ifndef SLUICE_EXEC_CREDENTIAL_H
 #define SLUICE_EXEC_CREDENTIAL_H
@@ -11,10 +12,13 @@
 #include <stdint.h>
 
 #include "common/err.h"
+#include "common/kube_digest.h"
 
 #define EXEC_CREDENTIAL_MAX (1024u * 1024)   /* bytes of it all */
 
 struct exec_credential {
+	uint8_t	 digest[KUBE_DIGEST_BYTES]; /* of what it is good for; zeros:
+					     * nothing (with an error) */
 	int64_t	 expires_unix_ms;   /* 0: not said */
 	char	*token;             /* NULL where not given */
 	char	*cert_pem;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/kube_certificate.h"
+#include "common/kube_digest.h"
 #include "common/kube_pem.h"
 #include "common/kubeconfig.h"
 #include "common/xmalloc.h"
@@ -27,11 +28,29 @@ kube_source_free(struct kube_source *s)
 
 /* --- reading ---------------------------------------------------------------- */
 
-/* The kubeconfig again does not undo what its plugin gave. */
+/* Is the same plugin asked for the same server? */
+static bool
+same_plugin(const struct kube_credentials *a, const struct kube_credentials *b)
+{
+	uint8_t of_a[KUBE_DIGEST_BYTES], of_b[KUBE_DIGEST_BYTES];
+
+	if (a->exec == NULL || b->exec == NULL)
+		return false;
+	kube_digest(a, of_a);
+	kube_digest(b, of_b);
+	return memcmp(of_a, of_b, sizeof(of_a)) == 0;
+}
+
+/* The kubeconfig again does not undo what its plugin gave, but what was given
+ * for one server goes to no other. */
 static void
 keep_plugged(struct kube_source *s, struct kube_credentials *fresh)
 {
-	if (!s->plugged || fresh->exec == NULL) {
+	bool is_same = same_plugin(&s->cred, fresh);
+
+	if (!is_same)
+		s->foreign_id = 0;
+	if (!s->plugged || !is_same) {
 		s->plugged = s->plugged_pair = s->refused = false;
 		return;
 	}
@@ -157,6 +176,8 @@ kube_source_wants_plugin(const struct kube_source *s, int64_t now_unix_ms)
 uint64_t
 kube_source_refused_id(const struct kube_source *s)
 {
+	if (s->foreign_id != 0)
+		return s->foreign_id;
 	return s->refused ? s->plugin_id : 0;
 }
 
@@ -168,7 +189,15 @@ kube_source_plug(struct kube_source *s, struct exec_credential *c,
 {
 	bool changed = false;
 	int64_t left = c->expires_unix_ms - now_unix_ms;
+	uint8_t digest[KUBE_DIGEST_BYTES];
 
+	kube_digest(&s->cred, digest);
+	if (memcmp(digest, c->digest, sizeof(digest)) != 0) {
+		s->suspect = true;
+		s->foreign_id = id;
+		return KUBE_SOURCE_FOREIGN;
+	}
+	s->foreign_id = 0;
 	kube_pem_wipe(s->cred.token);
 	s->cred.token = c->token;
 	c->token = NULL;

@@ -40,6 +40,8 @@ struct kube_source {
 	bool			 refused;     /* by the server: ask anew */
 	uint64_t		 plugin_id;   /* the supervisor's; 0: none yet */
 	int64_t			 plugin_until; /* unix ms; 0: for ever */
+	uint64_t		 foreign_id;  /* of an answer that was for
+					       * another server or plugin */
 };
 
 void	kube_source_init(struct kube_source *s, const char *paths,
@@ -53,6 +55,7 @@ int	kube_source_load(struct kube_source *s, struct mono now,
 enum kube_source_change {
 	KUBE_SOURCE_SAME,
 	KUBE_SOURCE_NEW_TLS,   /* connections must not be used any more */
+	KUBE_SOURCE_FOREIGN,   /* of a plug: not put in, see there */
 };
 
 /* Before a use: reads what is due. -1 with *err: it could not be read, and what
@@ -70,9 +73,12 @@ void	kube_source_refused(struct kube_source *s, struct mono began,
 /* Must the plugin be asked before a request is made? */
 bool	kube_source_wants_plugin(const struct kube_source *s,
 	    int64_t now_unix_ms);
-/* The id that the server refused, for the question; 0: none. */
+/* The id that the server refused, or that was for another server, for the
+ * question; 0: none. */
 uint64_t kube_source_refused_id(const struct kube_source *s);
-/* Puts in what a plugin gave (not an error); its texts are moved. */
+/* Puts in what a plugin gave (not an error); its texts are moved. What it gave
+ * for another server, or as another plugin, is not: the kubeconfig is read
+ * anew before the next use, and the plugin is still wanted. */
 enum kube_source_change kube_source_plug(struct kube_source *s,
 	    struct exec_credential *c, uint64_t id, struct mono now,
 	    int64_t now_unix_ms);

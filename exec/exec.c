@@ -15,6 +15,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/kube_digest.h"
 #include "common/kube_exec.h"
 #include "common/kubeconfig.h"
 #include "common/xmalloc.h"
@@ -99,11 +100,13 @@ fetch(const char *paths, const char *context, struct exec_credential *ret,
 
 	if (kubeconfig_load(paths, context, &cred, err) < 0)
 		return -1;
-	if (cred.exec == NULL)
+	if (cred.exec == NULL) {
 		rc = err_set(err, "%s has no exec plugin (any more)",
 		    cred.origin);
-	else
+	} else {
 		rc = run(&cred, ret, err);
+		kube_digest(&cred, ret->digest);
+	}
 	kube_credentials_free(&cred);
 	return rc;
 }

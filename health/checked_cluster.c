@@ -142,27 +142,29 @@ checked_cluster_take(struct checked_cluster *c, struct check_job *job,
 	return outcome;
 }
 
-bool
+enum checked_plug
 checked_cluster_plug(struct checked_cluster *cluster,
     struct exec_credential *c, uint64_t id, struct mono now)
 {
+	enum checked_plug plug = CHECKED_PLUG_CHECK;
 	struct probe_result probe = { 0 };
-	bool failed = c->error != NULL;
 
 	cluster->asking = false;
 	/* A job has the source, or it is another by now: asked again then. */
 	if (cluster->source == NULL || cluster->source->cred.exec == NULL) {
-		failed = false;
-	} else if (failed) {
+		cluster->plugged = false;
+	} else if (c->error != NULL) {
+		plug = CHECKED_PLUG_FINDING;
 		classify_own(PROBE_AUTH, c->error, &probe.finding);
 		(void)take_probe(cluster, &probe, now);
+	} else if (kube_source_plug(cluster->source, c, id, now,
+	    wall_unix_ms()) == KUBE_SOURCE_FOREIGN) {
+		plug = CHECKED_PLUG_WAIT;
 	} else {
-		(void)kube_source_plug(cluster->source, c, id, now,
-		    wall_unix_ms());
 		cluster->plugged = true;
 	}
 	exec_credential_free(c);
-	return failed;
+	return plug;
 }
 
 /* --- publishing ----------------------------------------------------------- */

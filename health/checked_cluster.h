@@ -65,9 +65,15 @@ struct check_job *checked_cluster_job(struct checked_cluster *c,
 enum schedule_outcome checked_cluster_take(struct checked_cluster *c,
     struct check_job *job, int64_t metadata_max_age_ms, struct mono now);
 
+enum checked_plug {
+	CHECKED_PLUG_CHECK,     /* to be checked at once */
+	CHECKED_PLUG_FINDING,   /* the plugin failed: to be published */
+	CHECKED_PLUG_WAIT,      /* of no use: asked again when it is due */
+};
+
 /* The plugin's answer, while no job has the source: what it gave is used for
- * the next check; that it failed is a finding (true). Consumes *c. */
-bool	checked_cluster_plug(struct checked_cluster *cluster,
+ * the next check. Consumes *c. */
+enum checked_plug checked_cluster_plug(struct checked_cluster *cluster,
 	    struct exec_credential *c, uint64_t id, struct mono now);
 
 /* Publishes what is marked unsent. True when nothing is left. */

@@ -272,11 +272,16 @@ credential(struct health *h, const void *payload, size_t n, int fd)
 		exec_credential_free(&given);
 		return;
 	}
-	if (checked_cluster_plug(c, &given, m.version, mono_now())) {
+	switch (checked_cluster_plug(c, &given, m.version, mono_now())) {
+	case CHECKED_PLUG_FINDING:
 		publish(h, c);
 		tell_status(h);
-	} else {
+		break;
+	case CHECKED_PLUG_CHECK:
 		(void)schedule_check_now(h->schedule, c->entry, mono_now());
+		break;
+	case CHECKED_PLUG_WAIT:
+		break;
 	}
 	pump(h);
 }

@@ -27,6 +27,8 @@ struct plugin {
 	char		 askers[PLUGINS_ASKERS_MAX][TITLE_MAX];
 	size_t		 n_askers;
 	bool		 waiting;        /* for a place to run in */
+	bool		 again;          /* the run is for what was asked
+					  * before: another follows it */
 	pid_t		 pid;            /* 0: does not run */
 	int		 writing;        /* the memfd of the run, or -1 */
 	struct event	*limit;          /* of the run */
@@ -273,7 +275,11 @@ plugins_reaped(struct plugins *p, pid_t pid, int wait_status)
 	(void)evtimer_del(g->limit);
 	fd = g->writing;
 	g->writing = -1;
-	if (wait_status == 0 && exec_credential_head(fd, &head, &err) == 0) {
+	if (g->again) {
+		g->again = false;
+		(void)close(fd);
+		begin(g);
+	} else if (wait_status == 0 && exec_credential_head(fd, &head, &err) == 0) {
 		settle(g, fd, &head);
 	} else {
 		(void)close(fd);
@@ -329,21 +335,38 @@ same(const char *a, const char *b)
 	return a != NULL && strcmp(a, b) == 0;
 }
 
+static void
+forget(struct plugin *g)
+{
+	if (g->fd != -1)
+		(void)close(g->fd);
+	g->fd = -1;
+	g->failures = g->forced = 0;
+	if (g->pid == 0)
+		return;
+	/* Its end begins another, for all who wait. */
+	g->again = true;
+	(void)kill(g->pid, SIGKILL);
+}
+
+void
+plugins_forget(struct plugins *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		forget(p->list[i]);
+}
+
 /* Another kubeconfig or context under the name: another credential. */
 static void
 aim(struct plugin *g, const char *context, const char *paths)
 {
-	if (g->pid != 0 || (same(g->context, context) &&
-	    same(g->paths, paths)))
+	if (same(g->context, context) && same(g->paths, paths))
 		return;
 	free(g->context);
 	free(g->paths);
 	g->context = xstrdup(context);
 	g->paths = xstrdup(paths);
-	if (g->fd != -1)
-		(void)close(g->fd);
-	g->fd = -1;
-	g->failures = g->forced = 0;
+	forget(g);
 }
 
 static void
@@ -364,14 +387,13 @@ plugins_ask(struct plugins *p, const char *title,
 	struct plugin *g = find(p, cluster->id);
 
 	add_asker(g, title);
+	if (paths != NULL && cluster->context != NULL)
+		aim(g, cluster->context, paths);
 	if (g->pid != 0 || g->waiting)
 		return;
-	if (paths == NULL || cluster->context == NULL) {
+	if (paths == NULL || cluster->context == NULL)
 		settle_error(g, "the cluster has no kubeconfig");
-		return;
-	}
-	aim(g, cluster->context, paths);
-	if (is_good(g, refused))
+	else if (is_good(g, refused))
 		answer_all(g);
 	else
 		begin(g);

@@ -4,7 +4,8 @@
  * who asked meanwhile, and until it expires to those who ask later. The
  * supervisor itself sees of a credential no more than until when it is good.
  * A plugin that fails is tried again after PLUGINS_RETRY_MS doubling to
- * PLUGINS_RETRY_MAX_MS; until then its error is the answer. Supervisor only.
+ * PLUGINS_RETRY_MAX_MS; until then its error is the answer. Who asks compares
+ * what an answer is good for (exec_credential.h). Supervisor only.
  */
 #ifndef SLUICE_PLUGINS_H
 #define SLUICE_PLUGINS_H
@@ -43,6 +44,9 @@ void	plugins_free(struct plugins *p);
 void	plugins_ask(struct plugins *p, const char *title,
 	    const struct conf_cluster *cluster, const char *paths,
 	    uint64_t refused);
+/* The configuration was read anew: nothing that is known answers a question
+ * from here on, and what runs begins again. */
+void	plugins_forget(struct plugins *p);
 /* A process was reaped: true when it was one of these. */
 bool	plugins_reaped(struct plugins *p, pid_t pid, int wait_status);
 bool	plugins_owns(const struct plugins *p, pid_t pid);

@@ -12,6 +12,7 @@
 
 #include "common/log.h"
 #include "supervisor/conf_change.h"
+#include "supervisor/plugins.h"
 #include "supervisor/roster.h"
 #include "supervisor/supervisor.h"
 
@@ -163,6 +164,8 @@ settings_reload(struct supervisor *s, struct err *err)
 	old = s->conf;
 	s->conf = fresh;
 	log_init("sluiced", s->conf.log_level, s->conf.log_format);
+	/* Before its watchers are told: what they ask then is asked anew. */
+	plugins_forget(s->plugins);
 	for (size_t i = 0; i < s->n_children; i++)
 		(void)child_send(s->children[i], MSG_RELOAD, NULL, 0, fd);
 	conf_differences(&old, &s->conf, say_taken_by, NULL);

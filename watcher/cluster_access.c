@@ -148,6 +148,7 @@ void
 cluster_access_message(struct cluster_access *a, const void *payload,
     size_t n, int fd)
 {
+	enum kube_source_change change;
 	struct exec_credential c;
 	struct msg_bindings m;
 	struct err err = { 0 };
@@ -173,8 +174,15 @@ cluster_access_message(struct cluster_access *a, const void *payload,
 		a->ops.settled(&err, a->ops.arg);
 		return;
 	}
-	renewed(a, kube_source_plug(&a->source, &c, m.version, mono_now(),
-	    wall_unix_ms()));
+	change = kube_source_plug(&a->source, &c, m.version, mono_now(),
+	    wall_unix_ms());
 	exec_credential_free(&c);
+	if (change == KUBE_SOURCE_FOREIGN) {
+		(void)err_set(&err, "%s changed while its exec plugin was "
+		    "asked: it is asked again", a->source.cred.origin);
+		a->ops.settled(&err, a->ops.arg);
+		return;
+	}
+	renewed(a, change);
 	a->ops.settled(NULL, a->ops.arg);
 }

@@ -197,6 +197,7 @@ plug(const char *token, uint64_t id, int64_t ms, int64_t until)
 	struct exec_credential c = { .token = xstrdup(token),
 		.expires_unix_ms = until };
 
+	kube_digest(&source.cred, c.digest);
 	(void)kube_source_plug(&source, &c, id, at(ms), ms);
 	exec_credential_free(&c);
 }
@@ -226,6 +227,64 @@ test_a_plugin_is_asked_at_first_at_expiry_and_after_a_401(void **state)
 	assert_string_equal(source.cred.token, "two");
 }
 
+static enum kube_source_change
+plug_for(const uint8_t *digest, uint64_t id)
+{
+	struct exec_credential c = { .token = xstrdup("foreign") };
+	enum kube_source_change change;
+
+	memcpy(c.digest, digest, sizeof(c.digest));
+	change = kube_source_plug(&source, &c, id, at(0), 0);
+	exec_credential_free(&c);
+	return change;
+}
+
+static void
+test_what_was_given_for_one_server_goes_to_no_other(void **state)
+{
+	uint8_t digest[KUBE_DIGEST_BYTES];
+
+	(void)state;
+	begin("", PLUGIN);
+	kube_digest(&source.cred, digest);
+	plug("one", 1, 0, 0);
+	/* The kubeconfig names another server: what was plugged is dropped. */
+	write_config(", tls-server-name: other", PLUGIN);
+	kube_source_refused(&source, at(10), false);
+	assert_int_equal(refresh(20), KUBE_SOURCE_NEW_TLS);
+	assert_null(source.cred.token);
+	assert_true(kube_source_wants_plugin(&source, 20));
+	/* An answer that was made for the old one is not put in, and asked
+	 * for as refused, once the kubeconfig was read again. */
+	assert_int_equal(plug_for(digest, 2), KUBE_SOURCE_FOREIGN);
+	assert_null(source.cred.token);
+	assert_true(source.suspect);
+	assert_true(kube_source_wants_plugin(&source, 20));
+	(void)refresh(30);
+	assert_int_equal(kube_source_refused_id(&source), 2);
+	plug("two", 3, 40, 0);
+	assert_string_equal(source.cred.token, "two");
+	assert_int_equal(kube_source_refused_id(&source), 0);
+}
+
+static void
+test_an_answer_newer_than_the_kubeconfig_known_is_taken_later(void **state)
+{
+	uint8_t digest[KUBE_DIGEST_BYTES];
+
+	(void)state;
+	begin("", PLUGIN);
+	kube_digest(&source.cred, digest);
+	begin("", "exec: {apiVersion: client.authentication.k8s.io/v1, "
+	    "interactiveMode: Never, command: y}");
+	write_config("", PLUGIN);
+	assert_int_equal(plug_for(digest, 2), KUBE_SOURCE_FOREIGN);
+	(void)refresh(10);
+	/* Now it fits: the supervisor need not run it once more. */
+	assert_int_equal(kube_source_refused_id(&source), 0);
+	assert_int_equal(plug_for(digest, 2), KUBE_SOURCE_SAME);
+}
+
 static void
 test_a_long_lived_credential_is_replaced_a_little_early(void **state)
 {
@@ -243,7 +302,7 @@ test_a_credential_crosses_a_sealed_memfd_unchanged(void **state)
 {
 	struct exec_credential c = { .expires_unix_ms = 5,
 		.token = xstrdup("t"), .cert_pem = xstrdup("c"),
-		.key_pem = xstrdup("k") }, back;
+		.key_pem = xstrdup("k"), .digest = { 1, 2 } }, back;
 	struct exec_credential_head head;
 	int fd = exec_credential_memfd(&err);
 
@@ -255,6 +314,7 @@ test_a_credential_crosses_a_sealed_memfd_unchanged(void **state)
 	assert_false(head.failed);
 	assert_int_equal(head.expires_unix_ms, 5);
 	assert_int_equal(exec_credential_read(fd, &back, &err), 0);
+	assert_memory_equal(back.digest, c.digest, KUBE_DIGEST_BYTES);
 	assert_string_equal(back.token, "t");
 	assert_string_equal(back.cert_pem, "c");
 	assert_string_equal(back.key_pem, "k");
@@ -275,6 +335,8 @@ main(void)
 		T(test_a_changed_authority_ends_connections_after_five_minutes),
 		T(test_a_kubeconfig_put_right_is_read_after_a_refusal),
 		T(test_a_plugin_is_asked_at_first_at_expiry_and_after_a_401),
+		T(test_what_was_given_for_one_server_goes_to_no_other),
+		T(test_an_answer_newer_than_the_kubeconfig_known_is_taken_later),
 		T(test_a_long_lived_credential_is_replaced_a_little_early),
 		T(test_a_credential_crosses_a_sealed_memfd_unchanged),
 #undef T

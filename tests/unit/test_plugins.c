@@ -118,6 +118,45 @@ test_another_kubeconfig_is_another_credential(void **state)
 	end();
 }
 
+/* The watcher that asked for the old one is told what the new one is for. */
+static void
+test_a_question_for_another_context_begins_another_run(void **state)
+{
+	static char other_context[] = "other";
+	struct conf_cluster other = cluster;
+
+	(void)state;
+	begin("/bin/false");
+	plugins_ask(plugins, "watcher/prod", &cluster, "/k", 0);
+	other.context = other_context;
+	plugins_ask(plugins, "health", &other, "/k", 0);
+	reap();
+	assert_int_equal(answers.n, 0);
+	reap();
+	assert_int_equal(answers.n, 2);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	end();
+}
+
+static void
+test_after_a_reload_nothing_known_is_an_answer(void **state)
+{
+	(void)state;
+	begin("/bin/false");
+	plugins_ask(plugins, "health", &cluster, "/k", 0);
+	reap();
+	plugins_forget(plugins);
+	plugins_ask(plugins, "health", &cluster, "/k", 0);
+	assert_int_equal(answers.n, 1);
+	/* What runs was begun before the second reload. */
+	plugins_forget(plugins);
+	reap();
+	assert_int_equal(answers.n, 1);
+	reap();
+	assert_int_equal(answers.n, 2);
+	end();
+}
+
 static void
 test_no_binary_and_no_kubeconfig_are_answered_too(void **state)
 {
@@ -165,6 +204,10 @@ main(void)
 		    test_askers_of_one_cluster_share_a_run_and_its_failure),
 		cmocka_unit_test(
 		    test_another_kubeconfig_is_another_credential),
+		cmocka_unit_test(
+		    test_a_question_for_another_context_begins_another_run),
+		cmocka_unit_test(
+		    test_after_a_reload_nothing_known_is_an_answer),
 		cmocka_unit_test(
 		    test_no_binary_and_no_kubeconfig_are_answered_too),
 		cmocka_unit_test(test_only_a_few_run_at_one_time),
