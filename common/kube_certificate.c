@@ -77,6 +77,24 @@ kube_certificate_check(const char *pem, const char *origin, struct err *err)
 }
 
 int
+kube_certificate_end(const char *pem, int64_t *ret_unix_ms, struct err *err)
+{
+	X509 *cert = read_certificate(pem);
+	struct tm tm = { 0 };
+	int rc = 0;
+
+	if (cert == NULL)
+		rc = err_set(err, "the client certificate is not PEM");
+	else if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1)
+		rc = err_set(err, "the client certificate's end cannot be "
+		    "read");
+	else
+		*ret_unix_ms = (int64_t)timegm(&tm) * 1000;
+	X509_free(cert);
+	return rc;
+}
+
+int
 kube_certificate_pair(const char *cert_pem, const char *key_pem,
     struct err *err)
 {

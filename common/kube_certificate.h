@@ -1,15 +1,20 @@
 /*
  * kube_certificate: client certificates looked at before they are used, so
  * that what the server would answer with a bare TLS alert is said in words.
- * Pure but for the clock. Watcher and health (libcrypto).
+ * Pure but for the clock. Watcher, health and sluice-exec (libcrypto).
  */
 #ifndef SLUICE_KUBE_CERTIFICATE_H
 #define SLUICE_KUBE_CERTIFICATE_H
+
+#include <stdint.h>
 
 #include "common/err.h"
 
 /* Is it a certificate, and valid now? `origin`: whose, for the message. */
 int	kube_certificate_check(const char *pem, const char *origin,
+	    struct err *err) MUST_CHECK;
+/* Until when is it valid? */
+int	kube_certificate_end(const char *pem, int64_t *ret_unix_ms,
 	    struct err *err) MUST_CHECK;
 /* Does the key belong to the certificate? (kube_credentials_pair_check) */
 int	kube_certificate_pair(const char *cert_pem, const char *key_pem,

@@ -57,6 +57,22 @@ failed(const struct kube_exec *exec, const struct plugin_result *r,
 }
 
 static int
+take(const struct kube_exec *exec, const struct plugin_result *r,
+    struct exec_credential *ret, struct err *err)
+{
+	struct err e = { 0 };
+
+	if (plugin_answer_parse((const char *)r->output.data, r->output.len,
+	    exec->api_version, ret, &e) == 0) {
+		if (plugin_answer_limit(ret, &e) == 0)
+			return 0;
+		exec_credential_free(ret);
+	}
+	return err_set(err, "the exec plugin %.120s is of no use: %.250s"
+	    REMEDY, exec->command, e.text);
+}
+
+static int
 run(const struct kube_credentials *cred, struct exec_credential *ret,
     struct err *err)
 {
@@ -64,7 +80,6 @@ run(const struct kube_credentials *cred, struct exec_credential *ret,
 	char program[PLUGIN_INFO_PATH_MAX];
 	struct kube_exec *exec = cred->exec;
 	struct plugin_result result;
-	struct err e = { 0 };
 	char **argv, **env;
 	int rc;
 
@@ -83,10 +98,8 @@ run(const struct kube_credentials *cred, struct exec_credential *ret,
 		return -1;
 	if (result.late || result.flood || result.status != 0)
 		rc = failed(exec, &result, err);
-	else if (plugin_answer_parse((const char *)result.output.data,
-	    result.output.len, exec->api_version, ret, &e) < 0)
-		rc = err_set(err, "the exec plugin %.120s is of no use: "
-		    "%.250s" REMEDY, exec->command, e.text);
+	else
+		rc = take(exec, &result, ret, err);
 	plugin_run_free(&result);
 	return rc;
 }

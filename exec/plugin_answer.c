@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "common/kube_certificate.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
 
@@ -113,4 +114,18 @@ plugin_answer_parse(const char *text, size_t n, const char *api_version,
 	else
 		*ret = c;
 	return rc;
+}
+
+int
+plugin_answer_limit(struct exec_credential *c, struct err *err)
+{
+	int64_t end;
+
+	if (c->cert_pem == NULL)
+		return 0;
+	if (kube_certificate_end(c->cert_pem, &end, err) < 0)
+		return -1;
+	if (c->expires_unix_ms == 0 || end < c->expires_unix_ms)
+		c->expires_unix_ms = end;
+	return 0;
 }

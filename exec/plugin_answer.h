@@ -17,5 +17,10 @@
 int	plugin_answer_parse(const char *text, size_t n,
 	    const char *api_version, struct exec_credential *ret,
 	    struct err *err) MUST_CHECK;
+/* Lowers until when it is good to the end of its certificate: a plugin that
+ * gives one need not say when, and nobody could ask it again otherwise. -1:
+ * the certificate cannot be read. */
+int	plugin_answer_limit(struct exec_credential *c, struct err *err)
+	    MUST_CHECK;
 
 #endif

@@ -6,8 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include "common/kube_exec.h"
 #include "common/macros.h"
@@ -46,6 +50,55 @@ test_a_token_and_its_end_are_taken(void **state)
 	    "\"clientKeyData\":\"-----BEGIN K\"}"), &c, &err), 0);
 	assert_null(c.token);
 	assert_string_equal(c.key_pem, "-----BEGIN K");
+	assert_int_equal(c.expires_unix_ms, 0);
+	exec_credential_free(&c);
+}
+
+/* A certificate that ends at that time, to be freed. */
+static char *
+certificate(time_t end)
+{
+	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+	X509 *cert = X509_new();
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *text = NULL, *pem;
+	long n;
+
+	assert_non_null(key);
+	assert_int_equal(X509_set_pubkey(cert, key), 1);
+	assert_non_null(X509_gmtime_adj(X509_getm_notBefore(cert), 0));
+	assert_non_null(ASN1_TIME_set(X509_getm_notAfter(cert), end));
+	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+	assert_int_equal(PEM_write_bio_X509(bio, cert), 1);
+	n = BIO_get_mem_data(bio, &text);
+	pem = xstrndup(text, (size_t)n);
+	BIO_free(bio);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+	return pem;
+}
+
+static void
+test_a_credential_ends_with_its_certificate(void **state)
+{
+	struct exec_credential c = { .cert_pem = certificate(1893456000),
+		.key_pem = xstrdup("k") };
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(plugin_answer_limit(&c, &err), 0);
+	assert_int_equal(c.expires_unix_ms, INT64_C(1893456000000));
+	c.expires_unix_ms = 5000;   /* what the plugin says comes first */
+	assert_int_equal(plugin_answer_limit(&c, &err), 0);
+	assert_int_equal(c.expires_unix_ms, 5000);
+	c.expires_unix_ms = INT64_C(1893456000001);
+	assert_int_equal(plugin_answer_limit(&c, &err), 0);
+	assert_int_equal(c.expires_unix_ms, INT64_C(1893456000000));
+	c.cert_pem[40] = '!';
+	assert_int_equal(plugin_answer_limit(&c, &err), -1);
+	exec_credential_free(&c);
+	c.token = xstrdup("t");   /* nothing is known of a token's */
+	assert_int_equal(plugin_answer_limit(&c, &err), 0);
 	assert_int_equal(c.expires_unix_ms, 0);
 	exec_credential_free(&c);
 }
@@ -202,6 +255,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_token_and_its_end_are_taken),
+		cmocka_unit_test(test_a_credential_ends_with_its_certificate),
 		cmocka_unit_test(
 		    test_what_is_of_no_use_is_named_and_never_quoted),
 		cmocka_unit_test(test_its_last_words_hold_no_credential),
