@@ -27,6 +27,8 @@ struct plugin {
 	char		 askers[PLUGINS_ASKERS_MAX][TITLE_MAX];
 	size_t		 n_askers;
 	bool		 waiting;        /* for a place to run in */
+	bool		 unanswered;     /* no descriptor for an answer: the
+					  * limit's timer tries again */
 	bool		 again;          /* the run is for what was asked
 					  * before: another follows it */
 	pid_t		 pid;            /* 0: does not run */
@@ -41,6 +43,8 @@ struct plugin {
 	uint32_t	 failures;       /* in a row */
 	uint32_t	 forced;         /* runs after refusals, in a row */
 };
+
+static void	begin(struct plugin *g);
 
 struct plugins {
 	struct event_base	*base;
@@ -97,7 +101,8 @@ plugins_free(struct plugins *p)
 	free(p);
 }
 
-/* Killed when it still runs at its limit; its end tells the askers. */
+/* Killed when it still runs at its limit; its end tells the askers. Without a
+ * run: they are still to be answered. */
 static void
 plugins_limit_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
@@ -107,6 +112,8 @@ plugins_limit_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	/* Not reaped yet, so the pid is its own. */
 	if (g->pid != 0)
 		(void)kill(g->pid, SIGKILL);
+	else if (g->unanswered)
+		begin(g);
 }
 
 static struct plugin *
@@ -131,7 +138,7 @@ static void
 drop_idle(struct plugins *p)
 {
 	for (size_t i = 0; i < p->n; i++)
-		if (p->list[i]->pid == 0 && !p->list[i]->waiting) {
+		if (p->list[i]->pid == 0 && p->list[i]->n_askers == 0) {
 			plugin_free(p->list[i]);
 			p->list[i] = p->list[--p->n];
 			return;
@@ -168,6 +175,8 @@ settle(struct plugin *g, int fd, const struct exec_credential_head *head)
 {
 	if (g->fd != -1)
 		(void)close(g->fd);
+	g->unanswered = false;
+	(void)evtimer_del(g->limit);
 	g->fd = fd;
 	g->id = ++g->all->last_id;
 	g->failed = head->failed;
@@ -180,19 +189,29 @@ settle(struct plugin *g, int fd, const struct exec_credential_head *head)
 	answer_all(g);
 }
 
-/* What cannot even be run is answered as a plugin's failure is. */
+/* What cannot even be run is answered as a plugin's failure is. Where not even
+ * an answer can be made (no descriptor is left) its askers wait. */
 static void
 settle_error(struct plugin *g, const char *text)
 {
 	static const struct exec_credential_head head = { .failed = true };
 	struct exec_credential c = { .error = xstrdup(text) };
-	struct err err;
+	struct timeval tv = mono_timeval_ms(PLUGINS_RETRY_MS);
+	struct err err = { 0 };
 	int fd = exec_credential_memfd(&err);
+	int rc = fd < 0 ? -1 : exec_credential_write(fd, &c, &err);
 
-	if (fd < 0 || exec_credential_write(fd, &c, &err) < 0)
-		fatalx("plugin of %s: %s", g->cluster, err.text);
 	exec_credential_free(&c);
-	settle(g, fd, &head);
+	if (rc == 0) {
+		settle(g, fd, &head);
+		return;
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	log_error("plugin of %s: %s: %s; tried again in %d s", g->cluster,
+	    text, err.text, PLUGINS_RETRY_MS / 1000);
+	g->unanswered = true;
+	(void)evtimer_add(g->limit, &tv);
 }
 
 /* --- runs ------------------------------------------------------------------- */
@@ -203,6 +222,8 @@ start(struct plugin *g, struct err *err)
 	char name[] = "sluice-exec";
 	char *argv[4] = { name, g->paths, g->context, NULL };
 
+	if (g->paths == NULL)
+		return err_set(err, "the cluster has no kubeconfig");
 	if (g->all->binary == NULL)
 		return err_set(err, "no binary sluice-exec beside sluiced or "
 		    "in %s: credentials of exec plugins cannot be had; "
@@ -224,6 +245,8 @@ begin(struct plugin *g)
 	struct timeval tv = mono_timeval_ms(PLUGINS_LIMIT_MS);
 	struct err err = { 0 };
 
+	g->unanswered = false;
+	(void)evtimer_del(g->limit);
 	g->waiting = g->all->running >= PLUGINS_RUNNING_MAX;
 	if (g->waiting)
 		return;

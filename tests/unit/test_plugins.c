@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -196,6 +197,31 @@ test_only_a_few_run_at_one_time(void **state)
 	end();
 }
 
+static void
+test_without_a_descriptor_the_askers_wait_for_one(void **state)
+{
+	struct rlimit old, none = { 0 };
+
+	(void)state;
+	begin("/bin/false");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none.rlim_max = old.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	plugins_ask(plugins, "health", &cluster, "/k", 0);
+	plugins_ask(plugins, "watcher/prod", &cluster, "/k", 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(answers.n, 0);
+	/* Their timer runs it; so does whoever asks next. */
+	assert_int_equal(event_base_get_num_events(base,
+	    EVENT_BASE_COUNT_ADDED), 1);
+	plugins_ask(plugins, "health", &cluster, "/k", 0);
+	reap();
+	assert_int_equal(answers.n, 2);
+	assert_int_equal(event_base_get_num_events(base,
+	    EVENT_BASE_COUNT_ADDED), 0);
+	end();
+}
+
 int
 main(void)
 {
@@ -211,6 +237,8 @@ main(void)
 		cmocka_unit_test(
 		    test_no_binary_and_no_kubeconfig_are_answered_too),
 		cmocka_unit_test(test_only_a_few_run_at_one_time),
+		cmocka_unit_test(
+		    test_without_a_descriptor_the_askers_wait_for_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
