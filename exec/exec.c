@@ -18,6 +18,7 @@
 #include "common/kube_digest.h"
 #include "common/kube_exec.h"
 #include "common/kubeconfig.h"
+#include "common/mono.h"
 #include "common/xmalloc.h"
 #include "exec/plugin_answer.h"
 #include "exec/plugin_info.h"
@@ -64,7 +65,7 @@ take(const struct kube_exec *exec, const struct plugin_result *r,
 
 	if (plugin_answer_parse((const char *)r->output.data, r->output.len,
 	    exec->api_version, ret, &e) == 0) {
-		if (plugin_answer_limit(ret, &e) == 0)
+		if (plugin_answer_limit(ret, wall_unix_ms(), &e) == 0)
 			return 0;
 		exec_credential_free(ret);
 	}

@@ -117,15 +117,21 @@ plugin_answer_parse(const char *text, size_t n, const char *api_version,
 }
 
 int
-plugin_answer_limit(struct exec_credential *c, struct err *err)
+plugin_answer_limit(struct exec_credential *c, int64_t now_unix_ms,
+    struct err *err)
 {
+	char when[MONO_RFC3339_SIZE];
 	int64_t end;
 
-	if (c->cert_pem == NULL)
+	if (c->cert_pem != NULL) {
+		if (kube_certificate_end(c->cert_pem, &end, err) < 0)
+			return -1;
+		if (c->expires_unix_ms == 0 || end < c->expires_unix_ms)
+			c->expires_unix_ms = end;
+	}
+	if (c->expires_unix_ms == 0 || now_unix_ms < c->expires_unix_ms)
 		return 0;
-	if (kube_certificate_end(c->cert_pem, &end, err) < 0)
-		return -1;
-	if (c->expires_unix_ms == 0 || end < c->expires_unix_ms)
-		c->expires_unix_ms = end;
-	return 0;
+	(void)wall_format(c->expires_unix_ms, when);
+	return err_set(err, "what it gave expired already, at %s; is its cache "
+	    "stale, or this host's clock wrong?", when);
 }

@@ -8,6 +8,7 @@
 #define SLUICE_PLUGIN_ANSWER_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/err.h"
 #include "common/exec_credential.h"
@@ -19,8 +20,8 @@ int	plugin_answer_parse(const char *text, size_t n,
 	    struct err *err) MUST_CHECK;
 /* Lowers until when it is good to the end of its certificate: a plugin that
  * gives one need not say when, and nobody could ask it again otherwise. -1:
- * the certificate cannot be read. */
-int	plugin_answer_limit(struct exec_credential *c, struct err *err)
-	    MUST_CHECK;
+ * the certificate cannot be read, or all of it has expired at `now`. */
+int	plugin_answer_limit(struct exec_credential *c, int64_t now_unix_ms,
+	    struct err *err) MUST_CHECK;
 
 #endif

@@ -148,6 +148,7 @@ checked_cluster_plug(struct checked_cluster *cluster,
 {
 	enum checked_plug plug = CHECKED_PLUG_CHECK;
 	struct probe_result probe = { 0 };
+	int64_t wall = wall_unix_ms();
 
 	cluster->asking = false;
 	/* A job has the source, or it is another by now: asked again then. */
@@ -157,9 +158,10 @@ checked_cluster_plug(struct checked_cluster *cluster,
 		plug = CHECKED_PLUG_FINDING;
 		classify_own(PROBE_AUTH, c->error, &probe.finding);
 		(void)take_probe(cluster, &probe, now);
-	} else if (kube_source_plug(cluster->source, c, id, now,
-	    wall_unix_ms()) == KUBE_SOURCE_FOREIGN) {
-		plug = CHECKED_PLUG_WAIT;
+	} else if (kube_source_plug(cluster->source, c, id, now, wall) ==
+	    KUBE_SOURCE_FOREIGN ||
+	    kube_source_wants_plugin(cluster->source, wall)) {
+		plug = CHECKED_PLUG_WAIT;   /* or it expired on the way */
 	} else {
 		cluster->plugged = true;
 	}

@@ -184,5 +184,12 @@ cluster_access_message(struct cluster_access *a, const void *payload,
 		return;
 	}
 	renewed(a, change);
+	if (kube_source_wants_plugin(&a->source, wall_unix_ms())) {
+		(void)err_set(&err, "what the exec plugin of %s gave has "
+		    "expired already: it is asked again",
+		    a->source.cred.origin);
+		a->ops.settled(&err, a->ops.arg);
+		return;
+	}
 	a->ops.settled(NULL, a->ops.arg);
 }

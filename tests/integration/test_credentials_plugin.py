@@ -75,7 +75,10 @@ def test_one_that_expires_is_asked_again_when_it_is_needed(bed):
     assert not [r for r in bed.front.requests if r["status"] == 401]
 
 
+EXPIRED = Bed.give("one").replace("**{}", '"expirationTimestamp": "2020-01-01T00:00:00Z"')
+
 FAILURES = {
+    "expired": (EXPIRED, ("expired already, at 2020-01-01T00:00:00", "clock wrong")),
     "exit": (
         'print("one-secret-token")\nprint("log in first: one-secret-token", file=sys.stderr)\n'
         "sys.exit(1)\n",

@@ -86,20 +86,36 @@ test_a_credential_ends_with_its_certificate(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	assert_int_equal(plugin_answer_limit(&c, &err), 0);
+	assert_int_equal(plugin_answer_limit(&c, 4999, &err), 0);
 	assert_int_equal(c.expires_unix_ms, INT64_C(1893456000000));
 	c.expires_unix_ms = 5000;   /* what the plugin says comes first */
-	assert_int_equal(plugin_answer_limit(&c, &err), 0);
+	assert_int_equal(plugin_answer_limit(&c, 4999, &err), 0);
 	assert_int_equal(c.expires_unix_ms, 5000);
 	c.expires_unix_ms = INT64_C(1893456000001);
-	assert_int_equal(plugin_answer_limit(&c, &err), 0);
+	assert_int_equal(plugin_answer_limit(&c, 4999, &err), 0);
 	assert_int_equal(c.expires_unix_ms, INT64_C(1893456000000));
 	c.cert_pem[40] = '!';
-	assert_int_equal(plugin_answer_limit(&c, &err), -1);
+	assert_int_equal(plugin_answer_limit(&c, 4999, &err), -1);
 	exec_credential_free(&c);
 	c.token = xstrdup("t");   /* nothing is known of a token's */
-	assert_int_equal(plugin_answer_limit(&c, &err), 0);
+	assert_int_equal(plugin_answer_limit(&c, 4999, &err), 0);
 	assert_int_equal(c.expires_unix_ms, 0);
+	exec_credential_free(&c);
+}
+
+static void
+test_what_has_expired_already_is_an_error(void **state)
+{
+	struct exec_credential c = { .token = xstrdup("t"),
+		.expires_unix_ms = 5000 };
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(plugin_answer_limit(&c, 4999, &err), 0);
+	assert_int_equal(plugin_answer_limit(&c, 5000, &err), -1);
+	assert_non_null(strstr(err.text, "1970-01-01T00:00:05"));
+	c.expires_unix_ms = 0;   /* no end is no end in 1970 */
+	assert_int_equal(plugin_answer_limit(&c, 5000, &err), 0);
 	exec_credential_free(&c);
 }
 
@@ -256,6 +272,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_token_and_its_end_are_taken),
 		cmocka_unit_test(test_a_credential_ends_with_its_certificate),
+		cmocka_unit_test(test_what_has_expired_already_is_an_error),
 		cmocka_unit_test(
 		    test_what_is_of_no_use_is_named_and_never_quoted),
 		cmocka_unit_test(test_its_last_words_hold_no_credential),
