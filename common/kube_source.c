@@ -54,17 +54,16 @@ keep_plugged(struct kube_source *s, struct kube_credentials *fresh)
 		s->plugged = s->plugged_pair = s->refused = false;
 		return;
 	}
-	fresh->token = s->cred.token;
-	s->cred.token = NULL;
+	/* Copies: the caller compares the two. */
+	if (s->cred.token != NULL)
+		fresh->token = xstrdup(s->cred.token);
 	/* The plugin's certificate goes before the kubeconfig's own. */
 	if (!s->plugged_pair)
 		return;
 	kube_pem_wipe(fresh->client_cert_pem);
 	kube_pem_wipe(fresh->client_key_pem);
-	fresh->client_cert_pem = s->cred.client_cert_pem;
-	fresh->client_key_pem = s->cred.client_key_pem;
-	s->cred.client_cert_pem = NULL;
-	s->cred.client_key_pem = NULL;
+	fresh->client_cert_pem = xstrdup(s->cred.client_cert_pem);
+	fresh->client_key_pem = xstrdup(s->cred.client_key_pem);
 }
 
 /* All of it. A failure counts as a reading too: else every request would try
@@ -74,7 +73,6 @@ read_all(struct kube_source *s, struct mono now, enum kube_source_change *ret,
     struct err *err)
 {
 	struct kube_credentials fresh;
-	bool same;
 
 	s->suspect = false;
 	s->read = s->token_read = s->files_read = now;
@@ -82,9 +80,8 @@ read_all(struct kube_source *s, struct mono now, enum kube_source_change *ret,
 		return -1;
 	*ret = KUBE_SOURCE_SAME;
 	if (s->loaded) {
-		same = kube_credentials_same_tls(&s->cred, &fresh);
 		keep_plugged(s, &fresh);
-		if (!same && !kube_credentials_same_tls(&s->cred, &fresh))
+		if (!kube_credentials_same_tls(&s->cred, &fresh))
 			*ret = KUBE_SOURCE_NEW_TLS;
 	}
 	kube_credentials_free(&s->cred);
@@ -181,13 +178,36 @@ kube_source_refused_id(const struct kube_source *s)
 	return s->refused ? s->plugin_id : 0;
 }
 
-/* A certificate is taken only with its key, and then a change of it ends
- * connections. */
+/* A certificate is taken only with its key; a change of it ends connections.
+ * Without one the plugin's last is of no use any more, and the kubeconfig's
+ * own, if it has one, is read again. True when it changed. */
+static bool
+plug_pair(struct kube_source *s, struct exec_credential *c)
+{
+	bool given = c->cert_pem != NULL && c->key_pem != NULL, changed;
+
+	if (!given && !s->plugged_pair)
+		return false;
+	changed = s->plugged && (given != s->plugged_pair ||
+	    strcmp(s->cred.client_cert_pem, c->cert_pem) != 0 ||
+	    strcmp(s->cred.client_key_pem, c->key_pem) != 0);
+	kube_pem_wipe(s->cred.client_cert_pem);
+	kube_pem_wipe(s->cred.client_key_pem);
+	s->cred.client_cert_pem = given ? c->cert_pem : NULL;
+	s->cred.client_key_pem = given ? c->key_pem : NULL;
+	s->plugged_pair = given;
+	if (given)
+		c->cert_pem = c->key_pem = NULL;
+	else
+		s->suspect = true;
+	return changed;
+}
+
 enum kube_source_change
 kube_source_plug(struct kube_source *s, struct exec_credential *c,
     uint64_t id, struct mono now, int64_t now_unix_ms)
 {
-	bool changed = false;
+	bool changed;
 	int64_t left = c->expires_unix_ms - now_unix_ms;
 	uint8_t digest[KUBE_DIGEST_BYTES];
 
@@ -201,16 +221,7 @@ kube_source_plug(struct kube_source *s, struct exec_credential *c,
 	kube_pem_wipe(s->cred.token);
 	s->cred.token = c->token;
 	c->token = NULL;
-	if (c->cert_pem != NULL && c->key_pem != NULL) {
-		changed = s->plugged_pair &&
-		    strcmp(s->cred.client_cert_pem, c->cert_pem) != 0;
-		kube_pem_wipe(s->cred.client_cert_pem);
-		kube_pem_wipe(s->cred.client_key_pem);
-		s->cred.client_cert_pem = c->cert_pem;
-		s->cred.client_key_pem = c->key_pem;
-		c->cert_pem = c->key_pem = NULL;
-		s->plugged_pair = true;
-	}
+	changed = plug_pair(s, c);
 	s->plugged_at = now;
 	s->plugged = true;
 	s->refused = false;

@@ -285,6 +285,60 @@ test_an_answer_newer_than_the_kubeconfig_known_is_taken_later(void **state)
 	assert_int_equal(plug_for(digest, 2), KUBE_SOURCE_SAME);
 }
 
+static enum kube_source_change
+plug_pair(const char *cert, uint64_t id)
+{
+	struct exec_credential c = { .token = xstrdup("t") };
+	enum kube_source_change change;
+
+	if (cert != NULL) {
+		c.cert_pem = xstrdup(cert);
+		c.key_pem = xstrdup("key");
+	}
+	kube_digest(&source.cred, c.digest);
+	change = kube_source_plug(&source, &c, id, at(0), 0);
+	exec_credential_free(&c);
+	return change;
+}
+
+static void
+test_a_plugins_certificate_outlives_the_kubeconfig_read_again(void **state)
+{
+	(void)state;
+	begin("", PLUGIN);
+	assert_int_equal(plug_pair("one", 1), KUBE_SOURCE_SAME);
+	kube_source_refused(&source, at(10), false);
+	assert_int_equal(refresh(20), KUBE_SOURCE_SAME);
+	assert_string_equal(source.cred.client_cert_pem, "one");
+	assert_string_equal(source.cred.client_key_pem, "key");
+	assert_string_equal(source.cred.token, "t");
+	assert_int_equal(plug_pair("one", 2), KUBE_SOURCE_SAME);
+	assert_int_equal(plug_pair("two", 3), KUBE_SOURCE_NEW_TLS);
+	/* The plugin asked is another: its certificate goes. */
+	write_config("", "token: of-the-file");
+	kube_source_refused(&source, at(30), false);
+	assert_int_equal(refresh(40), KUBE_SOURCE_NEW_TLS);
+	assert_null(source.cred.client_cert_pem);
+	assert_string_equal(source.cred.token, "of-the-file");
+}
+
+static void
+test_an_answer_without_a_certificate_drops_the_last_ones(void **state)
+{
+	(void)state;
+	write_file("ca.pem", "-----BEGIN CERTIFICATE-----\n1\n");
+	begin("", "client-certificate: ca.pem, client-key: ca.pem, " PLUGIN);
+	assert_int_equal(plug_pair("one", 1), KUBE_SOURCE_SAME);
+	assert_int_equal(plug_pair(NULL, 2), KUBE_SOURCE_NEW_TLS);
+	assert_null(source.cred.client_cert_pem);
+	assert_null(source.cred.client_key_pem);
+	/* What the kubeconfig itself has is used again. */
+	(void)refresh(10);
+	assert_non_null(strstr(source.cred.client_cert_pem, "BEGIN"));
+	assert_string_equal(source.cred.token, "t");
+	assert_int_equal(plug_pair("one", 3), KUBE_SOURCE_NEW_TLS);
+}
+
 static void
 test_a_long_lived_credential_is_replaced_a_little_early(void **state)
 {
@@ -337,6 +391,8 @@ main(void)
 		T(test_a_plugin_is_asked_at_first_at_expiry_and_after_a_401),
 		T(test_what_was_given_for_one_server_goes_to_no_other),
 		T(test_an_answer_newer_than_the_kubeconfig_known_is_taken_later),
+		T(test_a_plugins_certificate_outlives_the_kubeconfig_read_again),
+		T(test_an_answer_without_a_certificate_drops_the_last_ones),
 		T(test_a_long_lived_credential_is_replaced_a_little_early),
 		T(test_a_credential_crosses_a_sealed_memfd_unchanged),
 #undef T
