@@ -26,7 +26,8 @@ struct plugin {
 	char		*context;
 	char		 askers[PLUGINS_ASKERS_MAX][TITLE_MAX];
 	size_t		 n_askers;
-	bool		 waiting;        /* for a place to run in */
+	uint64_t	 turn;           /* waits for a place to run in: the
+					  * lowest is next; 0: does not */
 	bool		 unanswered;     /* no descriptor for an answer: the
 					  * limit's timer tries again */
 	bool		 again;          /* the run is for what was asked
@@ -55,6 +56,7 @@ struct plugins {
 	size_t			 n;
 	unsigned		 running;
 	uint64_t		 last_id;
+	uint64_t		 last_turn;
 };
 
 /* --- the set ---------------------------------------------------------------- */
@@ -247,9 +249,11 @@ begin(struct plugin *g)
 
 	g->unanswered = false;
 	(void)evtimer_del(g->limit);
-	g->waiting = g->all->running >= PLUGINS_RUNNING_MAX;
-	if (g->waiting)
+	g->turn = 0;
+	if (g->all->running >= PLUGINS_RUNNING_MAX) {
+		g->turn = ++g->all->last_turn;
 		return;
+	}
 	if (start(g, &err) < 0) {
 		settle_error(g, err.text);
 		return;
@@ -259,12 +263,27 @@ begin(struct plugin *g)
 	log_debug("plugin of %s: runs as pid %d", g->cluster, (int)g->pid);
 }
 
+static struct plugin *
+first_waiting(const struct plugins *p)
+{
+	struct plugin *first = NULL;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (p->list[i]->turn != 0 && (first == NULL ||
+		    p->list[i]->turn < first->turn))
+			first = p->list[i];
+	return first;
+}
+
+/* By their arrival: many clusters whose plugins fail do not keep one out. */
 static void
 begin_next(struct plugins *p)
 {
-	for (size_t i = 0; i < p->n && p->running < PLUGINS_RUNNING_MAX; i++)
-		if (p->list[i]->waiting)
-			begin(p->list[i]);
+	struct plugin *g;
+
+	while (p->running < PLUGINS_RUNNING_MAX &&
+	    (g = first_waiting(p)) != NULL)
+		begin(g);
 }
 
 static struct plugin *
@@ -412,7 +431,7 @@ plugins_ask(struct plugins *p, const char *title,
 	add_asker(g, title);
 	if (paths != NULL && cluster->context != NULL)
 		aim(g, cluster->context, paths);
-	if (g->pid != 0 || g->waiting)
+	if (g->pid != 0 || g->turn != 0)
 		return;
 	if (paths == NULL || cluster->context == NULL)
 		settle_error(g, "the cluster has no kubeconfig");

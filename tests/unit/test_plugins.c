@@ -198,6 +198,54 @@ test_only_a_few_run_at_one_time(void **state)
 }
 
 static void
+ask_for(const char *id)
+{
+	struct conf_cluster other = cluster;
+	char name[8];
+
+	(void)snprintf(name, sizeof(name), "%s", id);
+	other.id = name;
+	plugins_ask(plugins, id, &other, "/k", 0);
+}
+
+/* Reaps the newest child (pids grow, or wrap once in a blue moon). */
+static void
+reap_newest(void)
+{
+	pid_t pids[8], newest = 0;
+	size_t n = spawn_children(pids, NELEM(pids));
+	int status;
+
+	for (size_t i = 0; i < n; i++)
+		newest = MAX(newest, pids[i]);
+	assert_int_equal(waitpid(newest, &status, 0), newest);
+	assert_true(plugins_reaped(plugins, newest, status));
+}
+
+/* "0" is known longest, but asks again after "late". */
+static void
+test_who_waits_longest_runs_next(void **state)
+{
+	static const char *const names[] = { "1", "2", "3", "4", "late", "0" };
+
+	(void)state;
+	begin("/bin/false");
+	ask_for("0");
+	reap();
+	plugins_forget(plugins);
+	for (size_t i = 0; i < NELEM(names); i++)
+		ask_for(names[i]);
+	reap();
+	reap_newest();
+	assert_int_equal(answers.n, 3);
+	assert_string_equal(answers.titles[2], "late");
+	for (size_t i = 0; i < PLUGINS_RUNNING_MAX; i++)
+		reap();
+	assert_int_equal(answers.n, NELEM(names) + 1);
+	end();
+}
+
+static void
 test_without_a_descriptor_the_askers_wait_for_one(void **state)
 {
 	struct rlimit old, none = { 0 };
@@ -237,6 +285,7 @@ main(void)
 		cmocka_unit_test(
 		    test_no_binary_and_no_kubeconfig_are_answered_too),
 		cmocka_unit_test(test_only_a_few_run_at_one_time),
+		cmocka_unit_test(test_who_waits_longest_runs_next),
 		cmocka_unit_test(
 		    test_without_a_descriptor_the_askers_wait_for_one),
 	};
