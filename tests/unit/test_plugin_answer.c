@@ -175,6 +175,18 @@ test_its_last_words_hold_no_credential(void **state)
 		{ "Authorization: Bearer eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
 		    ".e30.x", "", "Authorization: Bearer [removed]" },
 		{ "a\tb\001c\xff", "", "a b c?" },
+		{ "key wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLE is bad", "",
+		    "key [removed] is bad" },
+		{ "key /lower/case/only/but/for/its/end/of/two==", "",
+		    "key [removed]" },
+		{ "no /home/sluice/.aws/sso/cache/of/this/host.json", "",
+		    "no /home/sluice/.aws/sso/cache/of/this/host.json" },
+		{ "see https://login.example.com/device/of/some/tenant", "",
+		    "see https://login.example.com/device/of/some/tenant" },
+		{ "/v1/hunter2/x and a/hunter3", "hunter2 a/hunter3",
+		    "/v1/[removed]/x and [removed]" },
+		{ "/x/abcdefghijklmnopqrstuvwxyz-abcdefgh", "",
+		    "/x/[removed]" },
 	};
 	char words[PLUGIN_WORDS_MAX], *many;
 	size_t i;
