@@ -27,12 +27,33 @@ static struct yaml_node *parse_node(struct reading *r, unsigned depth);
 
 /* --- events -------------------------------------------------------------- */
 
+/* What is read may be a key or a password: no copy stays in freed memory. */
+static void
+drop_event(struct reading *r)
+{
+	if (!r->have_event)
+		return;
+	r->have_event = false;
+	if (r->event.type == YAML_SCALAR_EVENT)
+		explicit_bzero(r->event.data.scalar.value,
+		    r->event.data.scalar.length);
+	yaml_event_delete(&r->event);
+}
+
+static void
+drop_parser(yaml_parser_t *p)
+{
+	explicit_bzero(p->raw_buffer.start,
+	    (size_t)(p->raw_buffer.end - p->raw_buffer.start));
+	explicit_bzero(p->buffer.start,
+	    (size_t)(p->buffer.end - p->buffer.start));
+	yaml_parser_delete(p);
+}
+
 static int
 next(struct reading *r)
 {
-	if (r->have_event)
-		yaml_event_delete(&r->event);
-	r->have_event = false;
+	drop_event(r);
 	if (!yaml_parser_parse(&r->parser, &r->event)) {
 		r->line = (unsigned)r->parser.problem_mark.line + 1;
 		return err_set(r->err, "not YAML: %s%s%s",
@@ -60,6 +81,8 @@ yaml_tree_free(struct yaml_node *node)
 	}
 	free(node->keys);
 	free(node->values);
+	if (node->text != NULL)
+		explicit_bzero(node->text, node->n);
 	free(node->text);
 	free(node);
 }
@@ -335,9 +358,8 @@ yaml_tree_read(const char *text, size_t n, unsigned *ret_line,
 	root = parse_document(r);
 	if (root == NULL && ret_line != NULL)
 		*ret_line = r->line;
-	if (r->have_event)
-		yaml_event_delete(&r->event);
-	yaml_parser_delete(&r->parser);
+	drop_event(r);
+	drop_parser(&r->parser);
 	for (size_t i = 0; i < r->n_anchors; i++)
 		free(r->anchors[i].name);
 	free(r);
