@@ -321,6 +321,9 @@ check_parent(const struct role *role)
 	}
 	(void)fcntl(MSG_CHANNEL_FD, F_SETFD, FD_CLOEXEC);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Credentials are in here: no core file, and nobody of the same user
+	 * looks in (root may). */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 	if (getppid() != peer.pid)
 		fatalx("the supervisor (pid %d) is gone", (int)peer.pid);
 }
