@@ -102,18 +102,28 @@ static bool
 forbidden_v6(const struct in6_addr *in6)
 {
 	static const uint8_t zero[12], nat64[12] = { 0, 0x64, 0xff, 0x9b },
-	    mapped[12] = { [10] = 0xff, [11] = 0xff };
+	    mapped[12] = { [10] = 0xff, [11] = 0xff },
+	    translated[12] = { [8] = 0xff, [9] = 0xff },
+	    /* RFC 8215: whoever uses it has a place of their own for IPv4. */
+	    local_nat64[6] = { 0, 0x64, 0xff, 0x9b, 0, 1 };
+	/* Metadata: AWS fd00:ec2::254, Google fd20:ce::254, Oracle
+	 * fd00:c1::a9fe:a9fe. */
+	static const uint8_t metadata[3][4] = { { 0xfd, 0, 0x0e, 0xc2 },
+		{ 0xfd, 0x20, 0, 0xce }, { 0xfd, 0, 0, 0xc1 } };
 	const uint8_t *a = in6->s6_addr;
 
 	/* An IPv4 address in another coat: also :: and ::1. */
 	if (memcmp(a, zero, 12) == 0 || memcmp(a, mapped, 12) == 0 ||
-	    memcmp(a, nat64, 12) == 0)
+	    memcmp(a, translated, 12) == 0 || memcmp(a, nat64, 12) == 0)
 		return forbidden_v4(v4_at(a + 12));
 	if (a[0] == 0x20 && a[1] == 0x02)         /* 6to4 */
 		return forbidden_v4(v4_at(a + 2));
+	for (size_t i = 0; i < NELEM(metadata); i++)
+		if (memcmp(a, metadata[i], sizeof(metadata[i])) == 0)
+			return true;
 	return a[0] == 0xff ||                    /* multicast */
 	    (a[0] == 0xfe && a[1] >= 0x80) ||     /* link- and site-local */
-	    (a[0] == 0xfd && a[1] == 0x00 && a[2] == 0x0e && a[3] == 0xc2);
+	    memcmp(a, local_nat64, sizeof(local_nat64)) == 0;
 }
 
 bool

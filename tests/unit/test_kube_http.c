@@ -1,0 +1,98 @@
+/* A stranger's server is judged by the address that is really connected. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/kube_http.h"
+#include "common/xmalloc.h"
+
+static int listener;
+static char *server;
+
+static int
+setup(void **state)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t size = sizeof(a);
+
+	(void)state;
+	(void)unsetenv("HTTP_PROXY");
+	(void)unsetenv("http_proxy");
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    0);
+	if (listener < 0 || bind(listener, (struct sockaddr *)(void *)&a,
+	    size) != 0 || listen(listener, 4) != 0 || getsockname(listener,
+	    (struct sockaddr *)(void *)&a, &size) != 0)
+		return -1;
+	/* A name: what it leads to nobody knew before. */
+	server = xasprintf("http://localhost:%u", ntohs(a.sin_port));
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	free(server);
+	return close(listener);
+}
+
+/* Was a connection made? Nobody answers. */
+static bool
+connects(bool untrusted)
+{
+	struct kube_credentials cred = { .server = server,
+		.untrusted = untrusted };
+	struct curl_slist *headers = NULL;
+	char error[CURL_ERROR_SIZE];
+	CURL *easy = curl_easy_init();
+	struct err err = { 0 };
+	CURLcode code;
+	int fd;
+
+	assert_non_null(easy);
+	if (kube_http_setup(easy, &cred, "/version", "*/*", &headers, error,
+	    &err) < 0)
+		fail_msg("%s", err.text);
+	(void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 200L);
+	code = curl_easy_perform(easy);
+	assert_int_equal(code, untrusted ? CURLE_COULDNT_CONNECT :
+	    CURLE_OPERATION_TIMEDOUT);
+	curl_easy_cleanup(easy);
+	curl_slist_free_all(headers);
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0)
+		return false;
+	(void)close(fd);
+	return true;
+}
+
+static void
+test_a_strangers_name_for_this_host_is_not_connected(void **state)
+{
+	(void)state;
+	assert_true(connects(false));
+	assert_false(connects(true));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    test_a_strangers_name_for_this_host_is_not_connected,
+		    setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
