@@ -166,6 +166,9 @@ kube_proxy_for(const char *server, const char *https_proxy,
 	free(name);
 	if (excluded)
 		return xstrdup("");
+	/* Go's socks5 lets the proxy resolve names: libcurl's socks5h. */
+	if (strncasecmp(proxy, "socks5://", 9) == 0)
+		return xasprintf("socks5h://%s", proxy + 9);
 	return strstr(proxy, "://") != NULL ? xstrdup(proxy) :
 	    xasprintf("http://%s", proxy);
 }

@@ -68,6 +68,8 @@ test_the_scheme_decides_which_proxy_it_is(void **state)
 		{ "http://a", "http://p:1", "http://q:1", NULL,
 		    "http://q:1" },
 		{ "https://a", "p:1", NULL, NULL, "http://p:1" },
+		{ "https://a", "socks5://p:1", NULL, NULL, "socks5h://p:1" },
+		{ "https://a", "socks5h://p:1", NULL, NULL, "socks5h://p:1" },
 		{ "https://a", NULL, "http://q:1", NULL, "" },
 		{ "https://a", "", NULL, NULL, "" },
 		{ "https://[fd12::1]:6443/x", "p:1", NULL, "fd12::/16", "" },
