@@ -84,14 +84,14 @@ class Front(Server):
     none is asked for). .requests: what came, oldest first.
     """
 
-    def __init__(self, sim, authority, sans):
+    def __init__(self, sim, authority, sans, name="front"):
         """Certificates are made by AUTHORITY for SANS."""
         self.sim = sim
         self.tokens = set()
         self.names = set()
         self.requests = []
         self.prefix = ""
-        pair = authority.issue("front", "/CN=front", sans)
+        pair = authority.issue(name, f"/CN={name}", sans)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(pair.cert, pair.key)
         self.context.load_verify_locations(authority.cert)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.bed.net import wait_until
 
-from .credentials_bed import Bed
+from .credentials_bed import Bed, Front
 
 BETA = "client.authentication.k8s.io/v1beta1"
 
@@ -73,6 +73,54 @@ def test_one_that_expires_is_asked_again_when_it_is_needed(bed):
     wait_until(lambda: len(bed.front.open_watches()) == 2, 15, "both watches again")
     assert len(watches) == 2
     assert not [r for r in bed.front.requests if r["status"] == 401]
+
+
+def test_a_certificate_is_used_and_a_new_one_ends_connections(bed):
+    """A plugin gives a pair and no token; refused with it, all go on with the next."""
+    give = {}
+    for name in ("old", "new"):
+        bed.authority.issue(name, f"/CN={name}", usage="clientAuth")
+        cert, key = ((bed.directory / f"{name}.{end}").read_text() for end in ("crt", "key"))
+        give[name] = bed.give("", clientCertificateData=cert, clientKeyData=key)
+    bed.front.names = {"old"}
+    bed.start(bed.kubeconfig(bed.plugin(give["old"])))
+    bed.wait_health("connected")
+    assert [r["name"] for r in bed.front.open_watches()] == ["old", "old"]
+    before = len(bed.front.requests)
+    bed.write("do", give["new"])
+    bed.front.names = {"new"}
+    # Pods hear of it by a 401; the other kind's open watch is made anew all the same.
+    bed.front.drop("/pods?")
+    wait_until(
+        lambda: [r["name"] for r in bed.front.open_watches()] == ["new", "new"],
+        15,
+        "both watches with the new certificate",
+    )
+    assert len(bed.runs()) == 2
+    for request in bed.front.requests[before:]:
+        if "/pods?" in request["path"] or "/deployments?" in request["path"]:
+            assert "watch=" in request["path"], request["path"]
+
+
+def test_a_credential_made_for_one_server_goes_to_no_other(bed):
+    """The kubeconfig names another server: the plugin runs for it before anything is asked there.
+
+    One token for each server, by what the plugin is told of the cluster.
+    """
+    other = Front(bed.sim, bed.authority, ("IP:127.0.0.1",), name="other")
+    other.tokens = {"of-other"}
+    told = 'told = json.loads(os.environ["KUBERNETES_EXEC_INFO"])["spec"]["cluster"]["server"]\n'
+    give = bed.give("").replace("''", f'"of-other" if told.endswith(":{other.port}") else "one"')
+    user = bed.plugin(told + give, provideClusterInfo=True)
+    bed.start(bed.kubeconfig(user))
+    bed.wait_health("connected")
+    bed.kubeconfig(user, server=f"https://127.0.0.1:{other.port}")
+    bed.front.tokens = set()
+    bed.sim.faults(drop_watches=True)
+    wait_until(lambda: len(other.open_watches()) == 2, 30, "both watches at the other server")
+    assert {r["token"] for r in other.requests} == {"of-other"}
+    assert "of-other" not in {r["token"] for r in bed.front.requests}
+    other.close()
 
 
 EXPIRED = Bed.give("one").replace("**{}", '"expirationTimestamp": "2020-01-01T00:00:00Z"')
