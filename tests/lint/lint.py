@@ -16,7 +16,7 @@ LINKS = {
     "sluicectl": {"libjansson", "libyaml"},
     "sluice-watcher": {"libevent", "libcurl", "libjansson", "libyaml", "libnanomsg", "libcrypto"},
     "sluice-health": {"libevent", "libcurl", "libjansson", "libyaml", "libnanomsg", "libcrypto"},
-    "sluice-exec": {"libjansson", "libyaml"},
+    "sluice-exec": {"libjansson", "libyaml", "libcrypto"},
     "sluice-broker": {"libevent", "libnanomsg"},
     "sluice-store": {
         "libevent",
