@@ -84,6 +84,13 @@ pytests() {
 	count "$name" "$1" "$2" $((SECONDS - begin))
 }
 
+# side_by_side NAME BUILD AT_A_TIME MARKS: the integration tests of these marks,
+# several at a time, because they mostly wait. Those that measure time or load
+# (release_only) have the machine for themselves.
+side_by_side() {
+	pytests "$1" "$2" -n "$3" --dist loadgroup -m "$4" tests/integration
+}
+
 # count NAME PASSED FAILED SECONDS: a run in which nothing ran has failed.
 count() {
 	local good=${2:-0} bad=${3:-1}
@@ -103,21 +110,22 @@ sanitized() { # environment of a sanitizer run
 
 units unit build
 if [ "$mode" = fast ]; then
-	pytests integration build -m 'not slow and not cluster and not mongo' \
-		tests/integration
+	side_by_side integration build $((3 * jobs)) \
+		'not slow and not cluster and not mongo'
 else
 	stage lint tests/lint/run.sh
 	stage clang make -j"$jobs" CC=clang BUILD=build/clang \
 		all tools unit-programs
-	pytests integration build tests/integration
+	side_by_side integration build $((2 * jobs)) 'not release_only'
+	pytests alone build -m release_only tests/integration
 	pytests bed build tests/bed/selftest
 	stage bench tests/bench/run.sh --short
 	stage fuzz tests/fuzz/run.sh --short
 	(
 		sanitized
 		units unit-asan build/asan SAN=address,undefined
-		pytests integration-asan build/asan -m 'not release_only' \
-			tests/integration
+		side_by_side integration-asan build/asan $((2 * jobs)) \
+			'not release_only'
 		units unit-tsan build/tsan SAN=thread
 		pytests threads-tsan build/tsan -m threads tests/integration
 		echo "$passed $failed" >"$reports/sanitized"

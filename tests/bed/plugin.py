@@ -48,6 +48,18 @@ def pytest_runtest_makereport(item, call):
         report.sections.append(("logs not shown here", "\n".join(quiet)))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Where tests run side by side, those that share a costly part run in one process.
+
+    Else every process would start a control plane, or a MongoDB-wire server, of its own.
+    """
+    for item in items:
+        for shared in ("real_cluster", "mongo_server"):
+            if shared in item.fixturenames:
+                item.add_marker(pytest.mark.xdist_group(shared))
+
+
 @pytest.fixture(scope="session")
 def real_cluster():
     """A running cluster with two fake nodes, shared by all tests of the session.

@@ -1,5 +1,7 @@
 """Events that carry a number and padding, so that a test can count what arrived."""
 
+from tests.bed.net import wait_until
+
 
 def events(key, begin, end, size=10, event_type="x.n"):
     """Events n = begin .. end-1 of one stream."""
@@ -20,3 +22,23 @@ def publish(sluice, key, begin, end, size=10, **more):
 def numbers(stream):
     """The n of all events so far."""
     return [e["data"]["n"] for e in stream.events()]
+
+
+def wait_kept(sluice, *keys, **query):
+    """Waits until a snapshot of the streams stands for all that was published so far.
+
+    The store may be an event behind the gateway: that one would come live, after the snapshot.
+    """
+
+    def kept():
+        with sluice.stream(*keys, **query) as stream:
+            tip = stream.wait_open()["tip"]
+            stream.read_until(lambda s: s.last_id(), 5, "the end of the snapshot")
+            sets = stream.named("snapshot")
+            return sets and _position(sets[-1].json["as_of"]) >= _position(tip)
+
+    wait_until(kept, 10, f"a snapshot of all of {keys}")
+
+
+def _position(event_id):
+    return int(event_id.rpartition("-")[2])
