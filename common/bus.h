@@ -2,8 +2,10 @@
  * bus: nanomsg sockets under libevent. Never used before a fork that is not
  * followed by exec, never in the supervisor.
  *
- * The endpoint that reads is the one that binds (libs: a connecting SUB with a
- * backlog may never recover); REQ connects. Sockets live in a 0700 directory.
+ * The endpoint that reads is the one that binds: a connecting SUB with a
+ * backlog, whose PUB dies, may never get a message again; REQ connects. nanomsg
+ * knows no authentication: sockets live in a 0700 directory and have mode 0600,
+ * and what is received is checked by who decodes it.
  */
 #ifndef SLUICE_BUS_H
 #define SLUICE_BUS_H
@@ -12,7 +14,6 @@
 
 #include "common/buf.h"
 #include "common/err.h"
-
 
 #define BUS_PATH_MAX 107u   /* sun_path without its NUL */
 
@@ -28,8 +29,9 @@ enum bus_kind {
 	BUS_SUB,       /* bind */
 };
 
-/* A socket with the project's options set (reconnect 10 ms, receive size
- * unlimited, send buffer as large as the kernel gives); -1 with *err. */
+/* A socket with the project's options set (reconnect 10 ms, REQ resends after
+ * 1 s, receive size unlimited, send buffer as large as the kernel gives; SUB
+ * takes everything); -1 with *err. */
 int	bus_open(enum bus_kind kind, struct err *err) MUST_CHECK;
 int	bus_bind(int socket, const char *address, struct err *err) MUST_CHECK;
 /* Returns nanomsg's endpoint id for bus_disconnect. */

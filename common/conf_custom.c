@@ -71,7 +71,7 @@ read_member(const struct conf_value *v, const char *name, struct conf_kind *k)
 	return 0;
 }
 
-/* Whole objects of these hold what must not be read (k8s-watch.md A.5). */
+/* Whole objects of these hold what must not be read (doc/k8s-watch.md A.5). */
 static bool
 is_sealed(const struct conf_kind *k)
 {

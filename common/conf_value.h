@@ -54,10 +54,6 @@ int	conf_read_namespaces(const struct conf_value *v);
 
 int	conf_read_custom(const struct conf_value *v);
 
-/* --- kinds of the operator's (conf_custom.c) ------------------------------ */
-
-int	conf_read_custom(const struct conf_value *v);
-
 /* --- units (conf_unit.c) -------------------------------------------------- */
 
 struct conf_unit {

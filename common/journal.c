@@ -120,15 +120,6 @@ rescan(struct journal_reader *r, struct err *err)
 	return 0;
 }
 
-uint64_t
-journal_reader_oldest(struct journal_reader *r)
-{
-	assert(r->magic == READER_MAGIC);
-	if (rescan(r, NULL) < 0 || r->index.n == 0)
-		return 0;
-	return r->index.segments[0].first;
-}
-
 /* --- the cursor ---------------------------------------------------------- */
 
 static const struct journal_index_segment *

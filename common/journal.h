@@ -53,8 +53,6 @@ enum journal_next {
 enum journal_next journal_reader_next(struct journal_reader *r,
     uint64_t after, uint64_t limit, const void **ret_bytes, size_t *ret_n,
     uint64_t *ret_first, struct err *err);
-/* First position still in a segment, 0 if there is none. */
-uint64_t journal_reader_oldest(struct journal_reader *r);
 /* Lets go of memory segments that end before `oldest` (a heartbeat's). */
 void	journal_reader_forget(struct journal_reader *r, uint64_t oldest);
 

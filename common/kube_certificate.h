@@ -1,7 +1,8 @@
 /*
  * kube_certificate: client certificates looked at before they are used, so
  * that what the server would answer with a bare TLS alert is said in words.
- * Pure but for the clock. Watcher, health and sluice-exec (libcrypto).
+ * Texts with a passphrase are refused: nobody is there to type it. Pure but
+ * for the clock. Watcher, health and sluice-exec (libcrypto).
  */
 #ifndef SLUICE_KUBE_CERTIFICATE_H
 #define SLUICE_KUBE_CERTIFICATE_H
@@ -13,7 +14,7 @@
 /* Is it a certificate, and valid now? `origin`: whose, for the message. */
 int	kube_certificate_check(const char *pem, const char *origin,
 	    struct err *err) MUST_CHECK;
-/* Until when is it valid? */
+/* Until when is it valid, in ms since 1970? */
 int	kube_certificate_end(const char *pem, int64_t *ret_unix_ms,
 	    struct err *err) MUST_CHECK;
 /* Does the key belong to the certificate? (kube_credentials_pair_check) */

@@ -1,8 +1,9 @@
 /*
  * kube_entry: the files of a kubeconfig path list as trees (common/yaml), and
- * look-ups in them whose errors name file, line and entry. Used by kubeconfig
- * and kube_credentials; see there for the semantics. Reads files; keeps
- * nothing open. Texts and nodes belong to the set.
+ * look-ups in them whose errors name file, line and entry. Under all of
+ * kube_*.c that read an entry; kubeconfig.h and kube_credentials.h have the
+ * semantics. Reads files; keeps nothing open. Texts and nodes belong to the
+ * set.
  */
 #ifndef SLUICE_KUBE_ENTRY_H
 #define SLUICE_KUBE_ENTRY_H
@@ -47,7 +48,8 @@ int	 kube_entry_read(const char *path, size_t max, char **ret_text,
 	    size_t *ret_n, struct err *err) MUST_CHECK;
 
 /* Every existing file of the list, in order; none at all is an error. A
- * directory is a pod's service account (see service_account). */
+ * directory is read as a pod's service account: its token, ca.crt and
+ * namespace make a kubeconfig of one context. */
 int	 kube_entry_open(struct kube_entry_set *set, const char *paths,
 	    struct err *err) MUST_CHECK;
 /* One kubeconfig in memory, at most KUBE_POLICY_TEXT_MAX bytes; `name` stands

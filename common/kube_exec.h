@@ -2,7 +2,7 @@
  * kube_exec: the `exec` section of a kubeconfig's user: which program gives
  * the credentials (client.authentication.k8s.io/v1 and v1beta1). Checked
  * where a kubeconfig is read; only sluice-exec runs the program. Pure: nodes
- * in, values out.
+ * in, values out. Watcher, health and sluice-exec.
  */
 #ifndef SLUICE_KUBE_EXEC_H
 #define SLUICE_KUBE_EXEC_H

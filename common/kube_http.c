@@ -24,7 +24,8 @@
 #define SET(easy, option, value) \
 	(curl_easy_setopt((easy), (option), (value)) != CURLE_OK)
 
-/* A dead peer of an idle watch is found by the kernel (k8s-watch.md A 14). */
+/* A dead peer of an idle watch is found by the kernel (doc/k8s-watch.md A.3
+ * 14). */
 static int
 sockopt_cb(void *arg, curl_socket_t fd, curlsocktype purpose)
 {
@@ -199,7 +200,7 @@ setup_transfer(CURL *easy, char *error_buffer)
 	bad |= SET(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
 	bad |= SET(easy, CURLOPT_SOCKOPTFUNCTION, sockopt_cb);
 	/* Never a decoder: a watch may come as several gzip members, which
-	 * libcurl refuses (k8s-watch.md A 18). */
+	 * libcurl refuses (doc/k8s-watch.md A.3 18). */
 	bad |= SET(easy, CURLOPT_ACCEPT_ENCODING, NULL);
 	return bad;
 }

@@ -2,6 +2,7 @@
  * kube_impersonate: as whom a kubeconfig's user acts (as, as-uid, as-groups,
  * as-user-extra), as header lines of a request. Pure: nodes in, lines out.
  * Source: the Impersonate-* headers of Kubernetes, escaped as client-go does.
+ * Watcher, health and sluice-exec.
  */
 #ifndef SLUICE_KUBE_IMPERSONATE_H
 #define SLUICE_KUBE_IMPERSONATE_H

@@ -3,7 +3,8 @@
  * files and programs of this host; one that came by the API may not: it would
  * run code here (exec, auth-provider), read files here (every path), or reach
  * what only this host reaches (server, proxy-url). Pure: entries in, errors
- * that name entry and remedy out. Source: k8s-watch.md B, service policy.
+ * that name entry and remedy out. Watcher, health and sluice-exec (all with
+ * the operator's, in this version). Source: doc/k8s-watch.md B, service policy.
  */
 #ifndef SLUICE_KUBE_POLICY_H
 #define SLUICE_KUBE_POLICY_H

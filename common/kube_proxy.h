@@ -3,7 +3,8 @@
  * proxy-url wins; else HTTPS_PROXY (HTTP_PROXY for an http server) and
  * NO_PROXY as Go's net/http reads them, since that is what kubectl does:
  * never for localhost and loopback, names with their subdomains, addresses,
- * CIDR blocks, each with a port if wanted. Pure: texts in, answer out.
+ * CIDR blocks, each with a port if wanted. Pure: texts in, answer out. Watcher
+ * and health.
  */
 #ifndef SLUICE_KUBE_PROXY_H
 #define SLUICE_KUBE_PROXY_H

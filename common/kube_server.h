@@ -1,8 +1,7 @@
 /*
  * kube_server: the `server` of a cluster: is it an address, what of it goes
  * where, and may it be reached for somebody who is not the operator.
- * Pure: texts and addresses in, answers out. Used by kube_credentials and
- * kube_http.
+ * Pure: texts and addresses in, answers out. Watcher, health and sluice-exec.
  */
 #ifndef SLUICE_KUBE_SERVER_H
 #define SLUICE_KUBE_SERVER_H

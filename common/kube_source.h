@@ -6,7 +6,7 @@
  * be read leaves what was good. A plugin's credential is put in by the caller,
  * who asks the supervisor for it (MSG_CREDENTIAL_ASK).
  * Watcher (loop) and health (in a worker while its job runs, else in the
- * loop): one thread at a time. Source of the numbers: k8s-watch.md A.3 25.
+ * loop): one thread at a time. Source of the numbers: doc/k8s-watch.md A.3 25.
  */
 #ifndef SLUICE_KUBE_SOURCE_H
 #define SLUICE_KUBE_SOURCE_H

@@ -1,9 +1,9 @@
 /*
  * kubeconfig: parses kubeconfig files (YAML) into the credentials of one
- * context. Semantics of client-go's clientcmd (reference: k8s-watch.md B).
- * The supervisor uses only kubeconfig_contexts(); watcher and health parse in
- * full. Every error names file, line where it can, entry and remedy. What a
- * file may ask for that came by the API is kube_policy's.
+ * context. Semantics of client-go's clientcmd (doc/k8s-watch.md B).
+ * The supervisor uses only kubeconfig_contexts(); watcher, health and
+ * sluice-exec parse in full. Every error names file, line where it can, entry
+ * and remedy. What a file may ask for that came by the API is kube_policy's.
  */
 #ifndef SLUICE_KUBECONFIG_H
 #define SLUICE_KUBECONFIG_H
@@ -33,7 +33,9 @@ void	kubeconfig_contexts_free(struct kubeconfig_contexts *c);
 int	kubeconfig_load(const char *paths, const char *context,
 	    struct kube_credentials *ret, struct err *err) MUST_CHECK;
 /* The same from a text in memory that came from elsewhere, as far as the
- * policy allows; `name` stands for the file in messages. Touches no file. */
+ * policy allows; `name` stands for the file in messages. Touches no file.
+ * (For kubeconfigs handed in by the API, which this version does not serve:
+ * only tests and the fuzzer call it.) */
 int	kubeconfig_load_text(const char *text, size_t n, const char *name,
 	    const char *context, const struct kube_policy *policy,
 	    struct kube_credentials *ret, struct err *err) MUST_CHECK;

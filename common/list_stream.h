@@ -1,6 +1,6 @@
 /*
  * list_stream: the body of a Kubernetes LIST, as it arrives, item by item: no
- * page is ever held as a whole (k8s-watch.md A.2: an unpaged list may be
+ * page is ever held as a whole (doc/k8s-watch.md A.2: an unpaged list may be
  * gigabytes). Pure (its buffers apart). Processes: watcher (every object),
  * health (nodes and names).
  *

@@ -1,5 +1,5 @@
 /*
- * Small compiler helpers used everywhere. Spelled so that they can become
+ * macros: small compiler helpers used everywhere. Spelled so that they can become
  * C23's own ([[nodiscard]], stdckdint.h) once gcc and clang of Debian have it.
  */
 #ifndef SLUICE_MACROS_H

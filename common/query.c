@@ -300,23 +300,36 @@ query_enqueue(struct query_client *c, enum query_op op, struct buf *body,
 	query_arm(c);
 }
 
+/* Takes the body; 0 when too many wait already. Of the callbacks, one is. */
+static uint64_t
+query_ask(struct query_client *c, enum query_op op, struct buf *body,
+    int64_t deadline_ms, query_snapshot_cb snapshot_cb, query_json_cb json_cb,
+    void *arg)
+{
+	struct query_waiter *w;
+	uint64_t ticket;
+
+	if (c->waiting >= QUERY_PENDING_MAX) {
+		buf_free(body);
+		return 0;
+	}
+	w = waiter_new(c, deadline_ms, arg);
+	w->snapshot_cb = snapshot_cb;
+	w->json_cb = json_cb;
+	ticket = w->ticket;
+	query_enqueue(c, op, body, w);
+	return ticket;
+}
+
 uint64_t
 query_snapshot(struct query_client *c, struct slice tenant,
     const struct slice *selectors, size_t n, struct position wait_for,
     int64_t deadline_ms, query_snapshot_cb cb, void *arg)
 {
 	struct buf body = BUF_EMPTY;
-	struct query_waiter *w;
-	uint64_t ticket;
 
-	if (c->waiting >= QUERY_PENDING_MAX)
-		return 0;
 	query_wire_snapshot(&body, wait_for, tenant, selectors, n);
-	w = waiter_new(c, deadline_ms, arg);
-	w->snapshot_cb = cb;
-	ticket = w->ticket;
-	query_enqueue(c, QUERY_SNAPSHOT, &body, w);
-	return ticket;
+	return query_ask(c, QUERY_SNAPSHOT, &body, deadline_ms, cb, NULL, arg);
 }
 
 uint64_t
@@ -325,17 +338,9 @@ query_page(struct query_client *c, struct slice tenant, struct slice selector,
     query_snapshot_cb cb, void *arg)
 {
 	struct buf body = BUF_EMPTY;
-	struct query_waiter *w;
-	uint64_t ticket;
 
-	if (c->waiting >= QUERY_PENDING_MAX)
-		return 0;
 	query_wire_page(&body, wait_for, tenant, selector, after);
-	w = waiter_new(c, deadline_ms, arg);
-	w->snapshot_cb = cb;
-	ticket = w->ticket;
-	query_enqueue(c, QUERY_SNAPSHOT, &body, w);
-	return ticket;
+	return query_ask(c, QUERY_SNAPSHOT, &body, deadline_ms, cb, NULL, arg);
 }
 
 uint64_t
@@ -343,17 +348,9 @@ query_json(struct query_client *c, struct slice json, int64_t deadline_ms,
     query_json_cb cb, void *arg)
 {
 	struct buf body = BUF_EMPTY;
-	struct query_waiter *w;
-	uint64_t ticket;
 
-	if (c->waiting >= QUERY_PENDING_MAX)
-		return 0;
 	query_wire_json(&body, json);
-	w = waiter_new(c, deadline_ms, arg);
-	w->json_cb = cb;
-	ticket = w->ticket;
-	query_enqueue(c, QUERY_JSON, &body, w);
-	return ticket;
+	return query_ask(c, QUERY_JSON, &body, deadline_ms, NULL, cb, arg);
 }
 
 /* A snapshot nobody waits for any more: the store may hold it for long, and

@@ -1,9 +1,10 @@
 /*
  * query: what a process may ask the store, over nanomsg REQ/REP
  * (<bus directory>/store.rep): snapshots as items, everything else as JSON.
- * One asynchronous client per process; any number of questions in order, one
- * on the wire at a time (equal snapshot questions share one answer). What they
- * and the answers look like: query_wire.h.
+ * One asynchronous client per process, in its libevent loop (gateway, watcher,
+ * health); at most QUERY_PENDING_MAX questions in order, one on the wire at a
+ * time (equal snapshot questions share one answer). What they and the answers
+ * look like: query_wire.h.
  */
 #ifndef SLUICE_QUERY_H
 #define SLUICE_QUERY_H

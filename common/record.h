@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/crc32c.h"
 #include "common/event.h"
 
 #define RECORD_MAX        (8u * 1024 * 1024)
@@ -72,9 +73,6 @@ struct heartbeat {
 	int64_t		time_unix_ms;
 	uint32_t	flags;
 };
-
-/* CRC-32C (Castagnoli), hardware-assisted where the CPU has it. */
-uint32_t	crc32c(uint32_t crc, const void *p, size_t n);
 
 /* A record is written by record_begin, then its exceptions, then its items,
  * then record_end, which fills in length, count and crc. */

@@ -1,10 +1,10 @@
 /*
  * role: what every child process does at its start and all its life: checks
  * that the supervisor is still its parent (PDEATHSIG, getppid), takes fd 3,
- * waits for CONFIG, names itself, resets signals and RLIMIT_CORE, opens the
- * event base, answers PING from the very loop that does the work, turns STOP,
- * EOF and SIGTERM into `stop`, takes log.* of a RELOAD, and hands the rest to
- * the role.
+ * shuts its memory to others of the same user (no core, not dumpable), waits
+ * for CONFIG, names itself, resets signals, opens the event base, answers PING
+ * from the very loop that does the work, turns STOP, EOF and SIGTERM into
+ * `stop`, takes log.* of a RELOAD, and hands the rest to the role.
  *
  *	static const struct role_ops ops = { .start = ..., .stop = ... };
  *	int main(int argc, char **argv)

@@ -385,13 +385,6 @@ subscriber_path(const struct subscriber *s)
 	return s->path;
 }
 
-struct position
-subscriber_position(const struct subscriber *s)
-{
-	assert(s->magic == SUBSCRIBER_MAGIC);
-	return s->at;
-}
-
 struct heartbeat
 subscriber_heartbeat(const struct subscriber *s)
 {

@@ -2,8 +2,8 @@
  * subscriber: how a process reads everything the broker sequences, in order
  * and without a hole (store, gateways). libevent's loop only.
  *
- * It binds a SUB socket under a path of its own incarnation (libs: a SUB that
- * connects may never recover), receives records and heartbeats, and repairs
+ * It binds a SUB socket under a path of its own incarnation (bus.h says why),
+ * receives records and heartbeats, and repairs
  * every hole, also a tail only a heartbeat shows, by reading the journal file
  * up to the announced tip, in slices, so that the loop goes on answering.
  * The owner sees one sequence, whatever its source.
@@ -43,8 +43,6 @@ void	subscriber_free(struct subscriber *s);
 /* The path it bound: goes to the supervisor in MSG_BUS_PATH, which tells the
  * broker (PEER_UP). */
 const char	*subscriber_path(const struct subscriber *s);
-/* Everything up to here has been given to ops->record. */
-struct position	 subscriber_position(const struct subscriber *s);
 /* From the latest heartbeat; all zero before the first. */
 struct heartbeat subscriber_heartbeat(const struct subscriber *s);
 /* The latest trouble with reading the journal file, NULL when the last read

@@ -2,7 +2,7 @@
  * classify: what an answer, or the lack of one, to a health request means.
  *
  * Pure: (curl code, HTTP status, body) -> finding. Process: health. Source:
- * the study's classification (D.2), the codes of contract 3.
+ * doc/k8s-watch.md D.2 (classes), doc/contract.md 3 (codes).
  *
  * /readyz is asked first. 404 or 403 there (an old server, or one that lets
  * nobody look) leads to /healthz, and those there to /version. A 200 whose

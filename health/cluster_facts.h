@@ -2,9 +2,9 @@
  * cluster_facts: what is known of a cluster beyond its health, gathered from
  * the objects of its lists.
  *
- * Pure: JSON in, values out. Process: health. Source: the study's D.4;
- * contract 3, cluster.metadata_updated. A list nobody may read stays unknown:
- * it is never reported as empty.
+ * Pure: JSON in, values out. Process: health. Source: doc/k8s-watch.md D.4;
+ * doc/contract.md 3, cluster.metadata_updated. A list nobody may read stays
+ * unknown: it is never reported as empty.
  */
 #ifndef SLUICE_CLUSTER_FACTS_H
 #define SLUICE_CLUSTER_FACTS_H

@@ -2,8 +2,8 @@
  * schedule: when which cluster is checked, and on whose worker.
  *
  * Pure: takes times and outcomes, returns decisions; no clock, thread or
- * libevent. Process: health. Source of the rules: ARCHITECTURE.md section 4
- * (Health), contract 7 row 12.
+ * libevent. Process: health. The rules are our own: one cluster that hangs must
+ * never cost another its check.
  *
  * - A cluster that answered its last check is *proven*: due again after
  *   interval +-10 %. One that did not is due after 10 s, three times, then
@@ -97,9 +97,11 @@ enum schedule_now schedule_check_now(struct schedule *s,
     struct schedule_entry *e, struct mono now);
 
 bool	schedule_running(const struct schedule_entry *e);
+
+/* What tests see of the promise: is the cluster proven, how much later than
+ * due did its latest job begin, and how many jobs are under way. */
 bool	schedule_proven(const struct schedule_entry *e);
-/* How much later than due its latest job began. */
 int64_t	schedule_late_ms(const struct schedule_entry *e);
-uint32_t schedule_busy(const struct schedule *s);   /* jobs under way */
+uint32_t schedule_busy(const struct schedule *s);
 
 #endif

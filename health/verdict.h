@@ -3,7 +3,7 @@
  * watcher, to a cluster's status.
  *
  * Pure: values in, values out. Process: health. Source: contract 3 (cluster.*)
- * for the words, the study's thresholds for when a status moves:
+ * for the words, doc/k8s-watch.md D.3 for when a status moves:
  *
  *   unknown  -> any           the first result
  *   any -> connected, degraded, error     the second such result in a row

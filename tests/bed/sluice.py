@@ -1,5 +1,6 @@
 """One Sluice installation of a test's own: directories, configuration, processes, HTTP."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -214,3 +215,13 @@ class Sluice:
         """Opens GET /api/v1/streams on KEYS; a Stream."""
         pairs = [("stream", key) for key in keys] + list(query.items())
         return Stream(self.port, "/api/v1/streams", pairs, last_event_id=last_event_id)
+
+
+@contextlib.contextmanager
+def running(sluice, ready):
+    """SLUICE started, the processes READY waited for; closed at the end."""
+    try:
+        sluice.start(ready=False).wait_ready(only=ready)
+        yield sluice
+    finally:
+        sluice.close()

@@ -1,6 +1,5 @@
 """Wrong input of every kind: a message that names the place and the remedy; the rest goes on."""
 
-import contextlib
 import os
 import re
 import shutil
@@ -15,7 +14,7 @@ from tests.bed.cluster import kubeconfig_text
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import free_port, wait_until
 from tests.bed.process import Process
-from tests.bed.sluice import Sluice, binary
+from tests.bed.sluice import Sluice, binary, running
 
 NOBODY = 65534
 ROLES = ("broker", "store", "health", "gateway", "watcher")
@@ -133,16 +132,6 @@ def refusal(sluice):
     """Starts SLUICE, which is to refuse; the last line of its log."""
     try:
         return ended(sluice.start(ready=False))
-    finally:
-        sluice.close()
-
-
-@contextlib.contextmanager
-def running(sluice, ready):
-    """SLUICE started, the processes READY waited for; closed at the end."""
-    try:
-        sluice.start(ready=False).wait_ready(only=ready)
-        yield sluice
     finally:
         sluice.close()
 

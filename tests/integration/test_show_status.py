@@ -1,6 +1,5 @@
 """`sluicectl status` tells why, when something is wrong; what isn't wrong goes on."""
 
-import contextlib
 import os
 import shutil
 import tempfile
@@ -10,7 +9,7 @@ import pytest
 from tests.bed.cluster import kubeconfig_text
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import free_port, wait_until
-from tests.bed.sluice import Sluice, binary
+from tests.bed.sluice import Sluice, binary, running
 
 ROLES = ("broker", "store", "health", "gateway", "watcher")
 # The circuit opens within a second or so, and is tried again within two.
@@ -51,16 +50,6 @@ def put_script(path, role, text):
         file.write(f"#!/bin/sh\n{text}\n")
     os.chmod(fresh, 0o755)
     os.rename(fresh, os.path.join(path, f"sluice-{role}"))
-
-
-@contextlib.contextmanager
-def running(sluice, ready):
-    """SLUICE started, the processes READY waited for; closed at the end."""
-    try:
-        sluice.start(ready=False).wait_ready(only=ready)
-        yield sluice
-    finally:
-        sluice.close()
 
 
 def row_when(sluice, name, cond, what, timeout=20):

@@ -189,14 +189,19 @@ def test_deployment(bed):
     bed.gone("deployments", "deployment", "web")
 
 
+def lives_by_replicas(bed, resource, kind, name):
+    """One replica there, broken and repaired, none wanted, deleted: every status as it should."""
+    bed.expect(kind, name, state="healthy", readyReplicas=1)
+    bed.break_and_repair(kind, name, {"readyReplicas": 1})
+    bed.api.patch(resource, NAMESPACE, name, {"spec": {"replicas": 0}})
+    bed.expect(kind, name, state="healthy", health="healthy", replicas=0)
+    bed.gone(resource, kind, name)
+
+
 def test_replicaset(bed):
     """By itself, without a deployment."""
     bed.api.create("replicasets", NAMESPACE, workload("set", 1))
-    bed.expect("replicaset", "set", state="healthy", readyReplicas=1)
-    bed.break_and_repair("replicaset", "set", {"readyReplicas": 1})
-    bed.api.patch("replicasets", NAMESPACE, "set", {"spec": {"replicas": 0}})
-    bed.expect("replicaset", "set", state="healthy", health="healthy", replicas=0)
-    bed.gone("replicasets", "replicaset", "set")
+    lives_by_replicas(bed, "replicasets", "replicaset", "set")
 
 
 def test_statefulset(bed):
@@ -204,11 +209,7 @@ def test_statefulset(bed):
     body = workload("db", 1)
     body["spec"]["serviceName"] = "db"
     bed.api.create("statefulsets", NAMESPACE, body)
-    bed.expect("statefulset", "db", state="healthy", readyReplicas=1)
-    bed.break_and_repair("statefulset", "db", {"readyReplicas": 1})
-    bed.api.patch("statefulsets", NAMESPACE, "db", {"spec": {"replicas": 0}})
-    bed.expect("statefulset", "db", state="healthy", health="healthy", replicas=0)
-    bed.gone("statefulsets", "statefulset", "db")
+    lives_by_replicas(bed, "statefulsets", "statefulset", "db")
 
 
 def test_daemonset(bed):

@@ -181,15 +181,7 @@ def test_a_frozen_server_costs_no_list_and_no_second_connection():
     """SIGSTOP for longer than `stale`: afterwards the watches stand, nothing was listed."""
     with watching({"stale": "1s"}) as bed:
         bed.sim.clear_requests()
-        bed.sim.suspend()
-        try:
-            wait_until(
-                lambda: bed.sluice.status()[bed.process]["status_state"] == "backoff",
-                40,
-                "back-off",
-            )
-        finally:
-            bed.sim.resume()
+        bed.freeze_until_noticed()
         bed.wait_watching()
         bed.sim.wait_watches(2)
         bed.sim.change("pod", count=5)

@@ -60,15 +60,7 @@ def test_a_silent_connection_is_left_by_all_its_watches():
         before = watch_connections(bed)
         assert len(before) == 1
         bed.sim.clear_requests()
-        bed.sim.suspend()
-        try:
-            wait_until(
-                lambda: bed.sluice.status()[bed.process]["status_state"] == "backoff",
-                40,
-                "back-off",
-            )
-        finally:
-            bed.sim.resume()
+        bed.freeze_until_noticed()
         bed.sim.faults(bookmark_interval_ms=200)
         bed.wait_watching()
         bed.prove()

@@ -75,6 +75,18 @@ class Watching:
         for kind in kinds:
             self.wait_state(kind, "watching", timeout=timeout)
 
+    def freeze_until_noticed(self):
+        """Stops the server by SIGSTOP until the watcher says that it waits; then lets it go on."""
+        self.sim.suspend()
+        try:
+            wait_until(
+                lambda: self.sluice.status()[self.process]["status_state"] == "backoff",
+                40,
+                "back-off",
+            )
+        finally:
+            self.sim.resume()
+
     def shown(self, kind):
         """{(namespace, name): status} of the KIND's objects as the stream tells them."""
         self.objects.pump()

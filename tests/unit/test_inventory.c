@@ -46,14 +46,38 @@ hand_over(const char *name)
 	return o;
 }
 
+/* A pod that was seen, pending, and has been handed over. */
+static struct inv_object *
+under_way(void)
+{
+	seen("a", "u1", PENDING);
+	return hand_over("a");
+}
+
+/* Hands the first object over and has it taken. */
+static void
+published(const char *name)
+{
+	inventory_answered(inv, hand_over(name), true);
+}
+
+/* The one binding there is: of the pod `a` to node n1 of workflow w. */
+static void
+bind_pod(void)
+{
+	inventory_bind_begin(inv);
+	assert_true(inventory_bind(inv, POD, slice_str("ns"), slice_str("a"),
+	    slice_str("-"), slice_str("w"), slice_str("n1")));
+	inventory_bind_end(inv);
+}
+
 static void
 test_an_unchanged_status_is_published_once(void **state)
 {
 	struct inv_object *o;
 
 	(void)state;
-	seen("a", "u1", PENDING);
-	o = hand_over("a");
+	o = under_way();
 	inventory_answered(inv, o, true);
 	seen("a", "u1", PENDING);
 	assert_null(inventory_first(inv));
@@ -70,8 +94,7 @@ test_states_collapse_while_the_object_is_under_way(void **state)
 	struct inv_object *o;
 
 	(void)state;
-	seen("a", "u1", PENDING);
-	o = hand_over("a");
+	o = under_way();
 	seen("a", "u1", DONE);
 	seen("a", "u1", PENDING);
 	inventory_answered(inv, o, true);
@@ -93,8 +116,7 @@ test_a_deletion_is_never_collapsed(void **state)
 	struct inv_object *o;
 
 	(void)state;
-	seen("a", "u1", PENDING);
-	o = hand_over("a");
+	o = under_way();
 	inventory_deleted(inv, POD, &gone, 1000);
 	seen("a", "u2", PENDING);
 	inventory_answered(inv, o, true);
@@ -114,12 +136,10 @@ test_what_was_refused_waits_for_the_next_change(void **state)
 	struct inv_object *o;
 
 	(void)state;
-	seen("a", "u1", PENDING);
-	o = hand_over("a");
+	o = under_way();
 	inventory_answered(inv, o, false);
 	assert_null(inventory_first(inv));
-	seen("a", "u1", PENDING);
-	o = hand_over("a");
+	o = under_way();
 	inventory_answered(inv, o, true);
 	assert_null(inventory_first(inv));
 }
@@ -130,12 +150,10 @@ test_what_changed_while_it_was_refused_is_tried_at_once(void **state)
 	struct inv_object *o;
 
 	(void)state;
-	seen("a", "u1", PENDING);
-	o = hand_over("a");
+	o = under_way();
 	seen("a", "u1", DONE);
 	inventory_answered(inv, o, false);
-	o = hand_over("a");
-	inventory_answered(inv, o, true);
+	published("a");
 	assert_null(inventory_first(inv));
 }
 
@@ -148,7 +166,7 @@ test_a_deletion_while_a_refused_state_was_under_way_is_told_at_once(
 
 	(void)state;
 	seen("a", "u1", PENDING);
-	inventory_answered(inv, hand_over("a"), true);
+	published("a");
 	seen("a", "u1", DONE);
 	o = hand_over("a");
 	inventory_deleted(inv, POD, &gone, 1000);
@@ -172,8 +190,7 @@ test_what_no_stream_showed_leaves_without_a_word(void **state)
 	struct inv_object *o;
 
 	(void)state;
-	seen("a", "u1", PENDING);
-	o = hand_over("a");
+	o = under_way();
 	inventory_deleted(inv, POD, &gone, 1000);
 	inventory_answered(inv, o, false);
 	assert_null(inventory_first(inv));
@@ -201,8 +218,8 @@ test_a_list_sweeps_what_it_does_not_name(void **state)
 	seen("a", "u1", PENDING);
 	seen("b", "u2", PENDING);
 	inventory_list_end(inv, POD);
-	inventory_answered(inv, hand_over("a"), true);
-	inventory_answered(inv, hand_over("b"), true);
+	published("a");
+	published("b");
 	inventory_list_begin(inv, POD);
 	seen("b", "u2", PENDING);
 	inventory_list_end(inv, POD);
@@ -247,7 +264,7 @@ test_the_longest_status_there_can_be_is_known_again(void **state)
 	inventory_stored(inv, POD, slice_str("ns"), slice_str("a"),
 	    (struct slice){ (const char *)b.data, b.len });
 	inventory_list_end(inv, POD);
-	inventory_answered(inv, hand_over("a"), true);
+	published("a");
 	assert_null(inventory_first(inv));
 	buf_free(&b);
 }
@@ -267,13 +284,13 @@ test_after_a_restart_only_differences_are_published(void **state)
 	seen("b", "u2", PENDING);
 	inventory_list_end(inv, POD);
 	assert_string_equal(inventory_first(inv)->published_state, "healthy");
-	inventory_answered(inv, hand_over("b"), true);
-	inventory_answered(inv, hand_over("gone"), true);
+	published("b");
+	published("gone");
 	assert_null(inventory_first(inv));
 	assert_int_equal(inventory_counts(inv)->entries, 2);
 	/* The store's answer may also come after the list. */
 	inventory_stored(inv, POD, ns, slice_str("late"), slice_str(other));
-	inventory_answered(inv, hand_over("late"), true);
+	published("late");
 	assert_null(inventory_first(inv));
 	free(same);
 	free(other);
@@ -282,14 +299,10 @@ test_after_a_restart_only_differences_are_published(void **state)
 static void
 test_bound_objects_say_when_they_are_missing(void **state)
 {
-	struct slice ns = slice_str("ns"), t = slice_str("-");
 	struct inv_object *o;
 
 	(void)state;
-	inventory_bind_begin(inv);
-	assert_true(inventory_bind(inv, POD, ns, slice_str("a"), t,
-	    slice_str("w"), slice_str("n1")));
-	inventory_bind_end(inv);
+	bind_pod();
 	assert_null(inventory_first(inv));   /* nothing was listed yet */
 	inventory_list_begin(inv, POD);
 	inventory_list_end(inv, POD);
@@ -317,10 +330,7 @@ test_a_stored_node_counts_for_the_object_it_stood_for(void **state)
 	char *status;
 
 	(void)state;
-	inventory_bind_begin(inv);
-	(void)inventory_bind(inv, POD, ns, slice_str("a"), t, n1.workflow,
-	    n1.node);
-	inventory_bind_end(inv);
+	bind_pod();
 	seen("a", "u1", DONE);
 	o = inventory_first(inv);
 	assert_true(inv_object_node_differs(o, o->bindings));
@@ -350,10 +360,7 @@ test_a_missed_deletion_is_told_though_its_node_is_under_way(
 	(void)state;
 	inventory_list_begin(inv, POD);
 	inventory_list_end(inv, POD);
-	inventory_bind_begin(inv);
-	(void)inventory_bind(inv, POD, ns, a, slice_str("-"), slice_str("w"),
-	    slice_str("n1"));
-	inventory_bind_end(inv);
+	bind_pod();
 	o = hand_over("a");
 	inventory_stored(inv, POD, ns, a, old);
 	inventory_answered(inv, o, true);
@@ -375,7 +382,7 @@ test_time_alone_changes_a_status(void **state)
 	(void)state;
 	o.created_unix_ms = 1000;
 	inventory_seen(inv, POD, &o, 2000);
-	inventory_answered(inv, hand_over("a"), true);
+	published("a");
 	assert_int_equal(inventory_due(inv), 16001);
 	inventory_tick(inv, 16000);
 	assert_null(inventory_first(inv));
@@ -388,15 +395,11 @@ test_time_alone_changes_a_status(void **state)
 static void
 test_events_are_as_the_contract_says(void **state)
 {
-	struct slice ns = slice_str("ns");
 	struct payload p;
 	struct inv_object *o;
 
 	(void)state;
-	inventory_bind_begin(inv);
-	(void)inventory_bind(inv, POD, ns, slice_str("a"), slice_str("-"),
-	    slice_str("w"), slice_str("n1"));
-	inventory_bind_end(inv);
+	bind_pod();
 	seen("a", "0a1b2c3d-0000-1111-2222-333344445555", DONE);
 	o = inventory_first(inv);
 	payload_status_update(&p, "prod", o, 0);

@@ -39,8 +39,10 @@ test_a_reader_in_a_segment_that_leaves_is_told(void **state)
 {
 	struct journal_reader *r;
 	const void *p;
-	uint64_t first, last = 0;
+	uint64_t first, oldest, last = 0;
+	struct record_header h;
 	struct life l;
+	struct rd rd;
 	struct err err;
 	size_t n;
 
@@ -63,9 +65,14 @@ test_a_reader_in_a_segment_that_leaves_is_told(void **state)
 	journal_writer_retain(l.w, NOW);
 	assert_int_equal(journal_reader_next(r, 4, last, &p, &n, &first,
 	    &err), JOURNAL_LOST);
-	assert_int_equal(first, journal_reader_oldest(r));
-	assert_int_equal(journal_reader_next(r, first - 1, last, &p, &n,
+	oldest = first;
+	assert_int_equal(journal_reader_next(r, 0, last, &p, &n, &first,
+	    &err), JOURNAL_LOST);
+	assert_int_equal(first, oldest);
+	assert_int_equal(journal_reader_next(r, oldest - 1, last, &p, &n,
 	    &first, &err), JOURNAL_RECORD);
+	assert_int_equal(record_decode(p, n, &h, &rd, &err), 0);
+	assert_int_equal(h.first, oldest);
 	journal_reader_free(r);
 	end(&l);
 }

@@ -12,24 +12,7 @@
 #include "common/list_stream.h"
 #include "common/macros.h"
 #include "common/xmalloc.h"
-
-static bool
-collect_cb(struct slice frame, void *arg)
-{
-	struct buf *out = arg;
-
-	buf_add(out, frame.p, frame.n);
-	buf_addc(out, '|');
-	return true;
-}
-
-static bool
-refuse_cb(struct slice frame, void *arg)
-{
-	(void)frame;
-	(void)arg;
-	return false;
-}
+#include "tests/unit/frames_fixture.h"
 
 static const char list_text[] = "{\"kind\":\"PodList\",\"metadata\":"
     "{\"resourceVersion\":\"7\",\"x\":[\"]}\"]}, \"items\" : [ {\"a\":\"}]\\\"\"}"
@@ -47,11 +30,11 @@ test_items_are_the_same_however_the_bytes_are_split(void **state)
 			struct buf out = BUF_EMPTY;
 
 			assert_true(list_stream_feed(&s, list_text, i,
-			    collect_cb, &out));
+			    frames_collect_cb, &out));
 			assert_true(list_stream_feed(&s, list_text + i,
-			    k - i, collect_cb, &out));
+			    k - i, frames_collect_cb, &out));
 			assert_true(list_stream_feed(&s, list_text + k,
-			    n - k, collect_cb, &out));
+			    n - k, frames_collect_cb, &out));
 			assert_true(list_stream_complete(&s));
 			assert_string_equal(buf_cstr(&out),
 			    "{\"a\":\"}]\\\"\"}|{\"b\":[{}]}|{\"c\":\"\\\\\"}|");
@@ -78,7 +61,7 @@ test_what_is_no_list_is_refused(void **state)
 		struct list_stream s = { 0 };
 		struct buf out = BUF_EMPTY;
 
-		if (list_stream_feed(&s, bad[i], strlen(bad[i]), collect_cb,
+		if (list_stream_feed(&s, bad[i], strlen(bad[i]), frames_collect_cb,
 		    &out) && list_stream_complete(&s))
 			fail_msg("%s", bad[i]);
 		list_stream_reset(&s);
@@ -97,7 +80,7 @@ test_a_cut_list_is_not_complete(void **state)
 		struct buf out = BUF_EMPTY;
 
 		assert_true(list_stream_feed(&s, "{\"items\":[{}]}", i,
-		    collect_cb, &out));
+		    frames_collect_cb, &out));
 		assert_false(list_stream_complete(&s));
 		list_stream_reset(&s);
 		buf_free(&out);
@@ -116,7 +99,7 @@ test_null_and_empty_items_are_an_empty_list(void **state)
 		struct list_stream s = { 0 };
 
 		assert_true(list_stream_feed(&s, texts[i], strlen(texts[i]),
-		    refuse_cb, NULL));
+		    frames_refuse_cb, NULL));
 		assert_true(list_stream_complete(&s));
 		list_stream_reset(&s);
 	}
@@ -128,7 +111,7 @@ test_the_callback_ends_the_list(void **state)
 	struct list_stream s = { 0 };
 
 	(void)state;
-	assert_false(list_stream_feed(&s, "{\"items\":[{}]}", 14, refuse_cb,
+	assert_false(list_stream_feed(&s, "{\"items\":[{}]}", 14, frames_refuse_cb,
 	    NULL));
 	assert_false(list_stream_complete(&s));
 	list_stream_reset(&s);
@@ -147,8 +130,8 @@ test_an_item_over_the_limit_is_skipped_and_the_next_is_read(void **state)
 		struct list_stream s = { .item_max = 15 };
 		struct buf out = BUF_EMPTY;
 
-		assert_true(list_stream_feed(&s, text, i, collect_cb, &out));
-		assert_true(list_stream_feed(&s, text + i, n - i, collect_cb,
+		assert_true(list_stream_feed(&s, text, i, frames_collect_cb, &out));
+		assert_true(list_stream_feed(&s, text + i, n - i, frames_collect_cb,
 		    &out));
 		assert_true(list_stream_complete(&s));
 		assert_string_equal(buf_cstr(&out), "{\"b\":1}|");
@@ -170,7 +153,7 @@ test_a_member_beside_the_items_is_bounded(void **state)
 	(void)state;
 	memset(text, '[', n);
 	memcpy(text, "{\"a\":", 5);
-	assert_false(list_stream_feed(&s, text, n, refuse_cb, NULL));
+	assert_false(list_stream_feed(&s, text, n, frames_refuse_cb, NULL));
 	list_stream_reset(&s);
 	free(text);
 }

@@ -9,25 +9,8 @@
 #include <cmocka.h>
 
 #include "common/xmalloc.h"
+#include "tests/unit/frames_fixture.h"
 #include "watcher/watch_stream.h"
-
-static bool
-collect_cb(struct slice frame, void *arg)
-{
-	struct buf *out = arg;
-
-	buf_add(out, frame.p, frame.n);
-	buf_addc(out, '|');
-	return true;
-}
-
-static bool
-refuse_cb(struct slice frame, void *arg)
-{
-	(void)frame;
-	(void)arg;
-	return false;
-}
 
 static const char watch_text[] = "{\"a\":1}\n\n\r\n{\"b\":\"x\"}\r\n{\"c\"";
 
@@ -43,11 +26,11 @@ test_frames_are_the_same_however_the_bytes_are_split(void **state)
 			struct buf out = BUF_EMPTY;
 
 			assert_true(watch_stream_feed(&s, watch_text, i,
-			    collect_cb, &out));
+			    frames_collect_cb, &out));
 			assert_true(watch_stream_feed(&s, watch_text + i,
-			    k - i, collect_cb, &out));
+			    k - i, frames_collect_cb, &out));
 			assert_true(watch_stream_feed(&s, watch_text + k,
-			    n - k, collect_cb, &out));
+			    n - k, frames_collect_cb, &out));
 			assert_string_equal(buf_cstr(&out),
 			    "{\"a\":1}|{\"b\":\"x\"}|");
 			watch_stream_reset(&s);
@@ -65,7 +48,7 @@ test_a_sealed_stream_gives_the_same_frames_and_keeps_nothing(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(watch_text) - 1; i++)
 		assert_true(watch_stream_feed(&s, watch_text + i, 1,
-		    collect_cb, &out));
+		    frames_collect_cb, &out));
 	assert_string_equal(buf_cstr(&out), "{\"a\":1}|{\"b\":\"x\"}|");
 	assert_int_equal(s.partial.len, strlen("{\"c\""));
 	watch_stream_reset(&s);
@@ -85,8 +68,8 @@ test_a_frame_over_the_limit_is_skipped_and_the_next_is_read(void **state)
 	(void)state;
 	memset(big, 'x', n);
 	for (i = 0; i < 17; i++)
-		assert_true(watch_stream_feed(&s, big, n, collect_cb, &out));
-	assert_true(watch_stream_feed(&s, "\n{}\n", 4, collect_cb, &out));
+		assert_true(watch_stream_feed(&s, big, n, frames_collect_cb, &out));
+	assert_true(watch_stream_feed(&s, "\n{}\n", 4, frames_collect_cb, &out));
 	assert_string_equal(buf_cstr(&out), "{}|");
 	assert_int_equal(s.oversized, 1);
 	watch_stream_reset(&s);
@@ -100,7 +83,7 @@ test_a_callback_can_stop_the_watch(void **state)
 	struct watch_stream s = { 0 };
 
 	(void)state;
-	assert_false(watch_stream_feed(&s, "{}\n{}\n", 6, refuse_cb, NULL));
+	assert_false(watch_stream_feed(&s, "{}\n{}\n", 6, frames_refuse_cb, NULL));
 	watch_stream_reset(&s);
 }
 

@@ -58,10 +58,6 @@ void
 statefulset_status(const struct kube_object *object, int64_t now_unix_ms,
     struct kube_status *ret)
 {
-	struct workload w;
-
 	(void)now_unix_ms;
-	workload_read(object, &w);
-	decide(object, &w, ret);
-	workload_fields(&w, ret);
+	workload_status(object, decide, ret);
 }

@@ -105,6 +105,17 @@ workload_healthy(const struct workload *w, const char *reason,
 }
 
 void
+workload_status(const struct kube_object *object, workload_rule decide,
+    struct kube_status *ret)
+{
+	struct workload w;
+
+	workload_read(object, &w);
+	decide(object, &w, ret);
+	workload_fields(&w, ret);
+}
+
+void
 workload_fields(const struct workload *w, struct kube_status *s)
 {
 	kube_status_field_int(s, "replicas", w->desired);

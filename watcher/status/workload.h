@@ -50,4 +50,11 @@ void	workload_healthy(const struct workload *w, const char *reason,
 /* The kind fields replicas (the wanted ones) and readyReplicas. */
 void	workload_fields(const struct workload *w, struct kube_status *s);
 
+/* A rule that asks for nothing but the counters, from the object to the
+ * finished status. */
+typedef void (*workload_rule)(const struct kube_object *object,
+    const struct workload *w, struct kube_status *s);
+void	workload_status(const struct kube_object *object,
+	    workload_rule decide, struct kube_status *ret);
+
 #endif

@@ -1,7 +1,14 @@
-/* The rule of secrets (k8s-watch.md C.4) against a table. */
+/* The rules of what is watched as metadata only, configmaps and secrets
+ * (k8s-watch.md C.4), against one table: they may not differ. */
 #include "tests/unit/status_fixture.h"
 
-static const struct status_kind kind = {
+static const struct status_kind configmap = {
+	configmap_status,
+	{ "created", "pending", NULL },
+	{ { NULL, 0 } },
+};
+
+static const struct status_kind secret = {
 	secret_status,
 	{ "created", "pending", NULL },
 	{ { NULL, 0 } },
@@ -28,25 +35,41 @@ static const struct status_case cases[] = {
 #define FULL "{" STATUS_META ",\"type\":\"Opaque\",\"data\":{\"k\":\"dg==\"}}"
 
 static void
-test_secrets_are_judged_by_the_table(void **state)
+test_configmaps_are_judged_by_the_table(void **state)
 {
 	(void)state;
-	status_check_table(&kind, cases, NELEM(cases));
+	status_check_table(&configmap, cases, NELEM(cases));
 }
 
 static void
-test_wrong_values_do_no_harm(void **state)
+test_secrets_are_judged_by_the_table(void **state)
 {
 	(void)state;
-	status_check_wrong_values(&kind, FULL);
+	status_check_table(&secret, cases, NELEM(cases));
+}
+
+static void
+test_wrong_values_of_configmaps_do_no_harm(void **state)
+{
+	(void)state;
+	status_check_wrong_values(&configmap, FULL);
+}
+
+static void
+test_wrong_values_of_secrets_do_no_harm(void **state)
+{
+	(void)state;
+	status_check_wrong_values(&secret, FULL);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_configmaps_are_judged_by_the_table),
 		cmocka_unit_test(test_secrets_are_judged_by_the_table),
-		cmocka_unit_test(test_wrong_values_do_no_harm),
+		cmocka_unit_test(test_wrong_values_of_configmaps_do_no_harm),
+		cmocka_unit_test(test_wrong_values_of_secrets_do_no_harm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
