@@ -111,7 +111,8 @@ const struct conf_key conf_keys[] = {
 	  "for; none: the context's." },
 	{ .path = "watch.denied_retry", .type = CONF_TYPE_DURATION,
 	  .off = C(watch.denied_ms), .min = 100, .max = DAY, .def = "5m",
-	  .help = "Pause after 403 and 404, up to twice that." },
+	  .help = "Pause after 403 and 404, up to twice that; the first "
+	  "ones are shorter." },
 	{ .path = "watch.stale", .type = CONF_TYPE_DURATION,
 	  .off = C(watch.stale_ms), .min = 100, .max = HOUR, .def = "150s",
 	  .help = "Silence after which a watch is renewed." },

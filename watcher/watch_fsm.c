@@ -172,16 +172,25 @@ wait_in(struct watch_fsm *f, enum watch_state state,
 	return step;
 }
 
+/* An API server that has just begun denies everything for a moment, and a
+ * right or a definition may be given anew within seconds: soon again at first,
+ * then less and less often. */
 static struct watch_step
 denied(struct watch_fsm *f, enum watch_state state,
     const struct watch_facts *facts)
 {
+	int64_t ms = f->base_ms;
+	uint32_t n;
+
+	for (n = 0; n < f->denials && ms < f->denied_ms; n++)
+		ms *= 2;
+	f->denials++;
 	f->state = state;
 	f->attempt++;
 	f->whole = false;
 	return (struct watch_step){ .action = WATCH_DO_WAIT,
-		.delay_ms = f->denied_ms * (1000 + facts->random % 1001) /
-		    1000 };
+		.delay_ms = MIN(ms, f->denied_ms) *
+		    (1000 + facts->random % 1001) / 1000 };
 }
 
 /* What a stream brings is the newest, so it serves where a list would ask for
@@ -315,6 +324,7 @@ settle(struct watch_fsm *f, const struct watch_facts *facts)
 	    facts->calm_ms < f->max_ms * WATCH_FSM_CALM)
 		return;
 	f->attempt = 0;
+	f->denials = 0;
 	f->relisted = false;
 	f->reauthorized = false;
 }

@@ -81,6 +81,7 @@ struct watch_fsm {
 	enum watch_state	state;
 	enum watch_version	version;      /* of the present or next LIST */
 	uint32_t		attempt;      /* failures since it was calm */
+	uint32_t		denials;      /* 403, 404 since then */
 	uint32_t		same;         /* answered badly, in a row */
 	bool			unproven;     /* no event since the LIST */
 	bool			quorum;       /* that LIST was the newest */
@@ -111,7 +112,8 @@ struct watch_step {
 	bool			fresh_connection;
 };
 
-/* denied_ms: after 403 and 404, up to twice that. */
+/* denied_ms: after 403 and 404, up to twice that; the first ones wait base_ms,
+ * then the double of it, and so on. */
 void	watch_fsm_init(struct watch_fsm *f, int64_t base_ms, int64_t max_ms,
 	    int64_t denied_ms);
 struct watch_step watch_fsm_step(struct watch_fsm *f, enum watch_input input,

@@ -1,7 +1,9 @@
 """A real Kubernetes control plane on loopback: etcd, API server, controllers, kwok's fake nodes."""
 
 import base64
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,6 +16,13 @@ _BUILD = Path(__file__).resolve().parents[1] / "cluster" / "build.sh"
 _ADMIN_TOKEN = "tok-admin"
 _NOBODY_TOKEN = "tok-nobody"
 _NOT_READY = "node.kubernetes.io/not-ready"
+# One line for each request as it comes in: watches last too long to be noted at their end.
+_AUDIT_POLICY = """apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [ResponseStarted, ResponseComplete, Panic]
+rules:
+- level: Metadata
+"""
 
 
 def binaries():
@@ -51,12 +60,15 @@ class RealCluster(Group, KubeApi):
 
     Attributes: url, port, ca_file, token (administrator), nobody_token (may do nothing),
     kubeconfig (token, CA inside), kubeconfig_cert (client certificate, files by path),
-    kubeconfig_insecure (token, no verification), client_cert (its pair of paths), authority,
-    directory, and the processes etcd, apiserver, controllers, scheduler, kwok.
+    kubeconfig_insecure (token, no verification), kubeconfig_nobody (nobody_token), client_cert
+    (its pair of paths), authority, directory, and the processes etcd, apiserver, controllers,
+    scheduler, kwok.
     """
 
-    def __init__(self, nodes=2, *, controllers=True, apiserver_args=(), etcd_args=()):
+    def __init__(self, nodes=2, *, controllers=True, audit=False, apiserver_args=(), etcd_args=()):
         """NODES fake nodes (0: no kwok); CONTROLLERS False: the API server alone.
+
+        AUDIT: every request is noted, for requests().
 
         The further arguments are appended to the command lines (--goaway-chance=0.02,
         --feature-gates=WatchList=false, --max-requests-inflight=5 ...).
@@ -67,6 +79,7 @@ class RealCluster(Group, KubeApi):
         self.nodes = nodes
         self._programs = binaries()
         self._with_controllers = controllers
+        self._with_audit = audit
         self._extra = {"apiserver": list(apiserver_args), "etcd": list(etcd_args)}
         self.nobody_token = _NOBODY_TOKEN
 
@@ -124,6 +137,9 @@ class RealCluster(Group, KubeApi):
         self.kubeconfig_insecure = self.write_kubeconfig(
             "insecure.conf", {"insecure-skip-tls-verify": "true"}, by_token
         )
+        self.kubeconfig_nobody = self.write_kubeconfig(
+            "nobody.conf", {"certificate-authority": self.ca_file}, {"token": self.nobody_token}
+        )
 
     def write_kubeconfig(self, name, cluster, user, server=None):
         """Writes a kubeconfig NAME into the cluster's directory; returns its path."""
@@ -169,8 +185,14 @@ class RealCluster(Group, KubeApi):
             "--allow-privileged",
             # Without it an end by SIGTERM takes 60 s as long as one watch is open.
             "--shutdown-watch-termination-grace-period=2s",
+            *(self._audit_args() if self._with_audit else ()),
             *self._extra["apiserver"],
         ]
+
+    def _audit_args(self):
+        """What makes the API server note every request."""
+        policy = self._write("audit.yaml", _AUDIT_POLICY)
+        return [f"--audit-policy-file={policy}", f"--audit-log-path={self._path('audit.log')}"]
 
     def _controllers_args(self):
         """The command line of the controller manager."""
@@ -294,3 +316,36 @@ class RealCluster(Group, KubeApi):
         """Lets a frozen API server go on and waits until it is ready."""
         self.apiserver.resume()
         self.wait_ready()
+
+    def wipe(self):
+        """Loses everything the cluster knew: a new etcd, and the API server on it, both empty."""
+        self.apiserver.kill()
+        self.etcd.kill()
+        shutil.rmtree(self._path("etcd"))
+        self.etcd.start()
+        self.start_apiserver()
+
+    def requests(self, user_agent=""):
+        """The requests of clients whose User-Agent begins so, oldest first (AUDIT was given).
+
+        Of each: verb (list, watch, get ...), user, uri, resource (pods; None of no object) and time
+        (RFC 3339).
+        """
+        rows = []
+        with open(self._path("audit.log"), "rb") as log:
+            for line in log:
+                # An end by SIGKILL may leave half a line.
+                if not line.endswith(b"}\n"):
+                    continue
+                event = json.loads(line)
+                if event.get("userAgent", "").startswith(user_agent):
+                    rows.append(
+                        {
+                            "verb": event["verb"],
+                            "user": event["user"].get("username"),
+                            "uri": event["requestURI"],
+                            "resource": event.get("objectRef", {}).get("resource"),
+                            "time": event["requestReceivedTimestamp"],
+                        }
+                    )
+        return rows

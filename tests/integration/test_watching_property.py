@@ -6,6 +6,7 @@ Each history is made of a seed alone. `make check` runs 20; more, or one again:
     SLUICE_HISTORY=17 pytest tests/integration/test_watching_property.py
 """
 
+import contextlib
 import itertools
 import os
 import random
@@ -140,7 +141,9 @@ class History:
         """The watcher itself dies, if it lives: between two lives it has no pid."""
         row = self.bed.sluice.status()[self.bed.process]
         if row["state"] == "ready" and row["pid"] > 0:
-            os.kill(row["pid"], signal.SIGKILL)
+            # Killed a moment ago, it may be gone before the supervisor knows.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(row["pid"], signal.SIGKILL)
 
     def run(self):
         """All steps, then quiet."""

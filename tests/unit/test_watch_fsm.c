@@ -292,7 +292,7 @@ test_401_is_tried_again_once_at_once(void **state)
 }
 
 static void
-test_403_and_404_wait_minutes_and_say_so(void **state)
+test_403_and_404_are_said_and_asked_again(void **state)
 {
 	struct watch_step s;
 
@@ -300,7 +300,7 @@ test_403_and_404_wait_minutes_and_say_so(void **state)
 	begin_watching();
 	s = step(WATCH_IN_FORBIDDEN);
 	assert_int_equal(s.action, WATCH_DO_WAIT);
-	assert_in_range(s.delay_ms, 300000, 600000);
+	assert_in_range(s.delay_ms, 5000, 10000);
 	assert_string_equal(watch_fsm_word(f.state), "forbidden");
 	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
 	/* Anything on the way may say 404: the server's discovery decides. */
@@ -311,9 +311,31 @@ test_403_and_404_wait_minutes_and_say_so(void **state)
 	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
 	(void)step(WATCH_IN_NOT_FOUND);
 	s = step(WATCH_IN_UNSERVED);
-	assert_in_range(s.delay_ms, 300000, 600000);
+	assert_in_range(s.delay_ms, 10000, 20000);
 	assert_string_equal(watch_fsm_word(f.state), "stopped");
 	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
+}
+
+/* A server that begins denies everything at first; a list that is allowed and
+ * a watch that is not must not become a list every few seconds. */
+static void
+test_403_soon_waits_minutes_until_it_has_been_calm(void **state)
+{
+	int64_t least = 5000;
+	unsigned i;
+
+	(void)state;
+	begin_watching();
+	for (i = 0; i < 10; i++) {
+		assert_in_range(step(WATCH_IN_FORBIDDEN).delay_ms, least,
+		    2 * least);
+		least = least * 2 < 300000 ? least * 2 : 300000;
+		(void)step(WATCH_IN_TIMER);
+		(void)step(WATCH_IN_LISTED);
+	}
+	assert_int_equal(least, 300000);
+	(void)calm(WATCH_IN_ALIVE);
+	assert_in_range(step(WATCH_IN_FORBIDDEN).delay_ms, 5000, 10000);
 }
 
 /* What was seen before must not be seen older. */
@@ -523,7 +545,9 @@ main(void)
 		    test_jitter_is_20_percent_and_never_above_the_maximum),
 		cmocka_unit_test(test_retry_after_is_honoured),
 		cmocka_unit_test(test_401_is_tried_again_once_at_once),
-		cmocka_unit_test(test_403_and_404_wait_minutes_and_say_so),
+		cmocka_unit_test(test_403_and_404_are_said_and_asked_again),
+		cmocka_unit_test(
+		    test_403_soon_waits_minutes_until_it_has_been_calm),
 		cmocka_unit_test(
 		    test_a_silent_list_is_asked_again_on_a_new_connection),
 		cmocka_unit_test(
