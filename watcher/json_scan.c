@@ -6,49 +6,11 @@
 
 #include "common/json_skip.h"
 #include "watcher/json_index.h"
+#include "watcher/json_nest.h"
+#include "watcher/json_scalar.h"
 #include "watcher/json_text.h"
 
 #define NAME_MAX_BYTES 64u   /* of a wanted name, when unescaped */
-
-/* --- scalars -------------------------------------------------------------- */
-
-static const char *
-skip_digits(const char *p, const char *end)
-{
-	const char *first = p;
-
-	while (p < end && *p >= '0' && *p <= '9')
-		p++;
-	return p == first ? NULL : p;
-}
-
-static const char *
-skip_number(const char *p, const char *end)
-{
-	if (*p == '-' && ++p == end)
-		return NULL;
-	if (*p == '0')
-		p++;
-	else
-		p = skip_digits(p, end);
-	if (p != NULL && p < end && *p == '.')
-		p = skip_digits(p + 1, end);
-	if (p != NULL && p < end && (*p == 'e' || *p == 'E')) {
-		p++;
-		if (p < end && (*p == '+' || *p == '-'))
-			p++;
-		p = skip_digits(p, end);
-	}
-	return p;
-}
-
-static const char *
-skip_word(const char *p, const char *end, const char *word, size_t n)
-{
-	if ((size_t)(end - p) < n || memcmp(p, word, n) != 0)
-		return NULL;
-	return p + n;
-}
 
 static inline const char *
 skip_space(const char *p, const char *end)
@@ -57,33 +19,6 @@ skip_space(const char *p, const char *end)
 	    *p == '\t'))
 		p++;
 	return p;
-}
-
-static bool
-is_delimiter(char c)
-{
-	return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' ||
-	    c == '\r' || c == '\t' || c == ':' || c == '[' || c == '{';
-}
-
-/* A number or word; nothing of one may follow it. */
-static const char *
-skip_scalar(const char *p, const char *end)
-{
-	switch (*p) {
-	case 't':
-		p = skip_word(p, end, "true", 4);
-		break;
-	case 'f':
-		p = skip_word(p, end, "false", 5);
-		break;
-	case 'n':
-		p = skip_word(p, end, "null", 4);
-		break;
-	default:
-		p = skip_number(p, end);
-	}
-	return p == NULL || p == end || is_delimiter(*p) ? p : NULL;
 }
 
 /* --- containers ----------------------------------------------------------- */
@@ -103,152 +38,17 @@ skip_plain(struct scan *s, const char *p)
 {
 	if (p == json_index_end)
 		return NULL;
-	s->after = *p == '"' ? NULL : skip_scalar(p, s->index.end);
+	s->after = *p == '"' ? NULL : json_scalar_skip(p, s->index.end);
 	if (*p != '"' && s->after == NULL)
 		return NULL;
 	return json_index_next(&s->index);
-}
-
-/* What stands open inside the value that is skipped: one bit per level, set
- * for an object. `base`: how many levels are open around it. */
-struct nesting {
-	uint64_t	bits[JSON_SCAN_DEPTH_MAX / 64];
-	unsigned	base;
-	unsigned	depth;
-	char		close;   /* what ends the innermost */
-};
-
-static inline bool
-nesting_push(struct nesting *n, bool object)
-{
-	uint64_t bit = UINT64_C(1) << (n->depth % 64);
-
-	if (n->depth == JSON_SCAN_DEPTH_MAX)
-		return false;
-	if (object)
-		n->bits[n->depth / 64] |= bit;
-	else
-		n->bits[n->depth / 64] &= ~bit;
-	n->depth++;
-	n->close = object ? '}' : ']';
-	return true;
-}
-
-/* False when that was the value itself. */
-static inline bool
-nesting_pop(struct nesting *n)
-{
-	unsigned top;
-
-	if (--n->depth == n->base)
-		return false;
-	top = n->depth - 1;
-	n->close = (n->bits[top / 64] >> (top % 64) & 1) != 0 ? '}' : ']';
-	return true;
-}
-
-/* json_index_next, with what it works on in registers: skip_container is where
- * the time goes, and a counter in memory costs it as much as all the rest. */
-struct reader {
-	const char		*base;
-	const uint16_t		*at;
-	const uint16_t		*end;
-	struct json_index	*index;
-};
-
-static inline void
-reader_load(struct reader *r)
-{
-	r->base = r->index->base;
-	r->at = r->index->place + r->index->at;
-	r->end = r->index->place + r->index->n;
-}
-
-static inline const char *
-reader_next(struct reader *r)
-{
-	const char *p;
-
-	if (r->at < r->end)
-		return r->base + *r->at++;
-	p = json_index_more(r->index);
-	reader_load(r);
-	return p;
-}
-
-/* From a name to its value. */
-static inline const char *
-reader_name(struct reader *r, const char *p)
-{
-	if (*p != '"' || *reader_next(r) != ':')
-		return NULL;
-	return reader_next(r);
-}
-
-/* Behind a value: out of all that ends here. NULL when the outermost does;
- * *ret_end is its end then. */
-static inline const char *
-reader_close(struct reader *r, struct nesting *n, const char *p,
-    const char **ret_end)
-{
-	while (*p == n->close) {
-		if (!nesting_pop(n)) {
-			*ret_end = p + 1;
-			return NULL;
-		}
-		p = reader_next(r);
-	}
-	return p;
-}
-
-/* The container at p, to its end; NULL when it is malformed. */
-static inline const char *
-read_container(struct reader *r, struct nesting *n, const char *p)
-{
-	const char *end = NULL;
-
-	for (;;) {
-		if (*p == '{' || *p == '[') {
-			if (!nesting_push(n, *p == '{'))
-				return NULL;
-			p = reader_next(r);
-			if (*p != n->close) {
-				if (n->close == '}')
-					p = reader_name(r, p);
-				if (p == NULL)
-					return NULL;
-				continue;
-			}
-		} else if (*p == '"')
-			p = reader_next(r);
-		else if (p != json_index_end &&
-		    skip_scalar(p, r->index->end) != NULL)
-			p = reader_next(r);
-		else
-			return NULL;
-		p = reader_close(r, n, p, &end);
-		if (p == NULL)
-			return end;
-		if (*p != ',')
-			return NULL;
-		p = reader_next(r);
-		if (n->close == '}')
-			p = reader_name(r, p);
-		if (p == NULL)
-			return NULL;
-	}
 }
 
 /* The container at p; `depth` levels are open around it. */
 static const char *
 skip_container(struct scan *s, const char *p, unsigned depth)
 {
-	struct nesting n = { .base = depth, .depth = depth };
-	struct reader r = { .index = &s->index };
-
-	reader_load(&r);
-	s->after = read_container(&r, &n, p);
-	s->index.at = (unsigned)(r.at - s->index.place);
+	s->after = json_nest_skip(&s->index, p, depth);
 	return s->after == NULL ? NULL : json_index_next(&s->index);
 }
 
@@ -402,7 +202,7 @@ value_end(const char *p, const char *end)
 		p = json_skip_on(&skip, p, end, &done);
 		return done ? p : NULL;
 	}
-	return skip_scalar(p, end);
+	return json_scalar_skip(p, end);
 }
 
 static const char *

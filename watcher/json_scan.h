@@ -25,8 +25,9 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "watcher/json_nest.h"
 
-#define JSON_SCAN_DEPTH_MAX 256u
+#define JSON_SCAN_DEPTH_MAX JSON_NEST_MAX
 
 /* A wanted member of an object. `slot` is where its value goes in the
  * caller's array (-1: nowhere); with children it is entered, if it is an

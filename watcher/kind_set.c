@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "common/xmalloc.h"
+#include "watcher/watch_words.h"
 
 struct kind_set {
 	struct kind_watch	*kinds[KINDS_MAX];   /* by index of `kinds` */
@@ -109,12 +110,12 @@ kind_set_summary(const struct kind_watch_view *views, unsigned n,
 			worst = &views[i];
 	}
 	if (worst == NULL) {
-		ret->state = watch_fsm_word(WATCH_WATCHING);
+		ret->state = watch_words_shown(WATCH_WATCHING);
 		(void)snprintf(ret->text, sizeof(ret->text),
 		    "%u kinds, %llu objects", n, sum);
 		return;
 	}
-	ret->state = watch_fsm_word(worst->state);
+	ret->state = watch_words_shown(worst->state);
 	(void)snprintf(ret->text, sizeof(ret->text),
 	    "%u of %u kinds, %llu objects; %s: %s%s%s", n - bad, n, sum,
 	    kinds[worst->kind].name, worst->reason[0] != '\0' ?

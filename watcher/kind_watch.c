@@ -7,6 +7,7 @@
 
 #include "common/xmalloc.h"
 #include "watcher/list_watch.h"
+#include "watcher/watch_words.h"
 
 #define KIND_WATCH_MAGIC 0x4b494e44u   /* "KIND" */
 #define TEXT_MAX         512u
@@ -188,7 +189,7 @@ kind_watch_changed_cb(struct list_watch *lw UNUSED, void *arg)
 	describe(kw);
 	v = kind_watch_view(kw);
 	(void)snprintf(now, sizeof(now), "%s %s %.480s",
-	    watch_fsm_word(v.state), v.reason, v.message);
+	    watch_words_shown(v.state), v.reason, v.message);
 	if (kw->n_parts > 0 && strcmp(now, kw->said) == 0)
 		return;
 	(void)snprintf(kw->said, sizeof(kw->said), "%s", now);
@@ -205,35 +206,11 @@ kind_watch_open_cb(struct list_watch *lw UNUSED, void *arg)
 }
 
 static void
-kind_watch_unreachable_cb(void *arg)
+kind_watch_news_cb(const struct watch_news *news, void *arg)
 {
 	struct kind_watch *kw = arg;
 
-	kw->ops->unreachable(kw, kw->arg);
-}
-
-static void
-kind_watch_received_cb(size_t bytes, void *arg)
-{
-	struct kind_watch *kw = arg;
-
-	kw->ops->received(kw, bytes, kw->arg);
-}
-
-static void
-kind_watch_expired_cb(void *arg)
-{
-	struct kind_watch *kw = arg;
-
-	kw->ops->expired(kw, kw->arg);
-}
-
-static void
-kind_watch_notice_cb(const char *text, void *arg)
-{
-	struct kind_watch *kw = arg;
-
-	kw->ops->notice(kw, text, kw->arg);
+	kw->ops->news(kw, news, kw->arg);
 }
 
 static const struct list_watch_ops part_ops = {
@@ -242,10 +219,7 @@ static const struct list_watch_ops part_ops = {
 	.list_end = kind_watch_list_end_cb,
 	.changed = kind_watch_changed_cb,
 	.open = kind_watch_open_cb,
-	.unreachable = kind_watch_unreachable_cb,
-	.notice = kind_watch_notice_cb,
-	.received = kind_watch_received_cb,
-	.expired = kind_watch_expired_cb,
+	.news = kind_watch_news_cb,
 };
 
 /* --- the cluster, or namespaces ------------------------------------------- */

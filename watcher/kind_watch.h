@@ -11,6 +11,7 @@
 #include "watcher/kube_api.h"
 #include "watcher/kube_object.h"
 #include "watcher/watch_fsm.h"
+#include "watcher/watch_news.h"
 
 struct kind_watch;
 
@@ -28,13 +29,8 @@ struct kind_watch_ops {
 		    uint32_t mark, void *arg);
 	/* The state, its reason or attempt changed. */
 	void	(*changed)(struct kind_watch *kw, void *arg);
-	/* The server could not be reached. */
-	void	(*unreachable)(struct kind_watch *kw, void *arg);
-	/* Something was skipped or refused: one line. */
-	void	(*notice)(struct kind_watch *kw, const char *text, void *arg);
-	/* For the figures: bytes of a body; a version was too old. */
-	void	(*received)(struct kind_watch *kw, size_t bytes, void *arg);
-	void	(*expired)(struct kind_watch *kw, void *arg);
+	void	(*news)(struct kind_watch *kw, const struct watch_news *news,
+		    void *arg);
 };
 
 /* `conf` and `api` must outlive it. */

@@ -1,10 +1,8 @@
 /*
  * list_watch: LIST and WATCH of one kind in one place: the whole cluster, or
- * one namespace. Drives its watch_fsm with requests, gives its owner
- * (kind_watch) every object as it comes. Runs in the watcher's loop.
- *
- * Silence (`watch.stale`) and a watch that outlives its own end are noticed
- * here; so are lists by watch that never end (k8s-watch.md A 15, A.4).
+ * one namespace. Makes the requests (list_ask) that its watch_fsm says, feeds
+ * it with what came of them, gives its owner (kind_watch) every object as it
+ * comes. Runs in the watcher's loop.
  */
 #ifndef SLUICE_LIST_WATCH_H
 #define SLUICE_LIST_WATCH_H
@@ -13,12 +11,7 @@
 #include "watcher/kube_api.h"
 #include "watcher/kube_object.h"
 #include "watcher/watch_fsm.h"
-
-#define LIST_WATCH_IDLE_MS  (60 * 1000)   /* silence of a list */
-#define LIST_WATCH_GRACE_S  10            /* a watch's end may be late */
-/* An event too large to be read may have been a deletion: a list follows, but
- * one such object that changes all the time must not cost one a second. */
-#define LIST_WATCH_MISSED_MS (60 * 1000)
+#include "watcher/watch_news.h"
 
 struct list_watch;
 
@@ -35,13 +28,7 @@ struct list_watch_ops {
 	void	(*changed)(struct list_watch *lw, void *arg);
 	/* A watch is open; must not touch requests. */
 	void	(*open)(struct list_watch *lw, void *arg);
-	/* The server could not be reached. */
-	void	(*unreachable)(void *arg);
-	/* Something was skipped: one line. */
-	void	(*notice)(const char *text, void *arg);
-	/* For the figures: bytes of a body; the version was too old. */
-	void	(*received)(size_t bytes, void *arg);
-	void	(*expired)(void *arg);
+	void	(*news)(const struct watch_news *news, void *arg);
 };
 
 /* `namespace` NULL: the whole cluster. `conf` and `api` must outlive it. */

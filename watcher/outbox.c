@@ -9,6 +9,7 @@
 #include "watcher/inv_object.h"
 #include "watcher/payload.h"
 #include "watcher/store_ask.h"
+#include "watcher/watch_words.h"
 
 #define OUTBOX_MAGIC 0x4f555442u   /* "OUTB" */
 #define STATES_MAX   256u          /* watcher states waiting */
@@ -292,7 +293,7 @@ outbox_free(struct outbox *o)
 void
 outbox_watcher_state(struct outbox *o, const struct kind_watch_view *view)
 {
-	const char *word = watch_fsm_word(view->state);
+	const char *word = watch_words_shown(view->state);
 	struct state_event *ev;
 
 	/* A server that comes and goes while the broker is away: the oldest

@@ -5,6 +5,7 @@
 
 #include "common/mono.h"
 #include "watcher/inv_object.h"
+#include "watcher/watch_words.h"
 
 void
 payload_clear(struct payload *p)
@@ -225,7 +226,7 @@ payload_watcher_state(struct payload *p, const char *cluster,
 	    slice_str(kinds[view->kind].name), now_unix_ms);
 	buf_addf(f, "\"cluster_id\":\"%s\",\"kind\":\"%s\",\"state\":\"%s\","
 	    "\"previous_state\":", cluster, kinds[view->kind].name,
-	    watch_fsm_word(view->state));
+	    watch_words_shown(view->state));
 	if (previous != NULL)
 		buf_addf(f, "\"%s\"", previous);
 	else

@@ -10,7 +10,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #define WATCH_FSM_QUICK_MS  1000             /* k8s-watch.md A 8 */
 #define WATCH_FSM_SAME_MAX  4   /* watches of one version that fail: A 11 */
@@ -116,16 +115,13 @@ struct watch_step {
  * then the double of it, and so on. */
 void	watch_fsm_init(struct watch_fsm *f, int64_t base_ms, int64_t max_ms,
 	    int64_t denied_ms);
+/* In this state, that input does something. */
+bool	watch_fsm_minds(enum watch_state state, enum watch_input input);
 struct watch_step watch_fsm_step(struct watch_fsm *f, enum watch_input input,
 	    const struct watch_facts *facts);
 
 /* base doubling to max, 20 % either way, never above max. attempt from 1. */
 int64_t	watch_fsm_delay(uint32_t attempt, int64_t base_ms, int64_t max_ms,
 	    uint32_t random);
-/* The contract's word: starting, syncing, watching, backoff ... */
-const char *watch_fsm_word(enum watch_state state);
-const char *watch_fsm_state_name(enum watch_state state);
-const char *watch_fsm_input_name(enum watch_input input);
-void	watch_fsm_dot(FILE *out);
 
 #endif

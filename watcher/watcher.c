@@ -20,6 +20,7 @@
 #include "watcher/inventory.h"
 #include "watcher/kind_set.h"
 #include "watcher/outbox.h"
+#include "watcher/watch_words.h"
 #include "watcher/wiping.h"
 
 #define WATCHER_MAGIC     0x57544352u   /* "WTCR" */
@@ -203,22 +204,20 @@ watcher_changed_cb(struct kind_watch *kw, void *arg)
 		    ": " : "", v.message, (long long)v.delay_ms);
 	else
 		log_info("%s: %s%s%s", kinds[v.kind].name,
-		    watch_fsm_word(v.state), v.reason[0] != '\0' ? ", " : "",
+		    watch_words_shown(v.state), v.reason[0] != '\0' ? ", " : "",
 		    v.reason);
 	outbox_watcher_state(w->outbox, &v);
 	return_slot(w);
 	status_soon(w, 0);
 }
 
+/* Health shall look for itself, before its next turn. */
 static void
-watcher_unreachable_cb(struct kind_watch *kw, void *arg)
+check_now(struct watcher *w)
 {
-	struct watcher *w = arg;
 	struct msg_bindings m = { .version = 0 };
 	struct buf b = BUF_EMPTY;
 
-	(void)kw;
-	assert(w->magic == WATCHER_MAGIC);
 	(void)snprintf(m.cluster, sizeof(m.cluster), "%s", w->role->instance);
 	msg_bindings_encode(&b, &m);
 	role_send(w->role, MSG_CHECK_NOW, b.data, b.len, -1);
@@ -226,30 +225,27 @@ watcher_unreachable_cb(struct kind_watch *kw, void *arg)
 }
 
 static void
-watcher_notice_cb(struct kind_watch *kw, const char *text, void *arg)
+watcher_news_cb(struct kind_watch *kw, const struct watch_news *news,
+    void *arg)
 {
 	struct watcher *w = arg;
+	unsigned kind = kind_watch_kind(kw);
 
 	assert(w->magic == WATCHER_MAGIC);
-	log_warn("%s: %s", kinds[kind_watch_kind(kw)].name, text);
-}
-
-static void
-watcher_received_cb(struct kind_watch *kw, size_t bytes, void *arg)
-{
-	struct watcher *w = arg;
-
-	assert(w->magic == WATCHER_MAGIC);
-	figures_received(w->figures, kind_watch_kind(kw), bytes);
-}
-
-static void
-watcher_expired_cb(struct kind_watch *kw, void *arg)
-{
-	struct watcher *w = arg;
-
-	assert(w->magic == WATCHER_MAGIC);
-	figures_expired(w->figures, kind_watch_kind(kw));
+	switch (news->type) {
+	case WATCH_NEWS_UNREACHABLE:
+		check_now(w);
+		break;
+	case WATCH_NEWS_EXPIRED:
+		figures_expired(w->figures, kind);
+		break;
+	case WATCH_NEWS_RECEIVED:
+		figures_received(w->figures, kind, news->bytes);
+		break;
+	case WATCH_NEWS_NOTICE:
+		log_warn("%s: %s", kinds[kind].name, news->text);
+		break;
+	}
 }
 
 static const struct kind_watch_ops watcher_ops = {
@@ -257,10 +253,7 @@ static const struct kind_watch_ops watcher_ops = {
 	.list_begin = watcher_list_begin_cb,
 	.list_end = watcher_list_end_cb,
 	.changed = watcher_changed_cb,
-	.unreachable = watcher_unreachable_cb,
-	.notice = watcher_notice_cb,
-	.received = watcher_received_cb,
-	.expired = watcher_expired_cb,
+	.news = watcher_news_cb,
 };
 
 /* --- messages ------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "watcher/kind_set.h"
+#include "watcher/watch_words.h"
 
 static const uint64_t objects[KINDS_MAX] = { 3, 4 };
 
@@ -49,7 +50,7 @@ test_the_first_kind_that_is_not_well_is_named_with_its_reason(void **state)
 
 	(void)state;
 	kind_set_summary(views, 2, objects, &s);
-	assert_string_equal(s.state, watch_fsm_word(WATCH_FORBIDDEN));
+	assert_string_equal(s.state, watch_words_shown(WATCH_FORBIDDEN));
 	(void)snprintf(expected, sizeof(expected),
 	    "0 of 2 kinds, 7 objects; %s: Forbidden: no list", kinds[0].name);
 	assert_string_equal(s.text, expected);
@@ -70,7 +71,7 @@ test_a_kind_that_has_not_begun_says_its_state(void **state)
 	kind_set_summary(&v, 1, objects, &s);
 	(void)snprintf(expected, sizeof(expected),
 	    "0 of 1 kinds, 3 objects; %s: %s", kinds[0].name,
-	    watch_fsm_word(WATCH_IDLE));
+	    watch_words_shown(WATCH_IDLE));
 	assert_string_equal(s.text, expected);
 }
 

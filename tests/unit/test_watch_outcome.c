@@ -1,0 +1,153 @@
+/* watch_outcome: what a request came to. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "watcher/watch_outcome.h"
+
+static const struct watch_asked list = { .origin = "context a in b" };
+static const struct watch_asked stream = { .stream = true, .open = true,
+	.origin = "context a in b" };
+
+static struct kube_result
+answer(long status, const char *body)
+{
+	return (struct kube_result){ .curl = CURLE_OK, .status = status,
+		.error = "", .body = slice_str(body) };
+}
+
+static void
+test_a_whole_200_is_left_to_what_it_brought(void **state)
+{
+	struct kube_result r = answer(200, "");
+	struct watch_outcome o = { 0 };
+
+	(void)state;
+	assert_true(watch_outcome_result(&o, &r, &list));
+	assert_false(o.decided);
+	assert_false(o.explained);
+}
+
+static void
+test_the_first_decision_stands(void **state)
+{
+	struct kube_result r = { .curl = CURLE_WRITE_ERROR, .status = 200,
+		.error = "Failed writing body" };
+	struct watch_outcome o = { 0 };
+
+	(void)state;
+	watch_outcome_refuse(&o, "no list");
+	assert_false(watch_outcome_result(&o, &r, &list));
+	assert_int_equal(o.input, WATCH_IN_FAILED);
+	assert_true(o.refused);
+	assert_false(o.cut);
+	assert_string_equal(o.why.message, "no list");
+}
+
+static void
+test_a_200_that_breaks_off_is_cut_and_silence_is_unreachable(void **state)
+{
+	struct kube_result cut = { .curl = CURLE_PARTIAL_FILE, .status = 200,
+		.error = "closed" };
+	struct kube_result none = { .curl = CURLE_COULDNT_CONNECT,
+		.error = "refused" };
+	struct watch_outcome a = { 0 }, b = { 0 };
+
+	(void)state;
+	assert_false(watch_outcome_result(&a, &cut, &list));
+	assert_true(a.cut);
+	assert_false(a.unreachable);
+	assert_false(watch_outcome_result(&b, &none, &list));
+	assert_false(b.cut);
+	assert_true(b.unreachable);
+	assert_int_equal(b.input, WATCH_IN_FAILED);
+	assert_string_equal(b.why.reason, "ConnectFailed");
+}
+
+static void
+test_only_a_list_by_watch_can_be_unsupported(void **state)
+{
+	struct kube_result r = answer(422, "{\"kind\":\"Status\"}");
+	struct watch_outcome a = { 0 }, b = { 0 };
+
+	(void)state;
+	assert_false(watch_outcome_result(&a, &r, &stream));
+	assert_int_equal(a.input, WATCH_IN_UNSUPPORTED);
+	assert_false(watch_outcome_result(&b, &r, &list));
+	assert_int_equal(b.input, WATCH_IN_FAILED);
+}
+
+static void
+test_406_for_metadata_tells_the_remedy(void **state)
+{
+	const struct watch_asked sealed = { .metadata = true, .origin = "" };
+	struct kube_result r = answer(406, "");
+	struct watch_outcome o = { 0 };
+
+	(void)state;
+	assert_false(watch_outcome_result(&o, &r, &sealed));
+	assert_string_equal(o.why.reason, "NotAcceptable");
+	assert_non_null(strstr(o.why.message, "watch.kinds"));
+}
+
+/* An error that asks for a pause is no fault of the version. */
+static void
+test_an_error_event_is_an_answer_unless_it_asks_to_wait(void **state)
+{
+	struct watch_body body = { .end = WATCH_BODY_ERROR,
+		.error = { .code = 500, .reason = "InternalError" } };
+	struct watch_outcome a = { 0 }, b = { 0 };
+
+	(void)state;
+	watch_outcome_body(&a, &body, &list);
+	assert_true(a.refused && a.explained);
+	body.error.code = 429;
+	body.error.retry_after_s = 3;
+	watch_outcome_body(&b, &body, &list);
+	assert_false(b.refused);
+	assert_int_equal(b.retry_after_ms, 3000);
+}
+
+static void
+test_a_page_says_where_it_stands(void **state)
+{
+	static const char first[] = "{\"kind\":\"PodList\",\"metadata\":"
+	    "{\"resourceVersion\":\"7\",\"continue\":\"t\"},\"items\":[]}";
+	struct watch_outcome a = { 0 }, b = { 0 };
+	struct list_pages pages = { 0 };
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(list_pages_feed(&pages, first, sizeof(first) - 1,
+	    NULL, NULL, &err), 0);
+	watch_outcome_page(&a, &pages);
+	assert_int_equal(a.input, WATCH_IN_PAGE);
+	assert_int_equal(list_pages_feed(&pages, first, 40, NULL, NULL, &err),
+	    0);
+	watch_outcome_page(&b, &pages);
+	assert_int_equal(b.input, WATCH_IN_FAILED);
+	assert_true(b.refused);
+	list_pages_reset(&pages);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_whole_200_is_left_to_what_it_brought),
+		cmocka_unit_test(test_the_first_decision_stands),
+		cmocka_unit_test(
+		    test_a_200_that_breaks_off_is_cut_and_silence_is_unreachable),
+		cmocka_unit_test(test_only_a_list_by_watch_can_be_unsupported),
+		cmocka_unit_test(test_406_for_metadata_tells_the_remedy),
+		cmocka_unit_test(
+		    test_an_error_event_is_an_answer_unless_it_asks_to_wait),
+		cmocka_unit_test(test_a_page_says_where_it_stands),
+	};
+
+	return cmocka_run_group_tests_name("watch_outcome", tests, NULL, NULL);
+}

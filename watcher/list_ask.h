@@ -1,0 +1,69 @@
+/*
+ * list_ask: one request after the other for a kind in one place: a page of a
+ * LIST, a WATCH, a list by watch, a side question. Reads the bodies, gives its
+ * owner (list_watch) every object as it comes, and one outcome at the end;
+ * what follows is the owner's to say. Runs in the watcher's loop.
+ *
+ * Silence (`watch.stale`), a list that hardly comes (`watch.slow_list`) and a
+ * watch that outlives its own end are noticed here; so are lists by watch that
+ * never end (k8s-watch.md A 15, A.4).
+ */
+#ifndef SLUICE_LIST_ASK_H
+#define SLUICE_LIST_ASK_H
+
+#include "common/conf.h"
+#include "watcher/kube_api.h"
+#include "watcher/request_path.h"
+#include "watcher/watch_news.h"
+#include "watcher/watch_outcome.h"
+
+#define LIST_ASK_IDLE_MS  (60 * 1000)   /* silence of a list */
+#define LIST_ASK_GRACE_S  10            /* a watch's end may be late */
+/* An event too large to be read may have been a deletion: a list follows, but
+ * one such object that changes all the time must not cost one a second. */
+#define LIST_ASK_MISSED_MS (60 * 1000)
+
+struct list_ask;
+
+struct list_ask_ops {
+	/* ADDED, MODIFIED, DELETED; in a list ADDED. */
+	void	(*object)(enum kube_event_type type,
+		    const struct kube_object *object, void *arg);
+	/* The answer is 200 so far; must not touch requests. */
+	void	(*answered)(void *arg);
+	/* What exists has come by watch, `oversized` of it was skipped; the
+	 * request goes on: list_ask_follow. */
+	void	(*listed)(uint64_t oversized, void *arg);
+	/* A watch brought an event, or a bookmark. */
+	void	(*alive)(void *arg);
+	void	(*news)(const struct watch_news *news, void *arg);
+	/* The request is over; may ask again. */
+	void	(*done)(const struct watch_outcome *outcome, void *arg);
+};
+
+/* `api`, `conf` and `place` must outlive it. */
+struct list_ask *list_ask_new(struct event_base *base, struct kube_api *api,
+    const struct conf *conf, const struct request_place *place,
+    const struct list_ask_ops *ops, void *arg);
+void	list_ask_free(struct list_ask *a);
+
+/* Each begins a request; `done` may come from within (no credentials). */
+/* The next page, or the first: list_ask_forget begins anew. */
+void	list_ask_list(struct list_ask *a, enum watch_version version,
+	    bool whole);
+void	list_ask_forget(struct list_ask *a);   /* the list so far */
+void	list_ask_watch(struct list_ask *a);
+void	list_ask_stream(struct list_ask *a);
+void	list_ask_probe(struct list_ask *a);
+void	list_ask_discover(struct list_ask *a);
+
+/* The stream is the watch from here on. */
+void	list_ask_follow(struct list_ask *a);
+/* The connection is silent: the next request takes another. */
+void	list_ask_leave_connection(struct list_ask *a);
+void	list_ask_drop(struct list_ask *a);     /* without `done` */
+
+const char *list_ask_version(const struct list_ask *a);  /* "": none yet */
+bool	list_ask_open(const struct list_ask *a);   /* a watch was answered */
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * watch_news: what happens while a kind is watched that changes nothing of how
+ * it stands: for the figures, the log, the health checks. Passed up unchanged
+ * from where it is noticed (list_ask, list_watch) to the watcher.
+ */
+#ifndef SLUICE_WATCH_NEWS_H
+#define SLUICE_WATCH_NEWS_H
+
+#include <stddef.h>
+
+enum watch_news_type {
+	WATCH_NEWS_UNREACHABLE,   /* nothing was answered */
+	WATCH_NEWS_EXPIRED,       /* a version was too old */
+	WATCH_NEWS_RECEIVED,      /* `bytes` of a body */
+	WATCH_NEWS_NOTICE,        /* `text`: something was skipped */
+};
+
+struct watch_news {
+	enum watch_news_type	 type;
+	size_t			 bytes;
+	const char		*text;
+};
+
+#endif
