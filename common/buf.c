@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/utf8.h"
 #include "common/xmalloc.h"
 
 void
@@ -174,29 +175,47 @@ buf_drain(struct buf *b, size_t n)
 	b->len -= n;
 }
 
+/* The escape of the character at `text` (of `length` bytes, 0: it is none), or
+ * false: it stands as it is. */
+static bool
+json_escape(struct buf *b, const char *text, size_t length)
+{
+	unsigned char c = (unsigned char)text[0];
+
+	if (length == 0)
+		buf_adds(b, "\\ufffd");
+	else if (c == '"' || c == '\\')
+		buf_addf(b, "\\%c", c);
+	else if (c < 0x20 || c == 0x7f)
+		buf_addf(b, "\\u%04x", c);
+	else if (length == 3 && memcmp(text, "\xe2\x80\xa8", 3) == 0)
+		buf_adds(b, "\\u2028");
+	else if (length == 3 && memcmp(text, "\xe2\x80\xa9", 3) == 0)
+		buf_adds(b, "\\u2029");
+	else
+		return false;
+	return true;
+}
+
 void
 buf_json_text(struct buf *b, const char *text, size_t n)
 {
-	size_t start = 0, i;
+	size_t start = 0, i = 0, length;
 
-	for (i = 0; i < n; i++) {
+	while (i < n) {
 		unsigned char c = (unsigned char)text[i];
 
-		if (c == 0xe2 && i + 2 < n && (unsigned char)text[i + 1] == 0x80
-		    && ((unsigned char)text[i + 2] & 0xfe) == 0xa8) {
-			buf_add(b, text + start, i - start);
-			buf_addf(b, "\\u20%02x",
-			    (unsigned char)text[i + 2] == 0xa8 ? 0x28 : 0x29);
-			i += 2;
-			start = i + 1;
-		} else if (c == '"' || c == '\\' || c < 0x20 || c == 0x7f) {
-			buf_add(b, text + start, i - start);
-			if (c == '"' || c == '\\')
-				buf_addf(b, "\\%c", c);
-			else
-				buf_addf(b, "\\u%04x", c);
-			start = i + 1;
+		/* Most are none of these. */
+		if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
+			i++;
+			continue;
 		}
+		length = utf8_length(text + i, n - i);
+		buf_add(b, text + start, i - start);
+		start = i;
+		i += MAX(length, (size_t)1);
+		if (json_escape(b, text + start, length))
+			start = i;
 	}
 	buf_add(b, text + start, i - start);
 }

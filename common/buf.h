@@ -48,7 +48,8 @@ void	 buf_patch_u32(struct buf *b, size_t offset, uint32_t v);
 /* Removes the first n bytes. */
 void	 buf_drain(struct buf *b, size_t n);
 /* Appends text as the inside of a JSON string: control characters, quote,
- * backslash, DEL and U+2028/2029 escaped. The text must be valid UTF-8. */
+ * backslash, DEL and U+2028/2029 escaped, bytes that are no UTF-8 as U+FFFD
+ * each (texts of a server or a file may hold such, or were cut). */
 void	 buf_json_text(struct buf *b, const char *text, size_t n);
 /* NUL-terminates (not counted in len) and returns the text. */
 char	*buf_cstr(struct buf *b);

@@ -6,23 +6,13 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
-static X509 *
-read_certificate(const char *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	X509 *cert = bio == NULL ? NULL :
-	    PEM_read_bio_X509(bio, NULL, NULL, NULL);
-
-	BIO_free(bio);
-	ERR_clear_error();
-	return cert;
-}
-
-/* A key with a passphrase is not read: nobody is there to type it. */
+/* What has a passphrase is not read: nobody is there to type it, and OpenSSL's
+ * own callback would wait at the terminal. */
 static int
-no_passphrase(char *buf, int size, int writing, void *arg)
+no_passphrase_cb(char *buf, int size, int writing, void *arg)
 {
 	(void)buf;
 	(void)size;
@@ -31,15 +21,42 @@ no_passphrase(char *buf, int size, int writing, void *arg)
 	return -1;
 }
 
+static BIO *
+begin(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+
+	if (bio == NULL)
+		abort();
+	return bio;
+}
+
+/* What OpenSSL noted of a failure stays with nobody. */
+static void
+end(BIO *bio)
+{
+	BIO_free(bio);
+	ERR_clear_error();
+}
+
+static X509 *
+read_certificate(const char *pem)
+{
+	BIO *bio = begin(pem);
+	X509 *cert = PEM_read_bio_X509(bio, NULL, no_passphrase_cb, NULL);
+
+	end(bio);
+	return cert;
+}
+
 static EVP_PKEY *
 read_key(const char *pem)
 {
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *key = bio == NULL ? NULL :
-	    PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	BIO *bio = begin(pem);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase_cb,
+	    NULL);
 
-	BIO_free(bio);
-	ERR_clear_error();
+	end(bio);
 	return key;
 }
 

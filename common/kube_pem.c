@@ -108,25 +108,33 @@ kube_pem_wipe(char *text)
 	free(text);
 }
 
-static bool
-is_pem(const char *text)
+/* NULL, or what is wrong. OpenSSL would ask for a passphrase on the terminal
+ * (and libcurl has it do so): a process without one waits for ever. */
+static const char *
+pem_problem(const char *text)
 {
-	return strstr(text, "-----BEGIN ") != NULL;
+	if (strstr(text, "-----BEGIN ") == NULL)
+		return "is not PEM: `-----BEGIN ...` is missing";
+	if (strstr(text, "-----BEGIN ENCRYPTED ") != NULL ||
+	    strstr(text, "Proc-Type:") != NULL)
+		return "has a passphrase, which nobody is there to type; take "
+		    "it off with `openssl pkey`";
+	return NULL;
 }
-
-#define NOT_PEM "is not PEM: `-----BEGIN ...` is missing"
 
 int
 kube_pem_file(const char *path, char **ret, struct err *err)
 {
+	const char *problem;
 	char *text;
 	size_t n;
 
 	if (kube_entry_read(path, KUBE_ENTRY_TEXT_MAX, &text, &n, err) < 0)
 		return -1;
-	if (!is_pem(text)) {
+	problem = pem_problem(text);
+	if (problem != NULL) {
 		kube_pem_wipe(text);
-		return err_set(err, "%s: " NOT_PEM, path);
+		return err_set(err, "%s: %s", path, problem);
 	}
 	*ret = text;
 	return 0;
@@ -137,13 +145,15 @@ from_data(const struct kube_entry *entry, const char *key, const char *data,
     char **ret, struct err *err)
 {
 	char *pem = kube_pem_base64(data);
+	const char *problem;
 
 	if (pem == NULL)
 		return kube_entry_fail(entry, key, err, "-data is not "
 		    "base64; encode the PEM file with `base64 -w0`");
-	if (!is_pem(pem)) {
+	problem = pem_problem(pem);
+	if (problem != NULL) {
 		kube_pem_wipe(pem);
-		return kube_entry_fail(entry, key, err, NOT_PEM);
+		return kube_entry_fail(entry, key, err, problem);
 	}
 	*ret = pem;
 	return 0;

@@ -1,7 +1,7 @@
 /*
  * kube_pem: PEM texts of a kubeconfig entry: base64 in `<key>-data`, or the
- * file that `<key>` names. Reads files; keeps nothing open. Watcher, health
- * and sluice-exec.
+ * file that `<key>` names. One with a passphrase is refused. Reads files; keeps
+ * nothing open. Watcher, health and sluice-exec.
  */
 #ifndef SLUICE_KUBE_PEM_H
 #define SLUICE_KUBE_PEM_H

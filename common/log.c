@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/mono.h"
+#include "common/utf8.h"
 
 static struct {
 	char		ident[80];
@@ -55,23 +56,38 @@ log_init(const char *ident, enum log_level level, enum log_format format)
 	logger.journal = stderr_is_journal();
 }
 
-/* Appends text as the inside of a JSON string; returns the new length. */
+/* Appends text (without control characters) as the inside of a JSON string;
+ * returns the new length. */
 static size_t
 escape(char *out, size_t n, size_t size, const char *text)
 {
-	for (; *text != '\0' && n + 8 < size; text++) {
-		unsigned char c = (unsigned char)*text;
+	size_t left = strlen(text), length;
 
-		if (c == '"' || c == '\\') {
+	for (; left > 0 && n + 8 < size; text += length, left -= length) {
+		if (*text == '"' || *text == '\\')
 			out[n++] = '\\';
-			out[n++] = (char)c;
-		} else if (c < 0x20 || c == 0x7f) {
-			n += (size_t)snprintf(out + n, size - n, "\\u%04x", c);
-		} else {
-			out[n++] = (char)c;
-		}
+		length = utf8_length(text, left);
+		memcpy(out + n, text, length);
+		n += length;
 	}
 	return n;
+}
+
+/* What a terminal or a reader of JSON could stumble over: one line, nothing
+ * that moves a cursor, nothing that is no UTF-8 (its end may be cut). */
+static void
+clean(char *text)
+{
+	size_t left = strlen(text), length;
+
+	for (; left > 0; text += length, left -= length) {
+		length = utf8_length(text, left);
+		if (length == 0)
+			*text = '?';
+		else if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = ' ';
+		length = MAX(length, (size_t)1);
+	}
 }
 
 static void
@@ -111,10 +127,7 @@ vlog(enum log_level level, const char *fmt, va_list ap)
 
 	if (level <= logger.level) {
 		(void)vsnprintf(text, sizeof(text), fmt, ap);
-		/* One line, and nothing that moves a terminal's cursor. */
-		for (char *p = text; *p != '\0'; p++)
-			if ((unsigned char)*p < ' ' || *p == 0x7f)
-				*p = ' ';
+		clean(text);
 		emit(level, text);
 	}
 	errno = saved;

@@ -5,7 +5,7 @@
  * (sd-daemon(3)); on a terminal or a file with a UTC time. Every line carries
  * the process's name (`watcher/prod`). With format json it is one JSON object
  * per line. A line longer than LOG_LINE_MAX is cut, control characters become
- * spaces. Only process-level code logs; see err.h for the rest. Async-signal
+ * spaces, bytes that are no UTF-8 become question marks. Only process-level code logs; see err.h for the rest. Async-signal
  * handlers must not call any of these.
  */
 #ifndef SLUICE_LOG_H

@@ -79,7 +79,12 @@ test_json_text_escapes_what_an_sse_line_may_not_hold(void **state)
 		{ "nul\0!", 5, "nul\\u0000!" },
 		{ "\x7f", 1, "\\u007f" },
 		{ "\xe2\x80\xa8|\xe2\x80\xa9", 7, "\\u2028|\\u2029" },
-		{ "\xe2\x80\xa7\xe2\x80", 5, "\xe2\x80\xa7\xe2\x80" },
+		{ "\xe2\x80\xa7\xe2\x80", 5,
+		    "\xe2\x80\xa7\\ufffd\\ufffd" },
+		{ "a\xff\xc3(", 4, "a\\ufffd\\ufffd(" },
+		{ "\xed\xa0\x80", 3, "\\ufffd\\ufffd\\ufffd" },
+		{ "\xc3\xa9", 1, "\\ufffd" },
+		{ "\xc3\xa9\xc3\xa9\n", 5, "\xc3\xa9\xc3\xa9\\u000a" },
 		{ "\xf0\x9f\x98\x80", 4, "\xf0\x9f\x98\x80" },
 	};
 

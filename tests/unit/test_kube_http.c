@@ -1,4 +1,4 @@
-/* A stranger's server is judged by the address that is really connected. */
+/* kube_http: what a request carries, and where it may go. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "common/kube_http.h"
+#include "common/macros.h"
 #include "common/xmalloc.h"
 
 static int listener;
@@ -85,6 +86,73 @@ test_a_strangers_name_for_this_host_is_not_connected(void **state)
 	assert_false(connects(true));
 }
 
+static bool
+has_header(const struct curl_slist *headers, const char *begin)
+{
+	for (; headers != NULL; headers = headers->next)
+		if (strncmp(headers->data, begin, strlen(begin)) == 0)
+			return true;
+	return false;
+}
+
+static void
+test_credentials_go_over_tls_only(void **state)
+{
+	static const char *const servers[] = { "http://h", "https://h" };
+	static char line[] = "Impersonate-User: jane";
+	char *lines[] = { line };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(servers); i++) {
+		struct kube_credentials c = {
+			.server = (char *)(uintptr_t)servers[i],
+			.token = (char *)(uintptr_t)"secret",
+			.impersonate = lines, .n_impersonate = 1 };
+		struct curl_slist *headers = NULL;
+		CURL *easy = curl_easy_init();
+		struct err err = { 0 };
+
+		assert_int_equal(kube_http_setup(easy, &c, "/", "a/b",
+		    &headers, NULL, &err), 0);
+		assert_int_equal(has_header(headers, "Authorization: Bearer "
+		    "secret"), i == 1);
+		assert_int_equal(has_header(headers, "Impersonate-User"),
+		    i == 1);
+		assert_true(has_header(headers, "Accept: a/b"));
+		curl_slist_free_all(headers);
+		curl_easy_cleanup(easy);
+	}
+}
+
+/* Made with openssl: not after 2020-01-02. */
+static char expired_pem[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBADCBpgIBATAKBggqhkjOPQQDAjAMMQowCAYDVQQDDAF4MB4XDTIwMDEwMTAw\n"
+    "MDAwMFoXDTIwMDEwMjAwMDAwMFowDDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEG\n"
+    "CCqGSM49AwEHA0IABJHHQMqFb7aDexBVR7X7kSiwhckNYIzBfoIg2AlQu7iroCNc\n"
+    "QrkC+JunT5ThrJFjr1gCfKQWbiCH4j+HxerDN/IwCgYIKoZIzj0EAwIDSQAwRgIh\n"
+    "AKgcYPaLC627qWpwwfgUXZVce5/u97/RsdthDJVJFVJqAiEAgLaRp6mZZEnEUwFO\n"
+    "wyLlLqUIIiu+PKBaVYIwDDHBNzk=\n"
+    "-----END CERTIFICATE-----\n";
+
+static void
+test_an_expired_client_certificate_is_named_with_its_date(void **state)
+{
+	struct kube_credentials c = { .server = (char *)(uintptr_t)"https://h",
+		.client_cert_pem = expired_pem, .client_key_pem = expired_pem };
+	struct curl_slist *headers = NULL;
+	CURL *easy = curl_easy_init();
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(kube_http_setup(easy, &c, "/", "application/json",
+	    &headers, NULL, &err), -1);
+	assert_non_null(strstr(err.text, "expired on 2020-01-02"));
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(easy);
+}
+
 int
 main(void)
 {
@@ -92,6 +160,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    test_a_strangers_name_for_this_host_is_not_connected,
 		    setup, teardown),
+		cmocka_unit_test(test_credentials_go_over_tls_only),
+		cmocka_unit_test(
+		    test_an_expired_client_certificate_is_named_with_its_date),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

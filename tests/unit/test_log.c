@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "common/log.h"
+#include "common/utf8.h"
 
 static int file;
 static int terminal;
@@ -39,7 +40,7 @@ end(void **unused UNUSED)
 static const char *
 logged(void)
 {
-	static char text[2 * LOG_LINE_MAX];
+	static char text[4 * LOG_LINE_MAX];
 	ssize_t n = pread(file, text, sizeof(text) - 1, 0);
 
 	text[n > 0 ? n : 0] = '\0';
@@ -79,6 +80,31 @@ test_a_text_from_elsewhere_is_one_line_without_controls(void **unused UNUSED)
 	assert_non_null(strstr(logged(), ": server says a  b [2Jc \n"));
 }
 
+/* A reader of JSON takes no line that is not UTF-8. */
+static void
+test_bytes_that_are_no_utf8_do_not_spoil_the_line(void **unused UNUSED)
+{
+	log_init("watcher/prod", LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+	log_info("server says %s", "caf\xc3\xa9 \xff\xc3 (\"");
+	assert_non_null(strstr(logged(),
+	    "server says caf\xc3\xa9 ?? (\\\"\"}\n"));
+	assert_true(utf8_valid(logged(), strlen(logged())));
+}
+
+static void
+test_a_line_cut_inside_a_character_is_still_utf8(void **unused UNUSED)
+{
+	char text[2 * LOG_LINE_MAX + 1] = "";
+
+	for (size_t i = 0; i + 2 < sizeof(text); i += 2)
+		memcpy(text + i, "\xc3\xa9", 2);
+	log_init("store", LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+	log_info("%s", text);
+	log_info("1%s", text);
+	assert_true(strlen(logged()) > LOG_LINE_MAX);
+	assert_true(utf8_valid(logged(), strlen(logged())));
+}
+
 static void
 test_a_line_too_long_is_cut_and_still_ends(void **unused UNUSED)
 {
@@ -101,6 +127,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    test_a_text_from_elsewhere_is_one_line_without_controls,
 		    begin, end),
+		cmocka_unit_test_setup_teardown(
+		    test_bytes_that_are_no_utf8_do_not_spoil_the_line, begin,
+		    end),
+		cmocka_unit_test_setup_teardown(
+		    test_a_line_cut_inside_a_character_is_still_utf8, begin,
+		    end),
 		cmocka_unit_test_setup_teardown(
 		    test_a_line_too_long_is_cut_and_still_ends, begin, end),
 	};
