@@ -200,7 +200,7 @@ int
 dedup_judge(struct dedup *d, const struct item *items, size_t n,
     struct position first, int64_t now_ms, struct record_exception *ret)
 {
-	struct position known_at = { 0, 0 };
+	struct position known_at = { 0, 0 }, last = { 0, 0 };
 	size_t known = 0, entered = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -227,11 +227,15 @@ dedup_judge(struct dedup *d, const struct item *items, size_t n,
 			    (struct position){ 0, 0 } : old->position, ret);
 		if (known++ == 0)
 			known_at = old->position;
+		last = old->position;
 	}
 	if (known == 0)
 		return 0;
-	return refuse(d, first, entered == 0 ? RECORD_DUPLICATE :
-	    RECORD_KEY_CONFLICT, known_at, ret);
+	if (entered > 0)
+		return refuse(d, first, RECORD_KEY_CONFLICT, known_at, ret);
+	(void)refuse(d, first, RECORD_DUPLICATE, known_at, ret);
+	ret->last = last;
+	return -1;
 }
 
 void

@@ -55,8 +55,8 @@ void	dedup_answered(struct dedup *d, struct slice publisher,
 /* --- idempotency keys ---------------------------------------------------- */
 /* Judges a group whose first item would stand at `first`. 0 = new: its keys
  * are entered (undo with dedup_undo when it is refused after all); -1 = not
- * appended: *ret is DUPLICATE (every item with a key is known, same bodies)
- * or KEY_CONFLICT (another body; or only some of an atomic group are known,
+ * appended: *ret is DUPLICATE (every item has a known key, same bodies) or
+ * KEY_CONFLICT (another body; or only some of an atomic group are known,
  * or a key stands twice in it). */
 int	dedup_judge(struct dedup *d, const struct item *items, size_t n,
 	    struct position first, int64_t now_ms,

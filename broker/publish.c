@@ -98,7 +98,7 @@ take_group(struct publish_core *c, struct item *items, size_t n,
 	struct position first = sequencer_tip(c->sequencer);
 
 	first.number++;
-	e->group = items[0].group;
+	*e = (struct record_exception){ .group = items[0].group };
 	if (dedup_judge(c->dedup, items, n, first, now_ms, e) < 0)
 		return false;
 	if (sequencer_judge(c->sequencer, items, n, e) < 0) {
@@ -222,8 +222,10 @@ void
 publish_shift_exceptions(const struct publish_shift *shift,
     struct record_exception *list, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
 		list[i].position = shifted(shift, list[i].position);
+		list[i].last = shifted(shift, list[i].last);
+	}
 }
 
 int

@@ -233,11 +233,14 @@ results(struct batch *b, struct answer *a)
 		if (e.group == g) {
 			result.code = e.code;
 			result.position = e.position;
+			result.last = e.last;
 			result.state = e.state;
 		} else {
 			result.code = RECORD_APPENDED;
 			result.position = at;
 			at.number += group->count;
+			result.last = (struct position){ at.epoch,
+				at.number - 1 };
 		}
 		if (group->cb != NULL)
 			group->cb(&result, group->arg);

@@ -36,10 +36,12 @@ enum publish_status {
 };
 
 /* What became of one group. code APPENDED: `position` is its first item's;
- * otherwise as struct record_exception says. */
+ * otherwise as struct record_exception says. APPENDED, DUPLICATE: `last` is its
+ * last item's. */
 struct publish_result {
 	enum record_code	code;
 	struct position		position;
+	struct position		last;
 	uint8_t			state;
 	uint32_t		count;     /* items of the group */
 };

@@ -7,7 +7,7 @@
 #define RECORD_COUNT_OFFSET     20u
 /* length .. time, empty publisher, incarnation, batch, exceptions */
 #define RECORD_HEADER_MIN       54u
-#define RECORD_EXCEPTION_SIZE   18u
+#define RECORD_EXCEPTION_SIZE   30u
 #define HEARTBEAT_SIZE          48u
 
 /* Of the bytes, taken as if the crc field were 0. */
@@ -114,6 +114,8 @@ record_exception_encode(struct buf *b, const struct record_exception *e)
 	buf_u32(b, e->position.epoch);
 	buf_u64(b, e->position.number);
 	buf_u8(b, e->state);
+	buf_u32(b, e->last.epoch);
+	buf_u64(b, e->last.number);
 }
 
 int
@@ -127,6 +129,8 @@ record_exception_decode(struct rd *r, struct record_exception *ret)
 	e.position.epoch = rd_u32(r);
 	e.position.number = rd_u64(r);
 	e.state = rd_u8(r);
+	e.last.epoch = rd_u32(r);
+	e.last.number = rd_u64(r);
 	if (r->failed || code >= RECORD_CODE_MAX) {
 		r->failed = true;
 		return -1;

@@ -11,7 +11,7 @@
  *   i64 time     wall clock, ms since 1970, when the broker sequenced it
  *   str16 publisher ("watcher/prod"), u64 incarnation, u64 batch
  *   u32 number of exceptions, each: u32 group, u8 code, u32 epoch,
- *       u64 position, u8 state
+ *       u64 position, u8 state, u32 epoch, u64 position of `last`
  *   items (event.h), in order; item i stands at position first + i
  *
  * A heartbeat is a record-shaped message on the bus only: magic in place of
@@ -34,8 +34,10 @@
 /* Why a group was not appended; also in the answer to its publisher. */
 enum record_code {
 	RECORD_APPENDED = 0,      /* never stands in a record */
-	RECORD_DUPLICATE,         /* same idempotency key and body: position is
-				   * that of the first item appended under it */
+	RECORD_DUPLICATE,         /* same idempotency keys and bodies: position
+				   * is where the group's first item stands,
+				   * last where its last one does: they may
+				   * have been published apart */
 	RECORD_KEY_CONFLICT,      /* same idempotency key, another body */
 	RECORD_GUARD_LOST,        /* position, state: the current pair */
 	RECORD_LIMIT,             /* max_streams reached */
@@ -47,6 +49,7 @@ struct record_exception {
 	enum record_code	code;
 	struct position		position;
 	uint8_t			state;
+	struct position		last;   /* of a duplicate; else {0, 0} */
 };
 
 struct record_header {

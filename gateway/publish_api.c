@@ -153,7 +153,6 @@ static void
 publish_result_cb(const struct publish_result *result, void *arg)
 {
 	struct publish_wait *w = arg;
-	struct position last = result->position;
 
 	assert(w->magic == PUBLISH_MAGIC);
 	switch (result->code) {
@@ -173,10 +172,9 @@ publish_result_cb(const struct publish_result *result, void *arg)
 	}
 	if (result->code == RECORD_APPENDED ||
 	    result->code == RECORD_DUPLICATE) {
-		last.number += result->count - 1;
 		if (w->first.epoch == 0)
 			w->first = result->position;
-		w->last = last;
+		w->last = result->last;
 	}
 	w->answered++;
 	if (--w->groups > 0)

@@ -298,6 +298,16 @@ def test_an_idempotency_key_gives_the_first_id_again_and_refuses_another_body(sl
     assert (status, answer["code"]) == (409, "idempotency_conflict")
 
 
+def test_a_repeat_of_events_published_apart_names_the_ids_they_have(sluice):
+    apart = [event(f"job:apart-{i}", idempotency_key=f"apart-{i}") for i in range(2)]
+    first, _, last = (
+        post(sluice, json.dumps(e))[2]["first_id"] for e in (apart[0], event("job:between"), apart[1])
+    )
+    answer = post(sluice, json.dumps(apart))[2]
+    assert (answer["accepted"], answer["duplicates"]) == (0, 2)
+    assert (answer["first_id"], answer["last_id"]) == (first, last)
+
+
 def test_data_arrives_as_it_was_sent(sluice):
     text = (
         '{ "stream_key":"job:exact", "event_type":"x.any", "data": { "f" : 1.10, "e":1E2,\n'

@@ -201,7 +201,8 @@ test_crc32c_is_equal_by_hardware_and_by_table(void **state)
 static void
 test_a_record_survives_and_any_changed_byte_is_seen(void **state)
 {
-	struct record_exception e = { 1, RECORD_GUARD_LOST, { 5, 6 }, 7 }, e2;
+	struct record_exception e = { 1, RECORD_GUARD_LOST, { 5, 6 }, 7,
+		{ 4, 3 } }, e2;
 	struct record_header h = { .epoch = 5, .first = 100,
 		.time_unix_ms = 1234, .publisher = slice_str("watcher/a"),
 		.incarnation = 8, .batch = 9, .exceptions = 1 }, out;
@@ -223,6 +224,8 @@ test_a_record_survives_and_any_changed_byte_is_seen(void **state)
 	assert_int_equal(record_exception_decode(&r, &e2), 0);
 	assert_int_equal(e2.code, RECORD_GUARD_LOST);
 	assert_int_equal(e2.position.number, 6);
+	assert_int_equal(e2.last.epoch, 4);
+	assert_int_equal(e2.last.number, 3);
 	for (uint32_t i = 0; i < 2; i++) {
 		assert_int_equal(record_item_decode(&r, &out, i, &got), 0);
 		assert_int_equal(got.position.number, 100 + i);

@@ -125,9 +125,44 @@ test_idempotency_answers_with_the_first_position(void **state)
 	assert_int_equal(o.count, 1);
 	assert_int_equal(o.list[0].code, RECORD_DUPLICATE);
 	assert_int_equal(o.list[0].position.number, o.first.number);
+	assert_int_equal(o.list[0].last.number, o.first.number);
 	/* The window ends. */
 	dedup_expire(b.d, 100 + 1000, 100);
 	assert_int_equal(dedup_keys(b.d), 0);
+	bench_free(&b);
+}
+
+static void
+test_a_repeat_of_events_published_apart_names_the_first_and_the_last(
+    void **state)
+{
+	struct bench b = bench_new(100, 100);
+	struct item items[3];
+	struct publish_outcome o;
+
+	(void)state;
+	items[0] = with_key(make(0, "job:a", 0), 3, 1);
+	(void)hand_over(&b, 1, items, 1);
+	items[0] = make(0, "job:b", 0);
+	(void)hand_over(&b, 2, items, 1);
+	items[0] = with_key(make(0, "job:a", 0), 1, 1);
+	items[1] = with_key(make(0, "job:a", 0), 2, 1);
+	(void)hand_over(&b, 3, items, 2);
+	/* All three in one request. */
+	items[0] = with_key(make(0, "job:a", 0), 3, 1);
+	items[1] = with_key(make(0, "job:a", 0), 1, 1);
+	items[2] = with_key(make(0, "job:a", 0), 2, 1);
+	o = hand_over(&b, 4, items, 3);
+	assert_int_equal(o.count, 0);
+	assert_int_equal(o.list[0].code, RECORD_DUPLICATE);
+	assert_int_equal(o.list[0].position.number, 1);
+	assert_int_equal(o.list[0].last.number, 4);
+	assert_int_equal(o.list[0].last.epoch, 5);
+	/* What is no repeat names none. */
+	items[2].body[0] ^= 1;
+	o = hand_over(&b, 5, items, 3);
+	assert_int_equal(o.list[0].code, RECORD_KEY_CONFLICT);
+	assert_int_equal(o.list[0].last.number, 0);
 	bench_free(&b);
 }
 
@@ -327,6 +362,8 @@ main(void)
 		cmocka_unit_test(test_a_group_is_appended_whole_or_not_at_all),
 		cmocka_unit_test(
 		    test_idempotency_answers_with_the_first_position),
+		cmocka_unit_test(
+	    test_a_repeat_of_events_published_apart_names_the_first_and_the_last),
 		cmocka_unit_test(test_the_key_window_is_bounded),
 		cmocka_unit_test(
 		    test_a_resent_batch_is_known_and_an_old_incarnation_fenced),

@@ -150,6 +150,7 @@ test_restamped_records_move_guards_keys_and_answers(void **state)
 	assert_int_equal(o.list[0].code, RECORD_DUPLICATE);
 	assert_int_equal(o.list[0].position.number, 1000);
 	assert_int_equal(o.list[0].position.epoch, 9);
+	assert_int_equal(o.list[0].last.number, 1000);
 	buf_free(&record);
 	buf_free(&copy);
 	bench_free(&b);
