@@ -11,6 +11,7 @@
 #include "common/kube_impersonate.h"
 #include "common/kube_pem.h"
 #include "common/kube_server.h"
+#include "common/text.h"
 #include "common/xmalloc.h"
 #include "common/yaml.h"
 
@@ -272,21 +273,16 @@ kube_credentials_reread_files(struct kube_credentials *c,
 
 /* --- life ------------------------------------------------------------------- */
 
-static bool
-same(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 bool
 kube_credentials_same_tls(const struct kube_credentials *a,
     const struct kube_credentials *b)
 {
-	return same(a->server, b->server) && same(a->ca_pem, b->ca_pem) &&
-	    same(a->client_cert_pem, b->client_cert_pem) &&
-	    same(a->client_key_pem, b->client_key_pem) &&
-	    same(a->tls_server_name, b->tls_server_name) &&
-	    same(a->proxy_url, b->proxy_url) && a->insecure == b->insecure;
+	return text_same(a->server, b->server) &&
+	    text_same(a->ca_pem, b->ca_pem) &&
+	    text_same(a->client_cert_pem, b->client_cert_pem) &&
+	    text_same(a->client_key_pem, b->client_key_pem) &&
+	    text_same(a->tls_server_name, b->tls_server_name) &&
+	    text_same(a->proxy_url, b->proxy_url) && a->insecure == b->insecure;
 }
 
 void

@@ -2,6 +2,7 @@
  * http_body: the body of a request, by its length or in chunks. Part of
  * http_request, and pure like it.
  */
+#include "common/text.h"
 #include "gateway/http_private.h"
 
 #define CHUNK_DIGITS_MAX 8u
@@ -38,7 +39,7 @@ chunk_frame_byte(struct http_request *r, char c)
 
 	switch ((enum chunk_state)r->chunk_state) {
 	case CHUNK_SIZE:
-		digit = http_hex_value(c);
+		digit = text_hex(c);
 		if (digit >= 0) {
 			if (++r->chunk_digits > CHUNK_DIGITS_MAX)
 				return -1;

@@ -23,8 +23,6 @@ http_bad(struct http_problem *p, int status, const char *text)
 	return HTTP_BAD;
 }
 
-/* Of a hexadecimal digit; -1 if it is none. */
-int	http_hex_value(char c);
 /* r->target, checked and decoded into segments and parameters; r->method and
  * r->host are known. -1 with *problem. */
 int	http_target_parse(struct http_request *r,

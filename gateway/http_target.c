@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/text.h"
 #include "gateway/http_private.h"
 
 /* How many bytes the UTF-8 sequence at p has; 0 if it is malformed. */
@@ -74,8 +75,8 @@ decode(struct http_request *r, const char *p, size_t n, bool plus,
 	for (i = 0; i < n; i++) {
 		c = (unsigned char)p[i];
 		if (c == '%') {
-			hi = i + 2 < n ? http_hex_value(p[i + 1]) : -1;
-			lo = i + 2 < n ? http_hex_value(p[i + 2]) : -1;
+			hi = i + 2 < n ? text_hex(p[i + 1]) : -1;
+			lo = i + 2 < n ? text_hex(p[i + 2]) : -1;
 			if (hi < 0 || lo < 0)
 				return http_problem_set(problem, 400,
 				    "malformed percent escape");

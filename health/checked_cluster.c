@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/text.h"
 #include "common/xmalloc.h"
 #include "health/classify.h"
 #include "health/health_event.h"
@@ -49,19 +50,13 @@ checked_cluster_free(struct checked_cluster *c)
 	free(c);
 }
 
-static bool
-same(const char *a, const char *b)
-{
-	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
-}
-
 bool
 checked_cluster_is(const struct checked_cluster *c,
     const struct conf_cluster *cluster, const struct conf *conf)
 {
-	return same(c->id, cluster->id) &&
-	    same(c->context, cluster->context) &&
-	    same(c->kubeconfig, kubeconfig_of(cluster, conf));
+	return text_same(c->id, cluster->id) &&
+	    text_same(c->context, cluster->context) &&
+	    text_same(c->kubeconfig, kubeconfig_of(cluster, conf));
 }
 
 /* --- jobs ----------------------------------------------------------------- */

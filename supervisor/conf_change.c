@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "common/xmalloc.h"
 
 /* --- what cannot change ---------------------------------------------------- */
@@ -105,12 +106,6 @@ find_cluster(const struct conf *conf, const char *id)
 	return NULL;
 }
 
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
 enum conf_change
 conf_change_of_cluster(const struct conf *old, const struct conf *now,
     const char *id)
@@ -122,9 +117,9 @@ conf_change_of_cluster(const struct conf *old, const struct conf *now,
 		return before != NULL ? CONF_CHANGE_LEFT : CONF_CHANGE_NONE;
 	if (before == NULL)
 		return CONF_CHANGE_NONE;
-	if (same_text(after->context, before->context) &&
-	    same_text(after->kubeconfig, before->kubeconfig) &&
-	    same_text(now->kubeconfig, old->kubeconfig))
+	if (text_same(after->context, before->context) &&
+	    text_same(after->kubeconfig, before->kubeconfig) &&
+	    text_same(now->kubeconfig, old->kubeconfig))
 		return CONF_CHANGE_NONE;
 	return CONF_CHANGE_OTHER;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/macros.h"
+#include "common/text.h"
 #include "common/xmalloc.h"
 #include "watcher/json_scan.h"
 #include "watcher/kinds.h"
@@ -40,12 +41,11 @@ inv_object_name(const struct inv_object *o)
 	return slice_str(o->path + o->namespace_len + 1);
 }
 
+/* Only in lower case are the same 16 bytes the same text. */
 static int
-hex_value(char c)
+lower_hex(char c)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	return c >= 'A' && c <= 'F' ? -1 : text_hex(c);
 }
 
 /* "8-4-4-4-12" in lower case becomes 16 bytes; anything else is hashed. */
@@ -62,8 +62,8 @@ inv_object_uid(struct slice uid, uint8_t out[16])
 				break;
 			i++;
 		}
-		high = hex_value(uid.p[i]);
-		low = hex_value(uid.p[i + 1]);
+		high = lower_hex(uid.p[i]);
+		low = lower_hex(uid.p[i + 1]);
 		if (high < 0 || low < 0)
 			break;
 		out[n++] = (uint8_t)(high << 4 | low);

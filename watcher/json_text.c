@@ -5,17 +5,9 @@
 #include <emmintrin.h>
 #endif
 
-/* --- skipping ------------------------------------------------------------- */
+#include "common/text.h"
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
+/* --- skipping ------------------------------------------------------------- */
 
 static int
 hex4(const char *p, const char *end)
@@ -25,7 +17,7 @@ hex4(const char *p, const char *end)
 	if (end - p < 4)
 		return -1;
 	for (i = 0; i < 4; i++) {
-		d = hex_digit(p[i]);
+		d = text_hex(p[i]);
 		if (d < 0)
 			return -1;
 		v = v << 4 | d;
