@@ -3,8 +3,9 @@
  * default, range, help) that drives parsing, defaults, `sluiced -t`, the hint
  * for a misspelt key and the list in sluice.yaml(5).
  *
- * Parsed once, by the supervisor, from YAML (libyaml); handed to each child as
- * bytes (conf_encode / conf_decode, MSG_CONFIG). A problem is
+ * Parsed once, by the supervisor, from YAML (libyaml); each child is handed
+ * what it needs of it as bytes (conf_encode / conf_decode, MSG_CONFIG). A
+ * problem is
  * `file:line: key: what, and what would be right`; every problem of a file is
  * reported, not only the first. Durations are written 100ms, 5s, 10m, 24h;
  * sizes 64KiB, 64MiB, 1GiB; both are kept in ms and bytes.
@@ -149,7 +150,11 @@ int	conf_parse(struct conf *conf, const char *text, size_t n,
  * secrets in the URI of MongoDB: they are printed as ***. */
 void	conf_print(const struct conf *conf, FILE *out);
 
-void	conf_encode(struct buf *b, const struct conf *conf);
+/* What the process `role`, `instance` needs, and nothing of what is another's:
+ * the URI of MongoDB goes to the store alone, a watcher is told of its own
+ * cluster. What it is not told, `file` too, is NULL or zero once decoded. */
+void	conf_encode(struct buf *b, const struct conf *conf, const char *role,
+	    const char *instance);
 int	conf_decode(struct conf *ret, const void *p, size_t n,
 	    struct err *err);
 

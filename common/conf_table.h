@@ -32,8 +32,20 @@ enum conf_type {
 	CONF_TYPE_MAX
 };
 
+/* Who is told a key's value: the roles that use it, and no other. The
+ * supervisor, which read the file, is told of nobody. */
+enum conf_reader {
+	CONF_READER_BROKER  = 1,
+	CONF_READER_STORE   = 2,
+	CONF_READER_HEALTH  = 4,
+	CONF_READER_GATEWAY = 8,
+	CONF_READER_WATCHER = 16,
+	CONF_READER_ALL     = 31
+};
+
 struct conf_key {
 	const char	*path;     /* "journal.sync"; of a stream: its leaf */
+	unsigned	 readers;  /* of enum conf_reader; 0: the supervisor */
 	enum conf_type	 type;
 	size_t		 off;      /* in struct conf, or struct conf_stream */
 	size_t		 off2;

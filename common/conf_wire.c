@@ -1,12 +1,15 @@
 #include "common/conf_table.h"
 
+#include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/xmalloc.h"
 
-#define WIRE_VERSION     1u
+#define WIRE_VERSION     2u
 #define WIRE_STRINGS_MAX 1000u
+#define EVERY_KEY        UINT_MAX     /* for readers: also those of none */
 #define WIRE_NONE        UINT32_MAX   /* length of a string that is NULL */
 
 size_t
@@ -188,34 +191,76 @@ put_member(struct buf *b, const struct conf_member *m, const void *base)
 	}
 }
 
+/* What none of the readers is told is empty, or zero. */
 static void
 put_keys(struct buf *b, const struct conf_key *keys, size_t count,
-    const void *base)
+    const void *base, unsigned readers)
 {
+	static const struct conf nothing;
 	struct conf_member m[2];
 
 	for (size_t i = 0; i < count; i++) {
+		bool told = readers == EVERY_KEY ||
+		    (keys[i].readers & readers) != 0;
 		size_t n = conf_members(&keys[i], m);
 
 		for (size_t j = 0; j < n; j++)
-			put_member(b, &m[j], base);
+			put_member(b, &m[j], told ? base : &nothing);
 	}
 }
 
-void
-conf_encode(struct buf *b, const struct conf *conf)
+static void
+encode(struct buf *b, const struct conf *conf, unsigned readers)
 {
 	buf_u32(b, WIRE_VERSION);
-	put_string(b, conf->file);
-	put_keys(b, conf_keys, conf_keys_count, conf);
+	put_keys(b, conf_keys, conf_keys_count, conf, readers);
 	for (size_t i = 0; i <= STREAM_TYPE_MAX; i++)
 		put_keys(b, conf_stream_keys, conf_stream_keys_count,
-		    &conf->streams[i]);
+		    &conf->streams[i], readers);
+}
+
+static unsigned
+reader_of(const char *role)
+{
+	static const struct {
+		const char	*role;
+		unsigned	 reader;
+	} readers[] = {
+		{ "broker", CONF_READER_BROKER },
+		{ "store", CONF_READER_STORE },
+		{ "health", CONF_READER_HEALTH },
+		{ "gateway", CONF_READER_GATEWAY },
+		{ "watcher", CONF_READER_WATCHER },
+	};
+
+	for (size_t i = 0; i < NELEM(readers); i++)
+		if (strcmp(readers[i].role, role) == 0)
+			return readers[i].reader;
+	return 0;
+}
+
+void
+conf_encode(struct buf *b, const struct conf *conf, const char *role,
+    const char *instance)
+{
+	unsigned reader = reader_of(role);
+	struct conf told = *conf;   /* owns nothing */
+
+	assert(reader != 0);
+	if (reader == CONF_READER_WATCHER) {
+		told.n_clusters = 0;
+		for (size_t i = 0; i < conf->n_clusters; i++)
+			if (strcmp(conf->clusters[i].id, instance) == 0) {
+				told.clusters = &conf->clusters[i];
+				told.n_clusters = 1;
+			}
+	}
+	encode(b, &told, reader);
 }
 
 /* --- comparing ------------------------------------------------------------ */
 
-/* By their encoding: what would reach a child otherwise than before. */
+/* By their encoding. */
 static bool
 keys_differ(const struct conf_key *keys, size_t count, const void *a,
     const void *b)
@@ -223,8 +268,8 @@ keys_differ(const struct conf_key *keys, size_t count, const void *a,
 	struct buf one = BUF_EMPTY, other = BUF_EMPTY;
 	bool differ;
 
-	put_keys(&one, keys, count, a);
-	put_keys(&other, keys, count, b);
+	put_keys(&one, keys, count, a, EVERY_KEY);
+	put_keys(&other, keys, count, b, EVERY_KEY);
 	differ = one.len != other.len ||
 	    (one.len != 0 && memcmp(one.data, other.data, one.len) != 0);
 	buf_free(&one);
@@ -416,13 +461,12 @@ conf_decode(struct conf *ret, const void *p, size_t n, struct err *err)
 	if (rd_u32(&r) != WIRE_VERSION)
 		return err_set(err, "configuration of another version: "
 		    "install one version of all binaries");
-	conf.file = get_string(&r);
 	get_keys(&r, conf_keys, conf_keys_count, &conf);
 	for (size_t i = 0; i <= STREAM_TYPE_MAX && !r.failed; i++)
 		get_keys(&r, conf_stream_keys, conf_stream_keys_count,
 		    &conf.streams[i]);
-	if (!rd_done(&r) || conf.listen_host == NULL ||
-	    conf.state_directory == NULL || conf.runtime_directory == NULL) {
+	if (!rd_done(&r) || conf.state_directory == NULL ||
+	    conf.runtime_directory == NULL) {
 		conf_free(&conf);
 		return err_set(err, "configuration cannot be decoded");
 	}

@@ -1,20 +1,15 @@
 #include "common/exec_credential.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/buf.h"
 #include "common/kube_pem.h"
+#include "common/sealed.h"
 #include "common/xmalloc.h"
 
 #define MAGIC      0x44524345u   /* "ECRD" */
 #define HEAD_BYTES (13u + KUBE_DIGEST_BYTES)
-#define SEALS      (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 
 void
 exec_credential_free(struct exec_credential *c)
@@ -29,38 +24,13 @@ exec_credential_free(struct exec_credential *c)
 int
 exec_credential_memfd(struct err *err)
 {
-	int fd = memfd_create("sluice-credential", MFD_CLOEXEC |
-	    MFD_ALLOW_SEALING);
-
-	if (fd < 0)
-		return err_errno(err, errno, "memfd_create");
-	return fd;
+	return sealed_new("sluice-credential", err);
 }
 
 static void
 put(struct buf *b, const char *text)
 {
 	buf_str32(b, text != NULL ? text : "", text != NULL ? strlen(text) : 0);
-}
-
-static int
-write_all(int fd, const struct buf *b, struct err *err)
-{
-	size_t done = 0;
-	ssize_t n;
-
-	while (done < b->len) {
-		n = write(fd, b->data + done, b->len - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return err_errno(err, n < 0 ? errno : EIO,
-			    "credential: write");
-		done += (size_t)n;
-	}
-	if (fcntl(fd, F_ADD_SEALS, SEALS) != 0)
-		return err_errno(err, errno, "credential: seal");
-	return 0;
 }
 
 int
@@ -84,34 +54,18 @@ exec_credential_write(int fd, const struct exec_credential *c,
 		rc = err_set(err, "a credential of more than %u bytes",
 		    EXEC_CREDENTIAL_MAX);
 	else
-		rc = write_all(fd, &b, err);
+		rc = sealed_write(fd, b.data, b.len, err);
 	explicit_bzero(b.data, b.len);
 	buf_free(&b);
 	return rc;
 }
 
-/* At most `size` bytes from the start of one that nobody can change. */
 static int
 read_sealed(int fd, uint8_t *bytes, size_t size, size_t *ret_n,
     struct err *err)
 {
-	int seals = fcntl(fd, F_GET_SEALS);
-	size_t n = 0;
-	ssize_t got;
-
-	if (seals < 0 || (seals & SEALS) != SEALS)
-		return err_set(err, "a credential that is not sealed");
-	while (n < size) {
-		got = pread(fd, bytes + n, size - n, (off_t)n);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return err_errno(err, errno, "credential: read");
-		if (got == 0)
-			break;
-		n += (size_t)got;
-	}
-	*ret_n = n;
+	if (sealed_read(fd, bytes, size, ret_n, err) < 0)
+		return err_prefix(err, "a credential");
 	return 0;
 }
 
@@ -185,4 +139,13 @@ exec_credential_read(int fd, struct exec_credential *ret, struct err *err)
 	else
 		*ret = c;
 	return rc;
+}
+
+int64_t
+exec_credential_good_until(int64_t expires_unix_ms, int64_t now_unix_ms)
+{
+	if (expires_unix_ms == 0 || expires_unix_ms - now_unix_ms <=
+	    10 * EXEC_CREDENTIAL_EARLY_MS)
+		return expires_unix_ms;
+	return expires_unix_ms - EXEC_CREDENTIAL_EARLY_MS;
 }

@@ -15,6 +15,7 @@
 #include "common/kube_digest.h"
 
 #define EXEC_CREDENTIAL_MAX (1024u * 1024)   /* bytes of it all */
+#define EXEC_CREDENTIAL_EARLY_MS 10000   /* before its end it is replaced */
 
 struct exec_credential {
 	uint8_t	 digest[KUBE_DIGEST_BYTES]; /* of what it is good for; zeros:
@@ -42,6 +43,10 @@ int	exec_credential_head(int fd, struct exec_credential_head *ret,
 /* All of it; to be freed with exec_credential_free. The fd stays open. */
 int	exec_credential_read(int fd, struct exec_credential *ret,
 	    struct err *err) MUST_CHECK;
+/* Pure: until when one is used and handed out: EXEC_CREDENTIAL_EARLY_MS before
+ * it expires, where it lives for more than ten times that. 0: for ever. */
+int64_t	exec_credential_good_until(int64_t expires_unix_ms,
+	    int64_t now_unix_ms);
 void	exec_credential_free(struct exec_credential *c);   /* contents, wiped */
 
 #endif

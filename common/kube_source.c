@@ -208,7 +208,6 @@ kube_source_plug(struct kube_source *s, struct exec_credential *c,
     uint64_t id, struct mono now, int64_t now_unix_ms)
 {
 	bool changed;
-	int64_t left = c->expires_unix_ms - now_unix_ms;
 	uint8_t digest[KUBE_DIGEST_BYTES];
 
 	kube_digest(&s->cred, digest);
@@ -226,8 +225,7 @@ kube_source_plug(struct kube_source *s, struct exec_credential *c,
 	s->plugged = true;
 	s->refused = false;
 	s->plugin_id = id;
-	s->plugin_until = c->expires_unix_ms;
-	if (s->plugin_until != 0 && left > 10 * KUBE_SOURCE_EARLY_MS)
-		s->plugin_until -= KUBE_SOURCE_EARLY_MS;
+	s->plugin_until = exec_credential_good_until(c->expires_unix_ms,
+	    now_unix_ms);
 	return changed ? KUBE_SOURCE_NEW_TLS : KUBE_SOURCE_SAME;
 }

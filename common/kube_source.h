@@ -20,8 +20,6 @@
 
 #define KUBE_SOURCE_TOKEN_MS  50000    /* 60 s, 10 s of leeway off */
 #define KUBE_SOURCE_FILES_MS  300000
-#define KUBE_SOURCE_EARLY_MS  10000    /* a plugin's credential this near its
-					* end is replaced where it lives long */
 
 struct kube_source {
 	char			*paths;       /* list as in KUBECONFIG */

@@ -18,6 +18,7 @@
 #include "common/channel.h"
 #include "common/log.h"
 #include "common/mono.h"
+#include "common/sealed.h"
 #include "common/xmalloc.h"
 
 #define ROLE_MAGIC 0x454c4f52u   /* "ROLE" */
@@ -120,8 +121,7 @@ role_read_conf(int fd, struct conf *ret, struct err *err)
 {
 	struct stat st;
 	uint8_t *bytes;
-	size_t got = 0;
-	ssize_t n;
+	size_t n;
 	int rc;
 
 	if (fstat(fd, &st) != 0)
@@ -130,20 +130,12 @@ role_read_conf(int fd, struct conf *ret, struct err *err)
 		return err_set(err, "configuration of %lld bytes refused",
 		    (long long)st.st_size);
 	bytes = xmalloc((size_t)st.st_size);
-	while (got < (size_t)st.st_size) {
-		n = pread(fd, bytes + got, (size_t)st.st_size - got,
-		    (off_t)got);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			rc = err_errno(err, n < 0 ? errno : EIO,
-			    "configuration: read");
-			goto out;
-		}
-		got += (size_t)n;
+	if (sealed_read(fd, bytes, (size_t)st.st_size, &n, err) < 0) {
+		rc = err_prefix(err, "configuration");
+	} else {
+		rc = conf_decode(ret, bytes, n, err);
+		explicit_bzero(bytes, n);   /* the store's has a password */
 	}
-	rc = conf_decode(ret, bytes, got, err);
-out:
 	free(bytes);
 	return rc;
 }

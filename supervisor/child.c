@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/random.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -15,7 +14,6 @@
 #include "common/log.h"
 #include "common/xmalloc.h"
 #include "supervisor/child_text.h"
-#include "supervisor/spawn.h"
 
 #define CHILD_MAGIC     0x444c4843u   /* "CHLD" */
 #define ABORT_MS        2000          /* for a core, before SIGKILL */
@@ -44,21 +42,19 @@ arm(struct child *c, int64_t ms)
 	(void)event_add(c->timer, &tv);
 }
 
-/* Only through the pidfd: a reaped pid may be somebody else's by now. */
 static void
 send_signal(struct child *c, int number)
 {
-	if (c->pidfd != -1 &&
-	    pidfd_send_signal(c->pidfd, number, NULL, 0) != 0 &&
-	    errno != ESRCH)
-		log_warn("%s: signal %d: %s", c->title, number,
-		    strerrordesc_np(errno));
+	struct err err;
+
+	if (child_process_signal(&c->process, number, &err) != 0)
+		log_warn("%s: %s", c->title, err.text);
 }
 
 bool
 child_running(const struct child *c)
 {
-	return c->pid != 0;
+	return c->process.pid != 0;
 }
 
 const char *
@@ -75,9 +71,9 @@ child_send(struct child *c, enum msg_type type, const void *payload, size_t n,
 {
 	struct err err;
 
-	if (c->channel == NULL)
+	if (c->process.channel == NULL)
 		return false;
-	if (channel_send(c->channel, type, payload, n, fd, &err) == 0)
+	if (channel_send(c->process.channel, type, payload, n, fd, &err) == 0)
 		return true;
 	/* Closed: its exit is on the way. Full: it does not read. */
 	if (err.code != EPIPE && err.code != ECONNRESET) {
@@ -90,7 +86,8 @@ child_send(struct child *c, enum msg_type type, const void *payload, size_t n,
 bool
 child_has_room(const struct child *c)
 {
-	return c->channel == NULL || channel_waiting(c->channel) < CHILD_ROOM;
+	return c->process.channel == NULL ||
+	    channel_waiting(c->process.channel) < CHILD_ROOM;
 }
 
 /* --- what the child says ------------------------------------------------- */
@@ -113,8 +110,7 @@ child_message_cb(struct channel *channel UNUSED, enum msg_type type,
 	if (type == MSG_TYPE_MAX && err->code == EBADMSG) {
 		bad_message(c, err->text);
 	} else if (type == MSG_TYPE_MAX) {
-		channel_free(c->channel);   /* the exit tells the rest */
-		c->channel = NULL;
+		child_process_hung_up(&c->process);
 	} else if (type == MSG_READY) {
 		feed(c, CHILD_EV_READY);
 	} else if (type == MSG_PONG) {
@@ -145,29 +141,27 @@ child_ended_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 static int
 spawn(struct child *c, struct err *err)
 {
-	struct spawned s;
-	int conf_fd;
+	struct child_process_start how = { .base = c->base, .role = c->role,
+		.instance = c->instance, .binary = c->binary,
+		.message = child_message_cb, .ended = child_ended_cb,
+		.arg = c };
+	int rc;
 
 	if (c->ops->incarnation(&c->incarnation, err, c->ops->arg) != 0)
 		return -1;
-	if (spawn_process(c->role, c->instance, c->binary, c->incarnation, &s,
-	    err) != 0)
+	how.incarnation = c->incarnation;
+	how.conf_fd = c->ops->conf_fd(c, err, c->ops->arg);
+	if (how.conf_fd == -1)
 		return -1;
-	c->pid = s.pid;
-	c->pidfd = s.pidfd;
+	rc = child_process_start(&c->process, &how, err);
+	(void)close(how.conf_fd);
+	if (rc != 0)
+		return -1;
 	c->starts++;
 	c->ponged = c->stable = false;
 	c->listeners = 0;
 	memset(&c->status, 0, sizeof(c->status));
 	memset(&c->pong, 0, sizeof(c->pong));
-	c->channel = channel_new(c->base, s.channel_fd, MSG_FROM_CHILD,
-	    child_message_cb, c);
-	c->ended = event_new(c->base, c->pidfd, EV_READ, child_ended_cb, c);
-	if (c->ended == NULL)
-		fatalx("event_new failed");
-	(void)event_add(c->ended, NULL);
-	conf_fd = c->ops->conf_fd(c->ops->arg);
-	(void)child_send(c, MSG_CONFIG, NULL, 0, conf_fd);
 	return 0;
 }
 
@@ -256,7 +250,7 @@ log_change(const struct child *c, enum child_state old, int64_t ms)
 {
 	const struct child_text_change change = { .title = c->title,
 		.old = old, .now = c->state, .ms = ms, .cause = c->cause,
-		.pid = c->pid,
+		.pid = c->process.pid,
 		.retry_ms = c->conf->supervise.circuit_retry_ms };
 	char text[CHILD_TEXT_MAX];
 	enum log_level level = child_text_change(text, &change);
@@ -334,20 +328,6 @@ child_timer_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 /* --- the end of a process ------------------------------------------------ */
 
-static void
-forget_process(struct child *c)
-{
-	if (c->ended != NULL)
-		event_free(c->ended);
-	c->ended = NULL;
-	if (c->pidfd != -1)
-		(void)close(c->pidfd);
-	c->pidfd = -1;
-	c->pid = 0;
-	channel_free(c->channel);
-	c->channel = NULL;
-}
-
 void
 child_reaped(struct child *c, int status)
 {
@@ -357,15 +337,15 @@ child_reaped(struct child *c, int status)
 	int64_t delay_ms;
 
 	/* Its last words may not have been read yet: why it failed. */
-	if (c->channel != NULL)
-		channel_drain(c->channel);
+	if (c->process.channel != NULL)
+		channel_drain(c->process.channel);
 	ordered = c->desired == CHILD_DOWN || c->state == CHILD_STOPPING ||
 	    c->pending == CHILD_PENDING_RESTART;
 	/* Of one that we ended, the cause is why. */
 	if (c->state != CHILD_HUNG && c->state != CHILD_KILLED)
 		child_text_exit(c->cause, sizeof(c->cause), status,
 		    &c->status);
-	forget_process(c);
+	child_process_forget(&c->process);
 	if (ordered) {
 		feed(c, CHILD_EV_EXIT);
 		return;
@@ -470,7 +450,7 @@ child_new(struct event_base *base, const struct conf *conf, const char *role,
 	c->base = base;
 	c->conf = conf;
 	c->ops = ops;
-	c->pidfd = -1;
+	c->process = CHILD_PROCESS_NONE;
 	c->stop_ms = STOP_DEFAULT_MS;
 	c->binary = xstrdup(binary);
 	(void)snprintf(c->role, sizeof(c->role), "%s", role);
@@ -495,7 +475,7 @@ child_free(struct child *c)
 	if (c == NULL)
 		return;
 	assert(c->magic == CHILD_MAGIC);
-	forget_process(c);
+	child_process_forget(&c->process);
 	event_free(c->timer);
 	backoff_clear(&c->backoff);
 	free(c->binary);

@@ -1,6 +1,6 @@
 /*
- * child: one child process of the supervisor: forks and execs it, speaks with
- * it over its channel, pings it, ends it, and tells its owner what changed.
+ * child: one child of the supervisor through all its lives: has its process
+ * (child_process) started, pinged and ended, and tells its owner what changed.
  * The decisions are child_fsm's and backoff's; this is their thin shell.
  * Supervisor only, one thread.
  */
@@ -8,13 +8,12 @@
 #define SLUICE_CHILD_H
 
 #include <event2/event.h>
-#include <sys/types.h>
 
-#include "common/channel.h"
 #include "common/conf.h"
 #include "common/mono.h"
 #include "supervisor/backoff.h"
 #include "supervisor/child_fsm.h"
+#include "supervisor/child_process.h"
 
 #define CHILD_PING_MS   500
 #define CHILD_STABLE_MS 10000   /* of answered pings: back-off is reset */
@@ -35,8 +34,9 @@ struct child_ops {
 	/* The READY deadline is over: false puts it off (the broker is not
 	 * ready, so this child cannot be). */
 	bool	(*may_time_out)(struct child *c, void *arg);
-	/* The memfd with the configuration, and the next incarnation. */
-	int	(*conf_fd)(void *arg);
+	/* A memfd with its configuration, which is closed here (-1: not to be
+	 * had), and the next incarnation. */
+	int	(*conf_fd)(const struct child *c, struct err *err, void *arg);
 	int	(*incarnation)(uint64_t *ret, struct err *err, void *arg);
 	/* A process has ended: reap all, give ours to child_reaped(). */
 	void	(*reap)(void *arg);
@@ -57,11 +57,8 @@ struct child {
 	enum child_state	 state;
 	enum child_pending	 pending;
 
-	pid_t			 pid;            /* 0: none */
-	int			 pidfd;
-	struct event		*ended;          /* on pidfd */
+	struct child_process	 process;
 	struct event		*timer;          /* of the state */
-	struct channel		*channel;
 	uint64_t		 incarnation;
 	struct backoff		 backoff;
 	struct mono		 last_pong;

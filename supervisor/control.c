@@ -124,7 +124,7 @@ add_child(struct buf *b, const struct child *c)
 	add_text(b, c->title);
 	add_member(b, "state", child_shown_state(c));
 	add_member(b, "desired", c->desired == CHILD_UP ? "up" : "down");
-	buf_addf(b, ",\"pid\":%d,\"incarnation\":%" PRIu64, (int)c->pid,
+	buf_addf(b, ",\"pid\":%d,\"incarnation\":%" PRIu64, (int)c->process.pid,
 	    c->incarnation);
 	add_member(b, "since", wall_format(c->state_since_unix_ms, since));
 	buf_addf(b, ",\"restarts\":%u,\"deaths\":%u",

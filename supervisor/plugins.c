@@ -11,6 +11,7 @@
 #include "common/exec_credential.h"
 #include "common/log.h"
 #include "common/mono.h"
+#include "common/text.h"
 #include "common/xmalloc.h"
 #include "supervisor/spawn.h"
 
@@ -182,10 +183,8 @@ settle(struct plugin *g, int fd, const struct exec_credential_head *head)
 	g->fd = fd;
 	g->id = ++g->all->last_id;
 	g->failed = head->failed;
-	g->expires_unix_ms = head->expires_unix_ms;
-	if (g->expires_unix_ms != 0 && g->expires_unix_ms - wall_unix_ms() >
-	    10 * PLUGINS_EARLY_MS)
-		g->expires_unix_ms -= PLUGINS_EARLY_MS;
+	g->expires_unix_ms = exec_credential_good_until(
+	    head->expires_unix_ms, wall_unix_ms());
 	g->ended = mono_now();
 	g->failures = head->failed ? g->failures + 1 : 0;
 	answer_all(g);
@@ -371,12 +370,6 @@ is_good(struct plugin *g, uint64_t refused)
 	return false;
 }
 
-static bool
-same(const char *a, const char *b)
-{
-	return a != NULL && strcmp(a, b) == 0;
-}
-
 static void
 forget(struct plugin *g)
 {
@@ -402,7 +395,7 @@ plugins_forget(struct plugins *p)
 static void
 aim(struct plugin *g, const char *context, const char *paths)
 {
-	if (same(g->context, context) && same(g->paths, paths))
+	if (text_same(g->context, context) && text_same(g->paths, paths))
 		return;
 	free(g->context);
 	free(g->paths);

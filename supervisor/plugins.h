@@ -22,8 +22,6 @@
 #define PLUGINS_RETRY_MS      5000
 #define PLUGINS_RETRY_MAX_MS  60000
 #define PLUGINS_SPACING_MS    1000     /* between two runs at the least */
-#define PLUGINS_EARLY_MS      10000    /* one that lives long is not handed
-					* out this near to its end */
 #define PLUGINS_ASKERS_MAX    4u       /* of one cluster: watcher, health */
 
 struct plugins;

@@ -63,11 +63,11 @@ service_find(struct supervisor *s, const char *title)
 /* --- configuration for the children ---------------------------------------- */
 
 static int
-give_conf_fd(void *arg)
+give_conf_fd(const struct child *c, struct err *err, void *arg)
 {
 	struct supervisor *s = arg;
 
-	return s->conf_fd;
+	return settings_seal(&s->conf, c, err);
 }
 
 static int
@@ -164,12 +164,13 @@ service_add_watchers(struct supervisor *s)
 	}
 }
 
-int
-service_start(struct supervisor *s, struct err *err)
+void
+service_start(struct supervisor *s)
 {
 	static const char *const singles[] = { "broker", "store", "health" };
 	char *helper = roster_find_binary(s->bin_directory, "exec");
 	char number[16];
+	struct err err;
 
 	s->child_ops = (struct child_ops){ .changed = changed,
 		.message = relay_message, .may_time_out = may_time_out,
@@ -178,11 +179,8 @@ service_start(struct supervisor *s, struct err *err)
 	s->plugins = plugins_new(s->base, helper, relay_credential, s);
 	free(helper);
 	/* Whatever else there is goes on without its clusters. */
-	if (settings_clusters(&s->conf, err) != 0)
-		log_error("clusters: %s; then: sluicectl reload", err->text);
-	s->conf_fd = settings_seal(&s->conf, err);
-	if (s->conf_fd == -1)
-		return -1;
+	if (settings_clusters(&s->conf, &err) != 0)
+		log_error("clusters: %s; then: sluicectl reload", err.text);
 	for (size_t i = 0; i < NELEM(singles); i++)
 		(void)add_child(s, singles[i], "-");
 	for (unsigned i = 0; i < s->conf.gateway.processes; i++) {
@@ -193,7 +191,6 @@ service_start(struct supervisor *s, struct err *err)
 	for (size_t i = 0; i < s->n_children; i++)
 		begin(s, s->children[i]);
 	service_add_watchers(s);
-	return 0;
 }
 
 void
@@ -205,9 +202,6 @@ service_free(struct supervisor *s)
 	free(s->children);
 	s->children = NULL;
 	s->n_children = 0;
-	if (s->conf_fd != -1)
-		(void)close(s->conf_fd);
-	s->conf_fd = -1;
 }
 
 /* --- systemd ---------------------------------------------------------------- */
@@ -364,7 +358,7 @@ static struct child *
 find_pid(struct supervisor *s, pid_t pid)
 {
 	for (size_t i = 0; i < s->n_children; i++)
-		if (s->children[i]->pid == pid)
+		if (s->children[i]->process.pid == pid)
 			return s->children[i];
 	return NULL;
 }

@@ -1,16 +1,16 @@
 /*
- * The configuration as the service holds it: with the clusters there are, as
- * a memfd for the children, and read again by a reload.
+ * The configuration as the service holds it: with the clusters there are, what
+ * each child is told of it as a memfd, and read again by a reload.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/sealed.h"
+#include "common/xmalloc.h"
 #include "supervisor/conf_change.h"
 #include "supervisor/plugins.h"
 #include "supervisor/roster.h"
@@ -34,30 +34,20 @@ settings_clusters(struct conf *conf, struct err *err)
 }
 
 int
-settings_seal(const struct conf *conf, struct err *err)
+settings_seal(const struct conf *conf, const struct child *c, struct err *err)
 {
 	struct buf b = BUF_EMPTY;
-	size_t done = 0;
-	ssize_t n = 0;
-	int fd;
+	int fd = sealed_new("sluice-conf", err), rc;
 
-	fd = memfd_create("sluice-conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd == -1)
-		return err_errno(err, errno, "memfd_create");
-	conf_encode(&b, conf);
-	while (done < b.len && n >= 0) {
-		n = write(fd, b.data + done, b.len - done);
-		if (n > 0)
-			done += (size_t)n;
-	}
-	buf_free(&b);
-	if (n < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW |
-	    F_SEAL_WRITE | F_SEAL_SEAL) != 0) {
-		(void)err_errno(err, errno, "memfd for the configuration");
-		(void)close(fd);
 		return -1;
-	}
-	return fd;
+	conf_encode(&b, conf, c->role, c->instance);
+	rc = sealed_write(fd, b.data, b.len, err);
+	buf_free(&b);
+	if (rc == 0)
+		return fd;
+	(void)close(fd);
+	return err_prefix(err, "configuration for %s", c->title);
 }
 
 /* --- reload ----------------------------------------------------------------- */
@@ -144,30 +134,54 @@ read_again(const struct supervisor *s, struct conf *ret, struct err *err)
 	return 0;
 }
 
+static void
+close_all(int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		(void)close(fds[i]);
+	free(fds);
+}
+
+/* One for each child, in their order, or none: either all are told or the old
+ * configuration stays. To be given to close_all. */
+static int *
+seal_all(const struct supervisor *s, const struct conf *conf, struct err *err)
+{
+	int *fds = xcalloc(s->n_children + 1, sizeof(int));
+
+	for (size_t i = 0; i < s->n_children; i++) {
+		fds[i] = settings_seal(conf, s->children[i], err);
+		if (fds[i] == -1) {
+			close_all(fds, i);
+			return NULL;
+		}
+	}
+	return fds;
+}
+
 int
 settings_reload(struct supervisor *s, struct err *err)
 {
 	struct conf fresh, old;
-	int fd;
+	int *fds;
 
 	if (s->stop_phase != STOP_NOT)
 		return err_set(err, "the service is stopping");
 	if (read_again(s, &fresh, err) != 0)
 		return -1;
-	fd = settings_seal(&fresh, err);
-	if (fd == -1) {
+	fds = seal_all(s, &fresh, err);
+	if (fds == NULL) {
 		conf_free(&fresh);
-		return -1;
+		return err_prefix(err, "the old configuration stays");
 	}
-	(void)close(s->conf_fd);
-	s->conf_fd = fd;
 	old = s->conf;
 	s->conf = fresh;
 	log_init("sluiced", s->conf.log_level, s->conf.log_format);
 	/* Before its watchers are told: what they ask then is asked anew. */
 	plugins_forget(s->plugins);
 	for (size_t i = 0; i < s->n_children; i++)
-		(void)child_send(s->children[i], MSG_RELOAD, NULL, 0, fd);
+		(void)child_send(s->children[i], MSG_RELOAD, NULL, 0, fds[i]);
+	close_all(fds, s->n_children);
 	conf_differences(&old, &s->conf, say_taken_by, NULL);
 	compare_watchers(s, &old);
 	service_add_watchers(s);

@@ -207,7 +207,8 @@ prepare(struct supervisor *s, struct err *err)
 	s->control = control_open(s, err);
 	if (s->control == NULL)
 		return -1;
-	return service_start(s, err);
+	service_start(s);
+	return 0;
 }
 
 /* What children inherit: no cores with secrets in them, files for this user
@@ -230,7 +231,7 @@ set_limits(void)
 static int
 run(const char *file)
 {
-	struct supervisor s = { .conf_path = file, .conf_fd = -1,
+	struct supervisor s = { .conf_path = file,
 		.state_dir = { .lock_fd = -1, .runtime_lock_fd = -1 } };
 	struct err err;
 

@@ -39,7 +39,6 @@ struct supervisor {
 	struct conf		 conf;        /* clusters: those to watch */
 	const char		*conf_path;   /* NULL: defaults */
 	char			*bin_directory;
-	int			 conf_fd;     /* sealed memfd for children */
 	struct state_dir	 state_dir;
 	struct keeper		 keeper;
 	struct notify		 notify;
@@ -66,7 +65,7 @@ struct supervisor {
 /* --- service.c: the set of children --------------------------------------- */
 
 /* Reads the kubeconfig's contexts, makes the children, starts the broker. */
-int	service_start(struct supervisor *s, struct err *err) MUST_CHECK;
+void	service_start(struct supervisor *s);
 void	service_stop(struct supervisor *s, const char *cause);
 /* Makes and starts those of the configuration's clusters that are not there. */
 void	service_add_watchers(struct supervisor *s);
@@ -84,9 +83,10 @@ void	service_reap(struct supervisor *s);
 /* Puts the clusters to watch into *conf: its own, and the kubeconfig's; -1
  * with *err when that cannot be read (*conf has its own then). */
 int	settings_clusters(struct conf *conf, struct err *err) MUST_CHECK;
-/* A sealed memfd for children: nobody can change what the others read. -1
- * with *err. */
-int	settings_seal(const struct conf *conf, struct err *err) MUST_CHECK;
+/* What a child is told of the configuration, as a sealed memfd of its own, to
+ * be closed by the caller; -1 with *err. */
+int	settings_seal(const struct conf *conf, const struct child *c,
+	    struct err *err) MUST_CHECK;
 /* SIGHUP: reads the configuration again; -1 with *err (the old one stays). */
 int	settings_reload(struct supervisor *s, struct err *err) MUST_CHECK;
 

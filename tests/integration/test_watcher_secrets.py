@@ -2,10 +2,10 @@
 
 import base64
 import os
-import re
 import time
 
 from tests.bed.kubesim import KubeSim
+from tests.bed.memory import writable_memory
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
 
@@ -15,8 +15,6 @@ MARK = base64.b64encode(PLAIN)
 LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 WATCH = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 SEALED = ("/api/v1/secrets", "/api/v1/configmaps")
-# A mapping larger than this is a sanitizer's own, address space rather than memory.
-SHADOW = 1 << 32
 QUICK = {"watch": {"backoff": {"base": "100ms", "max": "400ms"}}}
 
 
@@ -34,23 +32,6 @@ def newest_states(stream):
     """{kind: the newest data of watcher.state_changed}."""
     stream.pump()
     return {e["subject"]: e["data"] for e in stream.events()}
-
-
-def writable_memory(pid):
-    """What a process may have written, region by region."""
-    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
-        for line in maps:
-            found = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw.. .*?(\S*)$", line)
-            if found is None or found[3] == "[vvar]":
-                continue
-            low, high = int(found[1], 16), int(found[2], 16)
-            if high - low > SHADOW:
-                continue
-            mem.seek(low)
-            try:
-                yield found[3], mem.read(high - low)
-            except OSError:
-                continue
 
 
 def marks_in_memory(pid):

@@ -18,13 +18,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/channel.h"
 #include "common/conf.h"
+#include "common/sealed.h"
 #include "common/xmalloc.h"
 
 #define PEERS_MAX 64
@@ -86,14 +86,11 @@ static int
 conf_memfd(const struct conf *conf)
 {
 	struct buf b = BUF_EMPTY;
-	int fd = memfd_create("conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = sealed_new("conf", NULL);
 
-	conf_encode(&b, conf);
-	if (fd < 0 || write(fd, b.data, b.len) != (ssize_t)b.len ||
-	    lseek(fd, 0, SEEK_SET) < 0)
+	conf_encode(&b, conf, "broker", "-");
+	if (fd < 0 || sealed_write(fd, b.data, b.len, NULL) < 0)
 		exit(5);
-	(void)fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK |
-	    F_SEAL_GROW | F_SEAL_SEAL);
 	buf_free(&b);
 	return fd;
 }

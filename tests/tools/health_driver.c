@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -27,6 +26,7 @@
 #include "common/channel.h"
 #include "common/conf.h"
 #include "common/publisher.h"
+#include "common/sealed.h"
 
 struct driver {
 	struct event_base	*base;
@@ -127,11 +127,11 @@ send_conf(struct driver *d, enum msg_type type, const struct conf *conf)
 {
 	struct buf b = BUF_EMPTY;
 	struct err e;
-	int fd = memfd_create("conf", MFD_CLOEXEC);
+	int fd = sealed_new("conf", &e);
 
-	conf_encode(&b, conf);
-	if (fd < 0 || write(fd, b.data, b.len) != (ssize_t)b.len)
-		err(1, "memfd");
+	conf_encode(&b, conf, "health", "-");
+	if (fd < 0 || sealed_write(fd, b.data, b.len, &e) < 0)
+		errx(1, "%s", e.text);
 	if (channel_send(d->channel, type, NULL, 0, fd, &e) < 0)
 		errx(1, "%s", e.text);
 	(void)close(fd);

@@ -1,17 +1,18 @@
 /* The configuration: defaults, every key, every key wrong, print and wire. */
 #include "tests/unit/conf_fixture.h"
 
+static void
+note_difference(const char *path UNUSED, void *arg)
+{
+	*(bool *)arg = false;
+}
+
 static bool
 same(const struct conf *a, const struct conf *b)
 {
-	struct buf x = BUF_EMPTY, y = BUF_EMPTY;
-	bool equal;
+	bool equal = true;
 
-	conf_encode(&x, a);
-	conf_encode(&y, b);
-	equal = x.len == y.len && memcmp(x.data, y.data, x.len) == 0;
-	buf_free(&x);
-	buf_free(&y);
+	conf_differences(a, b, note_difference, &equal);
 	return equal;
 }
 
@@ -332,6 +333,106 @@ test_the_print_reads_back_as_the_same_and_prints_the_same(void **u UNUSED)
 	}
 }
 
+static const char *const roles[] = { "broker", "store", "health", "gateway",
+	"watcher" };
+
+/* What the process is told, as it reads it. */
+static struct conf
+told(const struct conf *conf, const char *role, const char *instance)
+{
+	struct buf b = BUF_EMPTY, again = BUF_EMPTY;
+	struct conf ret;
+	struct err err;
+
+	conf_encode(&b, conf, role, instance);
+	assert_int_equal(conf_decode(&ret, b.data, b.len, &err), 0);
+	conf_encode(&again, &ret, role, instance);
+	assert_int_equal(again.len, b.len);
+	assert_memory_equal(again.data, b.data, b.len);
+	buf_free(&b);
+	buf_free(&again);
+	return ret;
+}
+
+static void
+test_each_role_is_told_what_it_needs_and_no_secret_of_others(void **u UNUSED)
+{
+	struct conf a, c;
+	char *said = NULL;
+
+	assert_int_equal(parse(&a, full, &said), 0);
+	for (size_t i = 0; i < NELEM(roles); i++) {
+		c = told(&a, roles[i], "-");
+		assert_string_equal(c.state_directory, "/tmp/s");
+		assert_int_equal(c.log_level, LOG_LEVEL_DEBUG);
+		assert_null(c.file);
+		if (strcmp(roles[i], "store") == 0)
+			assert_string_equal(c.mongodb, a.mongodb);
+		else
+			assert_null(c.mongodb);
+		conf_free(&c);
+	}
+	c = told(&a, "gateway", "0");
+	assert_int_equal(c.gateway.ring, 1024 * 1024);
+	assert_int_equal(conf_stream(&c, STREAM_JOB)->retry_ms, 1000);
+	assert_int_equal(c.n_clusters, 0);
+	assert_null(c.kubeconfig);
+	assert_int_equal(c.journal.size, 0);
+	conf_free(&c);
+	c = told(&a, "health", "-");
+	assert_int_equal(c.n_clusters, 2);
+	assert_int_equal(c.health.interval_ms, 90000);
+	assert_int_equal(c.watch.n_custom, 0);
+	conf_free(&c);
+	free(said);
+	conf_free(&a);
+}
+
+static void
+test_a_watcher_is_told_of_its_own_cluster_only(void **unused UNUSED)
+{
+	struct conf a, c;
+	char *said = NULL;
+
+	assert_int_equal(parse(&a, full, &said), 0);
+	c = told(&a, "watcher", "two");
+	assert_int_equal(c.n_clusters, 1);
+	assert_string_equal(c.clusters[0].id, "two");
+	assert_int_equal(c.watch.n_custom, 2);
+	conf_free(&c);
+	/* Its cluster left while it was on its way. */
+	c = told(&a, "watcher", "three");
+	assert_int_equal(c.n_clusters, 0);
+	conf_free(&c);
+	free(said);
+	conf_free(&a);
+}
+
+/* A new key has its readers in conf_table.c, or stands here. */
+static void
+test_only_these_keys_are_for_nobody_but_the_supervisor(void **unused UNUSED)
+{
+	static const char *const own[] = { "listen", "contexts",
+		"gateway.processes", "supervise.first", "supervise.base",
+		"supervise.max", "supervise.circuit_deaths",
+		"supervise.circuit_window", "supervise.circuit_retry",
+		"supervise.hang_timeout" };
+	size_t n = 0;
+
+	for (size_t i = 0; i < conf_keys_count; i++) {
+		const struct conf_key *k = &conf_keys[i];
+
+		if (k->readers != 0 || k->type == CONF_TYPE_FIXED)
+			continue;
+		if (n == NELEM(own) || strcmp(k->path, own[n]) != 0)
+			fail_msg("%s is told to no role: .readers?", k->path);
+		n++;
+	}
+	assert_int_equal(n, NELEM(own));
+	for (size_t i = 0; i < conf_stream_keys_count; i++)
+		assert_int_not_equal(conf_stream_keys[i].readers, 0);
+}
+
 static void
 test_the_wire_form_survives_and_no_cut_of_it_is_taken(void **unused UNUSED)
 {
@@ -341,10 +442,7 @@ test_the_wire_form_survives_and_no_cut_of_it_is_taken(void **unused UNUSED)
 	struct err err;
 
 	assert_int_equal(parse(&a, full, &said), 0);
-	conf_encode(&b, &a);
-	assert_int_equal(conf_decode(&c, b.data, b.len, &err), 0);
-	assert_true(same(&a, &c));
-	conf_free(&c);
+	conf_encode(&b, &a, "store", "-");
 	for (size_t n = 0; n < b.len; n++)
 		assert_int_equal(conf_decode(&c, b.data, n, &err), -1);
 	/* A flipped byte is refused or read; never a crash or a leak. */
@@ -421,6 +519,12 @@ main(void)
 		cmocka_unit_test(test_a_billion_laughs_end_in_an_error),
 		cmocka_unit_test(
 		    test_the_print_reads_back_as_the_same_and_prints_the_same),
+		cmocka_unit_test(
+		    test_each_role_is_told_what_it_needs_and_no_secret_of_others),
+		cmocka_unit_test(
+		    test_a_watcher_is_told_of_its_own_cluster_only),
+		cmocka_unit_test(
+		    test_only_these_keys_are_for_nobody_but_the_supervisor),
 		cmocka_unit_test(
 		    test_the_wire_form_survives_and_no_cut_of_it_is_taken),
 		cmocka_unit_test(test_a_context_becomes_a_slug),

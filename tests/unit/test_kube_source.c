@@ -346,9 +346,9 @@ test_a_long_lived_credential_is_replaced_a_little_early(void **state)
 	begin("", PLUGIN);
 	plug("one", 1, 0, 3600000);
 	assert_false(kube_source_wants_plugin(&source,
-	    3600000 - KUBE_SOURCE_EARLY_MS - 1));
+	    3600000 - EXEC_CREDENTIAL_EARLY_MS - 1));
 	assert_true(kube_source_wants_plugin(&source,
-	    3600000 - KUBE_SOURCE_EARLY_MS));
+	    3600000 - EXEC_CREDENTIAL_EARLY_MS));
 }
 
 static void
