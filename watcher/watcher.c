@@ -20,6 +20,7 @@
 #include "watcher/inventory.h"
 #include "watcher/kind_set.h"
 #include "watcher/outbox.h"
+#include "watcher/resident.h"
 #include "watcher/watch_words.h"
 #include "watcher/wiping.h"
 
@@ -28,6 +29,7 @@
 #define STOP_FLUSH_MS     1000
 #define STOP_POLL_MS      10
 #define STATUS_MS         1000
+#define SETTLED_MS        3000   /* after the first lists */
 
 struct watcher {
 	uint32_t		 magic;
@@ -42,6 +44,7 @@ struct watcher {
 	struct event		*ready;
 	struct event		*status;
 	struct event		*stop;
+	struct event		*settled;
 	struct mono		 stop_limit;
 	int64_t			 tick_at;    /* what `tick` is armed for */
 	bool			 registered;
@@ -84,10 +87,24 @@ send_slot(struct watcher *w, enum msg_slot slot)
 static void
 return_slot(struct watcher *w)
 {
+	struct timeval tv = mono_timeval_ms(SETTLED_MS);
+
 	if (!w->slot || !kind_set_tried(w->kinds))
 		return;
 	w->slot = false;
 	send_slot(w, MSG_SLOT_RETURN);
+	(void)evtimer_add(w->settled, &tv);
+}
+
+static void
+watcher_settled_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct watcher *w = arg;
+
+	(void)fd;
+	(void)what;
+	assert(w->magic == WATCHER_MAGIC);
+	resident_trim();
 }
 
 static void
@@ -391,8 +408,9 @@ watcher_start(struct role *role, struct err *err)
 	w->ready = evtimer_new(role->base, watcher_ready_cb, w);
 	w->status = evtimer_new(role->base, watcher_status_cb, w);
 	w->stop = evtimer_new(role->base, watcher_stop_cb, w);
+	w->settled = evtimer_new(role->base, watcher_settled_cb, w);
 	if (w->tick == NULL || w->ready == NULL || w->status == NULL ||
-	    w->stop == NULL)
+	    w->stop == NULL || w->settled == NULL)
 		return err_set(err, "event_new failed");
 	kinds_set_custom(role->conf.watch.custom, role->conf.watch.n_custom);
 	w->inv = inventory_new();
@@ -436,6 +454,7 @@ watcher_finish(struct role *role)
 	event_free(w->ready);
 	event_free(w->status);
 	event_free(w->stop);
+	event_free(w->settled);
 	cluster_access_free(w->access);
 	curl_global_cleanup();
 	w->magic = 0;

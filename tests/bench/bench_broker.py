@@ -18,6 +18,7 @@ sys.path.insert(0, __file__.rsplit("/tests/", 1)[0])
 from tests.bed.bus import Bus
 from tests.bed.sluice import binary
 from tests.bench import report
+from tests.bench.usage import cpu_seconds
 
 PUBLISHERS, READERS = 8, 3
 EVENT_BYTES = 1024
@@ -25,13 +26,6 @@ EVENTS, EVENTS_SHORT = 1000000, 200000  # of all publishers together
 STOPPED, STOPPED_SHORT = 3, 1  # seconds
 PATIENCE = 120  # seconds
 QUIET = 3  # seconds after which a reader has what it will get
-
-
-def cpu_seconds(pid):
-    """User and system time of a process."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def wrong_at(reader, events):
