@@ -74,6 +74,7 @@ take_back(struct inv_object *o)
 	struct inv_binding *b;
 
 	o->published = 0;
+	o->published_state = NULL;   /* what it was before is not kept */
 	for (b = o->bindings; b != NULL; b = b->next)
 		b->published = 0;
 	o->stored = o->shown;

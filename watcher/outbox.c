@@ -1,6 +1,7 @@
 #include "watcher/outbox.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "common/log.h"
@@ -8,11 +9,11 @@
 #include "common/xmalloc.h"
 #include "watcher/inv_object.h"
 #include "watcher/payload.h"
+#include "watcher/state_queue.h"
 #include "watcher/store_ask.h"
-#include "watcher/watch_words.h"
 
 #define OUTBOX_MAGIC 0x4f555442u   /* "OUTB" */
-#define STATES_MAX   256u          /* watcher states waiting */
+#define REFUSED_MS   60000         /* between two lines about refusals */
 
 /* An object's group that is with the broker. */
 struct sent {
@@ -22,11 +23,6 @@ struct sent {
 	size_t			 n;          /* events */
 	int64_t			 since_unix_ms;
 	bool			 deletion;   /* one is among them */
-};
-
-struct state_event {
-	struct state_event	*next;
-	struct payload		 payload;
 };
 
 struct outbox {
@@ -40,10 +36,9 @@ struct outbox {
 	void			*arg;
 	struct event		*flush;
 	struct sent		*sent;
-	struct state_event	*states, **last_state;
-	unsigned		 n_states;
-	const char		*said[KINDS_MAX];   /* last state per kind */
-	bool			 refusal;    /* one was logged */
+	struct state_queue	*states;
+	uint64_t		 refused;    /* groups not told of yet */
+	struct mono		 next_refused;
 };
 
 void
@@ -63,20 +58,38 @@ sent_free(struct sent *s)
 	free(s);
 }
 
+/* For the log, what the broker did not take: once in REFUSED_MS. */
+static void
+say_refused(struct outbox *o, enum record_code code)
+{
+	struct mono now = mono_now();
+
+	o->refused++;
+	if (mono_before(now, o->next_refused))
+		return;
+	o->next_refused = mono_add_ms(now, REFUSED_MS);
+	if (code == RECORD_LIMIT)
+		log_error("%" PRIu64 " changes are not published: a new "
+		    "object needs a stream, and the broker has "
+		    "journal.max_streams of them; raise it. Each object is "
+		    "tried again when it changes", o->refused);
+	else
+		log_error("the broker refused %" PRIu64 " groups of events "
+		    "with code %d, which a watcher's never get: the broker is "
+		    "of another version; restart sluice as a whole",
+		    o->refused, (int)code);
+	o->refused = 0;
+}
+
+/* `deleted`: the object whose deletion was in it. */
 static void
 take_result(struct outbox *o, const struct publish_result *result,
-    bool deletion)
+    const struct inv_object *deleted)
 {
-	if (result->code == RECORD_APPENDED) {
-		store_ask_appended(o->store, result->position, deletion);
-		return;
-	}
-	if (!o->refusal)
-		log_error("the broker refused an event (%s); raise "
-		    "journal.max_streams if there are more objects than that",
-		    result->code == RECORD_LIMIT ? "too many streams" :
-		    "unexpected answer");
-	o->refusal = true;
+	if (result->code == RECORD_APPENDED)
+		store_ask_appended(o->store, result->last, deleted);
+	else
+		say_refused(o, result->code);
 }
 
 static void
@@ -87,7 +100,7 @@ outbox_object_result_cb(const struct publish_result *result, void *arg)
 	struct inv_object *object = s->object;
 
 	assert(o->magic == OUTBOX_MAGIC);
-	take_result(o, result, s->deletion);
+	take_result(o, result, s->deletion ? object : NULL);
 	if (result->code == RECORD_APPENDED)
 		figures_published(o->figures, object->kind, s->n,
 		    s->since_unix_ms);
@@ -102,7 +115,7 @@ outbox_state_result_cb(const struct publish_result *result, void *arg)
 	struct outbox *o = arg;
 
 	assert(o->magic == OUTBOX_MAGIC);
-	take_result(o, result, false);
+	take_result(o, result, NULL);
 	outbox_kick(o);
 }
 
@@ -165,23 +178,21 @@ send_object(struct outbox *o, struct inv_object *object)
 	return true;
 }
 
-static bool
+static void
 send_states(struct outbox *o)
 {
-	struct state_event *ev;
+	struct payload p;
+	int rc;
 
-	while ((ev = o->states) != NULL) {
-		if (publisher_submit(o->publisher, &ev->payload.item, 1,
-		    outbox_state_result_cb, o) < 0)
-			return false;
-		o->states = ev->next;
-		if (o->states == NULL)
-			o->last_state = &o->states;
-		o->n_states--;
-		payload_clear(&ev->payload);
-		free(ev);
+	while (!state_queue_empty(o->states)) {
+		state_queue_write(o->states, o->role->instance, &p);
+		rc = publisher_submit(o->publisher, &p.item, 1,
+		    outbox_state_result_cb, o);
+		payload_clear(&p);
+		if (rc < 0)
+			return;
+		state_queue_sent(o->states);
 	}
-	return true;
 }
 
 /* Objects first: who reads "watching" may rely on their being there. */
@@ -201,7 +212,7 @@ outbox_flush_cb(evutil_socket_t fd, short what, void *arg)
 			return;
 	/* Nor may the store take them for the end of what it asked for. */
 	if (!store_ask_holding(o->store))
-		(void)send_states(o);
+		send_states(o);
 }
 
 /* --- life ----------------------------------------------------------------- */
@@ -249,7 +260,7 @@ outbox_new(struct role *role, struct inventory *inv,
 	o->figures = figures;
 	o->registered = registered;
 	o->arg = arg;
-	o->last_state = &o->states;
+	o->states = state_queue_new();
 	o->flush = evtimer_new(role->base, outbox_flush_cb, o);
 	if (o->flush == NULL)
 		abort();
@@ -269,8 +280,6 @@ outbox_new(struct role *role, struct inventory *inv,
 void
 outbox_free(struct outbox *o)
 {
-	struct state_event *ev;
-
 	if (o == NULL)
 		return;
 	store_ask_free(o->store);
@@ -280,11 +289,7 @@ outbox_free(struct outbox *o)
 		next = s->next;
 		sent_free(s);
 	}
-	while ((ev = o->states) != NULL) {
-		o->states = ev->next;
-		payload_clear(&ev->payload);
-		free(ev);
-	}
+	state_queue_free(o->states);
 	event_free(o->flush);
 	o->magic = 0;
 	free(o);
@@ -293,26 +298,8 @@ outbox_free(struct outbox *o)
 void
 outbox_watcher_state(struct outbox *o, const struct kind_watch_view *view)
 {
-	const char *word = watch_words_shown(view->state);
-	struct state_event *ev;
-
-	/* A server that comes and goes while the broker is away: the oldest
-	 * states are of no use to anybody. */
-	if (o->n_states >= STATES_MAX) {
-		ev = o->states;
-		o->states = ev->next;
-		payload_clear(&ev->payload);
-		free(ev);
-		o->n_states--;
-	}
-	ev = xcalloc(1, sizeof(*ev));
-	payload_watcher_state(&ev->payload, o->role->instance, view,
-	    o->said[view->kind],
+	state_queue_push(o->states, view,
 	    inventory_counts(o->inv)->objects[view->kind], wall_unix_ms());
-	o->said[view->kind] = word;
-	*o->last_state = ev;
-	o->last_state = &ev->next;
-	o->n_states++;
 	outbox_kick(o);
 }
 
@@ -332,9 +319,16 @@ outbox_resync(struct outbox *o)
 	outbox_kick(o);
 }
 
+const char *
+outbox_trouble(const struct outbox *o)
+{
+	return store_ask_trouble(o->store);
+}
+
 bool
 outbox_idle(const struct outbox *o)
 {
-	return publisher_pending(o->publisher) == 0 && o->states == NULL &&
+	return publisher_pending(o->publisher) == 0 &&
+	    state_queue_empty(o->states) &&
 	    inventory_first(o->inv) == NULL;
 }

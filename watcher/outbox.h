@@ -35,6 +35,8 @@ void	outbox_bindings_changed(struct outbox *o);
 /* RESYNC: everything anew, as `sync`; what the store holds beyond it becomes
  * deletions; states announced from here on follow those. */
 void	outbox_resync(struct outbox *o);
+/* For the operator: what of the bindings could not be used, or "". */
+const char *outbox_trouble(const struct outbox *o);
 /* Everything handed over was answered and nothing is left. */
 bool	outbox_idle(const struct outbox *o);
 

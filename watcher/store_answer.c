@@ -121,6 +121,46 @@ fits(struct slice s, size_t max)
 	return s.p != NULL && s.n <= max && memchr(s.p, '\0', s.n) == NULL;
 }
 
+static bool
+names_stream(struct slice workflow)
+{
+	char key[EVENT_KEY_MAX + 1];
+	int n;
+
+	if (!fits(workflow, EVENT_NAME_MAX))
+		return false;
+	n = snprintf(key, sizeof(key), "workflow:%.*s", (int)workflow.n,
+	    workflow.p);
+	return stream_key_check((struct slice){ key, (size_t)n }, NULL,
+	    NULL) == 0;
+}
+
+/* For a log, whatever the bytes are. */
+static void
+add_printable(char *buf, size_t size, const char *label, struct slice text)
+{
+	size_t n = strlen(buf), i;
+
+	n += (size_t)snprintf(buf + n, size - n, "%s\"", label);
+	for (i = 0; i < text.n && n + 6 < size; i++)
+		buf[n++] = text.p[i] > ' ' && text.p[i] <= '~' ?
+		    text.p[i] : '?';
+	(void)snprintf(buf + n, size - n, "%s\"", i < text.n ? "..." : "");
+}
+
+static void
+unusable(struct store_answer_refused *refused, struct slice workflow,
+    struct slice node)
+{
+	char *buf = refused->which;
+	size_t half = sizeof(refused->which) / 2;
+
+	if (refused->unusable++ > 0)
+		return;
+	add_printable(buf, half, "workflow ", workflow);
+	add_printable(buf, sizeof(refused->which), ", node ", node);
+}
+
 static void
 bind_one(struct inventory *inv, const json_t *row,
     struct store_answer_refused *refused)
@@ -135,10 +175,9 @@ bind_one(struct inventory *inv, const json_t *row,
 	if (kind < 0)
 		return;
 	if (!fits(name, KUBE_NAME_MAX) || !fits(namespace, KUBE_NAME_MAX) ||
-	    !fits(workflow, EVENT_NAME_MAX) ||
-	    !fits(node, EVENT_SUBJECT_MAX) ||
+	    !names_stream(workflow) || !fits(node, EVENT_SUBJECT_MAX) ||
 	    !fits(tenant, EVENT_TENANT_MAX) || name.n == 0) {
-		refused->unusable++;
+		unusable(refused, workflow, node);
 		return;
 	}
 	if (inventory_bind(inv, (unsigned)kind, namespace, name, tenant,

@@ -20,14 +20,17 @@ void	store_answer_item(struct inventory *inv, const char *cluster,
 
 /* What could not be taken of the bindings, for one line in the log. */
 struct store_answer_refused {
-	unsigned	unusable;     /* rows with a name missing or too long */
+	unsigned	unusable;     /* rows with a name missing or impossible */
+	char		which[160];   /* the first of them: workflow and node */
 	unsigned	crowded;      /* object has INV_OBJECT_BINDINGS_MAX */
 	char		example[128]; /* the first of the crowded */
 };
 
 /* {"bindings": [{kind, namespace, name, tenant, workflow, node}, ...]}: what
- * is not named there is unbound. False when the answer is none; then nothing
- * has changed. */
+ * is not named there is unbound. A row that cannot be used is left out, so
+ * that it is in the way of no other: no stream can have that workflow's name,
+ * and the store would refuse any question that has it. False when the answer
+ * is none; then nothing has changed. */
 bool	store_answer_bindings(struct inventory *inv, struct slice json,
 	    struct store_answer_refused *ret);
 

@@ -1,6 +1,7 @@
 #include "watcher/store_ask.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "common/mono.h"
 #include "common/query.h"
 #include "common/xmalloc.h"
+#include "watcher/departed.h"
 #include "watcher/inv_object.h"
 #include "watcher/store_answer.h"
 
@@ -29,18 +31,22 @@ struct store_ask {
 	enum phase		 phase;
 	bool			 behind;     /* the store has yet to answer */
 	bool			 compare;    /* RESYNC: and say what it holds */
+	bool			 comparing;  /* this round answers one */
 	bool			 hold;       /* states wait for that answer */
 	bool			 again;      /* ask once more after this */
 	struct position		 tip;        /* the store must know it */
-	struct position		 removed;    /* the last deletion appended */
+	struct departed		 departed;   /* since the last page's question */
+	char			*after;      /* what that page is behind */
 	struct event		*retry;
 	uint64_t		*tickets;    /* questions under way */
 	size_t			 n_tickets;
 	size_t			 answers;    /* of them */
+	char			 trouble[512];   /* with the bindings; "" */
 };
 
 static void	ask(struct store_ask *a);
 static bool	ask_page(struct store_ask *a, struct slice after);
+static void	ask_page_again(struct store_ask *a);
 
 /* --- how a round ends ----------------------------------------------------- */
 
@@ -55,6 +61,7 @@ forget_questions(struct store_ask *a)
 	a->tickets = NULL;
 	a->n_tickets = 0;
 	a->answers = 0;
+	departed_clear(&a->departed);
 }
 
 static void
@@ -63,7 +70,8 @@ store_away(struct store_ask *a, const char *why)
 	struct timeval tv = mono_timeval_ms(STORE_ASK_MS);
 
 	forget_questions(a);
-	a->hold = false;
+	a->compare = a->compare || a->comparing;
+	a->hold = a->comparing = false;
 	if (a->phase == PHASE_ASKING) {
 		log_warn("the store did not say what it knows (%s): "
 		    "publishing everything as `sync`", why);
@@ -83,15 +91,27 @@ store_answered(struct store_ask *a)
 {
 	forget_questions(a);
 	a->phase = PHASE_OPEN;
-	if (a->again) {
+	/* What the round was for is done, whatever came meanwhile: one after
+	 * it is for that alone, or under a steady stream none would end. */
+	a->behind = a->comparing = false;
+	a->hold = a->compare;
+	if (a->again)
 		ask(a);
-	} else {
-		a->behind = a->compare = a->hold = false;
-	}
 	a->moved(a->arg);
 }
 
 /* --- what the streams show ------------------------------------------------ */
+
+/* The object was deleted by this watcher since the question was asked: the
+ * answer may be from before, the inventory has let it go. */
+static bool
+has_departed(struct store_ask *a, struct slice key)
+{
+	size_t cluster = strlen("resource:") + strlen(a->role->instance) + 1;
+
+	return key.n > cluster && departed_has(&a->departed,
+	    (struct slice){ key.p + cluster, key.n - cluster });
+}
 
 static void
 take_snapshot(struct store_ask *a, const struct query_snapshot *snapshot,
@@ -106,12 +126,9 @@ take_snapshot(struct store_ask *a, const struct query_snapshot *snapshot,
 		store_away(a, err->text);
 		return;
 	}
-	/* A deletion newer than the answer: an object that stands in it may be
-	 * one that this inventory has let go. */
-	if (a->removed.epoch == snapshot->as_of.epoch &&
-	    a->removed.number > snapshot->as_of.number) {
-		forget_questions(a);
-		ask(a);
+	a->answers++;
+	if (page && a->departed.full) {
+		ask_page_again(a);
 		return;
 	}
 	rd = snapshot->items;
@@ -120,9 +137,9 @@ take_snapshot(struct store_ask *a, const struct query_snapshot *snapshot,
 			store_away(a, "an unreadable answer");
 			return;
 		}
-		store_answer_item(a->inv, a->role->instance, &item);
+		if (!page || !has_departed(a, item.key))
+			store_answer_item(a->inv, a->role->instance, &item);
 	}
-	a->answers++;
 	/* Of a page there is one more behind it, the last one is empty. */
 	if (page && snapshot->count > 0 && !ask_page(a, item.key))
 		store_away(a, "too many questions are waiting");
@@ -223,20 +240,37 @@ ask_workflows(struct store_ask *a, struct workflows *w)
 	return ok;
 }
 
-/* What the cluster's objects show, which may be more than one answer holds. */
+/* What the cluster's objects show, which may be more than one answer holds.
+ * The answer knows what was announced until now. */
 static bool
 ask_page(struct store_ask *a, struct slice after)
 {
 	char *all = xasprintf("resource:%s/*", a->role->instance);
+	char *behind = slice_dup(after);
 	uint64_t ticket = query_page(a->query, slice_str(EVENT_TENANT_DEFAULT),
 	    slice_str(all), after, a->tip, STORE_ASK_MS, store_ask_page_cb,
 	    a);
 
 	free(all);
+	free(a->after);
+	a->after = behind;
+	departed_clear(&a->departed);
 	if (ticket == 0)
 		return false;
 	add_ticket(a, ticket);
 	return true;
+}
+
+/* More was deleted meanwhile than is kept. */
+static void
+ask_page_again(struct store_ask *a)
+{
+	char *after = a->after;
+
+	a->after = NULL;
+	if (!ask_page(a, slice_str(after)))
+		store_away(a, "too many questions are waiting");
+	free(after);
 }
 
 static void
@@ -254,16 +288,28 @@ ask_snapshots(struct store_ask *a)
 
 /* --- the bindings, and a round -------------------------------------------- */
 
+/* Told once, until it is something else: bindings come again and again. */
 static void
-say_refused(const struct store_answer_refused *refused)
+say_refused(struct store_ask *a, const struct store_answer_refused *refused)
 {
+	char *text = a->trouble;
+	size_t size = sizeof(a->trouble);
+	char before[sizeof(a->trouble)];
+	int n = 0;
+
+	(void)snprintf(before, sizeof(before), "%s", text);
+	text[0] = '\0';
 	if (refused->unusable > 0)
-		log_warn("the store named %u unusable bindings",
-		    refused->unusable);
+		n = snprintf(text, size, "left out %u bindings that name no "
+		    "stream or object, the first: %s; put or delete that "
+		    "workflow", refused->unusable, refused->which);
 	if (refused->crowded > 0)
-		log_warn("%s has more than %u workflow nodes; left out: %u "
-		    "bindings of such objects", refused->example,
-		    INV_OBJECT_BINDINGS_MAX, refused->crowded);
+		(void)snprintf(text + n, size - (size_t)n, "%sleft out %u "
+		    "bindings of objects with more than %u workflow nodes, "
+		    "the first: %s", n > 0 ? "; " : "", refused->crowded,
+		    INV_OBJECT_BINDINGS_MAX, refused->example);
+	if (text[0] != '\0' && strcmp(text, before) != 0)
+		log_warn("%s", text);
 }
 
 static void
@@ -279,8 +325,8 @@ store_ask_bindings_cb(int status, struct slice json, void *arg)
 		store_away(a, "the bindings could not be had");
 		return;
 	}
-	say_refused(&refused);
-	if (a->phase == PHASE_ASKING || a->behind || a->compare)
+	say_refused(a, &refused);
+	if (a->phase == PHASE_ASKING || a->behind || a->comparing)
 		ask_snapshots(a);
 	else
 		store_answered(a);
@@ -296,6 +342,8 @@ ask(struct store_ask *a)
 	uint64_t ticket;
 
 	a->again = false;
+	a->comparing = a->comparing || a->compare;
+	a->compare = false;
 	(void)evtimer_del(a->retry);
 	ticket = query_json(a->query, slice_str(question), STORE_ASK_MS,
 	    store_ask_bindings_cb, a);
@@ -350,11 +398,13 @@ store_ask_compare(struct store_ask *a)
 }
 
 void
-store_ask_appended(struct store_ask *a, struct position at, bool deletion)
+store_ask_appended(struct store_ask *a, struct position at,
+    const struct inv_object *deleted)
 {
 	a->tip = at;
-	if (deletion)
-		a->removed = at;
+	if (deleted != NULL && a->n_tickets > 0)
+		departed_add(&a->departed, kinds[deleted->kind].name,
+		    deleted->path);
 }
 
 bool
@@ -367,6 +417,12 @@ bool
 store_ask_behind(const struct store_ask *a)
 {
 	return a->behind;
+}
+
+const char *
+store_ask_trouble(const struct store_ask *a)
+{
+	return a->trouble;
 }
 
 bool
@@ -410,6 +466,8 @@ store_ask_free(struct store_ask *a)
 		forget_questions(a);
 		query_client_free(a->query);
 	}
+	departed_clear(&a->departed);
+	free(a->after);
 	event_free(a->retry);
 	a->magic = 0;
 	free(a);

@@ -36,10 +36,11 @@ bool	store_ask_start(struct store_ask *a, struct position tip);
 void	store_ask_bindings(struct store_ask *a);
 /* RESYNC: likewise, with what the streams show. */
 void	store_ask_compare(struct store_ask *a);
-/* The broker has appended an own event there: an answer must know it. One
- * that is older than a deletion is asked for again. */
+/* The broker has appended own events there: a question from here on waits for
+ * them. `deleted`: the object, if it was announced as deleted among them; what
+ * an answer under way says of it is no news. */
 void	store_ask_appended(struct store_ask *a, struct position at,
-	    bool deletion);
+	    const struct inv_object *deleted);
 
 /* Objects may be published: the store has answered, or had its time. */
 bool	store_ask_open(const struct store_ask *a);
@@ -47,5 +48,7 @@ bool	store_ask_open(const struct store_ask *a);
 bool	store_ask_behind(const struct store_ask *a);
 /* The answer to a RESYNC is awaited: what ends it for the store waits too. */
 bool	store_ask_holding(const struct store_ask *a);
+/* What of the bindings could not be used, one line; "" when all could. */
+const char *store_ask_trouble(const struct store_ask *a);
 
 #endif

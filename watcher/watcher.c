@@ -113,9 +113,12 @@ say_status(struct watcher *w)
 	struct kind_watch_view views[KINDS_MAX];
 	unsigned n = kind_set_views(w->kinds, views);
 	struct kind_set_summary s;
+	const char *trouble;
 
 	kind_set_summary(views, n, inventory_counts(w->inv)->objects, &s);
-	role_status(w->role, s.state, "%s", s.text);
+	trouble = outbox_trouble(w->outbox);
+	role_status(w->role, s.state, "%s%s%s", s.text,
+	    trouble[0] != '\0' ? "; " : "", trouble);
 }
 
 static void
@@ -330,6 +333,7 @@ watcher_message(struct role *role, enum msg_type type, const void *payload,
 			resync(w);
 		else
 			outbox_bindings_changed(w->outbox);
+		status_soon(w, STATUS_MS);
 		break;
 	default:
 		log_debug("%s is not for a watcher", msg_name(type));

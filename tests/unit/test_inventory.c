@@ -137,7 +137,10 @@ test_what_was_refused_waits_for_the_next_change(void **state)
 
 	(void)state;
 	o = under_way();
+	assert_non_null(o->published_state);
 	inventory_answered(inv, o, false);
+	/* No stream showed that one: it is nobody's previous state. */
+	assert_null(o->published_state);
 	assert_null(inventory_first(inv));
 	o = under_way();
 	inventory_answered(inv, o, true);

@@ -185,6 +185,37 @@ test_bindings_that_cannot_be_used_are_counted(void **state)
 }
 
 static void
+test_a_workflow_that_names_no_stream_is_named_and_in_nobodys_way(
+    void **state)
+{
+	static const char bad[] = "{\"kind\":\"pod\",\"namespace\":\"ns\","
+	    "\"name\":\"a\",\"tenant\":\"acme\",\"workflow\":\"a b\\u001b\","
+	    "\"node\":\"n\"},";
+	struct store_answer_refused refused;
+	char *rows = xasprintf("%s%s%s", bad, bad, ROW("pod", "a", "1"));
+	char *name = xasprintf("%0600d", 7);
+	char *text;
+
+	(void)state;
+	refused = bind(rows);
+	assert_int_equal(refused.unusable, 2);
+	assert_string_equal(refused.which,
+	    "workflow \"a?b?\", node \"n\"");
+	assert_int_equal(inventory_counts(inv)->bindings, 1);
+	free(rows);
+	/* One that is too long leaves room for the other. */
+	text = xasprintf("{\"kind\":\"pod\",\"namespace\":\"ns\","
+	    "\"name\":\"a\",\"tenant\":\"acme\",\"workflow\":\"%s\","
+	    "\"node\":\"%s\"}", name, name);
+	refused = bind(text);
+	assert_int_equal(refused.unusable, 1);
+	assert_non_null(strstr(refused.which, "...\", node \"000"));
+	assert_non_null(strstr(refused.which, "0...\""));
+	free(text);
+	free(name);
+}
+
+static void
 test_an_object_with_too_many_nodes_is_named(void **state)
 {
 	struct store_answer_refused refused;
@@ -217,6 +248,8 @@ main(void)
 		CASE(test_bindings_that_are_not_named_again_are_unbound),
 		CASE(test_an_answer_that_is_none_changes_nothing),
 		CASE(test_bindings_that_cannot_be_used_are_counted),
+		CASE(
+		    test_a_workflow_that_names_no_stream_is_named_and_in_nobodys_way),
 		CASE(test_an_object_with_too_many_nodes_is_named),
 	};
 
