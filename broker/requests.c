@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "broker/questions.h"
 #include "common/log.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
@@ -22,6 +23,7 @@ struct requests {
 	void			*arg;
 	int			 rep;
 	struct event		*event;
+	struct questions	*questions;
 	bool			 paused;
 	bool			 stopped;
 	struct intake		 intakes[2];
@@ -109,7 +111,9 @@ take_request(struct requests *r, struct bus_message *m)
 	const struct dedup_answer none = { 0 };
 	struct publish_request q = { 0 };
 
-	if (publish_request_decode(m->bytes, m->n, &q) < 0) {
+	if (questions_is_one(m)) {
+		questions_take(r->questions, m);
+	} else if (publish_request_decode(m->bytes, m->n, &q) < 0) {
 		log_error("request of %zu bytes is malformed", m->n);
 		reply_now(r, m, PUBLISH_MALFORMED, q.batch, &none);
 	} else if (q.op == PUBLISH_OP_REGISTER) {
@@ -169,6 +173,7 @@ requests_free(struct requests *r)
 	assert(r->magic == REQUESTS_MAGIC);
 	if (r->event != NULL)
 		event_free(r->event);
+	questions_free(r->questions);
 	intake_clear(&r->intakes[0]);
 	intake_clear(&r->intakes[1]);
 	bus_close(r->rep);
@@ -187,6 +192,9 @@ requests_listen(struct requests *r, struct event_base *base,
 		    bus_directory);
 	if (bus_address(address, sizeof(address), bus_directory,
 	    "broker.rep", err) < 0 || bus_bind(r->rep, address, err) < 0)
+		return -1;
+	r->questions = questions_new(base, r->sequencer, r->rep, err);
+	if (r->questions == NULL)
 		return -1;
 	r->event = bus_event(base, r->rep, requests_read_cb, r);
 	if (r->event == NULL || event_add(r->event, NULL) < 0)

@@ -2,7 +2,8 @@
  * requests: the broker's door: reads requests from the REP socket, judges each
  * once (dedup, publish), answers at once what needs no writing, and puts the
  * rest into the collecting one of two intakes. It stops reading while that one
- * is full: publishers wait (back-pressure).
+ * is full: publishers wait (back-pressure). What a gateway asks comes by the
+ * same socket and is given to questions.
  */
 #ifndef SLUICE_REQUESTS_H
 #define SLUICE_REQUESTS_H

@@ -127,12 +127,19 @@ hash_name(const struct sequencer *s, struct slice tenant, struct slice key)
 }
 
 static bool
+begins_with(const struct stream *st, struct slice tenant, struct slice begin)
+{
+	return st->name_len >= tenant.n + 1 + begin.n &&
+	    memcmp(st->name, tenant.p, tenant.n) == 0 &&
+	    st->name[tenant.n] == '\0' &&
+	    memcmp(st->name + tenant.n + 1, begin.p, begin.n) == 0;
+}
+
+static bool
 name_is(const struct stream *st, struct slice tenant, struct slice key)
 {
 	return st->name_len == tenant.n + 1 + key.n &&
-	    memcmp(st->name, tenant.p, tenant.n) == 0 &&
-	    st->name[tenant.n] == '\0' &&
-	    memcmp(st->name + tenant.n + 1, key.p, key.n) == 0;
+	    begins_with(st, tenant, key);
 }
 
 static struct stream *
@@ -217,8 +224,8 @@ insert(struct sequencer *s, struct slice tenant, struct slice key,
 		at = s->used++;
 	}
 	st = &s->streams[at];
-	*st = (struct stream){ .hash = hash };
-	st->name_len = (uint16_t)(tenant.n + 1 + key.n);
+	*st = (struct stream){ .hash = hash,
+		.name_len = (uint16_t)(tenant.n + 1 + key.n) };
 	st->name = xmalloc(st->name_len);
 	memcpy(st->name, tenant.p, tenant.n);
 	st->name[tenant.n] = '\0';
@@ -368,6 +375,26 @@ sequencer_find(struct sequencer *s, struct slice tenant, struct slice key,
 	return true;
 }
 
+bool
+sequencer_scan(const struct sequencer *s, size_t *cursor, size_t steps,
+    struct slice tenant, const struct slice *prefixes, size_t n,
+    uint64_t *last)
+{
+	for (; *cursor < s->used && steps > 0; (*cursor)++, steps--) {
+		const struct stream *st = &s->streams[*cursor];
+
+		if (st->name == NULL || st->last <= *last)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			if (begins_with(st, tenant, prefixes[i])) {
+				*last = st->last;
+				break;
+			}
+		}
+	}
+	return *cursor < s->used;
+}
+
 /* --- forgetting ---------------------------------------------------------- */
 
 void
@@ -468,10 +495,9 @@ sequencer_load(struct sequencer *s, struct rd *r)
 	st = find(s, tenant, key, hash);
 	if (st == NULL)
 		st = insert(s, tenant, key, hash);
-	st->seq = in.seq;
-	st->last = in.last;
-	st->lifecycle = in.lifecycle;
-	st->state = in.state;
-	st->flags = in.flags;
+	in.name = st->name;
+	in.name_len = st->name_len;
+	in.hash = hash;
+	*st = in;
 	return 0;
 }

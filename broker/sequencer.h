@@ -56,6 +56,14 @@ struct sequencer_stream {
 bool	sequencer_find(struct sequencer *s, struct slice tenant,
 	    struct slice key, struct sequencer_stream *ret);
 
+/* Looks at up to `steps` entries from *cursor (0 at first) on: *last is raised
+ * to the last position of each stream of this tenant whose key begins with one
+ * of these prefixes. Returns false at the end of the table. Of a stream that
+ * comes or goes between calls it may see either. */
+bool	sequencer_scan(const struct sequencer *s, size_t *cursor,
+	    size_t steps, struct slice tenant, const struct slice *prefixes,
+	    size_t n, uint64_t *last);
+
 /* State files: entries from *cursor (0 at first) on, at most `max`, appended
  * to b; returns how many, 0 at the end. Between calls streams may change: an
  * entry is written as it is then, and a replay from the position at the begin

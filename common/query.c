@@ -16,7 +16,7 @@
 /* A send that found no room is tried again after this. */
 #define QUERY_RETRY_MS     20
 
-/* One question; equal snapshot questions have several waiters. */
+/* One question; equal ones that change nothing have several waiters. */
 struct query_question {
 	TAILQ_ENTRY(query_question) link;
 	enum query_op		op;
@@ -32,6 +32,7 @@ struct query_client {
 	struct event		*readable;
 	struct event		*timer;
 	int			 socket;
+	bool			 of_broker;
 	uint64_t		 asker;
 	uint64_t		 last_ticket;
 	unsigned int		 waiting;
@@ -202,8 +203,12 @@ query_timer_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	while ((w = TAILQ_FIRST(&c->failed)) != NULL) {
 		TAILQ_REMOVE(&c->failed, w, link);
 		c->waiting--;
-		query_waiter_fail(w, 503, "store_unavailable",
-		    "no answer from the store in time");
+		if (c->of_broker)
+			query_waiter_fail(w, 503, "broker_unavailable",
+			    "no answer from the broker in time");
+		else
+			query_waiter_fail(w, 503, "store_unavailable",
+			    "no answer from the store in time");
 		free(w);
 	}
 	query_kick(c);
@@ -249,18 +254,6 @@ query_arm(struct query_client *c)
 
 /* --- asking -------------------------------------------------------------- */
 
-static struct query_waiter *
-waiter_new(struct query_client *c, int64_t deadline_ms, void *arg)
-{
-	struct query_waiter *w = xcalloc(1, sizeof(*w));
-
-	w->ticket = ++c->last_ticket;
-	w->deadline = mono_add_ms(mono_now(), deadline_ms);
-	w->arg = arg;
-	c->waiting++;
-	return w;
-}
-
 static bool
 question_equals(const struct query_question *q, enum query_op op,
     const struct buf *body)
@@ -269,56 +262,53 @@ question_equals(const struct query_question *q, enum query_op op,
 	    memcmp(q->body.data, body->data, body->len) == 0;
 }
 
-/* Takes the body. Only equal snapshots share: a JSON question may change
- * something. */
-static void
-query_enqueue(struct query_client *c, enum query_op op, struct buf *body,
-    struct query_waiter *w)
+/* One in the queue that asks for the same, if the answer may be shared: a JSON
+ * question may change something. */
+static struct query_question *
+find_equal(struct query_client *c, enum query_op op, const struct buf *body)
 {
 	struct query_question *q;
 
-	if (op == QUERY_SNAPSHOT) {
-		for (q = TAILQ_FIRST(&c->queue); q != NULL;
-		    q = TAILQ_NEXT(q, link)) {
-			if (question_equals(q, op, body))
-				break;
-		}
-		if (q != NULL) {
-			TAILQ_INSERT_TAIL(&q->waiters, w, link);
-			buf_free(body);
-			query_arm(c);
-			return;
-		}
+	if (op == QUERY_JSON)
+		return NULL;
+	for (q = TAILQ_FIRST(&c->queue); q != NULL; q = TAILQ_NEXT(q, link)) {
+		if (question_equals(q, op, body))
+			break;
 	}
-	q = xcalloc(1, sizeof(*q));
-	q->op = op;
-	q->body = *body;
-	TAILQ_INIT(&q->waiters);
-	TAILQ_INSERT_TAIL(&q->waiters, w, link);
-	TAILQ_INSERT_TAIL(&c->queue, q, link);
-	query_kick(c);
-	query_arm(c);
+	return q;
 }
 
-/* Takes the body; 0 when too many wait already. Of the callbacks, one is. */
+/* Takes the body; of `how`, the callback and its argument. The ticket, or 0
+ * when there is no room. */
 static uint64_t
 query_ask(struct query_client *c, enum query_op op, struct buf *body,
-    int64_t deadline_ms, query_snapshot_cb snapshot_cb, query_json_cb json_cb,
-    void *arg)
+    int64_t deadline_ms, struct query_waiter how)
 {
+	struct query_question *q;
 	struct query_waiter *w;
-	uint64_t ticket;
 
 	if (c->waiting >= QUERY_PENDING_MAX) {
 		buf_free(body);
 		return 0;
 	}
-	w = waiter_new(c, deadline_ms, arg);
-	w->snapshot_cb = snapshot_cb;
-	w->json_cb = json_cb;
-	ticket = w->ticket;
-	query_enqueue(c, op, body, w);
-	return ticket;
+	w = xmemdup(&how, sizeof(how));
+	w->ticket = ++c->last_ticket;
+	w->deadline = mono_add_ms(mono_now(), deadline_ms);
+	c->waiting++;
+	q = find_equal(c, op, body);
+	if (q != NULL) {
+		buf_free(body);
+	} else {
+		q = xcalloc(1, sizeof(*q));
+		q->op = op;
+		q->body = *body;
+		TAILQ_INIT(&q->waiters);
+		TAILQ_INSERT_TAIL(&c->queue, q, link);
+	}
+	TAILQ_INSERT_TAIL(&q->waiters, w, link);
+	query_kick(c);
+	query_arm(c);
+	return w->ticket;
 }
 
 uint64_t
@@ -329,7 +319,8 @@ query_snapshot(struct query_client *c, struct slice tenant,
 	struct buf body = BUF_EMPTY;
 
 	query_wire_snapshot(&body, wait_for, tenant, selectors, n);
-	return query_ask(c, QUERY_SNAPSHOT, &body, deadline_ms, cb, NULL, arg);
+	return query_ask(c, QUERY_SNAPSHOT, &body, deadline_ms,
+	    (struct query_waiter){ .snapshot_cb = cb, .arg = arg });
 }
 
 uint64_t
@@ -340,7 +331,8 @@ query_page(struct query_client *c, struct slice tenant, struct slice selector,
 	struct buf body = BUF_EMPTY;
 
 	query_wire_page(&body, wait_for, tenant, selector, after);
-	return query_ask(c, QUERY_SNAPSHOT, &body, deadline_ms, cb, NULL, arg);
+	return query_ask(c, QUERY_SNAPSHOT, &body, deadline_ms,
+	    (struct query_waiter){ .snapshot_cb = cb, .arg = arg });
 }
 
 uint64_t
@@ -350,15 +342,29 @@ query_json(struct query_client *c, struct slice json, int64_t deadline_ms,
 	struct buf body = BUF_EMPTY;
 
 	query_wire_json(&body, json);
-	return query_ask(c, QUERY_JSON, &body, deadline_ms, NULL, cb, arg);
+	return query_ask(c, QUERY_JSON, &body, deadline_ms,
+	    (struct query_waiter){ .json_cb = cb, .arg = arg });
 }
 
-/* A snapshot nobody waits for any more: the store may hold it for long, and
+uint64_t
+query_last(struct query_client *c, struct slice tenant,
+    const struct slice *selectors, size_t n, int64_t deadline_ms,
+    query_last_cb cb, void *arg)
+{
+	struct buf body = BUF_EMPTY;
+
+	assert(c->of_broker);
+	query_wire_last(&body, tenant, selectors, n);
+	return query_ask(c, QUERY_LAST, &body, deadline_ms,
+	    (struct query_waiter){ .last_cb = cb, .arg = arg });
+}
+
+/* What nobody waits for any more: the store may hold a snapshot for long, and
  * whoever comes next shall not wait behind it. The next send cancels it. */
 static void
 query_let_go(struct query_client *c)
 {
-	if (c->telling || c->on_wire->op != QUERY_SNAPSHOT ||
+	if (c->telling || c->on_wire->op == QUERY_JSON ||
 	    !TAILQ_EMPTY(&c->on_wire->waiters))
 		return;
 	question_free(c->on_wire);
@@ -402,9 +408,9 @@ query_cancel(struct query_client *c, uint64_t ticket)
 
 /* --- life ---------------------------------------------------------------- */
 
-struct query_client *
-query_client_new(struct event_base *base, const char *bus_directory,
-    struct err *err)
+static struct query_client *
+client_new(struct event_base *base, const char *bus_directory,
+    const char *leaf, struct err *err)
 {
 	struct query_client *c = xcalloc(1, sizeof(*c));
 	char address[BUS_PATH_MAX + 8];
@@ -418,7 +424,7 @@ query_client_new(struct event_base *base, const char *bus_directory,
 		(void)err_errno(err, errno, "getrandom");
 		goto fail;
 	}
-	if (bus_address(address, sizeof(address), bus_directory, QUERY_SOCKET,
+	if (bus_address(address, sizeof(address), bus_directory, leaf,
 	    err) == -1 || (c->socket = bus_open(BUS_REQ, err)) == -1 ||
 	    bus_connect(c->socket, address, err) == -1)
 		goto fail;
@@ -426,13 +432,32 @@ query_client_new(struct event_base *base, const char *bus_directory,
 	c->timer = event_new(base, -1, 0, query_timer_cb, c);
 	if (c->readable == NULL || c->timer == NULL ||
 	    event_add(c->readable, NULL) == -1) {
-		(void)err_set(err, "no memory for the store client's events");
+		(void)err_set(err, "no memory for the events of %s", leaf);
 		goto fail;
 	}
 	return c;
 fail:
 	query_client_free(c);
 	return NULL;
+}
+
+struct query_client *
+query_client_new(struct event_base *base, const char *bus_directory,
+    struct err *err)
+{
+	return client_new(base, bus_directory, QUERY_SOCKET, err);
+}
+
+struct query_client *
+query_client_new_broker(struct event_base *base, const char *bus_directory,
+    struct err *err)
+{
+	struct query_client *c = client_new(base, bus_directory,
+	    QUERY_BROKER_SOCKET, err);
+
+	if (c != NULL)
+		c->of_broker = true;
+	return c;
 }
 
 void

@@ -1,10 +1,12 @@
 /*
  * query: what a process may ask the store, over nanomsg REQ/REP
- * (<bus directory>/store.rep): snapshots as items, everything else as JSON.
- * One asynchronous client per process, in its libevent loop (gateway, watcher,
- * health); at most QUERY_PENDING_MAX questions in order, one on the wire at a
- * time (equal snapshot questions share one answer). What they and the answers
- * look like: query_wire.h.
+ * (<bus directory>/store.rep): snapshots as items, everything else as JSON;
+ * and what a gateway may ask the broker (broker.rep, where publishers knock
+ * too): behind which position some streams had no event.
+ * One asynchronous client per process and server, in its libevent loop
+ * (gateway, watcher, health); at most QUERY_PENDING_MAX questions in order, one
+ * on the wire at a time (equal questions that change nothing share one
+ * answer). What they and the answers look like: query_wire.h.
  */
 #ifndef SLUICE_QUERY_H
 #define SLUICE_QUERY_H
@@ -14,8 +16,9 @@
 #include "common/event.h"
 #include "common/query_wire.h"
 
-#define QUERY_PENDING_MAX 4096u
-#define QUERY_SOCKET      "store.rep"
+#define QUERY_PENDING_MAX   4096u
+#define QUERY_SOCKET        "store.rep"
+#define QUERY_BROKER_SOCKET "broker.rep"
 
 struct query_client;
 
@@ -26,8 +29,14 @@ typedef void (*query_snapshot_cb)(const struct query_snapshot *snapshot,
     const struct err *err, void *arg);
 /* status: 0 ok, else an HTTP-like code (404, 409, 422, 503: store away). */
 typedef void (*query_json_cb)(int status, struct slice json, void *arg);
+/* `last` NULL: no answer within the deadline, or an error; *err says which. */
+typedef void (*query_last_cb)(const struct query_last *last,
+    const struct err *err, void *arg);
 
+/* Of the store; and of the broker, which answers query_last alone. */
 struct query_client *query_client_new(struct event_base *base,
+    const char *bus_directory, struct err *err) MUST_CHECK;
+struct query_client *query_client_new_broker(struct event_base *base,
     const char *bus_directory, struct err *err) MUST_CHECK;
 void	query_client_free(struct query_client *c);
 
@@ -45,6 +54,9 @@ uint64_t query_page(struct query_client *c, struct slice tenant,
 	    query_snapshot_cb cb, void *arg);
 uint64_t query_json(struct query_client *c, struct slice json,
 	    int64_t deadline_ms, query_json_cb cb, void *arg);
+uint64_t query_last(struct query_client *c, struct slice tenant,
+	    const struct slice *selectors, size_t n, int64_t deadline_ms,
+	    query_last_cb cb, void *arg);
 void	 query_cancel(struct query_client *c, uint64_t ticket);
 
 #endif

@@ -33,6 +33,17 @@ query_waiters_remove(struct query_waiters *list, uint64_t ticket)
 
 /* --- being told ---------------------------------------------------------- */
 
+static void
+fail(struct query_waiter *w, const struct err *err)
+{
+	if (w->snapshot_cb != NULL) {
+		w->snapshot_cb(NULL, err, w->arg);
+		return;
+	}
+	assert(w->last_cb != NULL);
+	w->last_cb(NULL, err, w->arg);
+}
+
 void
 query_waiter_fail(struct query_waiter *w, int status, const char *code,
     const char *text)
@@ -40,13 +51,12 @@ query_waiter_fail(struct query_waiter *w, int status, const char *code,
 	struct err err;
 	struct buf b = BUF_EMPTY;
 
-	if (w->snapshot_cb != NULL) {
+	if (w->json_cb == NULL) {
 		(void)err_set(&err, "%s", text);
 		err.code = status == 503 ? ETIMEDOUT : EIO;
-		w->snapshot_cb(NULL, &err, w->arg);
+		fail(w, &err);
 		return;
 	}
-	assert(w->json_cb != NULL);
 	buf_adds(&b, "{\"error\":\"");
 	buf_json_text(&b, text, strlen(text));
 	buf_addf(&b, "\",\"code\":\"%s\"}", code);
@@ -58,8 +68,8 @@ query_waiter_fail(struct query_waiter *w, int status, const char *code,
 static void
 answer_unreadable(struct query_waiter *w)
 {
-	query_waiter_fail(w, 503, "store_unavailable",
-	    "the store's answer could not be read");
+	query_waiter_fail(w, 503, w->last_cb != NULL ? "broker_unavailable" :
+	    "store_unavailable", "the answer could not be read");
 }
 
 static void
@@ -74,10 +84,11 @@ answer_error(struct query_waiter *w, struct slice answer)
 	} else if (w->json_cb != NULL) {
 		w->json_cb(status, json, w->arg);
 	} else {
-		(void)err_set(&err, "the store refused: %.*s",
+		(void)err_set(&err, "the %s refused: %.*s",
+		    w->last_cb != NULL ? "broker" : "store",
 		    (int)MIN(json.n, (size_t)400), json.p);
 		err.code = status == 413 ? EMSGSIZE : EPROTO;
-		w->snapshot_cb(NULL, &err, w->arg);
+		fail(w, &err);
 	}
 }
 
@@ -85,11 +96,17 @@ static void
 answer_ok(struct query_waiter *w, struct slice answer)
 {
 	struct query_snapshot snapshot;
+	struct query_last last;
 	struct slice json;
 
 	if (w->json_cb != NULL) {
 		if (query_wire_answer_json(answer, &json) == 0)
 			w->json_cb(0, json, w->arg);
+		else
+			answer_unreadable(w);
+	} else if (w->last_cb != NULL) {
+		if (query_wire_answer_last_decode(answer, &last) == 0)
+			w->last_cb(&last, NULL, w->arg);
 		else
 			answer_unreadable(w);
 	} else if (query_wire_answer_snapshot(answer, &snapshot) == 0) {

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/xmalloc.h"
 
@@ -24,25 +25,33 @@ query_wire_head_decode(struct rd *r, struct query_head *ret)
 	ret->asker = rd_u64(r);
 	ret->ticket = rd_u64(r);
 	ret->deadline_ms = rd_u32(r);
-	if (r->failed || (op != QUERY_SNAPSHOT && op != QUERY_JSON))
+	if (r->failed || (op != QUERY_SNAPSHOT && op != QUERY_JSON &&
+	    op != QUERY_LAST))
 		return -1;
 	ret->op = (enum query_op)op;
 	return 0;
+}
+
+static void
+put_streams(struct buf *b, struct slice tenant, const struct slice *selectors,
+    size_t n)
+{
+	size_t i;
+
+	buf_str16(b, tenant.p, tenant.n);
+	buf_u16(b, (uint16_t)n);
+	for (i = 0; i < n; i++)
+		buf_str16(b, selectors[i].p, selectors[i].n);
 }
 
 void
 query_wire_snapshot(struct buf *b, struct position wait, struct slice tenant,
     const struct slice *selectors, size_t n)
 {
-	size_t i;
-
 	assert(n <= QUERY_SELECTORS_MAX);
 	buf_u32(b, wait.epoch);
 	buf_u64(b, wait.number);
-	buf_str16(b, tenant.p, tenant.n);
-	buf_u16(b, (uint16_t)n);
-	for (i = 0; i < n; i++)
-		buf_str16(b, selectors[i].p, selectors[i].n);
+	put_streams(b, tenant, selectors, n);
 }
 
 void
@@ -92,6 +101,32 @@ query_wire_json(struct buf *b, struct slice json)
 	buf_str32(b, json.p, json.n);
 }
 
+void
+query_wire_last(struct buf *b, struct slice tenant,
+    const struct slice *selectors, size_t n)
+{
+	assert(n <= QUERY_LAST_SELECTORS_MAX);
+	put_streams(b, tenant, selectors, n);
+}
+
+int
+query_wire_last_decode(struct rd *r, struct slice *ret_tenant,
+    struct slice ret_selectors[QUERY_LAST_SELECTORS_MAX], size_t *ret_n)
+{
+	struct slice tenant = rd_str16(r);
+	size_t i, n = rd_u16(r);
+
+	if (r->failed || n > QUERY_LAST_SELECTORS_MAX)
+		return -1;
+	for (i = 0; i < n; i++)
+		ret_selectors[i] = rd_str16(r);
+	if (!rd_done(r))
+		return -1;
+	*ret_tenant = tenant;
+	*ret_n = n;
+	return 0;
+}
+
 /* --- answers ------------------------------------------------------------- */
 
 bool
@@ -130,6 +165,40 @@ query_wire_answer_json(struct slice answer, struct slice *ret)
 		return -1;
 	*ret = json;
 	return 0;
+}
+
+void
+query_wire_answer_last(struct buf *b, const struct query_last *last)
+{
+	buf_u8(b, 0);
+	buf_u32(b, last->as_of.epoch);
+	buf_u64(b, last->as_of.number);
+	buf_u64(b, last->last);
+}
+
+int
+query_wire_answer_last_decode(struct slice answer, struct query_last *ret)
+{
+	struct rd r = rd_init(answer.p, answer.n);
+	struct query_last last;
+
+	(void)rd_u8(&r);
+	last.as_of.epoch = rd_u32(&r);
+	last.as_of.number = rd_u64(&r);
+	last.last = rd_u64(&r);
+	if (!rd_done(&r))
+		return -1;
+	*ret = last;
+	return 0;
+}
+
+void
+query_wire_answer_error_encode(struct buf *b, uint16_t status,
+    const char *json)
+{
+	buf_u8(b, 1);
+	buf_u16(b, status);
+	buf_str32(b, json, strlen(json));
 }
 
 int

@@ -1,10 +1,10 @@
 /*
- * query_wire: what a question to the store and its answer look like, both ends
- * side by side. Pure. A decoder checks every length, and that nothing is left
+ * query_wire: what a question to the store, or to the broker, and its answer
+ * look like, both ends side by side. Pure. A decoder checks every length, and that nothing is left
  * over; slices point into what it was given.
  *
  * Wire, request: u8 op, u64 asker, u64 ticket (a resent request is recognised by
- * this pair), u32 deadline in ms (the store gives up waiting then), and
+ * this pair), u32 deadline in ms (who is asked gives up then), and
  *   QUERY_SNAPSHOT: u32 wait epoch, u64 wait position (answer only once that
  *     was applied; 0: now), str16 tenant, u16 n, n x str16 selector; of one
  *     prefix, if str16 after follows, a page: what stands behind that key
@@ -14,11 +14,14 @@
  *     workflow.get, workflow.delete, workflow.list, bindings (of a cluster),
  *     clusters, status, streams.exist (of `keys`, exact ones: {exists: any
  *     has a kept event, complete: as below, applied: the position}).
+ *   QUERY_LAST, the only one for the broker: str16 tenant, u16 n, n x str16
+ *     selector: behind which position was nothing of these streams?
  * Wire, answer: u8 status (0 ok, 1 error), then
  *   snapshot: u32 epoch, u64 as_of, u8 complete (0: streams may be missing:
  *     snapshot_unavailable), u32 n, n items with position (event.h), in the
  *     order of (key, slot, subject), logs by position
  *   JSON: str32 JSON
+ *   last: u32 epoch, u64 tip, u64 last
  *   error: u16 HTTP-like code, str32 JSON {"error","code"}.
  * An exact key's snapshot holds a deleted object's last event too, a prefix's
  * does not, nor streams that ended longer ago than snapshot_retention.
@@ -29,6 +32,7 @@
 #include "common/event.h"
 
 #define QUERY_SELECTORS_MAX 1024u
+#define QUERY_LAST_SELECTORS_MAX 64u
 #define QUERY_JSON_MAX      (1024u * 1024)        /* bytes of a question */
 #define QUERY_ANSWER_MAX    (64u * 1024 * 1024)   /* bytes of an answer */
 #define QUERY_PAGE_MAX      (8u * 1024 * 1024)    /* then a page ends */
@@ -36,6 +40,7 @@
 enum query_op {
 	QUERY_SNAPSHOT = 1,
 	QUERY_JSON = 2,
+	QUERY_LAST = 3,       /* none of enum publish_op: one socket has both */
 };
 
 /* Every question begins with it. */
@@ -51,6 +56,14 @@ struct query_snapshot {
 	bool		complete;
 	uint32_t	count;
 	struct rd	items;     /* item_decode(&items, &item, true) x count */
+};
+
+/* Of all events up to the tip `as_of`, none of the streams that were asked for
+ * stands behind `last`: the last position of any that matches, or, where the
+ * broker may have forgotten one, that of the last it forgot at all. */
+struct query_last {
+	struct position	as_of;
+	uint64_t	last;
 };
 
 /* --- questions ----------------------------------------------------------- */
@@ -74,6 +87,14 @@ int	query_wire_snapshot_decode(struct rd *r, struct slice *ret_tenant,
 
 void	query_wire_json(struct buf *b, struct slice json);
 
+/* n is at most QUERY_LAST_SELECTORS_MAX. */
+void	query_wire_last(struct buf *b, struct slice tenant,
+	    const struct slice *selectors, size_t n);
+/* -1: it is not one. Selectors are not checked any further. */
+int	query_wire_last_decode(struct rd *r, struct slice *ret_tenant,
+	    struct slice ret_selectors[QUERY_LAST_SELECTORS_MAX],
+	    size_t *ret_n) MUST_CHECK;
+
 /* --- answers: -1 when they are not one ----------------------------------- */
 
 /* Whether it says ok; the decoders below take it whole. */
@@ -82,6 +103,11 @@ int	query_wire_answer_snapshot(struct slice answer,
 	    struct query_snapshot *ret) MUST_CHECK;
 int	query_wire_answer_json(struct slice answer, struct slice *ret)
 	    MUST_CHECK;
+void	query_wire_answer_last(struct buf *b, const struct query_last *last);
+int	query_wire_answer_last_decode(struct slice answer,
+	    struct query_last *ret) MUST_CHECK;
+void	query_wire_answer_error_encode(struct buf *b, uint16_t status,
+	    const char *json);
 /* *ret_status is never 0. */
 int	query_wire_answer_error(struct slice answer, uint16_t *ret_status,
 	    struct slice *ret_json) MUST_CHECK;

@@ -221,7 +221,10 @@ open_bus(struct gateway *g, struct err *err)
 	if (g->publisher == NULL)
 		goto out;
 	g->query = query_client_new(role->base, bus, err);
-	rc = g->query != NULL ? 0 : -1;
+	if (g->query == NULL)
+		goto out;
+	g->broker = query_client_new_broker(role->base, bus, err);
+	rc = g->broker != NULL ? 0 : -1;
 out:
 	free(bus);
 	return rc;
@@ -344,8 +347,8 @@ gateway_finish(struct role *role)
 
 	connections_free(g->connections);
 	replay_free(g->replay);
-	if (g->query != NULL)
-		query_client_free(g->query);
+	query_client_free(g->broker);
+	query_client_free(g->query);
 	if (g->publisher != NULL)
 		publisher_free(g->publisher);
 	if (g->subscriber != NULL)

@@ -34,7 +34,8 @@ struct gateway {
 	struct hub		*hub;
 	struct subscriber	*subscriber;
 	struct publisher	*publisher;
-	struct query_client	*query;
+	struct query_client	*query;      /* the store */
+	struct query_client	*broker;
 	struct connections	*connections;
 	struct replay		*replay;
 	struct event		*flush;      /* runs once after input */

@@ -11,6 +11,12 @@ static const char *const close_names[CLOSE_MAX] = {
 	[CLOSE_ENDED] = "stream_closing",
 };
 
+static const char *const lookback_names[LOOKBACK_MAX] = {
+	[LOOKBACK_QUIET] = "quiet",
+	[LOOKBACK_MISSED] = "missed",
+	[LOOKBACK_UNKNOWN] = "unknown",
+};
+
 static void
 head(struct buf *b, const char *name, const char *type, const char *help)
 {
@@ -121,6 +127,11 @@ metrics_print(struct buf *b, const struct metrics *m,
 	for (i = SSE_EVICTED; i <= SSE_CURSOR_AHEAD; i++)
 		labelled(b, "gaps_total", "reason",
 		    sse_reason_name((enum sse_reason)i), m->gaps[i]);
+	head(b, "lookbacks_total", "counter",
+	    "Cursors older than the journal, by what the broker said.");
+	for (i = 0; i < LOOKBACK_MAX; i++)
+		labelled(b, "lookbacks_total", "result", lookback_names[i],
+		    m->lookbacks[i]);
 	print_ring(b, ring);
 }
 

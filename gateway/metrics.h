@@ -23,6 +23,14 @@ enum metrics_close {
 	CLOSE_MAX
 };
 
+/* What the broker said of cursors older than the journal. */
+enum metrics_lookback {
+	LOOKBACK_QUIET,        /* nothing of these streams: no gap */
+	LOOKBACK_MISSED,       /* something, or it may have been forgotten */
+	LOOKBACK_UNKNOWN,      /* no answer in time */
+	LOOKBACK_MAX
+};
+
 #define METRICS_STATUS_MAX 600u
 
 struct metrics {
@@ -44,6 +52,7 @@ struct metrics {
 	uint64_t	replayed;          /* events sent from the journal */
 	uint64_t	published;
 	uint64_t	publish_refused;
+	uint64_t	lookbacks[LOOKBACK_MAX];
 	uint64_t	gaps[SSE_REASON_MAX];
 	uint64_t	closings[SSE_REASON_MAX];
 	uint64_t	closes[CLOSE_MAX];

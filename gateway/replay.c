@@ -258,11 +258,13 @@ slice_of(struct replay *r, struct conn *c)
 	} else if (x == NULL || next == JOURNAL_ERROR) {
 		log_warn("replay: %s; its client gets a gap", err.text);
 		stream_lost(c, SSE_EVICTED);
+	} else if ((next == JOURNAL_LOST || next == JOURNAL_END) &&
+	    s->cursor.epoch != ring_tip(g->ring).epoch) {
+		stream_lost(c, SSE_EPOCH_CHANGED);
 	} else if (next == JOURNAL_LOST || next == JOURNAL_END) {
 		/* END: the ring had what this reader does not see, as in a
 		 * memory segment that was not kept. Never a silent hole. */
-		stream_lost(c, s->cursor.epoch == ring_tip(g->ring).epoch ?
-		    SSE_EVICTED : SSE_EPOCH_CHANGED);
+		stream_lookback(c);
 	}
 }
 

@@ -189,7 +189,7 @@ stream_judge(struct conn *c)
 	(void)hub_next(g->hub, s->sub, s->cursor.number);
 	if (s->cursor.number + 1 < g->beat.oldest &&
 	    s->cursor.number < s->sub->lost_through) {
-		stream_lost(c, SSE_EVICTED);
+		stream_lookback(c);
 		return;
 	}
 	stream_open(c);
@@ -347,7 +347,8 @@ stream_tick(struct conn *c, int64_t now)
 	struct stream *s = &c->stream;
 
 	if (c->state != CONN_STREAM) {
-		stream_judge(c);      /* strict: not answered yet */
+		if (s->phase == STREAM_JUDGE)
+			stream_judge(c);      /* strict: not answered yet */
 		if (c->magic == CONN_MAGIC && c->state == CONN_STREAM)
 			(void)stream_flush(c);
 		return;
@@ -406,6 +407,7 @@ stream_release(struct conn *c)
 	if (s->sub == NULL)
 		return;
 	replay_remove(c->gateway->replay, c);
+	stream_lookback_cancel(c);
 	snapshot_unref(s->snapshot);
 	s->snapshot = NULL;
 	audience_leave(c);
@@ -448,6 +450,12 @@ order_broken(struct conn *c, void *arg)
 	case STREAM_SNAPSHOT:
 		/* What was asked stands for the old order. */
 		c->stream.cursor = ring_tip(c->gateway->ring);
+		break;
+	case STREAM_LOOKBACK:
+		/* What was asked stands for the old order. */
+		stream_lookback_cancel(c);
+		c->stream.phase = STREAM_JUDGE;
+		conn_due(c, gateway_now_ms());
 		break;
 	case STREAM_NONE:
 	case STREAM_JUDGE:

@@ -10,6 +10,8 @@
  * Phases:
  *   JUDGE     a cursor that this gateway cannot judge yet (ahead of the tip or
  *             of an unknown epoch): two heartbeats decide
+ *   LOOKBACK  the journal no longer has what follows the cursor: the broker
+ *             was asked whether any of it was wanted (stream_lookback)
  *   SNAPSHOT  the store was asked; live events wait in the ring, at most 2 s
  *             (or until the store says that it is too large: LIVE without)
  *   BLIND     the store is away: live, without id lines, until it answers
@@ -34,6 +36,7 @@ struct http_request;
 enum stream_phase {
 	STREAM_NONE,
 	STREAM_JUDGE,
+	STREAM_LOOKBACK,
 	STREAM_SNAPSHOT,
 	STREAM_BLIND,
 	STREAM_REPLAY,
@@ -49,6 +52,7 @@ struct stream {
 	struct position		 blind_from; /* BLIND: live began after it */
 	struct position		 gap_from;
 	uint64_t		 judge_at;   /* gateway->beats that decides */
+	uint64_t		 lookback;   /* the question's ticket; 0: none */
 	int64_t			 opened_ms;
 	int64_t			 event_ms;   /* last stored event */
 	int64_t			 asked_ms;   /* SNAPSHOT since */
@@ -93,8 +97,13 @@ void	stream_take_snapshot(struct conn *c, struct snapshot *s,
 	    const struct query_snapshot *answer);
 /* There will be none: says so and goes on live, with ids. */
 void	stream_refuse_snapshot(struct conn *c);
-/* Called by replay: the journal no longer has what follows the cursor. */
+/* Events that follow the cursor cannot be given: a gap that says so, and a
+ * snapshot. */
 void	stream_lost(struct conn *c, enum sse_reason reason);
+/* The journal no longer has what follows the cursor, which is of this epoch:
+ * the broker is asked whether any of it was wanted. If so, or if it cannot be
+ * known in time, the stream is told (stream_lost); else it goes on. */
+void	stream_lookback(struct conn *c);
 /* Called by replay: the ring has the rest. */
 void	stream_go_on(struct conn *c);
 

@@ -1,5 +1,5 @@
 /*
- * stream_private: what stream.c and stream_start.c share and nobody else uses.
+ * stream_private: what the files of stream share and nobody else uses.
  */
 #ifndef SLUICE_STREAM_PRIVATE_H
 #define SLUICE_STREAM_PRIVATE_H
@@ -12,6 +12,8 @@ void	stream_control(struct conn *c, const struct sse_control *control,
 /* Writes the head, retry: and stream.open, once. */
 void	stream_open(struct conn *c);
 void	stream_judge(struct conn *c);
+/* The connection goes, or its order is another one: no answer is awaited. */
+void	stream_lookback_cancel(struct conn *c);
 void	stream_begin_snapshot(struct conn *c);
 int64_t	stream_retry_ms(int64_t retry_ms);
 

@@ -117,6 +117,7 @@ serve_take(struct serve *s, struct bus_message *m)
 	struct question *q;
 
 	if (query_wire_head_decode(&r, &head) == -1 ||
+	    head.op == QUERY_LAST ||
 	    (head.op == QUERY_SNAPSHOT &&
 	    query_wire_wait_decode(&r, &wait) == -1) ||
 	    r.left > QUERY_JSON_MAX + 4) {

@@ -98,7 +98,7 @@ test_a_question_of_no_known_op_is_none(void **state UNUSED)
 	struct rd r;
 
 	query_wire_head(&b, &head);
-	b.data[0] = 3;
+	b.data[0] = 4;
 	r = rd_init(b.data, b.len);
 	assert_int_equal(query_wire_head_decode(&r, &head), -1);
 	buf_free(&b);
@@ -118,6 +118,67 @@ test_more_selectors_than_allowed_are_refused_before_room_is_made(
 	r = rd_init(b.data, b.len);
 	assert_int_equal(query_wire_snapshot_decode(&r, &tenant, &selectors,
 	    &n, &after), -1);
+	buf_free(&b);
+}
+
+static void
+test_a_question_for_the_last_position_reads_back_and_is_bounded(
+    void **state UNUSED)
+{
+	const struct slice asked[] = { slice_str("job:*"),
+		slice_str("run:x") };
+	struct slice tenant, selectors[QUERY_LAST_SELECTORS_MAX];
+	struct buf b = BUF_EMPTY;
+	struct rd r;
+	size_t i, n = 0;
+
+	query_wire_last(&b, slice_str("red"), asked, 2);
+	for (i = 0; i < b.len; i++) {
+		r = rd_init(b.data, i);
+		assert_int_equal(query_wire_last_decode(&r, &tenant,
+		    selectors, &n), -1);
+	}
+	r = rd_init(b.data, b.len);
+	assert_int_equal(query_wire_last_decode(&r, &tenant, selectors, &n),
+	    0);
+	assert_true(slice_is(tenant, "red"));
+	assert_int_equal(n, 2);
+	assert_true(slice_is(selectors[1], "run:x"));
+	buf_reset(&b);
+	buf_str16(&b, "-", 1);
+	buf_u16(&b, QUERY_LAST_SELECTORS_MAX + 1);
+	for (i = 0; i <= QUERY_LAST_SELECTORS_MAX; i++)
+		buf_str16(&b, "job:x", 5);
+	r = rd_init(b.data, b.len);
+	assert_int_equal(query_wire_last_decode(&r, &tenant, selectors, &n),
+	    -1);
+	buf_free(&b);
+}
+
+static void
+test_the_last_position_reads_back_and_an_error_is_none(void **state UNUSED)
+{
+	const struct query_last last = { { 0xab, 41 }, 17 };
+	struct query_last found = { { 0, 0 }, 0 };
+	struct buf b = BUF_EMPTY;
+	struct slice json;
+	uint16_t status;
+
+	query_wire_answer_last(&b, &last);
+	assert_true(query_wire_answer_ok(slice_of(&b)));
+	assert_int_equal(query_wire_answer_last_decode(slice_of(&b), &found),
+	    0);
+	assert_true(position_eq(found.as_of, last.as_of));
+	assert_int_equal(found.last, 17);
+	b.len--;
+	assert_int_equal(query_wire_answer_last_decode(slice_of(&b), &found),
+	    -1);
+	buf_reset(&b);
+	query_wire_answer_error_encode(&b, 503, "{}");
+	assert_false(query_wire_answer_ok(slice_of(&b)));
+	assert_int_equal(query_wire_answer_error(slice_of(&b), &status,
+	    &json), 0);
+	assert_int_equal(status, 503);
 	buf_free(&b);
 }
 
@@ -211,6 +272,10 @@ main(void)
 		cmocka_unit_test(test_a_question_of_no_known_op_is_none),
 		cmocka_unit_test(
 		    test_more_selectors_than_allowed_are_refused_before_room_is_made),
+		cmocka_unit_test(
+		    test_a_question_for_the_last_position_reads_back_and_is_bounded),
+		cmocka_unit_test(
+		    test_the_last_position_reads_back_and_an_error_is_none),
 		cmocka_unit_test(
 		    test_an_answer_is_read_by_what_it_begins_with),
 		cmocka_unit_test(test_a_page_names_the_key_it_stands_behind),

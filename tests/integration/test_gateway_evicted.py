@@ -1,0 +1,161 @@
+"""Cursors older than the journal: a gap only where something was, or may have been, missed."""
+
+import os
+import signal
+
+import pytest
+
+from tests.bed.net import wait_until
+from tests.bed.sluice import Sluice
+
+from .numbered import numbers, publish, wait_kept
+
+# The smallest journal there is: what is published first leaves it after some 8 MB more.
+CONF = {
+    "streams": {"default": {"heartbeat_interval": "500ms"}},
+    "gateway": {"ring": "1MiB", "processes": 1},
+    "journal": {"size": "8MiB", "segment": "2MiB"},
+    "supervise": {"hang_timeout": "60s"},
+}
+
+
+class Old:
+    """An installation, and two cursors that its journal no longer knows.
+
+    Between them an object was deleted, which the broker has forgotten; after the second one
+    events of job:missed were published, and nothing of job:quiet, job:q/* and job:other.
+    """
+
+    def __init__(self, sluice):
+        """Publishes all that, and then until it has left the journal."""
+        self.sluice = sluice
+        for key in ("job:quiet", "job:q/1", "job:other", "job:known", "job:missed"):
+            publish(sluice, key, 0, 3, event_type="job.state_changed")
+        self.early = self.tip()
+        publish(sluice, "resource:c/pod/n/gone", 0, 1, event_type="resource.deleted")
+        publish(sluice, "job:quiet", 3, 4, event_type="job.state_changed")
+        self.cursor = self.tip()
+        publish(sluice, "job:missed", 3, 4, event_type="job.state_changed")
+        wait_kept(sluice, "job:missed")
+        wait_until(self.left, 60, "the events have left the journal")
+
+    def opened(self):
+        """What stream.open says now."""
+        with self.sluice.stream("job:tip", snapshot=0) as stream:
+            return stream.wait_open()
+
+    def tip(self):
+        """The newest position."""
+        return self.opened()["tip"]
+
+    def left(self):
+        """Publishes more noise; whether the journal begins after job:missed's last event."""
+        publish(self.sluice, "job:noise", 0, 800, size=1000)
+        number = int(self.cursor.split("-")[1])
+        return int(self.opened()["oldest"].split("-")[1]) > number + 1
+
+    def lookbacks(self, result):
+        """How often the broker was asked, by what came of it."""
+        text = self.sluice.request("GET", "/metrics")[2]
+        return int(text.split(f'lookbacks_total{{result="{result}"}} ')[1].split()[0])
+
+
+@pytest.fixture(name="old", scope="module")
+def _old():
+    with Sluice(CONF) as running:
+        yield Old(running)
+
+
+def first_words(stream):
+    """Reads to the first frame that says where the client stands: a bookmark, or a gap."""
+    stream.read_until(lambda s: s.last_id() or s.named("stream.gap"), 10, "gap or bookmark")
+    return stream.named("stream.gap", "snapshot", "stream.error")
+
+
+@pytest.mark.parametrize(
+    "keys,live",
+    [
+        (["job:other"], "job:other"),
+        (["job:q/*"], "job:q/2"),
+        (["job:never"], "job:never"),
+        (["job:many", "job:many/*", "run:*"], "run:many"),
+    ],
+)
+def test_a_stream_where_nothing_was_since_goes_on_without_gap_or_snapshot(old, keys, live):
+    quiet = old.lookbacks("quiet")
+    for more in ({}, {"strict": 1}):
+        with old.sluice.stream(*keys, last_event_id=old.cursor, **more) as stream:
+            assert not first_words(stream) and stream.status == 200
+    with old.sluice.stream(*keys, last_event_id=old.cursor, snapshot=0) as stream:
+        assert not first_words(stream)
+        publish(old.sluice, live, 10, 12)
+        stream.wait_events(2)
+        assert numbers(stream) == [10, 11]
+        assert not stream.named("stream.gap", "snapshot")
+    assert old.lookbacks("quiet") == quiet + 3
+
+
+@pytest.mark.parametrize("keys", [["job:missed"], ["job:missed", "job:none"]])
+def test_a_stream_that_had_an_event_since_gets_a_gap_and_its_snapshot(old, keys):
+    missed = old.lookbacks("missed")
+    with old.sluice.stream(*keys, last_event_id=old.cursor) as stream:
+        first_words(stream)
+        gap = stream.named("stream.gap")[0].json
+        assert gap["from"] == old.cursor and gap["reason"] == "evicted"
+        sets = stream.read_until(lambda s: s.named("snapshot"), 10, "snapshot")
+        assert sets[0].json["as_of"] == gap["to"] and sets[0].json["data"]["n"] == 3
+    with old.sluice.stream(*keys, last_event_id=old.cursor, strict=1) as stream:
+        stream.read_until(lambda s: s.status, 10, "the answer")
+        assert stream.status == 410
+    assert old.lookbacks("missed") == missed + 2
+
+
+def test_a_prefix_one_of_whose_streams_had_an_event_since_gets_a_gap(old):
+    with old.sluice.stream("job:*", last_event_id=old.cursor) as stream:
+        first_words(stream)
+        assert stream.named("stream.gap")[0].json["reason"] == "evicted"
+
+
+def test_what_may_have_been_forgotten_is_a_gap_and_a_known_stream_is_not(old):
+    def gap(key):
+        with old.sluice.stream(key, last_event_id=old.early, snapshot=0) as stream:
+            return bool(first_words(stream))
+
+    # The deleted object is after this cursor: nobody can say which stream it was of.
+    wait_until(lambda: gap("resource:c/*"), 10, "the deleted object is forgotten")
+    assert gap("resource:c/pod/n/gone") and gap("resource:never") and gap("import:*")
+    assert gap("job:quiet") and not gap("job:known")
+
+
+def test_a_broker_that_was_killed_still_knows(old):
+    pid = old.sluice.kill("broker")
+    old.sluice.wait_restarted("broker", pid)
+    with old.sluice.stream("job:quiet", last_event_id=old.cursor) as stream:
+        assert not first_words(stream)
+    with old.sluice.stream("job:missed", last_event_id=old.cursor) as stream:
+        first_words(stream)
+        assert stream.named("stream.gap")[0].json["reason"] == "evicted"
+
+
+@pytest.mark.slow
+def test_a_broker_that_does_not_answer_leaves_the_gap(old):
+    unknown = old.lookbacks("unknown")
+    pid = old.sluice.kill("broker", signal.SIGSTOP)
+    try:
+        with (
+            old.sluice.stream("job:quiet", last_event_id=old.cursor) as stream,
+            old.sluice.stream("job:quiet", last_event_id=old.cursor, strict=1) as strict,
+        ):
+            # One leaves while the question is under way; others are served meanwhile.
+            old.sluice.stream("job:quiet", last_event_id=old.cursor).close()
+            assert old.sluice.request("GET", "/healthz")[0] == 200
+            first_words(stream)
+            assert stream.named("stream.gap")[0].json["reason"] == "evicted"
+            strict.read_until(lambda s: s.status, 10, "the answer")
+            assert strict.status == 410
+        assert old.lookbacks("unknown") == unknown + 2
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    old.sluice.wait_ready()
+    with old.sluice.stream("job:quiet", last_event_id=old.cursor) as stream:
+        assert not first_words(stream)

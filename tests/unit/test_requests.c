@@ -1,0 +1,382 @@
+/* The broker's door: publishers and gateways at one socket. */
+#include "tests/unit/publish_fixture.h"
+
+#include <ftw.h>
+#include <unistd.h>
+
+#include "broker/questions.h"
+#include "broker/requests.h"
+#include "common/mono.h"
+#include "common/query.h"
+
+#define WAIT_MS    10000
+#define CLIENTS    5
+#define BATCH      150      /* items of one request, some 7 MB */
+#define FRAME      47000
+#define MANY       50000
+
+static char directory[32];
+static char address[BUS_PATH_MAX + 8];
+static struct event_base *base;
+static struct bench b;
+static struct requests *requests;
+
+static int
+remove_one(const char *path, const struct stat *st UNUSED, int flag UNUSED,
+    struct FTW *ftw UNUSED)
+{
+	return remove(path);
+}
+
+static void
+ready_cb(void *arg UNUSED)
+{
+}
+
+static int
+setup(void **state UNUSED)
+{
+	struct err err;
+
+	(void)snprintf(directory, sizeof(directory), "/tmp/sl-XXXXXX");
+	if (mkdtemp(directory) == NULL)
+		return -1;
+	base = event_base_new();
+	b = bench_new(MANY + 10, 100);
+	requests = requests_new(b.s, b.d, b.core, ready_cb, NULL, &err);
+	if (requests == NULL ||
+	    requests_listen(requests, base, directory, &err) == -1 ||
+	    bus_address(address, sizeof(address), directory, "broker.rep",
+	    &err) == -1)
+		return -1;
+	return 0;
+}
+
+static int
+teardown(void **state UNUSED)
+{
+	requests_free(requests);
+	bench_free(&b);
+	event_base_free(base);
+	return nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Runs the loop for so long. */
+static void
+turn(int ms)
+{
+	struct timeval tv = mono_timeval_ms(ms);
+
+	(void)event_base_loopexit(base, &tv);
+	(void)event_base_dispatch(base);
+}
+
+/* --- the pause ----------------------------------------------------------- */
+
+/* A request of one publisher, as large as they may be. */
+static void
+big_request(struct buf *ret, int publisher)
+{
+	static char frame[FRAME] = "\"data\":{}}";
+	struct item item = make(0, "job:big", 0);
+	char name[16];
+
+	memset(frame + 10, ' ', sizeof(frame) - 10);
+	item.frame = (struct slice){ frame, sizeof(frame) };
+	(void)snprintf(name, sizeof(name), "gateway/%d", publisher);
+	buf_u8(ret, PUBLISH_OP_EVENTS);
+	buf_str16(ret, name, strlen(name));
+	buf_u64(ret, 1);
+	buf_u64(ret, 1);
+	buf_u32(ret, BATCH);
+	for (int i = 0; i < BATCH; i++) {
+		item.group = (uint32_t)i;
+		item_encode(ret, &item, false);
+	}
+	assert_true(ret->len <= PUBLISH_REQUEST_MAX);
+}
+
+static void
+connect_clients(int clients[CLIENTS])
+{
+	struct err err;
+
+	for (int i = 0; i < CLIENTS; i++) {
+		clients[i] = bus_open(BUS_REQ, &err);
+		assert_true(clients[i] >= 0);
+		assert_true(bus_connect(clients[i], address, &err) >= 0);
+	}
+}
+
+static void
+send_all(int clients[CLIENTS])
+{
+	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
+	struct buf bytes = BUF_EMPTY;
+
+	for (int i = 0; i < CLIENTS; i++) {
+		buf_reset(&bytes);
+		big_request(&bytes, i);
+		while (bus_send(clients[i], bytes.data, bytes.len, NULL) ==
+		    -1) {
+			assert_true(mono_before(mono_now(), end));
+			turn(10);
+		}
+	}
+	buf_free(&bytes);
+}
+
+/* Runs until so many wait for the journal in what collects. */
+static void
+await_collected(size_t n)
+{
+	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
+
+	while (requests_collecting(requests)->n < n &&
+	    mono_before(mono_now(), end))
+		turn(20);
+	assert_int_equal(requests_collecting(requests)->n, n);
+}
+
+/* How many of them have their answer, each a good one. */
+static int
+answered(int clients[CLIENTS])
+{
+	struct bus_message m;
+	int n = 0;
+
+	for (int i = 0; i < CLIENTS; i++) {
+		if (bus_receive(clients[i], &m, NULL) != 1)
+			continue;
+		assert_int_equal(*(const uint8_t *)m.bytes, PUBLISH_OK);
+		bus_message_free(&m);
+		n++;
+	}
+	return n;
+}
+
+static void
+await_answers(int clients[CLIENTS], int n)
+{
+	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
+	int have = 0;
+
+	while ((have += answered(clients)) < n &&
+	    mono_before(mono_now(), end))
+		turn(20);
+	assert_int_equal(have, n);
+}
+
+/* 16 MiB of records wait for a disk that does not move: the rest stays with
+ * the publishers, however long it takes, and none is lost or taken twice. */
+static void
+test_no_request_is_read_while_what_waits_for_the_disk_is_full(
+    void **state UNUSED)
+{
+	struct intake *full, *next;
+	int clients[CLIENTS];
+
+	connect_clients(clients);
+	send_all(clients);
+	await_collected(3);
+	full = requests_collecting(requests);
+	assert_true(full->job.bytes.len >= INTAKE_BYTES_MAX);
+	/* Longer than a request is resent after (1 s): nothing moves. */
+	turn(1500);
+	requests_resume(requests);
+	turn(200);
+	assert_int_equal(full->n, 3);
+	assert_int_equal(sequencer_tip(b.s).number, 3 * BATCH);
+	assert_int_equal(answered(clients), 0);
+
+	/* The journal thread takes it: there is room, the rest is read. */
+	requests_turn(requests);
+	requests_resume(requests);
+	await_collected(2);
+	next = requests_collecting(requests);
+	assert_ptr_not_equal(next, full);
+	assert_true(next->job.bytes.len < INTAKE_BYTES_MAX);
+	requests_answer(requests, full);
+	await_answers(clients, 3);
+	requests_answer(requests, next);
+	await_answers(clients, 2);
+	assert_int_equal(sequencer_tip(b.s).number, CLIENTS * BATCH);
+	for (int i = 0; i < CLIENTS; i++)
+		bus_close(clients[i]);
+}
+
+/* --- questions ----------------------------------------------------------- */
+
+struct told {
+	struct query_last	last;
+	int			answers;
+	int			errors;
+};
+
+static void
+last_cb(const struct query_last *last, const struct err *err, void *arg)
+{
+	struct told *told = arg;
+
+	if (last != NULL) {
+		told->last = *last;
+		told->answers++;
+	} else {
+		assert_non_null(strstr(err->text, "the broker"));
+		told->errors++;
+	}
+}
+
+static struct query_client *
+client(void)
+{
+	struct query_client *c;
+	struct err err;
+
+	c = query_client_new_broker(base, directory, &err);
+	assert_non_null(c);
+	return c;
+}
+
+static void
+ask(struct query_client *c, const char *selector, int64_t deadline_ms,
+    struct told *told)
+{
+	struct slice one = slice_str(selector);
+
+	assert_true(query_last(c, slice_str("-"), &one, 1, deadline_ms,
+	    last_cb, told) != 0);
+}
+
+static void
+await(const struct told *told, int answers, int errors)
+{
+	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
+
+	while (told->answers + told->errors < answers + errors &&
+	    mono_before(mono_now(), end))
+		turn(20);
+	assert_int_equal(told->answers, answers);
+	assert_int_equal(told->errors, errors);
+}
+
+static void
+append_many(void)
+{
+	struct item item;
+	char key[32];
+
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(key, sizeof(key), "run:%d", i);
+		item = make(0, key, 0);
+		sequencer_append(b.s, &item);
+	}
+	item = make(0, "job:x", 0);
+	sequencer_append(b.s, &item);
+}
+
+static void
+test_gateways_are_answered_by_key_and_by_prefix_over_a_large_table(
+    void **state UNUSED)
+{
+	struct query_client *one = client(), *two = client();
+	struct told key = { .answers = 0 }, prefix = key, other = key;
+
+	append_many();
+	ask(one, "run:6", WAIT_MS, &key);
+	ask(one, "run:*", WAIT_MS, &prefix);
+	ask(two, "job:*", WAIT_MS, &other);
+	await(&key, 1, 0);
+	await(&prefix, 1, 0);
+	await(&other, 1, 0);
+	assert_int_equal(key.last.last, 7);
+	assert_int_equal(prefix.last.last, MANY);
+	assert_int_equal(other.last.last, MANY + 1);
+	assert_int_equal(other.last.as_of.number, MANY + 1);
+	query_client_free(one);
+	query_client_free(two);
+}
+
+static void
+test_a_question_that_was_given_up_makes_room_for_the_next(void **state UNUSED)
+{
+	struct query_client *c = client();
+	struct told given_up = { .answers = 0 }, told = given_up;
+	struct slice prefix = slice_str("job:*");
+	uint64_t ticket;
+
+	append_many();
+	for (unsigned int i = 0; i < 3 * QUESTIONS_ASKERS; i++) {
+		ticket = query_last(c, slice_str("-"), &prefix, 1, WAIT_MS,
+		    last_cb, &given_up);
+		turn(1);
+		query_cancel(c, ticket);
+	}
+	ask(c, "job:*", WAIT_MS, &told);
+	await(&told, 1, 0);
+	assert_int_equal(told.last.last, MANY + 1);
+	query_client_free(c);
+}
+
+static void
+test_every_asker_is_answered_even_one_there_is_no_room_for(
+    void **state UNUSED)
+{
+	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
+	struct query_client *clients[QUESTIONS_ASKERS + 4];
+	struct told told = { .answers = 0 };
+
+	append_many();
+	for (size_t i = 0; i < NELEM(clients); i++) {
+		clients[i] = client();
+		ask(clients[i], "resource:*", WAIT_MS, &told);
+	}
+	/* How many are there at one time is the loop's business. */
+	while (told.answers + told.errors < (int)NELEM(clients) &&
+	    mono_before(mono_now(), end))
+		turn(20);
+	assert_int_equal(told.answers + told.errors, NELEM(clients));
+	assert_true(told.answers >= (int)QUESTIONS_ASKERS);
+	assert_int_equal(told.last.last, 0);
+	for (size_t i = 0; i < NELEM(clients); i++)
+		query_client_free(clients[i]);
+}
+
+static void
+test_what_is_no_question_is_refused_and_a_silent_broker_is_an_error(
+    void **state UNUSED)
+{
+	struct query_client *c = client();
+	struct told told = { .answers = 0 };
+
+	ask(c, "nonsense", WAIT_MS, &told);
+	await(&told, 0, 1);
+	requests_stop(requests);
+	ask(c, "job:x", 100, &told);
+	await(&told, 0, 2);
+	query_client_free(c);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    test_no_request_is_read_while_what_waits_for_the_disk_is_full,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_gateways_are_answered_by_key_and_by_prefix_over_a_large_table,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_a_question_that_was_given_up_makes_room_for_the_next,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_every_asker_is_answered_even_one_there_is_no_room_for,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_what_is_no_question_is_refused_and_a_silent_broker_is_an_error,
+		    setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

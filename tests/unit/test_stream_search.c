@@ -1,0 +1,242 @@
+/* Behind which position had these streams no event: what the broker knows. */
+#include "tests/unit/publish_fixture.h"
+
+#include "broker/stream_search.h"
+
+#define MANY 5000
+
+static struct item
+of(const char *tenant, const char *key, uint8_t flags)
+{
+	struct item item = make(0, key, flags);
+
+	item.tenant = slice_str(tenant);
+	return item;
+}
+
+static uint64_t
+append(struct bench *b, const char *tenant, const char *key, uint8_t flags)
+{
+	struct item item = of(tenant, key, flags);
+
+	sequencer_append(b->s, &item);
+	return item.position.number;
+}
+
+/* Begins a search for one or two selectors; -1: refused. */
+static int
+begin(struct bench *b, struct stream_search *v, const char *tenant,
+    const char *one, const char *two)
+{
+	struct slice selectors[2] = { slice_str(one),
+		slice_str(two != NULL ? two : "") };
+	struct buf question = BUF_EMPTY;
+	struct rd r;
+	int rc;
+
+	query_wire_last(&question, slice_str(tenant), selectors,
+	    two != NULL ? 2 : 1);
+	r = rd_init(question.data, question.len);
+	rc = stream_search_begin(v, b->s, &r);
+	/* It keeps what it needs. */
+	memset(question.data, 'x', question.len);
+	buf_free(&question);
+	return rc;
+}
+
+static uint64_t
+last(struct bench *b, const char *tenant, const char *one, const char *two)
+{
+	struct stream_search v;
+	uint64_t found;
+
+	assert_int_equal(begin(b, &v, tenant, one, two), 0);
+	while (!stream_search_step(&v, b->s, 3))
+		continue;
+	assert_true(position_eq(v.answer.as_of, sequencer_tip(b->s)));
+	found = v.answer.last;
+	stream_search_end(&v);
+	return found;
+}
+
+static void
+test_a_key_is_answered_with_its_last_position(void **state UNUSED)
+{
+	struct bench b = bench_new(100, 100);
+	uint64_t a, other;
+
+	(void)append(&b, "-", "job:a", 0);
+	a = append(&b, "-", "job:a", 0);
+	other = append(&b, "-", "job:b", 0);
+	(void)append(&b, "-", "job:c", 0);
+	assert_int_equal(last(&b, "-", "job:a", NULL), a);
+	assert_int_equal(last(&b, "-", "job:a", "job:b"), other);
+	assert_int_equal(last(&b, "-", "job:never", NULL), 0);
+	bench_free(&b);
+}
+
+static void
+test_a_prefix_is_answered_with_the_last_of_all_that_begin_so(
+    void **state UNUSED)
+{
+	struct bench b = bench_new(100, 100);
+	uint64_t deployment, secret, job;
+
+	deployment = append(&b, "-", "resource:prod/deployment/d/x", 0);
+	secret = append(&b, "-", "resource:prod/secret/d/x", 0);
+	(void)append(&b, "-", "resource:prodigy/secret/d/x", 0);
+	job = append(&b, "-", "job:x", 0);
+	assert_int_equal(last(&b, "-", "resource:prod/deployment/*", NULL),
+	    deployment);
+	assert_int_equal(last(&b, "-", "resource:prod/*", NULL), secret);
+	assert_int_equal(last(&b, "-", "resource:prod/*", "job:*"), job);
+	assert_int_equal(last(&b, "-", "resource:prod/*", "job:x"), job);
+	assert_int_equal(last(&b, "-", "resource:dev/*", NULL), 0);
+	bench_free(&b);
+}
+
+static void
+test_a_tenant_sees_only_its_own_streams(void **state UNUSED)
+{
+	struct bench b = bench_new(100, 100);
+	uint64_t mine = append(&b, "red", "job:x", 0);
+
+	(void)append(&b, "blue", "job:x", 0);
+	(void)append(&b, "re", "job:dx", 0);
+	assert_int_equal(last(&b, "red", "job:x", NULL), mine);
+	assert_int_equal(last(&b, "red", "job:*", NULL), mine);
+	assert_int_equal(last(&b, "green", "job:*", NULL), 0);
+	bench_free(&b);
+}
+
+static void
+forget_all_before(struct bench *b, uint64_t oldest)
+{
+	sequencer_set_oldest(b->s, oldest);
+	while (sequencer_sweep(b->s, 1))
+		continue;
+}
+
+static void
+test_what_may_have_been_forgotten_counts_as_the_last_one_forgotten(
+    void **state UNUSED)
+{
+	struct bench b = bench_new(100, 100);
+	uint64_t known = append(&b, "-", "job:known", 0), gone;
+
+	gone = append(&b, "-", "job:gone", ITEM_LIFECYCLE | ITEM_TERMINAL);
+	(void)append(&b, "-", "run:x", 0);
+	forget_all_before(&b, gone + 1);
+	assert_int_equal(last(&b, "-", "job:known", NULL), known);
+	assert_int_equal(last(&b, "-", "job:gone", NULL), gone);
+	assert_int_equal(last(&b, "-", "job:never", NULL), gone);
+	assert_int_equal(last(&b, "-", "job:*", NULL), gone);
+	assert_int_equal(last(&b, "-", "job:known", "job:never"), gone);
+	bench_free(&b);
+}
+
+static void
+test_a_stream_forgotten_during_the_search_is_not_missed(void **state UNUSED)
+{
+	struct bench b = bench_new(100, 100);
+	struct stream_search v;
+	uint64_t gone;
+
+	(void)append(&b, "-", "run:x", 0);
+	gone = append(&b, "-", "job:gone", ITEM_LIFECYCLE | ITEM_TERMINAL);
+	assert_int_equal(begin(&b, &v, "-", "job:*", NULL), 0);
+	assert_false(stream_search_step(&v, b.s, 1));
+	forget_all_before(&b, gone + 1);
+	while (!stream_search_step(&v, b.s, 1))
+		continue;
+	assert_int_equal(v.answer.last, gone);
+	stream_search_end(&v);
+	bench_free(&b);
+}
+
+static void
+test_what_comes_during_the_search_takes_nothing_from_the_answer(
+    void **state UNUSED)
+{
+	struct bench b = bench_new(100, 100);
+	struct stream_search v;
+	uint64_t before, tip;
+
+	(void)append(&b, "-", "run:x", 0);
+	before = append(&b, "-", "job:a", 0);
+	tip = append(&b, "-", "run:y", 0);
+	assert_int_equal(begin(&b, &v, "-", "job:*", NULL), 0);
+	assert_false(stream_search_step(&v, b.s, 1));
+	(void)append(&b, "-", "run:x", 0);
+	(void)append(&b, "-", "run:z", 0);
+	while (!stream_search_step(&v, b.s, 1))
+		continue;
+	assert_int_equal(v.answer.last, before);
+	/* It says nothing about what came later. */
+	assert_int_equal(v.answer.as_of.number, tip);
+	stream_search_end(&v);
+	bench_free(&b);
+}
+
+static void
+test_a_step_makes_no_more_comparisons_than_it_may(void **state UNUSED)
+{
+	struct bench b = bench_new(MANY, 100);
+	struct stream_search v;
+	char key[32];
+	int steps = 1;
+
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(key, sizeof(key), "job:%d", i);
+		(void)append(&b, "-", key, 0);
+	}
+	assert_int_equal(begin(&b, &v, "-", "run:*", "resource:*"), 0);
+	while (!stream_search_step(&v, b.s, 100))
+		steps++;
+	assert_int_equal(steps, MANY * 2 / 100);
+	stream_search_end(&v);
+	/* Of keys none is made. */
+	assert_int_equal(begin(&b, &v, "-", "job:1", "run:x"), 0);
+	assert_true(stream_search_step(&v, b.s, 1));
+	stream_search_end(&v);
+	bench_free(&b);
+}
+
+static void
+test_a_question_that_is_none_is_refused(void **state UNUSED)
+{
+	struct bench b = bench_new(100, 100);
+	struct stream_search v;
+	char longest[EVENT_TENANT_MAX + 2];
+
+	memset(longest, 't', sizeof(longest));
+	longest[EVENT_TENANT_MAX + 1] = '\0';
+	assert_int_equal(begin(&b, &v, "-", "nonsense", NULL), -1);
+	assert_int_equal(begin(&b, &v, "-", "job:a*", NULL), -1);
+	assert_int_equal(begin(&b, &v, "-", "job:a", ""), -1);
+	assert_int_equal(begin(&b, &v, "", "job:a", NULL), -1);
+	assert_int_equal(begin(&b, &v, longest, "job:a", NULL), -1);
+	bench_free(&b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_key_is_answered_with_its_last_position),
+		cmocka_unit_test(
+		    test_a_prefix_is_answered_with_the_last_of_all_that_begin_so),
+		cmocka_unit_test(test_a_tenant_sees_only_its_own_streams),
+		cmocka_unit_test(
+		    test_what_may_have_been_forgotten_counts_as_the_last_one_forgotten),
+		cmocka_unit_test(
+		    test_a_stream_forgotten_during_the_search_is_not_missed),
+		cmocka_unit_test(
+		    test_what_comes_during_the_search_takes_nothing_from_the_answer),
+		cmocka_unit_test(
+		    test_a_step_makes_no_more_comparisons_than_it_may),
+		cmocka_unit_test(test_a_question_that_is_none_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
