@@ -56,6 +56,12 @@ log_init(const char *ident, enum log_level level, enum log_format format)
 	logger.journal = stderr_is_journal();
 }
 
+bool
+log_to_journal(void)
+{
+	return logger.journal;
+}
+
 /* Appends text (without control characters) as the inside of a JSON string;
  * returns the new length. */
 static size_t
@@ -95,24 +101,26 @@ emit(enum log_level level, const char *text)
 {
 	char line[LOG_LINE_MAX], now[MONO_RFC3339_SIZE];
 	size_t n = 0;
-	int k;
 
 	(void)wall_format(wall_unix_ms(), now);
+	if (logger.journal)
+		n = (size_t)snprintf(line, sizeof(line), "<%d>",
+		    levels[level].syslog);
 	if (logger.format == LOG_FORMAT_JSON) {
-		k = snprintf(line, sizeof(line),
+		n += (size_t)snprintf(line + n, sizeof(line) - n,
 		    "{\"ts\":\"%s\",\"level\":\"%s\",\"process\":\"%s\","
 		    "\"pid\":%d,\"message\":\"", now, levels[level].name,
 		    logger.ident, (int)getpid());
-		n = escape(line, (size_t)k, sizeof(line) - 4, text);
+		n = escape(line, n, sizeof(line) - 4, text);
 		memcpy(line + n, "\"}\n", 3);
 		n += 3;
 	} else {
-		k = logger.journal
-		    ? snprintf(line, sizeof(line), "<%d>%s: %s\n",
-			levels[level].syslog, logger.ident, text)
-		    : snprintf(line, sizeof(line), "%s %s %s: %s\n", now,
-			levels[level].name, logger.ident, text);
-		n = MIN((size_t)k, sizeof(line) - 1);
+		n += (size_t)(logger.journal
+		    ? snprintf(line + n, sizeof(line) - n, "%s: %s\n",
+			logger.ident, text)
+		    : snprintf(line + n, sizeof(line) - n, "%s %s %s: %s\n",
+			now, levels[level].name, logger.ident, text));
+		n = MIN(n, sizeof(line) - 1);
 		line[n - 1] = '\n';
 	}
 	/* One write per line: lines of several processes never interleave. */

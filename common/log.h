@@ -2,14 +2,17 @@
  * log: one line per thing that happened, to stderr.
  *
  * Where stderr is the journal (JOURNAL_STREAM names it) a line starts with "<N>"
- * (sd-daemon(3)); on a terminal or a file with a UTC time. Every line carries
- * the process's name (`watcher/prod`). With format json it is one JSON object
- * per line. A line longer than LOG_LINE_MAX is cut, control characters become
- * spaces, bytes that are no UTF-8 become question marks. Only process-level code logs; see err.h for the rest. Async-signal
- * handlers must not call any of these.
+ * (sd-daemon(3)), which journald takes off; on a terminal or a file a line of
+ * text has a UTC time. Every line carries the process's name (`watcher/prod`).
+ * With format json it is one JSON object per line. A line longer than
+ * LOG_LINE_MAX is cut, control characters become spaces, bytes that are no UTF-8
+ * become question marks. Only process-level code logs; see err.h for the rest.
+ * Async-signal handlers must not call any of these.
  */
 #ifndef SLUICE_LOG_H
 #define SLUICE_LOG_H
+
+#include <stdbool.h>
 
 #include "common/macros.h"
 
@@ -32,6 +35,9 @@ enum log_format {
 /* `ident` is copied. May be called again (name known later, level changed). */
 void	log_init(const char *ident, enum log_level level,
 	    enum log_format format);
+
+/* True where lines go to journald, by what log_init found. */
+bool	log_to_journal(void);
 
 void	log_debug(const char *fmt, ...) PRINTF(1, 2);
 void	log_info(const char *fmt, ...) PRINTF(1, 2);

@@ -47,8 +47,9 @@ logged(void)
 	return text;
 }
 
+/* As if journald read the file. */
 static void
-test_a_line_for_the_journal_begins_with_its_priority(void **unused UNUSED)
+be_the_journal(void)
 {
 	struct stat st;
 	char name[48];
@@ -57,6 +58,23 @@ test_a_line_for_the_journal_begins_with_its_priority(void **unused UNUSED)
 	(void)snprintf(name, sizeof(name), "%ju:%ju", (uintmax_t)st.st_dev,
 	    (uintmax_t)st.st_ino);
 	(void)setenv("JOURNAL_STREAM", name, 1);
+}
+
+static void
+test_a_json_line_for_the_journal_begins_with_its_priority(void **unused UNUSED)
+{
+	be_the_journal();
+	log_init("store", LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+	assert_true(log_to_journal());
+	log_error("a \"b\"");
+	assert_memory_equal(logged(), "<3>{\"ts\":\"", 10);
+	assert_non_null(strstr(logged(), "\"message\":\"a \\\"b\\\"\"}\n"));
+}
+
+static void
+test_a_line_for_the_journal_begins_with_its_priority(void **unused UNUSED)
+{
+	be_the_journal();
 	log_init("store", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
 	log_warn("disk %d", 7);
 	assert_string_equal(logged(), "<4>store: disk 7\n");
@@ -118,6 +136,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    test_a_json_line_for_the_journal_begins_with_its_priority,
+		    begin, end),
 		cmocka_unit_test_setup_teardown(
 		    test_a_line_for_the_journal_begins_with_its_priority,
 		    begin, end),
