@@ -56,21 +56,52 @@ parse_arguments(int argc, char **argv, enum mode *ret_mode,
 	return 0;
 }
 
-/* 0, or how many problems were printed. */
-static int
-read_conf(struct conf *conf, const char *file)
+/* On a terminal as a compiler would; in the journal as errors, line by line, so
+ * that `journalctl -p err` shows them. Cuts `text`. */
+static void
+tell_problems(char *text)
 {
+	char *line, *rest = text;
+
+	if (!log_to_journal()) {
+		(void)fputs(text, stderr);
+		return;
+	}
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (*line != '\0')
+			log_error("%s", line);
+}
+
+/* 0, or how many problems there are; *ret_text, freed by the caller, has a line
+ * of each. */
+static int
+read_conf(struct conf *conf, const char *file, char **ret_text)
+{
+	size_t n = 0;
+	FILE *problems = open_memstream(ret_text, &n);
+	int count;
+
+	if (problems == NULL)
+		fatal("open_memstream");
 	if (file != NULL)
-		return conf_load(conf, file, stderr);
-	return conf_parse(conf, "", 0, "(defaults)", stderr);
+		count = conf_load(conf, file, problems);
+	else
+		count = conf_parse(conf, "", 0, "(defaults)", problems);
+	if (fclose(problems) != 0)
+		fatal("open_memstream");
+	return count;
 }
 
 static int
 test_conf(const char *file)
 {
 	struct conf conf;
-	int count = read_conf(&conf, file);
+	char *problems;
+	int count = read_conf(&conf, file, &problems);
 
+	if (count != 0)
+		tell_problems(problems);
+	free(problems);
 	if (count == 0)
 		conf_print(&conf, stdout);
 	conf_free(&conf);
@@ -228,22 +259,35 @@ set_limits(void)
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/* The first of them is what `systemctl status` shows. */
+static int
+refuse_conf(struct supervisor *s, char *problems)
+{
+	(void)notify_send(&s->notify, "STATUS=%.*s",
+	    (int)strcspn(problems, "\n"), problems);
+	tell_problems(problems);
+	free(problems);
+	conf_free(&s->conf);
+	notify_free(&s->notify);
+	return EX_CONFIG;
+}
+
 static int
 run(const char *file)
 {
 	struct supervisor s = { .conf_path = file,
 		.state_dir = { .lock_fd = -1, .runtime_lock_fd = -1 } };
 	struct err err;
+	char *problems;
 
 	hold_signals(true);
-	if (read_conf(&s.conf, file) != 0) {
-		conf_free(&s.conf);
-		return EX_CONFIG;
-	}
+	notify_init(&s.notify);
+	if (read_conf(&s.conf, file, &problems) != 0)
+		return refuse_conf(&s, problems);
+	free(problems);
 	log_init("sluiced", s.conf.log_level, s.conf.log_format);
 	set_limits();
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-	notify_init(&s.notify);
 	s.bin_directory = own_directory();
 	log_info("service: starts, version %s, pid %d, configuration %s",
 	    SLUICE_VERSION, (int)getpid(), s.conf.file);
@@ -277,6 +321,7 @@ main(int argc, char **argv)
 		usage();
 		return EX_USAGE;
 	}
+	log_init("sluiced", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
 	switch (mode) {
 	case MODE_TEST:
 		return test_conf(file);
