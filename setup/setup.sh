@@ -10,7 +10,7 @@ build_packages='gcc make pkg-config ca-certificates libevent-dev
 	libnghttp2-dev'
 check_packages='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
 	codespell libcmocka-dev python3-venv chromium curl openssl git
-	procps util-linux mandoc'
+	procps util-linux mandoc systemd'
 
 packages=$build_packages
 [ "$1" = check ] && packages="$build_packages $check_packages"

@@ -125,7 +125,7 @@ else
 		sanitized
 		units unit-asan build/asan SAN=address,undefined
 		side_by_side integration-asan build/asan $((2 * jobs)) \
-			'not release_only'
+			'not release_only and not systemd'
 		units unit-tsan build/tsan SAN=thread
 		pytests threads-tsan build/tsan -m threads tests/integration
 		echo "$passed $failed" >"$reports/sanitized"

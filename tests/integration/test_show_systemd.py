@@ -1,0 +1,508 @@
+"""The unit under a real systemd, installed by `make install`, in a throw-away root."""
+
+import contextlib
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+
+import pytest
+
+from tests.bed.net import wait_until
+from tests.bed.sluice import binary
+from tests.bed.systemd import SystemdRoot
+
+# One root for all, so one process runs them. The unit is for the release build: a sanitizer does
+# not run under its system call filter.
+pytestmark = [pytest.mark.slow, pytest.mark.systemd, pytest.mark.xdist_group("systemd")]
+
+CONF = """\
+gateway: {processes: 2}
+journal: {size: 64MiB, segment: 8MiB}
+clusters:
+  - {id: prod, kubeconfig: /etc/sluice/prod.kubeconfig}
+  - {id: dev, kubeconfig: /etc/sluice/dev.kubeconfig}
+"""
+CONF_FILE = "/etc/sluice/sluice.yaml"
+PROCESSES = {
+    "broker", "store", "health", "gateway/0", "gateway/1", "watcher/prod", "watcher/dev",
+}  # fmt: skip
+# The unit's own promise is TimeoutStopSec=15, sluiced's that it needs 5.
+STOP_SECONDS = 15
+NUMBERS = itertools.count()
+ERROR = 3
+
+# Told by the unit's own user in the unit's own sandbox (ExecStartPre).
+PROBE = r"""
+import ctypes, json, mmap, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+
+def refused(call):
+    try:
+        call()
+    except OSError as error:
+        return os.strerror(error.errno)
+    return "allowed"
+
+def syscall(result):
+    if result == -1:
+        raise OSError(ctypes.get_errno(), "")
+
+writable = []
+for top, names, _ in os.walk("/"):
+    names[:] = [n for n in names if (top, n) not in (("/", "proc"), ("/", "sys"))
+                and not os.path.islink(os.path.join(top, n))]
+    if os.access(top, os.W_OK):
+        writable.append(top)
+        names.clear()
+print(json.dumps({
+    "writable": sorted(writable),
+    "pids": [n for n in os.listdir("/proc") if n.isdigit() and int(n) != os.getpid()],
+    "devices": sorted(os.listdir("/dev")),
+    "root's home": refused(lambda: os.listdir("/root")),
+    "usr": refused(lambda: open("/usr/sluice", "w")),
+    "etc": refused(lambda: open("/etc/sluice/sluice", "w")),
+    "a user namespace": refused(lambda: syscall(libc.unshare(0x10000000))),
+    "ptrace": refused(lambda: syscall(libc.ptrace(0, 0, 0, 0))),
+    "mount": refused(lambda: syscall(libc.mount(b"none", b"/tmp", b"tmpfs", 0, None))),
+    "chroot": refused(lambda: os.chroot("/tmp")),
+    "chown": refused(lambda: os.chown("/tmp", 0, 0)),
+    "netlink": refused(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)),
+    "packets": refused(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)),
+    "written and executed": refused(
+        lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC)),
+    "a setuid file": refused(lambda: (open("/tmp/x", "w"), os.chmod("/tmp/x", 0o4755))),
+}), file=open("/run/sluice/probe", "w"))
+"""
+
+
+@pytest.fixture(scope="module")
+def root():
+    """A booted root with Sluice installed, enabled, and watching two simulated clusters."""
+    with SystemdRoot() as booted:
+        shutil.copy(binary("kubesim"), f"{booted.root}/opt/kubesim")
+        booted.install(CONF)
+        for name in ("prod", "dev"):
+            begin_cluster(booted, name)
+        booted.systemctl("enable", "--now", "sluice")
+        yield booted
+
+
+def begin_cluster(root, name):
+    """Runs a simulator, and gives the user sluice, nobody else, its kubeconfig."""
+    file = f"/etc/sluice/{name}.kubeconfig"
+    os.mkdir(f"{root.root}/opt/{name}")
+    root.run(
+        "systemd-run", f"--unit=cluster-{name}", "/opt/kubesim", "--tls", "--objects", "20",
+        "--context", name, "--dir", f"/opt/{name}", "--print-kubeconfig", f"/opt/{name}.kubeconfig",
+    )  # fmt: skip
+    wait_until(
+        lambda: os.path.exists(f"{root.root}/opt/{name}.kubeconfig"), 20, f"kubeconfig of {name}"
+    )
+    root.run("install", "-m", "640", "-o", "root", "-g", "sluice", f"/opt/{name}.kubeconfig", file)
+
+
+@pytest.fixture(name="unit")
+def running_unit(root):
+    """The root with the unit as installed, running, and all its starts forgotten."""
+    root.write(CONF_FILE, CONF)
+    root.drop_in()
+    root.systemctl("reset-failed", "sluice")
+    if root.properties("ActiveState")["ActiveState"] != "active":
+        root.systemctl("start", "sluice")
+    root.wait_ready()
+    yield root
+    root.drop_in()
+
+
+def mark_of(root):
+    """When the newest line of the journal was written, for since()."""
+    root.run("journalctl", "--sync")
+    return int(root.messages("--lines=1")[-1]["__MONOTONIC_TIMESTAMP"])
+
+
+def since(root, mark, worst=7):
+    """What the unit, and systemd about it, said after MARK, of a priority up to WORST."""
+    root.run("journalctl", "--sync")
+    return [
+        message
+        for message in root.messages("--unit=sluice", f"--priority={worst}")
+        if int(message["__MONOTONIC_TIMESTAMP"]) > mark
+    ]
+
+
+def texts(messages):
+    """Their texts."""
+    return [message["MESSAGE"] for message in messages]
+
+
+def publish(root, n):
+    """Publishes one event; its id."""
+    body = {
+        "type": "job", "stream_key": "job:unit", "event_type": "job.progress",
+        "data": {"job_id": "unit", "attempt": 1, "percent": n},
+    }  # fmt: skip
+    return json.loads(root.http("POST", "/api/v1/events", body))["last_id"]
+
+
+def open_stream(root, query, event):
+    """A stream that stays open and has brought this EVENT: a process whose log is what came."""
+    url = f"http://127.0.0.1:8085/api/v1/streams?{query}"
+    stream = root.enter(f"stream-{next(NUMBERS)}", "curl", "-sN", url)
+    wait_until(
+        lambda: re.search(rf"event: {event}\ndata: .*\n", stream.tail(10000)), 20,
+        f"{event} on the stream",
+    )  # fmt: skip
+    return stream
+
+
+def first_frame(root, query, event):
+    """The data of the first frame of this EVENT on a stream."""
+    stream = open_stream(root, query, event)
+    found = re.search(rf"event: {event}\ndata: (.*)\n", stream.tail(10000))
+    stream.stop()
+    return json.loads(found[1])
+
+
+# --- start ---
+
+
+def test_the_unit_is_correct_and_its_file_says_so(root):
+    """systemd-analyze verify has nothing to say."""
+    unit = root.properties("FragmentPath")["FragmentPath"]
+    done = root.run("systemd-analyze", "verify", "--man=no", unit)
+    assert done.stdout + done.stderr == ""
+
+
+def test_it_starts_by_enable_is_ready_when_all_processes_are_and_warns_of_nothing(root):
+    """READY=1 ends the start; STATUS= stands in `systemctl status`; no warning in the journal."""
+    assert root.systemctl("is-active", "sluice").strip() == "active"
+    assert root.systemctl("is-enabled", "sluice").strip() == "enabled"
+    assert root.properties("Type", "SubState") == {"Type": "notify", "SubState": "running"}
+    assert set(root.wait_ready()) == PROCESSES
+    wait_until(
+        lambda: 'Status: "7 of 7 processes ready"' in root.systemctl("status", "sluice"), 10,
+        "the number of ready processes in systemctl status",
+    )  # fmt: skip
+    said = texts(root.messages("--unit=sluice"))
+    ready = next(i for i, text in enumerate(said) if "service: ready: 7 of 7" in text)
+    started = next(i for i, text in enumerate(said) if text.startswith("Started sluice.service"))
+    assert ready < started
+    assert texts(root.messages("--unit=sluice", "--priority=warning")) == []
+
+
+def test_everything_runs_as_the_user_sluice_in_directories_of_its_own(unit):
+    """Made by sysusers, tmpfiles and the unit; root's sluicectl finds the socket."""
+    user = unit.run("getent", "passwd", "sluice").stdout.strip().split(":")
+    assert user[5:] == ["/var/lib/sluice", "/usr/sbin/nologin"] and int(user[2]) > 0
+    pids = unit.pids()
+    assert len(pids) == 1 + len(PROCESSES) and unit.main_pid() in pids
+    for pid in pids:
+        status = unit.process_status(pid)
+        assert status["Uid"].split() == [user[2]] * 4 and status["Gid"].split() == [user[3]] * 4
+        assert status["Groups"] in ("", user[3])
+        assert {status[name] for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+        assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+    rights = unit.run(
+        "stat", "-c", "%n %a %U %G", "/etc/sluice", "/var/lib/sluice", "/run/sluice",
+        "/var/lib/sluice/journal", "/var/lib/sluice/sluice.db", "/run/sluice/control",
+    ).stdout.splitlines()  # fmt: skip
+    assert rights == [
+        "/etc/sluice 750 root sluice",
+        "/var/lib/sluice 700 sluice sluice",
+        "/run/sluice 700 sluice sluice",
+        "/var/lib/sluice/journal 700 sluice sluice",
+        "/var/lib/sluice/sluice.db 600 sluice sluice",
+        "/run/sluice/control 600 sluice sluice",
+    ]
+
+
+def test_a_change_in_a_cluster_reaches_a_stream_from_within_the_sandbox(unit):
+    """The watchers read kubeconfigs that only root and the user sluice can."""
+    for name in ("prod", "dev"):
+        frame = first_frame(unit, f"stream=resource:{name}/*&snapshot=0", "status_update")
+        assert frame["stream_key"].startswith(f"resource:{name}/")
+
+
+def test_the_limits_of_the_unit_are_those_of_its_processes(unit):
+    """Files, no core, out of memory: for one process only; a child's umask."""
+    shown = unit.properties(
+        "LimitNOFILE", "LimitCORE", "OOMPolicy", "KillMode", "WatchdogUSec", "TimeoutStopUSec",
+        "TimeoutStartUSec", "Restart", "NotifyAccess",
+    )  # fmt: skip
+    assert shown == {
+        "LimitNOFILE": "65536", "LimitCORE": "0", "OOMPolicy": "continue", "KillMode": "mixed",
+        "WatchdogUSec": "15s", "TimeoutStopUSec": "15s", "TimeoutStartUSec": "1min",
+        "Restart": "on-failure", "NotifyAccess": "main",
+    }  # fmt: skip
+    # Without CAP_SYS_RESOURCE systemd itself cannot lift its own limit.
+    most = re.search(r"Max open files +\d+ +(\d+)", unit.run("cat", "/proc/1/limits").stdout)[1]
+    can_lift = int(unit.process_status(1)["CapEff"], 16) >> 24 & 1
+    files = str(65536 if can_lift else min(65536, int(most)))
+    for pid in unit.pids():
+        limits = unit.run("cat", f"/proc/{pid}/limits").stdout
+        assert re.search(r"Max open files +(\d+) +(\d+)", limits).groups() == (files, files)
+        assert re.search(r"Max core file size +0 +0 ", limits)
+        assert unit.process_status(pid)["Umask"] == "0077"
+
+
+# --- the sandbox ---
+
+
+def test_the_sandbox_is_on(unit):
+    """Told from inside, by a process of the unit; and what systemd-analyze makes of it."""
+    unit.write("/opt/probe.py", PROBE)
+    unit.drop_in("ExecStartPre=/usr/bin/python3 -I -B /opt/probe.py")
+    unit.systemctl("restart", "sluice")
+    found = json.loads(unit.run("cat", "/run/sluice/probe").stdout)
+    print(json.dumps(found, indent=1))
+    assert found.pop("writable") == [
+        "/dev/shm", "/run/sluice", "/tmp", "/var/lib/sluice", "/var/tmp",
+    ]  # fmt: skip
+    assert found.pop("pids") == []
+    assert not {"mem", "kmsg", "sda", "vda", "fuse", "kvm"} & set(found.pop("devices"))
+    assert found.pop("root's home") in ("Permission denied", "No such file or directory")
+    assert found.pop("usr") == found.pop("etc") == "Read-only file system"
+    assert set(found.pop(name) for name in ("netlink", "packets")) == {
+        "Address family not supported by protocol"
+    }
+    # What is left is refused by the system call filter.
+    assert len(found) == 7 and set(found.values()) == {"Operation not permitted"}
+    said = unit.run("systemd-analyze", "security", "--no-pager", "sluice").stdout.splitlines()[-1]
+    print(said)
+    # 1.2 with systemd 252; 0 is best, 10 is worst, and each option that gets lost adds to it.
+    assert float(re.search(r"sluice.service: ([\d.]+)", said)[1]) <= 1.3
+
+
+def test_its_temporary_files_are_not_the_machines(unit):
+    """Other programs see nothing of them; /dev/shm is one process's own."""
+    files = [f"{place}/sluice-was-here" for place in ("/tmp", "/var/tmp", "/dev/shm")]
+    unit.drop_in(f"ExecStartPre=/usr/bin/touch {' '.join(files)}")
+    unit.systemctl("restart", "sluice")
+    assert all(unit.run("ls", file, check=False).returncode != 0 for file in files)
+    unit.run("ls", *(f"/proc/{unit.main_pid()}/root{file}" for file in files[:2]))
+
+
+# --- deaths ---
+
+
+@pytest.mark.parametrize("name", ["watcher/dev", "broker"])
+def test_a_killed_child_does_not_restart_the_unit(unit, name):
+    """SIGKILL of one: the others and an open stream stay, systemd has nothing to do."""
+    stream = open_stream(unit, "stream=resource:*&snapshot=0", "status_update")
+    names = ("MainPID", "NRestarts", "ActiveEnterTimestampMonotonic", "InvocationID")
+    before, rows = unit.properties(*names), unit.rows()
+    unit.kill(rows[name]["pid"], signal.SIGKILL)
+
+    def again():
+        row = unit.rows()[name]
+        return row["state"] == "ready" and row["pid"] not in (0, rows[name]["pid"])
+
+    wait_until(again, 20, f"{name} ready again")
+    assert unit.properties(*names) == before
+    now = unit.rows()
+    assert {n: now[n]["pid"] for n in PROCESSES - {name}} == {
+        n: rows[n]["pid"] for n in PROCESSES - {name}
+    }
+    assert stream.running()
+    stream.stop()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT])
+def test_a_killed_supervisor_is_started_again_and_leaves_no_process(unit, number):
+    """Restart=on-failure; the children leave with it; what was published is there."""
+    position = publish(unit, 1)
+    last = publish(unit, 2)
+    before, restarts = unit.pids(), int(unit.properties("NRestarts")["NRestarts"])
+    unit.kill(unit.main_pid(), number)
+    wait_until(
+        lambda: int(unit.properties("NRestarts")["NRestarts"]) == restarts + 1, 20, "a restart"
+    )
+    unit.wait_ready()
+    assert not before & unit.pids() and len(unit.pids()) == 1 + len(PROCESSES)
+    query = f"stream=job:unit&last_event_id={position}"
+    assert first_frame(unit, query, "job.progress")["id"] == last
+
+
+def test_a_hung_supervisor_is_found_by_the_watchdog_and_started_again(unit):
+    """WatchdogSec, shortened; SIGSTOP stands for a loop that hangs."""
+    unit.drop_in("WatchdogSec=4")
+    unit.systemctl("restart", "sluice")
+    unit.wait_ready()
+    first = int(unit.properties("WatchdogTimestampMonotonic")["WatchdogTimestampMonotonic"])
+
+    def pinged():
+        now = unit.properties("WatchdogTimestampMonotonic")["WatchdogTimestampMonotonic"]
+        return int(now) > first + 4_000_000
+
+    # More often than it must: the unit outlives its watchdog's time.
+    wait_until(pinged, 20, "watchdog pings over more than WatchdogSec")
+    assert unit.properties("NRestarts")["NRestarts"] == "0"
+    before, mark = unit.pids(), mark_of(unit)
+    unit.kill(unit.main_pid(), signal.SIGSTOP)
+    wait_until(lambda: unit.properties("NRestarts")["NRestarts"] == "1", 40, "a restart")
+    unit.wait_ready()
+    assert not before & unit.pids()
+    said = "\n".join(texts(since(unit, mark)))
+    assert "Watchdog timeout (limit 4s)!" in said
+    assert "Failed with result 'watchdog'" in said
+    # It ends by SIGABRT although it was stopped; then systemd kills at once whom it left.
+    assert "timed out" not in said
+
+
+# --- stop, restart, reload ---
+
+
+def test_a_restart_keeps_what_was_published_and_stops_in_order_without_a_sigkill(unit):
+    """The journal has the order; systemd has nothing to kill; ids go on."""
+    position = publish(unit, 1)
+    last = publish(unit, 2)
+    mark, pids = mark_of(unit), unit.pids()
+    unit.systemctl("restart", "sluice")
+    unit.wait_ready()
+    assert not pids & unit.pids()
+    said = texts(since(unit, mark))
+    stopping = [re.search(r"state: (\w+)[^ ]*: ready -> stopping", text) for text in said]
+    order = [found[1] for found in stopping if found]
+    rank = {"watcher": 0, "health": 0, "gateway": 1, "store": 2, "broker": 3}
+    assert [rank[role] for role in order] == sorted(rank[role] for role in order)
+    assert len(order) == len(PROCESSES)
+    assert "sluice.service: Deactivated successfully." in said
+    assert not [text for text in said if re.search("SIGKILL|[Kk]illing|timed out", text)]
+    query = f"stream=job:unit&last_event_id={position}"
+    assert first_frame(unit, query, "job.progress")["id"] == last
+    assert int(publish(unit, 3).rpartition("-")[2]) > int(last.rpartition("-")[2])
+
+
+def test_a_stop_closes_streams_and_ends_within_its_limit(unit):
+    """stream.closing to who reads; nothing is left of the unit, its runtime directory neither."""
+    stream = open_stream(unit, "stream=resource:*&snapshot=0", "status_update")
+    unit.systemctl("stop", "sluice", timeout=STOP_SECONDS)
+    assert unit.properties("ActiveState", "Result", "ExecMainStatus") == {
+        "ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0",
+    }  # fmt: skip
+    wait_until(lambda: not stream.running(), 10, "the stream ends")
+    assert "event: stream.closing" in stream.tail(20)
+    assert unit.pids() == set()
+    assert unit.run("ls", "/run/sluice", check=False).returncode != 0
+
+
+def test_sluicectl_stop_is_not_taken_for_a_failure(unit):
+    """It stays stopped: Restart= is on-failure; and sluicectl names the way back."""
+    unit.ctl("stop")
+    unit.wait_state("inactive")
+    assert unit.properties("Result", "NRestarts") == {"Result": "success", "NRestarts": "0"}
+    done = unit.run("sluicectl", "status", check=False)
+    assert done.returncode != 0 and "systemctl start sluice" in done.stderr
+
+
+def test_a_reload_takes_effect_without_a_restart(unit):
+    """log.level; systemctl reload."""
+    before, mark = unit.pids(), mark_of(unit)
+    unit.write(CONF_FILE, CONF + "log: {level: debug}\n")
+    unit.systemctl("reload", "sluice")
+    wait_until(
+        lambda: any(message["PRIORITY"] == "7" for message in since(unit, mark)), 20,
+        "a line of the level debug",
+    )  # fmt: skip
+    assert unit.pids() == before
+    assert not since(unit, mark, worst=ERROR)
+    unit.write(CONF_FILE, CONF)
+    unit.systemctl("reload", "sluice")
+
+
+def test_a_reload_of_a_bad_file_fails_and_the_service_runs_on(unit):
+    """sluiced -t refuses it before the running one hears of it; the journal says what is wrong."""
+    before, mark = unit.pids(), mark_of(unit)
+    unit.write(CONF_FILE, CONF + "lissten: 127.0.0.1:1\n")
+    done = unit.run("systemctl", "reload", "sluice", check=False)
+    assert done.returncode != 0
+    assert unit.systemctl("is-active", "sluice").strip() == "active" and unit.pids() == before
+    errors = texts(since(unit, mark, worst=ERROR))
+    assert any(re.match(rf"sluiced: {CONF_FILE}:6: lissten: .*listen", text) for text in errors)
+    unit.write(CONF_FILE, CONF)
+    unit.systemctl("reload", "sluice")
+
+
+# --- failures ---
+
+
+def test_a_bad_configuration_fails_the_unit_at_once_and_says_where(unit):
+    """Exit status 78 is not tried again; `systemctl status` and the journal name line and key."""
+    mark = mark_of(unit)
+    unit.write(CONF_FILE, CONF + "gateway.processes: many\nlissten: 127.0.0.1:1\n")
+    done = unit.run("systemctl", "restart", "sluice", check=False)
+    assert done.returncode != 0
+    assert unit.properties("ActiveState", "Result", "ExecMainStatus", "NRestarts") == {
+        "ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "78", "NRestarts": "0",
+    }  # fmt: skip
+    shown = unit.systemctl("status", "sluice", check=False)
+    assert re.search(rf'Status: "{CONF_FILE}:6: .*"', shown), shown
+    assert re.search(rf"sluiced: {CONF_FILE}:7: lissten: .*listen", shown), shown
+    errors = since(unit, mark, worst=ERROR)
+    errors = [message for message in errors if message["SYSLOG_IDENTIFIER"] == "sluiced"]
+    assert len(errors) == 2 and {message["PRIORITY"] for message in errors} == {"3"}
+    unit.write(CONF_FILE, CONF)
+    unit.systemctl("start", "sluice")
+    unit.wait_ready()
+
+
+def test_a_start_that_fails_again_and_again_is_given_up_with_its_reason(unit):
+    """The port is taken: StartLimitBurst (shortened), then failed; and the way back."""
+    assert unit.properties("StartLimitBurst", "StartLimitIntervalUSec", "RestartUSec") == {
+        "StartLimitBurst": "10", "StartLimitIntervalUSec": "5min", "RestartUSec": "1s",
+    }  # fmt: skip
+    unit.systemctl("stop", "sluice")
+    unit.drop_in("RestartSec=100ms", "[Unit]", "StartLimitBurst=3")
+    unit.systemctl("reset-failed", "sluice")
+    with port_taken(unit):
+        mark = mark_of(unit)
+        done = unit.run("systemctl", "start", "sluice", check=False)
+        assert done.returncode != 0
+        wait_until(
+            lambda: "Start request repeated too quickly" in "".join(texts(since(unit, mark))), 30,
+            "the start limit",
+        )  # fmt: skip
+        unit.wait_state("failed")
+        errors = [m for m in since(unit, mark, worst=ERROR) if m["SYSLOG_IDENTIFIER"] == "sluiced"]
+        shown = unit.systemctl("status", "sluice", check=False)
+    assert len(errors) == 3 and all("127.0.0.1 port 8085" in text for text in texts(errors))
+    assert re.search('Status: ".*port 8085: Address already in use.*"', shown), shown
+    unit.drop_in()
+    # What sluiced(8) names as the way back.
+    unit.systemctl("reset-failed", "sluice")
+    unit.systemctl("start", "sluice")
+    unit.wait_ready()
+
+
+@contextlib.contextmanager
+def port_taken(root):
+    """Another program listens on Sluice's port for the length of a with block."""
+    words = ("/usr/bin/python3", "-m", "http.server", "8085", "--bind", "127.0.0.1")
+    root.run("systemd-run", "--unit=squatter", *words)
+    try:
+        wait_until(lambda: root.http("GET", "/"), 20, "the port is taken", ignore=(AssertionError,))
+        yield
+    finally:
+        root.systemctl("stop", "squatter")
+
+
+def test_every_line_of_the_journal_has_the_priority_of_its_level(unit):
+    """A death is a warning or worse, a state change is not; in JSON too; no prefix is left over."""
+    unit.write(CONF_FILE, CONF + "log: {format: json}\n")
+    mark = mark_of(unit)
+    unit.systemctl("restart", "sluice")
+    rows = unit.wait_ready()
+    unit.kill(rows["watcher/dev"]["pid"], signal.SIGKILL)
+    wait_until(
+        lambda: unit.rows()["watcher/dev"]["pid"] not in (0, rows["watcher/dev"]["pid"]), 20,
+        "another watcher",
+    )  # fmt: skip
+    number = {"error": "3", "warning": "4", "info": "6", "debug": "7"}
+    lines = [m for m in since(unit, mark) if m["MESSAGE"].startswith("{")]
+    levels = [json.loads(m["MESSAGE"])["level"] for m in lines]
+    assert [m["PRIORITY"] for m in lines] == [number[level] for level in levels]
+    assert "info" in levels and {"warning", "error"} & set(levels)
+    assert not [text for text in texts(unit.messages("--unit=sluice")) if re.match(r"<\d>", text)]
