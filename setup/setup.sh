@@ -16,11 +16,14 @@ packages=$build_packages
 [ "$1" = check ] && packages="$build_packages $check_packages"
 
 missing=
+# shellcheck disable=SC2086  # a list of words is meant
+known=$(dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' $packages \
+	2>/dev/null || true)
+line='
+'
 for package in $packages; do
-	state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null ||
-		true)
-	case "$state" in
-	ii*) ;;
+	case "$line$known" in
+	*"$line$package ii"*) ;;
 	*) missing="$missing $package" ;;
 	esac
 done

@@ -1,0 +1,95 @@
+"""The set-up of `make run` and `make check`: once done, a second call does nothing again."""
+
+import os
+import subprocess
+
+import pytest
+
+from tests.bed.net import deadline
+from tests.bed.sluice import REPO, binary
+
+# Whatever could fetch or install something; pip is called by its path in the venv.
+INSTALLERS = (
+    *("apt", "apt-get", "aptitude", "dpkg", "sudo", "pip", "pip3", "go"),
+    *("curl", "wget", "git", "mmdebstrap"),
+)
+SITE = f"{REPO}/build/venv/lib"
+
+
+def call(what, directory):
+    """setup.sh WHAT with DIRECTORY before everything else in PATH."""
+    env = dict(os.environ, PATH=f"{directory}:{os.environ['PATH']}")
+    return subprocess.run(
+        [f"{REPO}/setup/setup.sh", what],
+        capture_output=True, text=True, timeout=deadline(120), env=env, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(name="wires")
+def tripwires(tmp_path):
+    """A directory of programs that note how they were called, and fail; what they noted."""
+    directory = tmp_path / "wires"
+    directory.mkdir()
+    for name in INSTALLERS:
+        wire = directory / name
+        wire.write_text(f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/noted\nexit 97\n')
+        wire.chmod(0o755)
+
+    def noted():
+        return (tmp_path / "noted").read_text() if (tmp_path / "noted").exists() else ""
+
+    return directory, noted
+
+
+def packages():
+    """{a directory of Python packages in the venv: when it was changed}."""
+    places = [place for place, _, _ in os.walk(SITE) if place.endswith("site-packages")]
+    assert places
+    return {place: os.stat(place).st_mtime_ns for place in places}
+
+
+@pytest.mark.parametrize("what", ["run", "check"])
+def test_a_second_set_up_fetches_and_installs_nothing(wires, tmp_path, what):
+    """No package manager is called, no Python package written, and nothing said of installing."""
+    directory, noted = wires
+    first = call(what, tmp_path)
+    assert first.returncode == 0, first.stderr
+    before = packages()
+    second = call(what, directory)
+    assert (second.returncode, noted()) == (0, ""), second.stderr
+    assert "installing" not in second.stdout + second.stderr
+    assert packages() == before
+
+
+def test_what_is_missing_is_installed(wires):
+    """The same with a dpkg that knows of nothing: the wires are in the way."""
+    directory, noted = wires
+    (directory / "dpkg-query").write_text("#!/bin/sh\nexit 1\n")
+    (directory / "dpkg-query").chmod(0o755)
+    done = call("run", directory)
+    assert done.returncode == 97
+    assert "setup: installing gcc make pkg-config" in done.stdout
+    assert "apt-get update" in noted()
+
+
+def test_a_package_that_was_removed_is_missing(wires):
+    """Its configuration files are still there: dpkg says rc."""
+    directory, _ = wires
+    names = "gcc make pkg-config ca-certificates libevent-dev libcurl4-openssl-dev libmongoc-dev "
+    names += "libsqlite3-dev libjansson-dev libnanomsg-dev libyaml-dev libssl-dev zlib1g-dev"
+    listed = "".join(f"{name} ii \\n" for name in names.split())
+    (directory / "dpkg-query").write_text(f"#!/bin/sh\nprintf '{listed}libnghttp2-dev rc '\n")
+    (directory / "dpkg-query").chmod(0o755)
+    assert "setup: installing libnghttp2-dev\n" in call("run", directory).stdout
+
+
+def test_a_second_build_builds_nothing():
+    """make says of what is built that it is up to date."""
+    build = os.path.relpath(os.path.dirname(binary("sluiced")), REPO)
+    names = ("PATH", "HOME", "LC_ALL")
+    env = {name: os.environ[name] for name in names if name in os.environ}
+    done = subprocess.run(
+        ["make", "-C", REPO, "-q", "all", f"BUILD={build}"],
+        capture_output=True, text=True, timeout=deadline(60), env=env, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"run `make BUILD={build} all` first: {done.stdout}{done.stderr}"
