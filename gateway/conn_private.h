@@ -1,5 +1,6 @@
 /*
- * conn_private: what connection and conn_table share and nobody else uses.
+ * conn_private: what connection, conn_read and conn_table share and nobody else
+ * uses.
  */
 #ifndef SLUICE_CONN_PRIVATE_H
 #define SLUICE_CONN_PRIVATE_H
@@ -10,6 +11,13 @@
 void	conn_open(struct conn *c);
 /* By the table: the time of conn_due() has come. */
 void	conn_expired(struct conn *c);
+
+/* By conn_read. Unlike conn_due, also moves the deadline back. */
+void	conn_due_exactly(struct conn *c, int64_t at_ms);
+/* By conn_read: the input is full, it is not looked at any more; until it is
+ * heard again: but not its end, which would be there for ever. */
+void	conn_deafen(struct conn *c);
+void	conn_hear(struct conn *c);
 
 /* By a connection: when conn_expired() is to be called, or not any more. */
 void	connections_due(struct connections *cs, uint32_t id, int64_t at_ms);

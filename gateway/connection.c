@@ -13,10 +13,7 @@
 #include "common/log.h"
 #include "common/xmalloc.h"
 #include "gateway/conn_private.h"
-#include "gateway/reply.h"
-#include "gateway/route.h"
-
-#define CONN_READ_SIZE 16384u
+#include "gateway/conn_read.h"
 
 static void	conn_event_cb(evutil_socket_t fd, short what, void *arg);
 
@@ -59,9 +56,8 @@ conn_due(struct conn *c, int64_t at_ms)
 	connections_due(c->gateway->connections, c->id, at_ms);
 }
 
-/* Unlike conn_due, also moves the deadline back. */
-static void
-due_exactly(struct conn *c, int64_t at_ms)
+void
+conn_due_exactly(struct conn *c, int64_t at_ms)
 {
 	c->due_ms = 0;
 	conn_due(c, at_ms);
@@ -123,12 +119,16 @@ watch(struct conn *c, bool want_write, bool deaf)
 		fatalx("event_add failed");
 }
 
-/* What was left unread (see read_bytes) is read again; but not the end of the
- * input, which would be there for ever. */
-static void
-hear(struct conn *c)
+void
+conn_hear(struct conn *c)
 {
 	watch(c, c->want_write, c->half);
+}
+
+void
+conn_deafen(struct conn *c)
+{
+	watch(c, c->want_write, true);
 }
 
 /* --- the beginning -------------------------------------------------------------- */
@@ -269,7 +269,7 @@ linger(struct conn *c)
 	(void)shutdown(c->fd, SHUT_WR);
 	/* The peer's end was there first: nothing more to wait for. From the
 	 * loop, since callers still look at c. */
-	due_exactly(c, gateway_now_ms() + (c->half ? 0 : CONN_LINGER_MS));
+	conn_due_exactly(c, gateway_now_ms() + (c->half ? 0 : CONN_LINGER_MS));
 }
 
 void
@@ -285,8 +285,8 @@ conn_finish(struct conn *c, enum metrics_close cause)
 		exchange_free(c->exchange);
 		c->exchange = NULL;
 		conn_set_state(c, CONN_CLOSING);
-		hear(c);
-		due_exactly(c, gateway_now_ms() + patience);
+		conn_hear(c);
+		conn_due_exactly(c, gateway_now_ms() + patience);
 	}
 	if (conn_flush_out(c) == 1)
 		linger(c);
@@ -300,7 +300,7 @@ conn_answered(struct conn *c)
 
 	c->on_gone = NULL;
 	c->on_tick = NULL;
-	hear(c);
+	conn_hear(c);
 	if (!c->keep_alive || c->gateway->draining ||
 	    (c->half && c->exchange->in.len == 0)) {
 		conn_finish(c, CLOSE_DONE);
@@ -313,7 +313,7 @@ conn_answered(struct conn *c)
 	exchange_free(c->exchange);
 	begin_exchange(c, now);
 	c->exchange->in = in;
-	due_exactly(c, now + (in.len > 0 ? CONN_HEAD_MS : CONN_KEEPALIVE_MS));
+	conn_due_exactly(c, now + (in.len > 0 ? CONN_HEAD_MS : CONN_KEEPALIVE_MS));
 	if (conn_flush_out(c) != 1)
 		return;
 	/* Not by recursion: a pipeline of thousands would eat the stack. */
@@ -331,168 +331,10 @@ conn_begin_stream(struct conn *c)
 	conn_set_state(c, CONN_STREAM);
 	/* On a stream the end of the input is the client's leave. */
 	c->half = false;
-	hear(c);
+	conn_hear(c);
 }
 
-/* --- reading ------------------------------------------------------------------ */
-
-static void
-refuse(struct conn *c, const struct http_problem *problem)
-{
-	c->keep_alive = false;
-	reply_problem(c, problem);
-	conn_finish(c, CLOSE_BAD_REQUEST);
-}
-
-static void
-say_continue(struct conn *c)
-{
-	struct exchange *x = c->exchange;
-
-	if (!x->request->expect || x->continued)
-		return;
-	x->continued = true;
-	buf_adds(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
-	(void)conn_flush_out(c);
-}
-
-static enum http_progress
-read_head(struct conn *c)
-{
-	struct exchange *x = c->exchange;
-	struct http_problem problem = { 0, NULL };
-	enum http_progress p;
-
-	p = http_head_scan(&x->scan, (const char *)x->in.data, x->in.len);
-	if (p == HTTP_MORE)
-		return p;
-	if (p == HTTP_DONE)
-		x->request = http_request_parse((const char *)x->in.data,
-		    x->scan.head_len, &problem);
-	if (x->request == NULL) {
-		refuse(c, p == HTTP_BAD ? &x->scan.problem : &problem);
-		return HTTP_BAD;
-	}
-	c->keep_alive = x->request->keep_alive;
-	buf_drain(&x->in, x->scan.head_len);
-	due_exactly(c, gateway_now_ms() + CONN_BODY_MS);
-	return HTTP_DONE;
-}
-
-/* Goes as far as the bytes in hand allow; HTTP_MORE: not to the end of a
- * request. After anything else c may be gone. */
-static enum http_progress
-read_request(struct conn *c)
-{
-	struct exchange *x = c->exchange;
-	struct http_problem problem = { 0, NULL };
-	enum http_progress p = HTTP_DONE;
-	size_t used;
-
-	if (x->request == NULL)
-		p = read_head(c);
-	if (p != HTTP_DONE)
-		return p;
-	p = http_body_take(x->request, (const char *)x->in.data, x->in.len,
-	    EVENT_BATCH_BYTES, &used, &problem);
-	buf_drain(&x->in, used);
-	if (p == HTTP_BAD) {
-		refuse(c, &problem);
-		return p;
-	}
-	if (p == HTTP_MORE) {
-		say_continue(c);
-		return p;
-	}
-	c->due_ms = 0;
-	connections_not_due(c->gateway->connections, c->id);
-	route_request(c, x->request);
-	return p;
-}
-
-/* Bytes that nobody wants: on a stream, where many are an attack; after the
- * end, where a client may still send the body that was refused, and a reset
- * would take the answer from it. */
-static void
-discard(struct conn *c)
-{
-	char bytes[4096];
-	uint32_t before = c->discarded;
-	ssize_t n;
-
-	do {
-		n = recv(c->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-		if (n > 0)
-			c->discarded += (uint32_t)n;
-	} while (n > 0 && c->discarded - before < CONN_DISCARD_TURN);
-	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
-		conn_close(c, c->state == CONN_CLOSING ? c->cause :
-		    CLOSE_CLIENT);
-	else if (c->state == CONN_STREAM && c->discarded > CONN_DISCARD_MAX)
-		conn_close(c, CLOSE_BAD_REQUEST);
-}
-
-/* Whether an answer is still owed, or not yet taken: a client that shuts down
- * its side after its requests (nc -N) waits for it. A stream-to-be is not. */
-static bool
-owes(const struct conn *c)
-{
-	if (c->state == CONN_WAITING)
-		return c->on_gone != NULL;
-	return c->exchange->in.len > 0 || c->out.len > c->out_off;
-}
-
-/* Takes in what the socket has. -1: the connection is gone. */
-static int
-receive(struct conn *c)
-{
-	struct exchange *x = c->exchange;
-	ssize_t n;
-
-	n = recv(c->fd, buf_reserve(&x->in, CONN_READ_SIZE), CONN_READ_SIZE,
-	    MSG_DONTWAIT);
-	if (n == 0 && owes(c)) {
-		c->half = true;
-		hear(c);
-		return 0;
-	}
-	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR)) {
-		conn_close(c, CLOSE_CLIENT);
-		return -1;
-	}
-	if (n <= 0)
-		return 0;
-	/* The five seconds run from a request's first byte. */
-	if (x->in.len == 0 && x->request == NULL && c->state == CONN_READING)
-		conn_due(c, gateway_now_ms() + CONN_HEAD_MS);
-	buf_grew(&x->in, (size_t)n);
-	return 0;
-}
-
-/* One request at a time: until its answer is taken the next ones wait, a
- * bounded lot of them here and the rest in the kernel. */
-static void
-read_bytes(struct conn *c)
-{
-	struct exchange *x = c->exchange;
-	bool able = c->state == CONN_READING && c->out.len == c->out_off;
-	enum http_progress p = HTTP_MORE;
-
-	/* One byte over the limit: enough to refuse a head for it. */
-	if (x->in.len > HTTP_HEAD_MAX) {
-		if (!able)
-			watch(c, c->want_write, true);
-	} else if (!c->half && receive(c) == -1) {
-		return;
-	}
-	if (!able)
-		return;
-	if (x->in.len > 0)
-		p = read_request(c);
-	/* What is missing will not come any more. */
-	if (p == HTTP_MORE && c->half && c->state == CONN_READING)
-		conn_close(c, CLOSE_CLIENT);
-}
+/* --- what the loop says -------------------------------------------------------- */
 
 static int
 writable(struct conn *c)
@@ -505,7 +347,7 @@ writable(struct conn *c)
 	if (rc == 1 && c->state == CONN_CLOSING)
 		linger(c);
 	else if (rc == 1 && c->state == CONN_READING)
-		hear(c);
+		conn_hear(c);
 	return rc;
 }
 
@@ -520,7 +362,7 @@ conn_event_cb(evutil_socket_t fd UNUSED, short what, void *arg)
 	if (c->state == CONN_FREE)
 		return;
 	if (c->state == CONN_STREAM || c->state == CONN_CLOSING)
-		discard(c);
+		conn_read_discard(c);
 	else
-		read_bytes(c);
+		conn_read(c);
 }

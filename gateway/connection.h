@@ -1,7 +1,7 @@
 /*
- * connection: one client's socket: reading requests, writing, time-outs. What
- * a request means is route's business, what a stream sends is stream's.
- * Process: gateway.
+ * connection: one client's socket: its states and time-outs, writing, its end.
+ * How requests are read is conn_read's business, what one means is route's,
+ * what a stream sends is stream's. Process: gateway.
  *
  * Each connection has a slot (conn_table). What a stream's next bytes depend on
  * stands in the slot's row, which is plain data (architecture 5: the table of
@@ -31,8 +31,6 @@
 #define CONN_LINGER_MS      2000
 #define CONN_SNDBUF         (128 * 1024)  /* the kernel doubles it */
 #define CONN_NOTSENT_LOWAT  (16 * 1024)
-#define CONN_DISCARD_MAX    (64u * 1024)  /* input ignored on a stream */
-#define CONN_DISCARD_TURN   (256u * 1024) /* input ignored after the end */
 
 enum conn_state {
 	CONN_FREE,

@@ -1,9 +1,15 @@
 """What a gateway does at its limits: slow readers, floods, long bodies, no fds, no disk."""
 
+import ctypes
+import errno
+import fcntl
 import json
 import os
+import pathlib
 import resource
 import socket
+import struct
+import termios
 import time
 
 import pytest
@@ -35,7 +41,67 @@ def to_the_end(stream, timeout=10):
     return stream.ended
 
 
+def accepted_by(pid, client):
+    """A duplicate of the socket by which process PID talks with CLIENT."""
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    process = os.pidfd_open(pid)
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            fd = call(438, process, int(name), 0)  # pidfd_getfd
+            if fd < 0 and ctypes.get_errno() == errno.EBADF:
+                continue  # closed since the list was read
+            assert fd >= 0, f"pidfd_getfd: {os.strerror(ctypes.get_errno())}"
+            try:
+                found = socket.socket(fileno=os.dup(fd))
+            except OSError:
+                continue  # no socket
+            finally:
+                os.close(fd)
+            if found.family == socket.AF_INET and peer_of(found) == client.getsockname():
+                return found
+            found.close()
+    finally:
+        os.close(process)
+    return None
+
+
+def unread(sock):
+    """Bytes the kernel holds for the other end, unacknowledged or not sent yet."""
+    return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
+
+
+def peer_of(sock):
+    """The address at the other end, None where there is none."""
+    try:
+        return sock.getpeername()
+    except OSError:
+        return None
+
+
 # --- readers ---------------------------------------------------------------------------
+
+
+def test_the_kernel_holds_little_for_a_stream_and_sends_it_at_once():
+    most = int(pathlib.Path("/proc/sys/net/core/wmem_max").read_text(encoding="ascii"))
+    with Sluice({"streams": {"default": FAST}}) as sluice, sluice.stream("job:x") as stream:
+        stream.wait_open()
+        with accepted_by(sluice.pid("gateway/0"), stream.sock) as accepted:
+
+            def option(name, level=socket.IPPROTO_TCP):
+                return accepted.getsockopt(level, name)
+
+            # The kernel doubles what it is told, for its own needs; it is no longer tuned then.
+            held = option(socket.SO_SNDBUF, socket.SOL_SOCKET)
+            assert held == 2 * min(128 * 1024, most) <= 256 * 1024
+            assert option(socket.TCP_NOTSENT_LOWAT) == 16 * 1024
+            assert option(socket.TCP_NODELAY) != 0
+            # No byte acknowledged for so long, in ms: closed.
+            assert option(socket.TCP_USER_TIMEOUT) == 30_000
+            # A client that does not read: no more than that stands in the kernel.
+            publish(sluice, "job:x", 0, 4000, size=1000)
+            wait_until(lambda: unread(accepted) >= 16 * 1024, 10, "the kernel is full")
+            publish(sluice, "job:x", 4000, 6000, size=1000)
+            assert unread(accepted) <= held
 
 
 def test_on_overflow_journal_gives_a_slow_reader_every_event():
