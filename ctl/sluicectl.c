@@ -155,6 +155,26 @@ connect_to(const char *path)
 	return -1;
 }
 
+/* All that sluiced answers until it closes: 0, or the errno of what came
+ * instead. */
+static int
+receive(int fd, struct buf *answer)
+{
+	ssize_t n;
+
+	while (answer->len < ANSWER_MAX) {
+		n = recv(fd, buf_reserve(answer, 65536), 65536, 0);
+		/* With a time-out it does not begin again by itself when the
+		 * shell stops and continues us. */
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? errno : 0;
+		buf_grew(answer, (size_t)n);
+	}
+	return EFBIG;
+}
+
 /* The answer to one line, or NULL after a message. */
 static json_t *
 ask(const char *path, const char *line)
@@ -163,26 +183,20 @@ ask(const char *path, const char *line)
 	int fd = connect_to(path);
 	json_error_t error;
 	json_t *json = NULL;
-	ssize_t n = -1;
-	bool late, whole;
+	int code = EPIPE;
 
 	if (fd == -1)
 		return NULL;
 	if (send(fd, line, strlen(line), MSG_NOSIGNAL) ==
-	    (ssize_t)strlen(line)) {
-		while (answer.len < ANSWER_MAX && (n = recv(fd,
-		    buf_reserve(&answer, 65536), 65536, 0)) > 0)
-			buf_grew(&answer, (size_t)n);
-	}
-	late = n < 0 && errno == EAGAIN;
-	/* Reset: it refused the request without reading all of it. */
-	whole = n == 0 || (n < 0 && errno == ECONNRESET);
+	    (ssize_t)strlen(line))
+		code = receive(fd, &answer);
 	(void)close(fd);
-	if (whole && answer.len != 0)
+	/* Reset: it refused the request without reading all of it. */
+	if ((code == 0 || code == ECONNRESET) && answer.len != 0)
 		json = json_loadb((const char *)answer.data, answer.len, 0,
 		    &error);
 	buf_free(&answer);
-	if (json == NULL && late)
+	if (json == NULL && code == EAGAIN)
 		did_not_answer(path);
 	else if (json == NULL)
 		(void)fprintf(stderr, "sluicectl: %s: sluiced closed the "
@@ -291,7 +305,12 @@ print_answer(const struct options *o, const json_t *answer, bool status)
 	bool ok = json_is_true(json_object_get(answer, "ok"));
 
 	if (o->json) {
-		(void)json_dumpf(answer, stdout, JSON_COMPACT);
+		if (json_dumpf(answer, stdout, JSON_COMPACT) != 0) {
+			if (ferror(stdout) == 0)
+				(void)fputs("sluicectl: out of memory\n",
+				    stderr);
+			return EX_IOERR;   /* flushed() says why */
+		}
 		(void)putchar('\n');
 	} else if (ok && status) {
 		print_status(answer);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/utf8.h"
 #include "common/xmalloc.h"
 #include "supervisor/supervisor.h"
 
@@ -49,29 +50,12 @@ struct control {
 
 /* --- JSON by hand --------------------------------------------------------- */
 
-/* Bytes of the valid UTF-8 sequence at p, 0 if there is none. */
-static size_t
-utf8_length(const unsigned char *p, size_t left)
-{
-	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
-	    : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
-	    : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
-
-	if (n == 0 || n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
-
 /* C0, DEL and C1: what a terminal may obey. */
 static bool
-is_control(const unsigned char *p, size_t n)
+is_control(const char *text, size_t n)
 {
+	const unsigned char *p = (const unsigned char *)text;
+
 	return (n == 1 && (p[0] < 0x20 || p[0] == 0x7f)) ||
 	    (n == 2 && p[0] == 0xc2 && p[1] < 0xa0);
 }
@@ -85,10 +69,8 @@ add_text(struct buf *b, const char *text)
 
 	buf_addc(b, '"');
 	for (; left != 0; text += n, left -= n) {
-		const unsigned char *p = (const unsigned char *)text;
-
-		n = utf8_length(p, left);
-		if (n == 0 || is_control(p, n)) {
+		n = utf8_length(text, left);
+		if (n == 0 || is_control(text, n)) {
 			buf_addc(b, '?');
 			n = MAX(n, 1);
 		} else {
@@ -377,23 +359,26 @@ control_accept_cb(evutil_socket_t listener, short what UNUSED, void *arg)
 
 /* --- life ----------------------------------------------------------------- */
 
+/* It appears at its path when it listens: who sees it is not refused. */
 static int
 listen_at(const char *path, struct err *err)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd, code;
 
-	if (strlen(path) >= sizeof(sun.sun_path))
+	if ((size_t)snprintf(sun.sun_path, sizeof(sun.sun_path), "%s.new",
+	    path) >= sizeof(sun.sun_path))
 		return err_set(err, "%s: longer than a socket's path may be: "
 		    "write a shorter runtime_directory", path);
-	memcpy(sun.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return err_errno(err, errno, "socket");
 	/* We hold the lock: what stands there is an earlier supervisor's. */
-	(void)unlink(path);
+	(void)unlink(sun.sun_path);
 	if (bind(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0 &&
-	    chmod(path, 0600) == 0 && listen(fd, (int)CONNECTIONS_MAX) == 0)
+	    chmod(sun.sun_path, 0600) == 0 &&
+	    listen(fd, (int)CONNECTIONS_MAX) == 0 &&
+	    rename(sun.sun_path, path) == 0)
 		return fd;
 	code = errno;
 	(void)close(fd);

@@ -1,14 +1,16 @@
 """The operator's command where things are not as they should be: it says so, and it ends."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
 
-from tests.bed.net import deadline
+from tests.bed.net import deadline, wait_until
 from tests.bed.process import plain_environment
 from tests.bed.sluice import binary
 
@@ -58,6 +60,74 @@ def test_too_many_at_the_socket_are_told_so_at_once(rogues):
     for one in held:
         one.close()
     assert len(sluice.status()) == 7
+
+
+def test_it_either_answers_whole_or_says_why_not_from_the_very_start_on(rogues):
+    """Asked without a pause while sluiced starts, its children die, and it stops."""
+    sluice = rogues()
+    runtime = sluice.conf["runtime_directory"]
+    done, wrong = threading.Event(), []
+
+    def ask():
+        """Notes every call that is neither an answer nor an error."""
+        answered = False
+        while not done.is_set():
+            said = subprocess.run(
+                [sluice.program("sluicectl"), "--runtime", runtime, "--json", "status"],
+                capture_output=True, text=True, timeout=deadline(20), env=sluice.env, check=False,
+            )  # fmt: skip
+            try:
+                whole = json.loads(said.stdout)["ok"] and not said.stderr
+            except ValueError:
+                whole = False
+            refused = said.returncode == 1 and not said.stdout and "sluicectl: " in said.stderr
+            # Once it has answered it goes on to, until it stops.
+            if not (said.returncode == 0 and whole or refused and (not answered or stops.is_set())):
+                wrong.append(said)
+            answered |= whole
+
+    stops = threading.Event()
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for one in askers:
+        one.start()
+    try:
+        sluice.start()
+        for name in ("store", "gateway/0", "broker"):
+            sluice.wait_restarted(name, sluice.kill(name))
+        stops.set()
+        sluice.stop()
+    finally:
+        stops.set()
+        done.set()
+        for one in askers:
+            one.join()
+    assert not wrong, wrong[:3]
+
+
+def test_a_shell_that_stops_and_continues_it_does_not_end_it(rogues):
+    """A receive with a time-out is interrupted by that, other than one without."""
+    sluice = rogues().start()
+    os.kill(sluice.process.pid, signal.SIGSTOP)
+    try:
+        asks = subprocess.Popen(
+            [sluice.program("sluicectl"), "--runtime", sluice.conf["runtime_directory"], "status"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=sluice.env,
+        )  # fmt: skip
+
+        def is_in_state(letters):
+            with open(f"/proc/{asks.pid}/stat", encoding="ascii") as stat:
+                return stat.read().rpartition(")")[2].split()[0] in letters
+
+        for _ in range(3):
+            wait_until(lambda: is_in_state("S"), 5, "it waits for an answer")
+            os.kill(asks.pid, signal.SIGSTOP)
+            wait_until(lambda: is_in_state("T"), 5, "stopped")
+            os.kill(asks.pid, signal.SIGCONT)
+    finally:
+        os.kill(sluice.process.pid, signal.SIGCONT)
+    answer, complaint = asks.communicate(timeout=deadline(20))
+    assert (asks.returncode, complaint) == (0, "")
+    assert "health" in answer
 
 
 @pytest.mark.parametrize(
