@@ -254,6 +254,36 @@ def test_sync_always_answers_the_same(make_bus):
     bus.host.wait("pong")
 
 
+def syncs(bus):
+    """How often the broker asked the kernel for something to reach the disk."""
+    mark = len(bus.host.said)
+    bus.host.tell("syncs")
+    return int(bus.host.wait(r"syncs (\d+)", after=mark)[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sync", ["never", "always", "20"])
+def test_the_disk_is_asked_for_as_journal_sync_says(make_bus, sync):
+    bus = make_bus(syncs=1, sync=sync).start()
+    pub = bus.publisher("watcher/a", "-n", 500, "-r", 500)
+    # Its registration is kept whatever sync says: it must not be forgotten.
+    pub.wait("ready")
+    before = syncs(bus)
+    assert before > 0
+    done = result(pub, 30)
+    assert done["appended"] == 500
+    wait_until(lambda: bus.host.find(rf"status ready tip {done['last']}"), deadline(10), "status")
+    after = syncs(bus) - before
+    if sync == "never":
+        assert after == 0
+    else:
+        # Half a second and more of events: several batches, several intervals.
+        assert after >= 5
+    assert bus.stop() == 0
+    # The end is clean whatever it says.
+    assert syncs(bus) > before + after
+
+
 @pytest.mark.slow
 def test_the_number_of_streams_is_limited(make_bus):
     bus = make_bus(max_streams=3).start()

@@ -6,28 +6,39 @@
  *	broker_host BROKER STATE_DIRECTORY RUNTIME_DIRECTORY [key=value ...]
  *
  * keys: size segment retain_ms sync(always|never|ms) max_streams window_ms
- * keys fsize (RLIMIT_FSIZE of the broker). Commands on stdin: "start", "peer
- * NAME INCARNATION PATH", "unpeer NAME INCARNATION", "kill SIGNAL", "stop",
- * "ping", "quit". Answers on stdout: "started PID", "ready", "pong BUSY",
- * "status STATE TEXT", "segment FIRST PATH", "exit STATUS".
+ * keys fsize (RLIMIT_FSIZE of the broker) syncs (1: count). Commands on stdin:
+ * "start", "peer NAME INCARNATION PATH", "unpeer NAME INCARNATION", "kill
+ * SIGNAL", "stop", "ping", "syncs", "quit". Answers on stdout: "started PID",
+ * "ready", "pong BUSY", "status STATE TEXT", "segment FIRST PATH", "syncs N",
+ * "exit STATUS".
+ *
+ * Syncs are counted by the kernel: a seccomp filter tells this process of every
+ * call by which the broker asks for something to reach the disk.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/channel.h"
 #include "common/conf.h"
+#include "common/macros.h"
 #include "common/sealed.h"
 #include "common/xmalloc.h"
 
-#define PEERS_MAX 64
+#define PEERS_MAX 320   /* more than a broker takes */
 
 struct host {
 	struct event_base	*base;
@@ -35,6 +46,8 @@ struct host {
 	struct conf		 conf;
 	const char		*broker;
 	uint64_t		 fsize;
+	uint64_t		 syncs;
+	struct event		*synced;
 	uint64_t		 incarnation;
 	pid_t			 pid;
 	struct msg_peer		 peers[PEERS_MAX];
@@ -42,6 +55,67 @@ struct host {
 	char			 line[4096];
 	size_t			 line_n;
 };
+
+/* --- counting syncs ------------------------------------------------------- */
+
+static void
+host_synced_cb(evutil_socket_t fd, short what UNUSED, void *arg)
+{
+	struct host *h = arg;
+	struct seccomp_notif call = { 0 };
+	struct seccomp_notif_resp go = { 0 };
+
+	if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0)
+		return;   /* the caller was killed */
+	h->syncs++;
+	go.id = call.id;
+	go.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	(void)ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &go);
+}
+
+/* What is started from here on is counted. */
+static void
+count_syncs(struct host *h)
+{
+#define TOLD(call)							\
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1),		\
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF)
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, nr)),
+		TOLD(SYS_fdatasync),
+		TOLD(SYS_fsync),
+		TOLD(SYS_sync_file_range),
+		TOLD(SYS_syncfs),
+		TOLD(SYS_sync),
+		TOLD(SYS_msync),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { NELEM(filter), filter };
+	int fd;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		exit(8);
+	fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+	    SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+	if (fd < 0) {
+		perror("broker_host: seccomp");
+		exit(8);
+	}
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	h->synced = event_new(h->base, fd, EV_READ | EV_PERSIST,
+	    host_synced_cb, h);
+	(void)event_add(h->synced, NULL);
+}
+
+static void
+say_syncs(const struct host *h)
+{
+	printf("syncs %" PRIu64 "\n", h->syncs);
+	(void)fflush(stdout);
+}
+
+/* --- the broker ----------------------------------------------------------- */
 
 static void
 say_exit(struct host *h)
@@ -185,6 +259,8 @@ command(struct host *h, char *line)
 		(void)channel_send(h->channel, MSG_STOP, NULL, 0, -1, NULL);
 	else if (strcmp(line, "ping") == 0 && h->channel != NULL)
 		(void)channel_send(h->channel, MSG_PING, NULL, 0, -1, NULL);
+	else if (strcmp(line, "syncs") == 0)
+		say_syncs(h);
 	else if (strcmp(line, "quit") == 0)
 		(void)event_base_loopbreak(h->base);
 }
@@ -230,6 +306,8 @@ set(struct host *h, const char *key, const char *value)
 		h->conf.journal.idempotency_keys = (uint32_t)n;
 	else if (strcmp(key, "fsize") == 0)
 		h->fsize = n;
+	else if (strcmp(key, "syncs") == 0)
+		count_syncs(h);
 	else if (strcmp(key, "sync") == 0 && strcmp(value, "always") == 0)
 		h->conf.journal.sync = CONF_SYNC_ALWAYS;
 	else if (strcmp(key, "sync") == 0 && strcmp(value, "never") == 0)
@@ -255,6 +333,7 @@ main(int argc, char **argv)
 	h.conf.state_directory = xstrdup(argv[2]);
 	free(h.conf.runtime_directory);
 	h.conf.runtime_directory = xstrdup(argv[3]);
+	h.base = event_base_new();
 	for (int i = 4; i < argc; i++) {
 		value = strchr(argv[i], '=');
 		if (value == NULL)
@@ -262,7 +341,6 @@ main(int argc, char **argv)
 		*value++ = '\0';
 		set(&h, argv[i], value);
 	}
-	h.base = event_base_new();
 	input = event_new(h.base, STDIN_FILENO, EV_READ | EV_PERSIST,
 	    host_input_cb, &h);
 	(void)event_add(input, NULL);
@@ -272,6 +350,10 @@ main(int argc, char **argv)
 		say_exit(&h);
 	}
 	event_free(input);
+	if (h.synced != NULL) {
+		(void)close(event_get_fd(h.synced));
+		event_free(h.synced);
+	}
 	event_base_free(h.base);
 	conf_free(&h.conf);
 	return 0;
