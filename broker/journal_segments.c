@@ -10,6 +10,7 @@
 
 #include "broker/disk.h"
 #include "broker/journal_recover.h"
+#include "broker/segment_make.h"
 #include "common/journal.h"
 #include "common/macros.h"
 #include "common/xmalloc.h"
@@ -155,17 +156,28 @@ journal_segments_need_state(const struct journal_segments *j)
 	return j->n > 1 && j->covered < j->list[spare].end;
 }
 
-/* Of all segments, or of those in memory. */
 static uint64_t
-total_bytes(const struct journal_segments *j, bool memory)
+total_bytes(const struct journal_segments *j)
 {
 	uint64_t n = 0;
 
-	for (size_t i = 0; i < j->n; i++) {
-		if (!memory || j->list[i].memory_fd >= 0)
-			n += j->list[i].bytes;
-	}
+	for (size_t i = 0; i < j->n; i++)
+		n += j->list[i].bytes;
 	return n;
+}
+
+static bool
+memory_fits(const struct journal_segments *j)
+{
+	uint64_t bytes = 0, count = 0;
+
+	for (size_t i = 0; i < j->n; i++) {
+		if (j->list[i].memory_fd >= 0) {
+			bytes += j->list[i].bytes;
+			count++;
+		}
+	}
+	return bytes <= SEGMENTS_MEMORY_MAX && count <= SEGMENTS_MEMORY_COUNT;
 }
 
 static bool
@@ -181,8 +193,7 @@ journal_segments_retain(struct journal_segments *j, uint64_t size,
     int64_t retain_ms, int64_t now_ms)
 {
 	while (j->n > 1) {
-		if (j->memory ? total_bytes(j, true) <= SEGMENTS_MEMORY_MAX :
-		    total_bytes(j, false) <= size &&
+		if (j->memory ? memory_fits(j) : total_bytes(j) <= size &&
 		    !too_old(j, retain_ms, now_ms))
 			return;
 		if (!j->memory && !may_leave(j))
@@ -197,111 +208,62 @@ journal_segments_retain(struct journal_segments *j, uint64_t size,
 
 /* --- the next one -------------------------------------------------------- */
 
-/* The header goes last: a segment without one never had its name. */
-static int
-segment_prepare(struct journal_segments *j, int fd, const struct segment *s,
-    const char *temporary, const char *name)
-{
-	struct journal_segment h = { s->epoch, s->first,
-		s->created_unix_ms };
-	struct buf b = BUF_EMPTY;
-	int rc;
-
-	journal_file_header_encode(&b, &h);
-	rc = disk_write(fd, b.data, b.len, 0);
-	buf_free(&b);
-	if (rc < 0 || fdatasync(fd) < 0 || renameat(j->directory, temporary,
-	    j->directory, name) < 0)
-		return -1;
-	return fsync(j->directory);
-}
-
 /* The disk is full: the oldest segment becomes the new one. */
 static int
-segment_recycle(struct journal_segments *j, struct segment *s,
-    const char *temporary)
+segment_recycle(struct journal_segments *j, struct segment *s)
 {
-	char name[JOURNAL_FILE_NAME_MAX];
-	int fd;
+	const struct segment oldest = j->list[0];
+	bool kept;
+	int fd = segment_make_again(j->directory, s->first, oldest.first,
+	    oldest.bytes, &kept);
 
-	(void)journal_file_name(name, j->list[0].first, "seg");
-	if (renameat(j->directory, name, j->directory, temporary) < 0)
-		return -1;
-	s->bytes = j->list[0].bytes;
-	segment_drop_oldest(j);
-	fd = openat(j->directory, temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (!kept)
+		segment_drop_oldest(j);
 	if (fd < 0)
 		return -1;
-	if (disk_zero(fd, s->bytes) < 0) {
-		(void)close(fd);
-		return -1;
-	}
+	s->bytes = oldest.bytes;
 	j->recycled++;
 	return fd;
 }
 
 static int
-segment_create(struct journal_segments *j, const struct segment *s,
-    const char *temporary)
+segment_new_file(struct journal_segments *j, struct segment *s)
 {
-	int fd, code;
+	int fd;
 
-	fd = openat(j->directory, temporary,
-	    O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || disk_allocate(fd, s->bytes) == 0)
-		return fd;
-	code = errno;
-	(void)close(fd);
-	(void)unlinkat(j->directory, temporary, 0);
-	errno = code;
-	return -1;
-}
-
-static int
-segment_new_file(struct journal_segments *j, struct segment *s,
-    struct err *err)
-{
-	char name[JOURNAL_FILE_NAME_MAX], temporary[JOURNAL_FILE_NAME_MAX];
-	int fd, code;
-
-	(void)journal_file_name(name, s->first, "seg");
-	(void)journal_file_name(temporary, s->first, "seg.new");
-	while ((fd = segment_create(j, s, temporary)) < 0 &&
+	while ((fd = segment_make_new(j->directory, s->first, s->bytes)) < 0 &&
 	    disk_is_full(errno)) {
 		/* One that was cut, or of a smaller setting, is too small. */
-		if (may_leave(j) && j->list[0].bytes >= s->bytes) {
-			fd = segment_recycle(j, s, temporary);
-			break;
-		}
+		if (may_leave(j) && j->list[0].bytes >= s->bytes)
+			return segment_recycle(j, s);
 		if (!journal_segments_make_room(j)) {
 			errno = ENOSPC;
-			break;
+			return -1;
 		}
-	}
-	if (fd < 0)
-		return err_errno(err, errno, "%s/%s", j->path, name);
-	if (segment_prepare(j, fd, s, temporary, name) < 0) {
-		code = errno;
-		(void)close(fd);
-		(void)unlinkat(j->directory, temporary, 0);
-		return err_errno(err, code, "%s/%s", j->path, name);
 	}
 	return fd;
 }
 
+/* Its fd; -1 with *err. */
 static int
-segment_new_memory(struct segment *s, struct err *err)
+segment_begin(struct journal_segments *j, struct segment *s, struct err *err)
 {
-	struct journal_segment h = { s->epoch, s->first,
+	const struct journal_segment header = { s->epoch, s->first,
 		s->created_unix_ms };
-	struct buf b = BUF_EMPTY;
+	char name[JOURNAL_FILE_NAME_MAX];
+	int fd;
 
-	journal_file_header_encode(&b, &h);
-	s->memory_fd = disk_memory("sluice-journal", b.data, b.len);
-	buf_free(&b);
-	if (s->memory_fd < 0)
-		return err_errno(err, errno, "memory segment");
-	return s->memory_fd;
+	if (j->memory) {
+		s->memory_fd = segment_make_memory(&header);
+		if (s->memory_fd < 0)
+			return err_errno(err, errno, "memory segment");
+		return s->memory_fd;
+	}
+	fd = segment_new_file(j, s);
+	if (fd < 0 || segment_make_finish(j->directory, fd, &header) < 0)
+		return err_errno(err, errno, "%s/%s", j->path,
+		    journal_file_name(name, s->first, "seg"));
+	return fd;
 }
 
 int
@@ -320,8 +282,7 @@ journal_segments_rotate(struct journal_segments *j, uint32_t epoch,
 	/* What the old one holds must not be synced after the new one. */
 	if (journal_segments_sync(j, err) < 0)
 		return -1;
-	fd = j->memory ? segment_new_memory(&s, err) :
-	    segment_new_file(j, &s, err);
+	fd = segment_begin(j, &s, err);
 	if (fd < 0)
 		return -1;
 	j->began_with = recycled;
@@ -479,7 +440,7 @@ journal_segments_info(const struct journal_segments *j,
 {
 	*ret = (struct segments_info){
 		.oldest = j->n != 0 ? j->list[0].first : 0,
-		.bytes = total_bytes(j, false),
+		.bytes = total_bytes(j),
 		.count = j->n,
 		.recycled = j->recycled,
 		.recycling = j->recycled != j->began_with,

@@ -16,9 +16,11 @@
 
 #include "common/err.h"
 
-/* In memory: less than on disk. */
-#define SEGMENTS_MEMORY_MAX (256u * 1024 * 1024)
-#define SEGMENTS_MEMORY_ONE (16u * 1024 * 1024)
+/* In memory: less than on disk, and no more of them than a reader that comes
+ * later is told of (they are smaller under an RLIMIT_FSIZE). */
+#define SEGMENTS_MEMORY_MAX   (256u * 1024 * 1024)
+#define SEGMENTS_MEMORY_ONE   (16u * 1024 * 1024)
+#define SEGMENTS_MEMORY_COUNT 32u
 
 struct journal_segments;
 struct recover_segment;
@@ -79,7 +81,8 @@ bool	journal_segments_need_state(const struct journal_segments *j);
  * stay. */
 bool	journal_segments_make_room(struct journal_segments *j);
 /* Lets go of what is beyond `size` bytes or begun before `now_ms - retain_ms`
- * (0: no limit by age); cheap when there is nothing to do. */
+ * (0: no limit by age); in memory, beyond the limits above. Cheap when there
+ * is nothing to do. */
 void	journal_segments_retain(struct journal_segments *j, uint64_t size,
 	    int64_t retain_ms, int64_t now_ms);
 

@@ -8,10 +8,11 @@
 
 #include <event2/event.h>
 
+#include "broker/journal_segments.h"
 #include "broker/journal_writer.h"
 #include "common/conf.h"
 
-#define JOB_SEGMENTS_MAX 32u
+#define JOB_SEGMENTS_MAX SEGMENTS_MEMORY_COUNT
 
 struct journal_thread;
 

@@ -254,6 +254,41 @@ def test_sync_always_answers_the_same(make_bus):
     bus.host.wait("pong")
 
 
+def segments_after(bus, mark):
+    """The memory segments the broker named since: first position -> path."""
+    found = (re.match(r"segment (\d+) (\S+)", line) for line in list(bus.host.said)[mark:])
+    return {int(match[1]): match[2] for match in found if match}
+
+
+@pytest.mark.slow
+def test_memory_keeps_no_more_segments_than_a_late_reader_is_told_of(make_bus):
+    bus = make_bus(segment=1 << 20, fsize=8 << 20).start()
+    # Small events: a thousand of them, the most that go into one record, fit into a segment.
+    pub = bus.publisher("watcher/a", "-n", 80000, "-s", 1, "-r", 20000)
+    pub.wait("ready")
+    # No memory segment is larger than this either.
+    subprocess.run(["prlimit", f"--pid={bus.pid}", f"--fsize={256 << 10}:{8 << 20}"], check=True)
+    done = result(pub, 60)
+    assert done["appended"] == 80000
+    assert len(segments_after(bus, 0)) > 40
+    status = bus.host.wait(rf"status memory .*tip {done['last']}.* oldest (\d+)", 10)
+    mark = len(bus.host.said)
+    late = bus.reader("g0")
+    told = wait_until(
+        lambda: int(status[1]) in segments_after(bus, mark) and segments_after(bus, mark),
+        deadline(10),
+        "the oldest segment",
+    )
+    assert 16 < len(told) <= 32
+    for first, path in sorted(told.items()):
+        late.tell(f"segment {first} {path}")
+    items, errors, gaps = caught_up(late, done["last"])
+    # What the disk still has, one hole that is told, and all that is kept in memory.
+    kept = number_of(done["last"]) - int(status[1]) + 1
+    assert kept <= items < 80000
+    assert (errors, gaps) == (0, 1)
+
+
 def syncs(bus):
     """How often the broker asked the kernel for something to reach the disk."""
     mark = len(bus.host.said)
