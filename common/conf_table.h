@@ -1,7 +1,7 @@
 /*
  * conf_table: the one table of configuration keys, and how a value of each
- * type is read, printed, stored and released. Private to conf*.c; the manual's
- * test and the unit tests read the table too.
+ * type is read, printed, stored and released. Private to conf*.c; unit tests
+ * read the table too, and tests/lint/docs.py compares sluice.yaml(5) with it.
  */
 #ifndef SLUICE_CONF_TABLE_H
 #define SLUICE_CONF_TABLE_H

@@ -39,6 +39,7 @@ tidy() {
 }
 
 run rules python3 tests/lint/lint.py
+run documents python3 tests/lint/docs.py
 run clang-tidy tidy
 run cppcheck cppcheck --quiet --std=c11 --enable=warning,portability \
 	--inline-suppr --error-exitcode=1 -j "$(nproc)" -I. -D_GNU_SOURCE \
