@@ -301,7 +301,8 @@ def test_an_idempotency_key_gives_the_first_id_again_and_refuses_another_body(sl
 def test_a_repeat_of_events_published_apart_names_the_ids_they_have(sluice):
     apart = [event(f"job:apart-{i}", idempotency_key=f"apart-{i}") for i in range(2)]
     first, _, last = (
-        post(sluice, json.dumps(e))[2]["first_id"] for e in (apart[0], event("job:between"), apart[1])
+        post(sluice, json.dumps(e))[2]["first_id"]
+        for e in (apart[0], event("job:between"), apart[1])
     )
     answer = post(sluice, json.dumps(apart))[2]
     assert (answer["accepted"], answer["duplicates"]) == (0, 2)
