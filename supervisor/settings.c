@@ -37,16 +37,17 @@ int
 settings_seal(const struct conf *conf, const struct child *c, struct err *err)
 {
 	struct buf b = BUF_EMPTY;
-	int fd = sealed_new("sluice-conf", err), rc;
+	int fd = sealed_new("sluice-conf", err), rc = -1;
 
-	if (fd == -1)
-		return -1;
-	conf_encode(&b, conf, c->role, c->instance);
-	rc = sealed_write(fd, b.data, b.len, err);
-	buf_free(&b);
+	if (fd != -1) {
+		conf_encode(&b, conf, c->role, c->instance);
+		rc = sealed_write(fd, b.data, b.len, err);
+		buf_free(&b);
+	}
 	if (rc == 0)
 		return fd;
-	(void)close(fd);
+	if (fd != -1)
+		(void)close(fd);
 	return err_prefix(err, "configuration for %s", c->title);
 }
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -189,6 +190,26 @@ def test_a_reload_names_what_waits_for_a_restart_and_takes_the_log_level_at_once
     wait_until(lambda: "debug health: stop: asked" in sluice.log(), 5, "health logs more")
     # Stopped by the operator: an entry that changed does not start it.
     assert sluice.status()["watcher/dev"]["state"] == "stopped"
+
+
+def test_a_reload_that_cannot_reach_every_child_reaches_none(rogues):
+    """Its descriptors end while it writes what each is told: all keep what they have."""
+    sluice = rogues().start()
+    pid = sluice.process.pid
+    before = {name: row["pid"] for name, row in sluice.status().items()}
+    sluice.write_conf({"clusters": ["prod"], "log": {"level": "warn"}})
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    free = [number for number in range(1 << 16) if number not in used]
+    # Enough to read the file, not for seven children.
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free[3], limits[1]))
+    os.kill(pid, signal.SIGHUP)
+    wait_until(lambda: "the old configuration stays" in sluice.log(), 10, "refused")
+    assert re.search(r"configuration for \S+: memfd_create: Too many open files", sluice.log())
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    assert {name: row["pid"] for name, row in sluice.status().items()} == before
+    sluice.ctl("reload")
+    wait_until(lambda: "watcher/dev" not in sluice.status(), 10, "the watcher is gone")
 
 
 def test_a_hangup_before_the_loop_is_a_reload_not_the_end(rogues):
