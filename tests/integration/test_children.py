@@ -8,6 +8,13 @@ from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
 
 OLD, NEW = "kept-for-the-store-alone", "changed-for-the-store-alone"
+# A plugin that takes its time.
+PLUGGED = """{"current-context": "x",
+"contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+"clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+"users": [{"name": "u", "user": {"exec": {"command": "sleep", "args": ["60"],
+"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never"}}}]}
+"""
 # What every child has: nothing of it leads out of the process but to the supervisor and the log.
 COMMON = {
     "/dev/null",
@@ -124,6 +131,35 @@ def test_each_child_has_the_descriptors_of_its_role_and_no_other(sim):
             handed += listeners(sluice, sluice.pid(name), held)
         # One each: a connection goes to one gateway.
         assert sorted(handed) == sorted(kept)
+
+
+def child_called(pid, name):
+    """The pid of PID's child that runs NAME, or None."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        for child in file.read().split():
+            with open(f"/proc/{child}/comm", encoding="utf-8") as comm:
+                if comm.read().strip() == name:
+                    return int(child)
+    return None
+
+
+def test_a_credential_plugin_has_no_descriptor_of_the_supervisor(tmp_path):
+    """Nor has sluice-exec, which runs it, any but the memfd for the answer."""
+    (tmp_path / "config").write_text(PLUGGED, encoding="utf-8")
+    with Sluice(kubeconfig=tmp_path / "config") as sluice:
+        pid = sluice.process.pid
+        helper = wait_until(
+            lambda: child_called(pid, "sluice-exec"), 10, "sluice-exec", ignore=(OSError,)
+        )
+        plugin = wait_until(
+            lambda: child_called(helper, "sleep"), 10, "the plugin", ignore=(OSError,)
+        )
+        held = labels(sluice, helper, 0)
+        assert held.pop(0) == "/dev/null"
+        assert [held.pop(number) for number in (1, 2)] == ["log", "log"]
+        assert held.pop(3) == "/memfd:sluice-credential (deleted)"
+        assert set(held.values()) == {"pipe"}, held
+        assert sorted(labels(sluice, plugin, 0)) == [0, 1, 2]
 
 
 def holders(sluice, word):
