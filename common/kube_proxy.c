@@ -29,6 +29,14 @@ parse_address(const char *text, uint8_t ret[16])
 }
 
 static bool
+is_v4(const uint8_t a[16])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return memcmp(a, mapped, 12) == 0;
+}
+
+static bool
 is_local(const char *host)
 {
 	uint8_t a[16];
@@ -38,8 +46,7 @@ is_local(const char *host)
 		return true;
 	if (!parse_address(host, a))
 		return false;
-	return memcmp(a, loopback6, 16) == 0 ||
-	    (a[10] == 0xff && a[11] == 0xff && a[12] == 127);
+	return memcmp(a, loopback6, 16) == 0 || (is_v4(a) && a[12] == 127);
 }
 
 static bool
@@ -58,7 +65,8 @@ in_block(const char *block, const char *host)
 	bits = strtoul(slash + 1, &end, 10);
 	v4 = strchr(net, ':') == NULL;
 	if (*end != '\0' || bits > (v4 ? 32u : 128u) ||
-	    !parse_address(net, b) || !parse_address(host, a))
+	    !parse_address(net, b) || !parse_address(host, a) ||
+	    is_v4(a) != v4)   /* as Go: ::/0 is no block of IPv4 */
 		return false;
 	bits += v4 ? 96 : 0;
 	if (memcmp(a, b, bits / 8) != 0)

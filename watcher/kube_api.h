@@ -2,7 +2,7 @@
  * kube_api: requests to one API server, on libcurl's multi interface under
  * libevent. Watches share one connection (HTTP/2) where the server speaks it;
  * lists have another, so that a big list never stands before a watch; what is
- * sealed has connections of HTTP/1.1, one per request. A
+ * sealed has connections of HTTP/1.1, each with one request at a time. A
  * connection that fell silent is given up as a whole: what still runs on it
  * ends there, what begins has a new one (libcurl would take the old again).
  * Runs in the watcher's loop; never pauses a transfer. Lists are asked for

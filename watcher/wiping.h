@@ -2,7 +2,8 @@
  * wiping: memory that libcurl and OpenSSL give back is wiped first. What they
  * read may be the secrets that a server sends although only metadata was asked
  * for (k8s-watch.md A.5), and what they write holds tokens: none of it may
- * stay in memory that was freed. Process: watcher.
+ * stay in memory that was freed. nghttp2 has memory of its own, which is not
+ * wiped: what is sealed goes by HTTP/1.1 (kube_api.h). Process: watcher.
  */
 #ifndef SLUICE_WIPING_H
 #define SLUICE_WIPING_H

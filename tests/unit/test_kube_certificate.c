@@ -1,4 +1,5 @@
-/* kube_certificate: nobody is asked for a passphrase. */
+/* kube_certificate: what is wrong with one is said, and nobody is asked for a
+ * passphrase. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <cmocka.h>
 
 #include "common/kube_certificate.h"
+#include "common/kube_http.h"
 #include "common/macros.h"
 
 /* OpenSSL asks for the passphrase of a certificate as for that of a key. */
@@ -16,6 +18,17 @@
 	"Proc-Type: 4,ENCRYPTED\n" \
 	"DEK-Info: AES-128-CBC,000102030405060708090A0B0C0D0E0F\n\n" \
 	"AAAAAAAAAAAAAAAAAAAAAA==\n-----END " what "-----\n"
+
+/* Made with openssl: self-signed, not after 2020-01-02. */
+static char expired_pem[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBADCBpgIBATAKBggqhkjOPQQDAjAMMQowCAYDVQQDDAF4MB4XDTIwMDEwMTAw\n"
+    "MDAwMFoXDTIwMDEwMjAwMDAwMFowDDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEG\n"
+    "CCqGSM49AwEHA0IABJHHQMqFb7aDexBVR7X7kSiwhckNYIzBfoIg2AlQu7iroCNc\n"
+    "QrkC+JunT5ThrJFjr1gCfKQWbiCH4j+HxerDN/IwCgYIKoZIzj0EAwIDSQAwRgIh\n"
+    "AKgcYPaLC627qWpwwfgUXZVce5/u97/RsdthDJVJFVJqAiEAgLaRp6mZZEnEUwFO\n"
+    "wyLlLqUIIiu+PKBaVYIwDDHBNzk=\n"
+    "-----END CERTIFICATE-----\n";
 
 static const char passphrase[] = "passphrase\n";
 static int before;
@@ -70,22 +83,29 @@ test_a_certificate_with_a_passphrase_is_refused_unasked(void **unused UNUSED)
 static void
 test_a_key_with_a_passphrase_is_refused_unasked(void **unused UNUSED)
 {
-	/* Made with openssl: self-signed, over since 2020. */
-	static const char pem[] =
-	    "-----BEGIN CERTIFICATE-----\n"
-	    "MIIBADCBpgIBATAKBggqhkjOPQQDAjAMMQowCAYDVQQDDAF4MB4XDTIwMDEwMTAw\n"
-	    "MDAwMFoXDTIwMDEwMjAwMDAwMFowDDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEG\n"
-	    "CCqGSM49AwEHA0IABJHHQMqFb7aDexBVR7X7kSiwhckNYIzBfoIg2AlQu7iroCNc\n"
-	    "QrkC+JunT5ThrJFjr1gCfKQWbiCH4j+HxerDN/IwCgYIKoZIzj0EAwIDSQAwRgIh\n"
-	    "AKgcYPaLC627qWpwwfgUXZVce5/u97/RsdthDJVJFVJqAiEAgLaRp6mZZEnEUwFO\n"
-	    "wyLlLqUIIiu+PKBaVYIwDDHBNzk=\n"
-	    "-----END CERTIFICATE-----\n";
 	struct err err = { 0 };
 
-	assert_int_equal(kube_certificate_pair(pem, LOCKED("EC PRIVATE KEY"),
-	    &err), -1);
+	assert_int_equal(kube_certificate_pair(expired_pem,
+	    LOCKED("EC PRIVATE KEY"), &err), -1);
 	assert_non_null(strstr(err.text, "passphrase"));
 	nothing_was_asked();
+}
+
+static void
+test_an_expired_client_certificate_is_named_with_its_date(void **state)
+{
+	struct kube_credentials c = { .server = (char *)(uintptr_t)"https://h",
+		.client_cert_pem = expired_pem, .client_key_pem = expired_pem };
+	struct curl_slist *headers = NULL;
+	CURL *easy = curl_easy_init();
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(kube_http_setup(easy, &c, "/", "application/json",
+	    &headers, NULL, &err), -1);
+	assert_non_null(strstr(err.text, "expired on 2020-01-02"));
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(easy);
 }
 
 int
@@ -95,6 +115,7 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(test_a_certificate_with_a_passphrase_is_refused_unasked),
 		T(test_a_key_with_a_passphrase_is_refused_unasked),
+		T(test_an_expired_client_certificate_is_named_with_its_date),
 #undef T
 	};
 

@@ -125,34 +125,6 @@ test_credentials_go_over_tls_only(void **state)
 	}
 }
 
-/* Made with openssl: not after 2020-01-02. */
-static char expired_pem[] =
-    "-----BEGIN CERTIFICATE-----\n"
-    "MIIBADCBpgIBATAKBggqhkjOPQQDAjAMMQowCAYDVQQDDAF4MB4XDTIwMDEwMTAw\n"
-    "MDAwMFoXDTIwMDEwMjAwMDAwMFowDDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEG\n"
-    "CCqGSM49AwEHA0IABJHHQMqFb7aDexBVR7X7kSiwhckNYIzBfoIg2AlQu7iroCNc\n"
-    "QrkC+JunT5ThrJFjr1gCfKQWbiCH4j+HxerDN/IwCgYIKoZIzj0EAwIDSQAwRgIh\n"
-    "AKgcYPaLC627qWpwwfgUXZVce5/u97/RsdthDJVJFVJqAiEAgLaRp6mZZEnEUwFO\n"
-    "wyLlLqUIIiu+PKBaVYIwDDHBNzk=\n"
-    "-----END CERTIFICATE-----\n";
-
-static void
-test_an_expired_client_certificate_is_named_with_its_date(void **state)
-{
-	struct kube_credentials c = { .server = (char *)(uintptr_t)"https://h",
-		.client_cert_pem = expired_pem, .client_key_pem = expired_pem };
-	struct curl_slist *headers = NULL;
-	CURL *easy = curl_easy_init();
-	struct err err = { 0 };
-
-	(void)state;
-	assert_int_equal(kube_http_setup(easy, &c, "/", "application/json",
-	    &headers, NULL, &err), -1);
-	assert_non_null(strstr(err.text, "expired on 2020-01-02"));
-	curl_slist_free_all(headers);
-	curl_easy_cleanup(easy);
-}
-
 int
 main(void)
 {
@@ -161,8 +133,6 @@ main(void)
 		    test_a_strangers_name_for_this_host_is_not_connected,
 		    setup, teardown),
 		cmocka_unit_test(test_credentials_go_over_tls_only),
-		cmocka_unit_test(
-		    test_an_expired_client_certificate_is_named_with_its_date),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
