@@ -8,8 +8,6 @@
 #include "gateway/strmap.h"
 #include "gateway/topics.h"
 
-#define HUB_LIST_MIN 16u
-
 struct hub {
 	const struct ring	 *ring;
 	struct hub_subscription	**arena;
@@ -41,7 +39,7 @@ subscription_free(struct hub_subscription *s)
 	if (s == NULL)
 		return;
 	buf_free(&s->canon);
-	free(s->list);
+	match_list_free(&s->list);
 	free(s);
 }
 
@@ -64,45 +62,13 @@ hub_free(struct hub *h)
 
 /* --- lists ------------------------------------------------------------------ */
 
-static uint64_t
-list_at(const struct hub_subscription *s, uint32_t i)
-{
-	return s->list[(s->head + i) & (s->size - 1)];
-}
-
 static void
-list_drop_evicted(struct hub *h, struct hub_subscription *s)
+drop_evicted(struct hub *h, struct hub_subscription *s)
 {
-	uint64_t oldest = ring_oldest(h->ring);
+	uint64_t last = match_list_drop(&s->list, ring_oldest(h->ring));
 
-	while (s->len > 0 && list_at(s, 0) < oldest) {
-		s->lost_through = list_at(s, 0);
-		s->head = (s->head + 1) & (s->size - 1);
-		s->len--;
-	}
-}
-
-static void
-list_append(struct hub *h, struct hub_subscription *s, uint64_t position)
-{
-	uint64_t *list;
-	uint32_t i, size;
-
-	list_drop_evicted(h, s);
-	if (s->len > 0 && list_at(s, s->len - 1) >= position)
-		return;   /* another of its selectors matched too */
-	if (s->len == s->size) {
-		size = s->size == 0 ? HUB_LIST_MIN : s->size * 2;
-		list = xreallocarray(NULL, size, sizeof(*list));
-		for (i = 0; i < s->len; i++)
-			list[i] = list_at(s, i);
-		free(s->list);
-		s->list = list;
-		s->size = size;
-		s->head = 0;
-	}
-	s->list[(s->head + s->len) & (s->size - 1)] = position;
-	s->len++;
+	if (last != 0)
+		s->lost_through = last;
 }
 
 static bool
@@ -139,33 +105,46 @@ hub_wants(const struct hub_subscription *s, struct slice tenant,
 	return types_want(s, event_type) && selectors_want(s, tenant, key);
 }
 
+bool
+hub_reach(struct hub *h, struct hub_subscription *s, uint64_t cursor)
+{
+	uint64_t end = MAX(cursor, ring_oldest(h->ring) - 1);
+	struct ring_frame f;
+	uint32_t steps;
+
+	drop_evicted(h, s);
+	for (steps = 0; s->lost_through > end && steps < HUB_REACH_STEP;
+	    steps++, s->lost_through--) {
+		if (ring_get(h->ring, s->lost_through, &f) &&
+		    hub_wants(s, f.tenant, f.key, f.event_type))
+			match_list_prepend(&s->list, s->lost_through);
+	}
+	return cursor >= s->lost_through;
+}
+
+/* --- keys: by their chains ---------------------------------------------------- */
+
 struct fill {
-	struct hub			*hub;
-	const struct hub_subscription	*s;
-	uint64_t			*positions;
-	size_t				 n;
-	size_t				 size;
+	uint64_t	positions[HUB_REACH_STEP];
+	uint32_t	n;
+	uint32_t	steps;
 };
 
-static void
-fill_stream(struct slice tenant, struct slice key, uint64_t first, void *arg)
+/* False when there are more frames than may be looked at. */
+static bool
+fill_key(struct hub *h, const struct hub_subscription *s, struct slice key,
+    struct fill *f)
 {
-	struct fill *f = arg;
+	uint64_t at = ring_stream_first(h->ring, s->tenant, key);
 	struct ring_frame frame;
 
-	if (!selectors_want(f->s, tenant, key))
-		return;
-	for (; first != 0 && ring_get(f->hub->ring, first, &frame);
-	    first = frame.next) {
-		if (!types_want(f->s, frame.event_type))
-			continue;
-		if (f->n == f->size) {
-			f->size = f->size == 0 ? 64 : f->size * 2;
-			f->positions = xreallocarray(f->positions, f->size,
-			    sizeof(*f->positions));
-		}
-		f->positions[f->n++] = first;
+	for (; at != 0 && ring_get(h->ring, at, &frame); at = frame.next) {
+		if (f->steps++ == HUB_REACH_STEP)
+			return false;
+		if (types_want(s, frame.event_type))
+			f->positions[f->n++] = at;
 	}
+	return true;
 }
 
 static int
@@ -176,30 +155,36 @@ by_position(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-/* A new subscription's matches among what the ring has. */
-static void
-list_fill(struct hub *h, struct hub_subscription *s)
+/* All of a few frames of some keys, however far apart they stand. */
+static bool
+fill_keys(struct hub *h, struct hub_subscription *s)
 {
-	struct fill f = { .hub = h, .s = s };
+	struct fill f = { .n = 0 };
 	size_t i, prefix;
-	bool any_prefix = false;
 
 	for (i = 0; i < s->n_selectors; i++) {
 		prefix = 0;
 		(void)stream_selector_check(s->selectors[i], &prefix, NULL);
-		any_prefix = any_prefix || prefix > 0;
+		if (prefix > 0 || !fill_key(h, s, s->selectors[i], &f))
+			return false;
 	}
-	if (any_prefix)
-		ring_each_stream(h->ring, fill_stream, &f);
-	for (i = 0; i < s->n_selectors && !any_prefix; i++)
-		fill_stream(s->tenant, s->selectors[i], ring_stream_first(
-		    h->ring, s->tenant, s->selectors[i]), &f);
 	if (f.n > 0)
-		qsort(f.positions, f.n, sizeof(*f.positions), by_position);
+		qsort(f.positions, f.n, sizeof(f.positions[0]), by_position);
 	for (i = 0; i < f.n; i++)
-		list_append(h, s, f.positions[i]);
-	free(f.positions);
-	s->lost_through = ring_oldest(h->ring) - 1;
+		match_list_append(&s->list, f.positions[i]);
+	return true;
+}
+
+/* A new subscription's matches among what the ring has: all of them, or the
+ * newest; who needs more reaches back for it. */
+static void
+list_fill(struct hub *h, struct hub_subscription *s)
+{
+	s->lost_through = ring_tip(h->ring).number;
+	if (fill_keys(h, s))
+		s->lost_through = ring_oldest(h->ring) - 1;
+	else
+		(void)hub_reach(h, s, 0);
 }
 
 /* --- subscriptions ----------------------------------------------------------- */
@@ -416,7 +401,9 @@ dispatch_to(uint32_t id, void *arg)
 
 	if (!types_want(s, d->event_type))
 		return;
-	list_append(d->hub, s, d->position);
+	drop_evicted(d->hub, s);
+	/* Another of its selectors may have matched, too: it is in it once. */
+	match_list_append(&s->list, d->position);
 	hub_mark_dirty(d->hub, s);
 }
 
@@ -434,8 +421,7 @@ clear_list(struct hub_subscription *s, void *arg)
 {
 	const struct hub *h = arg;
 
-	s->head = 0;
-	s->len = 0;
+	match_list_clear(&s->list);
 	s->lost_through = ring_oldest(h->ring) - 1;
 }
 
@@ -449,21 +435,8 @@ size_t
 hub_list(struct hub *h, struct hub_subscription *s, uint64_t cursor,
     uint64_t *ret, size_t max)
 {
-	uint32_t lo = 0, hi, mid;
-	size_t n = 0;
-
-	list_drop_evicted(h, s);
-	hi = s->len;
-	while (lo < hi) {
-		mid = lo + (hi - lo) / 2;
-		if (list_at(s, mid) <= cursor)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (; lo < s->len && n < max; lo++)
-		ret[n++] = list_at(s, lo);
-	return n;
+	drop_evicted(h, s);
+	return match_list_after(&s->list, cursor, ret, max);
 }
 
 uint64_t

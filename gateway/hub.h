@@ -6,6 +6,10 @@
  * the ring that match it. A client is then only a cursor into that list;
  * nothing is queued per client. What an event's key falls under is topics's.
  *
+ * A list need not reach back over the whole ring: a new one is made of the
+ * newest frames, and goes further back, a bounded step at a time, when a client
+ * comes whose cursor is older (hub_reach).
+ *
  * Pure but for the ring it reads; no libevent. Who is to be woken is a list
  * of dirty subscriptions; the clients of each hang in a list whose links the
  * owner keeps (`first_client`).
@@ -14,11 +18,13 @@
 #define SLUICE_HUB_H
 
 #include "common/event.h"
+#include "gateway/match_list.h"
 #include "gateway/ring.h"
 
 #define HUB_SELECTORS_MAX 64u
 #define HUB_TYPES_MAX     32u
 #define HUB_NONE          UINT32_MAX
+#define HUB_REACH_STEP    4096u     /* frames, about 0.5 ms */
 
 struct hub;
 
@@ -33,12 +39,10 @@ struct hub_subscription {
 	size_t		 n_selectors;
 	struct slice	 types[HUB_TYPES_MAX];
 	size_t		 n_types;       /* 0: every type */
-	uint64_t	*list;          /* circular, positions in order */
-	uint32_t	 head;
-	uint32_t	 len;
-	uint32_t	 size;
-	uint64_t	 lost_through;  /* matches up to here may have left the
-					 * ring (exact once one was seen) */
+	struct match_list list;
+	uint64_t	 lost_through;  /* matches up to here are not in the
+					 * list: they left the ring, or it does
+					 * not reach back to them */
 	void		*owner;         /* the owner's own (a snapshot) */
 };
 
@@ -46,7 +50,7 @@ struct hub	*hub_new(const struct ring *ring);
 void		 hub_free(struct hub *h);
 
 /* The subscription of these checked selectors and event types, made (and its
- * list filled from the ring) if it is new; one reference more. */
+ * list filled with the newest of the ring) if it is new; one reference more. */
 struct hub_subscription *hub_acquire(struct hub *h, struct slice tenant,
 		    const struct slice *selectors, size_t n_selectors,
 		    const struct slice *types, size_t n_types);
@@ -70,6 +74,10 @@ void		 hub_cleared(struct hub *h);
 /* The first position after `cursor` that matches; 0: none. Drops what has
  * left the ring first. */
 uint64_t	 hub_next(struct hub *h, struct hub_subscription *s,
+		    uint64_t cursor);
+/* The list reaches back to `cursor`, if the ring does, after at most
+ * HUB_REACH_STEP frames were looked at; false: not yet, or the ring does not. */
+bool		 hub_reach(struct hub *h, struct hub_subscription *s,
 		    uint64_t cursor);
 /* Fills `ret` with up to `max` matching positions after cursor. */
 size_t		 hub_list(struct hub *h, struct hub_subscription *s,

@@ -226,10 +226,19 @@ take_record(struct conn *c, const void *bytes, size_t n)
 	}
 }
 
+/* Whether the ring has all that this client still wants. */
+static bool
+ring_has_rest(struct gateway *g, const struct stream *s)
+{
+	(void)hub_next(g->hub, s->sub, s->cursor.number);
+	return s->cursor.number >= s->sub->lost_through ||
+	    s->cursor.number + 1 >= ring_oldest(g->ring);
+}
+
 /* Reads for one client until its `out` is filled, the slice is used up, or
  * the ring has the rest. */
 static void
-slice_of(struct replay *r, struct conn *c)
+read_journal(struct replay *r, struct conn *c)
 {
 	struct gateway *g = r->gateway;
 	struct stream *s = &c->stream;
@@ -248,12 +257,10 @@ slice_of(struct replay *r, struct conn *c)
 		read += n;
 		take_record(c, bytes, n);
 		x->after = s->cursor.number;
-		(void)hub_next(g->hub, s->sub, s->cursor.number);
-		if (s->cursor.number >= s->sub->lost_through)
+		if (ring_has_rest(g, s))
 			break;
 	}
-	(void)hub_next(g->hub, s->sub, s->cursor.number);
-	if (s->cursor.number >= s->sub->lost_through) {
+	if (ring_has_rest(g, s)) {
 		stream_go_on(c);
 	} else if (x == NULL || next == JOURNAL_ERROR) {
 		log_warn("replay: %s; its client gets a gap", err.text);
@@ -278,7 +285,11 @@ replay_turn_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	while (gateway_now_ms() < until && (c = take_first(r)) != NULL) {
 		if (c->stream.phase != STREAM_REPLAY)
 			continue;
-		slice_of(r, c);
+		/* A step back of its list is a slice, too. */
+		if (ring_has_rest(r->gateway, &c->stream))
+			stream_go_on(c);
+		else
+			read_journal(r, c);
 		(void)stream_flush(c);
 	}
 	if (r->first != CONN_NONE)

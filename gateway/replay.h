@@ -1,6 +1,7 @@
 /*
- * replay: cursors older than the ring read the journal, in slices of bounded
- * time, one client after the other, so that live clients are not delayed.
+ * replay: cursors older than the ring read the journal, and those older than
+ * their subscription's list have it reach back, in slices of bounded time, one
+ * client after the other, so that live clients are not delayed.
  * Process: gateway.
  */
 #ifndef SLUICE_REPLAY_H

@@ -383,22 +383,6 @@ ring_stream_first(const struct ring *r, struct slice tenant, struct slice key)
 	return first;
 }
 
-void
-ring_each_stream(const struct ring *r, ring_stream_cb cb, void *arg)
-{
-	const struct ring_stream *s;
-	uint32_t i;
-
-	for (i = 0; i < r->n_streams; i++) {
-		s = &r->streams[i];
-		if (s->name == NULL)
-			continue;
-		cb((struct slice){ s->name, s->tenant_len },
-		    (struct slice){ s->name + s->tenant_len + 1,
-		    s->name_len - s->tenant_len - 1 }, s->first, arg);
-	}
-}
-
 struct ring_stats
 ring_stats(const struct ring *r)
 {

@@ -69,11 +69,6 @@ bool		 ring_get(const struct ring *r, uint64_t position,
 /* The oldest position in the ring of one stream, 0 if it has none. */
 uint64_t	 ring_stream_first(const struct ring *r, struct slice tenant,
 		    struct slice key);
-/* Calls back for each stream that has a frame in the ring. */
-typedef void (*ring_stream_cb)(struct slice tenant, struct slice key,
-    uint64_t first, void *arg);
-void		 ring_each_stream(const struct ring *r, ring_stream_cb cb,
-		    void *arg);
 struct ring_stats ring_stats(const struct ring *r);
 
 #endif

@@ -84,8 +84,7 @@ stream_go_on(struct conn *c)
 {
 	struct stream *s = &c->stream;
 
-	(void)hub_next(c->gateway->hub, s->sub, s->cursor.number);
-	if (s->cursor.number >= s->sub->lost_through)
+	if (hub_reach(c->gateway->hub, s->sub, s->cursor.number))
 		s->phase = STREAM_LIVE;
 	else
 		s->phase = STREAM_REPLAY;
@@ -188,6 +187,7 @@ stream_judge(struct conn *c)
 	}
 	(void)hub_next(g->hub, s->sub, s->cursor.number);
 	if (s->cursor.number + 1 < g->beat.oldest &&
+	    s->cursor.number + 1 < ring_oldest(g->ring) &&
 	    s->cursor.number < s->sub->lost_through) {
 		stream_lookback(c);
 		return;

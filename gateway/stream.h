@@ -15,7 +15,8 @@
  *   SNAPSHOT  the store was asked; live events wait in the ring, at most 2 s
  *             (or until the store says that it is too large: LIVE without)
  *   BLIND     the store is away: live, without id lines, until it answers
- *   REPLAY    from the journal, in slices, until the ring has the rest
+ *   REPLAY    from the journal, in slices, until the ring has the rest; and
+ *             until the subscription's list reaches back to the cursor
  *   LIVE      straight from the ring
  *   ENDING    stream.closing was said
  */
@@ -104,7 +105,8 @@ void	stream_lost(struct conn *c, enum sse_reason reason);
  * the broker is asked whether any of it was wanted. If so, or if it cannot be
  * known in time, the stream is told (stream_lost); else it goes on. */
 void	stream_lookback(struct conn *c);
-/* Called by replay: the ring has the rest. */
+/* Called by replay: the ring has the rest, though the list may not have it
+ * yet. */
 void	stream_go_on(struct conn *c);
 
 /* Called by gateway. */

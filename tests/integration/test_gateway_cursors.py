@@ -72,6 +72,37 @@ def test_minus_one_gives_everything_kept_and_now_gives_nothing_of_it(sluice):
         assert numbers(old) == list(range(21)) and numbers(new) == [20]
 
 
+def test_a_prefix_far_behind_in_the_ring_misses_nothing_while_events_flow(sluice):
+    publish(sluice, "job:walk/0", 0, 1)
+    with sluice.stream("job:walk/*", last_event_id="-1") as stream:
+        stream.wait_events(1)
+        cursor = stream.last_id()
+    # More than a new subscription looks back at once.
+    for at in range(1, 12_001, 1000):
+        publish(sluice, f"job:walk/{at}", at, at + 1000)
+    before = replayed(sluice)
+    with (
+        sluice.stream("job:walk/*", last_event_id=cursor) as one,
+        sluice.stream("job:walk/*", "run:*", last_event_id=cursor, types="x.n") as other,
+        sluice.stream("job:walk/*", last_event_id="now") as live,
+    ):
+        live.wait_open()
+        publish(sluice, "job:walk/new", 12_001, 12_101)
+        for stream in (one, other):
+            stream.wait_events(12_100, 30)
+            assert numbers(stream) == list(range(1, 12_101))
+            assert not stream.named("stream.gap", "snapshot")
+        live.wait_events(100)
+        assert numbers(live) == list(range(12_001, 12_101))
+    assert replayed(sluice) == before
+
+
+def replayed(sluice):
+    """Events that clients were given from the journal."""
+    text = sluice.request("GET", "/metrics")[2]
+    return int(text.split("\nsluice_gateway_events_replayed_total ")[1].split()[0])
+
+
 # --- a small ring ----------------------------------------------------------------------
 
 

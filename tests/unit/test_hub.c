@@ -155,11 +155,123 @@ test_a_list_says_which_match_was_lost(void **state)
 	assert_int_equal(lost % 100, 0);
 	assert_true(lost < ring_oldest(r));
 	assert_int_equal(got[0], lost + 100);
-	assert_true(s->size <= 256);
+	assert_true(s->list.size <= 256);
 	ring_clear(r, (struct position){ EPOCH, 20000 });
 	hub_cleared(h);
 	assert_int_equal(hub_next(h, s, 0), 0);
 	assert_int_equal(s->lost_through, 19999);
+	hub_free(h);
+	ring_free(r);
+}
+
+/* Frames of many keys, more than three steps of them. */
+static uint64_t
+put_many(struct ring *r, struct hub *h)
+{
+	char key[32];
+	uint64_t i, n = 3 * HUB_REACH_STEP + 100;
+
+	for (i = 1; i <= n; i++) {
+		(void)snprintf(key, sizeof(key), "%s:%" PRIu64,
+		    i % 2 == 0 ? "job" : "run", i % 500);
+		put(r, h, EPOCH, i, key, i % 3 == 0 ? "job.log" : "x.n");
+	}
+	assert_int_equal(ring_oldest(r), 1);
+	return n;
+}
+
+static void
+test_a_new_prefix_looks_back_in_bounded_steps_only_as_far_as_is_asked(
+    void **state)
+{
+	struct err err = { 0 };
+	struct ring *r = ring_new(16 * 1024 * 1024, &err);
+	struct hub *h = hub_new(r);
+	uint64_t n = put_many(r, h), at, list[8];
+	struct hub_subscription *s, *same;
+	uint32_t i;
+
+	(void)state;
+	s = acquire(h, "job:*", NULL, "job.log");
+	assert_int_equal(s->lost_through, n - HUB_REACH_STEP);
+	/* Nobody asked: it stays so, and is complete from there on. */
+	assert_true(hub_reach(h, s, n - 10));
+	assert_int_equal(s->lost_through, n - HUB_REACH_STEP);
+	same = acquire(h, "job:*", NULL, "job.log");
+	assert_ptr_equal(same, s);
+	assert_int_equal(s->lost_through, n - HUB_REACH_STEP);
+	/* Meanwhile it goes on at the other end. */
+	put(r, h, EPOCH, n + 1, "job:1", "job.log");
+	assert_false(hub_reach(h, s, 7));
+	assert_int_equal(s->lost_through, n - 2 * HUB_REACH_STEP);
+	assert_false(hub_reach(h, s, 7));
+	assert_true(hub_reach(h, s, 7));
+	assert_int_equal(s->lost_through, 7);
+	at = 7;
+	for (i = 0; i < s->list.len; i++) {
+		assert_int_equal(hub_list(h, s, at, list, 8) > 0, 1);
+		if (i + 1 < s->list.len) {
+			assert_int_equal(list[0] % 6, 0);
+			assert_true(list[0] - at <= 6);
+		}
+		at = list[0];
+	}
+	assert_int_equal(at, n + 1);
+	assert_int_equal(s->list.len, n / 6 - 1 + 1);
+	hub_free(h);
+	ring_free(r);
+}
+
+static void
+test_keys_are_found_however_far_back_and_a_long_chain_in_steps(void **state)
+{
+	struct err err = { 0 };
+	struct ring *r = ring_new(16 * 1024 * 1024, &err);
+	struct hub *h = hub_new(r);
+	struct hub_subscription *few, *many;
+	uint64_t i, n = put_many(r, h), got[4];
+
+	(void)state;
+	few = acquire(h, "job:2", "run:1", NULL);
+	assert_int_equal(few->lost_through, 0);
+	assert_int_equal(hub_list(h, few, 0, got, 4), 4);
+	assert_int_equal(got[0], 1);
+	assert_int_equal(got[1], 2);
+	assert_int_equal(got[2], 501);
+	for (i = 1; i <= 2 * HUB_REACH_STEP; i++)
+		put(r, h, EPOCH, n + i, "job:2", "x.n");
+	many = acquire(h, "job:2", NULL, NULL);
+	assert_int_equal(many->lost_through, n + HUB_REACH_STEP);
+	while (!hub_reach(h, many, 1))
+		continue;
+	assert_int_equal(hub_next(h, many, 1), 2);
+	assert_int_equal(hub_next(h, many, 2), 502);
+	assert_int_equal(hub_next(h, many, n), n + 1);
+	hub_free(h);
+	ring_free(r);
+}
+
+static void
+test_a_list_reaches_back_no_further_than_the_ring(void **state)
+{
+	struct err err = { 0 };
+	struct ring *r = ring_new(RING_BYTES_MIN, &err);
+	struct hub *h = hub_new(r);
+	struct hub_subscription *s;
+	uint64_t i, oldest;
+
+	(void)state;
+	for (i = 1; i <= 9000; i++)
+		put(r, h, EPOCH, i, "job:a", "job.log");
+	oldest = ring_oldest(r);
+	assert_true(oldest > 1);
+	s = acquire(h, "job:*", NULL, NULL);
+	while (s->lost_through > oldest - 1)
+		assert_false(hub_reach(h, s, oldest - 2));
+	assert_false(hub_reach(h, s, oldest - 2));
+	assert_int_equal(s->lost_through, oldest - 1);
+	assert_true(hub_reach(h, s, oldest - 1));
+	assert_int_equal(hub_next(h, s, 0), oldest);
 	hub_free(h);
 	ring_free(r);
 }
@@ -174,6 +286,12 @@ main(void)
 		cmocka_unit_test(
 	    test_dirty_subscriptions_come_once_and_another_tenant_gets_nothing),
 		cmocka_unit_test(test_a_list_says_which_match_was_lost),
+		cmocka_unit_test(
+	    test_a_new_prefix_looks_back_in_bounded_steps_only_as_far_as_is_asked),
+		cmocka_unit_test(
+	    test_keys_are_found_however_far_back_and_a_long_chain_in_steps),
+		cmocka_unit_test(
+	    test_a_list_reaches_back_no_further_than_the_ring),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
