@@ -154,6 +154,7 @@ def test_a_large_cluster_is_text_only_while_it_is_read():
 
 
 @pytest.mark.slow
+@pytest.mark.release_only
 def test_five_thousand_changes_a_second_are_kept_up_with():
     """Each to a watch, at the rate that was asked for."""
     options = ("--pods", 10000, "--namespaces", 10)
