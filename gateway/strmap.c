@@ -2,9 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "common/log.h"
+#include "common/sip.h"
 #include "common/xmalloc.h"
 
 #define STRMAP_BUCKETS_MIN 64u
@@ -21,62 +20,8 @@ struct strmap {
 	struct strmap_entry	**buckets;
 	size_t			 n_buckets;   /* a power of two */
 	size_t			 count;
-	uint64_t		 k0, k1;
+	struct sip_key		 key;
 };
-
-/* --- SipHash-1-3 ----------------------------------------------------------- */
-
-struct sip {
-	uint64_t v0, v1, v2, v3;
-};
-
-static uint64_t
-rotl(uint64_t x, unsigned int b)
-{
-	return (x << b) | (x >> (64 - b));
-}
-
-static void
-sip_round(struct sip *s)
-{
-	s->v0 += s->v1;
-	s->v1 = rotl(s->v1, 13) ^ s->v0;
-	s->v0 = rotl(s->v0, 32);
-	s->v2 += s->v3;
-	s->v3 = rotl(s->v3, 16) ^ s->v2;
-	s->v0 += s->v3;
-	s->v3 = rotl(s->v3, 21) ^ s->v0;
-	s->v2 += s->v1;
-	s->v1 = rotl(s->v1, 17) ^ s->v2;
-	s->v2 = rotl(s->v2, 32);
-}
-
-static uint64_t
-sip_hash(uint64_t k0, uint64_t k1, const char *p, size_t n)
-{
-	struct sip s = { k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du,
-	    k0 ^ 0x6c7967656e657261u, k1 ^ 0x7465646279746573u };
-	uint64_t word = 0;
-	size_t i;
-
-	for (i = 0; i + 8 <= n; i += 8) {
-		memcpy(&word, p + i, 8);
-		s.v3 ^= word;
-		sip_round(&s);
-		s.v0 ^= word;
-	}
-	word = (uint64_t)n << 56;
-	if (n > i)
-		memcpy(&word, p + i, n - i);
-	s.v3 ^= word;
-	sip_round(&s);
-	s.v0 ^= word;
-	s.v2 ^= 0xff;
-	sip_round(&s);
-	sip_round(&s);
-	sip_round(&s);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
-}
 
 /* --- the map ---------------------------------------------------------------- */
 
@@ -84,12 +29,8 @@ struct strmap *
 strmap_new(void)
 {
 	struct strmap *m = xcalloc(1, sizeof(*m));
-	uint64_t key[2];
 
-	if (getrandom(key, sizeof(key), 0) != (ssize_t)sizeof(key))
-		fatal("getrandom");
-	m->k0 = key[0];
-	m->k1 = key[1];
+	sip_key_random(&m->key);
 	m->n_buckets = STRMAP_BUCKETS_MIN;
 	m->buckets = xcalloc(m->n_buckets, sizeof(struct strmap_entry *));
 	return m;
@@ -146,7 +87,7 @@ strmap_get(const struct strmap *m, struct slice key, uint32_t *ret_value)
 {
 	struct strmap_entry *e;
 
-	e = *find(m, key, sip_hash(m->k0, m->k1, key.p, key.n));
+	e = *find(m, key, sip_hash(&m->key, key));
 	if (e == NULL)
 		return false;
 	*ret_value = e->value;
@@ -156,7 +97,7 @@ strmap_get(const struct strmap *m, struct slice key, uint32_t *ret_value)
 void
 strmap_put(struct strmap *m, struct slice key, uint32_t value)
 {
-	uint64_t hash = sip_hash(m->k0, m->k1, key.p, key.n);
+	uint64_t hash = sip_hash(&m->key, key);
 	struct strmap_entry **at = find(m, key, hash), *e;
 
 	if (*at != NULL) {
@@ -177,7 +118,7 @@ strmap_remove(struct strmap *m, struct slice key)
 {
 	struct strmap_entry **at, *e;
 
-	at = find(m, key, sip_hash(m->k0, m->k1, key.p, key.n));
+	at = find(m, key, sip_hash(&m->key, key));
 	e = *at;
 	if (e == NULL)
 		return;

@@ -16,6 +16,7 @@ inv_table_init(struct inv_table *t)
 	t->n_buckets = BUCKETS_MIN;
 	t->buckets = xcalloc(t->n_buckets, sizeof(*t->buckets));
 	t->n = 0;
+	sip_key_random(&t->key);
 }
 
 void
@@ -45,11 +46,15 @@ grow(struct inv_table *t)
 /* --- its entries ---------------------------------------------------------- */
 
 static uint32_t
-key_hash(unsigned kind, struct slice namespace, struct slice name)
+key_hash(const struct inv_table *t, unsigned kind, struct slice namespace,
+    struct slice name)
 {
-	uint64_t h = inv_object_hash(namespace) * 31 + inv_object_hash(name) +
-	    kind;
+	struct sip_key key = t->key;
+	uint64_t h;
 
+	key.k0 ^= sip_hash(&t->key, namespace);
+	key.k1 += kind;
+	h = sip_hash(&key, name);
 	return (uint32_t)(h ^ h >> 32);
 }
 
@@ -78,7 +83,7 @@ struct inv_object *
 inv_table_find(const struct inv_table *t, unsigned kind,
     struct slice namespace, struct slice name)
 {
-	return lookup(t, key_hash(kind, namespace, name), kind, namespace,
+	return lookup(t, key_hash(t, kind, namespace, name), kind, namespace,
 	    name);
 }
 
@@ -86,7 +91,7 @@ struct inv_object *
 inv_table_entry(struct inv_table *t, unsigned kind, struct slice namespace,
     struct slice name)
 {
-	uint32_t hash = key_hash(kind, namespace, name);
+	uint32_t hash = key_hash(t, kind, namespace, name);
 	struct inv_object *o = lookup(t, hash, kind, namespace, name);
 	struct inv_object **bucket;
 

@@ -1,14 +1,15 @@
 /*
  * inv_table: a hash table of the inventory's objects by (kind, namespace,
- * name); it doubles when it is full. Pure. It makes the entries; who removes
- * one frees it, and clearing the table frees none.
+ * name); it doubles when it is full. Names come from strangers: the hash has a
+ * key of the table's own. Pure but for that key, which is random. It makes the
+ * entries; who removes one frees it, and clearing the table frees none.
  */
 #ifndef SLUICE_INV_TABLE_H
 #define SLUICE_INV_TABLE_H
 
 #include <stddef.h>
 
-#include "common/buf.h"
+#include "common/sip.h"
 
 struct inv_object;
 
@@ -16,6 +17,7 @@ struct inv_table {
 	struct inv_object	**buckets;
 	size_t			  n_buckets;    /* a power of two */
 	size_t			  n;            /* entries */
+	struct sip_key		  key;
 };
 
 void	inv_table_init(struct inv_table *t);
