@@ -109,6 +109,10 @@ struct conf {
 		int64_t	  denied_ms;   /* 403, 404: asked again */
 		int64_t	  stale_ms;    /* silence of a watch */
 		int64_t	  timeout_ms;  /* of a watch, to twice that */
+		int64_t	  slow_list_ms;   /* 64 KiB must come in it */
+		uint32_t  max_objects;    /* of one cluster */
+		int64_t	  compare_ms;     /* 0: never; to twice that */
+		bool	  helm_releases;  /* secrets of that type, too */
 	} watch;
 	struct {
 		uint64_t size;

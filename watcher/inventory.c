@@ -9,15 +9,17 @@
 
 struct inventory {
 	struct inv_set	 set;
+	uint32_t	 max;          /* 0: none */
 	uint32_t	 mark[KINDS_MAX];
 	int64_t		 due;          /* of the first future */
 };
 
 struct inventory *
-inventory_new(void)
+inventory_new(uint32_t max)
 {
 	struct inventory *inv = xcalloc(1, sizeof(*inv));
 
+	inv->max = max;
 	inv_set_init(&inv->set);
 	return inv;
 }
@@ -140,16 +142,28 @@ vanish(struct inventory *inv, struct inv_object *o, bool unknown)
 	inv_set_release(&inv->set, o);
 }
 
-void
+/* What is known already has its room. */
+static bool
+has_room(const struct inventory *inv, unsigned kind,
+    const struct kube_object *object)
+{
+	return inv->max == 0 || inv->set.counts.entries < inv->max ||
+	    inv_table_find(&inv->set.table, kind, object->namespace,
+	    object->name) != NULL;
+}
+
+bool
 inventory_seen(struct inventory *inv, unsigned kind,
     const struct kube_object *object, int64_t now_unix_ms)
 {
-	struct inv_object *o = inv_set_entry(&inv->set, kind, object->namespace,
-	    object->name);
+	struct inv_object *o;
 	uint8_t uid[16] = { 0 };
 	bool real = inv_object_uid(object->uid, uid);
 
 	inv->set.now_unix_ms = now_unix_ms;
+	if (!has_room(inv, kind, object))
+		return false;
+	o = inv_set_entry(&inv->set, kind, object->namespace, object->name);
 	if (o->present && memcmp(o->uid, uid, sizeof(uid)) != 0) {
 		/* Same name, another object: the old one was deleted. */
 		vanish(inv, o, true);
@@ -165,6 +179,7 @@ inventory_seen(struct inventory *inv, unsigned kind,
 	o->version = inv_object_version(object->resource_version);
 	judge_all(inv, o, object, now_unix_ms);
 	inv_set_touch(&inv->set, o);
+	return true;
 }
 
 void

@@ -35,12 +35,14 @@ struct inv_binding;
 struct inv_object;
 struct inventory;
 
-struct inventory *inventory_new(void);
+/* max: entries that what the cluster says may make; 0: any number. */
+struct inventory *inventory_new(uint32_t max);
 void	inventory_free(struct inventory *inv);
 
 /* --- what the cluster says ------------------------------------------------ */
-/* The object exists and looks like this. */
-void	inventory_seen(struct inventory *inv, unsigned kind,
+/* The object exists and looks like this. False: it is new, and there are
+ * as many entries as there may be; nothing has changed. */
+bool	inventory_seen(struct inventory *inv, unsigned kind,
 	    const struct kube_object *object, int64_t now_unix_ms);
 /* The API server deleted it (its last state is in `object`). */
 void	inventory_deleted(struct inventory *inv, unsigned kind,

@@ -8,13 +8,13 @@
 #include "watcher/watch_words.h"
 
 struct kind_set {
+	struct watch_env	 env;
 	struct kind_watch	*kinds[KINDS_MAX];   /* by index of `kinds` */
 };
 
 static void
-add(struct kind_set *set, struct event_base *base, struct kube_api *api,
-    const struct conf *conf, const char *name,
-    const struct kind_watch_ops *ops, void *arg)
+add(struct kind_set *set, const char *name, const struct kind_watch_ops *ops,
+    void *arg)
 {
 	int kind = kinds_find(slice_str(name));
 
@@ -22,7 +22,7 @@ add(struct kind_set *set, struct event_base *base, struct kube_api *api,
 		log_warn("watch.kinds: %s is not a kind this version can "
 		    "watch", name);
 	else if (set->kinds[kind] == NULL)
-		set->kinds[kind] = kind_watch_new(base, api, conf,
+		set->kinds[kind] = kind_watch_new(&set->env,
 		    (unsigned)kind, ops, arg);
 }
 
@@ -33,11 +33,11 @@ kind_set_new(struct event_base *base, struct kube_api *api,
 	struct kind_set *set = xcalloc(1, sizeof(*set));
 	size_t i;
 
+	set->env = (struct watch_env){ base, api, list_gate_new(base), conf };
 	for (i = 0; i < conf->watch.n_kinds; i++)
-		add(set, base, api, conf, conf->watch.kinds[i], ops, arg);
+		add(set, conf->watch.kinds[i], ops, arg);
 	for (i = 0; i < conf->watch.n_custom; i++)
-		add(set, base, api, conf, conf->watch.custom[i].name, ops,
-		    arg);
+		add(set, conf->watch.custom[i].name, ops, arg);
 	return set;
 }
 
@@ -50,6 +50,7 @@ kind_set_free(struct kind_set *set)
 		return;
 	for (i = 0; i < KINDS_MAX; i++)
 		kind_watch_free(set->kinds[i]);
+	list_gate_free(set->env.gate);
 	free(set);
 }
 

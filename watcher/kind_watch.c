@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/xmalloc.h"
-#include "watcher/list_watch.h"
 #include "watcher/watch_words.h"
 
 #define KIND_WATCH_MAGIC 0x4b494e44u   /* "KIND" */
@@ -14,9 +13,7 @@
 
 struct kind_watch {
 	uint32_t			 magic;
-	struct event_base		*base;
-	struct kube_api			*api;
-	const struct conf		*conf;
+	const struct watch_env		*env;
 	const struct kind_watch_ops	*ops;
 	void				*arg;
 	unsigned			 kind;
@@ -39,6 +36,7 @@ severity(enum watch_state state)
 	case WATCH_FORBIDDEN:
 		return 5;
 	case WATCH_ABSENT:
+	case WATCH_FULL:
 		return 4;
 	case WATCH_WAIT_LIST:
 	case WATCH_WAIT_WATCH:
@@ -47,6 +45,7 @@ severity(enum watch_state state)
 	case WATCH_LISTING:
 	case WATCH_STREAMING:
 	case WATCH_ASKING:
+	case WATCH_REVIEWING:
 		return 2;
 	case WATCH_PROBING:
 		return 1;
@@ -135,6 +134,11 @@ kind_watch_view(const struct kind_watch *kw)
 		v.reason = "NamespacesOnly";
 		v.code = 403;
 	}
+	/* It is served; what is missing is the right to see it. */
+	if (strcmp(v.reason, "NotInNamespaces") == 0) {
+		v.state = WATCH_FORBIDDEN;
+		v.code = 403;
+	}
 	v.message = kw->text;
 	v.tried = true;   /* the cluster was */
 	return v;
@@ -150,13 +154,13 @@ namespace_of(const struct list_watch *lw)
 	return namespace == NULL ? SLICE_NONE : slice_str(namespace);
 }
 
-static void
+static bool
 kind_watch_object_cb(enum kube_event_type type,
     const struct kube_object *object, void *arg)
 {
 	struct kind_watch *kw = arg;
 
-	kw->ops->object(kw, type, object, kw->arg);
+	return kw->ops->object(kw, type, object, kw->arg);
 }
 
 static uint32_t
@@ -227,18 +231,18 @@ static const struct list_watch_ops part_ops = {
 static void
 add_part(struct kind_watch *kw, const char *namespace)
 {
-	kw->parts[kw->n_parts++] = list_watch_new(kw->base, kw->api, kw->conf,
-	    kw->kind, namespace, &part_ops, kw);
+	kw->parts[kw->n_parts++] = list_watch_new(kw->env, kw->kind,
+	    namespace, &part_ops, kw);
 }
 
 static void
 begin_parts(struct kind_watch *kw)
 {
-	const char *own = kube_api_namespace(kw->api);
+	const char *own = kube_api_namespace(kw->env->api);
 	size_t i;
 
-	for (i = 0; i < kw->conf->watch.n_namespaces; i++)
-		add_part(kw, kw->conf->watch.namespaces[i]);
+	for (i = 0; i < kw->env->conf->watch.n_namespaces; i++)
+		add_part(kw, kw->env->conf->watch.namespaces[i]);
 	if (kw->n_parts == 0 && own != NULL)
 		add_part(kw, own);
 	for (i = 0; i < kw->n_parts; i++)
@@ -281,24 +285,20 @@ kind_watch_settle_cb(evutil_socket_t fd, short what, void *arg)
 /* --- life ----------------------------------------------------------------- */
 
 struct kind_watch *
-kind_watch_new(struct event_base *base, struct kube_api *api,
-    const struct conf *conf, unsigned kind, const struct kind_watch_ops *ops,
-    void *arg)
+kind_watch_new(const struct watch_env *env, unsigned kind,
+    const struct kind_watch_ops *ops, void *arg)
 {
 	struct kind_watch *kw = xcalloc(1, sizeof(*kw));
 
 	kw->magic = KIND_WATCH_MAGIC;
-	kw->base = base;
-	kw->api = api;
-	kw->conf = conf;
+	kw->env = env;
 	kw->ops = ops;
 	kw->arg = arg;
 	kw->kind = kind;
-	kw->settle = evtimer_new(base, kind_watch_settle_cb, kw);
+	kw->settle = evtimer_new(env->base, kind_watch_settle_cb, kw);
 	if (kw->settle == NULL)
 		abort();
-	kw->whole = list_watch_new(base, api, conf, kind, NULL, &part_ops,
-	    kw);
+	kw->whole = list_watch_new(env, kind, NULL, &part_ops, kw);
 	return kw;
 }
 

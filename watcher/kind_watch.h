@@ -8,16 +8,17 @@
 #define SLUICE_KIND_WATCH_H
 
 #include "watcher/kinds.h"
-#include "watcher/kube_api.h"
 #include "watcher/kube_object.h"
+#include "watcher/list_watch.h"
 #include "watcher/watch_fsm.h"
 #include "watcher/watch_news.h"
 
 struct kind_watch;
 
 struct kind_watch_ops {
-	/* ADDED, MODIFIED, DELETED; in a list ADDED. */
-	void	(*object)(struct kind_watch *kw, enum kube_event_type type,
+	/* ADDED, MODIFIED, DELETED; in a list ADDED. False: there is no
+	 * room for it. */
+	bool	(*object)(struct kind_watch *kw, enum kube_event_type type,
 		    const struct kube_object *object, void *arg);
 	/* A list begins, of one namespace or (SLICE_NONE) all: the mark it
 	 * is known by at its end. */
@@ -33,9 +34,8 @@ struct kind_watch_ops {
 		    void *arg);
 };
 
-/* `conf` and `api` must outlive it. */
-struct kind_watch *kind_watch_new(struct event_base *base,
-    struct kube_api *api, const struct conf *conf, unsigned kind,
+/* `env` must outlive it. */
+struct kind_watch *kind_watch_new(const struct watch_env *env, unsigned kind,
     const struct kind_watch_ops *ops, void *arg);
 void	kind_watch_free(struct kind_watch *kw);
 void	kind_watch_start(struct kind_watch *kw);

@@ -42,6 +42,7 @@ struct kube_request {
 	bool			 outdated;  /* a watch with an old certificate */
 	bool			 watch;
 	char			*path;
+	char			*post;
 	const char		*accept;
 	CURL			*easy;
 	struct curl_slist	*headers;
@@ -87,6 +88,7 @@ request_free(struct kube_request *r)
 	if (!r->waiting)
 		(void)curl_multi_remove_handle(r->lane->multi, r->easy);
 	free(r->path);
+	free(r->post);
 	curl_easy_cleanup(r->easy);
 	curl_slist_free_all(r->headers);
 	curl_slist_free_all(r->connect_to);
@@ -409,6 +411,8 @@ set_options(const struct kube_api *api, struct kube_request *r)
 	bool http2 = api->http2 && !r->sealed;
 
 	(void)curl_easy_setopt(r->easy, CURLOPT_PRIVATE, (void *)r);
+	if (r->post != NULL)   /* not copied */
+		(void)curl_easy_setopt(r->easy, CURLOPT_POSTFIELDS, r->post);
 	/* libcurl copies everything but this, and credentials may change. */
 	if (credentials(api)->connect_to != NULL) {
 		r->connect_to = curl_slist_append(NULL,
@@ -438,6 +442,9 @@ begin(struct kube_request *r, struct err *err)
 	struct kube_api *api = r->api;
 
 	r->begun = mono_now();
+	if (r->post != NULL)
+		r->headers = curl_slist_append(NULL,
+		    "Content-Type: application/json");
 	if (kube_http_setup(r->easy, credentials(api), r->path, r->accept,
 	    &r->headers, r->error, err) < 0) {
 		cluster_access_ended(api->access, r->begun, 0);
@@ -467,6 +474,7 @@ kube_api_get(struct kube_api *api, const struct kube_get *get,
 	r->arg = get->arg;
 	r->watch = get->watch;
 	r->path = xstrdup(get->path);
+	r->post = get->post == NULL ? NULL : xstrdup(get->post);
 	r->accept = get->accept;
 	r->waiting = true;
 	r->easy = curl_easy_init();

@@ -45,6 +45,7 @@ typedef void (*kube_api_done_cb)(const struct kube_result *result, void *arg);
 struct kube_get {
 	const char		*path;    /* with query */
 	const char		*accept;
+	const char		*post;    /* JSON; NULL: a GET */
 	bool			 watch;   /* on the watches' connection */
 	bool			 sealed;  /* leave nothing of the body behind */
 	/* Since when the old connection has been silent (0: it is not): unless

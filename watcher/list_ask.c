@@ -1,6 +1,7 @@
 #include "watcher/list_ask.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,8 @@ struct list_ask {
 	struct mono			 heard;   /* its last byte */
 	struct mono			 silent;  /* its connection, since */
 	struct mono			 missed;  /* an event, first; 0: none */
+	size_t				 window;  /* bytes of a list, lately */
+	uint64_t			 unkept;  /* found no room */
 	bool				 open;
 };
 
@@ -62,6 +65,32 @@ heard(struct list_ask *a, size_t bytes)
 	a->heard = mono_now();
 	a->ops->news(&(struct watch_news){ .type = WATCH_NEWS_RECEIVED,
 	    .bytes = bytes }, a->arg);
+}
+
+static void
+say_full(struct list_ask *a)
+{
+	char text[192];
+
+	(void)snprintf(text, sizeof(text), "the cluster has more than %u "
+	    "objects; %llu of this kind found no room; raise "
+	    "watch.max_objects, or watch fewer kinds",
+	    (unsigned)a->conf->watch.max_objects,
+	    (unsigned long long)a->unkept);
+	watch_outcome_say(&a->outcome, 0, "TooManyObjects", text);
+	a->outcome.full = true;
+}
+
+/* A list goes on to its end: what it does not name is gone, and makes room
+ * for the next. */
+static void
+no_room(struct list_ask *a)
+{
+	a->unkept++;
+	if (a->what != ASK_WATCH)
+		return;
+	say_full(a);
+	watch_outcome_decide(&a->outcome, WATCH_IN_FULL);
 }
 
 static struct watch_asked
@@ -119,7 +148,8 @@ watch_object_cb(enum kube_event_type type, const struct kube_object *object,
 {
 	struct list_ask *a = arg;
 
-	a->ops->object(type, object, a->arg);
+	if (!a->ops->object(type, object, a->arg))
+		no_room(a);
 }
 
 static void
@@ -128,6 +158,10 @@ watch_listed_cb(void *arg)
 	struct list_ask *a = arg;
 
 	a->ops->listed(a->watch.stream.oversized, a->arg);
+	if (a->unkept == 0)
+		return;
+	say_full(a);
+	watch_outcome_decide(&a->outcome, WATCH_IN_FULL);
 }
 
 static const struct watch_body_ops body_ops = {
@@ -153,13 +187,22 @@ stale_ms(const struct list_ask *a)
 	    a->conf->watch.stale_ms;
 }
 
+/* An event too large to be read may have been a deletion: a list follows, but
+ * one such object that changes all the time must not cost one a second: 60 s
+ * where silence may last 150. */
+static int64_t
+missed_ms(const struct list_ask *a)
+{
+	return a->conf->watch.stale_ms * 2 / 5;
+}
+
 /* A list shall follow; at the latest when the timer says so. */
 static void
 arm_missed(struct list_ask *a)
 {
 	int64_t waited = mono_diff_ms(mono_now(), a->missed);
 
-	arm(a->limit, MAX(LIST_ASK_MISSED_MS - waited, 0));
+	arm(a->limit, MAX(missed_ms(a) - waited, 0));
 }
 
 static void
@@ -183,6 +226,8 @@ watch_data_cb(const char *p, size_t n, void *arg)
 	heard(a, n);
 	go_on = watch_body_feed(&a->watch, p, n, &body_ops, a);
 	arm(a->stale, stale_ms(a));
+	if (a->outcome.decided)
+		return false;
 	if (!go_on)
 		watch_body_over(a);
 	else if (a->watch.events && !streaming(a))
@@ -218,7 +263,8 @@ list_object_cb(const struct kube_object *object, void *arg)
 {
 	struct list_ask *a = arg;
 
-	a->ops->object(KUBE_EVENT_ADDED, object, a->arg);
+	if (!a->ops->object(KUBE_EVENT_ADDED, object, a->arg))
+		no_room(a);
 }
 
 static bool
@@ -231,13 +277,13 @@ list_data_cb(const char *p, size_t n, void *arg)
 
 	assert(a->magic == LIST_ASK_MAGIC);
 	heard(a, n);
-	arm(a->stale, LIST_ASK_IDLE_MS);
+	a->window += n;
 	rc = list_pages_feed(&a->list, p, n, list_object_cb, a, &err);
 	if (rc < 0)
 		watch_outcome_refuse(&a->outcome, err.text);
 	if (a->list.stream.oversized != oversized)
 		notice(a, "skipped an object larger than 16 MiB");
-	return rc == 0;
+	return !a->outcome.decided;
 }
 
 static void
@@ -254,6 +300,8 @@ list_done_cb(const struct kube_result *result, void *arg)
 		memcpy(a->watch.version, a->list.version,
 		    sizeof(a->watch.version));
 		a->outcome.oversized = a->list.oversized;
+		if (a->unkept > 0)
+			say_full(a);
 	}
 	if (a->outcome.input != WATCH_IN_PAGE)
 		list_pages_reset(&a->list);
@@ -291,6 +339,7 @@ void
 list_ask_forget(struct list_ask *a)
 {
 	list_pages_reset(&a->list);
+	a->unkept = 0;
 }
 
 void
@@ -308,8 +357,9 @@ list_ask_list(struct list_ask *a, enum watch_version version, bool whole)
 	prepare(a, ASK_LIST);
 	a->missed.ns = 0;
 	a->outcome.paged = a->list.token != NULL;
+	a->window = 0;
 	request_path_list(&path, a->place, &list);
-	arm(a->stale, LIST_ASK_IDLE_MS);
+	arm(a->limit, a->conf->watch.slow_list_ms);
 	request(a, &get, &path);
 }
 
@@ -340,6 +390,7 @@ list_ask_watch(struct list_ask *a)
 	struct buf path = BUF_EMPTY;
 
 	prepare(a, ASK_WATCH);
+	a->unkept = 0;
 	watch_body_begin(&a->watch, false);
 	request_path_watch(&path, a->place, a->watch.version, timeout_s);
 	arm(a->stale, stale_ms(a));
@@ -358,6 +409,7 @@ list_ask_stream(struct list_ask *a)
 
 	prepare(a, ASK_STREAM);
 	a->missed.ns = 0;
+	a->unkept = 0;
 	watch_body_begin(&a->watch, true);
 	request_path_stream(&path, a->place, watch_timeout_s(a));
 	arm(a->stale, stale_ms(a));
@@ -382,7 +434,7 @@ list_ask_question_cb(enum watch_input input, const struct watch_reason *why,
 	struct list_ask *a = arg;
 
 	assert(a->magic == LIST_ASK_MAGIC);
-	a->outcome.explained = true;
+	a->outcome.explained = input != WATCH_IN_DENIED;
 	a->outcome.why = *why;
 	a->outcome.retry_after_ms = retry_after_ms;
 	a->outcome.unreachable = input == WATCH_IN_FAILED && why->code == 0;
@@ -396,7 +448,7 @@ static void
 prepare_question(struct list_ask *a)
 {
 	prepare(a, ASK_QUESTION);
-	arm(a->stale, LIST_ASK_IDLE_MS);
+	arm(a->stale, LIST_ASK_QUESTION_MS);
 }
 
 /* The watch that follows shall leave the silent connection, too: `silent`
@@ -419,6 +471,19 @@ list_ask_discover(struct list_ask *a)
 
 	prepare_question(a);
 	if (side_question_discover(a->question, &err) < 0)
+		cannot_ask(a, &err);
+}
+
+/* By the verb of the request that was refused. */
+void
+list_ask_review(struct list_ask *a)
+{
+	const char *verb = a->what == ASK_WATCH || a->what == ASK_STREAM ?
+	    "watch" : "list";
+	struct err err = { 0 };
+
+	prepare_question(a);
+	if (side_question_review(a->question, verb, &err) < 0)
 		cannot_ask(a, &err);
 }
 
@@ -453,6 +518,23 @@ list_ask_stale_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	finish(a);
 }
 
+/* A list that trickles would keep its slot for ever, silence or not. */
+static void
+slow_list(struct list_ask *a)
+{
+	if (a->window >= LIST_ASK_SLOW_BYTES) {
+		a->window = 0;
+		arm(a->limit, a->conf->watch.slow_list_ms);
+		return;
+	}
+	list_ask_drop(a);
+	watch_outcome_say(&a->outcome, 0, "SlowList", "the list hardly comes "
+	    "(less than 64 KiB within watch.slow_list); is the API server "
+	    "overloaded, or the way to it too narrow?");
+	watch_outcome_decide(&a->outcome, WATCH_IN_STALE);
+	finish(a);
+}
+
 /* The server did not end the watch as it was told to; or it skipped an event,
  * and the list is due. */
 static void
@@ -462,6 +544,10 @@ list_ask_limit_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	bool endless;
 
 	assert(a->magic == LIST_ASK_MAGIC);
+	if (a->what == ASK_LIST) {
+		slow_list(a);
+		return;
+	}
 	endless = streaming(a);
 	list_ask_drop(a);
 	watch_outcome_decide(&a->outcome, endless ? WATCH_IN_UNSUPPORTED :

@@ -17,17 +17,16 @@
 #include "watcher/watch_news.h"
 #include "watcher/watch_outcome.h"
 
-#define LIST_ASK_IDLE_MS  (60 * 1000)   /* silence of a list */
-#define LIST_ASK_GRACE_S  10            /* a watch's end may be late */
-/* An event too large to be read may have been a deletion: a list follows, but
- * one such object that changes all the time must not cost one a second. */
-#define LIST_ASK_MISSED_MS (60 * 1000)
+#define LIST_ASK_QUESTION_MS (60 * 1000)   /* silence of a side question */
+#define LIST_ASK_GRACE_S     10            /* a watch's end may be late */
+#define LIST_ASK_SLOW_BYTES  (64u * 1024)  /* a list in `watch.slow_list` */
 
 struct list_ask;
 
 struct list_ask_ops {
-	/* ADDED, MODIFIED, DELETED; in a list ADDED. */
-	void	(*object)(enum kube_event_type type,
+	/* ADDED, MODIFIED, DELETED; in a list ADDED. False: there is no
+	 * room for it: a watch ends so, a list when it is whole. */
+	bool	(*object)(enum kube_event_type type,
 		    const struct kube_object *object, void *arg);
 	/* The answer is 200 so far; must not touch requests. */
 	void	(*answered)(void *arg);
@@ -56,6 +55,7 @@ void	list_ask_watch(struct list_ask *a);
 void	list_ask_stream(struct list_ask *a);
 void	list_ask_probe(struct list_ask *a);
 void	list_ask_discover(struct list_ask *a);
+void	list_ask_review(struct list_ask *a);
 
 /* The stream is the watch from here on. */
 void	list_ask_follow(struct list_ask *a);

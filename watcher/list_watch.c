@@ -13,8 +13,7 @@
 
 struct list_watch {
 	uint32_t			 magic;
-	struct kube_api			*api;
-	const struct conf		*conf;
+	const struct watch_env		*env;
 	const struct list_watch_ops	*ops;
 	void				*arg;
 	struct request_place		 place;
@@ -22,6 +21,7 @@ struct list_watch {
 	struct watch_fsm		 fsm;
 	struct list_ask			*ask;
 	uint32_t			 mark;       /* of the list under way */
+	struct list_pass		 pass;       /* to list */
 	struct event			*wait;
 	struct mono			 trouble;    /* since then: calm_ms */
 	bool				 listed;
@@ -45,13 +45,13 @@ tell(const struct list_watch *lw, enum watch_news_type type, const char *text)
 
 /* --- what the requests bring ---------------------------------------------- */
 
-static void
+static bool
 list_watch_object_cb(enum kube_event_type type,
     const struct kube_object *object, void *arg)
 {
 	struct list_watch *lw = arg;
 
-	lw->ops->object(type, object, lw->arg);
+	return lw->ops->object(type, object, lw->arg);
 }
 
 /* A server that is asked again after a failure is no better before it has
@@ -95,6 +95,7 @@ list_watch_listed_cb(uint64_t oversized, void *arg)
 {
 	struct list_watch *lw = arg;
 
+	list_gate_return(lw->env->gate, &lw->pass);
 	list_ended(lw, oversized);
 	step(lw, WATCH_IN_LISTED, NULL);
 	lw->ops->open(lw, lw->arg);
@@ -120,20 +121,28 @@ list_watch_news_cb(const struct watch_news *news, void *arg)
 static void
 list_watch_done_cb(const struct watch_outcome *outcome, void *arg)
 {
+	enum watch_input input = outcome->input;
 	struct list_watch *lw = arg;
 
 	assert(lw->magic == LIST_WATCH_MAGIC);
 	if (outcome->explained)
 		lw->why = outcome->why;
+	if (outcome->input != WATCH_IN_PAGE)
+		list_gate_return(lw->env->gate, &lw->pass);
 	/* Of these two a list follows at once. */
 	if (outcome->input != WATCH_IN_PAGE &&
 	    outcome->input != WATCH_IN_UNSUPPORTED)
 		lw->tried = true;
 	if (outcome->unreachable)
 		tell(lw, WATCH_NEWS_UNREACHABLE, NULL);
-	if (outcome->input == WATCH_IN_LISTED)
+	if (outcome->input == WATCH_IN_LISTED) {
 		list_ended(lw, outcome->oversized);
-	step(lw, outcome->input, outcome);
+		if (outcome->full) {
+			lw->why = outcome->why;
+			input = WATCH_IN_FULL;
+		}
+	}
+	step(lw, input, outcome);
 }
 
 static const struct list_ask_ops ask_ops = {
@@ -147,6 +156,22 @@ static const struct list_ask_ops ask_ops = {
 
 /* --- the machine ---------------------------------------------------------- */
 
+/* It is this one's turn to list. */
+static void
+list_watch_granted(void *arg)
+{
+	struct list_watch *lw = arg;
+
+	assert(lw->magic == LIST_WATCH_MAGIC);
+	lw->mark = lw->ops->list_begin(lw, lw->arg);
+	if (lw->fsm.state == WATCH_STREAMING) {
+		list_ask_stream(lw->ask);
+	} else {
+		list_ask_forget(lw->ask);
+		list_ask_list(lw->ask, lw->fsm.version, lw->fsm.whole);
+	}
+}
+
 static void
 act(struct list_watch *lw, const struct watch_step *s)
 {
@@ -154,16 +179,11 @@ act(struct list_watch *lw, const struct watch_step *s)
 
 	switch (s->action) {
 	case WATCH_DO_LIST:
-		list_ask_forget(lw->ask);
-		lw->mark = lw->ops->list_begin(lw, lw->arg);
-		list_ask_list(lw->ask, lw->fsm.version, lw->fsm.whole);
+	case WATCH_DO_STREAM:
+		list_gate_ask(lw->env->gate, &lw->pass);
 		break;
 	case WATCH_DO_PAGE:
 		list_ask_list(lw->ask, lw->fsm.version, lw->fsm.whole);
-		break;
-	case WATCH_DO_STREAM:
-		lw->mark = lw->ops->list_begin(lw, lw->arg);
-		list_ask_stream(lw->ask);
 		break;
 	case WATCH_DO_WATCH:
 		list_ask_watch(lw->ask);
@@ -176,6 +196,9 @@ act(struct list_watch *lw, const struct watch_step *s)
 		break;
 	case WATCH_DO_DISCOVER:
 		list_ask_discover(lw->ask);
+		break;
+	case WATCH_DO_REVIEW:
+		list_ask_review(lw->ask);
 		break;
 	case WATCH_DO_WAIT:
 		lw->delay_ms = s->delay_ms;
@@ -207,12 +230,12 @@ feed(struct list_watch *lw, enum watch_input input,
 		facts.answered = o->refused;
 		facts.retry_after_ms = o->retry_after_ms;
 	}
-	lw->fsm.streams = lw->conf->watch.watch_list &&
-	    kube_api_streams(lw->api);
+	lw->fsm.streams = lw->env->conf->watch.watch_list &&
+	    kube_api_streams(lw->env->api);
 	s = watch_fsm_step(&lw->fsm, input, &facts);
-	if (lw->conf->watch.watch_list && kube_api_streams(lw->api) &&
+	if (lw->env->conf->watch.watch_list && kube_api_streams(lw->env->api) &&
 	    !lw->fsm.streams) {
-		kube_api_no_streams(lw->api);
+		kube_api_no_streams(lw->env->api);
 		tell(lw, WATCH_NEWS_NOTICE, "this API server cannot list by "
 		    "watch: listing as usual from now on");
 	}
@@ -264,23 +287,25 @@ list_watch_wait_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 }
 
 struct list_watch *
-list_watch_new(struct event_base *base, struct kube_api *api,
-    const struct conf *conf, unsigned kind, const char *namespace,
-    const struct list_watch_ops *ops, void *arg)
+list_watch_new(const struct watch_env *env, unsigned kind,
+    const char *namespace, const struct list_watch_ops *ops, void *arg)
 {
+	const struct conf *conf = env->conf;
 	struct list_watch *lw = xcalloc(1, sizeof(*lw));
 
 	lw->magic = LIST_WATCH_MAGIC;
-	lw->api = api;
-	lw->conf = conf;
+	lw->env = env;
 	lw->ops = ops;
 	lw->arg = arg;
+	lw->pass = (struct list_pass){ .granted = list_watch_granted,
+		.arg = lw };
 	lw->namespace = namespace == NULL ? NULL : xstrdup(namespace);
 	lw->place = (struct request_place){ &kinds[kind], lw->namespace };
 	watch_fsm_init(&lw->fsm, conf->watch.backoff_base_ms,
 	    conf->watch.backoff_max_ms, conf->watch.denied_ms);
-	lw->ask = list_ask_new(base, api, conf, &lw->place, &ask_ops, lw);
-	lw->wait = evtimer_new(base, list_watch_wait_cb, lw);
+	lw->ask = list_ask_new(env->base, env->api, conf, &lw->place, &ask_ops,
+	    lw);
+	lw->wait = evtimer_new(env->base, list_watch_wait_cb, lw);
 	if (lw->wait == NULL)
 		abort();
 	return lw;
@@ -291,6 +316,7 @@ list_watch_free(struct list_watch *lw)
 {
 	if (lw == NULL)
 		return;
+	list_gate_return(lw->env->gate, &lw->pass);
 	list_ask_free(lw->ask);
 	event_free(lw->wait);
 	free(lw->namespace);
@@ -307,6 +333,7 @@ list_watch_start(struct list_watch *lw)
 void
 list_watch_stop(struct list_watch *lw)
 {
+	list_gate_return(lw->env->gate, &lw->pass);
 	list_ask_drop(lw->ask);
 	(void)evtimer_del(lw->wait);
 	watch_reason_set(&lw->why, 0, "", "");

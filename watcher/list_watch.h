@@ -10,14 +10,16 @@
 #include "common/conf.h"
 #include "watcher/kube_api.h"
 #include "watcher/kube_object.h"
+#include "watcher/list_gate.h"
 #include "watcher/watch_fsm.h"
 #include "watcher/watch_news.h"
 
 struct list_watch;
 
 struct list_watch_ops {
-	/* ADDED, MODIFIED, DELETED; in a list ADDED. */
-	void	(*object)(enum kube_event_type type,
+	/* ADDED, MODIFIED, DELETED; in a list ADDED. False: there is no
+	 * room for it. */
+	bool	(*object)(enum kube_event_type type,
 		    const struct kube_object *object, void *arg);
 	/* A list begins: the mark it is known by when it ends. */
 	uint32_t (*list_begin)(struct list_watch *lw, void *arg);
@@ -31,9 +33,16 @@ struct list_watch_ops {
 	void	(*news)(const struct watch_news *news, void *arg);
 };
 
-/* `namespace` NULL: the whole cluster. `conf` and `api` must outlive it. */
-struct list_watch *list_watch_new(struct event_base *base,
-    struct kube_api *api, const struct conf *conf, unsigned kind,
+/* What all kinds of a cluster share; must outlive them. */
+struct watch_env {
+	struct event_base	*base;
+	struct kube_api		*api;
+	struct list_gate	*gate;
+	const struct conf	*conf;
+};
+
+/* `namespace` NULL: the whole cluster. */
+struct list_watch *list_watch_new(const struct watch_env *env, unsigned kind,
     const char *namespace, const struct list_watch_ops *ops, void *arg);
 void	list_watch_free(struct list_watch *lw);
 void	list_watch_start(struct list_watch *lw);

@@ -7,12 +7,13 @@
 
 #include "common/list_stream.h"
 #include "common/xmalloc.h"
+#include "watcher/access_review.h"
 #include "watcher/discovery.h"
 #include "watcher/watch_body.h"
 
 #define QUESTION_MAGIC 0x534b4153u   /* "SASK" */
 
-enum topic { TOPIC_VERSION, TOPIC_SERVED };
+enum topic { TOPIC_VERSION, TOPIC_SERVED, TOPIC_ALLOWED };
 
 struct side_question {
 	uint32_t			 magic;
@@ -28,8 +29,8 @@ struct side_question {
 	char				 version[KUBE_UID_MAX + 1];
 };
 
-static int	ask(struct side_question *q, const char *path,
-		    const char *accept, struct mono silent, struct err *err);
+static int	ask(struct side_question *q, struct kube_get *get,
+		    struct err *err);
 
 /* --- answers -------------------------------------------------------------- */
 
@@ -142,14 +143,27 @@ static bool
 ask_group(struct side_question *q)
 {
 	struct buf path = BUF_EMPTY;
+	struct kube_get get = { .accept = "application/json" };
 	struct err err = { 0 };
 	int rc;
 
 	discovery_path_group(&path, q->place->kind);
-	rc = ask(q, buf_cstr(&path), "application/json",
-	    (struct mono){ 0 }, &err);
+	get.path = buf_cstr(&path);
+	rc = ask(q, &get, &err);
 	buf_free(&path);
 	return rc == 0;
+}
+
+/* Whatever else it answers: the 403 stands, with the server's own reason. */
+static enum watch_input
+judge_allowed(const struct kube_result *result, struct watch_reason *why)
+{
+	if (result->status != 201 || !access_review_allows(result->body))
+		return WATCH_IN_DENIED;
+	watch_reason_set(why, 403, "ForbiddenElsewhere", "403, though the API "
+	    "server's own rules allow it (SelfSubjectAccessReview); is there "
+	    "a proxy or a webhook on the way?");
+	return WATCH_IN_ALLOWED;
 }
 
 static enum watch_input
@@ -158,6 +172,8 @@ judge(const struct side_question *q, const struct kube_result *result,
 {
 	enum watch_input input = WATCH_IN_FAILED;
 
+	if (q->topic == TOPIC_ALLOWED)
+		return judge_allowed(result, why);
 	if (q->unusable) {
 		watch_reason_set(why, 200, "InvalidAnswer", q->topic ==
 		    TOPIC_VERSION ? "the answer to a probe is no list" :
@@ -192,23 +208,16 @@ side_question_done_cb(const struct kube_result *result, void *arg)
 /* --- questions ------------------------------------------------------------ */
 
 static int
-ask(struct side_question *q, const char *path, const char *accept,
-    struct mono silent, struct err *err)
+ask(struct side_question *q, struct kube_get *get, struct err *err)
 {
-	const struct kube_get get = {
-		.path = path,
-		.accept = accept,
-		.sealed = q->place->kind->metadata,
-		.silent = silent,
-		.answered = side_question_answered_cb,
-		.data = side_question_data_cb,
-		.done = side_question_done_cb,
-		.arg = q,
-	};
-
+	get->sealed = q->place->kind->metadata;
+	get->answered = side_question_answered_cb;
+	get->data = side_question_data_cb;
+	get->done = side_question_done_cb;
+	get->arg = q;
 	forget(q);
 	q->unusable = false;
-	q->request = kube_api_get(q->api, &get, err);
+	q->request = kube_api_get(q->api, get, err);
 	return q->request == NULL ? -1 : 0;
 }
 
@@ -216,6 +225,8 @@ int
 side_question_probe(struct side_question *q, const char *version,
     struct mono silent, struct err *err)
 {
+	struct kube_get get = { .accept = q->place->kind->list_accept,
+		.silent = silent };
 	struct buf path = BUF_EMPTY;
 	int rc;
 
@@ -224,7 +235,8 @@ side_question_probe(struct side_question *q, const char *version,
 	    "\"" KINDS_METADATA_LIST "\"" : NULL;
 	(void)snprintf(q->version, sizeof(q->version), "%s", version);
 	request_path_probe(&path, q->place, version);
-	rc = ask(q, buf_cstr(&path), q->place->kind->list_accept, silent, err);
+	get.path = buf_cstr(&path);
+	rc = ask(q, &get, err);
 	buf_free(&path);
 	return rc;
 }
@@ -232,14 +244,32 @@ side_question_probe(struct side_question *q, const char *version,
 int
 side_question_discover(struct side_question *q, struct err *err)
 {
+	struct kube_get get = { .accept = DISCOVERY_ACCEPT };
 	struct buf path = BUF_EMPTY;
 	int rc;
 
 	q->topic = TOPIC_SERVED;
 	discovery_path(&path, q->place->kind);
-	rc = ask(q, buf_cstr(&path), DISCOVERY_ACCEPT, (struct mono){ 0 },
-	    err);
+	get.path = buf_cstr(&path);
+	rc = ask(q, &get, err);
 	buf_free(&path);
+	return rc;
+}
+
+int
+side_question_review(struct side_question *q, const char *verb,
+    struct err *err)
+{
+	struct kube_get get = { .accept = "application/json",
+		.path = ACCESS_REVIEW_PATH };
+	struct buf body = BUF_EMPTY;
+	int rc;
+
+	q->topic = TOPIC_ALLOWED;
+	access_review_ask(&body, q->place, verb);
+	get.post = buf_cstr(&body);
+	rc = ask(q, &get, err);
+	buf_free(&body);
 	return rc;
 }
 

@@ -5,6 +5,8 @@
  *             CURRENT, TOO_LARGE (also when the server's own is lower)
  *   discover  is the kind served (in namespaces, if asked there)? SERVED,
  *             UNSERVED
+ *   review    do the server's own rules allow what it refused? ALLOWED, DENIED
+ *             (`why` all zero: the refusal's own stands)
  * or why there was no answer (FAILED, UNAUTHORIZED ...). Runs in the watcher's
  * loop; one question at a time, its answer bounded.
  */
@@ -32,6 +34,8 @@ int	side_question_probe(struct side_question *q, const char *version,
 	    struct mono silent, struct err *err) MUST_CHECK;
 int	side_question_discover(struct side_question *q, struct err *err)
 	    MUST_CHECK;
+int	side_question_review(struct side_question *q, const char *verb,
+	    struct err *err) MUST_CHECK;
 void	side_question_cancel(struct side_question *q);
 
 #endif

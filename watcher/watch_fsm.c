@@ -25,8 +25,11 @@ enum rule {
 	R_STALE_PROBE,  /* back off, then WATCH, on a new connection */
 	R_ASK,          /* 404 may come from anything: DISCOVER */
 	R_UNAUTHORIZED, /* once at once, then back off */
+	R_REVIEW,       /* 403: do the server's own rules say so? */
+	R_ELSEWHERE,    /* 403 by something else: LIST, later and later */
 	R_FORBIDDEN,
 	R_ABSENT,
+	R_FULL,         /* minutes: room comes only from elsewhere */
 	R_STOP,
 	R_MAX
 };
@@ -44,8 +47,9 @@ static const enum rule table[WATCH_STATE_MAX][WATCH_INPUT_MAX] = {
 		[WATCH_IN_FAILED] = R_RETRY_LIST,
 		[WATCH_IN_STALE] = R_STALE_LIST,
 		[WATCH_IN_UNAUTHORIZED] = R_UNAUTHORIZED,
-		[WATCH_IN_FORBIDDEN] = R_FORBIDDEN,
+		[WATCH_IN_FORBIDDEN] = R_REVIEW,
 		[WATCH_IN_NOT_FOUND] = R_ASK,
+		[WATCH_IN_FULL] = R_FULL,
 		[WATCH_IN_STOP] = R_STOP,
 	},
 	[WATCH_STREAMING] = {
@@ -57,8 +61,9 @@ static const enum rule table[WATCH_STATE_MAX][WATCH_INPUT_MAX] = {
 		[WATCH_IN_FAILED] = R_RETRY_STREAM,
 		[WATCH_IN_STALE] = R_STALE_LIST,
 		[WATCH_IN_UNAUTHORIZED] = R_UNAUTHORIZED,
-		[WATCH_IN_FORBIDDEN] = R_FORBIDDEN,
+		[WATCH_IN_FORBIDDEN] = R_REVIEW,
 		[WATCH_IN_NOT_FOUND] = R_ASK,
+		[WATCH_IN_FULL] = R_FULL,
 		[WATCH_IN_STOP] = R_STOP,
 	},
 	[WATCH_WATCHING] = {
@@ -70,8 +75,9 @@ static const enum rule table[WATCH_STATE_MAX][WATCH_INPUT_MAX] = {
 		[WATCH_IN_STALE] = R_STALE,
 		[WATCH_IN_MISSED] = R_MISSED,
 		[WATCH_IN_UNAUTHORIZED] = R_UNAUTHORIZED,
-		[WATCH_IN_FORBIDDEN] = R_FORBIDDEN,
+		[WATCH_IN_FORBIDDEN] = R_REVIEW,
 		[WATCH_IN_NOT_FOUND] = R_ASK,
+		[WATCH_IN_FULL] = R_FULL,
 		[WATCH_IN_STOP] = R_STOP,
 	},
 	[WATCH_PROBING] = {
@@ -81,7 +87,7 @@ static const enum rule table[WATCH_STATE_MAX][WATCH_INPUT_MAX] = {
 		[WATCH_IN_FAILED] = R_RETRY_WATCH,
 		[WATCH_IN_STALE] = R_STALE_PROBE,
 		[WATCH_IN_UNAUTHORIZED] = R_UNAUTHORIZED,
-		[WATCH_IN_FORBIDDEN] = R_FORBIDDEN,
+		[WATCH_IN_FORBIDDEN] = R_REVIEW,
 		[WATCH_IN_NOT_FOUND] = R_ASK,
 		[WATCH_IN_STOP] = R_STOP,
 	},
@@ -97,6 +103,13 @@ static const enum rule table[WATCH_STATE_MAX][WATCH_INPUT_MAX] = {
 		[WATCH_IN_NOT_FOUND] = R_RETRY_LIST,
 		[WATCH_IN_STOP] = R_STOP,
 	},
+	[WATCH_REVIEWING] = {
+		[WATCH_IN_ALLOWED] = R_ELSEWHERE,
+		[WATCH_IN_DENIED] = R_FORBIDDEN,
+		[WATCH_IN_FAILED] = R_FORBIDDEN,
+		[WATCH_IN_STALE] = R_FORBIDDEN,
+		[WATCH_IN_STOP] = R_STOP,
+	},
 	[WATCH_WAIT_LIST] = {
 		[WATCH_IN_TIMER] = R_LIST,
 		[WATCH_IN_STOP] = R_STOP,
@@ -110,6 +123,10 @@ static const enum rule table[WATCH_STATE_MAX][WATCH_INPUT_MAX] = {
 		[WATCH_IN_STOP] = R_STOP,
 	},
 	[WATCH_ABSENT] = {
+		[WATCH_IN_TIMER] = R_LIST,
+		[WATCH_IN_STOP] = R_STOP,
+	},
+	[WATCH_FULL] = {
 		[WATCH_IN_TIMER] = R_LIST,
 		[WATCH_IN_STOP] = R_STOP,
 	},
@@ -191,6 +208,17 @@ denied(struct watch_fsm *f, enum watch_state state,
 	return (struct watch_step){ .action = WATCH_DO_WAIT,
 		.delay_ms = MIN(ms, f->denied_ms) *
 		    (1000 + facts->random % 1001) / 1000 };
+}
+
+static struct watch_step
+full(struct watch_fsm *f, const struct watch_facts *facts)
+{
+	f->state = WATCH_FULL;
+	f->attempt++;
+	f->whole = false;
+	return (struct watch_step){ .action = WATCH_DO_WAIT,
+		.delay_ms = f->denied_ms * (1000 + facts->random % 1001) /
+		    1000 };
 }
 
 /* What a stream brings is the newest, so it serves where a list would ask for
@@ -415,10 +443,16 @@ watch_fsm_step(struct watch_fsm *f, enum watch_input input,
 		return do_now(f, WATCH_ASKING, WATCH_DO_DISCOVER);
 	case R_UNAUTHORIZED:
 		return unauthorized(f, facts);
+	case R_REVIEW:
+		return do_now(f, WATCH_REVIEWING, WATCH_DO_REVIEW);
+	case R_ELSEWHERE:
+		return denied(f, WATCH_WAIT_LIST, facts);
 	case R_FORBIDDEN:
 		return denied(f, WATCH_FORBIDDEN, facts);
 	case R_ABSENT:
 		return denied(f, WATCH_ABSENT, facts);
+	case R_FULL:
+		return full(f, facts);
 	case R_STOP:
 		return do_now(f, WATCH_STOPPED, WATCH_DO_END);
 	case R_IGNORE:

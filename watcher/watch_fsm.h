@@ -24,10 +24,12 @@ enum watch_state {
 	WATCH_WATCHING,
 	WATCH_PROBING,      /* silence: is the version still one? */
 	WATCH_ASKING,       /* 404: is the kind served at all? */
+	WATCH_REVIEWING,    /* 403: do the server's rules say so? */
 	WATCH_WAIT_LIST,    /* back-off, then LIST */
 	WATCH_WAIT_WATCH,   /* back-off, then WATCH at the same version */
 	WATCH_FORBIDDEN,    /* 403: waits, then LIST */
 	WATCH_ABSENT,       /* 404: the kind is not served; waits, then LIST */
+	WATCH_FULL,         /* too many objects; waits, then LIST */
 	WATCH_STOPPED,
 	WATCH_STATE_MAX
 };
@@ -48,6 +50,9 @@ enum watch_input {
 	WATCH_IN_CURRENT,       /* PROBING: the version is still one */
 	WATCH_IN_SERVED,        /* ASKING: discovery names the kind */
 	WATCH_IN_UNSERVED,      /* ASKING: it does not */
+	WATCH_IN_ALLOWED,       /* REVIEWING: the rules allow it */
+	WATCH_IN_DENIED,        /* REVIEWING: they do not, or who knows */
+	WATCH_IN_FULL,          /* it brought more than may be kept */
 	WATCH_IN_UNSUPPORTED,   /* STREAMING: this server cannot */
 	WATCH_IN_MISSED,        /* the watch ended; it skipped an event */
 	WATCH_IN_TIMER,
@@ -64,6 +69,7 @@ enum watch_action {
 	WATCH_DO_FOLLOW,     /* the stream goes on as the watch */
 	WATCH_DO_PROBE,
 	WATCH_DO_DISCOVER,
+	WATCH_DO_REVIEW,
 	WATCH_DO_WAIT,       /* `delay_ms`, then WATCH_IN_TIMER */
 	WATCH_DO_END,        /* stop for good */
 	WATCH_ACTION_MAX

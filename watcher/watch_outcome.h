@@ -20,6 +20,7 @@ struct watch_outcome {
 	bool			 cut;         /* a 200 broke off */
 	bool			 quick;       /* ENDED: as in watch_facts */
 	bool			 paged;       /* of a list's further page */
+	bool			 full;        /* not all found room */
 	bool			 unreachable; /* nothing was answered */
 	int64_t			 retry_after_ms;
 	uint64_t		 oversized;   /* LISTED: objects skipped */

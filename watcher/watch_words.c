@@ -10,10 +10,12 @@ watch_words_shown(enum watch_state state)
 		[WATCH_WATCHING] = "watching",
 		[WATCH_PROBING] = "watching",
 		[WATCH_ASKING] = "syncing",
+		[WATCH_REVIEWING] = "syncing",
 		[WATCH_WAIT_LIST] = "backoff",
 		[WATCH_WAIT_WATCH] = "backoff",
 		[WATCH_FORBIDDEN] = "forbidden",
 		[WATCH_ABSENT] = "stopped",
+		[WATCH_FULL] = "stopped",
 		[WATCH_STOPPED] = "stopped",
 	};
 
@@ -30,10 +32,12 @@ watch_words_state(enum watch_state state)
 		[WATCH_WATCHING] = "watching",
 		[WATCH_PROBING] = "probing",
 		[WATCH_ASKING] = "asking",
+		[WATCH_REVIEWING] = "reviewing",
 		[WATCH_WAIT_LIST] = "wait_list",
 		[WATCH_WAIT_WATCH] = "wait_watch",
 		[WATCH_FORBIDDEN] = "forbidden",
 		[WATCH_ABSENT] = "absent",
+		[WATCH_FULL] = "full",
 		[WATCH_STOPPED] = "stopped",
 	};
 
@@ -59,6 +63,9 @@ watch_words_input(enum watch_input input)
 		[WATCH_IN_CURRENT] = "current",
 		[WATCH_IN_SERVED] = "served",
 		[WATCH_IN_UNSERVED] = "unserved",
+		[WATCH_IN_ALLOWED] = "allowed",
+		[WATCH_IN_DENIED] = "denied",
+		[WATCH_IN_FULL] = "full",
 		[WATCH_IN_UNSUPPORTED] = "unsupported",
 		[WATCH_IN_MISSED] = "missed",
 		[WATCH_IN_TIMER] = "timer",

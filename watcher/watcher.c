@@ -45,6 +45,7 @@ struct watcher {
 	struct event		*status;
 	struct event		*stop;
 	struct event		*settled;
+	struct event		*patience;  /* of those who wait for it */
 	struct mono		 stop_limit;
 	int64_t			 tick_at;    /* what `tick` is armed for */
 	bool			 registered;
@@ -89,9 +90,10 @@ return_slot(struct watcher *w)
 {
 	struct timeval tv = mono_timeval_ms(SETTLED_MS);
 
-	if (!w->slot || !kind_set_tried(w->kinds))
+	if (!w->slot)
 		return;
 	w->slot = false;
+	(void)evtimer_del(w->patience);
 	send_slot(w, MSG_SLOT_RETURN);
 	(void)evtimer_add(w->settled, &tv);
 }
@@ -105,6 +107,19 @@ watcher_settled_cb(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	assert(w->magic == WATCHER_MAGIC);
 	resident_trim();
+}
+
+/* A cluster whose lists hardly come must not keep all others waiting. */
+static void
+watcher_patience_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct watcher *w = arg;
+
+	(void)fd;
+	(void)what;
+	assert(w->magic == WATCHER_MAGIC);
+	log_warn("the first lists take long; other clusters begin theirs");
+	return_slot(w);
 }
 
 static void
@@ -171,22 +186,24 @@ watcher_tick_cb(evutil_socket_t fd, short what, void *arg)
 	outbox_kick(w->outbox);
 }
 
-static void
+static bool
 watcher_object_cb(struct kind_watch *kw, enum kube_event_type type,
     const struct kube_object *object, void *arg)
 {
 	struct watcher *w = arg;
 	unsigned kind = kind_watch_kind(kw);
+	bool room = true;
 
 	assert(w->magic == WATCHER_MAGIC);
 	figures_event(w->figures, kind);
 	if (type == KUBE_EVENT_DELETED)
 		inventory_deleted(w->inv, kind, object, wall_unix_ms());
 	else
-		inventory_seen(w->inv, kind, object, wall_unix_ms());
+		room = inventory_seen(w->inv, kind, object, wall_unix_ms());
 	arm_tick(w);
 	outbox_kick(w->outbox);
 	status_soon(w, STATUS_MS);
+	return room;
 }
 
 static uint32_t
@@ -227,7 +244,8 @@ watcher_changed_cb(struct kind_watch *kw, void *arg)
 		    watch_words_shown(v.state), v.reason[0] != '\0' ? ", " : "",
 		    v.reason);
 	outbox_watcher_state(w->outbox, &v);
-	return_slot(w);
+	if (kind_set_tried(w->kinds))
+		return_slot(w);
 	status_soon(w, 0);
 }
 
@@ -281,6 +299,9 @@ static const struct kind_watch_ops watcher_ops = {
 static void
 start_kinds(struct watcher *w)
 {
+	struct timeval tv =
+	    mono_timeval_ms(2 * w->role->conf.watch.slow_list_ms);
+
 	if (w->stopping) {
 		send_slot(w, MSG_SLOT_RETURN);
 		return;
@@ -289,6 +310,7 @@ start_kinds(struct watcher *w)
 		return;
 	w->started = true;
 	w->slot = true;
+	(void)evtimer_add(w->patience, &tv);
 	kind_set_start(w->kinds);
 	maybe_ready(w);
 }
@@ -413,11 +435,12 @@ watcher_start(struct role *role, struct err *err)
 	w->status = evtimer_new(role->base, watcher_status_cb, w);
 	w->stop = evtimer_new(role->base, watcher_stop_cb, w);
 	w->settled = evtimer_new(role->base, watcher_settled_cb, w);
+	w->patience = evtimer_new(role->base, watcher_patience_cb, w);
 	if (w->tick == NULL || w->ready == NULL || w->status == NULL ||
-	    w->stop == NULL || w->settled == NULL)
+	    w->stop == NULL || w->settled == NULL || w->patience == NULL)
 		return err_set(err, "event_new failed");
 	kinds_set_custom(role->conf.watch.custom, role->conf.watch.n_custom);
-	w->inv = inventory_new();
+	w->inv = inventory_new(role->conf.watch.max_objects);
 	w->figures = figures_new(role, w->inv);
 	w->api = kube_api_new(role->base, w->access, role->conf.watch.http2);
 	w->kinds = kind_set_new(role->base, w->api, &role->conf,
@@ -459,6 +482,7 @@ watcher_finish(struct role *role)
 	event_free(w->status);
 	event_free(w->stop);
 	event_free(w->settled);
+	event_free(w->patience);
 	cluster_access_free(w->access);
 	curl_global_cleanup();
 	w->magic = 0;

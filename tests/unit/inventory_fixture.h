@@ -18,7 +18,7 @@ static int
 setup(void **state)
 {
 	(void)state;
-	inv = inventory_new();
+	inv = inventory_new(0);
 	return 0;
 }
 

@@ -71,6 +71,29 @@ bind_pod(void)
 	inventory_bind_end(inv);
 }
 
+/* Nothing is lost silently: who brings it is told. */
+static void
+test_beyond_its_room_only_what_is_known_is_taken(void **state)
+{
+	struct kube_object a = pod("a", "u1", PENDING),
+	    b = pod("b", "u2", PENDING), c = pod("c", "u3", PENDING);
+
+	(void)state;
+	inventory_free(inv);
+	inv = inventory_new(2);
+	assert_true(inventory_seen(inv, POD, &a, 1000));
+	assert_true(inventory_seen(inv, POD, &b, 1000));
+	assert_false(inventory_seen(inv, POD, &c, 1000));
+	assert_int_equal(inventory_counts(inv)->objects[POD], 2);
+	a.status = slice_str(DONE);
+	assert_true(inventory_seen(inv, POD, &a, 1001));
+	/* A deletion that nobody heard of makes room. */
+	inventory_deleted(inv, POD, &b, 1002);
+	published("a");
+	assert_null(inventory_first(inv));
+	assert_true(inventory_seen(inv, POD, &c, 1003));
+}
+
 static void
 test_an_unchanged_status_is_published_once(void **state)
 {
@@ -425,6 +448,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(test_beyond_its_room_only_what_is_known_is_taken),
 		CASE(test_an_unchanged_status_is_published_once),
 		CASE(test_states_collapse_while_the_object_is_under_way),
 		CASE(test_a_deletion_is_never_collapsed),

@@ -292,6 +292,65 @@ test_401_is_tried_again_once_at_once(void **state)
 	assert_int_equal(f.state, WATCH_WAIT_WATCH);
 }
 
+/* 403, and the server's own rules say so. */
+static struct watch_step
+forbidden(void)
+{
+	assert_int_equal(step(WATCH_IN_FORBIDDEN).action, WATCH_DO_REVIEW);
+	return step(WATCH_IN_DENIED);
+}
+
+/* k8s-watch.md A 22: what no rule forbids, something on the way does. */
+static void
+test_403_that_no_rule_gave_is_a_failure_and_lists_less_and_less(void **state)
+{
+	int64_t least = 5000;
+	unsigned i;
+
+	(void)state;
+	begin_watching();
+	for (i = 0; i < 10; i++) {
+		assert_int_equal(step(WATCH_IN_FORBIDDEN).action,
+		    WATCH_DO_REVIEW);
+		assert_in_range(step(WATCH_IN_ALLOWED).delay_ms, least,
+		    2 * least);
+		assert_string_equal(watch_words_shown(f.state), "backoff");
+		least = least * 2 < 300000 ? least * 2 : 300000;
+		assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
+	}
+}
+
+static void
+test_a_review_without_answer_leaves_it_forbidden(void **state)
+{
+	static const enum watch_input inputs[] = { WATCH_IN_FAILED,
+		WATCH_IN_STALE };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		begin_watching();
+		(void)step(WATCH_IN_FORBIDDEN);
+		(void)step(inputs[i]);
+		assert_int_equal(f.state, WATCH_FORBIDDEN);
+	}
+}
+
+static void
+test_a_kind_without_room_stops_for_minutes(void **state)
+{
+	struct watch_step s;
+
+	(void)state;
+	begin_watching();
+	s = step(WATCH_IN_FULL);
+	assert_int_equal(s.action, WATCH_DO_WAIT);
+	assert_in_range(s.delay_ms, 300000, 600000);
+	assert_string_equal(watch_words_shown(f.state), "stopped");
+	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
+	assert_int_equal(step(WATCH_IN_FULL).action, WATCH_DO_WAIT);
+}
+
 static void
 test_403_and_404_are_said_and_asked_again(void **state)
 {
@@ -299,7 +358,7 @@ test_403_and_404_are_said_and_asked_again(void **state)
 
 	(void)state;
 	begin_watching();
-	s = step(WATCH_IN_FORBIDDEN);
+	s = forbidden();
 	assert_int_equal(s.action, WATCH_DO_WAIT);
 	assert_in_range(s.delay_ms, 5000, 10000);
 	assert_string_equal(watch_words_shown(f.state), "forbidden");
@@ -328,7 +387,7 @@ test_403_soon_waits_minutes_until_it_has_been_calm(void **state)
 	(void)state;
 	begin_watching();
 	for (i = 0; i < 10; i++) {
-		assert_in_range(step(WATCH_IN_FORBIDDEN).delay_ms, least,
+		assert_in_range(forbidden().delay_ms, least,
 		    2 * least);
 		least = least * 2 < 300000 ? least * 2 : 300000;
 		(void)step(WATCH_IN_TIMER);
@@ -336,7 +395,7 @@ test_403_soon_waits_minutes_until_it_has_been_calm(void **state)
 	}
 	assert_int_equal(least, 300000);
 	(void)calm(WATCH_IN_ALIVE);
-	assert_in_range(step(WATCH_IN_FORBIDDEN).delay_ms, 5000, 10000);
+	assert_in_range(forbidden().delay_ms, 5000, 10000);
 }
 
 /* What was seen before must not be seen older. */
@@ -345,18 +404,18 @@ test_a_list_after_403_is_not_older_than_what_was_seen(void **state)
 {
 	(void)state;
 	begin_watching();
-	(void)step(WATCH_IN_FORBIDDEN);
+	(void)forbidden();
 	assert_int_equal(step(WATCH_IN_TIMER).action, WATCH_DO_LIST);
 	assert_int_equal(f.version, WATCH_VERSION_LAST);
 	/* Nor the last one that was asked for, if that lay in the future. */
 	(void)step(WATCH_IN_TOO_LARGE);
-	(void)step(WATCH_IN_FORBIDDEN);
+	(void)forbidden();
 	(void)step(WATCH_IN_TIMER);
 	assert_int_equal(f.version, WATCH_VERSION_EMPTY);
 	/* Nothing was seen yet: the server's cache will do. */
 	watch_fsm_init(&f, 5000, 60000, 300000);
 	(void)step(WATCH_IN_START);
-	(void)step(WATCH_IN_FORBIDDEN);
+	(void)forbidden();
 	(void)step(WATCH_IN_TIMER);
 	assert_int_equal(f.version, WATCH_VERSION_ZERO);
 }
@@ -436,6 +495,11 @@ main(void)
 		cmocka_unit_test(test_retry_after_is_honoured),
 		cmocka_unit_test(test_401_is_tried_again_once_at_once),
 		cmocka_unit_test(test_403_and_404_are_said_and_asked_again),
+		cmocka_unit_test(
+		    test_403_that_no_rule_gave_is_a_failure_and_lists_less_and_less),
+		cmocka_unit_test(
+		    test_a_review_without_answer_leaves_it_forbidden),
+		cmocka_unit_test(test_a_kind_without_room_stops_for_minutes),
 		cmocka_unit_test(
 		    test_403_soon_waits_minutes_until_it_has_been_calm),
 		cmocka_unit_test(test_a_discovery_that_fails_is_no_proof),

@@ -1,0 +1,122 @@
+"""What watching takes at most, and whom it keeps waiting: on simulators."""
+
+import contextlib
+
+from tests.bed.kubesim import KubeSim
+from tests.bed.net import wait_until
+from tests.bed.sluice import Sluice
+from tests.integration.watching import PODS, QUICK, deny, watching
+
+PODS_LIST = "GET /api/v1/pods?limit"
+PODS_WATCH = "GET /api/v1/pods?watch"
+REVIEWS = "selfsubjectaccessreviews"
+
+
+def reviews(bed):
+    """The rows of the questions whether something is allowed."""
+    return [row for row in bed.sim.requests() if REVIEWS in row["target"]]
+
+
+def test_403_by_a_rule_is_forbidden_and_by_anything_else_a_failure():
+    """The server's own review decides: a role that is missing, or a proxy's 403."""
+    with watching() as bed:
+        bed.sim.faults(
+            next=[{"match": PODS_WATCH, "status": 403, "count": 2}], drop_watches=True
+        )
+        bed.wait_state("pod", "backoff", "ForbiddenElsewhere")
+        bed.wait_watching()
+        assert reviews(bed)[0]["method"] == "POST"
+        assert not bed.deleted("pod")
+        bed.sim.access(deny("pods"))
+        bed.sim.faults(drop_watches=True)
+        bed.wait_state("pod", "forbidden", "Forbidden")
+        bed.sim.access()
+        bed.wait_watching()
+        bed.wait_level("pod")
+        assert not bed.deleted("pod")
+
+
+def test_a_kind_with_too_many_objects_stops_and_the_others_go_on():
+    """30 pods where 20 objects have room: said with the remedy, mended by their going."""
+    conf = {"max_objects": 20, "denied_retry": "2s"}
+    with watching(conf, ready=False, objects=30) as bed:
+        bed.wait_state("pod", "stopped", "TooManyObjects")
+        bed.wait_watching(["deployment"])
+        wait_until(lambda: "raise watch.max_objects" in bed.words(), 20, "the remedy")
+        assert len(bed.shown("pod")) + len(bed.shown("deployment")) <= 20
+        for key in sorted(bed.sim.state("Pod"))[: -5]:
+            bed.sim.api.delete("pods", *key[1:], force=True)
+        bed.wait_watching()
+        bed.wait_level("pod")
+
+
+def test_a_list_that_hardly_comes_is_given_up_and_asked_for_again():
+    """Its head came, the rest does not: after `slow_list` that is named, and asked anew."""
+    with watching({"slow_list": "1s"}, objects=200) as bed:
+        bed.sim.faults(next=[{"match": PODS_LIST, "action": "hang", "count": 2}])
+        old = bed.sluice.kill(bed.process)
+        bed.sluice.wait_restarted(bed.process, old)
+        bed.wait_state("pod", "backoff", "SlowList")
+        bed.wait_watching()
+        bed.wait_level("pod")
+        assert not bed.deleted("pod")
+
+
+def test_lists_of_one_cluster_come_three_at_a_time():
+    """Fourteen kinds of which no list ends: three are asked for, the next when those gave up."""
+    kinds = (
+        "deployment service statefulset daemonset job cronjob ingress configmap secret pvc pod "
+        "replicaset hpa networkpolicy"
+    ).split()
+    conf = {"kinds": kinds, "slow_list": "3s"}
+    with watching(conf, ready=False, kinds="all") as bed:
+        bed.wait_watching(kinds)
+        bed.sim.faults(next=[{"match": "limit=500", "action": "hang", "count": 0}])
+        old = bed.sluice.kill(bed.process)
+        bed.sim.clear_requests()
+        bed.sluice.wait_restarted(bed.process, old)
+
+        def lists():
+            """When each list was asked for."""
+            rows = [r for r in bed.sim.requests() if "limit=500" in r["target"]]
+            return sorted(row["time_ms"] for row in rows)
+
+        wait_until(lambda: len(lists()) >= 4, 30, "a fourth list")
+        assert lists()[3] - lists()[0] >= 2500, lists()
+        bed.sim.clear_faults()
+        bed.wait_watching(kinds, timeout=60)
+
+
+def test_ten_clusters_whose_lists_never_come_do_not_keep_another_waiting():
+    """They hold all slots for first lists; each gives its own back after twice `slow_list`."""
+    with contextlib.ExitStack() as stack:
+        sims = KubeSim(frozen=True, objects=8, options=("--clusters", "11"))
+        stack.enter_context(sims)
+        sims.faults(next=[{"match": "/api/v1/pods?limit", "action": "hang", "count": 0}])
+        watch = {**QUICK["watch"], "kinds": ["pod"], "slow_list": "3s"}
+        conf = {"watch": watch, "contexts": "all"}
+        sluice = stack.enter_context(Sluice(conf, kubeconfig=sims.kubeconfig))
+
+        def waiting():
+            """The watchers, and those of them that wait for a slot."""
+            rows = {n: r for n, r in sluice.status().items() if n.startswith("watcher/")}
+            return rows, [n for n, r in rows.items() if "waiting for a slot" in r["status"]]
+
+        wait_until(lambda: len(waiting()[0]) == 11, 30, "eleven watchers")
+        wait_until(lambda: not waiting()[1], 60, "all eleven to list")
+
+
+def test_an_event_too_large_is_followed_by_a_list_in_its_time():
+    """The watch goes on; two fifths of `stale` later a list looks for what was missed."""
+    with watching({"stale": "10s"}, objects=12) as bed:
+        big = sorted(bed.shown("pod"))[0]
+        bed.sim.clear_requests()
+        note = {"metadata": {"annotations": {"example.com/note": "x" * (17 << 20)}}}
+        bed.sim.api.patch("pods", *big, note)
+        wait_until(lambda: bed.lists(PODS), 40, "a list after the event")
+        watches = bed.asked(PODS, "watch=1")
+        assert not [w for w in watches if w["time_ms"] < bed.lists(PODS)[0]["time_ms"] - 2000]
+        bed.sim.change("pod", count=3)
+        bed.wait_watching()
+        bed.wait_level("pod")
+        assert not bed.deleted("pod")
