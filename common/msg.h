@@ -90,10 +90,11 @@ struct msg_pong {
 	char		busy[16];
 };
 
-/* STATUS: state a word, text a line. */
+/* STATUS: state a word, text a line: why a process cannot start, whole, since
+ * the remedy stands at its end. */
 struct msg_status {
 	char	state[24];
-	char	text[256];
+	char	text[ERR_TEXT_MAX];
 };
 
 /* SEGMENT: first position of the memory segment in the fd. */

@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/err.h"
 #include "common/mono.h"
 
 #define VERDICT_CONFIRM        2u       /* results in a row that move it */
@@ -29,7 +30,7 @@
 #define VERDICT_DOWN_MS        30000
 #define VERDICT_FLAPS          5u       /* moves ... */
 #define VERDICT_FLAPPING_MS    600000   /* ... within this */
-#define VERDICT_MESSAGE_MAX    320u
+#define VERDICT_MESSAGE_MAX    ERR_TEXT_MAX  /* remedies are last */
 
 enum cluster_status {
 	CLUSTER_UNKNOWN,

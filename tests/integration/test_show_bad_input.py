@@ -177,7 +177,15 @@ def unreachable(directory):
     return path, "testbed", [f"port {port}", "connect", "is the API server up", "kubeconfig right"]
 
 
-WRONG = [unreadable, not_yaml, no_such_context, expired, unreachable]
+def not_supported(directory):
+    """A kubeconfig with credentials of a kind that is gone; its last remedy stands far back."""
+    user = {"auth-provider": {"name": "gcp"}}
+    text = kubeconfig_text("https://127.0.0.1:1", {}, user)
+    path = write(directory, "a-rather-long-name-of-a-kubeconfig.conf", text)
+    return path, "testbed", [re.escape(path), "auth-provider", r"leave it out with `contexts: \["]
+
+
+WRONG = [unreadable, not_yaml, no_such_context, expired, unreachable, not_supported]
 
 
 @pytest.mark.slow
@@ -216,6 +224,32 @@ def told_on_the_stream(sluice, path):
         assert data["status"] in ("disconnected", "error", "unknown"), data
         message = data["error"]["message"]
         assert path in message or "kubeconfig" in message, data
+
+
+def test_the_end_of_a_long_remedy_is_told_by_status_and_on_the_stream(directory):
+    """Not only in the log: an error may have 511 bytes, and what would help stands last."""
+    path, context, patterns = not_supported(directory)
+    clusters = [{"id": "bad", "context": context, "kubeconfig": path}]
+    with running(
+        UnprivilegedSluice({**EAGER, "clusters": clusters}),
+        ready=("broker", "store", "health", "gateway/0"),
+    ) as sluice:
+        wait_until(
+            lambda: all(
+                re.search(p, sluice.status().get("watcher/bad", {}).get("status", ""))
+                for p in patterns
+            ),
+            20,
+            "the whole remedy in the status",
+        )
+        with sluice.stream("cluster:bad", last_event_id="-1") as stream:
+
+            def whole(stream):
+                errors = [e["data"].get("error") or {} for e in stream.events()]
+                texts = [error.get("message", "") for error in errors]
+                return any(all(re.search(p, text) for p in patterns) for text in texts)
+
+            stream.read_until(whole, 20, "the whole remedy in cluster.health")
 
 
 # --- the kubeconfig of the service itself ---------------------------------------------------
