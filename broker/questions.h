@@ -17,7 +17,7 @@
 #include "common/bus.h"
 
 #define QUESTIONS_ASKERS   32u
-#define QUESTIONS_STEPS    4096u   /* some 0.1 ms */
+#define QUESTIONS_STEPS    4096u   /* some 0.2 ms */
 #define QUESTIONS_PAUSE_MS 1
 
 struct questions;

@@ -1,0 +1,165 @@
+/* What a publisher keeps for a broker that is away, and that none of it is
+ * lost or taken twice when it is back. */
+#include "tests/unit/publish_fixture.h"
+
+#include <ftw.h>
+#include <unistd.h>
+
+#include "broker/requests.h"
+#include "common/mono.h"
+#include "gateway/gateway.h"
+
+#define WAIT_MS 20000
+#define GROUP   20       /* items of one group, some 900 KB */
+#define FRAME   45000
+
+static char directory[32];
+static struct event_base *base;
+static struct publisher *publisher;
+static struct requests *requests;
+static struct bench b;
+static int appended;
+
+static int
+remove_one(const char *path, const struct stat *st UNUSED, int flag UNUSED,
+    struct FTW *ftw UNUSED)
+{
+	return remove(path);
+}
+
+static void
+registered_cb(struct position tip UNUSED, void *arg UNUSED)
+{
+}
+
+static void
+fenced_cb(void *arg UNUSED)
+{
+	fail_msg("nobody took its place");
+}
+
+/* A disk that is at once done with everything. */
+static void
+written_cb(void *arg UNUSED)
+{
+	struct intake *in = requests_collecting(requests);
+
+	requests_answer(requests, in);
+	journal_job_reset(&in->job);
+	requests_resume(requests);
+}
+
+static int
+setup(void **state UNUSED)
+{
+	struct err err;
+
+	(void)snprintf(directory, sizeof(directory), "/tmp/sl-XXXXXX");
+	if (mkdtemp(directory) == NULL)
+		return -1;
+	base = event_base_new();
+	b = bench_new(100, 100);
+	appended = 0;
+	requests = requests_new(b.s, b.d, b.core, written_cb, NULL, &err);
+	publisher = publisher_new(base, directory, "gateway/0", 1,
+	    GATEWAY_PUBLISH_QUEUE_MAX, registered_cb, fenced_cb, NULL, &err);
+	return requests == NULL || publisher == NULL ? -1 : 0;
+}
+
+static int
+teardown(void **state UNUSED)
+{
+	publisher_free(publisher);
+	requests_free(requests);
+	bench_free(&b);
+	event_base_free(base);
+	return nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void
+turn(int ms)
+{
+	struct timeval tv = mono_timeval_ms(ms);
+
+	(void)event_base_loopexit(base, &tv);
+	(void)event_base_dispatch(base);
+}
+
+static void
+result_cb(const struct publish_result *result, void *arg)
+{
+	uint64_t *position = arg;
+
+	assert_int_equal(result->code, RECORD_APPENDED);
+	assert_int_equal(result->position.number, *position);
+	*position += result->count;
+	appended++;
+}
+
+/* One group; -1: there is no room for it. */
+static int
+submit(size_t n, uint64_t *position)
+{
+	static char frame[FRAME] = "\"data\":{}}";
+	struct item items[GROUP];
+
+	memset(frame + 10, ' ', sizeof(frame) - 10);
+	for (size_t i = 0; i < n; i++) {
+		items[i] = make(0, "job:big", 0);
+		items[i].frame = (struct slice){ frame, sizeof(frame) };
+	}
+	return publisher_submit(publisher, items, n, result_cb, position);
+}
+
+static void
+test_a_queue_of_16_mib_is_full_and_comes_whole_when_the_broker_is_back(
+    void **state UNUSED)
+{
+	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
+	uint64_t position = 1;
+	struct err err;
+	size_t pending;
+	int groups = 0;
+
+	while (submit(GROUP, &position) == 0) {
+		groups++;
+		turn(1);
+	}
+	pending = publisher_pending(publisher);
+	assert_true(pending <= GATEWAY_PUBLISH_QUEUE_MAX);
+	assert_true(pending > GATEWAY_PUBLISH_QUEUE_MAX -
+	    GROUP * (FRAME + 200));
+	/* What is refused leaves nothing behind; what is smaller may fit. */
+	assert_int_equal(submit(GROUP, &position), -1);
+	assert_int_equal(publisher_pending(publisher), pending);
+	while (submit(1, &position) == 0)
+		groups++;
+	assert_true(publisher_pending(publisher) <=
+	    GATEWAY_PUBLISH_QUEUE_MAX);
+	turn(50);
+	assert_int_equal(appended, 0);
+
+	assert_int_equal(requests_listen(requests, base, directory, &err), 0);
+	while (publisher_pending(publisher) > 0 &&
+	    mono_before(mono_now(), end))
+		turn(20);
+	assert_int_equal(publisher_pending(publisher), 0);
+	assert_int_equal(appended, groups);
+	assert_int_equal(sequencer_tip(b.s).number, position - 1);
+	assert_int_equal(submit(GROUP, &position), 0);
+	while (appended == groups && mono_before(mono_now(), end))
+		turn(20);
+	assert_int_equal(appended, groups + 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    test_a_queue_of_16_mib_is_full_and_comes_whole_when_the_broker_is_back,
+		    setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
