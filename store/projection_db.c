@@ -2,22 +2,19 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "common/mono.h"
 #include "common/xmalloc.h"
 #include "store/projection.h"
+#include "store/projection_file.h"
 #include "store/projection_rows.h"
 #include "store/projection_schema.h"
 #include "store/sql.h"
 
 #define PROJECTION_DB_MAGIC 0x50524a44u
-#define SUSPECT             ".suspect"   /* appended to the file's name */
 #define PROJECTION_PRAGMAS						\
 	"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"	\
 	"PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;"	\
@@ -138,46 +135,11 @@ projection_db_try(const char *path, struct err *err)
 	return db;
 }
 
-/* Moves the file and its companions to names with the time in them. */
-static int
-move_aside(const char *path, char *aside, size_t size, struct err *err)
-{
-	static const char *const tails[] = { "", "-wal", "-shm" };
-	char from[CONF_PATH_MAX], to[CONF_PATH_MAX];
-	size_t i;
-
-	(void)snprintf(aside, size, "%s.damaged-%lld", path,
-	    (long long)wall_unix_ms());
-	for (i = 0; i < NELEM(tails); i++) {
-		(void)snprintf(from, sizeof(from), "%s%s", path, tails[i]);
-		(void)snprintf(to, sizeof(to), "%s%s", aside, tails[i]);
-		if (rename(from, to) == -1 && errno != ENOENT)
-			return err_errno(err, errno, "%s: cannot be moved to"
-			    " %s", from, to);
-	}
-	return 0;
-}
-
-int
-projection_db_suspect(const char *path, struct err *err)
-{
-	char *mark = xasprintf("%s" SUSPECT, path);
-	int fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int rc = 0;
-
-	if (fd == -1)
-		rc = err_errno(err, errno, "%s", mark);
-	else
-		(void)close(fd);
-	free(mark);
-	return rc;
-}
-
 /* Opens the file unless it is known to be damaged. */
 static struct projection_db *
-open_unsuspected(const char *path, const char *mark, struct err *err)
+open_unsuspected(const char *path, struct err *err)
 {
-	if (access(mark, F_OK) == -1)
+	if (!projection_file_suspected(path))
 		return projection_db_try(path, err);
 	(void)err_set(err, "%s: was found damaged while in use", path);
 	if (err != NULL)
@@ -185,38 +147,29 @@ open_unsuspected(const char *path, const char *mark, struct err *err)
 	return NULL;
 }
 
-/* The damaged file goes, the suspicion with it, and a new one is made. */
-static struct projection_db *
-open_anew(const char *path, const char *mark, const char *damage, char *note,
-    struct err *err)
-{
-	char aside[CONF_PATH_MAX];
-
-	if (move_aside(path, aside, sizeof(aside), err) == -1)
-		return NULL;
-	if (unlink(mark) == -1 && errno != ENOENT) {
-		(void)err_errno(err, errno, "%s: cannot be removed", mark);
-		return NULL;
-	}
-	(void)snprintf(note, ERR_TEXT_MAX, "%.250s; moved to %.200s", damage,
-	    aside);
-	return projection_db_try(path, err);
-}
-
 struct projection_db *
 projection_db_open(const char *path, char *note, struct err *err)
 {
-	char *mark = xasprintf("%s" SUSPECT, path);
 	struct projection_db *db;
+	char aside[CONF_PATH_MAX];
 	struct err damage;
 
 	note[0] = '\0';
-	db = open_unsuspected(path, mark, &damage);
-	if (db == NULL && damage.code == EUCLEAN)
-		db = open_anew(path, mark, damage.text, note, err);
-	else if (db == NULL && err != NULL)
-		*err = damage;
-	free(mark);
+	db = open_unsuspected(path, &damage);
+	if (db == NULL && damage.code != EUCLEAN) {
+		if (err != NULL)
+			*err = damage;
+		return NULL;
+	}
+	if (db == NULL) {
+		if (projection_file_aside(path, aside, sizeof(aside),
+		    err) == -1)
+			return NULL;
+		(void)snprintf(note, ERR_TEXT_MAX, "%.250s; moved to %.200s",
+		    damage.text, aside);
+		db = projection_db_try(path, err);
+	}
+	(void)projection_file_tidy(path);
 	return db;
 }
 

@@ -44,13 +44,10 @@ struct projection_state {
 };
 
 /* Opens or makes the file. A damaged one, or one of another version, is moved
- * aside; then `note` (ERR_TEXT_MAX bytes) says so, else it is "". */
+ * aside (projection_file.h); then `note` (ERR_TEXT_MAX bytes) says so, else it is "". */
 struct projection_db *projection_db_open(const char *path, char *note,
     struct err *err) MUST_CHECK;
 void	projection_db_close(struct projection_db *db);
-/* The file at `path` was found damaged: the next projection_db_open moves it
- * aside whatever it looks like. For the process that leaves. */
-int	projection_db_suspect(const char *path, struct err *err) MUST_CHECK;
 const struct projection_state *projection_db_state(
     const struct projection_db *db);
 

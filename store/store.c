@@ -32,7 +32,7 @@
 #include "store/db_reader.h"
 #include "store/db_writer.h"
 #include "store/mongo.h"
-#include "store/projection_db.h"
+#include "store/projection_file.h"
 #include "store/serve.h"
 #include "store/store_notices.h"
 #include "store/store_report.h"
@@ -189,7 +189,7 @@ leave_damaged(const struct store *s, const char *trouble)
 	char *path = conf_state_path(&s->role->conf, "projection.db");
 	struct err err;
 
-	if (projection_db_suspect(path, &err) == -1)
+	if (projection_file_suspect(path, &err) == -1)
 		log_warn("%s", err.text);
 	fatalx("%s: leaving; the file is moved aside at the next start and"
 	    " made again from the journal", trouble);

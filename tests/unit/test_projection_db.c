@@ -442,81 +442,6 @@ test_everything_is_there_after_opening_again(void **state UNUSED)
 	check("job:*", "job:a@1!");
 }
 
-static void
-test_a_damaged_file_is_moved_aside(void **state UNUSED)
-{
-	char note[ERR_TEXT_MAX];
-	struct err err;
-	FILE *file;
-	int i;
-
-	for (i = 1; i < 200; i++)
-		apply((uint64_t)i, "job:a", "job.log", "", "{}", 0);
-	projection_db_close(db);
-	file = fopen(fixture_path("p.db"), "r+");
-	assert_non_null(file);
-	for (i = 0; i < 20000; i++)
-		assert_true(fputc('x', file) == 'x');
-	assert_int_equal(fclose(file), 0);
-	db = projection_db_open(fixture_path("p.db"), note, &err);
-	if (db == NULL)
-		fail_msg("%s", err.text);
-	assert_non_null(strstr(note, "moved to"));
-	assert_int_equal(projection_db_state(db)->applied.number, 0);
-	check("job:*", "");
-}
-
-static void
-test_a_file_found_damaged_while_in_use_is_moved_aside_once(void **state
-    UNUSED)
-{
-	char note[ERR_TEXT_MAX];
-	struct err err;
-	int i;
-
-	apply(1, "job:a", "job.state_changed", "", "{}", ITEM_LIFECYCLE);
-	assert_int_equal(projection_db_suspect(fixture_path("p.db"), &err), 0);
-	projection_db_close(db);
-	for (i = 0; i < 2; i++) {
-		db = projection_db_open(fixture_path("p.db"), note, &err);
-		if (db == NULL)
-			fail_msg("%s", err.text);
-		assert_true((strstr(note, "while in use") != NULL) == (i == 0));
-		check("job:*", i == 0 ? "" : "job:a@2");
-		apply(2, "job:a", "job.state_changed", "", "{}",
-		    ITEM_LIFECYCLE);
-		if (i == 0)
-			projection_db_close(db);
-	}
-}
-
-static void
-test_a_file_of_another_version_is_moved_aside(void **state UNUSED)
-{
-	char note[ERR_TEXT_MAX];
-	sqlite3 *raw;
-	struct err err;
-
-	projection_db_close(db);
-	assert_int_equal(sql_open(&raw, fixture_path("p.db"), SQL_READ_WRITE,
-	    "PRAGMA user_version = 99", &err), 0);
-	sql_close(raw);
-	db = projection_db_open(fixture_path("p.db"), note, &err);
-	assert_non_null(db);
-	assert_non_null(strstr(note, "another version"));
-}
-
-static void
-test_a_directory_that_is_not_there_is_an_error_not_damage(void **state UNUSED)
-{
-	char note[ERR_TEXT_MAX];
-	struct err err = { 0 };
-
-	assert_null(projection_db_open("/nonexistent/p.db", note, &err));
-	assert_int_equal(err.code, EIO);
-	assert_non_null(strstr(err.text, "/nonexistent/p.db"));
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -540,10 +465,6 @@ main(void)
 		TEST(test_a_cluster_is_complete_again_when_it_was_checked),
 		TEST(test_a_prefix_does_not_show_the_key_that_is_the_prefix),
 		TEST(test_everything_is_there_after_opening_again),
-		TEST(test_a_damaged_file_is_moved_aside),
-		TEST(test_a_file_found_damaged_while_in_use_is_moved_aside_once),
-		TEST(test_a_file_of_another_version_is_moved_aside),
-		TEST(test_a_directory_that_is_not_there_is_an_error_not_damage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
