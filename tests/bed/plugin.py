@@ -60,14 +60,6 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.xdist_group(shared))
 
 
-def pytest_collection_finish(session):
-    """A pytest that xdist does not know (9.2 with 3.8.0) drops the groups without a word."""
-    if getattr(session.config.option, "loadgroup", False):
-        for item in session.items:
-            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
-                raise pytest.UsageError("xdist does not group: see the pins in requirements.txt")
-
-
 @pytest.fixture(scope="session")
 def real_cluster():
     """A running cluster with two fake nodes, shared by all tests of the session.
