@@ -70,6 +70,7 @@ view_of(const struct kind_watch *kw, const struct list_watch *lw)
 		.resource_version = v.resource_version,
 		.reason = v.reason,
 		.message = v.message,
+		.audit = v.audit,
 		.code = v.code,
 		.listed = v.listed,
 		.tried = v.tried,

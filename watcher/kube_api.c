@@ -29,6 +29,9 @@ struct kube_api {
 	struct kube_request		*requests;
 	bool				 http2;
 	bool				 no_streams;
+	struct server_words		 words;     /* warnings heard */
+	server_words_cb			 warned;
+	void				*arg;
 };
 
 struct kube_request {
@@ -54,6 +57,7 @@ struct kube_request {
 	void			*arg;
 	struct buf		 body;
 	char			 error[CURL_ERROR_SIZE];
+	char			 audit[KUBE_API_AUDIT_MAX + 1];
 };
 
 static int	begin(struct kube_request *r, struct err *err);
@@ -128,7 +132,7 @@ request_done(void *private, CURLcode code)
 {
 	struct kube_result result = { .curl = code };
 	struct kube_request *r = private;
-	char error[CURL_ERROR_SIZE];
+	char error[CURL_ERROR_SIZE], audit[sizeof(r->audit)];
 	curl_off_t retry = 0;
 
 	assert(r->magic == REQUEST_MAGIC);
@@ -143,6 +147,8 @@ request_done(void *private, CURLcode code)
 		    curl_easy_strerror(code));
 	}
 	result.error = error;
+	memcpy(audit, r->audit, sizeof(audit));
+	result.audit = audit;
 	cluster_access_ended(r->api->access, r->begun, result.status);
 	finish(r, &result);
 }
@@ -184,7 +190,7 @@ static void
 fail(struct kube_request *r, const char *text)
 {
 	struct kube_result result = { .curl = CURLE_LOGIN_DENIED,
-		.error = text };
+		.error = text, .audit = "" };
 
 	finish(r, &result);
 }
@@ -237,7 +243,7 @@ static void
 kube_api_renew_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct kube_result result = { .curl = CURLE_OK, .status = 200,
-		.error = "" };
+		.error = "", .audit = "" };
 	struct kube_api *api = arg;
 	struct kube_request *r;
 
@@ -283,6 +289,13 @@ kube_api_new(struct event_base *base, struct cluster_access *access,
 	api->sealed = lane_new(api);
 	cluster_access_listen(access, &ops);
 	return api;
+}
+
+void
+kube_api_on_warning(struct kube_api *api, server_words_cb warned, void *arg)
+{
+	api->warned = warned;
+	api->arg = arg;
 }
 
 const char *
@@ -366,21 +379,44 @@ kube_api_write_cb(char *p, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
+/* What operators need to find a request in the server's audit log, and what the
+ * server says of an API that will go (k8s-watch.md A 39). */
+static void
+take_header(struct kube_request *r, struct slice line)
+{
+	struct slice id;
+
+	if (server_words_audit(line, &id))
+		(void)snprintf(r->audit, sizeof(r->audit), "%.*s", (int)id.n,
+		    id.p);
+	else if (r->api->warned != NULL)
+		server_words_warning(&r->api->words, line, r->api->warned,
+		    r->api->arg);
+}
+
 /* A watch may bring its first byte of body minutes after its head. */
 static size_t
-kube_api_header_cb(char *p UNUSED, size_t size, size_t n, void *arg)
+kube_api_header_cb(char *p, size_t size, size_t n, void *arg)
 {
 	struct kube_request *r = arg;
 	size_t len = size * n;
 	long status = 0;
 
 	assert(r->magic == REQUEST_MAGIC);
-	if (len > 2)
+	if (len > 2) {
+		take_header(r, (struct slice){ p, len });
 		return len;
+	}
 	(void)curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (status == 200)
 		r->answered(r->arg);
 	return len;
+}
+
+static struct curl_lane **
+lane_of(struct kube_api *api, bool sealed, bool watch)
+{
+	return sealed ? &api->sealed : watch ? &api->watches : &api->lists;
 }
 
 /* The lane a request goes to; one whose connection is silent is replaced,
@@ -388,8 +424,7 @@ kube_api_header_cb(char *p UNUSED, size_t size, size_t n, void *arg)
 static struct curl_lane *
 choose_lane(struct kube_api *api, const struct kube_get *get)
 {
-	struct curl_lane **place = get->sealed ? &api->sealed :
-	    get->watch ? &api->watches : &api->lists;
+	struct curl_lane **place = lane_of(api, get->sealed, get->watch);
 	struct curl_lane *old = *place;
 
 	if (get->silent.ns == 0 || mono_before(get->silent, old->opened) ||
@@ -400,6 +435,19 @@ choose_lane(struct kube_api *api, const struct kube_get *get)
 	api->given_up = old;
 	curl_lane_give_up(old);
 	return *place;
+}
+
+/* While it waited for credentials its lane may have been given up. */
+static void
+leave_given_up(struct kube_request *r)
+{
+	struct curl_lane *old = r->lane;
+
+	if (!old->given_up)
+		return;
+	r->lane = *lane_of(r->api, r->sealed, r->watch);
+	r->lane->n++;
+	curl_lane_left(old);
 }
 
 /* A connection of HTTP/2 outlives its requests, and with it the bytes that
@@ -451,6 +499,7 @@ begin(struct kube_request *r, struct err *err)
 		return -1;
 	}
 	set_options(api, r);
+	leave_given_up(r);
 	if (curl_multi_add_handle(r->lane->multi, r->easy) != CURLM_OK)
 		return err_set(err, "libcurl refused the request");
 	r->waiting = false;

@@ -20,8 +20,10 @@
 #include "common/kube_http.h"
 #include "common/mono.h"
 #include "watcher/cluster_access.h"
+#include "watcher/server_words.h"
 
-#define KUBE_API_BODY_MAX (64u * 1024)   /* kept of an answer not 200 */
+#define KUBE_API_BODY_MAX  (64u * 1024)   /* kept of an answer not 200 */
+#define KUBE_API_AUDIT_MAX SERVER_WORDS_AUDIT_MAX
 
 struct kube_api;
 struct kube_request;
@@ -31,6 +33,7 @@ struct kube_result {
 	long		 status;          /* HTTP, 0: none came */
 	int64_t		 retry_after_ms;  /* 0: not asked for */
 	const char	*error;           /* curl's words, may be empty */
+	const char	*audit;           /* the server's Audit-Id, or "" */
 	struct slice	 body;            /* of an answer that is not 200 */
 };
 
@@ -61,6 +64,10 @@ struct kube_get {
 /* `access` must outlive it. */
 struct kube_api *kube_api_new(struct event_base *base,
     struct cluster_access *access, bool http2);
+/* Each text of a Warning header once; from within a transfer: must not touch
+ * requests. */
+void	kube_api_on_warning(struct kube_api *api, server_words_cb warned,
+	    void *arg);
 /* Where the credentials are from: "context X in FILE". */
 const char *kube_api_origin(const struct kube_api *api);
 /* The context's namespace, or NULL. */

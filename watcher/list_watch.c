@@ -300,7 +300,9 @@ list_watch_new(const struct watch_env *env, unsigned kind,
 	lw->pass = (struct list_pass){ .granted = list_watch_granted,
 		.arg = lw };
 	lw->namespace = namespace == NULL ? NULL : xstrdup(namespace);
-	lw->place = (struct request_place){ &kinds[kind], lw->namespace };
+	lw->place = (struct request_place){ &kinds[kind], lw->namespace,
+		strcmp(kinds[kind].name, "secret") == 0 &&
+		    !conf->watch.helm_releases ? REQUEST_PATH_NO_HELM : NULL };
 	watch_fsm_init(&lw->fsm, conf->watch.backoff_base_ms,
 	    conf->watch.backoff_max_ms, conf->watch.denied_ms);
 	lw->ask = list_ask_new(env->base, env->api, conf, &lw->place, &ask_ops,
@@ -359,6 +361,7 @@ list_watch_view(const struct list_watch *lw)
 		.resource_version = list_ask_version(lw->ask),
 		.reason = lw->why.reason,
 		.message = lw->why.message,
+		.audit = lw->why.audit,
 		.code = lw->why.code,
 		.listed = lw->listed,
 		.tried = lw->tried,

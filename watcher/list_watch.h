@@ -56,6 +56,7 @@ struct list_watch_view {
 	const char	*resource_version;  /* "" before the first list */
 	const char	*reason;            /* a word, "" when all is well */
 	const char	*message;
+	const char	*audit;             /* Audit-Id of what failed, or "" */
 	long		 code;              /* HTTP, 0: none */
 	bool		 listed;            /* one list was whole */
 	bool		 tried;             /* one list began and ended */

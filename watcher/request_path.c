@@ -35,8 +35,19 @@ add_place(struct buf *b, const struct request_place *place)
 	buf_adds(b, kind->resource);
 }
 
-void
-request_path_list(struct buf *b, const struct request_place *place,
+/* Which objects, by their fields; the last of the query. */
+static void
+add_selector(struct buf *b, const struct request_place *place, bool first)
+{
+	if (place->fields == NULL)
+		return;
+	buf_addf(b, "%cfieldSelector=", first ? '?' : '&');
+	add_escaped(b, place->fields);
+}
+
+/* True: there is a query. */
+static bool
+add_list(struct buf *b, const struct request_place *place,
     const struct request_list *list)
 {
 	add_place(b, place);
@@ -45,12 +56,12 @@ request_path_list(struct buf *b, const struct request_place *place,
 		/* With a limit it would mean "exactly". */
 		buf_adds(b, "?resourceVersion=");
 		add_escaped(b, list->last);
-		return;
+		return true;
 	}
 	if (list->token == NULL && list->whole) {
 		if (list->version == WATCH_VERSION_ZERO)
 			buf_adds(b, "?resourceVersion=0");
-		return;
+		return list->version == WATCH_VERSION_ZERO;
 	}
 	buf_addf(b, "?limit=%d", REQUEST_PATH_PAGE);
 	if (list->token != NULL) {
@@ -60,6 +71,16 @@ request_path_list(struct buf *b, const struct request_place *place,
 	} else if (list->version == WATCH_VERSION_ZERO) {
 		buf_adds(b, "&resourceVersion=0");
 	}
+	return true;
+}
+
+void
+request_path_list(struct buf *b, const struct request_place *place,
+    const struct request_list *list)
+{
+	bool query = add_list(b, place, list);
+
+	add_selector(b, place, !query);
 }
 
 void
@@ -70,6 +91,7 @@ request_path_watch(struct buf *b, const struct request_place *place,
 	buf_adds(b, "?watch=1&resourceVersion=");
 	add_escaped(b, version);
 	buf_addf(b, "&allowWatchBookmarks=true&timeoutSeconds=%u", timeout_s);
+	add_selector(b, place, false);
 }
 
 void
@@ -80,6 +102,7 @@ request_path_stream(struct buf *b, const struct request_place *place,
 	buf_addf(b, "?watch=1&sendInitialEvents=true"
 	    "&resourceVersionMatch=NotOlderThan&resourceVersion="
 	    "&allowWatchBookmarks=true&timeoutSeconds=%u", timeout_s);
+	add_selector(b, place, false);
 }
 
 void
@@ -90,4 +113,5 @@ request_path_probe(struct buf *b, const struct request_place *place,
 	buf_adds(b, "?limit=1&resourceVersion=");
 	add_escaped(b, version);
 	buf_adds(b, "&resourceVersionMatch=NotOlderThan");
+	add_selector(b, place, false);
 }

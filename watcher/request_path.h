@@ -12,6 +12,11 @@
 #include "watcher/kinds.h"
 #include "watcher/watch_fsm.h"
 
+/* A release's history is up to a megabyte per secret, and no resource that
+ * anybody put there (k8s-watch.md A 27). A secret's type never changes, so none
+ * ever leaves this selection but by its deletion. */
+#define REQUEST_PATH_NO_HELM "type!=helm.sh/release.v1"
+
 #define REQUEST_PATH_PAGE 500   /* items asked for at once */
 
 /* Where a LIST begins. */
@@ -26,6 +31,7 @@ struct request_list {
 struct request_place {
 	const struct kind	*kind;
 	const char		*namespace;
+	const char		*fields;   /* fieldSelector, NULL: none */
 };
 
 /* All append to *b. */

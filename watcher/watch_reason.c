@@ -10,6 +10,7 @@ watch_reason_set(struct watch_reason *r, long code, const char *reason,
     const char *message)
 {
 	r->code = code;
+	r->audit[0] = '\0';
 	(void)snprintf(r->reason, sizeof(r->reason), "%s", reason);
 	(void)snprintf(r->message, sizeof(r->message), "%s", message);
 }
@@ -139,6 +140,9 @@ watch_reason_result(struct watch_reason *r, const struct kube_result *result,
 	if (result->status != 0 && result->status != 200) {
 		(void)kube_object_parse_error(result->body, &error);
 		*ret_input = watch_reason_status(r, result->status, &error);
+		if (result->audit != NULL)
+			(void)snprintf(r->audit, sizeof(r->audit), "%s",
+			    result->audit);
 		retry_ms = watch_reason_retry_ms(result->status, &error);
 		*ret_retry_ms = retry_ms > 0 ? retry_ms :
 		    result->retry_after_ms;

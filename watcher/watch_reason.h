@@ -18,6 +18,7 @@ struct watch_reason {
 	long	code;           /* HTTP, 0: none */
 	char	reason[64];     /* "" when all is well */
 	char	message[512];
+	char	audit[SERVER_WORDS_AUDIT_MAX + 1];  /* of the request, or "" */
 };
 
 /* Text that does not fit is cut. "" and "": all is well. */

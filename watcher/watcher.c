@@ -236,9 +236,10 @@ watcher_changed_cb(struct kind_watch *kw, void *arg)
 
 	assert(w->magic == WATCHER_MAGIC);
 	if (v.delay_ms > 0)
-		log_warn("%s: %s%s%s, asking again in %lld ms",
+		log_warn("%s: %s%s%s, asking again in %lld ms%s%s",
 		    kinds[v.kind].name, v.reason, v.message[0] != '\0' ?
-		    ": " : "", v.message, (long long)v.delay_ms);
+		    ": " : "", v.message, (long long)v.delay_ms,
+		    v.audit[0] != '\0' ? ", Audit-Id " : "", v.audit);
 	else
 		log_info("%s: %s%s%s", kinds[v.kind].name,
 		    watch_words_shown(v.state), v.reason[0] != '\0' ? ", " : "",
@@ -293,6 +294,15 @@ static const struct kind_watch_ops watcher_ops = {
 	.changed = watcher_changed_cb,
 	.news = watcher_news_cb,
 };
+
+static void
+watcher_warned_cb(const char *text, void *arg)
+{
+	struct watcher *w = arg;
+
+	assert(w->magic == WATCHER_MAGIC);
+	log_warn("the API server warns: %s", text);
+}
 
 /* --- messages ------------------------------------------------------------- */
 
@@ -443,6 +453,7 @@ watcher_start(struct role *role, struct err *err)
 	w->inv = inventory_new(role->conf.watch.max_objects);
 	w->figures = figures_new(role, w->inv);
 	w->api = kube_api_new(role->base, w->access, role->conf.watch.http2);
+	kube_api_on_warning(w->api, watcher_warned_cb, w);
 	w->kinds = kind_set_new(role->base, w->api, &role->conf,
 	    &watcher_ops, w);
 	w->outbox = outbox_new(role, w->inv, w->figures,

@@ -1,6 +1,9 @@
 """What watching takes at most, and whom it keeps waiting: on simulators."""
 
 import contextlib
+import re
+
+import pytest
 
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import wait_until
@@ -20,9 +23,7 @@ def reviews(bed):
 def test_403_by_a_rule_is_forbidden_and_by_anything_else_a_failure():
     """The server's own review decides: a role that is missing, or a proxy's 403."""
     with watching() as bed:
-        bed.sim.faults(
-            next=[{"match": PODS_WATCH, "status": 403, "count": 2}], drop_watches=True
-        )
+        bed.sim.faults(next=[{"match": PODS_WATCH, "status": 403, "count": 2}], drop_watches=True)
         bed.wait_state("pod", "backoff", "ForbiddenElsewhere")
         bed.wait_watching()
         assert reviews(bed)[0]["method"] == "POST"
@@ -44,7 +45,7 @@ def test_a_kind_with_too_many_objects_stops_and_the_others_go_on():
         bed.wait_watching(["deployment"])
         wait_until(lambda: "raise watch.max_objects" in bed.words(), 20, "the remedy")
         assert len(bed.shown("pod")) + len(bed.shown("deployment")) <= 20
-        for key in sorted(bed.sim.state("Pod"))[: -5]:
+        for key in sorted(bed.sim.state("Pod"))[:-5]:
             bed.sim.api.delete("pods", *key[1:], force=True)
         bed.wait_watching()
         bed.wait_level("pod")
@@ -64,10 +65,22 @@ def test_a_list_that_hardly_comes_is_given_up_and_asked_for_again():
 
 def test_lists_of_one_cluster_come_three_at_a_time():
     """Fourteen kinds of which no list ends: three are asked for, the next when those gave up."""
-    kinds = (
-        "deployment service statefulset daemonset job cronjob ingress configmap secret pvc pod "
-        "replicaset hpa networkpolicy"
-    ).split()
+    kinds = [
+        "deployment",
+        "service",
+        "statefulset",
+        "daemonset",
+        "job",
+        "cronjob",
+        "ingress",
+        "configmap",
+        "secret",
+        "pvc",
+        "pod",
+        "replicaset",
+        "hpa",
+        "networkpolicy",
+    ]
     conf = {"kinds": kinds, "slow_list": "3s"}
     with watching(conf, ready=False, kinds="all") as bed:
         bed.wait_watching(kinds)
@@ -120,3 +133,50 @@ def test_an_event_too_large_is_followed_by_a_list_in_its_time():
         bed.wait_watching()
         bed.wait_level("pod")
         assert not bed.deleted("pod")
+
+
+@pytest.mark.parametrize("shown", [False, True], ids=["left_out", "by_option"])
+def test_secrets_of_helm_releases_are_left_out_unless_wanted(shown):
+    """A fieldSelector keeps their megabytes at the server; the option asks for them too."""
+    conf = {"kinds": ["secret"], "helm_releases": shown}
+    with watching(conf, ready=False, kinds="secret,deployment") as bed:
+        bed.wait_watching(["secret"])
+        place = sorted(bed.sim.state("Secret"))[0][1]
+        for name, kind in (("sh.helm.release.v1.a.v1", "helm.sh/release.v1"), ("own", "Opaque")):
+            body = {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": name, "namespace": place},
+                "type": kind,
+            }
+            bed.sim.api.create("secrets", place, body)
+        wait_until(lambda: (place, "own") in bed.shown("secret"), 20, "the other secret")
+        assert ((place, "sh.helm.release.v1.a.v1") in bed.shown("secret")) == shown
+        asked = bed.asked("secrets")
+        assert asked and all(("fieldSelector" in row["target"]) != shown for row in asked), asked
+
+
+def test_a_failure_is_logged_with_the_servers_audit_id():
+    """Who looks for it in the API server's audit log finds it."""
+    with watching() as bed:
+        bed.sim.faults(next=[{"match": PODS_WATCH, "status": 500}], drop_watches=True)
+        bed.wait_state("pod", "backoff")
+        bed.wait_watching()
+        with open(bed.sluice.process.log, encoding="utf-8") as log:
+            said = log.read()
+        assert re.search(r"pod: .*Audit-Id [0-9a-f]{8}-0000-4000-8000-[0-9a-f]{12}", said)
+
+
+def test_a_server_a_watcher_cannot_reach_is_checked_at_once():
+    """Health's own turn is a minute away; the watcher's failure brings it forward."""
+    with watching() as bed:
+        health = bed.sluice.stream(f"cluster:{bed.cluster}", last_event_id="-1")
+        with health:
+            bed.sim.kill()
+
+            def seen():
+                """The statuses health has told."""
+                health.pump()
+                return [e["data"]["status"] for e in health.events() if "status" in e["data"]]
+
+            wait_until(lambda: "disconnected" in seen() or "degraded" in seen(), 40, "a check")

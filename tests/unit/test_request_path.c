@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -18,7 +19,7 @@ expect_list(const struct kind *kind, enum watch_version version,
     const char *last, const char *token, const char *expected)
 {
 	const struct request_list list = { version, last, token, false };
-	const struct request_place place = { kind, NULL };
+	const struct request_place place = { .kind = kind };
 	struct buf b = BUF_EMPTY;
 
 	request_path_list(&b, &place, &list);
@@ -59,7 +60,7 @@ test_a_whole_list_is_asked_for_without_a_limit(void **state)
 		[WATCH_VERSION_LAST] = "/api/v1/pods?resourceVersion=42",
 		[WATCH_VERSION_EMPTY] = "/api/v1/pods",
 	};
-	const struct request_place place = { &pods, NULL };
+	const struct request_place place = { .kind = &pods };
 	unsigned i;
 
 	(void)state;
@@ -87,7 +88,7 @@ test_a_further_page_never_names_a_version(void **state)
 static void
 test_what_a_server_gave_stays_inside_its_parameter(void **state)
 {
-	const struct request_place place = { &jobs, NULL };
+	const struct request_place place = { .kind = &jobs };
 	struct buf b = BUF_EMPTY;
 
 	(void)state;
@@ -106,8 +107,10 @@ test_what_a_server_gave_stays_inside_its_parameter(void **state)
 static void
 test_a_namespace_stands_before_the_resource(void **state)
 {
-	const struct request_place place = { &jobs, "shop" };
-	const struct request_place odd = { &pods, "a/b" };
+	const struct request_place place = { .kind = &jobs,
+		.namespace = "shop" };
+	const struct request_place odd = { .kind = &pods,
+		.namespace = "a/b" };
 	const struct request_list list = { WATCH_VERSION_EMPTY, "", NULL,
 		false };
 	struct buf b = BUF_EMPTY;
@@ -127,7 +130,7 @@ test_a_namespace_stands_before_the_resource(void **state)
 static void
 test_a_stream_begins_at_the_newest_and_a_probe_costs_one_object(void **state)
 {
-	const struct request_place place = { &pods, NULL };
+	const struct request_place place = { .kind = &pods };
 	struct buf b = BUF_EMPTY;
 
 	(void)state;
@@ -139,6 +142,43 @@ test_a_stream_begins_at_the_newest_and_a_probe_costs_one_object(void **state)
 	request_path_probe(&b, &place, "42");
 	assert_string_equal(buf_cstr(&b), "/api/v1/pods?limit=1"
 	    "&resourceVersion=42&resourceVersionMatch=NotOlderThan");
+	buf_free(&b);
+}
+
+/* k8s-watch.md A 27: every request for the kind, whatever else it says. */
+static void
+test_a_selector_stands_at_the_end_of_every_query(void **state)
+{
+	static const struct request_list lists[] = {
+		{ WATCH_VERSION_EMPTY, "", NULL, true },
+		{ WATCH_VERSION_ZERO, "", NULL, true },
+		{ WATCH_VERSION_LAST, "7", NULL, false },
+		{ WATCH_VERSION_EMPTY, "", "t", false },
+	};
+	static const char *const expected[] = {
+		"/api/v1/pods?fieldSelector=type%21%3Dhelm.sh%2Frelease.v1",
+		"/api/v1/pods?resourceVersion=0"
+		"&fieldSelector=type%21%3Dhelm.sh%2Frelease.v1",
+		"/api/v1/pods?resourceVersion=7"
+		"&fieldSelector=type%21%3Dhelm.sh%2Frelease.v1",
+		"/api/v1/pods?limit=500&continue=t"
+		"&fieldSelector=type%21%3Dhelm.sh%2Frelease.v1",
+	};
+	const struct request_place place = { .kind = &pods,
+		.fields = REQUEST_PATH_NO_HELM };
+	struct buf b = BUF_EMPTY;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		buf_reset(&b);
+		request_path_list(&b, &place, &lists[i]);
+		assert_string_equal(buf_cstr(&b), expected[i]);
+	}
+	buf_reset(&b);
+	request_path_watch(&b, &place, "7", 300);
+	assert_non_null(strstr(buf_cstr(&b), "timeoutSeconds=300"
+	    "&fieldSelector=type%21%3Dhelm.sh%2Frelease.v1"));
 	buf_free(&b);
 }
 
@@ -154,6 +194,8 @@ main(void)
 		cmocka_unit_test(
 		    test_what_a_server_gave_stays_inside_its_parameter),
 		cmocka_unit_test(test_a_namespace_stands_before_the_resource),
+		cmocka_unit_test(
+		    test_a_selector_stands_at_the_end_of_every_query),
 		cmocka_unit_test(
 		    test_a_stream_begins_at_the_newest_and_a_probe_costs_one_object),
 	};
