@@ -4,7 +4,8 @@
  * All integers are little-endian on disk and on the bus. A writer never fails
  * (xmalloc); the caller bounds what it appends. A reader never reads past its
  * end: the first short read sets `failed`, every later read gives 0 or NULL,
- * so that a decoder checks once, at its end, with rd_done().
+ * so that a decoder checks once, at its end, with rd_done(). Pure; every
+ * process, any thread.
  */
 #ifndef SLUICE_BUF_H
 #define SLUICE_BUF_H

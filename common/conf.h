@@ -3,12 +3,12 @@
  * default, range, help) that drives parsing, defaults, `sluiced -t`, the hint
  * for a misspelt key and the list in sluice.yaml(5).
  *
- * Parsed once, by the supervisor, from YAML (libyaml); each child is handed
- * what it needs of it as bytes (conf_encode / conf_decode, MSG_CONFIG). A
- * problem is
- * `file:line: key: what, and what would be right`; every problem of a file is
- * reported, not only the first. Durations are written 100ms, 5s, 10m, 24h;
- * sizes 64KiB, 64MiB, 1GiB; both are kept in ms and bytes.
+ * Parsed by the supervisor, and by sluicectl to find the directories, from YAML
+ * (libyaml); each child is handed what it needs of it as bytes (conf_encode /
+ * conf_decode, MSG_CONFIG). A problem is `file:line: key: what, and what would
+ * be right`; every problem of a file is reported, not only the first. Durations
+ * are written 100ms, 5s, 10m, 24h and kept in ms; sizes 64KiB, 64MiB, 1GiB, in
+ * bytes.
  */
 #ifndef SLUICE_CONF_H
 #define SLUICE_CONF_H

@@ -1,7 +1,8 @@
 /*
  * conf_table: the one table of configuration keys, and how a value of each
- * type is read, printed, stored and released. Private to conf*.c; unit tests
- * read the table too, and tests/lint/docs.py compares sluice.yaml(5) with it.
+ * type is read, printed, stored and released. Private to conf*.c (conf.h says
+ * in which process); unit tests read the table too, and tests/lint/docs.py
+ * compares sluice.yaml(5) with it.
  */
 #ifndef SLUICE_CONF_TABLE_H
 #define SLUICE_CONF_TABLE_H

@@ -2,7 +2,8 @@
  * mono: typed time. `struct mono` is a reading of CLOCK_MONOTONIC: what all
  * deadlines, timers and ages use; it cannot be mixed up with wall time.
  * Wall time is an int64_t of milliseconds since 1970 UTC, named *_unix_ms,
- * and is used for what people and files read, never for deadlines.
+ * and is used for what people and files read, never for deadlines. Every
+ * process, any thread.
  */
 #ifndef SLUICE_MONO_H
 #define SLUICE_MONO_H

@@ -6,7 +6,9 @@
  * of text (after expansion) and number of anchors are bounded, so that a
  * hostile document ends in an error, not in memory. Duplicate keys of a mapping
  * are an error. Merge keys ("<<") mean nothing special. Tags are ignored: what
- * a scalar means is the reader's business.
+ * a scalar means is the reader's business. Texts are wiped when they are freed:
+ * one may be a key. Pure. Supervisor and sluicectl (the configuration), and
+ * whoever reads a kubeconfig.
  */
 #ifndef SLUICE_YAML_H
 #define SLUICE_YAML_H
