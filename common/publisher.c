@@ -13,6 +13,7 @@
 #include "common/xmalloc.h"
 
 #define PUBLISHER_MAGIC     0x50554253u
+#define PUBLISHER_KEEP_BYTES (64u * 1024)   /* of each buffer, for nothing */
 #define PUBLISHER_RETRY_MS  20      /* nanomsg had no room for the request */
 #define PUBLISHER_RESEND_MS 3000    /* an answer was lost beyond its resend */
 #define ITEMS_MAX_BYTES     (RECORD_MAX - 1024u * 1024)
@@ -111,6 +112,20 @@ batch_for(struct publisher *p, size_t count, size_t bytes)
 	return b;
 }
 
+/* Nothing is to be sent: what only a full batch needed is given back. */
+static void
+shrink(struct publisher *p)
+{
+	struct batch *b = p->spare;
+
+	if (b != NULL && b->items.size > PUBLISHER_KEEP_BYTES) {
+		p->spare = NULL;
+		batch_free(b);
+	}
+	if (p->request.size > PUBLISHER_KEEP_BYTES)
+		buf_free(&p->request);
+}
+
 /* --- sending ------------------------------------------------------------- */
 
 static void
@@ -153,8 +168,10 @@ send_next(struct publisher *p)
 	if (!p->registered) {
 		request_begin(p, PUBLISH_OP_REGISTER);
 	} else {
-		if (b == NULL)
+		if (b == NULL) {
+			shrink(p);
 			return;
+		}
 		p->first = b->next;
 		if (p->first == NULL)
 			p->last = NULL;

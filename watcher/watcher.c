@@ -29,7 +29,7 @@
 #define STOP_FLUSH_MS     1000
 #define STOP_POLL_MS      10
 #define STATUS_MS         1000
-#define SETTLED_MS        3000   /* after the first lists */
+#define SETTLED_MS        5000   /* from news to giving memory back */
 
 struct watcher {
 	uint32_t		 magic;
@@ -85,17 +85,25 @@ send_slot(struct watcher *w, enum msg_slot slot)
 	buf_free(&b);
 }
 
+/* Not put off by further news: it comes every so often under load too. */
 static void
-return_slot(struct watcher *w)
+settle_soon(struct watcher *w)
 {
 	struct timeval tv = mono_timeval_ms(SETTLED_MS);
 
+	if (evtimer_pending(w->settled, NULL) == 0)
+		(void)evtimer_add(w->settled, &tv);
+}
+
+static void
+return_slot(struct watcher *w)
+{
 	if (!w->slot)
 		return;
 	w->slot = false;
 	(void)evtimer_del(w->patience);
 	send_slot(w, MSG_SLOT_RETURN);
-	(void)evtimer_add(w->settled, &tv);
+	settle_soon(w);   /* though nothing was listed */
 }
 
 static void
@@ -203,6 +211,7 @@ watcher_object_cb(struct kind_watch *kw, enum kube_event_type type,
 	arm_tick(w);
 	outbox_kick(w->outbox);
 	status_soon(w, STATUS_MS);
+	settle_soon(w);
 	return room;
 }
 

@@ -20,7 +20,7 @@ from tests.bench.watching import UNWATCHED, watched
 OBJECTS, OBJECTS_SHORT = 10000, 500
 KINDS = 14
 SECONDS, SECONDS_SHORT = 120, 3
-SETTLE = 5  # seconds after which what the start left to do is done
+SETTLE, SETTLE_SHORT = 10, 0  # seconds after which what the start left to do is done
 PATIENCE = 120
 MB = 1000000
 
@@ -30,10 +30,10 @@ def simulator(objects):
     return KubeSim(objects=objects, frozen=True, kinds="all")
 
 
-def watch_quietly(sim, pid, seconds):
+def watch_quietly(sim, pid, seconds, settle=SETTLE):
     """(share of a core in percent, RSS in bytes) of process PID while nothing happens."""
     wait_until(lambda: sim.stats()["watches"] == KINDS, PATIENCE, "every kind is watched")
-    time.sleep(SETTLE)
+    time.sleep(settle)
     sim.clear_requests()
     cpu, begin = usage.cpu_exact(pid), time.monotonic()
     time.sleep(seconds)
@@ -43,13 +43,13 @@ def watch_quietly(sim, pid, seconds):
     return share * 100, usage.rss_bytes(pid)
 
 
-def run_sluice(objects, seconds):
+def run_sluice(objects, seconds, settle):
     """(objects, share in percent, RSS in bytes)"""
     with simulator(objects) as sim, watched(sim.kubeconfig) as all_of_it:
         counts = sim.stats()["objects"]
         there = sum(n for kind, n in counts.items() if kind not in UNWATCHED)
         all_of_it.wait_level(there, there, PATIENCE)
-        return there, *watch_quietly(sim, all_of_it.pid, seconds)
+        return there, *watch_quietly(sim, all_of_it.pid, seconds, settle)
 
 
 def run_peer(objects, seconds):
@@ -66,7 +66,7 @@ def main():
     """Runs it."""
     short = "--short" in sys.argv[1:]
     objects, seconds = (OBJECTS_SHORT, SECONDS_SHORT) if short else (OBJECTS, SECONDS)
-    there, share, rss = run_sluice(objects, seconds)
+    there, share, rss = run_sluice(objects, seconds, SETTLE_SHORT if short else SETTLE)
     peer_share = peer_rss = None
     if not short:
         also, peer_share, peer_rss = run_peer(objects, seconds)

@@ -3,11 +3,15 @@
 import contextlib
 import os
 import re
+import time
 
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
+from tests.bench import usage
 
 _LINE = re.compile(r'^sluice_watcher_(\w+)\{cluster="([^"]*)",kind="([^"]*)"\} (\d+)$')
+
+QUIET = 7  # seconds: a watcher gives memory back 5 s after news
 
 # Of the simulator's kinds.
 UNWATCHED = ("node", "namespace", "storageclass")
@@ -56,6 +60,19 @@ class Watched:
             return now if there and now["waiting"] == 0 else None
 
         return wait_until(level, timeout, f"{objects} objects, {events} events", interval=0.5)
+
+    def settled_rss(self, timeout=120):
+        """The watcher's memory in bytes, once it has stayed the same for QUIET seconds."""
+        last = {"rss": 0, "since": 0.0}
+
+        def unchanged():
+            """The memory when it is so."""
+            rss = usage.rss_bytes(self.pid)
+            if rss != last["rss"]:
+                last.update(rss=rss, since=time.monotonic())
+            return rss if time.monotonic() - last["since"] >= QUIET else None
+
+        return wait_until(unchanged, timeout, "the watcher's memory stays the same", interval=0.5)
 
     def check(self):
         """No watcher may have died: its figures would begin anew."""

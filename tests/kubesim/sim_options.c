@@ -128,7 +128,7 @@ static const struct {
 	NUMBER(OPT_WINDOW, AS_SIZE, window, 1, 10000000, 1),
 	NUMBER(OPT_WINDOW_MS, AS_I64, window_ms, 0, 86400000, 1),
 	NUMBER(OPT_TRUTH, AS_SIZE, truth, 1, 10000000, 1),
-	NUMBER(OPT_BUFFER, AS_SIZE, watch_buffer, 1, 1024, MIB),
+	NUMBER(OPT_BUFFER, AS_SIZE, watch_buffer, 1, 4096, MIB),
 	NUMBER(OPT_CONTINUE, AS_I64, continue_ms, 1, 86400000, 1),
 #undef NUMBER
 };
