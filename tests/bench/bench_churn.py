@@ -31,7 +31,7 @@ def main():
         report.figure("growth", (after / before - 1) * 100, "%", aim=5),
     ]
     report.show("churn", figures)
-    if len(sys.argv) == 1:
+    if "--short" not in sys.argv[1:]:
         print(f"wrote {report.write('churn', figures)}")
     return 0
 

@@ -90,7 +90,7 @@ def run_peer(pods, changes):
             }
 
 
-def figures_of(pods, ours, peer):
+def figures_of(pods, changes, ours, peer):
     """The rows."""
 
     def row(title, key, scale, unit, aim):
@@ -99,6 +99,8 @@ def figures_of(pods, ours, peer):
         return report.figure(title, ours[key] * scale, unit, peer=other, aim=aim)
 
     return [
+        report.figure("pods", pods, "pods"),
+        report.figure("changes", changes, "changes"),
         row(f"first sync of {pods} pods, CPU", "first", 1, "s", "x0.2"),
         row("peak memory (RSS)", "peak", 1 / MB, "MB", "150, x0.1"),
         row("memory kept per object", "kept", 1, "bytes", 400),
@@ -118,9 +120,9 @@ def main():
     changes = RATE * seconds
     ours = run_sluice(pods, changes)
     peer = {} if short else run_peer(pods, changes)
-    figures = figures_of(pods, ours, peer)
+    figures = figures_of(pods, changes, ours, peer)
     report.show("watch", figures)
-    if not short and not words:
+    if not short:
         print(f"wrote {report.write('watch', figures)}")
     return 0
 
