@@ -40,7 +40,7 @@ def test_metadata_alone_is_sent_under_its_own_kind(sim):
     page = json.loads(raw)
     assert status == 200
     assert (page["kind"], page["apiVersion"]) == ("PartialObjectMetadataList", "meta.k8s.io/v1")
-    assert all(list(item) == ["metadata"] for item in page["items"])
+    assert all(list(item) == ["kind", "apiVersion", "metadata"] for item in page["items"])
     meta = page["items"][0]["metadata"]
     _, _, raw = get(sim, f"/api/v1/namespaces/{meta['namespace']}/secrets/{meta['name']}", PARTIAL)
     one = json.loads(raw)

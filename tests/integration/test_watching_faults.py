@@ -158,7 +158,8 @@ def test_a_list_whose_token_expires_is_asked_for_once_as_a_whole():
     """410 at page two: at once the same list without a limit; nothing is swept."""
     with watching(objects=1600) as bed:
         bed.sim.clear_requests()
-        bed.sim.faults(next=[{"match": "GET /api/v1/pods?limit=500&continue", "status": 410}])
+        rule = {"match": "GET /api/v1/pods?limit=500&continue", "status": 410}
+        bed.sim.faults(ignore_limit=False, next=[rule])
         old = bed.sluice.kill(bed.process)
         bed.sluice.wait_restarted(bed.process, old)
         wait_until(lambda: len(bed.lists(PODS)) >= 3, 20, "three requests")

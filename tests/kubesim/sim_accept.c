@@ -105,11 +105,13 @@ sim_accept_parse(const char *header, enum sim_shape shape,
 	const char *wanted = shape == SIM_COLLECTION ?
 	    "PartialObjectMetadataList" : "PartialObjectMetadata";
 	struct clause c = { 0 };
+	bool json = false;
 
 	*ret = (struct sim_accept){ 0 };
 	if (header[0] == '\0')
 		return SIM_ACCEPT_OK;
 	while (next_clause(&header, &c)) {
+		json = json || is_json(&c);
 		if (!servable(&c, m))
 			continue;
 		ret->drop_managed = m->drop &&
@@ -120,7 +122,7 @@ sim_accept_parse(const char *header, enum sim_shape shape,
 		return strcmp(c.as, wanted) == 0 ? SIM_ACCEPT_OK :
 		    SIM_ACCEPT_WRONG_KIND;
 	}
-	return SIM_ACCEPT_NONE;
+	return json ? SIM_ACCEPT_UNKNOWN_KIND : SIM_ACCEPT_NONE;
 }
 
 bool

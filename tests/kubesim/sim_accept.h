@@ -16,6 +16,7 @@ enum sim_shape { SIM_OBJECT, SIM_COLLECTION, SIM_STREAM };
 enum sim_verdict {
 	SIM_ACCEPT_OK,
 	SIM_ACCEPT_NONE,         /* 406: no clause can be served */
+	SIM_ACCEPT_UNKNOWN_KIND, /* 406: as= names what there is not */
 	SIM_ACCEPT_WRONG_KIND    /* 406: as= names the other kind */
 };
 

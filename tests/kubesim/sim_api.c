@@ -57,15 +57,16 @@ sim_api_add_object(struct evbuffer *out, const struct sim_object *o,
 	struct sim_blob *blob = sim_render_blob(o, st);
 	bool drop = form == SIM_NO_MANAGED || form == SIM_PARTIAL_NO_MANAGED;
 	bool partial = form >= SIM_PARTIAL;
+	/* Items of a typed list have no kind of their own; these have. */
 	size_t from = item || partial ? blob->body : 0;
 	size_t to = partial ? blob->meta_end : blob->len;
 
 	(void)evbuffer_add(out, separator, strlen(separator));
-	if (item)
-		(void)evbuffer_add(out, "{", 1);
-	else if (partial)
+	if (partial)
 		(void)evbuffer_add(out, PARTIAL_HEAD,
 		    sizeof(PARTIAL_HEAD) - 1);
+	else if (item)
+		(void)evbuffer_add(out, "{", 1);
 	if (drop && blob->managed_len != 0) {
 		add_part(out, blob, from, blob->managed);
 		add_part(out, blob, blob->managed + blob->managed_len, to);
@@ -114,16 +115,20 @@ sim_api_refuse(struct sim_conn *c, const struct sim_path *p, int code,
 }
 
 int
-sim_api_version(struct sim_conn *c, uint64_t *ret, bool *ret_given)
+sim_api_version(struct sim_conn *c, bool watch, uint64_t *ret,
+    bool *ret_given)
 {
 	const char *text = sim_conn_param(c, "resourceVersion");
 	uint64_t rv = 0;
 
 	*ret_given = text != NULL && text[0] != '\0';
 	if (*ret_given && !sim_http_number(text, &rv)) {
-		sim_conn_status(c, 400, "BadRequest", -1,
-		    "Invalid value: \"%.64s\": resourceVersion: invalid",
-		    text);
+		/* Seen on a real server: a watch gets this without reason. */
+		sim_conn_status(c, watch ? 500 : 400, watch ? "" :
+		    "BadRequest", -1, "%sresourceVersion: Invalid value: "
+		    "\"%.64s\": strconv.ParseUint: parsing \"%.64s\": "
+		    "invalid syntax", watch ? "" : "invalid resource "
+		    "version: ", text, text);
 		return -1;
 	}
 	*ret = rv;
@@ -227,9 +232,10 @@ copy_name(char *to, size_t size, const char *from)
 }
 
 /* /api/v1/... and /apis/GROUP/VERSION/..., optionally namespaces/NS/, then
- * the plural, a name, a subresource. */
+ * the plural, a name, a subresource. *ret_group: its group is served. */
 static bool
-parse_path(char *path, struct sim_path *ret)
+parse_path(char *path, uint32_t unserved, struct sim_path *ret,
+    bool *ret_group)
 {
 	char *seg[SEGMENTS_MAX];
 	size_t n = split_path(path, seg), i;
@@ -247,13 +253,14 @@ parse_path(char *path, struct sim_path *ret)
 	} else {
 		return false;
 	}
+	*ret_group = sim_kinds_group_served(group, version, unserved);
 	if (strcmp(seg[i], "namespaces") == 0 && n - i >= 3) {
 		if (!copy_name(ret->ns, sizeof(ret->ns), seg[i + 1]))
 			return false;
 		i += 2;
 	}
 	kind = sim_kinds_by_path(group, version, seg[i]);
-	if (kind < 0 || n - i > 3)
+	if (kind < 0 || n - i > 3 || (unserved & SIM_BIT(kind)) != 0)
 		return false;
 	ret->kind = (enum sim_kind)kind;
 	if (ret->ns[0] != '\0' && !sim_kinds_row(ret->kind)->namespaced)
@@ -345,16 +352,40 @@ acceptable(struct sim_conn *c, const struct sim_path *p, const char *verb)
 		return true;
 	case SIM_ACCEPT_WRONG_KIND:
 		sim_conn_status(c, 406, "NotAcceptable", -1, "you requested "
-		    "PartialObjectMetadata%s, but the requested object is of "
-		    "a different type (%s)", shape == SIM_COLLECTION ? "" :
-		    "List", sim_kinds_row(p->kind)->kind);
+		    "PartialObjectMetadata%s, but the requested object is %s "
+		    "(*core.%s%s)", shape == SIM_COLLECTION ? "" : "List",
+		    shape == SIM_COLLECTION ? "a list" : "not a list",
+		    sim_kinds_row(p->kind)->kind,
+		    shape == SIM_COLLECTION ? "List" : "");
+		return false;
+	case SIM_ACCEPT_UNKNOWN_KIND:
+		sim_conn_status(c, 406, "NotAcceptable", -1, "only the "
+		    "following media types are accepted: application/json, "
+		    "application/yaml, application/vnd.kubernetes.protobuf");
 		return false;
 	case SIM_ACCEPT_NONE:
 		break;
 	}
-	sim_conn_status(c, 406, "NotAcceptable", -1, "only the following "
-	    "media types are accepted: application/json");
+	sim_conn_status(c, 406, "NotAcceptable", -1, "406: Not Acceptable\n\n"
+	    "Available representations: application/json, application/yaml, "
+	    "application/vnd.kubernetes.protobuf%s", shape == SIM_OBJECT ? "" :
+	    ", application/json;stream=watch, "
+	    "application/vnd.kubernetes.protobuf;stream=watch");
 	return false;
+}
+
+/* Seen on a real server: a group it does not know gets plain text, a resource
+ * it does not know in one that it serves a Status. */
+static void
+reply_not_served(struct sim_conn *c, bool group)
+{
+	if (group)
+		sim_conn_status(c, 404, "NotFound", -1, "the server could not "
+		    "find the requested resource");
+	else
+		sim_conn_reply(c, 404, "text/plain; charset=utf-8",
+		    "404 page not found\n", 19,
+		    "X-Content-Type-Options: nosniff\r\n");
 }
 
 static void
@@ -362,15 +393,14 @@ handle_resource(struct sim_conn *c)
 {
 	struct sim_request *r = sim_conn_request(c);
 	struct sim_path p = { 0 };
+	bool group = false;
 	const char *verb;
 
 	if (sim_discovery_handle(c, r->path) || sim_review_handle(c))
 		return;
-	if (!parse_path(r->path, &p) ||
-	    (sim_conn_sim(c)->modes.unserved & SIM_BIT(p.kind))) {
-		/* Seen on a real server: plain text, not a Status. */
-		sim_conn_reply(c, 404, "text/plain; charset=utf-8",
-		    "404 page not found\n", 19, NULL);
+	if (!parse_path(r->path, sim_conn_sim(c)->modes.unserved, &p,
+	    &group)) {
+		reply_not_served(c, group);
 		return;
 	}
 	verb = verb_of(c, &p);

@@ -26,8 +26,9 @@ enum sim_form sim_api_form(struct sim_conn *c, enum sim_shape shape);
 void	sim_api_refuse(struct sim_conn *c, const struct sim_path *p, int code,
 	    const char *reason, const char *fmt, ...) PRINTF(5, 6);
 /* A resourceVersion parameter; absent and "" are 0 with *ret_given false. -1
- * after having answered 400. */
-int	sim_api_version(struct sim_conn *c, uint64_t *ret, bool *ret_given);
+ * after having answered 400, or a watch's 500. */
+int	sim_api_version(struct sim_conn *c, bool watch, uint64_t *ret,
+	    bool *ret_given);
 
 /* Appends an object in a state: as it stands alone, or as an item of a typed
  * list. */

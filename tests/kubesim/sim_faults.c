@@ -27,7 +27,7 @@ struct sim_faults {
 	bool		not_ready;
 	uint64_t	alerts;          /* handshakes yet to fail */
 	bool		shutdown;        /* 429 to every new request */
-	bool		ignore_limit;
+	bool		honour_limit;   /* at version 0 */
 	bool		forbidden[SIM_KIND_MAX];         /* cluster-wide */
 	bool		forbidden_inside[SIM_KIND_MAX];  /* and per namespace */
 	int64_t		latency_ms;
@@ -297,7 +297,7 @@ set_member(struct sim *sim, const char *key, json_t *value, struct err *err)
 	} else if (strcmp(key, "ready") == 0) {
 		f->not_ready = !on;
 	} else if (strcmp(key, "ignore_limit") == 0) {
-		f->ignore_limit = on;
+		f->honour_limit = !on;
 	} else if (strcmp(key, "latency_ms") == 0 && n >= 0) {
 		f->latency_ms = n;
 	} else if (strcmp(key, "forbid") == 0) {
@@ -351,7 +351,7 @@ sim_faults_show(const struct sim_faults *f)
 		    f->rule[i].status, "watch_error", f->rule[i].watch_error,
 		    "left", (json_int_t)f->rule[i].left));
 	return json_pack("{s:o, s:b, s:b, s:I}", "next", rules, "ready",
-	    !f->not_ready, "ignore_limit", f->ignore_limit, "latency_ms",
+	    !f->not_ready, "ignore_limit", !f->honour_limit, "latency_ms",
 	    (json_int_t)f->latency_ms);
 }
 
@@ -373,7 +373,7 @@ sim_faults_ready(const struct sim_faults *f)
 bool
 sim_faults_ignores_limit(const struct sim_faults *f)
 {
-	return f->ignore_limit;
+	return !f->honour_limit;
 }
 
 int64_t

@@ -242,6 +242,18 @@ sim_kinds_by_path(const char *group, const char *version, const char *plural)
 	return -1;
 }
 
+bool
+sim_kinds_group_served(const char *group, const char *version,
+    uint32_t unserved)
+{
+	for (int k = 0; k < SIM_KIND_MAX; k++)
+		if (strcmp(rows[k].group, group) == 0 &&
+		    strcmp(rows[k].version, version) == 0 &&
+		    !(unserved & SIM_BIT(k)))
+			return true;
+	return false;
+}
+
 const char *
 sim_kinds_api_version(enum sim_kind kind)
 {

@@ -40,6 +40,9 @@ int	sim_kinds_by_name(const char *name);
 /* "all", or names with commas between them, as a set of SIM_BIT; 0: one of
  * them is no kind. */
 uint32_t sim_kinds_set(const char *names);
+/* True: some kind of it is, beside those `unserved` (a set of SIM_BIT). */
+bool	sim_kinds_group_served(const char *group, const char *version,
+	    uint32_t unserved);
 /* By API group, version and plural; -1: not served. */
 int	sim_kinds_by_path(const char *group, const char *version,
 	    const char *plural);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/xmalloc.h"
+#include "tests/kubesim/sim_check.h"
 #include "tests/kubesim/sim_faults.h"
 #include "tests/kubesim/sim_page.h"
 #include "tests/kubesim/sim_status.h"
@@ -63,7 +64,9 @@ reply_expired(struct sim_conn *c, const struct sim_token *t)
 	    "result. You can start a new list without the continue parameter, "
 	    "or use the continue token in this response to retrieve the "
 	    "remainder of the results. Continuing with the provided token "
-	    "results in an inconsistent list.", NULL);
+	    "results in an inconsistent list - objects that were created, "
+	    "modified, or deleted between the time the first chunk was "
+	    "returned and now may show up in the list.", NULL);
 
 	(void)json_object_set_new(json_object_get(status, "metadata"),
 	    "continue", json_string(rest));
@@ -101,8 +104,8 @@ list_continue(struct sim_conn *c, const struct sim_query *q, const char *text,
 	struct sim_token t = { 0 };
 
 	if (!sim_token_parse(text, &t)) {
-		sim_conn_status(c, 400, "BadRequest", -1, "continue key is "
-		    "not valid: %.32s", text);
+		sim_conn_status(c, 400, "BadRequest", -1, "invalid continue "
+		    "token: continue key is not valid: %.32s", text);
 		return;
 	}
 	if (t.rv < 0) {
@@ -124,7 +127,6 @@ list_at(struct sim_conn *c, const struct wish *w, const struct sim_query *q)
 {
 	struct sim *sim = sim_conn_sim(c);
 	uint64_t rv = sim_api_seen(c);
-	bool zero = w->given && w->rv == 0;
 	struct sim_snapshot *p;
 
 	if (w->exact)
@@ -136,8 +138,7 @@ list_at(struct sim_conn *c, const struct wish *w, const struct sim_query *q)
 		sim_conn_status(c, 410, "Expired", -1, "The resourceVersion "
 		    "for the provided list is too old.");
 	else
-		reply_snapshot(c, p, zero &&
-		    sim_faults_ignores_limit(sim->faults) ? 0 : w->limit);
+		reply_snapshot(c, p, w->limit);
 }
 
 static void
@@ -172,48 +173,37 @@ wish_look(struct sim_conn *c, void *ctx)
 
 /* ---- parameters ---- */
 
-/* Why the real server refuses this match (422); NULL: it does not. */
-static const char *
-wrong_match(const char *match, bool given, uint64_t rv, bool more)
-{
-	bool exact = strcmp(match, "Exact") == 0;
-
-	if (match[0] == '\0')
-		return NULL;
-	if (more)
-		return "resourceVersionMatch is forbidden for continue";
-	if (!given)
-		return "resourceVersionMatch is forbidden unless "
-		    "resourceVersion is provided";
-	if (!exact && strcmp(match, "NotOlderThan") != 0)
-		return "supported values: \"Exact\", \"NotOlderThan\", \"\"";
-	if (exact && rv == 0)
-		return "resourceVersionMatch \"exact\" is forbidden for "
-		    "resourceVersion \"0\"";
-	return NULL;
-}
-
 /* The combinations a real server refuses; false after having answered. */
 static bool
-parameters_fit(struct sim_conn *c, bool given, uint64_t rv, bool more)
+parameters_fit(struct sim_conn *c)
 {
-	const char *why = wrong_match(text_param(c, "resourceVersionMatch"),
-	    given, rv, more);
+	json_t *refusal = sim_check_list(&(struct sim_check){
+	    .match = text_param(c, "resourceVersionMatch"),
+	    .version = text_param(c, "resourceVersion"),
+	    .more = text_param(c, "continue"),
+	    .initial = sim_conn_param(c, "sendInitialEvents") != NULL });
 
-	if (sim_conn_param(c, "sendInitialEvents") != NULL)
-		sim_conn_status(c, 422, "Invalid", -1, "ListOptions."
-		    "meta.k8s.io \"\" is invalid: sendInitialEvents: "
-		    "Forbidden: sendInitialEvents is forbidden for list");
-	else if (why != NULL)
-		sim_conn_status(c, 422, "Invalid", -1, "ListOptions."
-		    "meta.k8s.io \"\" is invalid: resourceVersionMatch: "
-		    "Forbidden: %s", why);
-	else if (more && rv != 0)
-		sim_conn_status(c, 400, "BadRequest", -1, "specifying resource "
-		    "version is not allowed when using continue");
-	else
-		return true;
-	return false;
+	if (refusal != NULL)
+		sim_conn_reply_json(c, 422, refusal);
+	return refusal == NULL;
+}
+
+int
+sim_list_number(struct sim_conn *c, const char *name, uint64_t *ret)
+{
+	const char *text = text_param(c, name);
+	bool negative = text[0] == '-';
+
+	*ret = 0;
+	if (text[0] == '\0' || sim_http_number(text + negative, ret)) {
+		/* A limit below zero is none. */
+		if (negative)
+			*ret = 0;
+		return 0;
+	}
+	sim_conn_status(c, 400, "BadRequest", -1, "strconv.ParseInt: parsing "
+	    "\"%.32s\": invalid syntax", text);
+	return -1;
 }
 
 static void
@@ -240,24 +230,28 @@ void
 sim_list_start(struct sim_conn *c, const struct sim_path *p)
 {
 	const char *more = text_param(c, "continue");
-	const char *limit_text = text_param(c, "limit");
 	const char *match = text_param(c, "resourceVersionMatch");
 	struct wish w = { .path = *p };
 	struct sim_selector *selector = NULL;
 	struct sim_query q;
-	uint64_t limit = 0;
+	uint64_t limit, seconds;
 
-	if (sim_api_version(c, &w.rv, &w.given) != 0 ||
-	    !parameters_fit(c, w.given, w.rv, more[0] != '\0'))
+	if (sim_list_number(c, "limit", &limit) != 0 ||
+	    sim_list_number(c, "timeoutSeconds", &seconds) != 0 ||
+	    !parameters_fit(c) ||
+	    sim_api_version(c, false, &w.rv, &w.given) != 0)
 		return;
-	if (limit_text[0] != '\0' && !sim_http_number(limit_text, &limit)) {
-		sim_conn_status(c, 400, "BadRequest", -1, "limit: not a "
-		    "number: %.32s", limit_text);
+	if (more[0] != '\0' && w.rv != 0) {
+		sim_conn_status(c, 400, "BadRequest", -1, "specifying resource "
+		    "version is not allowed when using continue");
 		return;
 	}
 	if (sim_list_query(c, p, &q, &selector) != 0)
 		return;
-	w.limit = (size_t)limit;
+	/* A version of zero is served from the cache, which has no pages. */
+	w.limit = w.given && w.rv == 0 &&
+	    sim_faults_ignores_limit(sim_conn_sim(c)->faults) ? 0 :
+	    (size_t)limit;
 	/* A limit with a version means that very version, for old clients. */
 	w.exact = strcmp(match, "Exact") == 0 ||
 	    (match[0] == '\0' && w.rv != 0 && limit != 0);

@@ -13,6 +13,9 @@
 #include "tests/kubesim/sim_snapshot.h"
 
 void	sim_list_start(struct sim_conn *c, const struct sim_path *p);
+/* A number among the parameters, 0 where absent or negative; -1 after having
+ * answered 400. */
+int	sim_list_number(struct sim_conn *c, const char *name, uint64_t *ret);
 /* What the request selects by; answers 400 and returns -1 when it cannot. The
  * texts are the request's; *ret_selector is the caller's. */
 int	sim_list_query(struct sim_conn *c, const struct sim_path *p,

@@ -14,6 +14,7 @@
 #define CHUNKED_FROM (128u * 1024)
 #define GZIP_ABOVE   (128u * 1024)   /* the API server's, for lists */
 #define EXTRA_MAX    512
+#define HEAD_MAX     64
 #define GZIP_HEAD    "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
 
 static const char garbage_page[] = "<html><head><title>502 Bad Gateway</title>"
@@ -115,17 +116,25 @@ free_text_cb(UNUSED const void *data, UNUSED size_t len, void *arg)
 }
 
 static void
-reply_json(struct sim_conn *c, int status, const char *type, json_t *value,
-    const char *extra)
+reply_json(struct sim_conn *c, int status, const char *type, json_t *value)
 {
+	json_t *retry = json_object_get(json_object_get(value, "details"),
+	    "retryAfterSeconds");
 	struct evbuffer *b = evbuffer_new();
-	char *text = json_dumps(value, JSON_COMPACT);
+	char *text = json_dumps(value, JSON_COMPACT), head[HEAD_MAX] = "";
+
+	if (json_is_integer(retry))
+		(void)snprintf(head, sizeof(head), "Retry-After: %d\r\n",
+		    (int)json_integer_value(retry));
+	else if (status == 403)
+		(void)snprintf(head, sizeof(head),
+		    "X-Content-Type-Options: nosniff\r\n");
 
 	if (b == NULL || text == NULL)
 		abort();
 	(void)evbuffer_add_reference(b, text, strlen(text), free_text_cb,
 	    text);
-	sim_conn_reply_buffer(c, status, type, b, extra);
+	sim_conn_reply_buffer(c, status, type, b, head);
 	evbuffer_free(b);
 }
 
@@ -139,7 +148,7 @@ void
 sim_conn_reply_typed(struct sim_conn *c, int status, const char *type,
     json_t *stolen)
 {
-	reply_json(c, status, type, stolen, NULL);
+	reply_json(c, status, type, stolen);
 	json_decref(stolen);
 }
 
@@ -147,21 +156,18 @@ void
 sim_conn_status(struct sim_conn *c, int code, const char *reason,
     int retry_after, const char *fmt, ...)
 {
-	char message[1024], extra[64] = "";
 	json_t *details = NULL, *status;
+	char message[1024];
 	va_list ap;
 
 	va_start(ap, fmt);
 	(void)vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
-	if (retry_after >= 0) {
-		(void)snprintf(extra, sizeof(extra), "Retry-After: %d\r\n",
-		    retry_after);
+	if (retry_after >= 0)
 		details = json_pack("{s:i}", "retryAfterSeconds",
 		    retry_after);
-	}
 	status = sim_status_make(code, reason, message, details);
-	reply_json(c, code, "application/json", status, extra);
+	reply_json(c, code, "application/json", status);
 	json_decref(status);
 }
 

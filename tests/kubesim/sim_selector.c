@@ -51,6 +51,16 @@ field_allowed(enum sim_kind kind, const char *label)
 	return false;
 }
 
+/* False: it is refused by what all kinds share, in other words. */
+static bool
+has_labels(enum sim_kind kind)
+{
+	for (size_t i = 0; i < NELEM(allowed); i++)
+		if (allowed[i].kind == kind)
+			return true;
+	return false;
+}
+
 void
 sim_selector_free(struct sim_selector *s)
 {
@@ -171,12 +181,13 @@ parse_text(struct sim_selector *s, enum sim_kind kind, const char *text,
 		t->field = field;
 		parse_term(t, text, n);
 		if (t->key[0] == '\0')
-			return err_set(err, "unable to parse requirement: "
-			    "found '%.*s', expected: identifier", (int)n,
-			    text);
+			return err_set(err, "found '%.*s', expected: !, "
+			    "identifier, or 'end of string'", (int)n, text);
 		if (field && !field_allowed(kind, t->key))
-			return err_set(err, "field label not supported: %.64s",
-			    t->key);
+			return err_set(err, has_labels(kind) ? "field label "
+			    "not supported: %.64s" : "\"%.64s\" is not a known "
+			    "field selector: only \"metadata.name\", "
+			    "\"metadata.namespace\"", t->key);
 		text += n + (text[n] == ',');
 	}
 	return 0;

@@ -10,12 +10,15 @@ json_t *
 sim_status_make(int code, const char *reason, const char *message,
     json_t *details)
 {
-	json_t *status = json_pack("{s:s, s:s, s:{}, s:s, s:s, s:s}",
+	json_t *status = json_pack("{s:s, s:s, s:{}, s:s, s:s}",
 	    "kind", "Status", "apiVersion", "v1", "metadata", "status",
-	    "Failure", "message", message, "reason", reason);
+	    "Failure", "message", message);
 
 	if (status == NULL)
 		abort();
+	if (reason[0] != '\0')
+		(void)json_object_set_new(status, "reason",
+		    json_string(reason));
 	if (details != NULL)
 		(void)json_object_set_new(status, "details", details);
 	(void)json_object_set_new(status, "code", json_integer(code));
@@ -47,6 +50,20 @@ sim_status_too_large(uint64_t rv, uint64_t seen)
 	(void)snprintf(message, sizeof(message), "Timeout: Too large resource "
 	    "version: %" PRIu64 ", current: %" PRIu64, rv, seen);
 	return sim_status_make(504, "Timeout", message, details);
+}
+
+json_t *
+sim_status_make_other(const struct sim_kind_row *row, const char *name,
+    const char *asked, const char *real)
+{
+	char message[512];
+
+	(void)snprintf(message, sizeof(message), "Operation cannot be "
+	    "fulfilled on %s \"%s\": the UID in the precondition (%.64s) does "
+	    "not match the UID in record (%.64s). The object might have been "
+	    "deleted and then recreated", row->kind, name, asked, real);
+	return sim_status_make(409, "Conflict", message, json_pack(
+	    "{s:s, s:s}", "name", name, "kind", row->kind));
 }
 
 const char *

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/xmalloc.h"
+#include "tests/kubesim/sim_check.h"
 #include "tests/kubesim/sim_faults.h"
 #include "tests/kubesim/sim_list.h"
 #include "tests/kubesim/sim_status.h"
@@ -54,6 +55,7 @@ watch_new(struct sim_conn *c, const struct sim_path *p)
 {
 	struct sim *sim = sim_conn_sim(c);
 	struct watch *w = xcalloc(1, sizeof(*w));
+	int64_t timeout = timeout_ms(c);
 
 	w->magic = SIM_WATCH_MAGIC;
 	w->all = sim->watches;
@@ -63,7 +65,9 @@ watch_new(struct sim_conn *c, const struct sim_path *p)
 	w->form = sim_api_form(c, SIM_STREAM);
 	w->bookmarks = flag_set(c, "allowWatchBookmarks") &&
 	    !(sim->modes.uncached & SIM_BIT(p->kind));
-	w->deadline = mono_add_ms(mono_now(), timeout_ms(c));
+	w->deadline = mono_add_ms(mono_now(), timeout);
+	/* Seen on 1.36: one that is shorter than that gets none. */
+	w->warned = timeout <= sim->modes.before_end_ms;
 	w->next_bookmark = mono_add_ms(mono_now(), sim->modes.bookmark_ms);
 	TAILQ_INSERT_TAIL(&w->all->list[w->kind], w, entry);
 	w->all->n++;
@@ -72,29 +76,25 @@ watch_new(struct sim_conn *c, const struct sim_path *p)
 	return w;
 }
 
-/* Why the real server refuses (422), NULL: it does not. */
-static const char *
-wrong_parameters(struct sim_conn *c)
+/* The combinations a real server refuses; false after having answered. */
+static bool
+parameters_fit(struct sim_conn *c)
 {
 	const char *match = sim_conn_param(c, "resourceVersionMatch");
+	const char *more = sim_conn_param(c, "continue");
+	int mode = sim_conn_sim(c)->modes.watchlist;
 	bool initial = sim_conn_param(c, "sendInitialEvents") != NULL;
-	enum sim_watchlist mode =
-	    (enum sim_watchlist)sim_conn_sim(c)->modes.watchlist;
+	json_t *refusal;
 
-	if (initial && mode == SIM_WATCHLIST_OFF)
-		return "sendInitialEvents: Forbidden: sendInitialEvents is "
-		    "forbidden for watch unless the WatchList feature gate is "
-		    "enabled";
 	if (initial && mode == SIM_WATCHLIST_IGNORED)
-		return NULL;
-	if (initial && (match == NULL || strcmp(match, "NotOlderThan") != 0))
-		return "resourceVersionMatch: Forbidden: sendInitialEvents "
-		    "requires setting resourceVersionMatch to NotOlderThan";
-	if (!initial && match != NULL)
-		return "resourceVersionMatch: Forbidden: resourceVersionMatch "
-		    "is forbidden for watch unless sendInitialEvents is "
-		    "provided";
-	return NULL;
+		return true;
+	refusal = sim_check_watch(&(struct sim_check){ .initial = initial,
+	    .match = match != NULL ? match : "",
+	    .more = more != NULL ? more : "",
+	    .watchlist_off = mode == SIM_WATCHLIST_OFF });
+	if (refusal != NULL)
+		sim_conn_reply_json(c, 422, refusal);
+	return refusal == NULL;
 }
 
 /* An error that is known before the first event; true: sent. */
@@ -149,10 +149,9 @@ begin(struct sim_conn *c, const struct sim_path *p,
 		if (w->initial == NULL)
 			w->initial = sim_snapshot_now(sim->store, q, q->ns,
 			    "");
-		/* Seen on 1.36: at an empty version also when not asked
-		 * for; a server that ignores the parameter is too old. */
-		w->mark_end = w->bookmarks && (!given || initial) &&
-		    mode != SIM_WATCHLIST_IGNORED;
+		/* Seen on 1.36: also when not asked for; a server that
+		 * ignores the parameter is too old. */
+		w->mark_end = w->bookmarks && mode != SIM_WATCHLIST_IGNORED;
 	}
 	sim_watch_room(c, w);
 }
@@ -191,20 +190,19 @@ sim_watch_start(struct sim_conn *c, const struct sim_path *p)
 	struct sim *sim = sim_conn_sim(c);
 	bool given, initial = flag_set(c, "sendInitialEvents") &&
 	    sim->modes.watchlist != SIM_WATCHLIST_IGNORED;
-	const char *why = wrong_parameters(c);
 	struct sim_selector *selector = NULL;
 	struct sim_query q;
-	uint64_t rv;
+	uint64_t rv, ignored;
 
-	if (sim_api_version(c, &rv, &given) != 0)
+	if (sim_list_number(c, "limit", &ignored) != 0 ||
+	    sim_list_number(c, "timeoutSeconds", &ignored) != 0 ||
+	    !parameters_fit(c) ||
+	    sim_list_query(c, p, &q, &selector) != 0)
 		return;
-	if (why != NULL) {
-		sim_conn_status(c, 422, "Invalid", -1, "ListOptions."
-		    "meta.k8s.io \"\" is invalid: %s", why);
+	if (sim_api_version(c, true, &rv, &given) != 0) {
+		sim_selector_free(selector);
 		return;
 	}
-	if (sim_list_query(c, p, &q, &selector) != 0)
-		return;
 	if (initial && rv > sim_api_seen(c)) {
 		wait_too_large(c, rv);
 	} else if (!refused(c, p, rv, initial)) {

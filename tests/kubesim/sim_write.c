@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/macros.h"
 #include "common/mono.h"
 #include "tests/kubesim/sim_kinds.h"
 #include "tests/kubesim/sim_life.h"
@@ -189,6 +190,86 @@ parse_body(struct sim_conn *c)
 }
 
 static void
+refuse_namespace(struct sim_conn *c, const char *ns)
+{
+	struct sim_path p = { .kind = SIM_NAMESPACE };
+
+	(void)snprintf(p.name, sizeof(p.name), "%s", ns);
+	sim_write_not_found(c, &p);
+}
+
+/* What a real server refuses of a new object, before its name is taken; true:
+ * answered. */
+static bool
+misplaced(struct sim_conn *c, const struct sim_path *p, json_t *doc)
+{
+	static const char *const ns_path[] = { "metadata", "namespace", NULL };
+	const char *kind = json_string_value(json_object_get(doc, "kind"));
+	const char *ns = json_string_value(sim_patch_get(doc, ns_path));
+	const struct sim_kind_row *row = sim_kinds_row(p->kind);
+
+	if (row->namespaced && p->ns[0] == '\0')
+		sim_conn_status(c, 405, "MethodNotAllowed", -1, "the server "
+		    "does not allow this method on the requested resource");
+	else if (kind != NULL && strcmp(kind, row->kind) != 0)
+		sim_conn_status(c, 400, "BadRequest", -1, "%.64s in version "
+		    "\"%s\" cannot be handled as a %s", kind,
+		    sim_kinds_api_version(p->kind), row->kind);
+	else if (ns != NULL && ns[0] != '\0' && strcmp(ns, p->ns) != 0)
+		sim_conn_status(c, 400, "BadRequest", -1, "the namespace of "
+		    "the provided object does not match the namespace sent on "
+		    "the request");
+	else if (p->ns[0] != '\0' && sim_store_find(sim_conn_sim(c)->store,
+	    SIM_NAMESPACE, "", p->ns) == NULL)
+		refuse_namespace(c, p->ns);
+	else
+		return false;
+	return true;
+}
+
+/* 422 of a name, with its cause. */
+static void
+refuse_name(struct sim_conn *c, const struct sim_path *p, const char *name)
+{
+	const char *kind = sim_kinds_row(p->kind)->kind;
+	bool none = name[0] == '\0';
+	char why[512], message[640];
+	json_t *details;
+
+	if (none)
+		(void)snprintf(why, sizeof(why), "Required value: name or "
+		    "generateName is required");
+	else
+		(void)snprintf(why, sizeof(why), "Invalid value: \"%.64s\": "
+		    "a lowercase RFC 1123 subdomain must consist of lower "
+		    "case alphanumeric characters, '-' or '.', and must start "
+		    "and end with an alphanumeric character (e.g. "
+		    "'example.com', regex used for validation is '[a-z0-9]"
+		    "([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+		    "')", name);
+	(void)snprintf(message, sizeof(message), "%s \"%.64s\" is invalid: "
+	    "metadata.name: %s", kind, name, why);
+	details = json_pack("{s:s, s:[{s:s, s:s, s:s}]}", "kind", kind,
+	    "causes", "reason", none ? "FieldValueRequired" :
+	    "FieldValueInvalid", "message", why, "field", "metadata.name");
+	if (!none)
+		(void)json_object_set_new(details, "name",
+		    json_sprintf("%.64s", name));
+	sim_conn_reply_json(c, 422, sim_status_make(422, "Invalid", message,
+	    details));
+}
+
+static void
+refuse_taken(struct sim_conn *c, const struct sim_path *p, const char *name)
+{
+	struct sim_path named = *p;
+
+	(void)snprintf(named.name, sizeof(named.name), "%s", name);
+	sim_api_refuse(c, &named, 409, "AlreadyExists", "%s \"%s\" already "
+	    "exists", sim_status_resource(sim_kinds_row(p->kind)), name);
+}
+
+static void
 create(struct sim_conn *c, const struct sim_path *p)
 {
 	static const char *const name_path[] = { "metadata", "name", NULL };
@@ -208,16 +289,12 @@ create(struct sim_conn *c, const struct sim_path *p)
 		    (unsigned long long)sim_store_below(store, 0xfffff));
 	else if (name != NULL)
 		(void)snprintf(made, sizeof(made), "%s", name);
-	if (sim_kinds_row(p->kind)->namespaced && p->ns[0] == '\0')
-		sim_conn_status(c, 405, "MethodNotAllowed", -1,
-		    "create it in a namespace");
+	if (misplaced(c, p, doc))
+		;            /* answered */
 	else if (!valid_name(made))
-		sim_conn_status(c, 422, "Invalid", -1, "metadata.name: "
-		    "Invalid value: \"%.64s\"", made);
+		refuse_name(c, p, made);
 	else if (sim_store_find(store, p->kind, p->ns, made) != NULL)
-		sim_api_refuse(c, p, 409, "AlreadyExists", "%s \"%s\" "
-		    "already exists", sim_status_resource(
-		    sim_kinds_row(p->kind)), made);
+		refuse_taken(c, p, made);
 	else
 		sim_api_reply_object(c, 201, sim_write_create(
 		    sim_conn_sim(c), p->kind, p->ns, made, doc));
@@ -307,13 +384,65 @@ sim_write_delete(struct sim *sim, struct sim_object *o)
 		sim_store_delete(sim->store, o);
 }
 
+/* A real server answers with the object where it stays for a while, and for
+ * these kinds always; else with a Status that names it. */
+static void
+reply_deleted(struct sim_conn *c, struct sim_object *o)
+{
+	json_t *details;
+
+	if (o->kind == SIM_POD || o->kind == SIM_SERVICE ||
+	    o->kind == SIM_PVC || o->st.deleting_ms != 0) {
+		sim_api_reply_object(c, 200, o);
+		return;
+	}
+	details = sim_status_details(sim_kinds_row(o->kind), o->name);
+	(void)json_object_set_new(details, "uid", json_string(o->uid));
+	sim_conn_reply_json(c, 200, json_pack("{s:s, s:s, s:{}, s:s, s:o}",
+	    "kind", "Status", "apiVersion", "v1", "metadata", "status",
+	    "Success", "details", details));
+}
+
+/* DeleteOptions' preconditions; true: another object is meant, answered. */
+static bool
+another_meant(struct sim_conn *c, const struct sim_object *o)
+{
+	static const char *const path[] = { "preconditions", "uid", NULL };
+	struct sim_request *r = sim_conn_request(c);
+	const struct sim_kind_row *row = sim_kinds_row(o->kind);
+	json_t *options = json_loadb(r->body, r->body_len, 0, NULL);
+	const char *uid = json_string_value(sim_patch_get(options, path));
+	bool other = uid != NULL && strcmp(uid, o->uid) != 0;
+
+	if (other)
+		sim_conn_reply_json(c, 409, sim_status_make_other(row, o->name,
+		    uid, o->uid));
+	json_decref(options);
+	return other;
+}
+
 static void
 delete_object(struct sim_conn *c, struct sim_object *o)
 {
+	if (another_meant(c, o))
+		return;
 	(void)sim_object_ref(o);
 	sim_write_delete(sim_conn_sim(c), o);
-	sim_api_reply_object(c, 200, o);
+	reply_deleted(c, o);
 	sim_object_unref(o);
+}
+
+/* JSON patch, which a real server takes, is not understood here either. */
+static bool
+takes_patch(const struct sim_request *r)
+{
+	static const char *const types[] = { "application/merge-patch+json",
+	    "application/strategic-merge-patch+json" };
+
+	for (size_t i = 0; i < NELEM(types); i++)
+		if (strncmp(r->content_type, types[i], strlen(types[i])) == 0)
+			return true;
+	return false;
 }
 
 void
@@ -335,14 +464,15 @@ sim_write_handle(struct sim_conn *c, const struct sim_path *p)
 		sim_write_not_found(c, p);
 	else if (strcmp(r->method, "DELETE") == 0)
 		delete_object(c, o);
-	else if (strcmp(r->content_type, "application/json-patch+json") == 0)
+	else if (strcmp(r->method, "PATCH") == 0 && !takes_patch(r))
 		sim_conn_status(c, 415, "UnsupportedMediaType", -1,
-		    "the simulator takes merge patches");
+		    "415: Unsupported Media Type");
 	else if (strcmp(r->method, "PATCH") == 0)
 		change(c, p, o, false);
 	else if (strcmp(r->method, "PUT") == 0)
 		change(c, p, o, true);
 	else
 		sim_conn_status(c, 405, "MethodNotAllowed", -1,
-		    "the server does not allow this method");
+		    "the server does not allow this method on the requested "
+		    "resource");
 }
