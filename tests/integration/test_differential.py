@@ -271,10 +271,8 @@ def played(api, denied):
 
 @pytest.fixture(scope="module", name="real")
 def fixture_real():
-    """An API server alone, which forgets soon."""
-    with RealCluster(
-        nodes=0, controllers=False, apiserver_args=["--etcd-compaction-interval=1s"]
-    ) as cluster:
+    """An API server alone."""
+    with RealCluster(nodes=0, controllers=False) as cluster:
         yield cluster
 
 
@@ -329,9 +327,13 @@ def too_late(api):
     return status, head, shape(text), shape(api.call("GET", f"{maps}?limit=1&continue={rest}"))
 
 
-def test_a_late_page_is_refused_like_a_real_servers(real, namespace):
-    """410 with a token for an inconsistent rest, and that rest."""
-    with KubeSim(frozen=True, objects=0, kinds="all", options=["--continue-ms", 1500]) as sim:
+def test_a_late_page_is_refused_like_a_real_servers(namespace):
+    """410 with a token for an inconsistent rest, and that rest; of servers that forget soon."""
+    forgets = ["--etcd-compaction-interval=1s"]
+    with (
+        KubeSim(frozen=True, objects=0, kinds="all", options=["--continue-ms", 1500]) as sim,
+        RealCluster(nodes=0, controllers=False, apiserver_args=forgets) as real,
+    ):
         for api in (sim.api, real):
             namespace(api)
         assert too_late(sim.api) == too_late(real)
