@@ -152,11 +152,20 @@ $(BUILD)/kubesim: $(call objs,$(KUBESIM_SRCS)) $(BUILD)/common.a
 		$(shell $(PKG_CONFIG) --libs libevent_openssl libssl zlib \
 		libnghttp2) -o $@
 
-$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(ARCHIVES)
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o | $(ARCHIVES)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group \
 		$(ALL_LDFLAGS) $(LIBS_ALL) -lcmocka -o $@
+
+# Linked again only for folders whose headers it was compiled with; with all of
+# them, since it may just have begun to use another.
+folders-of = $(filter $(FOLDERS),$(sort $(foreach w,$(file <$(1)),\
+	$(firstword $(subst /, ,$(w))))))
+archives-of = $(if $(wildcard $(1)),$(patsubst %,$(BUILD)/%.a,\
+	$(sort common $(call folders-of,$(1)))),$(ARCHIVES))
+$(foreach t,$(TEST_SRCS:tests/unit/%.c=%),$(eval $(BUILD)/unit/$(t): \
+	$(call archives-of,$(BUILD)/obj/tests/unit/$(t).d)))
 
 $(BUILD)/tools/% $(BUILD)/bench/%: $(ARCHIVES)
 	$(call say,LD,$@)

@@ -1,6 +1,7 @@
 """The set-up of `make run` and `make check`: once done, a second call does nothing again."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -12,6 +13,10 @@ from tests.bed.sluice import REPO, binary
 INSTALLERS = (
     *("apt", "apt-get", "aptitude", "dpkg", "sudo", "pip", "pip3", "go"),
     *("curl", "wget", "git", "mmdebstrap"),
+)
+FOLDERS = (
+    *("common", "supervisor", "ctl", "watcher", "health"),
+    *("broker", "store", "gateway", "exec"),
 )
 SITE = f"{REPO}/build/venv/lib"
 
@@ -83,13 +88,33 @@ def test_a_package_that_was_removed_is_missing(wires):
     assert "setup: installing libnghttp2-dev\n" in call("run", directory).stdout
 
 
+def make(build, *words):
+    """make with ARGUMENTS, to its end."""
+    names = ("PATH", "HOME", "LC_ALL")
+    env = {name: os.environ[name] for name in names if name in os.environ}
+    return subprocess.run(
+        ["make", "-C", REPO, f"BUILD={build}", *words],
+        capture_output=True, text=True, timeout=deadline(60), env=env, check=False,
+    )  # fmt: skip
+
+
 def test_a_second_build_builds_nothing():
     """make says of what is built that it is up to date."""
     build = os.path.relpath(os.path.dirname(binary("sluiced")), REPO)
-    names = ("PATH", "HOME", "LC_ALL")
-    env = {name: os.environ[name] for name in names if name in os.environ}
-    done = subprocess.run(
-        ["make", "-C", REPO, "-q", "all", f"BUILD={build}"],
-        capture_output=True, text=True, timeout=deadline(60), env=env, check=False,
-    )  # fmt: skip
+    done = make(build, "-q", "all")
     assert done.returncode == 0, f"run `make BUILD={build} all` first: {done.stdout}{done.stderr}"
+
+
+def test_a_change_of_one_folder_links_only_the_tests_that_use_it_again(tmp_path):
+    """What the compiler noted of their headers says which; without such a note all of them."""
+    (tmp_path / "obj/tests/unit").mkdir(parents=True)
+    for name, headers in {"ring": "gateway/ring.h common/buf.h", "buf": "common/buf.h"}.items():
+        (tmp_path / f"obj/tests/unit/test_{name}.d").write_text(f"x.o: y.c {headers}\n")
+    rules = make(tmp_path, "-p", "-n", "help").stdout
+    for name, archives in {
+        "ring": {"common.a", "gateway.a"},
+        "buf": {"common.a"},
+        "msg": {f"{folder}.a" for folder in FOLDERS},
+    }.items():
+        rule = re.search(rf"^{tmp_path}/unit/test_{name}:(.*)$", rules, re.MULTILINE)
+        assert {os.path.basename(word) for word in rule[1].split()} == archives
