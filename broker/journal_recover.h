@@ -37,8 +37,9 @@ struct recovered {
 };
 
 /* Fills sequencer and dedup. `first_life`: no broker ever ran here, so that an
- * empty directory is a new journal, not a lost one. -1 with *err only when the directory itself
- * cannot be used; damage is an answer (a new epoch), not an error. */
+ * empty directory is a new journal, not a lost one. -1 with *err only when the
+ * directory itself cannot be used; damage is an answer (a new epoch), not an
+ * error. */
 int	journal_recover(int directory, struct publish_core *core,
 	    struct sequencer *s, struct dedup *d, bool first_life,
 	    const char *boot_id, int64_t now_unix_ms, struct recovered *ret,

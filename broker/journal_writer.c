@@ -32,7 +32,7 @@ struct journal_writer {
 	uint32_t			 epoch;
 	uint64_t			 next;
 	bool				 memory;
-	bool				 unnoted;    /* ... but not in history */
+	bool				 unnoted;   /* ... but not in history */
 	uint64_t			 since_state;
 	uint64_t			 state;      /* newest complete one */
 	int				 state_fd;   /* under way; -1 */

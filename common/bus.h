@@ -24,7 +24,7 @@ int	bus_address(char *buf, size_t size, const char *directory,
 
 enum bus_kind {
 	BUS_REQ,       /* connect */
-	BUS_REP,       /* bind, raw: a request's header comes back with answer */
+	BUS_REP,       /* bind, raw: a request's header returns with answer */
 	BUS_PUB,       /* connect to each reader */
 	BUS_SUB,       /* bind */
 };

@@ -46,7 +46,7 @@ conf_problem(struct conf_report *r, unsigned line, const char *key,
 struct walk {
 	struct conf_report	 report;
 	struct conf		*conf;
-	unsigned		 lines[KEYS_MAX];   /* of each key; 0: not set */
+	unsigned		 lines[KEYS_MAX];  /* of each key; 0: not set */
 };
 
 static const struct conf_key *

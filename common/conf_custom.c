@@ -93,19 +93,20 @@ read_kind(const struct conf_value *v, struct conf_kind *k)
 	}
 	if (k->group == NULL || k->version == NULL || k->resource == NULL ||
 	    k->kind == NULL)
-		return conf_value_wrong(v, "a custom kind needs group, version, "
-		    "resource and kind: " EXAMPLE);
+		return conf_value_wrong(v, "a custom kind needs group, "
+		    "version, resource and kind: " EXAMPLE);
 	if (is_sealed(k))
-		return conf_value_wrong(v, "%s may be watched as metadata only; "
-		    "write secret or configmap in watch.kinds", k->resource);
+		return conf_value_wrong(v, "%s may be watched as metadata "
+		    "only; write secret or configmap in watch.kinds",
+		    k->resource);
 	k->name = k->group[0] == '\0' ? xstrdup(k->resource) :
 	    xasprintf("%s.%s", k->resource, k->group);
 	if (strlen(k->name) > NAME_MAX)
 		return conf_value_wrong(v, "\"%s\" is longer than %u bytes",
 		    k->name, NAME_MAX);
 	if (conf_word_index(v->key->words, k->name) >= 0)
-		return conf_value_wrong(v, "\"%s\" is the name of another kind; "
-		    "write it in watch.kinds", k->name);
+		return conf_value_wrong(v, "\"%s\" is the name of another "
+		    "kind; write it in watch.kinds", k->name);
 	return 0;
 }
 
@@ -117,8 +118,8 @@ conf_read_custom(const struct conf_value *v)
 	struct conf_value item = *v;
 
 	if (v->node->kind != YAML_KIND_LIST || n > CONF_CUSTOM_MAX)
-		return conf_value_wrong(v, "must be a list of at most %u kinds, "
-		    "such as [" EXAMPLE "]", CONF_CUSTOM_MAX);
+		return conf_value_wrong(v, "must be a list of at most %u "
+		    "kinds, such as [" EXAMPLE "]", CONF_CUSTOM_MAX);
 	list = xcalloc(n, sizeof(*list));
 	for (; done < n; done++) {
 		item.node = v->node->values[done];

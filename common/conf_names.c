@@ -1,6 +1,6 @@
-/* What every process needs of a configuration it was handed: paths, ids and rows
- * by name, and its release. Apart from the reading of a file, so that only who
- * reads one links YAML. */
+/* What every process needs of a configuration it was handed: paths, ids and
+ * rows by name, and its release. Apart from the reading of a file, so that only
+ * who reads one links YAML. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -13,7 +13,7 @@ struct conf_value {
 	const struct conf_key	*key;
 	const char		*path;   /* of the key, whole */
 	const struct yaml_node	*node;
-	char			*base;   /* struct the key's offsets belong to */
+	char			*base;  /* struct the key's offsets belong to */
 };
 
 /* Reports "file:line: key: text"; returns -1. */

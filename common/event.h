@@ -93,16 +93,16 @@ bool		 position_eq(struct position a, struct position b);
 enum item_flag {
 	ITEM_LIFECYCLE  = 1 << 0,  /* moves the stream's guard */
 	ITEM_TERMINAL   = 1 << 1,  /* the stream's last lifecycle event */
-	ITEM_DELETED    = 1 << 2,  /* its object is gone: stream may be forgotten */
+	ITEM_DELETED    = 1 << 2,  /* object gone: stream may be forgotten */
 	ITEM_IDEMPOTENT = 1 << 3,  /* idem and body are set */
-	ITEM_GUARDED    = 1 << 4,  /* append only if guard still holds (requests) */
+	ITEM_GUARDED    = 1 << 4,  /* requests: only if guard still holds */
 };
 
 #define EVENT_HASH_SIZE 16u   /* first half of a SHA-256 */
 
 /* Slices point into the caller's memory; an item owns nothing. */
 struct item {
-	uint32_t	group;      /* ordinal of its atomic group in the batch */
+	uint32_t	group;      /* ordinal of its atomic group in batch */
 	uint8_t		flags;      /* enum item_flag */
 	uint8_t		state;      /* opaque state byte kept per stream */
 	uint64_t	seq;        /* given by the broker; 0 in a request */
@@ -126,7 +126,8 @@ void		 item_encode(struct buf *b, const struct item *item,
 		    bool with_position);
 /* Reads one item; its slices point into the reader's bytes. -1 if malformed
  * (also: a data_off or flag that cannot be). */
-int		 item_decode(struct rd *r, struct item *ret, bool with_position);
+int		 item_decode(struct rd *r, struct item *ret,
+		    bool with_position);
 /* `data` of the frame. */
 struct slice	 item_data(const struct item *item);
 

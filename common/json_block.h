@@ -24,7 +24,7 @@ struct json_block {
 	uint64_t	close;       /* } and ] */
 	uint64_t	separator;   /* : and , */
 	uint64_t	space;       /* the four of RFC 8259 */
-	uint64_t	control;     /* below 0x20, three of them are space too */
+	uint64_t	control;   /* below 0x20, three of them are space too */
 	uint64_t	high;        /* 0x80 and above */
 };
 
@@ -81,7 +81,8 @@ json_block_prefix_xor(uint64_t bits)
 	return bits ^ bits << 32;
 }
 
-/* How many bits are set. Without an instruction for it, which not every x86-64 has. */
+/* How many bits are set. Without an instruction for it, which not every x86-64
+ * has. */
 static inline unsigned
 json_block_count(uint64_t x)
 {

@@ -207,7 +207,7 @@ kube_credentials_user(const struct kube_entry *entry,
 	return 0;
 }
 
-/* --- files read again ------------------------------------------------------- */
+/* --- files read again ----------------------------------------------------- */
 
 int
 kube_credentials_reread_token(struct kube_credentials *c, struct err *err)
@@ -271,7 +271,7 @@ kube_credentials_reread_files(struct kube_credentials *c,
 	return rc < 0 ? -1 : changed;
 }
 
-/* --- life ------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 bool
 kube_credentials_same_tls(const struct kube_credentials *a,

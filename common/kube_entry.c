@@ -91,7 +91,7 @@ kube_entry_read(const char *path, size_t max, char **ret_text, size_t *ret_n,
 	return 0;
 }
 
-/* --- a pod's service account ------------------------------------------------ */
+/* --- a pod's service account ---------------------------------------------- */
 
 #define SAFE "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" \
 	"0123456789.:-_/"
@@ -161,7 +161,7 @@ service_account_text(const char *directory, char **ret, struct err *err)
 	return 0;
 }
 
-/* --- parsing ---------------------------------------------------------------- */
+/* --- parsing -------------------------------------------------------------- */
 
 static int
 parse_text(struct kube_entry_file *file, const char *text, size_t n,

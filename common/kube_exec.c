@@ -28,7 +28,7 @@ kube_exec_free(struct kube_exec *x)
 	free(x);
 }
 
-/* --- the section ------------------------------------------------------------ */
+/* --- the section ---------------------------------------------------------- */
 
 static int
 read_version(const struct kube_entry *exec, bool *ret_v1, char **ret,
@@ -192,7 +192,7 @@ kube_exec_read(const struct kube_entry *user, struct kube_exec **ret,
 	return 0;
 }
 
-/* --- what the cluster says to plugins ---------------------------------------- */
+/* --- what the cluster says to plugins ------------------------------------- */
 
 /* A number as JSON has them: YAML knows more, which then are texts. */
 static bool

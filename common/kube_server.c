@@ -69,7 +69,7 @@ kube_server_clean(const char *server)
 	return xstrndup(server, n);
 }
 
-/* --- strangers -------------------------------------------------------------- */
+/* --- strangers ------------------------------------------------------------ */
 
 static bool
 in_net(uint32_t address, uint32_t net, unsigned bits)

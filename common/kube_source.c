@@ -26,7 +26,7 @@ kube_source_free(struct kube_source *s)
 	*s = (struct kube_source){ 0 };
 }
 
-/* --- reading ---------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------- */
 
 /* Is the same plugin asked for the same server? */
 static bool
@@ -159,7 +159,7 @@ kube_source_refused(struct kube_source *s, struct mono began,
 		s->refused = true;
 }
 
-/* --- a plugin's credential ---------------------------------------------------- */
+/* --- a plugin's credential ------------------------------------------------ */
 
 bool
 kube_source_wants_plugin(const struct kube_source *s, int64_t now_unix_ms)

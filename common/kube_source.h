@@ -36,7 +36,7 @@ struct kube_source {
 	bool			 plugged_pair; /* with a certificate */
 	struct mono		 plugged_at;
 	bool			 refused;     /* by the server: ask anew */
-	uint64_t		 plugin_id;   /* the supervisor's; 0: none yet */
+	uint64_t		 plugin_id;  /* the supervisor's; 0: none yet */
 	int64_t			 plugin_until; /* unix ms; 0: for ever */
 	uint64_t		 foreign_id;  /* of an answer that was for
 					       * another server or plugin */

@@ -64,8 +64,8 @@ load_context(struct kube_entry_set *set, const char *name,
 		return 0;
 	rc = kube_entry_find(set, "users", "user", user, &entry, err);
 	if (rc == 0)
-		(void)kube_entry_fail(&context, "user", err, "names a user that "
-		    "no entry of `users` defines");
+		(void)kube_entry_fail(&context, "user", err, "names a user "
+		    "that no entry of `users` defines");
 	if (rc <= 0 || kube_credentials_user(&entry, policy, c, err) < 0)
 		return -1;
 	return 0;

@@ -35,7 +35,7 @@ enum list_state {
 enum list_value { LIST_SCALAR, LIST_STRING, LIST_CONTAINER };
 
 struct list_stream {
-	size_t		item_max;    /* 0: LIST_STREAM_ITEM_MAX; outlives reset */
+	size_t		item_max;  /* 0: LIST_STREAM_ITEM_MAX; outlives reset */
 	const char	*kind_only;  /* NULL: any; outlives reset */
 	bool		other_kind;  /* refused for that */
 	enum list_state	state;
@@ -55,7 +55,8 @@ struct list_stream {
 /* One item's bytes, valid during the call. False: stop here. */
 typedef bool (*list_stream_cb)(struct slice item, void *arg);
 
-/* All zero but for item_max and kind_only is a good start. Releases and begins anew. */
+/* All zero but for item_max and kind_only is a good start. Releases and begins
+ * anew. */
 void	list_stream_reset(struct list_stream *s);
 /* False when the callback said so or the body cannot be a list. */
 bool	list_stream_feed(struct list_stream *s, const char *p, size_t n,

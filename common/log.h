@@ -1,13 +1,13 @@
 /*
  * log: one line per thing that happened, to stderr.
  *
- * Where stderr is the journal (JOURNAL_STREAM names it) a line starts with "<N>"
- * (sd-daemon(3)), which journald takes off; on a terminal or a file a line of
- * text has a UTC time. Every line carries the process's name (`watcher/prod`).
- * With format json it is one JSON object per line. A line longer than
- * LOG_LINE_MAX is cut, control characters become spaces, bytes that are no UTF-8
- * become question marks. Only process-level code logs; see err.h for the rest.
- * Async-signal handlers must not call any of these.
+ * Where stderr is the journal (JOURNAL_STREAM names it) a line starts with
+ * "<N>" (sd-daemon(3)), which journald takes off; on a terminal or a file a
+ * line of text has a UTC time. Every line carries the process's name
+ * (`watcher/prod`). With format json it is one JSON object per line. A line
+ * longer than LOG_LINE_MAX is cut, control characters become spaces, bytes that
+ * are no UTF-8 become question marks. Only process-level code logs; see err.h
+ * for the rest. Async-signal handlers must not call any of these.
  */
 #ifndef SLUICE_LOG_H
 #define SLUICE_LOG_H

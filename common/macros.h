@@ -1,6 +1,7 @@
 /*
- * macros: small compiler helpers used everywhere. Spelled so that they can become
- * C23's own ([[nodiscard]], stdckdint.h) once gcc and clang of Debian have it.
+ * macros: small compiler helpers used everywhere. Spelled so that they can
+ * become C23's own ([[nodiscard]], stdckdint.h) once gcc and clang of Debian
+ * have it.
  */
 #ifndef SLUICE_MACROS_H
 #define SLUICE_MACROS_H

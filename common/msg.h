@@ -23,26 +23,26 @@
 #define MSG_CHANNEL_FD   3
 
 /*        name              sender      fd     meaning */
-#define MSG_LIST(X)								\
-	X(CONFIG,           SUPERVISOR, true)  /* memfd: conf_encode() */	\
-	X(LISTENER,         SUPERVISOR, true)  /* a gateway's listening socket */ \
-	X(PING,             SUPERVISOR, false) /* answer with PONG */		\
-	X(STOP,             SUPERVISOR, false) /* leave in order, exit 0 */	\
-	X(DRAIN,            SUPERVISOR, false) /* gateway: end streams, refuse new */ \
-	X(RELOAD,           SUPERVISOR, true)  /* memfd: changed configuration */ \
-	X(PEER_UP,          SUPERVISOR, false) /* to broker: connect PUB there */ \
-	X(PEER_DOWN,        SUPERVISOR, false) /* to broker: disconnect */	\
-	X(CLUSTER_STATE,    SUPERVISOR, false) /* to health: a watcher's state */ \
-	X(BINDINGS_CHANGED, BOTH,       false) /* store -> supervisor -> watcher */ \
-	X(RESYNC,           BOTH,       false) /* store -> supervisor -> watchers */ \
-	X(LIST_SLOT,        BOTH,       false) /* watcher asks, is granted, returns */ \
-	X(SEGMENT,          BOTH,       true)  /* broker -> readers: memory segment */ \
-	X(READY,            CHILD,      false) /* start-up is complete */	\
-	X(PONG,             CHILD,      false) /* with what the loop is busy with */ \
-	X(BUS_PATH,         CHILD,      false) /* store, gateway: SUB bound there */ \
-	X(STATUS,           CHILD,      false) /* one line for `sluicectl status` */ \
-	X(CHECK_NOW,        BOTH,       false) /* watcher -> health: cluster fails */ \
-	X(CREDENTIAL_ASK,   CHILD,      false) /* watcher, health: run the plugin */ \
+#define MSG_LIST(X)                                                            \
+	X(CONFIG,           SUPERVISOR, true)  /* memfd: conf_encode() */      \
+	X(LISTENER,         SUPERVISOR, true)  /* a gateway's socket */        \
+	X(PING,             SUPERVISOR, false) /* answer with PONG */          \
+	X(STOP,             SUPERVISOR, false) /* leave in order, exit 0 */    \
+	X(DRAIN,            SUPERVISOR, false) /* gateway: end its streams */  \
+	X(RELOAD,           SUPERVISOR, true)  /* memfd: new configuration */  \
+	X(PEER_UP,          SUPERVISOR, false) /* broker: connect PUB there */ \
+	X(PEER_DOWN,        SUPERVISOR, false) /* broker: disconnect */        \
+	X(CLUSTER_STATE,    SUPERVISOR, false) /* health: a watcher's state */ \
+	X(BINDINGS_CHANGED, BOTH,       false) /* from store, to a watcher */  \
+	X(RESYNC,           BOTH,       false) /* from store, to watchers */   \
+	X(LIST_SLOT,        BOTH,       false) /* asked, granted, returned */  \
+	X(SEGMENT,          BOTH,       true)  /* broker: a memory segment */  \
+	X(READY,            CHILD,      false) /* start-up is complete */      \
+	X(PONG,             CHILD,      false) /* what keeps the loop busy */  \
+	X(BUS_PATH,         CHILD,      false) /* a reader: SUB bound there */ \
+	X(STATUS,           CHILD,      false) /* a line for sluicectl */      \
+	X(CHECK_NOW,        BOTH,       false) /* a watcher's cluster fails */ \
+	X(CREDENTIAL_ASK,   CHILD,      false) /* run this cluster's plugin */ \
 	X(CREDENTIAL,       SUPERVISOR, true)  /* memfd: exec_credential.h */
 
 enum msg_sender { MSG_FROM_SUPERVISOR = 1, MSG_FROM_CHILD = 2,
@@ -70,7 +70,7 @@ struct msg_peer {
 /* CLUSTER_STATE: what the supervisor sees of a watcher. */
 struct msg_cluster {
 	char	cluster[64];
-	char	state[16];              /* starting, ready, backoff, failed... */
+	char	state[16];             /* starting, ready, backoff, failed... */
 };
 
 /* BINDINGS_CHANGED, RESYNC, CHECK_NOW: cluster ("" in RESYNC: all).

@@ -24,7 +24,8 @@ struct query_client;
 
 /* Exactly one call per question. `snapshot` NULL: no answer within the
  * deadline, or an error; *err says which (err->code EMSGSIZE: more than
- * QUERY_ANSWER_MAX, asking again is in vain). Bytes are valid during the call. */
+ * QUERY_ANSWER_MAX, asking again is in vain). Bytes are valid during the
+ * call. */
 typedef void (*query_snapshot_cb)(const struct query_snapshot *snapshot,
     const struct err *err, void *arg);
 /* status: 0 ok, else an HTTP-like code (404, 409, 422, 503: store away). */

@@ -1,10 +1,10 @@
 /*
  * query_wire: what a question to the store, or to the broker, and its answer
- * look like, both ends side by side. Pure. A decoder checks every length, and that nothing is left
- * over; slices point into what it was given.
+ * look like, both ends side by side. Pure. A decoder checks every length, and
+ * that nothing is left over; slices point into what it was given.
  *
- * Wire, request: u8 op, u64 asker, u64 ticket (a resent request is recognised by
- * this pair), u32 deadline in ms (who is asked gives up then), and
+ * Wire, request: u8 op, u64 asker, u64 ticket (a resent request is recognised
+ * by this pair), u32 deadline in ms (who is asked gives up then), and
  *   QUERY_SNAPSHOT: u32 wait epoch, u64 wait position (answer only once that
  *     was applied; 0: now), str16 tenant, u16 n, n x str16 selector; of one
  *     prefix, if str16 after follows, a page: what stands behind that key
@@ -55,7 +55,7 @@ struct query_snapshot {
 	struct position	as_of;
 	bool		complete;
 	uint32_t	count;
-	struct rd	items;     /* item_decode(&items, &item, true) x count */
+	struct rd	items;    /* item_decode(&items, &item, true) x count */
 };
 
 /* Of all events up to the tip `as_of`, none of the streams that were asked for

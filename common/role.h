@@ -27,7 +27,7 @@ struct role {
 	const char		*name;         /* "watcher" */
 	const char		*instance;     /* "prod", or "-" */
 	char			 title[80];    /* "watcher/prod", "store" */
-	uint64_t		 incarnation;  /* never repeats on this state dir */
+	uint64_t		 incarnation; /* never repeats in a state dir */
 	struct conf		 conf;
 	struct event_base	*base;
 	void			*state;        /* the role's own */

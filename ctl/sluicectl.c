@@ -66,8 +66,8 @@ parse_options(int argc, char **argv, struct options *o)
 	return i < argc ? 0 : -1;
 }
 
-/* The configuration of -c, else the installed one, else the defaults. The number
- * of problems, which were printed. */
+/* The configuration of -c, else the installed one, else the defaults. The
+ * number of problems, which were printed. */
 static int
 read_conf(const struct options *o, struct conf *ret)
 {

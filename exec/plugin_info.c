@@ -57,7 +57,7 @@ plugin_info_json(const struct kube_credentials *cred)
 	return buf_cstr(&b);
 }
 
-/* --- environment ------------------------------------------------------------ */
+/* --- environment ---------------------------------------------------------- */
 
 static bool
 same_name(const char *a, const char *b)
@@ -108,7 +108,7 @@ plugin_info_free(char **environment)
 	free(environment);
 }
 
-/* --- the file ---------------------------------------------------------------- */
+/* --- the file ------------------------------------------------------------- */
 
 static bool
 is_program(const char *path)

@@ -23,7 +23,7 @@ struct run {
 	bool			 ended;
 };
 
-/* --- start ------------------------------------------------------------------ */
+/* --- start ---------------------------------------------------------------- */
 
 NORETURN static void
 become(const char *path, char *const *argv, char *const *env, int out,
@@ -79,7 +79,7 @@ start(struct run *r, const char *path, char *const *argv, char *const *env,
 	return 0;
 }
 
-/* --- reading ---------------------------------------------------------------- */
+/* --- reading -------------------------------------------------------------- */
 
 static void
 keep_output(struct plugin_result *result, const char *p, size_t n)

@@ -7,7 +7,7 @@
 #include "gateway/reply.h"
 #include "gateway/route.h"
 
-/* --- a request ----------------------------------------------------------------- */
+/* --- a request ------------------------------------------------------------ */
 
 static void
 refuse(struct conn *c, const struct http_problem *problem)
@@ -83,7 +83,7 @@ read_request(struct conn *c)
 	return p;
 }
 
-/* --- bytes --------------------------------------------------------------------- */
+/* --- bytes ---------------------------------------------------------------- */
 
 /* Whether an answer is still owed, or not yet taken: a client that shuts down
  * its side after its requests (nc -N) waits for it. A stream-to-be is not. */

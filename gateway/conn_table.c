@@ -39,7 +39,7 @@ struct connections {
 	uint64_t	 serial;
 };
 
-/* --- the table --------------------------------------------------------------- */
+/* --- the table ------------------------------------------------------------ */
 
 static void *
 map(size_t bytes, struct err *err)
@@ -218,7 +218,7 @@ connections_release(struct connections *cs, struct conn *c)
 	cs->open--;
 }
 
-/* --- accepting ---------------------------------------------------------------- */
+/* --- accepting ------------------------------------------------------------ */
 
 /* The slot's fields are set here, the rest by conn_open. */
 static int

@@ -17,7 +17,7 @@
 
 static void	conn_event_cb(evutil_socket_t fd, short what, void *arg);
 
-/* --- state and time ----------------------------------------------------------- */
+/* --- state and time ------------------------------------------------------- */
 
 static uint64_t *
 gauge(struct metrics *m, enum conn_state state)
@@ -131,7 +131,7 @@ conn_deafen(struct conn *c)
 	watch(c, c->want_write, true);
 }
 
-/* --- the beginning -------------------------------------------------------------- */
+/* --- the beginning -------------------------------------------------------- */
 
 static void
 set_options(int fd)
@@ -178,7 +178,7 @@ conn_open(struct conn *c)
 	conn_due(c, now + CONN_HEAD_MS);
 }
 
-/* --- writing ------------------------------------------------------------------ */
+/* --- writing -------------------------------------------------------------- */
 
 int
 conn_writev(struct conn *c, struct iovec *iov, int n, size_t *ret_taken)
@@ -240,7 +240,7 @@ conn_flush_out(struct conn *c)
 	return rc;
 }
 
-/* --- ending ------------------------------------------------------------------- */
+/* --- ending --------------------------------------------------------------- */
 
 void
 conn_close(struct conn *c, enum metrics_close cause)
@@ -313,7 +313,8 @@ conn_answered(struct conn *c)
 	exchange_free(c->exchange);
 	begin_exchange(c, now);
 	c->exchange->in = in;
-	conn_due_exactly(c, now + (in.len > 0 ? CONN_HEAD_MS : CONN_KEEPALIVE_MS));
+	conn_due_exactly(c, now + (in.len > 0 ? CONN_HEAD_MS :
+	    CONN_KEEPALIVE_MS));
 	if (conn_flush_out(c) != 1)
 		return;
 	/* Not by recursion: a pipeline of thousands would eat the stack. */
@@ -334,7 +335,7 @@ conn_begin_stream(struct conn *c)
 	conn_hear(c);
 }
 
-/* --- what the loop says -------------------------------------------------------- */
+/* --- what the loop says --------------------------------------------------- */
 
 static int
 writable(struct conn *c)

@@ -73,15 +73,15 @@ struct conn {
 	int64_t			 progress_ms;  /* last time bytes were taken */
 	int64_t			 blocked_ms;   /* want_write: since, or the
 						* last progress after that */
-	int64_t			 due_ms;       /* what the wheel holds; 0: none */
+	int64_t			 due_ms;     /* what the wheel holds; 0: none */
 	uint32_t		 discarded;
 	bool			 want_write;
 	bool			 deaf;         /* input is full: not read */
-	bool			 half;         /* the client's side is shut down:
+	bool			 half;        /* the client's side is shut down:
 						* no input follows */
 	bool			 keep_alive;
 	bool			 shut;         /* our side is shut down */
-	bool			 spare;        /* beyond the limit: overloaded */
+	bool			 spare;       /* beyond the limit: overloaded */
 	bool			 loopback_host; /* Host names this machine */
 	enum metrics_close	 cause;
 	/* CONN_WAITING: the handler's own, told when the client goes and when

@@ -26,7 +26,7 @@ problem(struct check *k, const char *path, const char *text)
 	k->cb(path, text, k->arg);
 }
 
-/* --- members --------------------------------------------------------------------- */
+/* --- members -------------------------------------------------------------- */
 
 /* Members that only the server gives, and those a publisher may. */
 static const char *const server_members[] = { "id", "seq", "tenant",
@@ -42,7 +42,8 @@ check_names(struct check *k)
 	json_t *value;
 
 	json_object_foreach(k->event, name, value) {
-		if (json_slice_named(name, server_members, NELEM(server_members)))
+		if (json_slice_named(name, server_members,
+		    NELEM(server_members)))
 			problem(k, name, "is given by the server");
 		else if (!json_slice_named(name, members, NELEM(members)))
 			problem(k, strlen(name) <= EVENT_TYPE_MAX ? name :
@@ -192,7 +193,7 @@ check_data(struct check *k)
 		problem(k, "data", "must be an object");
 }
 
-/* --- hashes ---------------------------------------------------------------------- */
+/* --- hashes --------------------------------------------------------------- */
 
 static void
 hash(uint8_t ret[EVENT_HASH_SIZE], const void *p, size_t n)
@@ -219,7 +220,7 @@ hash_idempotency(struct item *item, struct slice source, struct slice key)
 	item->flags |= ITEM_IDEMPOTENT;
 }
 
-/* --- the frame ------------------------------------------------------------------- */
+/* --- the frame ------------------------------------------------------------ */
 
 static void
 add_text(struct buf *b, const char *name, struct slice s)

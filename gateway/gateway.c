@@ -50,7 +50,7 @@ gateway_is_ready(const struct gateway *g, const char **ret_why)
 	    GATEWAY_BROKER_SILENT_MS;
 }
 
-/* --- status ------------------------------------------------------------------------ */
+/* --- status --------------------------------------------------------------- */
 
 /* Logs a change; the trouble that lasts is told by the status. */
 static void
@@ -103,7 +103,7 @@ gateway_report_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	report(g);
 }
 
-/* --- input ------------------------------------------------------------------------- */
+/* --- input ---------------------------------------------------------------- */
 
 void
 gateway_flush_soon(struct gateway *g)
@@ -195,7 +195,7 @@ fenced_cb(void *arg UNUSED)
 	fatalx("a newer incarnation of this gateway runs: leaving");
 }
 
-/* --- life --------------------------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 static int
 open_bus(struct gateway *g, struct err *err)

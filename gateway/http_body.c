@@ -82,7 +82,8 @@ body_by_chunks(struct http_request *r, const char *bytes, size_t n,
 	while (i < n && r->chunk_state != CHUNK_DONE) {
 		if (r->chunk_state != CHUNK_DATA) {
 			if (chunk_frame_byte(r, bytes[i]) == -1)
-				return http_bad(problem, 400, "malformed chunk");
+				return http_bad(problem, 400,
+				    "malformed chunk");
 			i++;
 			if (r->chunk_state == CHUNK_DATA &&
 			    r->chunk_left > max - r->body.len)

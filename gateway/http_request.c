@@ -91,7 +91,7 @@ http_head_scan(struct http_scan *s, const char *bytes, size_t n)
 	return HTTP_MORE;
 }
 
-/* --- request line and fields ----------------------------------------------- */
+/* --- request line and fields ---------------------------------------------- */
 
 static int
 parse_request_line(struct http_request *r, struct slice line,
@@ -116,7 +116,8 @@ parse_request_line(struct http_request *r, struct slice line,
 	r->method = HTTP_OTHER;
 	for (i = 0; i < method.n; i++)
 		if (!is_token((unsigned char)method.p[i]))
-			return http_problem_set(problem, 400, "malformed method");
+			return http_problem_set(problem, 400,
+			    "malformed method");
 	for (i = 0; i < HTTP_OTHER; i++)
 		if (slice_is(method, method_names[i]))
 			r->method = (enum http_method)i;
@@ -128,7 +129,8 @@ parse_request_line(struct http_request *r, struct slice line,
 	else if (slice_is(version, "HTTP/1.0"))
 		r->minor = 0;
 	else
-		return http_problem_set(problem, 505, "only HTTP/1.1 is spoken");
+		return http_problem_set(problem, 505,
+		    "only HTTP/1.1 is spoken");
 	return 0;
 }
 
@@ -141,9 +143,11 @@ parse_field(struct http_request *r, struct slice line,
 	size_t i;
 
 	if (colon == NULL || colon == line.p)
-		return http_problem_set(problem, 400, "header line without a name");
+		return http_problem_set(problem, 400,
+		    "header line without a name");
 	if (r->n_headers == HTTP_HEADERS_MAX)
-		return http_problem_set(problem, 431, "more than 100 header lines");
+		return http_problem_set(problem, 431,
+		    "more than 100 header lines");
 	h = &r->headers[r->n_headers];
 	h->name = (struct slice){ line.p, (size_t)(colon - line.p) };
 	for (i = 0; i < h->name.n; i++)
@@ -238,7 +242,8 @@ check_framing(struct http_request *r, struct http_problem *problem)
 	}
 	if (cl == 1 && parse_length(http_header(r, "content-length"),
 	    &r->content_length) == -1)
-		return http_problem_set(problem, 400, "malformed Content-Length");
+		return http_problem_set(problem, 400,
+		    "malformed Content-Length");
 	if ((r->method == HTTP_GET || r->method == HTTP_HEAD) &&
 	    (r->chunked || r->content_length > 0))
 		return http_problem_set(problem, 400, "a body on GET or HEAD");
@@ -306,7 +311,8 @@ http_request_parse(const char *head, size_t n,
 	    scan.head_len != n) {
 		*ret_problem = scan.problem;
 		if (ret_problem->status == 0)
-			(void)http_problem_set(ret_problem, 400, "malformed head");
+			(void)http_problem_set(ret_problem, 400,
+			    "malformed head");
 		return NULL;
 	}
 	r = xcalloc(1, sizeof(*r));
@@ -327,7 +333,7 @@ http_request_free(struct http_request *r)
 	free(r);
 }
 
-/* --- looking things up ----------------------------------------------------- */
+/* --- looking things up ---------------------------------------------------- */
 
 struct slice
 http_header(const struct http_request *r, const char *name)

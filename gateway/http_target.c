@@ -110,7 +110,8 @@ parse_path(struct http_request *r, struct slice path,
 			slash = end;
 		/* The empty segment is only "/" itself, or one at the end. */
 		if (slash == p && slash != end)
-			return http_problem_set(problem, 400, "empty path segment");
+			return http_problem_set(problem, 400,
+			    "empty path segment");
 		if (slash == p)
 			break;
 		if (r->n_segments == HTTP_SEGMENTS_MAX)
@@ -176,7 +177,8 @@ strip_absolute(struct http_request *r, struct slice *target,
 	left = target->n - n;
 	slash = memchr(p, '/', left);
 	if (slash == NULL)
-		return http_problem_set(problem, 400, "absolute target has no path");
+		return http_problem_set(problem, 400,
+		    "absolute target has no path");
 	if ((size_t)(slash - p) != r->host.n ||
 	    strncasecmp(p, r->host.p, r->host.n) != 0)
 		return http_problem_set(problem, 400,

@@ -60,7 +60,7 @@ hub_free(struct hub *h)
 	free(h);
 }
 
-/* --- lists ------------------------------------------------------------------ */
+/* --- lists ---------------------------------------------------------------- */
 
 static void
 drop_evicted(struct hub *h, struct hub_subscription *s)
@@ -122,7 +122,7 @@ hub_reach(struct hub *h, struct hub_subscription *s, uint64_t cursor)
 	return cursor >= s->lost_through;
 }
 
-/* --- keys: by their chains ---------------------------------------------------- */
+/* --- keys: by their chains ------------------------------------------------ */
 
 struct fill {
 	uint64_t	positions[HUB_REACH_STEP];
@@ -187,7 +187,7 @@ list_fill(struct hub *h, struct hub_subscription *s)
 		(void)hub_reach(h, s, 0);
 }
 
-/* --- subscriptions ----------------------------------------------------------- */
+/* --- subscriptions -------------------------------------------------------- */
 
 static int
 by_text(const void *a, const void *b)
@@ -345,7 +345,7 @@ hub_each(struct hub *h, void (*cb)(struct hub_subscription *s, void *arg),
 			cb(h->arena[i], arg);
 }
 
-/* --- events ------------------------------------------------------------------ */
+/* --- events --------------------------------------------------------------- */
 
 void
 hub_mark_dirty(struct hub *h, struct hub_subscription *s)

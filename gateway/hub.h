@@ -76,7 +76,8 @@ void		 hub_cleared(struct hub *h);
 uint64_t	 hub_next(struct hub *h, struct hub_subscription *s,
 		    uint64_t cursor);
 /* The list reaches back to `cursor`, if the ring does, after at most
- * HUB_REACH_STEP frames were looked at; false: not yet, or the ring does not. */
+ * HUB_REACH_STEP frames were looked at; false: not yet, or the ring does
+ * not. */
 bool		 hub_reach(struct hub *h, struct hub_subscription *s,
 		    uint64_t cursor);
 /* Fills `ret` with up to `max` matching positions after cursor. */

@@ -20,8 +20,8 @@ static const char *const lookback_names[LOOKBACK_MAX] = {
 static void
 head(struct buf *b, const char *name, const char *type, const char *help)
 {
-	buf_addf(b, "# HELP sluice_gateway_%s %s\n# TYPE sluice_gateway_%s %s\n",
-	    name, help, name, type);
+	buf_addf(b, "# HELP sluice_gateway_%s %s\n"
+	    "# TYPE sluice_gateway_%s %s\n", name, help, name, type);
 }
 
 static void

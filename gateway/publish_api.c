@@ -43,7 +43,7 @@ TAILQ_HEAD(publish_waits, publish_wait);
 
 static struct publish_waits waits = TAILQ_HEAD_INITIALIZER(waits);
 
-/* --- answers --------------------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------- */
 
 static void
 wait_free(struct publish_wait *w)
@@ -211,7 +211,7 @@ tick(struct conn *c)
 	    "them with the same idempotency_key");
 }
 
-/* --- handing over ------------------------------------------------------------------ */
+/* --- handing over --------------------------------------------------------- */
 
 /* Gives the items to the publisher: one group, or one each. False when its
  * queue is full and nothing was taken. */

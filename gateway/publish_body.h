@@ -5,8 +5,8 @@
  *
  * What makes the whole request unreadable (JSON, sizes, count) ends the
  * reading: `status`, `code` and `text` say what, and there are no items. An
- * event that is not as the contract says is told to the callback, and the others
- * are read on: `good` of `n` have become items, in their order.
+ * event that is not as the contract says is told to the callback, and the
+ * others are read on: `good` of `n` have become items, in their order.
  */
 #ifndef SLUICE_PUBLISH_BODY_H
 #define SLUICE_PUBLISH_BODY_H
@@ -23,12 +23,12 @@ struct publish_body {
 	struct slice	 raw[EVENT_BATCH_MAX];
 	json_t		*events[EVENT_BATCH_MAX];   /* borrowed from roots */
 	struct item	 items[EVENT_BATCH_MAX];
-	uint32_t	 places[EVENT_BATCH_MAX];   /* of items in the request */
+	uint32_t	 places[EVENT_BATCH_MAX];  /* of items in the request */
 	struct buf	 frames[EVENT_BATCH_MAX];
 	size_t		 n_roots;
 	size_t		 n;
 	size_t		 good;           /* items */
-	bool		 list;           /* an array or ndjson: paths have [i] */
+	bool		 list;          /* an array or ndjson: paths have [i] */
 	int		 status;         /* of the first hard problem; 0 */
 	const char	*code;
 	char		 text[256];

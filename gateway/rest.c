@@ -26,7 +26,7 @@ struct rest_wait {
 			    struct slice json);
 };
 
-/* --- asking the store -------------------------------------------------------------- */
+/* --- asking the store ----------------------------------------------------- */
 
 static void
 client_gone(struct conn *c)
@@ -108,7 +108,7 @@ ask(struct conn *c, json_t *question,
 	conn_set_state(c, CONN_WAITING);
 }
 
-/* --- workflows ---------------------------------------------------------------------- */
+/* --- workflows ------------------------------------------------------------ */
 
 static void
 check_node(struct reply_details *d, const json_t *node, size_t i)
@@ -252,7 +252,7 @@ rest_clusters(struct conn *c, const struct http_request *r UNUSED)
 	ask(c, json_pack("{s:s}", "op", "clusters"), pass_on);
 }
 
-/* --- status -------------------------------------------------------------------------- */
+/* --- status --------------------------------------------------------------- */
 
 static void
 own_figures(struct buf *b, const struct gateway *g)
@@ -311,7 +311,7 @@ rest_status(struct conn *c, const struct http_request *r UNUSED)
 	ask(c, json_pack("{s:s}", "op", "status"), answer_status);
 }
 
-/* --- health and metrics ---------------------------------------------------------------- */
+/* --- health and metrics --------------------------------------------------- */
 
 void
 rest_healthz(struct conn *c, const struct http_request *r UNUSED)

@@ -98,7 +98,7 @@ ring_free(struct ring *r)
 	free(r);
 }
 
-/* --- streams ---------------------------------------------------------------- */
+/* --- streams -------------------------------------------------------------- */
 
 static struct slice
 stream_name(struct buf *b, struct slice tenant, struct slice key)
@@ -147,7 +147,7 @@ stream_forget(struct ring *r, uint32_t id)
 	r->stats.streams--;
 }
 
-/* --- frames ----------------------------------------------------------------- */
+/* --- frames --------------------------------------------------------------- */
 
 static struct ring_head *
 head_at(const struct ring *r, uint64_t position)
@@ -320,7 +320,7 @@ ring_input(struct ring *r, const void *bytes, size_t n, ring_item_cb cb,
 	return 0;
 }
 
-/* --- looking ---------------------------------------------------------------- */
+/* --- looking -------------------------------------------------------------- */
 
 struct position
 ring_tip(const struct ring *r)

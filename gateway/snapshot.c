@@ -55,7 +55,7 @@ snapshot_frame_end(const struct snapshot *s, size_t off)
 	return at;
 }
 
-/* --- encoding ----------------------------------------------------------------- */
+/* --- encoding ------------------------------------------------------------- */
 
 static bool
 left_out(const struct item *item, const struct hub_subscription *s,
@@ -116,7 +116,7 @@ snapshot_encode(const struct query_snapshot *answer,
 	return snap;
 }
 
-/* --- asking ------------------------------------------------------------------- */
+/* --- asking --------------------------------------------------------------- */
 
 static struct snapshot_source *
 source_of(struct gateway *g, struct hub_subscription *sub)

@@ -12,7 +12,7 @@
 
 static const struct position no_position = { 0, 0 };
 
-/* --- control frames ------------------------------------------------------------ */
+/* --- control frames ------------------------------------------------------- */
 
 /* Writes a control frame into `out` and anchors the row there: everything up
  * to `base` was written by then. */
@@ -77,7 +77,7 @@ gap(struct conn *c, enum sse_reason reason, struct position from,
 	control(c, &ctl);
 }
 
-/* --- phases --------------------------------------------------------------------- */
+/* --- phases --------------------------------------------------------------- */
 
 void
 stream_go_on(struct conn *c)
@@ -196,7 +196,7 @@ stream_judge(struct conn *c)
 	stream_go_on(c);
 }
 
-/* --- snapshots ------------------------------------------------------------------ */
+/* --- snapshots ------------------------------------------------------------ */
 
 bool
 stream_wants_snapshot(const struct conn *c)
@@ -304,7 +304,7 @@ stream_refuse_snapshot(struct conn *c)
 	(void)stream_flush(c);
 }
 
-/* --- time ----------------------------------------------------------------------- */
+/* --- time ----------------------------------------------------------------- */
 
 static bool
 ended_by_time(struct conn *c, int64_t now)
@@ -371,7 +371,7 @@ stream_tick(struct conn *c, int64_t now)
 		due_again(c);
 }
 
-/* --- the end --------------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------- */
 
 /* ±20 %, so that many do not come back at one time. */
 int64_t
@@ -414,7 +414,7 @@ stream_release(struct conn *c)
 	s->phase = STREAM_NONE;
 }
 
-/* --- what the gateway says -------------------------------------------------------- */
+/* --- what the gateway says ------------------------------------------------ */
 
 static void
 flush_live(struct conn *c, void *arg UNUSED)

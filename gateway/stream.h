@@ -53,7 +53,7 @@ struct stream {
 	struct position		 blind_from; /* BLIND: live began after it */
 	struct position		 gap_from;
 	uint64_t		 judge_at;   /* gateway->beats that decides */
-	uint64_t		 lookback;   /* the question's ticket; 0: none */
+	uint64_t		 lookback;  /* the question's ticket; 0: none */
 	int64_t			 opened_ms;
 	int64_t			 event_ms;   /* last stored event */
 	int64_t			 asked_ms;   /* SNAPSHOT since */

@@ -19,7 +19,7 @@
 #define LOOKUP_MAGIC       0x4c4f4f4bu   /* "LOOK" */
 #define LOOKUP_DEADLINE_MS 1500
 
-/* --- opening ---------------------------------------------------------------------- */
+/* --- opening -------------------------------------------------------------- */
 
 static void
 write_head(struct conn *c)
@@ -177,7 +177,7 @@ begin(struct conn *c, const struct stream_wish *w)
 		(void)stream_flush(c);
 }
 
-/* --- must_exist ------------------------------------------------------------------- */
+/* --- must_exist ----------------------------------------------------------- */
 
 /* A request that waits for the store to say whether its streams exist. The
  * request itself stays with the connection meanwhile. */

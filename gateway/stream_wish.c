@@ -17,7 +17,7 @@ bad(struct conn *c, int status, const char *code, const char *text)
 	return false;
 }
 
-/* --- parameters ------------------------------------------------------------------- */
+/* --- parameters ----------------------------------------------------------- */
 
 static bool
 add_selector(struct conn *c, struct stream_wish *w, struct slice selector)

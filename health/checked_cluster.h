@@ -32,7 +32,7 @@ struct checked_cluster {
 	bool			 gone;         /* removed while a job runs */
 
 	struct kube_source	*source;       /* NULL while a job has it */
-	bool			 asking;       /* the supervisor, for a plugin */
+	bool			 asking;      /* the supervisor, for a plugin */
 	bool			 plugged;      /* it has answered: the next
 						* check is judged as it is */
 

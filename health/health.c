@@ -44,7 +44,7 @@ struct health {
 	struct pool		 *pool;
 	struct event		 *pool_event;
 	struct event		 *timer;       /* the next due check */
-	struct event		 *retry;       /* unsent events; at stop: flush */
+	struct event		 *retry;     /* unsent events; at stop: flush */
 	struct publisher	 *publisher;
 	struct query_client	 *query;
 	struct cluster_set	 *clusters;

@@ -18,7 +18,7 @@
 	X(ENDED, "SELECT count(*) FROM ended WHERE tenant = ?1"		\
 	    " AND key = ?2")						\
 	X(SUSPECTS, "SELECT count(*) FROM (SELECT key FROM latest"	\
-	    " WHERE tenant = ?1 AND key > ?2 AND key < ?3 AND shown = 1"	\
+	    " WHERE tenant = ?1 AND key > ?2 AND key < ?3 AND shown = 1" \
 	    " AND (?5 = 0 OR slot = ?5) AND NOT EXISTS (SELECT 1"	\
 	    " FROM ended WHERE ended.tenant = latest.tenant"		\
 	    " AND ended.key = latest.key)"				\

@@ -37,7 +37,7 @@ struct db_writer {
 	/* The thread's own. */
 	struct projection_db	*db;
 	struct journal_reader	*journal;
-	pthread_mutex_t		 journal_mutex;  /* segments come from the loop */
+	pthread_mutex_t		 journal_mutex;  /* the loop adds segments */
 	int64_t			 retry_ms;
 };
 

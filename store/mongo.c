@@ -33,7 +33,7 @@ struct mongo {
 	bool			 woken;
 	bool			 follow_again;
 	bool			 stopping;
-	bool			 ended;      /* the thread, but for its return */
+	bool			 ended;     /* the thread, but for its return */
 	struct mono		 stop_by;
 	struct mongo_status	 status;
 	/* The thread's own. */

@@ -15,7 +15,8 @@
 /* The filter and options of find(); both to be destroyed. */
 void	mongo_follow_query(bson_t *filter, bson_t *opts);
 /* {"id","cluster","nodes"} of such a document (a new reference), or NULL when
- * it names no cluster or has no usable _id. Nodes that stand for no object are left out. */
+ * it names no cluster or has no usable _id. Nodes that stand for no object are
+ * left out. */
 json_t	*mongo_follow_read(const bson_t *document);
 
 #endif

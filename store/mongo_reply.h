@@ -22,7 +22,7 @@ struct mongo_tally {
 	uint64_t	written;
 	uint64_t	missing;   /* no such document or node */
 	uint64_t	refused;   /* for what it is */
-	char		why[MONGO_REPLY_WHY_MAX];   /* the last of them; or "" */
+	char		why[MONGO_REPLY_WHY_MAX];  /* the last of them; or "" */
 };
 
 /* Adds what became of `sent` updates; `failed`: the driver reported an error.

@@ -11,9 +11,9 @@
 
 #define PROJECTION_STATEMENTS(X)					\
 	X(AT, "SELECT id, change, epoch, position FROM checkpoint")	\
-	X(NODES, "SELECT workflow, node, status, epoch, position, change"	\
+	X(NODES, "SELECT workflow, node, status, epoch, position, change" \
 	    " FROM workflow_nodes WHERE change > ?1 ORDER BY change"	\
-	    " LIMIT ?2")							\
+	    " LIMIT ?2")						\
 	X(CLUSTERS, "SELECT coalesce(name, id), status, latency_ms,"	\
 	    " checked_at, metadata, epoch, position FROM clusters"	\
 	    " WHERE change > ?1 AND change <= ?2")			\
@@ -21,8 +21,8 @@
 	    " FROM workflow_nodes WHERE tenant = ?1 AND workflow = ?2")
 
 #define REGISTRY_STATEMENTS(X)						\
-	X(META, "SELECT id, change FROM meta")					\
-	X(WORKFLOWS, "SELECT tenant, id, cluster, nodes, deleted, change,"	\
+	X(META, "SELECT id, change FROM meta")				\
+	X(WORKFLOWS, "SELECT tenant, id, cluster, nodes, deleted, change," \
 	    " origin FROM workflows WHERE change > ?1 ORDER BY change"	\
 	    " LIMIT ?2")
 

@@ -44,7 +44,8 @@ struct projection_state {
 };
 
 /* Opens or makes the file. A damaged one, or one of another version, is moved
- * aside (projection_file.h); then `note` (ERR_TEXT_MAX bytes) says so, else it is "". */
+ * aside (projection_file.h); then `note` (ERR_TEXT_MAX bytes) says so, else it
+ * is "". */
 struct projection_db *projection_db_open(const char *path, char *note,
     struct err *err) MUST_CHECK;
 void	projection_db_close(struct projection_db *db);

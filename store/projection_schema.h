@@ -58,25 +58,25 @@
 #define PROJECTION_STATEMENTS(X)					\
 	X(BEGIN, "BEGIN IMMEDIATE")					\
 	X(COMMIT, "COMMIT")						\
-	X(CHECKPOINT, "UPDATE checkpoint SET epoch = ?1, position = ?2,"	\
+	X(CHECKPOINT, "UPDATE checkpoint SET epoch = ?1, position = ?2," \
 	    " change = ?3, gapped = ?4, gap_change = ?5,"		\
 	    " gap_unix_ms = ?6")					\
-	X(LATEST, "INSERT INTO latest VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"	\
-	    " ?8, ?9) ON CONFLICT DO UPDATE SET epoch = excluded.epoch,"	\
+	X(LATEST, "INSERT INTO latest VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7," \
+	    " ?8, ?9) ON CONFLICT DO UPDATE SET epoch = excluded.epoch," \
 	    " position = excluded.position, change = excluded.change,"	\
 	    " shown = excluded.shown, item = excluded.item"		\
 	    PROJECTION_NEWER("latest"))					\
-	X(TRIM_LOGS, "DELETE FROM latest WHERE tenant = ?1 AND key = ?2"	\
+	X(TRIM_LOGS, "DELETE FROM latest WHERE tenant = ?1 AND key = ?2" \
 	    " AND slot = ?3 AND subject <= (SELECT subject FROM latest"	\
 	    " WHERE tenant = ?1 AND key = ?2 AND slot = ?3"		\
-	    " ORDER BY subject DESC LIMIT 1 OFFSET ?4)")			\
-	X(END, "INSERT OR REPLACE INTO ended VALUES(?1, ?2, ?3, ?4, ?5)")	\
+	    " ORDER BY subject DESC LIMIT 1 OFFSET ?4)")		\
+	X(END, "INSERT OR REPLACE INTO ended VALUES(?1, ?2, ?3, ?4, ?5)") \
 	X(UNEND, "DELETE FROM ended WHERE tenant = ?1 AND key = ?2")	\
 	X(SWEEP_ENDED, "SELECT tenant, key, at_unix_ms FROM ended"	\
-	    " WHERE hidden = 0 AND at_unix_ms <= ?1 ORDER BY at_unix_ms")	\
+	    " WHERE hidden = 0 AND at_unix_ms <= ?1 ORDER BY at_unix_ms") \
 	X(SWEEP_GONE, "SELECT tenant, key FROM ended WHERE hidden = 1"	\
 	    " AND position < ?1")					\
-	X(SWEEP_SLOTS, "DELETE FROM latest WHERE tenant = ?1 AND key = ?2"	\
+	X(SWEEP_SLOTS, "DELETE FROM latest WHERE tenant = ?1 AND key = ?2" \
 	    " AND slot <> 1")						\
 	X(SWEEP_HIDE, "UPDATE latest SET shown = 0 WHERE tenant = ?1"	\
 	    " AND key = ?2")						\
@@ -86,30 +86,30 @@
 
 /* name, text: those of projection_rows. */
 #define PROJECTION_ROW_STATEMENTS(X)					\
-	X(RESOURCE, "INSERT INTO resources VALUES(?1, ?2, ?3, ?4, ?5, ?6,"	\
-	    " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT DO UPDATE"	\
+	X(RESOURCE, "INSERT INTO resources VALUES(?1, ?2, ?3, ?4, ?5, ?6," \
+	    " ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT DO UPDATE" \
 	    " SET state = excluded.state, health = excluded.health,"	\
 	    " reason = excluded.reason, message = excluded.message,"	\
 	    " resource_version = excluded.resource_version,"		\
 	    " uid = coalesce(excluded.uid, uid),"			\
-	    " updated_at = excluded.updated_at, epoch = excluded.epoch,"	\
+	    " updated_at = excluded.updated_at, epoch = excluded.epoch," \
 	    " position = excluded.position"				\
 	    PROJECTION_NEWER("resources"))				\
 	X(RESOURCE_GONE, "DELETE FROM resources WHERE tenant = ?1 AND"	\
 	    " cluster = ?2 AND kind = ?3 AND namespace = ?4 AND name = ?5") \
-	X(NODE, "INSERT INTO workflow_nodes VALUES(?1, ?2, ?3, ?4, ?5, ?6,"	\
-	    " ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO UPDATE SET"	\
+	X(NODE, "INSERT INTO workflow_nodes VALUES(?1, ?2, ?3, ?4, ?5, ?6," \
+	    " ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO UPDATE SET" \
 	    " type = excluded.type, state = excluded.state,"		\
 	    " health = excluded.health, message = excluded.message,"	\
 	    " status = excluded.status,"				\
 	    " resource_version = excluded.resource_version,"		\
-	    " updated_at = excluded.updated_at, epoch = excluded.epoch,"	\
+	    " updated_at = excluded.updated_at, epoch = excluded.epoch," \
 	    " position = excluded.position, change = excluded.change"	\
 	    PROJECTION_NEWER("workflow_nodes"))				\
 	X(CLUSTER, "INSERT INTO clusters(tenant, id, name, status,"	\
 	    " latency_ms, checked_at, version, consecutive_failures,"	\
 	    " error_code, error, updated_at, epoch, position, change)"	\
-	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"	\
+	    " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12," \
 	    " ?13, ?14) ON CONFLICT DO UPDATE SET"			\
 	    " name = coalesce(excluded.name, name),"			\
 	    " status = excluded.status,"				\
@@ -117,19 +117,19 @@
 	    " checked_at = coalesce(excluded.checked_at, checked_at),"	\
 	    " version = coalesce(excluded.version, version),"		\
 	    " consecutive_failures = excluded.consecutive_failures,"	\
-	    " error_code = excluded.error_code, error = excluded.error,"	\
-	    " updated_at = excluded.updated_at, epoch = excluded.epoch,"	\
+	    " error_code = excluded.error_code, error = excluded.error," \
+	    " updated_at = excluded.updated_at, epoch = excluded.epoch," \
 	    " position = excluded.position, change = excluded.change"	\
 	    PROJECTION_NEWER("clusters"))				\
-	X(METADATA, "INSERT INTO clusters(tenant, id, version, metadata,"	\
-	    " updated_at, epoch, position, change) VALUES(?1, ?2, ?3, ?4,"	\
+	X(METADATA, "INSERT INTO clusters(tenant, id, version, metadata," \
+	    " updated_at, epoch, position, change) VALUES(?1, ?2, ?3, ?4," \
 	    " ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET"		\
 	    " version = coalesce(excluded.version, version),"		\
 	    " metadata = excluded.metadata,"				\
-	    " updated_at = excluded.updated_at, epoch = excluded.epoch,"	\
+	    " updated_at = excluded.updated_at, epoch = excluded.epoch," \
 	    " position = excluded.position, change = excluded.change"	\
 	    PROJECTION_NEWER("clusters"))				\
-	X(WATCHER, "INSERT OR REPLACE INTO watchers VALUES(?1, ?2, ?3, ?4,"	\
+	X(WATCHER, "INSERT OR REPLACE INTO watchers VALUES(?1, ?2, ?3, ?4," \
 	    " ?5, ?6, ?7)")
 
 #endif

@@ -23,18 +23,18 @@
 	X(BOUND, "SELECT tenant, id, nodes FROM workflows"		\
 	    " WHERE cluster = ?1 AND deleted = 0 ORDER BY tenant, id")	\
 	X(PUT, "INSERT INTO workflows VALUES(?1, ?2, ?3, ?4, ?5, 1,"	\
-	    " (SELECT change FROM meta), 0, ?6) ON CONFLICT DO UPDATE SET"	\
+	    " (SELECT change FROM meta), 0, ?6) ON CONFLICT DO UPDATE SET" \
 	    " origin = excluded.origin, cluster = excluded.cluster,"	\
 	    " nodes = excluded.nodes, version = version + 1,"		\
 	    " change = excluded.change, deleted = 0,"			\
-	    " updated_at = excluded.updated_at")				\
+	    " updated_at = excluded.updated_at")			\
 	X(DELETE, "UPDATE workflows SET deleted = 1,"			\
 	    " version = version + 1,"					\
 	    " change = (SELECT change FROM meta), updated_at = ?3"	\
 	    " WHERE tenant = ?1 AND id = ?2 AND deleted = 0")		\
-	X(CHANGE, "UPDATE meta SET change = change + 1")			\
+	X(CHANGE, "UPDATE meta SET change = change + 1")		\
 	X(BUMP, "INSERT INTO bindings VALUES(?1, 1) ON CONFLICT DO"	\
-	    " UPDATE SET version = version + 1")				\
+	    " UPDATE SET version = version + 1")			\
 	X(VERSION, "SELECT version FROM bindings WHERE cluster = ?1")	\
 	X(VERSIONS, "SELECT cluster, version FROM bindings")		\
 	X(FOLLOWED, "SELECT id FROM workflows WHERE tenant = '-'"	\

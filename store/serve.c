@@ -26,7 +26,7 @@ struct question {
 	enum query_op		 op;
 	uint64_t		 wait;        /* position to be applied */
 	struct mono		 deadline;
-	struct buf		 body;        /* for the reader; empty: it has it */
+	struct buf		 body;    /* for the reader; empty: it has it */
 	bool			 handed;
 };
 

@@ -16,12 +16,12 @@
 #define SNAPSHOT_STATEMENTS(X)						\
 	X(BEGIN, "BEGIN")						\
 	X(END, "COMMIT")						\
-	X(EXACT, "SELECT item, shown, key FROM latest WHERE tenant = ?1"	\
+	X(EXACT, "SELECT item, shown, key FROM latest WHERE tenant = ?1" \
 	    " AND key = ?2 ORDER BY key, slot, subject")		\
 	X(PREFIX, "SELECT item, shown, key FROM latest WHERE tenant = ?1" \
 	    " AND key > ?2 AND key < ?3 ORDER BY key, slot, subject")	\
 	X(CLUSTERS, "SELECT id, name, status, latency_ms, checked_at,"	\
-	    " version, consecutive_failures, error_code, error, metadata,"	\
+	    " version, consecutive_failures, error_code, error, metadata," \
 	    " updated_at FROM clusters ORDER BY id")
 
 enum statement {

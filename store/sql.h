@@ -52,7 +52,8 @@ void	sql_generation(char buf[33]);
 
 /* Bytes stay the caller's and must live until the statement was run. */
 void	sql_bind_slice(sqlite3_stmt *stmt, int i, struct slice text);
-void	sql_bind_text(sqlite3_stmt *stmt, int i, const char *text); /* or NULL */
+/* text may be NULL. */
+void	sql_bind_text(sqlite3_stmt *stmt, int i, const char *text);
 void	sql_bind_blob(sqlite3_stmt *stmt, int i, const void *p, size_t n);
 void	sql_bind_int(sqlite3_stmt *stmt, int i, int64_t value);
 /* Valid until the next step. */

@@ -32,7 +32,7 @@ struct view {
 	struct resource_key	 resource;   /* RESOURCE, RESOURCE_GONE */
 	struct slice		 id;         /* workflow, or cluster */
 	const char		*node;       /* NODE */
-	const char		*type;       /* NODE: resource kind; WATCHER: kind */
+	const char		*type;       /* NODE, WATCHER: the kind */
 	const char		*name;       /* CLUSTER */
 	const char		*state;      /* cluster: status */
 	const char		*health;
@@ -44,7 +44,7 @@ struct view {
 	const char		*version;
 	int64_t			 latency_ms;
 	int64_t			 failures;
-	char			*json;       /* owned: the whole status, or data */
+	char			*json;    /* owned: the whole status, or data */
 };
 
 /* Fills *ret; kind VIEW_NONE when the event shows in no table, or its data is

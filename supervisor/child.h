@@ -71,7 +71,7 @@ struct child {
 	uint32_t		 starts;
 	uint32_t		 deaths;
 	int64_t			 stop_ms;        /* time STOP leaves it */
-	char			 cause[CHILD_CAUSE_MAX];       /* of the state */
+	char			 cause[CHILD_CAUSE_MAX];      /* of the state */
 	char			 last_death[CHILD_CAUSE_MAX];
 	struct msg_status	 status;
 	struct msg_pong		 pong;
@@ -82,7 +82,7 @@ struct child {
 	bool			 slot_wanted;
 	uint64_t		 listeners;      /* bits of those handed over */
 	unsigned		 due;            /* what is still to be told */
-	uint64_t		 bindings;       /* of a watcher: their version */
+	uint64_t		 bindings;     /* of a watcher: their version */
 	bool			 unlisted;       /* freed once it rests */
 };
 

@@ -7,7 +7,7 @@
 #include "common/text.h"
 #include "common/xmalloc.h"
 
-/* --- what cannot change ---------------------------------------------------- */
+/* --- what cannot change --------------------------------------------------- */
 
 struct kept {
 	conf_change_kept_cb	 cb;
@@ -71,7 +71,7 @@ conf_change_keep_fixed(const struct conf *old, struct conf *fresh,
 	    old->supervise.circuit_deaths, &fresh->supervise.circuit_deaths);
 }
 
-/* --- what waits for a restart of one role ---------------------------------- */
+/* --- what waits for a restart of one role --------------------------------- */
 
 const char *
 conf_change_taken_by(const char *path)
@@ -95,7 +95,7 @@ conf_change_taken_by(const char *path)
 	return NULL;
 }
 
-/* --- clusters -------------------------------------------------------------- */
+/* --- clusters ------------------------------------------------------------- */
 
 static const struct conf_cluster *
 find_cluster(const struct conf *conf, const char *id)

@@ -60,7 +60,7 @@ struct plugins {
 	uint64_t		 last_turn;
 };
 
-/* --- the set ---------------------------------------------------------------- */
+/* --- the set -------------------------------------------------------------- */
 
 struct plugins *
 plugins_new(struct event_base *base, const char *binary,
@@ -159,7 +159,7 @@ find(struct plugins *p, const char *cluster)
 	return plugin_new(p, cluster);
 }
 
-/* --- answers ---------------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------- */
 
 static void
 answer_all(struct plugin *g)
@@ -215,7 +215,7 @@ settle_error(struct plugin *g, const char *text)
 	(void)evtimer_add(g->limit, &tv);
 }
 
-/* --- runs ------------------------------------------------------------------- */
+/* --- runs ----------------------------------------------------------------- */
 
 static int
 start(struct plugin *g, struct err *err)
@@ -320,7 +320,8 @@ plugins_reaped(struct plugins *p, pid_t pid, int wait_status)
 		g->again = false;
 		(void)close(fd);
 		begin(g);
-	} else if (wait_status == 0 && exec_credential_head(fd, &head, &err) == 0) {
+	} else if (wait_status == 0 &&
+	    exec_credential_head(fd, &head, &err) == 0) {
 		settle(g, fd, &head);
 	} else {
 		(void)close(fd);
@@ -335,7 +336,7 @@ plugins_reaped(struct plugins *p, pid_t pid, int wait_status)
 	return true;
 }
 
-/* --- questions --------------------------------------------------------------- */
+/* --- questions ------------------------------------------------------------ */
 
 static int64_t
 doubled(int64_t base_ms, uint32_t times)

@@ -286,7 +286,7 @@ take_check_now(struct supervisor *s, struct child *c, const void *p, size_t n)
 		make_due(s, c, DUE_CHECK);
 }
 
-/* --- credentials of plugins ------------------------------------------------- */
+/* --- credentials of plugins ----------------------------------------------- */
 
 void
 relay_credential(const char *title, const char *cluster, uint64_t id, int fd,
@@ -354,7 +354,7 @@ relay_message(struct child *c, enum msg_type type, const void *payload,
 		unreadable(c, msg_name(type));
 }
 
-/* --- what follows from a change of state ----------------------------------- */
+/* --- what follows from a change of state ---------------------------------- */
 
 static size_t
 gateway_index(const struct child *c)

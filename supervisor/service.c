@@ -60,7 +60,7 @@ service_find(struct supervisor *s, const char *title)
 	return NULL;
 }
 
-/* --- configuration for the children ---------------------------------------- */
+/* --- configuration for the children --------------------------------------- */
 
 static int
 give_conf_fd(const struct child *c, struct err *err, void *arg)
@@ -96,7 +96,7 @@ may_time_out(struct child *c, void *arg)
 	return c == broker || broker == NULL || broker->state == CHILD_READY;
 }
 
-/* --- the set of children --------------------------------------------------- */
+/* --- the set of children -------------------------------------------------- */
 
 /* NULL, once said, where the role's binary is missing. */
 static struct child *
@@ -204,7 +204,7 @@ service_free(struct supervisor *s)
 	s->n_children = 0;
 }
 
-/* --- systemd ---------------------------------------------------------------- */
+/* --- systemd -------------------------------------------------------------- */
 
 static bool
 has_settled(const struct child *c)
@@ -253,7 +253,7 @@ tell_systemd(struct supervisor *s)
 	memcpy(s->told_status, status, sizeof(status));
 }
 
-/* --- stopping --------------------------------------------------------------- */
+/* --- stopping ------------------------------------------------------------- */
 
 static enum stop_phase
 phase_of(const struct child *c)
@@ -322,7 +322,7 @@ service_stop(struct supervisor *s, const char *cause)
 	advance_stop(s);
 }
 
-/* --- changes ---------------------------------------------------------------- */
+/* --- changes -------------------------------------------------------------- */
 
 static void
 open_gate(struct supervisor *s)
@@ -352,7 +352,7 @@ changed(struct child *c, enum child_state old UNUSED, void *arg)
 	tell_systemd(s);
 }
 
-/* --- reaping ---------------------------------------------------------------- */
+/* --- reaping -------------------------------------------------------------- */
 
 static struct child *
 find_pid(struct supervisor *s, pid_t pid)
@@ -407,7 +407,7 @@ service_reap(struct supervisor *s)
 	}
 }
 
-/* --- time ------------------------------------------------------------------- */
+/* --- time ----------------------------------------------------------------- */
 
 void
 service_tick(struct supervisor *s)

@@ -51,7 +51,7 @@ settings_seal(const struct conf *conf, const struct child *c, struct err *err)
 	return err_prefix(err, "configuration for %s", c->title);
 }
 
-/* --- reload ----------------------------------------------------------------- */
+/* --- reload --------------------------------------------------------------- */
 
 /* Watchers of clusters that left stop; of those that changed, restart. */
 static void

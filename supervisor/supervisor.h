@@ -78,7 +78,7 @@ struct child *service_role(struct supervisor *s, const char *role,
 /* Reaps everything that has ended, known or not; kills strays. */
 void	service_reap(struct supervisor *s);
 
-/* --- settings.c: the configuration ----------------------------------------- */
+/* --- settings.c: the configuration ---------------------------------------- */
 
 /* Puts the clusters to watch into *conf: its own, and the kubeconfig's; -1
  * with *err when that cannot be read (*conf has its own then). */
@@ -103,7 +103,7 @@ void	relay_credential(const char *title, const char *cluster, uint64_t id,
 	    int fd, void *arg);
 void	relay_free(struct supervisor *s);
 
-/* --- control.c: the operator's socket -------------------------------------- */
+/* --- control.c: the operator's socket ------------------------------------- */
 
 struct control *control_open(struct supervisor *s, struct err *err)
 	    MUST_CHECK;

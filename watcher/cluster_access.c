@@ -90,7 +90,7 @@ cluster_access_credentials(const struct cluster_access *a)
 	return &a->source.cred;
 }
 
-/* --- asking ----------------------------------------------------------------- */
+/* --- asking --------------------------------------------------------------- */
 
 static void
 ask(struct cluster_access *a)

@@ -33,7 +33,7 @@ struct curl_lane {
 	void			*arg;
 	struct mono		 opened;
 	struct mono		 heard;     /* the last byte of any body */
-	size_t			 n;         /* transfers, by the owner's count */
+	size_t			 n;        /* transfers, by the owner's count */
 	bool			 given_up;
 };
 

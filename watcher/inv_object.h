@@ -54,7 +54,7 @@ struct inv_object {
 	bool			 sync : 1;     /* publish even if unchanged */
 	bool			 dirty : 1;
 	bool			 in_flight : 1;
-	bool			 leaving : 1;  /* what is in flight deletes it */
+	bool			 leaving : 1; /* what is in flight deletes it */
 	bool			 shown : 1;    /* `stored` before that */
 	uint16_t		 namespace_len;
 	char			 path[];       /* "namespace/name" */

@@ -115,7 +115,8 @@ take_block(struct json_index *ix, const struct json_block *b, const char *p,
 		ix->bad = true;
 
 	/* A scalar begins where the byte before is not of a number or word;
-	 * the bits of `inside ^ quote` are a string's bytes but for its first. */
+	 * the bits of `inside ^ quote` are a string's bytes but for its
+	 * first. */
 	marks = b->open | b->close | b->separator;
 	scalar = ~(marks | b->space);
 	wordy = scalar & ~quote;

@@ -39,8 +39,8 @@ struct json_index {
 	const char	*escape_read;  /* escapes are checked up to here */
 	const char	*utf8_read;    /* ... and long characters */
 	uint64_t	 escaped;      /* the byte at `read`: 1 or 0 */
-	uint64_t	 in_string;    /* it is inside of one: all bits or none */
-	uint64_t	 scalar;       /* the byte before it was of a scalar: 1, 0 */
+	uint64_t	 in_string;    /* it is inside of one: all bits or 0 */
+	uint64_t	 scalar;      /* byte before it was of a scalar: 1, 0 */
 	bool		 bad;
 	unsigned	 at;
 	unsigned	 n;

@@ -45,7 +45,8 @@ nesting_pop(struct nesting *n)
 }
 
 /* json_index_next, with what it works on in registers: json_nest_skip is
- * where the time goes, and a counter in memory costs it as much as all the rest. */
+ * where the time goes, and a counter in memory costs it as much as all the
+ * rest. */
 struct reader {
 	const char		*base;
 	const uint16_t		*at;

@@ -42,7 +42,7 @@ struct kube_request {
 	struct mono		 begun;
 	uint32_t		 generation;
 	bool			 waiting;   /* for credentials */
-	bool			 outdated;  /* a watch with an old certificate */
+	bool			 outdated; /* a watch with an old certificate */
 	bool			 watch;
 	char			*path;
 	char			*post;

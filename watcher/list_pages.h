@@ -25,7 +25,8 @@ struct list_pages {
 
 typedef void (*list_pages_cb)(const struct kube_object *object, void *arg);
 
-/* All zero, but for metadata_only, is a good start. Releases everything: the next page is the first. */
+/* All zero, but for metadata_only, is a good start. Releases everything: the
+ * next page is the first. */
 void	list_pages_reset(struct list_pages *l);
 /* Bytes of a page, as they arrive. -1 with *err: no list, or an object in it
  * that cannot be one; the page is lost. */

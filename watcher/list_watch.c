@@ -26,7 +26,7 @@ struct list_watch {
 	struct mono			 trouble;    /* since then: calm_ms */
 	bool				 listed;
 	bool				 tried;
-	bool				 unanswered; /* asks again after a wait */
+	bool				 unanswered; /* asks again later */
 	bool				 retried;    /* at once, after 401 */
 	enum watch_state		 shown;      /* meanwhile */
 	int64_t				 delay_ms;

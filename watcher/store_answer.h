@@ -20,7 +20,7 @@ void	store_answer_item(struct inventory *inv, const char *cluster,
 
 /* What could not be taken of the bindings, for one line in the log. */
 struct store_answer_refused {
-	unsigned	unusable;     /* rows with a name missing or impossible */
+	unsigned	unusable;   /* rows with a name missing or impossible */
 	char		which[160];   /* the first of them: workflow and node */
 	unsigned	crowded;      /* object has INV_OBJECT_BINDINGS_MAX */
 	char		example[128]; /* the first of the crowded */

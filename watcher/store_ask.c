@@ -35,7 +35,7 @@ struct store_ask {
 	bool			 hold;       /* states wait for that answer */
 	bool			 again;      /* ask once more after this */
 	struct position		 tip;        /* the store must know it */
-	struct departed		 departed;   /* since the last page's question */
+	struct departed		 departed;  /* since the last page's question */
 	char			*after;      /* what that page is behind */
 	struct event		*retry;
 	uint64_t		*tickets;    /* questions under way */

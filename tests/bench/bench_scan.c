@@ -59,20 +59,24 @@ add_metadata(struct buf *b, unsigned i)
 	    "\"app.kubernetes.io/name\":\"web\",\"app.kubernetes.io/instance\":"
 	    "\"web-%u\",\"pod-template-hash\":\"%08x\",\"tier\":\"front\"},"
 	    "\"annotations\":{\"prometheus.io/scrape\":\"true\",\"note\":"
-	    "\"r\xc3\xa9gion \xe6\x9d\xb1\xe4\xba\xac\",\"kubectl.kubernetes.io/"
+	    "\"r\xc3\xa9gion \xe6\x9d\xb1\xe4\xba\xac\","
+	    "\"kubectl.kubernetes.io/"
 	    "last-applied-configuration\":\"{\\\"kind\\\":\\\"Pod\\\",\\\"spec"
 	    "\\\":{\\\"replicas\\\":3,\\\"path\\\":\\\"C:\\\\\\\\x\\\"}}\\n\"},"
 	    "\"ownerReferences\":[{\"apiVersion\":\"apps/v1\",\"kind\":"
-	    "\"ReplicaSet\",\"name\":\"web-%08x\",\"uid\":\"%08x-aaaa-bbbb-cccc-"
+	    "\"ReplicaSet\",\"name\":\"web-%08x\","
+	    "\"uid\":\"%08x-aaaa-bbbb-cccc-"
 	    "%012x\",\"controller\":true,\"blockOwnerDeletion\":true}]",
-	    rnd(1u << 31), rnd(1u << 20), rnd(1u << 31), rnd(165), rnd(1u << 31),
-	    i, 1000000 + i, 1 + rnd(9), i, rnd(1u << 31), rnd(1u << 31),
-	    rnd(1u << 31), i);
-	buf_adds(b, ",\"managedFields\":[{\"manager\":\"kubelet\",\"operation\":"
-	    "\"Update\",\"apiVersion\":\"v1\",\"time\":\"2024-02-29T10:11:14Z\","
+	    rnd(1u << 31), rnd(1u << 20), rnd(1u << 31), rnd(165),
+	    rnd(1u << 31), i, 1000000 + i, 1 + rnd(9), i, rnd(1u << 31),
+	    rnd(1u << 31), rnd(1u << 31), i);
+	buf_adds(b, ",\"managedFields\":[{\"manager\":\"kubelet\","
+	    "\"operation\":\"Update\",\"apiVersion\":\"v1\","
+	    "\"time\":\"2024-02-29T10:11:14Z\","
 	    "\"fieldsType\":\"FieldsV1\",\"fieldsV1\":{\"f:status\":{"
 	    "\"f:conditions\":{\"k:{\\\"type\\\":\\\"Ready\\\"}\":{\".\":{},"
-	    "\"f:lastProbeTime\":{},\"f:lastTransitionTime\":{},\"f:status\":{},"
+	    "\"f:lastProbeTime\":{},\"f:lastTransitionTime\":{},\"f:status\":"
+	    "{},"
 	    "\"f:type\":{}},\"k:{\\\"type\\\":\\\"Initialized\\\"}\":{\".\":{},"
 	    "\"f:status\":{},\"f:type\":{}}},\"f:containerStatuses\":{},"
 	    "\"f:hostIP\":{},\"f:phase\":{},\"f:podIP\":{},\"f:podIPs\":{\".\":"
@@ -90,9 +94,12 @@ add_container(struct buf *b, unsigned i, unsigned variables)
 	    "\"ports\":[{\"name\":\"http\",\"containerPort\":8080,\"protocol\":"
 	    "\"TCP\"}],\"resources\":{\"limits\":{\"cpu\":\"500m\",\"memory\":"
 	    "\"256Mi\"},\"requests\":{\"cpu\":\"%um\",\"memory\":\"64Mi\"}},"
-	    "\"livenessProbe\":{\"httpGet\":{\"path\":\"/healthz\",\"port\":8080,"
-	    "\"scheme\":\"HTTP\"},\"initialDelaySeconds\":5,\"timeoutSeconds\":1,"
-	    "\"periodSeconds\":10,\"successThreshold\":1,\"failureThreshold\":3},"
+	    "\"livenessProbe\":{\"httpGet\":{\"path\":\"/healthz\","
+	    "\"port\":8080,"
+	    "\"scheme\":\"HTTP\"},\"initialDelaySeconds\":5,"
+	    "\"timeoutSeconds\":1,"
+	    "\"periodSeconds\":10,\"successThreshold\":1,"
+	    "\"failureThreshold\":3},"
 	    "\"volumeMounts\":[{\"name\":\"config\",\"readOnly\":true,"
 	    "\"mountPath\":\"/etc/web\"}],\"terminationMessagePath\":"
 	    "\"/dev/termination-log\",\"imagePullPolicy\":\"IfNotPresent\","
@@ -109,16 +116,21 @@ add_spec(struct buf *b, unsigned variables)
 {
 	unsigned i;
 
-	buf_adds(b, "\"spec\":{\"volumes\":[{\"name\":\"config\",\"configMap\":{"
-	    "\"name\":\"web\",\"defaultMode\":420}},{\"name\":\"kube-api-access\","
+	buf_adds(b, "\"spec\":{\"volumes\":[{\"name\":\"config\","
+	    "\"configMap\":{"
+	    "\"name\":\"web\","
+	    "\"defaultMode\":420}},{\"name\":\"kube-api-access\","
 	    "\"projected\":{\"sources\":[{\"serviceAccountToken\":{"
-	    "\"expirationSeconds\":3607,\"path\":\"token\"}}],\"defaultMode\":420"
+	    "\"expirationSeconds\":3607,\"path\":\"token\"}}],"
+	    "\"defaultMode\":420"
 	    "}}],\"containers\":[");
 	for (i = 0; i < 3; i++)
 		add_container(b, i, variables);
 	buf_addf(b, "],\"restartPolicy\":\"Always\",\"dnsPolicy\":"
-	    "\"ClusterFirst\",\"nodeName\":\"node-%u\",\"tolerations\":[{\"key\":"
-	    "\"node.kubernetes.io/not-ready\",\"operator\":\"Exists\",\"effect\":"
+	    "\"ClusterFirst\",\"nodeName\":\"node-%u\","
+	    "\"tolerations\":[{\"key\":"
+	    "\"node.kubernetes.io/not-ready\",\"operator\":\"Exists\","
+	    "\"effect\":"
 	    "\"NoExecute\",\"tolerationSeconds\":300}],\"priority\":0},",
 	    rnd(5000));
 }

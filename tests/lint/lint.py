@@ -8,6 +8,7 @@ import sys
 
 FOLDERS = ("supervisor", "watcher", "health", "broker", "store", "gateway", "exec", "ctl")
 FUNCTION_MAX = 100
+COLUMNS_MAX = 80
 FILE_MAX = 800
 
 # What each program may be linked with beyond libc (ARCHITECTURE.md, the processes).
@@ -120,6 +121,14 @@ def check_functions(path, code):
             begin = None
 
 
+def check_columns(path, text):
+    """No line of C is wider than the page; one word alone, such as a test's name, cannot be cut."""
+    for number, line in enumerate(text.splitlines(), 1):
+        columns = len(line.expandtabs(8))
+        if columns > COLUMNS_MAX and (" " in line.strip() or '"' in line):
+            problem(path, number, "columns", f"line of {columns} columns: cut it")
+
+
 def check_header(path, text):
     """A header begins with its contract and is guarded by its name."""
     comment = re.match(r"/\*.*?\*/", text, re.S)
@@ -195,6 +204,7 @@ def main():
             check_includes(path, text)
             check_banned(path, code)
             check_functions(path, code)
+            check_columns(path, text)
             base = os.path.basename(path)
             if base in names:
                 problem(path, 1, "name", f"stands already at {names[base]}")

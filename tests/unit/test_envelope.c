@@ -172,7 +172,7 @@ test_control_names_are_nobodys_events(void **state)
 	    STREAM_PACK_RUN);
 }
 
-/* --- wheel --------------------------------------------------------------------- */
+/* --- wheel ---------------------------------------------------------------- */
 
 static uint32_t seen[16];
 static size_t n_seen;

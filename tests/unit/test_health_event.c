@@ -103,8 +103,8 @@ test_a_good_cluster_has_a_latency_and_no_error(void **state UNUSED)
 }
 
 #define NODE(id, cpu, memory, labels)					\
-	"{\"metadata\":{\"name\":\"n\",\"labels\":{" labels "}},"		\
-	"\"spec\":{\"providerID\":\"" id "\"},\"status\":{\"capacity\":{"	\
+	"{\"metadata\":{\"name\":\"n\",\"labels\":{" labels "}},"	\
+	"\"spec\":{\"providerID\":\"" id "\"},\"status\":{\"capacity\":{" \
 	"\"cpu\":\"" cpu "\",\"memory\":\"" memory "\"}}}"
 
 static void

@@ -279,7 +279,8 @@ test_lists_and_utf8_are_told_apart(void **state)
 	assert_true(http_list_has(slice_str(" a , close"), "close"));
 	assert_false(http_list_has(slice_str("closed"), "close"));
 	assert_false(http_list_has(SLICE_NONE, "close"));
-	assert_true(http_utf8_valid(S("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80")));
+	assert_true(http_utf8_valid(
+	    S("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80")));
 	assert_false(http_utf8_valid(S("\xf4\x90\x80\x80")));
 	assert_false(http_utf8_valid(S("\xe0\x80\x80")));
 	assert_false(http_utf8_valid(S("\xe2\x82")));

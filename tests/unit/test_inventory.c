@@ -413,8 +413,8 @@ test_time_alone_changes_a_status(void **state)
 	inventory_tick(inv, 16000);
 	assert_null(inventory_first(inv));
 	inventory_tick(inv, 16001);
-	assert_true(strstr(inv_object_node_status(hand_over("a")).p, "degraded") !=
-	    NULL);
+	assert_non_null(strstr(inv_object_node_status(hand_over("a")).p,
+	    "degraded"));
 	assert_int_equal(inventory_due(inv), 0);
 }
 

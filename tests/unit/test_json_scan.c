@@ -57,7 +57,8 @@ test_what_is_json_and_what_is_not(void **state)
 		{ "\"\\ud83d\"", false }, { "\"\\ude00\"", false },
 		{ "\"\t\"", false }, { "\"\xff\"", false },
 		{ "\"\xc0\x80\"", false }, { "\"\xed\xa0\x80\"", false },
-		{ "\"\xf4\x90\x80\x80\"", false }, { "\"\xe0\x80\xaf\"", false },
+		{ "\"\xf4\x90\x80\x80\"", false },
+		{ "\"\xe0\x80\xaf\"", false },
 		{ "{}{}", false }, { "{} x", false }, { "\"abc", false },
 		{ "[\"a\":1]", false }, { "{\"a\":}", false },
 	};
@@ -279,7 +280,7 @@ test_generated_documents_are_judged_as_jansson_does(void **state)
 	}
 }
 
-/* --- where blocks and batches of json_index meet --------------------------- */
+/* --- where blocks and batches of json_index meet -------------------------- */
 
 /* {"a":"xx...SPECIALxx...","b":1}, `before` and `after` being the numbers of
  * plain bytes; its length. */
@@ -349,7 +350,8 @@ test_tokens_are_judged_alike_wherever_blocks_end(void **state)
 {
 	static const char *const tails[] = { "", "1", "[", "]", "{", "}", ",",
 		":", "\"", "x", "\\", "tru", "true", "false", "null", "nullx",
-		"-", "-0", "01", "1.5e3", "1.", "1e", "\"a\"", "\"a\"x", "1\"a\"",
+		"-", "-0", "01", "1.5e3", "1.", "1e", "\"a\"", "\"a\"x",
+		"1\"a\"",
 		"true\"a\"", "\"a\"\"b\"", "[1,2]", "[1 2]", "{\"x\":1}",
 		"{\"x\" 1}", "{\"x\":}", "{,}", "[,]", "[1,]", "{\"x\":1,}",
 		"{\"x\":1:2}", "[\"x\":1]", "{\"x\"}", "{1:2}", "[]]", "1,2",

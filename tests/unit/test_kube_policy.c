@@ -109,7 +109,8 @@ test_no_spelling_leads_to_a_place_of_this_host(void **state)
 		"[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]", "[ff02::1]",
 		"[fd00:ec2::254]", "[fd20:ce::254]", "[fd00:c1::a9fe:a9fe]",
 		"[64:ff9b:1::a9fe:a9fe]", "[64:ff9b:1:a9fe:a9:fe00::]",
-		"[::ffff:0:127.0.0.1]", "[::ffff:0:a9fe:a9fe]", "[not an address]", "%6cocalhost" };
+		"[::ffff:0:127.0.0.1]", "[::ffff:0:a9fe:a9fe]",
+		"[not an address]", "%6cocalhost" };
 	static const char *const good[] = { "10.0.0.1", "192.168.1.1",
 		"api.example.com", "[fd12::1]", "[2001:db8::1]", "8.8.8.8",
 		"[::ffff:0:8.8.8.8]", "[fd20:cf::1]", "[64:ff9b::808:808]",

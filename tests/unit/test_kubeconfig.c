@@ -115,7 +115,8 @@ test_the_first_file_that_has_a_name_wins(void **state)
 	char *paths;
 
 	(void)state;
-	write_file("a", "clusters:\n- name: c\n  cluster: {server: http://a}\n");
+	write_file("a", "clusters:\n- name: c\n"
+	    "  cluster: {server: http://a}\n");
 	write_file("b", HEAD "clusters:\n- name: c\n"
 	    "  cluster: {server: http://b, insecure-skip-tls-verify: true}\n"
 	    "users:\n- {name: u, user: {token: t}}\n");
@@ -211,10 +212,14 @@ static const struct {
 	    { "/a:6", "socks5" } },
 	{ CLUSTER("certificate-authority-data: YWJj"), NULL,
 	    { "/a:6", "PEM" } },
-	/* Two ways to ask for a passphrase: both would be asked on a terminal. */
-	{ CLUSTER("certificate-authority-data: LS0tLS1CRUdJTiBDLS0tLS0KUHJvYy1UeXBlOiA0LEVOQ1JZUFRFRAo="), NULL,
+	/* Two ways to ask for a passphrase: both would be asked on a
+	 * terminal. */
+	{ CLUSTER("certificate-authority-data: "
+	    "LS0tLS1CRUdJTiBDLS0tLS0KUHJvYy1UeXBlOiA0LEVOQ1JZUFRFRAo="), NULL,
 	    { "/a:6", "passphrase" } },
-	{ USER("client-key-data: LS0tLS1CRUdJTiBFTkNSWVBURUQgUFJJVkFURSBLRVktLS0tLQo="), NULL, { "/a:9", "passphrase" } },
+	{ USER("client-key-data: "
+	    "LS0tLS1CRUdJTiBFTkNSWVBURUQgUFJJVkFURSBLRVktLS0tLQo="), NULL,
+	    { "/a:9", "passphrase" } },
 	{ CLUSTER("insecure-skip-tls-verify: true, "
 	    "certificate-authority-data: LS0tLS1CRUdJTiBDLS0tLS0="),
 	    NULL, { "/a:6", "remove one" } },

@@ -29,7 +29,8 @@ feed(struct list_pages *l, const char *text, struct buf *names,
 }
 
 #define POD(name) "{\"metadata\":{\"name\":\"" name "\",\"uid\":\"u\"}}"
-#define PAGE(version, token, items) "{\"metadata\":{\"resourceVersion\":\""	\
+#define PAGE(version, token, items)					\
+	"{\"metadata\":{\"resourceVersion\":\""				\
 	version "\",\"continue\":\"" token "\"},\"items\":[" items "]}"
 
 static void
@@ -88,7 +89,8 @@ test_whole_objects_are_refused_before_one_is_kept(void **state)
 {
 	static const char *const bad[] = {
 		"{" KIND("SecretList") REST ITEMS "]}",
-		"{" REST ITEMS "]," KIND("PartialObjectMetadataList") "\"x\":1}",
+		"{" REST ITEMS "]," KIND("PartialObjectMetadataList")
+		    "\"x\":1}",
 		"{" KIND("PartialObjectMetadata") ITEMS "]}",
 		"{" ITEMS "]}",
 	};

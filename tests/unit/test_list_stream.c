@@ -15,7 +15,8 @@
 #include "tests/unit/frames_fixture.h"
 
 static const char list_text[] = "{\"kind\":\"PodList\",\"metadata\":"
-    "{\"resourceVersion\":\"7\",\"x\":[\"]}\"]}, \"items\" : [ {\"a\":\"}]\\\"\"}"
+    "{\"resourceVersion\":\"7\",\"x\":[\"]}\"]}, \"items\" : "
+    "[ {\"a\":\"}]\\\"\"}"
     ",{\"b\":[{}]} , {\"c\":\"\\\\\"}], \"n\":12, \"z\":\"s\"} \n";
 
 static void
@@ -37,7 +38,8 @@ test_items_are_the_same_however_the_bytes_are_split(void **state)
 			    n - k, frames_collect_cb, &out));
 			assert_true(list_stream_complete(&s));
 			assert_string_equal(buf_cstr(&out),
-			    "{\"a\":\"}]\\\"\"}|{\"b\":[{}]}|{\"c\":\"\\\\\"}|");
+			    "{\"a\":\"}]\\\"\"}|{\"b\":[{}]}|"
+			    "{\"c\":\"\\\\\"}|");
 			assert_string_equal(buf_cstr(&s.metadata),
 			    "{\"resourceVersion\":\"7\",\"x\":[\"]}\"]}");
 			assert_string_equal(buf_cstr(&s.kind), "\"PodList\"");
@@ -61,8 +63,8 @@ test_what_is_no_list_is_refused(void **state)
 		struct list_stream s = { 0 };
 		struct buf out = BUF_EMPTY;
 
-		if (list_stream_feed(&s, bad[i], strlen(bad[i]), frames_collect_cb,
-		    &out) && list_stream_complete(&s))
+		if (list_stream_feed(&s, bad[i], strlen(bad[i]),
+		    frames_collect_cb, &out) && list_stream_complete(&s))
 			fail_msg("%s", bad[i]);
 		list_stream_reset(&s);
 		buf_free(&out);
@@ -111,8 +113,8 @@ test_the_callback_ends_the_list(void **state)
 	struct list_stream s = { 0 };
 
 	(void)state;
-	assert_false(list_stream_feed(&s, "{\"items\":[{}]}", 14, frames_refuse_cb,
-	    NULL));
+	assert_false(list_stream_feed(&s, "{\"items\":[{}]}", 14,
+	    frames_refuse_cb, NULL));
 	assert_false(list_stream_complete(&s));
 	list_stream_reset(&s);
 }
@@ -130,9 +132,10 @@ test_an_item_over_the_limit_is_skipped_and_the_next_is_read(void **state)
 		struct list_stream s = { .item_max = 15 };
 		struct buf out = BUF_EMPTY;
 
-		assert_true(list_stream_feed(&s, text, i, frames_collect_cb, &out));
-		assert_true(list_stream_feed(&s, text + i, n - i, frames_collect_cb,
+		assert_true(list_stream_feed(&s, text, i, frames_collect_cb,
 		    &out));
+		assert_true(list_stream_feed(&s, text + i, n - i,
+		    frames_collect_cb, &out));
 		assert_true(list_stream_complete(&s));
 		assert_string_equal(buf_cstr(&out), "{\"b\":1}|");
 		assert_int_equal(s.oversized, 1);

@@ -88,7 +88,8 @@ test_one_reader_too_many_is_refused_and_the_others_are_served(void **state)
 	assert_int_equal(peers_up(peers, &peer, &err), -1);
 	assert_non_null(strstr(err.text, "256 readers"));
 	assert_int_equal(peers_count(peers), PEERS_MAX);
-	/* Its going away is no news; a known one that comes again is no more. */
+	/* Its going away is no news; a known one that comes again is no
+	 * more. */
 	peers_down(peers, &peer);
 	peer = reader(7);
 	assert_int_equal(peers_up(peers, &peer, &err), 0);

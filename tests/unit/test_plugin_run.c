@@ -80,7 +80,8 @@ test_one_that_hangs_is_killed_with_its_children(void **state)
 	int status;
 
 	(void)state;
-	/* An orphan comes to this program, not to an init that may never reap. */
+	/* An orphan comes to this program, not to an init that may never
+	 * reap. */
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	run("sleep 1000 & echo $!; trap '' TERM; wait; sleep 1000", 300);
 	assert_true(result.late);

@@ -1,4 +1,5 @@
-/* projection_file: a projection that cannot be used leaves, and not for ever. */
+/* projection_file: a projection that cannot be used leaves, and not for
+ * ever. */
 #include "tests/unit/store_fixture.h"
 
 #include <dirent.h>
@@ -78,7 +79,8 @@ test_a_file_found_damaged_while_in_use_is_moved_aside_once(void **state
 	int i;
 
 	apply(1);
-	assert_int_equal(projection_file_suspect(fixture_path("p.db"), &err), 0);
+	assert_int_equal(projection_file_suspect(fixture_path("p.db"), &err),
+	    0);
 	projection_db_close(db);
 	for (i = 0; i < 2; i++) {
 		db = projection_db_open(fixture_path("p.db"), note, &err);

@@ -10,7 +10,8 @@
 
 #include "supervisor/roster.h"
 
-static char prod[] = "Prod", dev[] = "dev", team[] = "Team A", other[] = "team-a";
+static char prod[] = "Prod", dev[] = "dev", team[] = "Team A";
+static char other[] = "team-a";
 static char *names[] = { prod, dev, team, other };
 static struct kubeconfig_contexts contexts = { names, 4, 1 };
 

@@ -26,7 +26,7 @@ static unsigned int asked, given, refused, cancelled;
 static int64_t now_ms;
 static bool leave;
 
-/* --- what snapshot calls --------------------------------------------------- */
+/* --- what snapshot calls -------------------------------------------------- */
 
 int64_t
 gateway_now_ms(void)
@@ -90,7 +90,7 @@ query_cancel(struct query_client *c UNUSED, uint64_t ticket UNUSED)
 	cancelled++;
 }
 
-/* --- tests ------------------------------------------------------------------ */
+/* --- tests ---------------------------------------------------------------- */
 
 static int
 setup(void **state UNUSED)

@@ -1,4 +1,5 @@
-/* sse_frame: what clients get is what was meant, and nothing can be injected. */
+/* sse_frame: what clients get is what was meant, and nothing can be
+ * injected. */
 #include "gateway/sse_frame.h"
 
 #include "tests/unit/ring_fixture.h"

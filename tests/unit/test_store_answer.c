@@ -43,8 +43,9 @@ bind(const char *rows)
 	return refused;
 }
 
-#define ROW(kind, name, node) "{\"kind\":\"" kind "\",\"namespace\":\"ns\","	\
-	"\"name\":\"" name "\",\"tenant\":\"acme\",\"workflow\":\"w\","		\
+#define ROW(kind, name, node)						\
+	"{\"kind\":\"" kind "\",\"namespace\":\"ns\","			\
+	"\"name\":\"" name "\",\"tenant\":\"acme\",\"workflow\":\"w\","	\
 	"\"node\":\"" node "\"}"
 #define STATUS "{\"status\":{\"state\":\"healthy\",\"health\":\"healthy\"}}"
 
@@ -111,8 +112,9 @@ test_what_is_not_of_this_cluster_or_has_no_status_says_nothing(void **state)
 	assert_int_equal(inventory_counts(inv)->entries, 0);
 }
 
-#define NODE(cluster, status) "{\"type\":\"pod\",\"status\":" status ","	\
-	"\"resource\":{\"cluster_id\":\"" cluster "\",\"namespace\":\"ns\","	\
+#define NODE(cluster, status)						\
+	"{\"type\":\"pod\",\"status\":" status ","			\
+	"\"resource\":{\"cluster_id\":\"" cluster "\",\"namespace\":\"ns\"," \
 	"\"name\":\"a\"}}"
 
 static const struct inv_binding *

@@ -1,4 +1,5 @@
-/* topics: a key falls under itself and under each prefix that ends before it. */
+/* topics: a key falls under itself and under each prefix that ends before
+ * it. */
 #include "gateway/topics.h"
 
 #include <setjmp.h>

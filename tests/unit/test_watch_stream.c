@@ -68,8 +68,10 @@ test_a_frame_over_the_limit_is_skipped_and_the_next_is_read(void **state)
 	(void)state;
 	memset(big, 'x', n);
 	for (i = 0; i < 17; i++)
-		assert_true(watch_stream_feed(&s, big, n, frames_collect_cb, &out));
-	assert_true(watch_stream_feed(&s, "\n{}\n", 4, frames_collect_cb, &out));
+		assert_true(watch_stream_feed(&s, big, n, frames_collect_cb,
+		    &out));
+	assert_true(watch_stream_feed(&s, "\n{}\n", 4, frames_collect_cb,
+	    &out));
 	assert_string_equal(buf_cstr(&out), "{}|");
 	assert_int_equal(s.oversized, 1);
 	watch_stream_reset(&s);
@@ -83,7 +85,8 @@ test_a_callback_can_stop_the_watch(void **state)
 	struct watch_stream s = { 0 };
 
 	(void)state;
-	assert_false(watch_stream_feed(&s, "{}\n{}\n", 6, frames_refuse_cb, NULL));
+	assert_false(watch_stream_feed(&s, "{}\n{}\n", 6, frames_refuse_cb,
+	    NULL));
 	watch_stream_reset(&s);
 }
 
