@@ -111,7 +111,7 @@ setup(void **state)
 	free(role.conf.runtime_directory);
 	role.conf.runtime_directory = xstrdup(fixture_directory);
 	role.base = event_base_new();
-	inv = inventory_new();
+	inv = inventory_new(0);
 	meanwhile = NULL;
 	tip = 100;
 	bindings_asked = pages_asked = 0;
