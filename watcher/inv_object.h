@@ -56,6 +56,7 @@ struct inv_object {
 	bool			 in_flight : 1;
 	bool			 leaving : 1; /* what is in flight deletes it */
 	bool			 shown : 1;    /* `stored` before that */
+	bool			 compared : 1; /* inv_compare: named, or new */
 	uint16_t		 namespace_len;
 	char			 path[];       /* "namespace/name" */
 };

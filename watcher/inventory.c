@@ -142,6 +142,19 @@ vanish(struct inventory *inv, struct inv_object *o, bool unknown)
 	inv_set_release(&inv->set, o);
 }
 
+struct inv_object *
+inventory_find(const struct inventory *inv, unsigned kind,
+    struct slice namespace, struct slice name)
+{
+	return inv_table_find(&inv->set.table, kind, namespace, name);
+}
+
+struct inv_object *
+inventory_next(const struct inventory *inv, struct inv_table_cursor *cursor)
+{
+	return inv_set_next(&inv->set, cursor);
+}
+
 /* What is known already has its room. */
 static bool
 has_room(const struct inventory *inv, unsigned kind,
@@ -174,6 +187,7 @@ inventory_seen(struct inventory *inv, unsigned kind,
 		inv->set.counts.objects[kind]++;
 	o->present = true;
 	o->uid_real = real;
+	o->compared = true;
 	memcpy(o->uid, uid, sizeof(uid));
 	o->mark = inv->mark[kind];
 	o->version = inv_object_version(object->resource_version);

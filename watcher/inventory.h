@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "watcher/inv_table.h"
 #include "watcher/kinds.h"
 #include "watcher/kube_object.h"
 #include "watcher/kube_status.h"
@@ -60,6 +61,12 @@ void	inventory_scope_end(struct inventory *inv, unsigned kind,
 void	inventory_tick(struct inventory *inv, int64_t now_unix_ms);
 /* When the next one is (0: never). */
 int64_t	inventory_due(const struct inventory *inv);
+
+/* The entry, or NULL; a walk as inv_table's. For inv_compare. */
+struct inv_object *inventory_find(const struct inventory *inv, unsigned kind,
+	    struct slice namespace, struct slice name);
+struct inv_object *inventory_next(const struct inventory *inv,
+	    struct inv_table_cursor *cursor);
 
 /* --- what the store says -------------------------------------------------- */
 /* The stream of the object shows this raw status. It counts only for objects

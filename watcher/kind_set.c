@@ -28,12 +28,14 @@ add(struct kind_set *set, const char *name, const struct kind_watch_ops *ops,
 
 struct kind_set *
 kind_set_new(struct event_base *base, struct kube_api *api,
-    const struct conf *conf, const struct kind_watch_ops *ops, void *arg)
+    const struct conf *conf, struct inventory *inv,
+    const struct kind_watch_ops *ops, void *arg)
 {
 	struct kind_set *set = xcalloc(1, sizeof(*set));
 	size_t i;
 
-	set->env = (struct watch_env){ base, api, list_gate_new(base), conf };
+	set->env = (struct watch_env){ base, api, list_gate_new(base), conf,
+		inv };
 	for (i = 0; i < conf->watch.n_kinds; i++)
 		add(set, conf->watch.kinds[i], ops, arg);
 	for (i = 0; i < conf->watch.n_custom; i++)

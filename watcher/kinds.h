@@ -21,6 +21,8 @@
 /* What an answer of metadata only calls itself. */
 #define KINDS_METADATA      "PartialObjectMetadata"
 #define KINDS_METADATA_LIST "PartialObjectMetadataList"
+#define KINDS_METADATA_ACCEPT \
+	"application/json;as=" KINDS_METADATA_LIST ";g=meta.k8s.io;v=v1"
 /* What an operator reads of any other, and of a server that has none. */
 #define KINDS_NO_METADATA "the API server cannot send the metadata alone, " \
 	"and the whole is not asked for; leave this kind out of watch.kinds"

@@ -7,6 +7,7 @@
 #include "common/mono.h"
 #include "common/xmalloc.h"
 #include "watcher/list_ask.h"
+#include "watcher/list_compare.h"
 #include "watcher/watch_words.h"
 
 #define LIST_WATCH_MAGIC 0x4c495357u   /* "LISW" */
@@ -22,6 +23,7 @@ struct list_watch {
 	struct list_ask			*ask;
 	uint32_t			 mark;       /* of the list under way */
 	struct list_pass		 pass;       /* to list */
+	struct list_compare		*compare;
 	struct event			*wait;
 	struct mono			 trouble;    /* since then: calm_ms */
 	bool				 listed;
@@ -80,6 +82,7 @@ static void
 list_ended(struct list_watch *lw, uint64_t oversized)
 {
 	lw->listed = lw->tried = true;
+	list_compare_start(lw->compare);
 	watch_reason_set(&lw->why, 0, "", "");
 	if (oversized == 0)
 		lw->ops->list_end(lw, lw->mark, lw->arg);
@@ -163,6 +166,7 @@ list_watch_granted(void *arg)
 	struct list_watch *lw = arg;
 
 	assert(lw->magic == LIST_WATCH_MAGIC);
+	list_compare_cancel(lw->compare);
 	lw->mark = lw->ops->list_begin(lw, lw->arg);
 	if (lw->fsm.state == WATCH_STREAMING) {
 		list_ask_stream(lw->ask);
@@ -275,6 +279,21 @@ step(struct list_watch *lw, enum watch_input input,
 	act(lw, &s);
 }
 
+/* The watch is asked for again from a whole list. */
+static void
+list_watch_differs(void *arg)
+{
+	struct list_watch *lw = arg;
+
+	assert(lw->magic == LIST_WATCH_MAGIC);
+	if (lw->fsm.state != WATCH_WATCHING)
+		return;
+	tell(lw, WATCH_NEWS_NOTICE, "the watch did not tell all that a list "
+	    "shows: listing anew");
+	list_ask_drop(lw->ask);
+	step(lw, WATCH_IN_MISSED, NULL);
+}
+
 /* --- timers and life ------------------------------------------------------ */
 
 static void
@@ -307,6 +326,8 @@ list_watch_new(const struct watch_env *env, unsigned kind,
 	    conf->watch.backoff_max_ms, conf->watch.denied_ms);
 	lw->ask = list_ask_new(env->base, env->api, conf, &lw->place, &ask_ops,
 	    lw);
+	lw->compare = list_compare_new(env, kind, &lw->place,
+	    list_watch_differs, lw);
 	lw->wait = evtimer_new(env->base, list_watch_wait_cb, lw);
 	if (lw->wait == NULL)
 		abort();
@@ -319,6 +340,7 @@ list_watch_free(struct list_watch *lw)
 	if (lw == NULL)
 		return;
 	list_gate_return(lw->env->gate, &lw->pass);
+	list_compare_free(lw->compare);
 	list_ask_free(lw->ask);
 	event_free(lw->wait);
 	free(lw->namespace);
@@ -336,6 +358,7 @@ void
 list_watch_stop(struct list_watch *lw)
 {
 	list_gate_return(lw->env->gate, &lw->pass);
+	list_compare_cancel(lw->compare);
 	list_ask_drop(lw->ask);
 	(void)evtimer_del(lw->wait);
 	watch_reason_set(&lw->why, 0, "", "");

@@ -8,6 +8,7 @@
 #define SLUICE_LIST_WATCH_H
 
 #include "common/conf.h"
+#include "watcher/inventory.h"
 #include "watcher/kube_api.h"
 #include "watcher/kube_object.h"
 #include "watcher/list_gate.h"
@@ -39,6 +40,7 @@ struct watch_env {
 	struct kube_api		*api;
 	struct list_gate	*gate;
 	const struct conf	*conf;
+	struct inventory	*inv;       /* to compare with */
 };
 
 /* `namespace` NULL: the whole cluster. */

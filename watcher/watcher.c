@@ -463,7 +463,7 @@ watcher_start(struct role *role, struct err *err)
 	w->figures = figures_new(role, w->inv);
 	w->api = kube_api_new(role->base, w->access, role->conf.watch.http2);
 	kube_api_on_warning(w->api, watcher_warned_cb, w);
-	w->kinds = kind_set_new(role->base, w->api, &role->conf,
+	w->kinds = kind_set_new(role->base, w->api, &role->conf, w->inv,
 	    &watcher_ops, w);
 	w->outbox = outbox_new(role, w->inv, w->figures,
 	    watcher_registered_cb, w, err);

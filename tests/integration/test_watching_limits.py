@@ -187,3 +187,34 @@ def test_a_server_a_watcher_cannot_reach_is_checked_at_once():
                 return [e["data"]["status"] for e in health.events() if "status" in e["data"]]
 
             wait_until(lambda: "disconnected" in seen() or "degraded" in seen(), 40, "a check")
+
+
+def test_an_event_that_never_came_is_found_by_a_comparison():
+    """The watch stays silent about it; metadata of a list shows it, and a whole list follows."""
+    with watching({"compare": "2s"}) as bed:
+        bed.sim.faults(next=[{"match": PODS_WATCH, "action": "drop"}], drop_watches=True)
+        bed.sim.wait_watches(2)
+        bed.sim.clear_requests()
+        name = sorted(bed.shown("pod"))[0]
+        bed.sim.api.set_pod_status(*name, {"phase": "Failed"})
+        bed.wait_level("pod", timeout=30)
+        bed.wait_watching()
+        light = [r for r in bed.lists(PODS) if "PartialObjectMetadataList" in r.get("accept", "")]
+        assert light and len(light) < len(bed.lists(PODS)), bed.lists(PODS)
+        assert not bed.deleted("pod")
+
+
+def test_comparisons_that_find_nothing_cost_no_list():
+    """Only metadata is listed, again and again."""
+    with watching({"compare": "300ms"}) as bed:
+        bed.sim.clear_requests()
+
+        def light():
+            """How many comparisons were made, and how many whole lists."""
+            rows = bed.lists(PODS)
+            few = [r for r in rows if "PartialObjectMetadataList" in r.get("accept", "")]
+            return len(few), len(rows) - len(few)
+
+        wait_until(lambda: light()[0] >= 5, 30, "five comparisons")
+        assert light()[1] == 0, bed.lists(PODS)
+        bed.wait_level("pod")

@@ -48,6 +48,7 @@ static const char *const action_names[SIM_ACT_MAX] = {
 	[SIM_ACT_MERGE] = "merge",
 	[SIM_ACT_SPLIT] = "split",
 	[SIM_ACT_TRICKLE] = "trickle",
+	[SIM_ACT_DROP] = "drop",
 	[SIM_ACT_STRANGE] = "strange",
 };
 

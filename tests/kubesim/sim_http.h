@@ -40,6 +40,7 @@ enum sim_action {
 	SIM_ACT_MERGE,           /* events come in twos, in one chunk */
 	SIM_ACT_SPLIT,           /* every event in chunks of a few bytes */
 	SIM_ACT_TRICKLE,         /* one byte a second from the next event on */
+	SIM_ACT_DROP,            /* the next event never comes */
 	SIM_ACT_STRANGE,         /* an ERROR whose object is no Status */
 	SIM_ACT_MAX
 };

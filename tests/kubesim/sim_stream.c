@@ -155,6 +155,9 @@ do_fault(struct sim_conn *c, struct sim_text *t)
 		c->action = SIM_ACT_NONE;
 		c->wire->text(c, t);
 		return false;
+	case SIM_ACT_DROP:
+		c->action = SIM_ACT_NONE;
+		return true;
 	case SIM_ACT_GARBAGE:
 		c->action = SIM_ACT_NONE;
 		send_line(c, garbage_line, sizeof(garbage_line) - 1);

@@ -1,0 +1,138 @@
+/* inv_compare: what a watch did not tell. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/inventory_fixture.h"
+#include "watcher/inv_compare.h"
+
+static struct inv_compare c;
+
+static struct kube_object
+pod(const char *name, const char *uid, const char *version)
+{
+	return (struct kube_object){ .uid = slice_str(uid),
+		.namespace = slice_str("ns"), .name = slice_str(name),
+		.resource_version = slice_str(version), .generation = -1,
+		.spec = slice_str("{}"), .status = slice_str("{}") };
+}
+
+static void
+seen(const char *name, const char *uid, const char *version)
+{
+	struct kube_object o = pod(name, uid, version);
+
+	assert_true(inventory_seen(inv, POD, &o, 1000));
+}
+
+static void
+listed(const char *name, const char *uid, const char *version)
+{
+	struct kube_object o = pod(name, uid, version);
+
+	inv_compare_item(&c, inv, &o);
+}
+
+static void
+begin(void)
+{
+	inv_compare_begin(&c, inv, POD, SLICE_NONE);
+}
+
+static void
+test_a_list_older_or_newer_than_the_watch_is_no_difference(void **state)
+{
+	(void)state;
+	seen("a", "u1", "10");
+	seen("new", "u2", "30");
+	begin();
+	listed("a", "u1", "9");
+	assert_false(inv_compare_end(&c, inv, slice_str("20")));
+	/* The list knows more: the watch brings it in its time. */
+	begin();
+	listed("a", "u1", "40");
+	listed("new", "u2", "30");
+	assert_true(inv_compare_end(&c, inv, slice_str("41")));
+	seen("a", "u1", "40");
+	assert_false(inv_compare_differs(&c, inv));
+	inv_compare_clear(&c);
+}
+
+static void
+test_what_the_watch_never_brings_is_a_difference(void **state)
+{
+	(void)state;
+	seen("a", "u1", "10");
+	begin();
+	listed("a", "u1", "10");
+	listed("b", "u2", "11");
+	assert_true(inv_compare_end(&c, inv, slice_str("20")));
+	assert_true(inv_compare_differs(&c, inv));
+	begin();
+	listed("a", "u1", "15");
+	assert_true(inv_compare_end(&c, inv, slice_str("20")));
+	assert_true(inv_compare_differs(&c, inv));
+	/* Another object of the same name. */
+	begin();
+	listed("a", "u9", "10");
+	assert_true(inv_compare_end(&c, inv, slice_str("20")));
+	assert_true(inv_compare_differs(&c, inv));
+	inv_compare_clear(&c);
+}
+
+static void
+test_a_deletion_that_was_not_told_is_a_difference(void **state)
+{
+	struct kube_object gone = pod("b", "u2", "21");
+
+	(void)state;
+	seen("a", "u1", "10");
+	seen("b", "u2", "11");
+	begin();
+	listed("a", "u1", "10");
+	/* Came while the list was under way. */
+	seen("c", "u3", "12");
+	assert_true(inv_compare_end(&c, inv, slice_str("20")));
+	assert_int_equal(c.n, 1);
+	assert_true(inv_compare_differs(&c, inv));
+	inventory_deleted(inv, POD, &gone, 1001);
+	assert_false(inv_compare_differs(&c, inv));
+	inv_compare_clear(&c);
+}
+
+static void
+test_suspects_are_bounded_and_other_places_are_left_out(void **state)
+{
+	char name[16];
+	unsigned i;
+
+	(void)state;
+	seen("a", "u1", "10");
+	inv_compare_begin(&c, inv, POD, slice_str("other"));
+	assert_false(inv_compare_end(&c, inv, slice_str("20")));
+	begin();
+	for (i = 0; i < 2 * INV_COMPARE_SUSPECTS_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "p%u", i);
+		listed(name, name, "11");
+	}
+	assert_true(inv_compare_end(&c, inv, slice_str("20")));
+	assert_int_equal(c.n, INV_COMPARE_SUSPECTS_MAX);
+	inv_compare_clear(&c);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_a_list_older_or_newer_than_the_watch_is_no_difference),
+		CASE(test_what_the_watch_never_brings_is_a_difference),
+		CASE(test_a_deletion_that_was_not_told_is_a_difference),
+		CASE(test_suspects_are_bounded_and_other_places_are_left_out),
+	};
+
+	return cmocka_run_group_tests_name("inv_compare", tests, NULL, NULL);
+}

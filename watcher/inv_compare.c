@@ -1,0 +1,124 @@
+#include "watcher/inv_compare.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/xmalloc.h"
+#include "watcher/inv_object.h"
+
+static bool
+in_scope(const struct inv_compare *c, const struct inv_object *o)
+{
+	return o->kind == c->kind && (c->namespace.p == NULL ||
+	    slice_eq(inv_object_namespace(o), c->namespace));
+}
+
+static void
+suspect(struct inv_compare *c, struct slice namespace, struct slice name,
+    const uint8_t uid[16], uint64_t version, bool surplus)
+{
+	struct inv_suspect *s;
+	size_t size = namespace.n + name.n + 2;
+
+	if (c->n == INV_COMPARE_SUSPECTS_MAX)
+		return;
+	s = &c->suspects[c->n++];
+	s->path = xmalloc(size);
+	(void)snprintf(s->path, size, "%.*s/%.*s", (int)namespace.n,
+	    namespace.p != NULL ? namespace.p : "", (int)name.n, name.p);
+	s->namespace_len = (uint16_t)namespace.n;
+	s->surplus = surplus;
+	memcpy(s->uid, uid, sizeof(s->uid));
+	s->version = version;
+}
+
+void
+inv_compare_clear(struct inv_compare *c)
+{
+	while (c->n > 0)
+		free(c->suspects[--c->n].path);
+}
+
+void
+inv_compare_begin(struct inv_compare *c, struct inventory *inv, unsigned kind,
+    struct slice namespace)
+{
+	struct inv_table_cursor cursor = { 0 };
+	struct inv_object *o;
+
+	inv_compare_clear(c);
+	c->kind = kind;
+	c->namespace = namespace;
+	while ((o = inventory_next(inv, &cursor)) != NULL)
+		if (in_scope(c, o))
+			o->compared = false;
+}
+
+/* What is here is that object, and not older than the list has it. */
+static bool
+knows(const struct inv_object *o, const uint8_t uid[16], uint64_t version)
+{
+	return o != NULL && o->present &&
+	    memcmp(o->uid, uid, sizeof(o->uid)) == 0 && o->version >= version;
+}
+
+void
+inv_compare_item(struct inv_compare *c, struct inventory *inv,
+    const struct kube_object *object)
+{
+	struct inv_object *o = inventory_find(inv, c->kind,
+	    object->namespace, object->name);
+	uint64_t version = inv_object_version(object->resource_version);
+	uint8_t uid[16];
+
+	(void)inv_object_uid(object->uid, uid);
+	if (o != NULL)
+		o->compared = true;
+	if (!knows(o, uid, version))
+		suspect(c, object->namespace, object->name, uid, version,
+		    false);
+}
+
+bool
+inv_compare_end(struct inv_compare *c, struct inventory *inv,
+    struct slice version)
+{
+	uint64_t at = inv_object_version(version);
+	struct inv_table_cursor cursor = { 0 };
+	struct inv_object *o;
+
+	while ((o = inventory_next(inv, &cursor)) != NULL)
+		if (in_scope(c, o) && o->present && !o->compared &&
+		    o->version <= at)
+			suspect(c, inv_object_namespace(o),
+			    inv_object_name(o), o->uid, o->version, true);
+	return c->n > 0;
+}
+
+static bool
+differs(const struct inv_suspect *s, const struct inv_object *o)
+{
+	if (!s->surplus)
+		return !knows(o, s->uid, s->version);
+	return knows(o, s->uid, s->version) && o->version == s->version;
+}
+
+bool
+inv_compare_differs(const struct inv_compare *c, const struct inventory *inv)
+{
+	const struct inv_suspect *s;
+	struct slice path, namespace, name;
+	size_t i;
+
+	for (i = 0; i < c->n; i++) {
+		s = &c->suspects[i];
+		path = slice_str(s->path);
+		namespace = (struct slice){ path.p, s->namespace_len };
+		name = (struct slice){ path.p + s->namespace_len + 1,
+			path.n - s->namespace_len - 1 };
+		if (differs(s, inventory_find(inv, c->kind, namespace, name)))
+			return true;
+	}
+	return false;
+}

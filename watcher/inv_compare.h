@@ -1,0 +1,45 @@
+/*
+ * inv_compare: holds an inventory against a list of the same objects, to find
+ * what a watch did not tell (k8s-watch.md A 33). Pure; list_compare drives it.
+ *
+ * The list and the watch stand at different versions, so a difference is at
+ * first a suspicion; only what still differs when the watch has had its time is
+ * one. A few suspects are enough: what follows is a whole list.
+ */
+#ifndef SLUICE_INV_COMPARE_H
+#define SLUICE_INV_COMPARE_H
+
+#include "watcher/inventory.h"
+
+#define INV_COMPARE_SUSPECTS_MAX 16u
+
+struct inv_suspect {
+	char		*path;      /* namespace/name */
+	uint16_t	 namespace_len;
+	bool		 surplus;   /* here, not in the list */
+	uint8_t		 uid[16];
+	uint64_t	 version;   /* the list's; surplus: ours */
+};
+
+struct inv_compare {
+	struct inv_suspect	suspects[INV_COMPARE_SUSPECTS_MAX];
+	size_t			n;
+	unsigned		kind;
+	struct slice		namespace;   /* SLICE_NONE: all */
+};
+
+/* All zero is a good start; `namespace` must outlive the comparison. */
+void	inv_compare_begin(struct inv_compare *c, struct inventory *inv,
+	    unsigned kind, struct slice namespace);
+/* The list names it. */
+void	inv_compare_item(struct inv_compare *c, struct inventory *inv,
+	    const struct kube_object *object);
+/* It is whole, at this version. True: there are suspects. */
+bool	inv_compare_end(struct inv_compare *c, struct inventory *inv,
+	    struct slice version);
+/* One of them still differs. */
+bool	inv_compare_differs(const struct inv_compare *c,
+	    const struct inventory *inv);
+void	inv_compare_clear(struct inv_compare *c);
+
+#endif

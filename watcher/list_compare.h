@@ -1,0 +1,31 @@
+/*
+ * list_compare: from time to time (`watch.compare`) asks for the metadata of
+ * what a kind's watch should have told, and says when the inventory differs
+ * (k8s-watch.md A 33: no watch is right for ever). Runs in the watcher's loop,
+ * beside the watch, as one of the lists that list_gate lets through.
+ */
+#ifndef SLUICE_LIST_COMPARE_H
+#define SLUICE_LIST_COMPARE_H
+
+#include "watcher/list_watch.h"
+#include "watcher/request_path.h"
+
+#define LIST_COMPARE_GRACE_MS (10 * 1000)   /* for what is on its way */
+
+struct list_compare;
+
+/* Called from the loop; may cancel it. */
+typedef void (*list_compare_cb)(void *arg);
+
+/* NULL: the configuration wants none; the others then do nothing. `env` and
+ * `place` must outlive it. */
+struct list_compare *list_compare_new(const struct watch_env *env,
+    unsigned kind, const struct request_place *place,
+    list_compare_cb differs, void *arg);
+void	list_compare_free(struct list_compare *c);
+/* A whole list is there, and a watch goes on from it. */
+void	list_compare_start(struct list_compare *c);
+/* A list begins: what was asked for is of no use. */
+void	list_compare_cancel(struct list_compare *c);
+
+#endif
