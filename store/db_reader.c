@@ -14,6 +14,7 @@
 #include "common/mono.h"
 #include "common/query.h"
 #include "common/xmalloc.h"
+#include "store/conf_slot.h"
 #include "store/json_ops.h"
 #include "store/registry.h"
 #include "store/snapshot_read.h"
@@ -49,6 +50,7 @@ struct db_reader {
 	struct results		 results;
 	char			*facts;
 	bool			 stopping;
+	struct conf_slot	 conf;
 	/* The thread's own. */
 	struct registry		*registry;
 	struct snapshot_reader	*snapshots;
@@ -175,16 +177,6 @@ job_follow(struct db_reader *r, const struct job *job, struct err *err)
 	return rc;
 }
 
-static void
-job_conf(struct db_reader *r, const struct job *job)
-{
-	const struct conf *conf;
-
-	assert(job->n == sizeof(conf));
-	memcpy(&conf, job->body, sizeof(conf));
-	snapshot_reader_conf(r->snapshots, conf);
-}
-
 static int
 job_copy(struct db_reader *r, struct err *err)
 {
@@ -250,9 +242,6 @@ job_run(struct db_reader *r, const struct job *job)
 			result_trouble(r, &err, "what is incomplete is not"
 			    " known", true);
 		break;
-	case DB_READER_CONF:
-		job_conf(r, job);
-		break;
 	case DB_READER_COPY:
 		if (job_copy(r, &err) == -1)
 			result_trouble(r, &err, "no daily copy of the"
@@ -273,6 +262,8 @@ reader_main(void *arg)
 	assert(r->magic == DB_READER_MAGIC);
 	pthread_mutex_lock(&r->mutex);
 	while (!r->stopping) {
+		if (conf_slot_take(&r->conf))
+			snapshot_reader_conf(r->snapshots, r->conf.now);
 		job = STAILQ_FIRST(&r->jobs);
 		if (job == NULL) {
 			(void)pthread_cond_wait(&r->wake, &r->mutex);
@@ -335,6 +326,15 @@ db_reader_take(struct db_reader *r, struct db_reader_result *ret)
 }
 
 void
+db_reader_conf(struct db_reader *r, struct conf *conf)
+{
+	pthread_mutex_lock(&r->mutex);
+	conf_slot_offer(&r->conf, conf);
+	pthread_cond_signal(&r->wake);
+	pthread_mutex_unlock(&r->mutex);
+}
+
+void
 db_reader_facts(struct db_reader *r, const char *json)
 {
 	pthread_mutex_lock(&r->mutex);
@@ -357,6 +357,7 @@ db_reader_new(const char *projection_path, const char *registry_path,
 	STAILQ_INIT(&r->results);
 	(void)pthread_mutex_init(&r->mutex, NULL);
 	(void)pthread_cond_init(&r->wake, NULL);
+	conf_slot_init(&r->conf, conf);
 	r->registry = registry_open(registry_path, bindings_changed, r, err);
 	if (r->registry == NULL)
 		goto fail;
@@ -400,6 +401,7 @@ db_reader_free(struct db_reader *r)
 		buf_free(&result.bytes);
 	r->magic = 0;
 	snapshot_reader_close(r->snapshots);
+	conf_slot_clear(&r->conf);
 	registry_close(r->registry);
 	free(r->facts);
 	(void)pthread_mutex_destroy(&r->mutex);

@@ -20,8 +20,6 @@ enum db_reader_job {
 	DB_READER_FOLLOW,     /* body: JSON array for registry_follow() */
 	DB_READER_ANNOUNCE,   /* every cluster's version as a change */
 	DB_READER_CHECK,      /* how many clusters are incomplete */
-	DB_READER_CONF,       /* body: the address of a struct conf, which
-			       * outlives the reader */
 	DB_READER_COPY,       /* the daily copy, if it is due */
 	DB_READER_JOB_MAX
 };
@@ -57,6 +55,8 @@ int	db_reader_submit(struct db_reader *r, enum db_reader_job kind,
 	    uint64_t ticket, const void *body, size_t n) MUST_CHECK;
 /* The loop: the next result, or false. */
 bool	db_reader_take(struct db_reader *r, struct db_reader_result *ret);
+/* Another configuration, taken (conf_slot.h); the next job goes by it. */
+void	db_reader_conf(struct db_reader *r, struct conf *conf);
 /* A JSON object that `status` answers with. */
 void	db_reader_facts(struct db_reader *r, const char *json);
 

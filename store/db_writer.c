@@ -15,6 +15,7 @@
 #include "common/record.h"
 #include "common/xmalloc.h"
 #include "store/backlog.h"
+#include "store/conf_slot.h"
 #include "store/projection_db.h"
 
 #define DB_WRITER_MAGIC    0x44425752u
@@ -26,7 +27,7 @@ struct db_writer {
 	bool			 started;
 	pthread_t		 thread;
 	pthread_mutex_t		 mutex;     /* guards what follows */
-	const struct conf	*conf;
+	struct conf_slot	 conf;
 	pthread_cond_t		 wake;
 	struct backlog		 backlog;
 	uint64_t		 oldest;
@@ -267,18 +268,18 @@ writer_round(struct db_writer *w)
 static void
 writer_sweep(struct db_writer *w)
 {
-	const struct conf *conf = w->conf;
 	uint64_t oldest = w->oldest;
 	struct err err = { 0 };
 	int rc, more = 0;
 
+	(void)conf_slot_take(&w->conf);
 	pthread_mutex_unlock(&w->mutex);
 	pthread_mutex_lock(&w->journal_mutex);
 	journal_reader_forget(w->journal, oldest);
 	pthread_mutex_unlock(&w->journal_mutex);
 	rc = projection_db_begin(w->db, &err);
 	if (rc == 0)
-		rc = more = projection_db_sweep(w->db, conf, oldest,
+		rc = more = projection_db_sweep(w->db, w->conf.now, oldest,
 		    wall_unix_ms(), &err);
 	if (rc >= 0)
 		rc = batch_commit(w, &err);
@@ -335,7 +336,7 @@ db_writer_new(const char *path, const struct conf *conf, int notify_fd,
 	int rc;
 
 	w->magic = DB_WRITER_MAGIC;
-	w->conf = conf;
+	conf_slot_init(&w->conf, conf);
 	w->notify_fd = notify_fd;
 	backlog_init(&w->backlog, DB_WRITER_QUEUE_MAX);
 	(void)pthread_mutex_init(&w->mutex, NULL);
@@ -387,6 +388,7 @@ db_writer_free(struct db_writer *w)
 	assert(w->magic == DB_WRITER_MAGIC && !w->started);
 	w->magic = 0;
 	backlog_clear(&w->backlog);
+	conf_slot_clear(&w->conf);
 	projection_db_close(w->db);
 	journal_reader_free(w->journal);
 	(void)pthread_mutex_destroy(&w->mutex);
@@ -441,10 +443,10 @@ db_writer_oldest(struct db_writer *w, uint64_t oldest)
 }
 
 void
-db_writer_conf(struct db_writer *w, const struct conf *conf)
+db_writer_conf(struct db_writer *w, struct conf *conf)
 {
 	pthread_mutex_lock(&w->mutex);
-	w->conf = conf;
+	conf_slot_offer(&w->conf, conf);
 	w->next_sweep = mono_now();
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->mutex);

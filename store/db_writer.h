@@ -62,9 +62,9 @@ void	db_writer_gap(struct db_writer *w, struct position through);
 void	db_writer_segment(struct db_writer *w, uint64_t first, int fd);
 /* First position still in the journal: what retention goes by. */
 void	db_writer_oldest(struct db_writer *w, uint64_t oldest);
-/* Another configuration, which must outlive the writer; its retention is looked
- * at soon. */
-void	db_writer_conf(struct db_writer *w, const struct conf *conf);
+/* Another configuration, taken (conf_slot.h); its retention is looked at
+ * soon. */
+void	db_writer_conf(struct db_writer *w, struct conf *conf);
 void	db_writer_status(struct db_writer *w, struct db_writer_status *ret);
 
 #endif

@@ -72,9 +72,6 @@ struct store {
 	struct mono		 next_copy;
 	struct store_notices	 notices;       /* what was logged */
 	struct store_said	 said;          /* the last status */
-	struct conf		**reloaded;     /* all are kept: threads read
-						 * the latest */
-	size_t			 n_reloaded;
 };
 
 static struct store *
@@ -431,24 +428,24 @@ store_stop(struct role *role)
 	role_exit(role);
 }
 
-/* Which clusters there are, and how long things are kept. The databases, the
- * bus and MongoDB stay as they are until the next start. */
-static void
-reload(struct store *s, int fd)
+static struct conf *
+read_conf(int fd)
 {
 	struct conf *conf = xcalloc(1, sizeof(*conf));
 	struct err err;
 
 	if (role_read_conf(fd, conf, &err) == -1)
 		fatalx("the new configuration cannot be read: %s", err.text);
-	s->reloaded = xreallocarray(s->reloaded, s->n_reloaded + 1,
-	    sizeof(*s->reloaded));
-	s->reloaded[s->n_reloaded++] = conf;
-	db_writer_conf(s->writer, conf);
-	if (db_reader_submit(s->reader, DB_READER_CONF, 0, &conf,
-	    sizeof(conf)) == -1)
-		log_warn("the reader is busy: the new configuration is taken"
-		    " with the next reload");
+	return conf;
+}
+
+/* Each thread has its own. Which clusters there are, and how long things are kept. The databases, the
+ * bus and MongoDB stay as they are until the next start. */
+static void
+reload(struct store *s, int fd)
+{
+	db_writer_conf(s->writer, read_conf(fd));
+	db_reader_conf(s->reader, read_conf(fd));
 }
 
 static void
@@ -481,7 +478,6 @@ static void
 store_finish(struct role *role)
 {
 	struct store *s = role->state;
-	size_t i;
 
 	if (s == NULL)
 		return;
@@ -498,11 +494,6 @@ store_finish(struct role *role)
 		mongo_free(s->mongo);
 	db_reader_free(s->reader);
 	db_writer_free(s->writer);
-	for (i = 0; i < s->n_reloaded; i++) {
-		conf_free(s->reloaded[i]);
-		free(s->reloaded[i]);
-	}
-	free(s->reloaded);
 	if (s->notify != NULL)
 		event_free(s->notify);
 	if (s->tick != NULL)

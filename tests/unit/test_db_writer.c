@@ -10,6 +10,7 @@
 
 #include "common/mono.h"
 #include "common/record.h"
+#include "common/xmalloc.h"
 #include "store/db_writer.h"
 
 /* More than the queue holds, in events of this size. */
@@ -284,6 +285,15 @@ let_go(int fd, const struct stat *was)
 	return stat(path, &now) == -1 || now.st_ino != was->st_ino;
 }
 
+static struct conf *
+another_conf(void)
+{
+	struct conf *another = xcalloc(1, sizeof(*another));
+
+	conf_init(another);
+	return another;
+}
+
 /* The queue is never empty meanwhile: its database stays locked. */
 static void
 test_memory_segments_that_are_over_are_let_go_of_by_a_busy_writer(void **state
@@ -299,11 +309,11 @@ test_memory_segments_that_are_over_are_let_go_of_by_a_busy_writer(void **state
 	(void)put(&life, "build:b", 100);
 	hand_over(0);
 	db_writer_oldest(writer, 99);
-	db_writer_conf(writer, &conf);
+	db_writer_conf(writer, another_conf());
 	wait_for_trouble("locked");
 	assert_false(let_go(old_fd, &old));
 	db_writer_oldest(writer, 100);
-	db_writer_conf(writer, &conf);
+	db_writer_conf(writer, another_conf());
 	while (!let_go(old_fd, &old) && mono_before(mono_now(), stop))
 		(void)nanosleep(&pause, NULL);
 	assert_true(let_go(old_fd, &old));

@@ -1,6 +1,5 @@
 #include "tests/unit/store_fixture.h"
 
-#include <errno.h>
 #include <sys/stat.h>
 
 #include "common/xmalloc.h"
