@@ -1,5 +1,7 @@
 """sluice-health against simulated clusters: schedule, verdicts, what is published."""
 
+import datetime
+import itertools
 import json
 import os
 import queue
@@ -187,6 +189,26 @@ def test_a_cluster_that_answers_is_connected_with_its_version_and_metadata():
         assert facts["version"] == data["version"]
         assert facts["last_updated"]
         assert health.stop() == 0
+
+
+@pytest.mark.slow
+def test_metadata_that_is_too_old_is_read_again_and_no_sooner():
+    """Ten checks fit into its age: they do not read it; the first one after it does."""
+    age = 2
+    with (
+        KubeSim(frozen=True) as sim,
+        Health({"demo": of_sim(sim)}, interval="200ms", metadata_max_age=f"{age}s") as health,
+    ):
+        updated = "cluster.metadata_updated"
+        health.wait(lambda: len(health.of("demo", updated)) >= 3, 30, "metadata three times")
+        read = [
+            datetime.datetime.fromisoformat(e["data"]["last_updated"])
+            for e in health.of("demo", updated)
+        ]
+        apart = [(b - a).total_seconds() for a, b in itertools.pairwise(read)]
+        # Both ends are rounded to a millisecond.
+        assert all(seconds >= age - 0.01 for seconds in apart)
+        assert len(health.of("demo", "cluster.health")) > len(read)
 
 
 @pytest.mark.slow

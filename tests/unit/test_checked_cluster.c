@@ -1,6 +1,7 @@
-/* What health makes of a plugin's answer. */
+/* What health makes of a plugin's answer, and when metadata is too old. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 
 #include "common/mono.h"
 #include "common/xmalloc.h"
+#include "health/check_job.h"
 #include "health/checked_cluster.h"
 
 static char path[32];
@@ -95,6 +97,40 @@ test_what_is_of_no_use_waits_for_the_next_check(void **state)
 	assert_false(checked->checked);
 }
 
+/* A metadata job that ends at `now`. */
+static void
+end_metadata(bool have_facts, struct mono now)
+{
+	static const atomic_bool cancelled;
+	struct check_job *job = checked_cluster_job(checked,
+	    SCHEDULE_METADATA, &cancelled);
+
+	job->have_facts = have_facts;
+	assert_int_equal(checked_cluster_take(checked, job, 10 * 60 * 1000,
+	    now), SCHEDULE_ANSWERED);
+	check_job_free(job);
+}
+
+static void
+test_metadata_is_due_when_it_is_ten_minutes_old(void **state)
+{
+	struct mono now = mono_now(), due;
+
+	(void)state;
+	assert_false(mono_before(now, checked->metadata_due));
+	end_metadata(true, now);
+	assert_true(checked->facts_unsent);
+	due = mono_add_ms(now, 10 * 60 * 1000);
+	assert_int_equal(mono_diff_ms(checked->metadata_due, due), 0);
+	/* One that could not be read is tried sooner, and not at once. */
+	end_metadata(false, due);
+	assert_int_equal(mono_diff_ms(checked->metadata_due, due),
+	    CLUSTER_METADATA_RETRY_MS);
+	end_metadata(true, checked->metadata_due);
+	assert_int_equal(mono_diff_ms(checked->metadata_due, due),
+	    CLUSTER_METADATA_RETRY_MS + 10 * 60 * 1000);
+}
+
 int
 main(void)
 {
@@ -103,6 +139,7 @@ main(void)
 		T(test_what_is_good_is_checked_with_at_once),
 		T(test_a_failure_is_a_finding),
 		T(test_what_is_of_no_use_waits_for_the_next_check),
+		T(test_metadata_is_due_when_it_is_ten_minutes_old),
 #undef T
 	};
 
