@@ -147,6 +147,9 @@ STEPS = {
     "watch from there with bookmarks": watch("&resourceVersion={VERSION}&allowWatchBookmarks=true"),
     "watch of no version": watch("&resourceVersion=abc"),
     "watch of the future": watch(f"&resourceVersion={FUTURE}"),
+    "watch of the future with bookmarks": get(
+        f"{MAPS}?watch=1&timeoutSeconds=3&resourceVersion={FUTURE}&allowWatchBookmarks=true"
+    ),
     "watch with a limit": watch("&limit=1"),
     "watch with a token": watch("&continue=abc"),
     "watch with a match": watch("&resourceVersionMatch=NotOlderThan"),
