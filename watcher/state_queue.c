@@ -16,10 +16,12 @@ struct state_event {
 	int64_t				 at_unix_ms;
 };
 
+STAILQ_HEAD(state_events, state_event);
+
 struct state_queue {
-	STAILQ_HEAD(, state_event)	 events;
-	unsigned			 n;
-	const char			*shown[KINDS_MAX];
+	struct state_events	 events;
+	unsigned		 n;
+	const char		*shown[KINDS_MAX];
 };
 
 struct state_queue *
