@@ -439,8 +439,9 @@ read_conf(int fd)
 	return conf;
 }
 
-/* Each thread has its own. Which clusters there are, and how long things are kept. The databases, the
- * bus and MongoDB stay as they are until the next start. */
+/* Each thread has its own. Which clusters there are, and how long things are
+ * kept. The databases, the bus and MongoDB stay as they are until the next
+ * start. */
 static void
 reload(struct store *s, int fd)
 {
