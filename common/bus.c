@@ -1,5 +1,6 @@
 #include "common/bus.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,7 +17,6 @@
 #include "common/macros.h"
 
 #define BUS_RECONNECT_MS    10
-#define BUS_RESEND_MS       1000
 #define BUS_SNDBUF_DEFAULT  212992   /* stock net.core.wmem_max */
 #define BUS_SCHEME          "ipc://"
 
@@ -82,9 +82,6 @@ set_options(int s, enum bus_kind kind, struct err *err)
 	    set_option(s, NN_SOL_SOCKET, NN_SNDBUF, bus_sndbuf(),
 	    "NN_SNDBUF", err) < 0)
 		return -1;
-	if (kind == BUS_REQ)
-		return set_option(s, NN_REQ, NN_REQ_RESEND_IVL, BUS_RESEND_MS,
-		    "NN_REQ_RESEND_IVL", err);
 	/* Everything is received; filtering is the owner's. */
 	if (kind == BUS_SUB &&
 	    nn_setsockopt(s, NN_SUB, NN_SUB_SUBSCRIBE, "", 0) < 0)
@@ -99,7 +96,7 @@ bus_open(enum bus_kind kind, struct err *err)
 		int	domain;
 		int	protocol;
 	} kinds[] = {
-		[BUS_REQ] = { AF_SP, NN_REQ },
+		[BUS_REQ] = { AF_SP_RAW, NN_REQ },
 		[BUS_REP] = { AF_SP_RAW, NN_REP },
 		[BUS_PUB] = { AF_SP, NN_PUB },
 		[BUS_SUB] = { AF_SP, NN_SUB },
@@ -154,6 +151,12 @@ bus_close(int s)
 		(void)nn_close(s);
 }
 
+uint64_t
+bus_connections(int s)
+{
+	return nn_get_statistic(s, NN_STAT_ESTABLISHED_CONNECTIONS);
+}
+
 struct event *
 bus_event(struct event_base *base, int s, event_callback_fn cb, void *arg)
 {
@@ -206,23 +209,79 @@ bus_send(int s, const void *p, size_t n, struct err *err)
 	return 0;
 }
 
+/* One message with its header; nanomsg's iovec is not const, it reads only. */
+static int
+send_with(int s, void *control, size_t control_len, const void *p, size_t n)
+{
+	struct nn_iovec iov = { .iov_len = n };
+	struct nn_msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = control_len };
+
+	memcpy(&iov.iov_base, &p, sizeof(p));
+	return nn_sendmsg(s, &hdr, NN_DONTWAIT);
+}
+
 int
 bus_reply(int s, struct bus_message *request, const void *p, size_t n,
     struct err *err)
 {
-	struct nn_iovec iov = { .iov_len = n };
-	struct nn_msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
-	int rc;
+	int rc = send_with(s, &request->control, NN_MSG, p, n);
 
-	/* nanomsg's iovec is not const, it reads only. */
-	memcpy(&iov.iov_base, &p, sizeof(p));
-	hdr.msg_control = &request->control;
-	hdr.msg_controllen = NN_MSG;
-	rc = nn_sendmsg(s, &hdr, NN_DONTWAIT);
 	/* It took the return path, also when it failed. */
 	request->control = NULL;
 	bus_message_free(request);
 	if (rc < 0)
 		return err_errno(err, nn_errno(), "bus: reply");
+	return 0;
+}
+
+/* --- numbers: nanomsg's header of a request, in a control message --------- */
+
+struct number_header {
+	size_t		size;
+	unsigned char	number[4];   /* big-endian, the highest bit set */
+};
+
+#define NUMBER_BYTES (sizeof(size_t) + 4)
+
+int
+bus_ask(int s, uint32_t number, const void *p, size_t n, struct err *err)
+{
+	union {
+		struct nn_cmsghdr	head;
+		unsigned char		room[NN_CMSG_SPACE(NUMBER_BYTES)];
+	} control = { .room = { 0 } };
+	struct number_header h = { .size = sizeof(h.number) };
+	uint32_t wire = htobe32(number | ~BUS_NUMBER_MAX);
+
+	memcpy(h.number, &wire, sizeof(wire));
+	control.head.cmsg_len = NN_CMSG_LEN(NUMBER_BYTES);
+	control.head.cmsg_level = PROTO_SP;
+	control.head.cmsg_type = SP_HDR;
+	memcpy(NN_CMSG_DATA(&control.head), &h, NUMBER_BYTES);
+	if (send_with(s, &control, sizeof(control), p, n) < 0)
+		return err_errno(err, nn_errno(), "bus: ask");
+	return 0;
+}
+
+int
+bus_answer_number(const struct bus_message *answer, uint32_t *ret)
+{
+	struct nn_cmsghdr head;
+	struct number_header h;
+	uint32_t wire;
+
+	if (answer->control == NULL)
+		return -1;
+	memcpy(&head, answer->control, sizeof(head));
+	if (head.cmsg_level != PROTO_SP || head.cmsg_type != SP_HDR ||
+	    head.cmsg_len < NN_CMSG_LEN(NUMBER_BYTES))
+		return -1;
+	memcpy(&h, (const unsigned char *)answer->control +
+	    NN_CMSG_LEN(0), NUMBER_BYTES);
+	if (h.size != sizeof(h.number))
+		return -1;
+	memcpy(&wire, h.number, sizeof(wire));
+	*ret = be32toh(wire) & BUS_NUMBER_MAX;
 	return 0;
 }

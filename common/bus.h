@@ -15,7 +15,8 @@
 #include "common/buf.h"
 #include "common/err.h"
 
-#define BUS_PATH_MAX 107u   /* sun_path without its NUL */
+#define BUS_PATH_MAX   107u          /* sun_path without its NUL */
+#define BUS_NUMBER_MAX 0x7fffffffu   /* the highest bit ends the path */
 
 /* "ipc://<dir>/<leaf>" into buf; -1 when the path is longer than a Unix
  * socket's may be, naming the directory and the remedy. */
@@ -23,15 +24,15 @@ int	bus_address(char *buf, size_t size, const char *directory,
 	    const char *leaf, struct err *err) MUST_CHECK;
 
 enum bus_kind {
-	BUS_REQ,       /* connect */
+	BUS_REQ,       /* connect, raw: what is asked bears a number */
 	BUS_REP,       /* bind, raw: a request's header returns with answer */
 	BUS_PUB,       /* connect to each reader */
 	BUS_SUB,       /* bind */
 };
 
-/* A socket with the project's options set (reconnect 10 ms, REQ resends after
- * 1 s, receive size unlimited, send buffer as large as the kernel gives; SUB
- * takes everything); -1 with *err. */
+/* A socket with the project's options set (reconnect 10 ms, receive size
+ * unlimited, send buffer as large as the kernel gives; SUB takes everything);
+ * -1 with *err. */
 int	bus_open(enum bus_kind kind, struct err *err) MUST_CHECK;
 int	bus_bind(int socket, const char *address, struct err *err) MUST_CHECK;
 /* Returns nanomsg's endpoint id for bus_disconnect. */
@@ -39,6 +40,9 @@ int	bus_connect(int socket, const char *address, struct err *err)
 	    MUST_CHECK;
 void	bus_disconnect(int socket, int endpoint);
 void	bus_close(int socket);
+/* How often the socket's connections were made so far: another number, another
+ * process at the other end. */
+uint64_t bus_connections(int socket);
 
 /* An EV_READ|EV_PERSIST event on the socket's receive fd; the callback drains
  * with bus_receive until it says 0. */
@@ -46,20 +50,26 @@ struct event	*bus_event(struct event_base *base, int socket,
 		    event_callback_fn cb, void *arg);
 
 /* One message without blocking: 1 = *ret (bytes owned by nanomsg, free with
- * bus_message_free), 0 = none now, -1 = error. For BUS_REP, *ret_header (if
- * not NULL) receives the opaque return path. */
+ * bus_message_free), 0 = none now, -1 = error. */
 struct bus_message {
 	void	*bytes;
 	size_t	 n;
-	void	*control;     /* raw REP: return path; else of no use */
+	void	*control;     /* raw REP: return path; raw REQ: the number */
 };
 
 int	bus_receive(int socket, struct bus_message *ret, struct err *err);
 void	bus_message_free(struct bus_message *m);
-/* Sends without blocking; 0, or -1 with *err (EAGAIN in err->code). For a raw
- * REP the request's control is given back with the answer and consumed. */
+/* Sends without blocking; 0, or -1 with *err (EAGAIN in err->code). PUB only:
+ * for a raw REQ with the number that its answer bears too (at most
+ * BUS_NUMBER_MAX), for a raw REP with the request's control, which is consumed.
+ */
 int	bus_send(int socket, const void *p, size_t n, struct err *err);
+int	bus_ask(int socket, uint32_t number, const void *p, size_t n,
+	    struct err *err);
 int	bus_reply(int socket, struct bus_message *request, const void *p,
 	    size_t n, struct err *err);
+/* The number that an answer bears; -1: none. */
+int	bus_answer_number(const struct bus_message *answer, uint32_t *ret)
+	    MUST_CHECK;
 
 #endif

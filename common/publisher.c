@@ -7,15 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/bus.h"
+#include "common/bus_request.h"
 #include "common/log.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
 
 #define PUBLISHER_MAGIC     0x50554253u
 #define PUBLISHER_KEEP_BYTES (64u * 1024)   /* of each buffer, for nothing */
-#define PUBLISHER_RETRY_MS  20      /* nanomsg had no room for the request */
-#define PUBLISHER_RESEND_MS 3000    /* an answer was lost beyond its resend */
 #define ITEMS_MAX_BYTES     (RECORD_MAX - 1024u * 1024)
 
 struct group {
@@ -36,9 +34,9 @@ struct batch {
 
 struct publisher {
 	uint32_t		 magic;
-	int			 socket;
+	struct bus_request	 broker;
 	struct event		*receive;
-	struct event		*timer;     /* sends, and resends */
+	struct event		*timer;     /* sends, and sends again */
 	char			*name;
 	uint64_t		 incarnation;
 	uint64_t		 number;    /* of the batch under way */
@@ -136,16 +134,16 @@ arm(struct publisher *p, int64_t ms)
 	(void)evtimer_add(p->timer, &tv);
 }
 
-/* Puts the request on the wire; nanomsg resends it until it is answered. A
- * send that finds no room is repeated by the timer. */
+/* Puts the request on the wire. A send that finds no room is repeated by the
+ * timer, which also sees when it must be sent again. */
 static void
 transmit(struct publisher *p)
 {
-	if (bus_send(p->socket, p->request.data, p->request.len, NULL) < 0) {
-		arm(p, PUBLISHER_RETRY_MS);
-		return;
-	}
-	arm(p, PUBLISHER_RESEND_MS);
+	if (bus_request_put(&p->broker, p->request.data, p->request.len,
+	    NULL) < 0)
+		arm(p, BUS_REQUEST_RETRY_MS);
+	else
+		arm(p, BUS_REQUEST_LOOK_MS);
 }
 
 static void
@@ -184,6 +182,7 @@ send_next(struct publisher *p)
 	}
 	p->waiting = true;
 	p->sent_at = mono_now();
+	bus_request_begin(&p->broker);
 	transmit(p);
 }
 
@@ -193,10 +192,14 @@ publisher_timer_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	struct publisher *p = arg;
 
 	assert(p->magic == PUBLISHER_MAGIC);
-	if (p->waiting && !p->fenced)
+	if (p->fenced)
+		return;
+	if (!p->waiting)
+		send_next(p);
+	else if (bus_request_due(&p->broker, mono_now()))
 		transmit(p);
 	else
-		send_next(p);
+		arm(p, BUS_REQUEST_LOOK_MS);
 }
 
 /* --- answers ------------------------------------------------------------- */
@@ -275,7 +278,7 @@ take_answer(struct publisher *p, struct answer *a)
 		p->fenced_cb(p->arg);
 		return;
 	}
-	/* Another's answer, or the answer to a request before this one. */
+	/* A second answer to it, or one by a broker that knows another batch. */
 	if (!p->waiting || a->batch != p->number)
 		return;
 	if (a->status == PUBLISH_MALFORMED)
@@ -303,7 +306,7 @@ publisher_receive_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	struct answer a;
 
 	assert(p->magic == PUBLISHER_MAGIC);
-	while (bus_receive(p->socket, &m, NULL) == 1) {
+	while (bus_request_answer(&p->broker, &m, NULL) == 1) {
 		if (answer_decode(&m, &a) == 0)
 			take_answer(p, &a);
 		bus_message_free(&m);
@@ -316,14 +319,9 @@ static int
 open_socket(struct publisher *p, struct event_base *base,
     const char *bus_directory, struct err *err)
 {
-	char address[BUS_PATH_MAX + 8];
-
-	p->socket = bus_open(BUS_REQ, err);
-	if (p->socket < 0 ||
-	    bus_address(address, sizeof(address), bus_directory, "broker.rep",
-	    err) < 0 || bus_connect(p->socket, address, err) < 0)
+	if (bus_request_open(&p->broker, bus_directory, "broker.rep", err) < 0)
 		return -1;
-	p->receive = bus_event(base, p->socket, publisher_receive_cb, p);
+	p->receive = bus_event(base, p->broker.socket, publisher_receive_cb, p);
 	p->timer = evtimer_new(base, publisher_timer_cb, p);
 	if (p->receive == NULL || p->timer == NULL ||
 	    event_add(p->receive, NULL) < 0)
@@ -371,7 +369,7 @@ publisher_free(struct publisher *p)
 		event_free(p->receive);
 	if (p->timer != NULL)
 		event_free(p->timer);
-	bus_close(p->socket);
+	bus_request_close(&p->broker);
 	for (b = p->first; b != NULL; b = next) {
 		next = b->next;
 		batch_free(b);

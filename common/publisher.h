@@ -4,8 +4,8 @@
  *
  * Events are handed over in atomic groups. While a batch is under way new
  * groups collect; the next batch takes them all (at most EVENT_BATCH_MAX items
- * and EVENT_BATCH_BYTES bytes). A batch without an answer is resent by nanomsg
- * (NN_REQ_RESEND_IVL 1 s) and after a broker restart; the broker recognises it.
+ * and EVENT_BATCH_BYTES bytes). A batch without an answer is sent again after
+ * BUS_REQUEST_RESEND_MS and to a new broker at once; the broker recognises it.
  *
  * Wire, request: u8 op, str16 publisher, u64 incarnation, u64 batch,
  *   op 1 PUBLISH: u32 items, items (event.h, without position)

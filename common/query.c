@@ -7,19 +7,18 @@
 #include <sys/queue.h>
 #include <sys/random.h>
 
-#include "common/bus.h"
+#include "common/bus_request.h"
 #include "common/mono.h"
 #include "common/query_waiter.h"
 #include "common/xmalloc.h"
 
 #define QUERY_CLIENT_MAGIC 0x51435354u
-/* A send that found no room is tried again after this. */
-#define QUERY_RETRY_MS     20
 
 /* One question; equal ones that change nothing have several waiters. */
 struct query_question {
 	TAILQ_ENTRY(query_question) link;
 	enum query_op		op;
+	uint64_t		ticket;   /* it goes by on the wire */
 	struct buf		body;     /* what follows the head */
 	struct query_waiters	waiters;
 };
@@ -31,7 +30,7 @@ struct query_client {
 	struct event_base	*base;
 	struct event		*readable;
 	struct event		*timer;
-	int			 socket;
+	struct bus_request	 other;      /* who answers */
 	bool			 of_broker;
 	uint64_t		 asker;
 	uint64_t		 last_ticket;
@@ -94,7 +93,7 @@ query_readable_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	struct bus_message m;
 	struct err err;
 
-	while (bus_receive(c->socket, &m, &err) > 0) {
+	while (bus_request_answer(&c->other, &m, &err) > 0) {
 		if (c->on_wire != NULL)
 			query_answered(c, (struct slice){ m.bytes, m.n });
 		bus_message_free(&m);
@@ -117,38 +116,41 @@ question_patience(const struct query_question *q, struct mono now)
 	return most;
 }
 
-/* Reads what has come for a question that was let go: nanomsg forgets such an
- * answer without freeing it when the next request is sent, or at the close. */
-static void
-query_discard(struct query_client *c)
+/* Sends the question, or sends it again: who answers knows it by its ticket. */
+static int
+question_put(struct query_client *c, const struct query_question *q)
 {
-	struct bus_message m;
-	struct err err;
-
-	while (bus_receive(c->socket, &m, &err) > 0)
-		bus_message_free(&m);
-}
-
-/* Puts the next question on the wire, if there is room for it. */
-static void
-query_kick(struct query_client *c)
-{
-	struct query_question *q;
 	struct buf b = BUF_EMPTY;
 	struct err err;
 	int sent;
 
-	if (c->on_wire != NULL || (q = TAILQ_FIRST(&c->queue)) == NULL)
-		return;
 	query_wire_head(&b, &(struct query_head){ .op = q->op,
-	    .asker = c->asker, .ticket = TAILQ_FIRST(&q->waiters)->ticket,
+	    .asker = c->asker, .ticket = q->ticket,
 	    .deadline_ms = (uint32_t)MIN(question_patience(q, mono_now()),
 	    (int64_t)UINT32_MAX) });
 	buf_add(&b, q->body.data, q->body.len);
-	query_discard(c);
-	sent = bus_send(c->socket, b.data, b.len, &err);
+	sent = bus_request_put(&c->other, b.data, b.len, &err);
 	buf_free(&b);
-	if (sent == -1)
+	return sent;
+}
+
+/* Puts the next question on the wire, if there is room for it, or the one that
+ * is there once more. */
+static void
+query_kick(struct query_client *c)
+{
+	struct query_question *q;
+
+	if (c->on_wire != NULL) {
+		if (!c->telling && bus_request_due(&c->other, mono_now()))
+			(void)question_put(c, c->on_wire);
+		return;
+	}
+	if ((q = TAILQ_FIRST(&c->queue)) == NULL)
+		return;
+	q->ticket = TAILQ_FIRST(&q->waiters)->ticket;
+	bus_request_begin(&c->other);
+	if (question_put(c, q) == -1)
 		return;              /* the timer tries again */
 	TAILQ_REMOVE(&c->queue, q, link);
 	c->on_wire = q;
@@ -169,8 +171,8 @@ question_expire(struct query_client *c, struct query_question *q,
 	}
 }
 
-/* Moves what is overdue to `failed` and drops questions nobody waits for. A
- * dropped question on the wire is cancelled by the next send (nanomsg REQ). */
+/* Moves what is overdue to `failed` and drops questions nobody waits for. The
+ * answer to one dropped from the wire is nobody's once the next is sent. */
 static void
 query_expire(struct query_client *c, struct mono now)
 {
@@ -231,6 +233,7 @@ static void
 query_arm(struct query_client *c)
 {
 	struct mono now = mono_now(), earliest = mono_add_ms(now, 3600000);
+	struct mono look;
 	struct query_question *q;
 	struct timeval tv;
 
@@ -244,9 +247,11 @@ query_arm(struct query_client *c)
 		question_earliest(q, &earliest);
 	if (!TAILQ_EMPTY(&c->failed))
 		earliest = now;
-	if (c->on_wire == NULL && !TAILQ_EMPTY(&c->queue) &&
-	    mono_before(mono_add_ms(now, QUERY_RETRY_MS), earliest))
-		earliest = mono_add_ms(now, QUERY_RETRY_MS);
+	look = mono_add_ms(now, c->on_wire != NULL ? BUS_REQUEST_LOOK_MS :
+	    BUS_REQUEST_RETRY_MS);
+	if ((c->on_wire != NULL || !TAILQ_EMPTY(&c->queue)) &&
+	    mono_before(look, earliest))
+		earliest = look;
 	/* +1: mono_diff_ms rounds down. */
 	tv = mono_timeval_ms(mono_diff_ms(earliest, now) + 1);
 	(void)event_add(c->timer, &tv);
@@ -360,7 +365,7 @@ query_last(struct query_client *c, struct slice tenant,
 }
 
 /* What nobody waits for any more: the store may hold a snapshot for long, and
- * whoever comes next shall not wait behind it. The next send cancels it. */
+ * whoever comes next shall not wait behind it. */
 static void
 query_let_go(struct query_client *c)
 {
@@ -413,22 +418,19 @@ client_new(struct event_base *base, const char *bus_directory,
     const char *leaf, struct err *err)
 {
 	struct query_client *c = xcalloc(1, sizeof(*c));
-	char address[BUS_PATH_MAX + 8];
 
 	c->magic = QUERY_CLIENT_MAGIC;
 	c->base = base;
 	TAILQ_INIT(&c->queue);
 	TAILQ_INIT(&c->failed);
-	c->socket = -1;
+	c->other.socket = -1;
 	if (getrandom(&c->asker, sizeof(c->asker), 0) != sizeof(c->asker)) {
 		(void)err_errno(err, errno, "getrandom");
 		goto fail;
 	}
-	if (bus_address(address, sizeof(address), bus_directory, leaf,
-	    err) == -1 || (c->socket = bus_open(BUS_REQ, err)) == -1 ||
-	    bus_connect(c->socket, address, err) == -1)
+	if (bus_request_open(&c->other, bus_directory, leaf, err) == -1)
 		goto fail;
-	c->readable = bus_event(base, c->socket, query_readable_cb, c);
+	c->readable = bus_event(base, c->other.socket, query_readable_cb, c);
 	c->timer = event_new(base, -1, 0, query_timer_cb, c);
 	if (c->readable == NULL || c->timer == NULL ||
 	    event_add(c->readable, NULL) == -1) {
@@ -473,10 +475,7 @@ query_client_free(struct query_client *c)
 		event_free(c->readable);
 	if (c->timer != NULL)
 		event_free(c->timer);
-	if (c->socket != -1) {
-		query_discard(c);
-		bus_close(c->socket);
-	}
+	bus_request_close(&c->other);
 	while ((q = TAILQ_FIRST(&c->queue)) != NULL) {
 		TAILQ_REMOVE(&c->queue, q, link);
 		question_free(q);

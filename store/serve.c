@@ -63,8 +63,8 @@ question_free(struct serve *s, struct question *q)
 	free(q);
 }
 
-/* Answers are sent without waiting; one that is not taken is asked for again
- * by nanomsg's resend. */
+/* Answers are sent without waiting; who gets none asks again
+ * (common/bus_request). */
 static void
 reply_error(struct serve *s, struct bus_message *m, int status,
     const char *code, const char *text)

@@ -3,7 +3,7 @@
  * question until what it waits for was applied, hands them to the reader
  * thread, and sends the answers. libevent's loop only.
  *
- * A resent question (nanomsg resends every second) is recognised by its asker
+ * A resent question (common/bus_request) is recognised by its asker
  * and ticket: only its return path is renewed. A question whose deadline has
  * passed is dropped; nobody waits for its answer.
  */

@@ -6,6 +6,7 @@
 
 #include "broker/questions.h"
 #include "broker/requests.h"
+#include "common/bus_request.h"
 #include "common/mono.h"
 #include "common/query.h"
 
@@ -16,7 +17,6 @@
 #define MANY       50000
 
 static char directory[32];
-static char address[BUS_PATH_MAX + 8];
 static struct event_base *base;
 static struct bench b;
 static struct requests *requests;
@@ -45,9 +45,7 @@ setup(void **state UNUSED)
 	b = bench_new(MANY + 10, 100);
 	requests = requests_new(b.s, b.d, b.core, ready_cb, NULL, &err);
 	if (requests == NULL ||
-	    requests_listen(requests, base, directory, &err) == -1 ||
-	    bus_address(address, sizeof(address), directory, "broker.rep",
-	    &err) == -1)
+	    requests_listen(requests, base, directory, &err) == -1)
 		return -1;
 	return 0;
 }
@@ -97,19 +95,19 @@ big_request(struct buf *ret, int publisher)
 }
 
 static void
-connect_clients(int clients[CLIENTS])
+connect_clients(struct bus_request clients[CLIENTS])
 {
 	struct err err;
 
 	for (int i = 0; i < CLIENTS; i++) {
-		clients[i] = bus_open(BUS_REQ, &err);
-		assert_true(clients[i] >= 0);
-		assert_true(bus_connect(clients[i], address, &err) >= 0);
+		assert_int_equal(bus_request_open(&clients[i], directory,
+		    "broker.rep", &err), 0);
+		bus_request_begin(&clients[i]);
 	}
 }
 
 static void
-send_all(int clients[CLIENTS])
+send_all(struct bus_request clients[CLIENTS])
 {
 	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
 	struct buf bytes = BUF_EMPTY;
@@ -117,8 +115,8 @@ send_all(int clients[CLIENTS])
 	for (int i = 0; i < CLIENTS; i++) {
 		buf_reset(&bytes);
 		big_request(&bytes, i);
-		while (bus_send(clients[i], bytes.data, bytes.len, NULL) ==
-		    -1) {
+		while (bus_request_put(&clients[i], bytes.data, bytes.len,
+		    NULL) == -1) {
 			assert_true(mono_before(mono_now(), end));
 			turn(10);
 		}
@@ -140,13 +138,13 @@ await_collected(size_t n)
 
 /* How many of them have their answer, each a good one. */
 static int
-answered(int clients[CLIENTS])
+answered(struct bus_request clients[CLIENTS])
 {
 	struct bus_message m;
 	int n = 0;
 
 	for (int i = 0; i < CLIENTS; i++) {
-		if (bus_receive(clients[i], &m, NULL) != 1)
+		if (bus_request_answer(&clients[i], &m, NULL) != 1)
 			continue;
 		assert_int_equal(*(const uint8_t *)m.bytes, PUBLISH_OK);
 		bus_message_free(&m);
@@ -156,7 +154,7 @@ answered(int clients[CLIENTS])
 }
 
 static void
-await_answers(int clients[CLIENTS], int n)
+await_answers(struct bus_request clients[CLIENTS], int n)
 {
 	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
 	int have = 0;
@@ -174,15 +172,15 @@ test_no_request_is_read_while_what_waits_for_the_disk_is_full(
     void **state UNUSED)
 {
 	struct intake *full, *next;
-	int clients[CLIENTS];
+	struct bus_request clients[CLIENTS];
 
 	connect_clients(clients);
 	send_all(clients);
 	await_collected(3);
 	full = requests_collecting(requests);
 	assert_true(full->job.bytes.len >= INTAKE_BYTES_MAX);
-	/* Longer than a request is resent after (1 s): nothing moves. */
-	turn(1500);
+	/* Sent again by publishers that lose patience: nothing moves. */
+	send_all(clients);
 	requests_resume(requests);
 	turn(200);
 	assert_int_equal(full->n, 3);
@@ -202,7 +200,7 @@ test_no_request_is_read_while_what_waits_for_the_disk_is_full(
 	await_answers(clients, 2);
 	assert_int_equal(sequencer_tip(b.s).number, CLIENTS * BATCH);
 	for (int i = 0; i < CLIENTS; i++)
-		bus_close(clients[i]);
+		bus_request_close(&clients[i]);
 }
 
 /* --- questions ----------------------------------------------------------- */
