@@ -278,7 +278,7 @@ take_answer(struct publisher *p, struct answer *a)
 		p->fenced_cb(p->arg);
 		return;
 	}
-	/* A second answer to it, or one by a broker that knows another batch. */
+	/* A second answer to it, or of a broker that knows another batch. */
 	if (!p->waiting || a->batch != p->number)
 		return;
 	if (a->status == PUBLISH_MALFORMED)
