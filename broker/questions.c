@@ -130,14 +130,20 @@ place_for(struct questions *qs, uint64_t asker)
 }
 
 static void
+malformed(struct questions *qs, struct bus_message *m)
+{
+	log_error("a question of %zu bytes is malformed", m->n);
+	refuse(qs, m, 400, "{\"error\":\"the broker could not read the "
+	    "question\",\"code\":\"bad_request\"}");
+}
+
+static void
 begin(struct questions *qs, struct question *q, struct bus_message *m,
     const struct query_head *head, struct rd *rest)
 {
 	question_free(q);
 	if (stream_search_begin(&q->search, qs->sequencer, rest) == -1) {
-		log_error("a question of %zu bytes is malformed", m->n);
-		refuse(qs, m, 400, "{\"error\":\"the broker could not read "
-		    "the question\",\"code\":\"bad_request\"}");
+		malformed(qs, m);
 		return;
 	}
 	q->used = true;
@@ -159,9 +165,7 @@ questions_take(struct questions *qs, struct bus_message *m)
 	struct question *q;
 
 	if (query_wire_head_decode(&r, &head) == -1) {
-		log_error("a question of %zu bytes is malformed", m->n);
-		refuse(qs, m, 400, "{\"error\":\"the broker could not read "
-		    "the question\",\"code\":\"bad_request\"}");
+		malformed(qs, m);
 		return;
 	}
 	q = place_for(qs, head.asker);

@@ -191,7 +191,7 @@ requests_listen(struct requests *r, struct event_base *base,
 		return err_errno(err, errno, "bus directory %s",
 		    bus_directory);
 	if (bus_address(address, sizeof(address), bus_directory,
-	    "broker.rep", err) < 0 || bus_bind(r->rep, address, err) < 0)
+	    BUS_BROKER, err) < 0 || bus_bind(r->rep, address, err) < 0)
 		return -1;
 	r->questions = questions_new(base, r->sequencer, r->rep, err);
 	if (r->questions == NULL)

@@ -14,7 +14,8 @@ undo(int directory, int fd, uint64_t first)
 	char name[JOURNAL_FILE_NAME_MAX];
 	int code = errno;
 
-	(void)close(fd);
+	if (fd >= 0)
+		(void)close(fd);
 	(void)unlinkat(directory, journal_file_name(name, first, "seg.new"),
 	    0);
 	errno = code;
@@ -47,7 +48,7 @@ segment_make_again(int directory, uint64_t first, uint64_t oldest,
 	if (*ret_kept)
 		return -1;
 	fd = openat(directory, temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 || disk_zero(fd, bytes) == 0)
+	if (fd >= 0 && disk_zero(fd, bytes) == 0)
 		return fd;
 	return undo(directory, fd, first);
 }

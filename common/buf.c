@@ -186,8 +186,9 @@ json_escape(struct buf *b, const char *text, size_t length)
 		buf_adds(b, "\\ufffd");
 	else if (c == '"' || c == '\\')
 		buf_addf(b, "\\%c", c);
-	else if (c < 0x20 || c == 0x7f)
-		buf_addf(b, "\\u%04x", c);
+	else if (utf8_control(text, length))
+		buf_addf(b, "\\u%04x",
+		    length == 1 ? c : (unsigned char)text[1]);
 	else if (length == 3 && memcmp(text, "\xe2\x80\xa8", 3) == 0)
 		buf_adds(b, "\\u2028");
 	else if (length == 3 && memcmp(text, "\xe2\x80\xa9", 3) == 0)

@@ -254,6 +254,10 @@ bus_ask(int s, uint32_t number, const void *p, size_t n, struct err *err)
 	struct number_header h = { .size = sizeof(h.number) };
 	uint32_t wire = htobe32(number | ~BUS_NUMBER_MAX);
 
+	/* Else it is copied whole, only to hear that nobody takes it. */
+	if (nn_poll(&(struct nn_pollfd){ .fd = s, .events = NN_POLLOUT }, 1,
+	    0) == 0)
+		return err_errno(err, EAGAIN, "bus: ask");
 	memcpy(h.number, &wire, sizeof(wire));
 	control.head.cmsg_len = NN_CMSG_LEN(NUMBER_BYTES);
 	control.head.cmsg_level = PROTO_SP;

@@ -15,6 +15,9 @@
 #include "common/buf.h"
 #include "common/err.h"
 
+/* Who answers, in the bus directory. */
+#define BUS_BROKER     "broker.rep"
+#define BUS_STORE      "store.rep"
 #define BUS_PATH_MAX   107u          /* sun_path without its NUL */
 #define BUS_NUMBER_MAX 0x7fffffffu   /* the highest bit ends the path */
 
@@ -40,8 +43,8 @@ int	bus_connect(int socket, const char *address, struct err *err)
 	    MUST_CHECK;
 void	bus_disconnect(int socket, int endpoint);
 void	bus_close(int socket);
-/* How often the socket's connections were made so far: another number, another
- * process at the other end. */
+/* How often a connection of the socket was made so far: when the number has
+ * changed, it is not the one from before. */
 uint64_t bus_connections(int socket);
 
 /* An EV_READ|EV_PERSIST event on the socket's receive fd; the callback drains

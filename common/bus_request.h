@@ -12,7 +12,6 @@
 #ifndef SLUICE_BUS_REQUEST_H
 #define SLUICE_BUS_REQUEST_H
 
-#include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
 

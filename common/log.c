@@ -90,8 +90,8 @@ clean(char *text)
 		length = utf8_length(text, left);
 		if (length == 0)
 			*text = '?';
-		else if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = ' ';
+		else if (utf8_control(text, length))
+			memset(text, ' ', length);
 		length = MAX(length, (size_t)1);
 	}
 }

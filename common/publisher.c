@@ -319,7 +319,7 @@ static int
 open_socket(struct publisher *p, struct event_base *base,
     const char *bus_directory, struct err *err)
 {
-	if (bus_request_open(&p->broker, bus_directory, "broker.rep", err) < 0)
+	if (bus_request_open(&p->broker, bus_directory, BUS_BROKER, err) < 0)
 		return -1;
 	p->receive = bus_event(base, p->broker.socket, publisher_receive_cb, p);
 	p->timer = evtimer_new(base, publisher_timer_cb, p);

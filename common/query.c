@@ -447,7 +447,7 @@ struct query_client *
 query_client_new(struct event_base *base, const char *bus_directory,
     struct err *err)
 {
-	return client_new(base, bus_directory, QUERY_SOCKET, err);
+	return client_new(base, bus_directory, BUS_STORE, err);
 }
 
 struct query_client *
@@ -455,7 +455,7 @@ query_client_new_broker(struct event_base *base, const char *bus_directory,
     struct err *err)
 {
 	struct query_client *c = client_new(base, bus_directory,
-	    QUERY_BROKER_SOCKET, err);
+	    BUS_BROKER, err);
 
 	if (c != NULL)
 		c->of_broker = true;

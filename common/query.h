@@ -17,8 +17,6 @@
 #include "common/query_wire.h"
 
 #define QUERY_PENDING_MAX   4096u
-#define QUERY_SOCKET        "store.rep"
-#define QUERY_BROKER_SOCKET "broker.rep"
 
 struct query_client;
 

@@ -50,3 +50,13 @@ utf8_valid(const char *p, size_t n)
 	}
 	return true;
 }
+
+bool
+utf8_control(const char *at, size_t length)
+{
+	unsigned char c = (unsigned char)at[0];
+
+	if (length == 1)
+		return c < 0x20 || c == 0x7f;
+	return length == 2 && c == 0xc2 && (unsigned char)at[1] < 0xa0;
+}

@@ -126,7 +126,5 @@ const char	*http_method_name(enum http_method method);
 bool		 http_slice_is_nocase(struct slice a, const char *s);
 /* True when the comma-separated list names the token (case-insensitive). */
 bool		 http_list_has(struct slice list, const char *token);
-/* Well-formed UTF-8 (no surrogates, nothing overlong). */
-bool		 http_utf8_valid(const char *p, size_t n);
 
 #endif

@@ -6,50 +6,8 @@
 #include <strings.h>
 
 #include "common/text.h"
+#include "common/utf8.h"
 #include "gateway/http_private.h"
-
-/* How many bytes the UTF-8 sequence at p has; 0 if it is malformed. */
-static size_t
-utf8_length(const unsigned char *p, size_t n)
-{
-	unsigned char c = p[0];
-
-	if (c < 0x80)
-		return 1;
-	if (c >= 0xc2 && c <= 0xdf)
-		return n >= 2 && (p[1] & 0xc0) == 0x80 ? 2 : 0;
-	if (c >= 0xe0 && c <= 0xef) {
-		if (n < 3 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80)
-			return 0;
-		if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f))
-			return 0;
-		return 3;
-	}
-	if (c >= 0xf0 && c <= 0xf4) {
-		if (n < 4 || (p[1] & 0xc0) != 0x80 || (p[2] & 0xc0) != 0x80 ||
-		    (p[3] & 0xc0) != 0x80)
-			return 0;
-		if ((c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f))
-			return 0;
-		return 4;
-	}
-	return 0;
-}
-
-bool
-http_utf8_valid(const char *p, size_t n)
-{
-	size_t len;
-
-	while (n > 0) {
-		len = utf8_length((const unsigned char *)p, n);
-		if (len == 0)
-			return false;
-		p += len;
-		n -= len;
-	}
-	return true;
-}
 
 /* RFC 3986: what may stand in a path or query as it is. */
 static bool
@@ -90,7 +48,7 @@ decode(struct http_request *r, const char *p, size_t n, bool plus,
 			    "control character in target");
 		out[len++] = (char)c;
 	}
-	if (!http_utf8_valid(out, len))
+	if (!utf8_valid(out, len))
 		return http_problem_set(problem, 400, "target is not UTF-8");
 	r->text_len += len;
 	*ret = (struct slice){ out, len };

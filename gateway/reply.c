@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "common/mono.h"
+#include "common/utf8.h"
 
 static const struct {
 	int		 status;
@@ -164,7 +165,7 @@ reply_detail(struct reply_details *d, const char *path, const char *fmt, ...)
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	/* A cut in the middle of a character would not be UTF-8. */
-	while (!http_utf8_valid(text, strlen(text)))
+	while (!utf8_valid(text, strlen(text)))
 		text[strlen(text) - 1] = '\0';
 	buf_adds(&d->json, d->json.len > 0 ? ",{\"path\":\"" :
 	    "{\"path\":\"");

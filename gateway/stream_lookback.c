@@ -39,7 +39,8 @@ lookback_cb(const struct query_last *last, const struct err *err, void *arg)
 	assert(c->magic == CONN_MAGIC && s->phase == STREAM_LOOKBACK);
 	s->lookback = 0;
 	if (last == NULL) {
-		log_info("the broker was asked what a cursor missed: %s; its "
+		/* Debug: it may be so for every client that comes back. */
+		log_debug("the broker was asked what a cursor missed: %s; its "
 		    "client gets a gap", err->text);
 		count[LOOKBACK_UNKNOWN]++;
 		stream_lost(c, SSE_EVICTED);

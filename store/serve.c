@@ -229,7 +229,7 @@ serve_new(struct event_base *base, const char *bus_directory,
 	s->reader = reader;
 	s->socket = -1;
 	TAILQ_INIT(&s->questions);
-	if (bus_address(address, sizeof(address), bus_directory, QUERY_SOCKET,
+	if (bus_address(address, sizeof(address), bus_directory, BUS_STORE,
 	    err) == -1 || (s->socket = bus_open(BUS_REP, err)) == -1 ||
 	    bus_bind(s->socket, address, err) == -1)
 		goto fail;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/utf8.h"
 #include "common/xmalloc.h"
 #include "gateway/http_request.h"
 
@@ -35,7 +36,7 @@ check_request(const struct http_request *r)
 	    r->n_headers > HTTP_HEADERS_MAX || r->n_params > HTTP_PARAMS_MAX)
 		abort();
 	for (i = 0; i < r->n_segments; i++)
-		if (!http_utf8_valid(r->segments[i].p, r->segments[i].n) ||
+		if (!utf8_valid(r->segments[i].p, r->segments[i].n) ||
 		    memchr(r->segments[i].p, '\0', r->segments[i].n) != NULL)
 			abort();
 	for (i = 0; i < r->n_headers; i++)

@@ -107,7 +107,7 @@ open_broker(struct driver *d, const struct conf *conf)
 	(void)mkdir(directory, 0700);
 	d->rep = bus_open(BUS_REP, &e);
 	if (d->rep < 0 || bus_address(address, sizeof(address), directory,
-	    "broker.rep", &e) < 0 || bus_bind(d->rep, address, &e) < 0)
+	    BUS_BROKER, &e) < 0 || bus_bind(d->rep, address, &e) < 0)
 		errx(1, "%s", e.text);
 	(void)event_add(bus_event(d->base, d->rep, driver_request_cb, d),
 	    NULL);

@@ -121,7 +121,7 @@ setup(void **state)
 	rep = bus_open(BUS_REP, &err);
 	bus = conf_bus_directory(&role.conf);
 	(void)mkdir(bus, 0700);
-	if (bus_address(address, sizeof(address), bus, QUERY_SOCKET,
+	if (bus_address(address, sizeof(address), bus, BUS_STORE,
 	    &err) == -1 || bus_bind(rep, address, &err) == -1)
 		fail_msg("%s", err.text);
 	free(bus);
