@@ -1,9 +1,11 @@
 """One Sluice installation of a test's own: directories, configuration, processes, HTTP."""
 
 import contextlib
+import datetime
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -128,6 +130,22 @@ class Sluice:
         )
         first = next((i for i, x in enumerate(lines) if any(m in x for m in marks)), None)
         return [] if first is None else lines[first : first + 60]
+
+    def log(self):
+        """The log: the supervisor's lines and its children's."""
+        with open(self.process.log, encoding="utf-8") as file:
+            return file.read()
+
+    def changes(self, title):
+        """[(seconds, old, new, cause)] of one child, by the supervisor's own timestamps."""
+        form = re.compile(
+            rf"^(\S+) \w+ sluiced: state: {re.escape(title)}: (\w+) -> (\w+) after \d+ ms: (.*)$",
+            re.MULTILINE,
+        )
+        return [
+            (datetime.datetime.fromisoformat(at).timestamp(), old, new, cause)
+            for at, old, new, cause in form.findall(self.log())
+        ]
 
     def stop(self, grace=15):
         """SIGTERM; the exit status (None when it had to be killed)."""

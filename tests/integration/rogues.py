@@ -1,8 +1,6 @@
 """A supervisor whose children are all tests/tools/rogue, which does what a script says."""
 
-import datetime
 import os
-import re
 import shutil
 
 from tests.bed.sluice import Sluice, binary
@@ -51,22 +49,6 @@ class Rogues(Sluice):
                 return file.read().splitlines()
         except FileNotFoundError:
             return []
-
-    def log(self):
-        """The supervisor's log."""
-        with open(self.process.log, encoding="utf-8") as file:
-            return file.read()
-
-    def changes(self, title):
-        """[(seconds, old, new, cause)] of one child, by the supervisor's own timestamps."""
-        form = re.compile(
-            rf"^(\S+) \w+ sluiced: state: {re.escape(title)}: (\w+) -> (\w+) after \d+ ms: (.*)$",
-            re.MULTILINE,
-        )
-        return [
-            (datetime.datetime.fromisoformat(at).timestamp(), old, new, cause)
-            for at, old, new, cause in form.findall(self.log())
-        ]
 
     def family(self):
         """Pids of all living processes that belong to this installation."""
