@@ -116,6 +116,37 @@ did_not_answer(const char *path)
 	    "that hangs, else: kill -KILL its pid\n", path, ANSWER_TIMEOUT);
 }
 
+/* connect(2), send(2) and recv(2) with a time-out do not begin again by
+ * themselves when the shell stops and continues us. */
+static int
+connect_again(int fd, const struct sockaddr_un *sun)
+{
+	int rc;
+
+	do
+		rc = connect(fd, (const struct sockaddr *)sun, sizeof(*sun));
+	while (rc == -1 && errno == EINTR);
+	return rc;
+}
+
+static bool
+send_all(int fd, const char *line)
+{
+	size_t left = strlen(line);
+	ssize_t n;
+
+	while (left > 0) {
+		n = send(fd, line, left, MSG_NOSIGNAL);
+		if (n == -1 && errno != EINTR)
+			return false;
+		if (n > 0) {
+			line += n;
+			left -= (size_t)n;
+		}
+	}
+	return true;
+}
+
 static int
 connect_to(const char *path)
 {
@@ -134,8 +165,7 @@ connect_to(const char *path)
 	 * its queue full. */
 	if (fd != -1 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv,
 	    sizeof(tv)) == 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv,
-	    sizeof(tv)) == 0 &&
-	    connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0)
+	    sizeof(tv)) == 0 && connect_again(fd, &sun) == 0)
 		return fd;
 	if (errno == ENOENT || errno == ECONNREFUSED)
 		(void)fprintf(stderr, "sluicectl: no sluiced runs here (%s): "
@@ -164,8 +194,6 @@ receive(int fd, struct buf *answer)
 
 	while (answer->len < ANSWER_MAX) {
 		n = recv(fd, buf_reserve(answer, 65536), 65536, 0);
-		/* With a time-out it does not begin again by itself when the
-		 * shell stops and continues us. */
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -187,8 +215,7 @@ ask(const char *path, const char *line)
 
 	if (fd == -1)
 		return NULL;
-	if (send(fd, line, strlen(line), MSG_NOSIGNAL) ==
-	    (ssize_t)strlen(line))
+	if (send_all(fd, line))
 		code = receive(fd, &answer);
 	(void)close(fd);
 	/* Reset: it refused the request without reading all of it. */

@@ -111,7 +111,7 @@ sanitized() { # environment of a sanitizer run
 units unit build
 if [ "$mode" = fast ]; then
 	side_by_side integration build $((3 * jobs)) \
-		'not slow and not cluster and not mongo'
+		'not slow and not cluster and not mongo and not release_only'
 else
 	stage lint tests/lint/run.sh
 	stage clang make -j"$jobs" CC=clang BUILD=build/clang \

@@ -52,12 +52,14 @@ def pytest_runtest_makereport(item, call):
 def pytest_collection_modifyitems(items):
     """Where tests run side by side, those that share a costly part run in one process.
 
-    Else every process would start a control plane, or a MongoDB-wire server, of its own.
+    Else every process would start a control plane, or a MongoDB-wire server, of its own. A test
+    that takes both goes where the costlier one is.
     """
     for item in items:
         for shared in ("real_cluster", "mongo_server"):
             if shared in item.fixturenames:
                 item.add_marker(pytest.mark.xdist_group(shared))
+                break  # two marks would be a third group
 
 
 @pytest.fixture(scope="session")

@@ -263,11 +263,10 @@ def segments_after(bus, mark):
 @pytest.mark.slow
 def test_memory_keeps_no_more_segments_than_a_late_reader_is_told_of(make_bus):
     bus = make_bus(segment=1 << 20, fsize=8 << 20).start()
-    # Small events: a thousand of them, the most that go into one record, fit into a segment.
-    pub = bus.publisher("watcher/a", "-n", 80000, "-s", 1, "-r", 20000)
-    pub.wait("ready")
     # No memory segment is larger than this either.
     subprocess.run(["prlimit", f"--pid={bus.pid}", f"--fsize={256 << 10}:{8 << 20}"], check=True)
+    # Small events: a thousand of them, the most that go into one record, fit into a segment.
+    pub = bus.publisher("watcher/a", "-n", 80000, "-s", 1, "-r", 20000)
     done = result(pub, 60)
     assert done["appended"] == 80000
     assert len(segments_after(bus, 0)) > 40

@@ -16,7 +16,8 @@ from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
 from tests.integration.watching import deny
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+# One process plays both timelines for all of them.
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.xdist_group("differential")]
 
 NAMESPACE = "same"
 MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
@@ -94,24 +95,24 @@ def test_what_children_make_is_for_this_user_alone(rogues):
 
 def test_a_state_directory_without_rights_is_named_with_the_remedy(tmp_path):
     """As a user that may not write there (root may write anywhere)."""
-    shutil.copy(binary("sluiced"), "/tmp/sl-sluiced-copy")
-    os.chmod("/tmp/sl-sluiced-copy", 0o755)
-    os.makedirs("/tmp/sl-noright", 0o755, exist_ok=True)
+    # pytest's own directories are root's alone.
+    place = tempfile.mkdtemp(prefix="sl-", dir="/tmp")
+    os.chmod(place, 0o755)
+    program = shutil.copy(binary("sluiced"), place)
     as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     try:
-        with open("/tmp/sl-noright/c.yaml", "w", encoding="utf-8") as file:
-            file.write("state_directory: /tmp/sl-noright/state\n")
-        refused = subprocess.run([*as_nobody, "mkdir", "/tmp/sl-noright/x"], capture_output=True)
+        with open(f"{place}/c.yaml", "w", encoding="utf-8") as file:
+            file.write(f"state_directory: {place}/state\n")
+        refused = subprocess.run([*as_nobody, "mkdir", f"{place}/x"], capture_output=True)
         assert refused.returncode != 0, "the test needs a user without rights"
         done = subprocess.run(
-            [*as_nobody, "/tmp/sl-sluiced-copy", "-c", "/tmp/sl-noright/c.yaml"],
+            [*as_nobody, program, "-c", f"{place}/c.yaml"],
             capture_output=True, text=True, timeout=deadline(10), check=False,
         )  # fmt: skip
         assert done.returncode == 1
-        assert "/tmp/sl-noright/state" in done.stderr and "install -d -m 700" in done.stderr
+        assert f"{place}/state" in done.stderr and "install -d -m 700" in done.stderr
     finally:
-        shutil.rmtree("/tmp/sl-noright")
-        os.unlink("/tmp/sl-sluiced-copy")
+        shutil.rmtree(place)
 
 
 def test_reload_starts_and_stops_watchers_and_refuses_a_bad_file(rogues):

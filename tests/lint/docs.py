@@ -8,8 +8,9 @@ sentence) and variable of the environment: what is named exists, and what exists
 
 import os
 import re
-import subprocess
 import sys
+
+from lint import problem, problems, tracked
 
 FOLDERS = ("common", "supervisor", "broker", "watcher", "health", "exec", "store", "gateway", "ctl")
 MANUALS = {
@@ -20,25 +21,11 @@ KEYS = ("supervisor/sluice.yaml.5", "common/conf_table.c")
 # Where people and processes live; not a setting.
 PLAIN_ENVIRONMENT = {"HOME", "PATH"}
 
-problems = []
-
-
-def problem(path, line, rule, what):
-    """Notes one finding."""
-    problems.append(f"{path}:{line}: {rule}: {what}")
-
 
 def read(path):
     """The text of a file of the tree."""
     with open(path, encoding="utf-8") as file:
         return file.read()
-
-
-def tracked():
-    """The files of the tree: tracked, and new ones that are not ignored."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return sorted(p for p in set(out.splitlines()) if os.path.isfile(p))
 
 
 def strings(code):

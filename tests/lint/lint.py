@@ -60,7 +60,7 @@ ALLOWED_IN = {("common/xmalloc.c", name) for name in ("malloc", "calloc")}
 
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\b(not implemented|unimplemented|for now)\b")
 # Where this checkout happens to lie.
-MACHINE = re.compile(re.escape(os.getcwd()) + "/")
+MACHINE = re.compile(r"(?<![\w.}])" + re.escape(os.getcwd()) + "/")
 SKIPPED = re.compile(r"pytest\.(skip|xfail|importorskip)|mark\.(skip|skipif|xfail)|#if 0|DISABLED_")
 
 problems = []
