@@ -33,8 +33,9 @@ enum conf_type {
 	CONF_TYPE_MAX
 };
 
-/* Who is told a key's value: the roles that use it, and no other. The
- * supervisor, which read the file, is told of nobody. */
+/* Who is told a key's value: the roles that use it, and no other; without
+ * .readers no role is, and each sees the default. The supervisor, which read
+ * the file, is told of nobody. */
 enum conf_reader {
 	CONF_READER_BROKER  = 1,
 	CONF_READER_STORE   = 2,

@@ -102,10 +102,15 @@ static int
 read_count(const struct conf_value *v)
 {
 	const struct conf_key *k = v->key;
-	const char *text = conf_value_scalar(v, "a number"), *p = text;
+	const char *text, *p;
+	char want[96];
 	uint64_t n;
 	uint32_t out;
 
+	(void)snprintf(want, sizeof(want),
+	    "%sa whole number from %" PRId64 " to %" PRId64,
+	    k->words != NULL ? "auto, or " : "", k->min, k->max);
+	p = text = conf_value_scalar(v, want);
 	if (text == NULL)
 		return -1;
 	if (conf_word_index(k->words, text) >= 0) {
@@ -113,10 +118,7 @@ read_count(const struct conf_value *v)
 		    ? cores_at_most_4() : 0;
 	} else if (!conf_digits(&p, &n) || *p != '\0' || n < (uint64_t)k->min ||
 	    n > (uint64_t)k->max) {
-		return conf_value_wrong(v,
-		    "\"%s\" must be %sa whole number from %" PRId64
-		    " to %" PRId64, text, k->words != NULL ? "auto, or " : "",
-		    k->min, k->max);
+		return conf_value_wrong(v, "\"%s\" must be %s", text, want);
 	} else {
 		out = (uint32_t)n;
 	}
@@ -211,15 +213,17 @@ read_sync(const struct conf_value *v)
 static int
 read_word(const struct conf_value *v)
 {
-	const char *text = conf_value_scalar(v, "a word");
+	const char *text;
+	char want[96];
 	int i;
 
+	(void)snprintf(want, sizeof(want), "one of %s", v->key->words);
+	text = conf_value_scalar(v, want);
 	if (text == NULL)
 		return -1;
 	i = conf_word_index(v->key->words, text);
 	if (i < 0)
-		return conf_value_wrong(v, "\"%s\" must be one of %s", text,
-		    v->key->words);
+		return conf_value_wrong(v, "\"%s\" must be %s", text, want);
 	memcpy(conf_value_at(v, v->key->off), &i, sizeof(i));
 	return 0;
 }

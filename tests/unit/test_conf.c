@@ -1,6 +1,10 @@
 /* The configuration: defaults, every key, every key wrong, print and wire. */
 #include "tests/unit/conf_fixture.h"
 
+#include <inttypes.h>
+
+#include "common/conf_value.h"
+
 static void
 note_difference(const char *path UNUSED, void *arg)
 {
@@ -41,60 +45,133 @@ one_key(const char *path, const char *value)
 	return text;
 }
 
-static const char *
-wrong_value(enum conf_type type)
-{
-	static const char *const values[CONF_TYPE_MAX] = {
-		[CONF_TYPE_FIXED] = "something",
-		[CONF_TYPE_LISTEN] = "nowhere",
-		[CONF_TYPE_PATH] = "relative/path",
-		[CONF_TYPE_PATHS] = "relative/path",
-		[CONF_TYPE_MONGODB] = "http://x",
-		[CONF_TYPE_CONTEXTS] = "some",
-		[CONF_TYPE_CLUSTERS] = "[{id: Bad Id}]",
-		[CONF_TYPE_ORIGINS] = "[ftp://x]",
-		[CONF_TYPE_KINDS] = "[unicorn]",
-		[CONF_TYPE_CUSTOM] = "[{group: x}]",
-		[CONF_TYPE_NAMESPACES] = "[-shop]",
-		[CONF_TYPE_COUNT] = "-1",
-		[CONF_TYPE_SIZE] = "64MB",
-		[CONF_TYPE_DURATION] = "5 parsecs",
-		[CONF_TYPE_WORD] = "nonsense",
-		[CONF_TYPE_BOOL] = "perhaps",
-		[CONF_TYPE_SYNC] = "sometimes",
-	};
+/* Of each type a value that is wrong, and what the answer says would be right:
+ * of that value, and of none and of a map. The rest depends on the key. */
+static const struct wrong {
+	const char	*value;
+	const char	*right;
+	const char	*shape;
+} wrongs[CONF_TYPE_MAX] = {
+	[CONF_TYPE_FIXED] = { "something",
+	    "this version admits only \"",
+	    "this version admits only" },
+	[CONF_TYPE_LISTEN] = { "nowhere",
+	    "write 127.0.0.1:8085 or [::1]:8085",
+	    "an address such as 127.0.0.1:8085" },
+	[CONF_TYPE_PATH] = { "relative/path",
+	    "write a path that begins with /",
+	    "an absolute path" },
+	[CONF_TYPE_PATHS] = { "relative/path",
+	    "write a path that begins with /",
+	    "an absolute path, or none" },
+	[CONF_TYPE_MONGODB] = { "http://x",
+	    "write none or mongodb://host",
+	    "none or a mongodb:// URI" },
+	[CONF_TYPE_CONTEXTS] = { "some",
+	    "current, all, or a list of context names",
+	    "current, all, or a list" },
+	[CONF_TYPE_CLUSTERS] = { "[{id: Bad Id}]",
+	    "write 1 to 63 of a-z",
+	    "[{id: prod, context: NAME}]" },
+	[CONF_TYPE_ORIGINS] = { "[ftp://x]",
+	    "such as https://ui.example.org",
+	    "[https://ui.example.org]" },
+	[CONF_TYPE_KINDS] = { "[unicorn]",
+	    "it knows: deployment|",
+	    "[deployment, pod]" },
+	[CONF_TYPE_CUSTOM] = { "[{group: x}]",
+	    "{group: example.com, version",
+	    "such as [{group: " },
+	[CONF_TYPE_NAMESPACES] = { "[-shop]",
+	    "lower-case letters, digits",
+	    "[shop, billing]" },
+	[CONF_TYPE_COUNT] = { "-1",
+	    "a whole number from ",
+	    "a whole number from " },
+	[CONF_TYPE_SIZE] = { "64MB",
+	    "write a whole number with KiB, MiB or GiB",
+	    "a size such as 64MiB" },
+	[CONF_TYPE_DURATION] = { "5 parsecs",
+	    "a whole number with ms, s, m or h",
+	    "a duration such as 5s" },
+	[CONF_TYPE_WORD] = { "nonsense",
+	    "must be one of ",
+	    "one of " },
+	[CONF_TYPE_BOOL] = { "perhaps",
+	    "must be true or false",
+	    "true or false" },
+	[CONF_TYPE_SYNC] = { "sometimes",
+	    "write always|never, or a whole number",
+	    "always, never, or a duration" },
+};
 
-	return values[type];
+static char *
+between(const struct conf_key *k, const struct conf_unit *units, size_t n)
+{
+	char low[32], high[32];
+
+	conf_unit_format((uint64_t)k->min, units, n, low, sizeof(low));
+	conf_unit_format((uint64_t)k->max, units, n, high, sizeof(high));
+	return xasprintf("from %s to %s", low, high);
+}
+
+/* What is right for this key and not for every one of its type. */
+static char *
+right_for(const struct conf_key *k)
+{
+	if (k->type == CONF_TYPE_FIXED)
+		return xasprintf("admits only \"%s\"", k->def);
+	if (k->type == CONF_TYPE_WORD)
+		return xasprintf("one of %s", k->words);
+	if (k->type == CONF_TYPE_COUNT)
+		return xasprintf("%sa whole number from %" PRId64 " to %"
+		    PRId64, k->words != NULL ? "auto, or " : "", k->min,
+		    k->max);
+	if (k->type == CONF_TYPE_SIZE)
+		return between(k, conf_sizes, CONF_SIZES);
+	if (k->type == CONF_TYPE_DURATION || k->type == CONF_TYPE_SYNC)
+		return between(k, conf_durations, CONF_DURATIONS);
+	return xstrdup("");
+}
+
+/* VALUE at PATH is one problem, on its line, that says all these words. */
+static void
+expect_wrong(const char *path, const char *value, const char *right,
+    const char *also)
+{
+	char *text = one_key(path, value);
+	char *place = xasprintf("f.yaml:1: %s: ", path);
+
+	expect(text, place);
+	expect(text, right);
+	expect(text, also);
+	free(place);
+	free(text);
 }
 
 static void
-test_each_key_wrong_in_turn_is_named_with_its_line(void **unused UNUSED)
+expect_each_wrong(const struct conf_key *k, const char *path)
 {
-	char *text, *want;
+	char *right = right_for(k);
 
-	for (size_t i = 0; i < conf_keys_count; i++) {
-		text = one_key(conf_keys[i].path,
-		    wrong_value(conf_keys[i].type));
-		want = xasprintf("f.yaml:1: %s: ", conf_keys[i].path);
-		expect(text, want);
-		free(text);
-		text = one_key(conf_keys[i].path, "");
-		expect(text, want);
-		free(text);
-		text = one_key(conf_keys[i].path, "{a: {b: c}}");
-		expect(text, want);
-		free(text);
-		free(want);
-	}
+	assert_non_null(wrongs[k->type].value);
+	expect_wrong(path, wrongs[k->type].value, wrongs[k->type].right,
+	    right);
+	expect_wrong(path, "", wrongs[k->type].shape, "");
+	expect_wrong(path, "{a: {b: c}}", wrongs[k->type].shape, "");
+	free(right);
+}
+
+static void
+test_each_key_wrong_in_turn_is_named_with_what_is_right(void **unused UNUSED)
+{
+	char *path;
+
+	for (size_t i = 0; i < conf_keys_count; i++)
+		expect_each_wrong(&conf_keys[i], conf_keys[i].path);
 	for (size_t i = 0; i < conf_stream_keys_count; i++) {
-		char *path = xasprintf("streams.job.%s",
-		    conf_stream_keys[i].path);
-
-		text = one_key(path, wrong_value(conf_stream_keys[i].type));
-		want = xasprintf("f.yaml:1: %s: ", path);
-		expect(text, want);
-		free(text);
-		free(want);
+		path = xasprintf("streams.job.%s", conf_stream_keys[i].path);
+		expect_each_wrong(&conf_stream_keys[i], path);
 		free(path);
 	}
 }
@@ -425,12 +502,18 @@ test_only_these_keys_are_for_nobody_but_the_supervisor(void **unused UNUSED)
 		if (k->readers != 0 || k->type == CONF_TYPE_FIXED)
 			continue;
 		if (n == NELEM(own) || strcmp(k->path, own[n]) != 0)
-			fail_msg("%s is told to no role: .readers?", k->path);
+			fail_msg("%s is told to no role, so that each reads "
+			    "its default: give it .readers = R(ROLE) in "
+			    "common/conf_table.c, or name it in own[] here if "
+			    "only the supervisor uses it", k->path);
 		n++;
 	}
 	assert_int_equal(n, NELEM(own));
 	for (size_t i = 0; i < conf_stream_keys_count; i++)
-		assert_int_not_equal(conf_stream_keys[i].readers, 0);
+		if (conf_stream_keys[i].readers == 0)
+			fail_msg("streams.*.%s is told to no role: give it "
+			    ".readers in common/conf_table.c",
+			    conf_stream_keys[i].path);
 }
 
 static void
@@ -506,7 +589,7 @@ main(void)
 		cmocka_unit_test(test_the_defaults_are_the_documented_ones),
 		cmocka_unit_test(test_a_full_file_is_read),
 		cmocka_unit_test(
-		    test_each_key_wrong_in_turn_is_named_with_its_line),
+		    test_each_key_wrong_in_turn_is_named_with_what_is_right),
 		cmocka_unit_test(
 		    test_each_key_misspelt_is_answered_with_the_right_one),
 		cmocka_unit_test(test_bounds_are_kept),
