@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -17,6 +18,12 @@ INSTALLERS = (
 FOLDERS = (
     *("common", "supervisor", "ctl", "watcher", "health"),
     *("broker", "store", "gateway", "exec"),
+)
+# What `make run` needs of Debian, in the order of setup.sh.
+BUILD_PACKAGES = (
+    *("gcc", "make", "pkg-config", "ca-certificates", "libevent-dev", "libcurl4-openssl-dev"),
+    *("libmongoc-dev", "libsqlite3-dev", "libjansson-dev", "libnanomsg-dev", "libyaml-dev"),
+    *("libssl-dev", "zlib1g-dev", "libnghttp2-dev"),
 )
 SITE = f"{REPO}/build/venv/lib"
 
@@ -80,12 +87,51 @@ def test_what_is_missing_is_installed(wires):
 def test_a_package_that_was_removed_is_missing(wires):
     """Its configuration files are still there: dpkg says rc."""
     directory, _ = wires
-    names = "gcc make pkg-config ca-certificates libevent-dev libcurl4-openssl-dev libmongoc-dev "
-    names += "libsqlite3-dev libjansson-dev libnanomsg-dev libyaml-dev libssl-dev zlib1g-dev"
-    listed = "".join(f"{name} ii \\n" for name in names.split())
+    listed = "".join(f"{name} ii \\n" for name in BUILD_PACKAGES[:-1])
     (directory / "dpkg-query").write_text(f"#!/bin/sh\nprintf '{listed}libnghttp2-dev rc '\n")
     (directory / "dpkg-query").chmod(0o755)
     assert "setup: installing libnghttp2-dev\n" in call("run", directory).stdout
+
+
+PLAIN = ("sh", "dash", "dirname", "sha256sum", "cat", "mkdir")
+
+
+def as_nobody(directory, installed):
+    """`setup.sh run` for user 1000 in a PATH without sudo, where dpkg knows INSTALLED."""
+    directory.mkdir()
+    for name in PLAIN:
+        (directory / name).symlink_to(shutil.which(name))
+    listed = "".join(f"{name} ii \\n" for name in installed)
+    for name, text in {
+        "id": "echo 1000",
+        "dpkg-query": f"printf '{listed}'",
+        "apt-get": f"echo called >>{directory}/called",
+    }.items():
+        (directory / name).write_text(f"#!/bin/sh\n{text}\n")
+        (directory / name).chmod(0o755)
+    done = subprocess.run(
+        [f"{REPO}/setup/setup.sh", "run"], env={"PATH": str(directory)},
+        capture_output=True, text=True, timeout=deadline(60), check=False,
+    )  # fmt: skip
+    assert not (directory / "called").exists()
+    return done
+
+
+def test_without_root_and_sudo_the_exact_line_for_apt_is_told(tmp_path):
+    """Nothing is tried: the line names what is missing, no more, and the end is a failure."""
+    done = as_nobody(tmp_path / "none", BUILD_PACKAGES[:-2])
+    assert done.returncode == 1
+    assert "neither root nor is there sudo" in done.stderr
+    left = " ".join(BUILD_PACKAGES[-2:])
+    line = f"  apt-get update && apt-get install -y --no-install-recommends {left}\n"
+    assert done.stderr.endswith(line)
+    assert "installing" not in done.stdout
+
+
+def test_without_root_and_sudo_nothing_is_asked_where_nothing_is_missing(tmp_path):
+    """Then `make run` is for every user."""
+    done = as_nobody(tmp_path / "all", BUILD_PACKAGES)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def make(build, *words):
