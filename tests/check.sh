@@ -127,7 +127,7 @@ else
 		side_by_side integration-asan build/asan $((2 * jobs)) \
 			'not release_only and not systemd'
 		units unit-tsan build/tsan SAN=thread
-		pytests threads-tsan build/tsan -m threads tests/integration
+		side_by_side threads-tsan build/tsan "$jobs" threads
 		echo "$passed $failed" >"$reports/sanitized"
 	)
 	read -r passed failed <"$reports/sanitized"

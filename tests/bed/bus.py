@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import threading
 
+from . import sanitizer
 from .net import deadline, wait_until
 from .process import plain_environment
 from .sluice import binary
@@ -147,12 +148,15 @@ class Bus:
         return result(pub, seconds)
 
     def close(self):
-        """Ends everything and removes the directory."""
+        """Ends everything and removes the directory; no sanitizer may have reported anything."""
         for part in reversed(self.parts):
             part.end()
         if self.pid is not None and os.path.exists(f"/proc/{self.pid}"):
             wait_until(lambda: not os.path.exists(f"/proc/{self.pid}"), deadline(5), "broker gone")
-        shutil.rmtree(self.directory)
+        try:
+            sanitizer.refuse(part.log for part in self.parts)
+        finally:
+            shutil.rmtree(self.directory)
 
 
 def result(pub, seconds=30):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 
+from . import sanitizer
 from .net import free_port, wait_until
 from .process import Process, plain_environment
 from .sse import Stream
@@ -110,26 +111,11 @@ class Sluice:
         """Stops what runs and removes the directory; no sanitizer may have reported anything."""
         if self.process is not None and self.process.running():
             self.process.stop()
-        found = self.sanitizer_reports()
-        shutil.rmtree(self.directory, ignore_errors=True)
-        if found:
-            raise AssertionError("a sanitizer reported:\n" + "\n".join(found))
-
-    def sanitizer_reports(self):
-        """What sanitizers wrote to the log: a child that dies of it would just be restarted."""
-        if self.process is None or not os.path.exists(self.process.log):
-            return []
-        with open(self.process.log, encoding="utf-8", errors="replace") as log:
-            lines = log.read().splitlines()
-        marks = (
-            "ERROR: AddressSanitizer",
-            "ERROR: LeakSanitizer",
-            "runtime error: ",
-            "WARNING: ThreadSanitizer",
-            "UndefinedBehaviorSanitizer",
-        )
-        first = next((i for i, x in enumerate(lines) if any(m in x for m in marks)), None)
-        return [] if first is None else lines[first : first + 60]
+        try:
+            if self.process is not None:
+                sanitizer.refuse([self.process.log])
+        finally:
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     def log(self):
         """The log: the supervisor's lines and its children's."""

@@ -52,6 +52,7 @@ def make_bus_fixture():
 
 
 @pytest.mark.slow
+@pytest.mark.threads
 def test_a_killed_broker_loses_nothing_and_repeats_nothing(bus):
     subs = [bus.reader(f"g{i}") for i in range(2)]
     count, publishers = 4000, 4
@@ -193,6 +194,7 @@ def test_a_lost_journal_begins_above_all_that_was(bus):
 
 
 @pytest.mark.slow
+@pytest.mark.threads
 def test_history_is_bounded_and_a_late_reader_begins_with_the_oldest(make_bus):
     bus = make_bus(size=8 << 20, segment=1 << 20).start()
     done = bus.publish("watcher/a", "-n", 30000, "-s", 1024)
@@ -213,6 +215,7 @@ def test_history_is_bounded_and_a_late_reader_begins_with_the_oldest(make_bus):
 
 
 @pytest.mark.slow
+@pytest.mark.threads
 def test_a_disk_that_fails_is_replaced_by_memory(make_bus):
     bus = make_bus(segment=8 << 20, fsize=8 << 20).start()
     sub = bus.reader("g0")

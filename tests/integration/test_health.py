@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from tests.bed import sanitizer
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import deadline, free_port, wait_until
 from tests.bed.process import plain_environment
@@ -91,7 +92,10 @@ class Health:
             with open(f"{self.directory}/log", encoding="utf-8", errors="replace") as log:
                 print("--- health\n" + log.read()[-8000:])
             print("\n".join(map(str, self.events[-40:])))
-        shutil.rmtree(self.directory, ignore_errors=True)
+        try:
+            sanitizer.refuse([f"{self.directory}/log"])
+        finally:
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     def send(self, command):
         """One command to the driver."""

@@ -91,6 +91,7 @@ def test_a_status_reaches_the_node_and_leaves_the_rest_alone(bed, mongo):
 
 
 @pytest.mark.slow
+@pytest.mark.threads
 def test_a_put_makes_the_document_and_its_nodes(bed, mongo):
     """An upsert with nodes[].data, and the status lands in it; a changed put follows."""
     db = mongo.db()
@@ -126,6 +127,7 @@ def test_a_status_before_its_workflow_is_written_with_it(bed, mongo):
 
 
 @pytest.mark.slow
+@pytest.mark.threads
 def test_followed_workflows_become_bindings(bed, mongo):
     """run_count > 0, not deleted, not archived; the cluster's name becomes its id."""
     db = mongo.db()
@@ -292,6 +294,7 @@ def outage(bed, mongo, stop, start):
 
 
 @pytest.mark.slow
+@pytest.mark.threads
 def test_mongodb_killed_for_ten_seconds_stops_nothing(bed, mongo):
     """SIGKILL and a restart on the same storage."""
     outage(bed, mongo, mongo.kill, mongo.restart)
@@ -351,6 +354,7 @@ def test_an_older_status_never_replaces_a_newer_one(bed, mongo):
 
 
 @pytest.mark.slow
+@pytest.mark.threads
 def test_a_frozen_mongodb_does_not_hold_up_the_end(bed, mongo):
     """SIGTERM while a call hangs: the store leaves in order, in time."""
     bed.publish_raw([node("w", "a", 1)])

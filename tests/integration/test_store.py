@@ -48,6 +48,7 @@ def mixed(count, seed):
     return [chance.choice(make)(i) for i in range(count)]
 
 
+@pytest.mark.threads
 def test_a_snapshot_equals_the_model(bed):
     """Every stream's latest event, by prefix and by name, in order of the keys."""
     events = mixed(3000, 1)
@@ -64,6 +65,7 @@ def test_a_snapshot_equals_the_model(bed):
 
 
 @pytest.mark.slow
+@pytest.mark.threads
 def test_a_killed_store_catches_up_with_the_tip(bed):
     """SIGKILL five times under load: rows equal the last event of each stream, nothing lost."""
     events = mixed(8000, 2)
@@ -173,6 +175,7 @@ def test_a_damaged_projection_is_made_again(bed):
     assert "made again from the journal" in bed.process.tail(400)
 
 
+@pytest.mark.threads
 def test_damage_that_only_a_question_finds_makes_it_again_too(bed):
     """A page nobody writes any more is damaged while the store runs: it leaves and starts anew."""
     filler = "x" * 2000
@@ -286,6 +289,7 @@ def test_a_locked_database_costs_nothing_but_time():
 
 
 @pytest.mark.slow
+@pytest.mark.threads
 def test_a_stop_does_not_wait_for_a_locked_database():
     """SIGTERM while the projection cannot be written: 2 s of patience, then the store leaves."""
     with StoreBed() as bed:
