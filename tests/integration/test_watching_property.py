@@ -7,7 +7,6 @@ Each history is made of a seed alone. `make check` runs 20; more, or one again:
 """
 
 import contextlib
-import itertools
 import os
 import random
 import signal
@@ -16,7 +15,6 @@ import time
 import pytest
 
 from tests.bed.net import wait_until
-from tests.integration.truth import is_subsequence
 from tests.integration.watching import DEPLOYMENTS, PODS, deny, watching
 
 STEPS = 30
@@ -174,40 +172,6 @@ class History:
         self.sim.quiet()
 
 
-def phase_of(kind, status, spec=None):
-    """What of a status is the same word in the cluster and in an event."""
-    if kind == "pod":
-        return status.get("phase", "")
-    return status["replicas"] if spec is None else spec["replicas"]
-
-
-def check_published(bed, by_version):
-    """Each object's published states are a subsequence of the simulator's truth.
-
-    BY_VERSION: told by resourceVersion; else (a roll back gives versions anew) by phase.
-    """
-    bed.objects.pump()
-    by_key = {}
-    for event in bed.objects.events():
-        by_key.setdefault(event["stream_key"], []).append(event)
-    for key, mine in by_key.items():
-        kind, namespace, name = key.partition("/")[2].split("/")
-        truth = bed.sim.history(kind.capitalize(), namespace, name)
-        told = [e for e in mine if not e["data"].get("final_state_unknown")]
-        if by_version:
-            shown = [str(e["data"]["resource_version"]) for e in told]
-            real = [str(state["rv"]) for state in truth]
-        else:
-            shown = [phase_of(kind, e["data"]["status"]) for e in told if "status" in e["data"]]
-            real = [
-                phase_of(kind, state["object"].get("status", {}), state["object"].get("spec"))
-                for state in truth
-            ]
-            shown = [phase for phase, _ in itertools.groupby(shown)]
-        assert is_subsequence(shown, real), (key, shown, real)
-        assert [e["seq"] for e in mine] == list(range(1, len(mine) + 1)), key
-
-
 def check_level(bed):
     """What was published last of every object is what it is now."""
 
@@ -235,7 +199,7 @@ def test_what_is_published_converges_to_the_cluster(seed):
         try:
             history.run()
             check_level(bed)
-            check_published(bed, by_version="roll_back" not in history.told)
+            bed.check_published(by_version="roll_back" not in history.told)
         except BaseException as error:
             replay = f"SLUICE_HISTORY={seed} pytest {__file__}"
             steps = " ".join(history.told)

@@ -1,11 +1,13 @@
 """What the tests of watching share: a Sluice on a simulator, and what it asked and said."""
 
 import contextlib
+import itertools
 import re
 
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
+from tests.integration.truth import is_subsequence
 
 PODS, DEPLOYMENTS = "pods", "deployments"
 QUICK = {
@@ -15,6 +17,13 @@ QUICK = {
         "denied_retry": "300ms",
     },
 }
+
+
+def phase_of(kind, status, spec=None):
+    """What of a status is the same word in the cluster and in an event."""
+    if kind == "pod":
+        return status.get("phase", "")
+    return status["replicas"] if spec is None else spec["replicas"]
 
 
 class Watching:
@@ -150,6 +159,35 @@ class Watching:
             for row in self.asked(resource)
             if "watch=1" not in row["target"] and "limit=1&" not in row["target"]
         ]
+
+    def check_published(self, by_version=True):
+        """Each object's published states are a subsequence of the simulator's truth.
+
+        BY_VERSION: told by resourceVersion; else (a roll back gives versions anew) by phase. The
+        deletion of what is there again has no version: the new one is told with it.
+        """
+        self.objects.pump()
+        by_key = {}
+        for event in self.objects.events():
+            by_key.setdefault(event["stream_key"], []).append(event)
+        for key, mine in by_key.items():
+            kind, namespace, name = key.partition("/")[2].split("/")
+            truth = self.sim.history(kind.capitalize(), namespace, name)
+            told = [e for e in mine if not e["data"].get("final_state_unknown")]
+            if by_version:
+                shown = [
+                    e["data"]["resource_version"] for e in told if "resource_version" in e["data"]
+                ]
+                real = [str(state["rv"]) for state in truth]
+            else:
+                shown = [phase_of(kind, e["data"]["status"]) for e in told if "status" in e["data"]]
+                real = [
+                    phase_of(kind, state["object"].get("status", {}), state["object"].get("spec"))
+                    for state in truth
+                ]
+                shown = [phase for phase, _ in itertools.groupby(shown)]
+            assert is_subsequence(shown, real), (key, shown, real)
+            assert [e["seq"] for e in mine] == list(range(1, len(mine) + 1)), key
 
 
 @contextlib.contextmanager
