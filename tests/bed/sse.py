@@ -161,6 +161,10 @@ class Stream:
         """The stored events so far, parsed, in the order of arrival."""
         return [f.json for f in self.frames if f.event and f.event not in CONTROL]
 
+    def ids(self):
+        """The ids of the stored events so far, in the order of arrival."""
+        return [f.id for f in self.frames if f.event and f.event not in CONTROL]
+
     def wait_events(self, count, timeout=20):
         """Waits for COUNT stored events; all so far."""
         return self.read_until(

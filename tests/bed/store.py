@@ -12,7 +12,7 @@ STATE, LIFECYCLE, TERMINAL, DELETED = 0, 1, 2, 4
 
 
 class StoreBed(Sluice):
-    """A Sluice without a gateway, whose store is driven by the tool store_drive."""
+    """A Sluice whose store is asked over the bus, by the tool store_drive, and published to."""
 
     def __init__(self, conf=None):
         """Makes the directories; the circuit is wide open for tests that kill often."""

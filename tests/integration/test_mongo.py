@@ -249,7 +249,23 @@ def test_a_node_that_cannot_be_put_holds_up_no_other(bed, mongo):
 
 
 def outage(bed, mongo, stop, start):
-    """500 events/s with MongoDB away for 10 s of it; every node's document is right afterwards."""
+    """500 events/s with MongoDB away for 10 s of it; every node's document is right afterwards.
+
+    A stream on all of them, open from the start, tells each event once, in order.
+    """
+    with bed.stream(*(f"workflow:w{w}" for w in range(8)), snapshot=0) as stream:
+        stream.wait_open()
+        positions = publish_through_outage(bed, mongo, stop, start, stream)
+        told = stream.wait_events(len(positions), 30)
+        assert [int(e["id"].rpartition("-")[2]) for e in told] == positions
+        assert positions == sorted(set(positions))
+        assert len({e["id"].partition("-")[0] for e in told}) == 1, "one epoch"
+        assert stream.ids() == [e["id"] for e in told], "the cursor of each"
+        assert stream.ended is None and not stream.named("stream.gap")
+
+
+def publish_through_outage(bed, mongo, stop, start, stream):
+    """The events of outage(), read from STREAM meanwhile; their positions, as published."""
     db = mongo.db(serverSelectionTimeoutMS=20000)
     chance = random.Random(5)
     names = [f"n{i}" for i in range(10)]
@@ -263,13 +279,17 @@ def outage(bed, mongo, stop, start):
     tool.stdin = None
     wait_until(lambda: bed.ask("status")[1]["mongodb"]["written"] > 0, 20, "the first write")
     stop()
+    stream.pump()
+    before = len(stream.events())
     began = time.monotonic()
     while time.monotonic() - began < 10:
         status = bed.ask("status")[1]
         tip = bed.publish_raw([job("live", 1)])[-1]
         head, items = bed.snapshot("job:live", wait=tip)
         assert (head["complete"], items[0]["position"]) == (True, tip)
+        stream.pump()
     assert status["mongodb"]["connected"] is False
+    assert len(stream.events()) > before, "it goes on while MongoDB is away"
     start()
     out, errors = tool.communicate(timeout=deadline(60))
     assert tool.returncode == 0, errors
@@ -291,6 +311,7 @@ def outage(bed, mongo, stop, start):
 
     wait_until(lambda: recorded() == last, 30, "every node's document")
     assert bed.ask("status")[1]["mongodb"]["missing"] == 0
+    return positions
 
 
 @pytest.mark.slow
