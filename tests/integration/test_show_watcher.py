@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import sqlite3
-import time
 
 import pytest
 
@@ -13,7 +12,7 @@ from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
 from tests.bed.sse import pump_all
 
-from .truth import Truth, check_published
+from .truth import Truth, check_published, status_at_rest, untold
 
 # A restart is prompt however often it was needed, and the circuit stays closed.
 PATIENT = {
@@ -29,52 +28,61 @@ def churn(cluster, round_number):
 
 
 def all_streams(sluice, stack, cluster, count):
-    """COUNT open streams, half on everything of the cluster, half on one deployment each."""
+    """COUNT open streams, half on everything of the cluster, half on one deployment each.
+
+    Returns [(stream, the key it is confined to or None)].
+    """
     opened = []
     for i in range(count):
-        key = (
-            f"resource:{cluster}/*" if i % 2 else f"resource:{cluster}/deployment/show/app-{i % 5}"
-        )
-        opened.append(stack.enter_context(sluice.stream(key, last_event_id="-1")))
-    for stream in opened:
+        key = None if i % 2 else f"resource:{cluster}/deployment/show/app-{i % 5}"
+        wanted = key or f"resource:{cluster}/*"
+        opened.append((stack.enter_context(sluice.stream(wanted, last_event_id="-1")), key))
+    for stream, _ in opened:
         stream.wait_open()
     return opened
 
 
 def contiguous(stream):
-    """Asserts that each stream key's seq has no hole and no repetition."""
+    """Asserts that each stream key's seq, from the beginning, has no hole and no repetition."""
     last = {}
     for event in stream.events():
         key = event["stream_key"]
-        assert event["seq"] == last.get(key, event["seq"] - 1) + 1, key
+        assert event["seq"] == last.get(key, 0) + 1, key
         last[key] = event["seq"]
 
 
 def settled(opened, truths, cluster):
-    """Waits until the first stream on everything has told the API server's newest versions."""
-    whole = opened[1]
+    """Waits until the namespace is at rest and a stream on everything has told all there is."""
+    streams = [stream for stream, _ in opened]
+    whole = next(stream for stream, key in opened if key is None)
 
     def level():
-        pump_all(opened, 0.2)
-        told = {}
-        for event in whole.events():
-            told[event["stream_key"]] = event
+        """True once nothing moves any more and all is told."""
+        pump_all(streams, 0.2)
         for kind, truth in truths.items():
-            for (namespace, name), item in list(truth.live.items()):
-                event = told.get(f"resource:{cluster}/{kind}/{namespace}/{name}")
-                if event is None or event["event_type"] != "status_update":
+            for (namespace, _), item in list(truth.live.items()):
+                if namespace == "show" and status_at_rest(kind, item) is None:
                     return False
-                status = event["data"]["status"]
-                if kind == "deployment":
-                    ready = item.get("status", {}).get("readyReplicas", 0)
-                    if (status["replicas"], status["readyReplicas"]) != (
-                        item["spec"]["replicas"],
-                        ready,
-                    ):
-                        return False
-        return True
+        events = whole.events()
+        return not any(untold(events, truth, cluster, kind) for kind, truth in truths.items())
 
     wait_until(level, 60, "the streams level with the API server")
+    return whole
+
+
+def told_alike(opened, whole):
+    """Waits until every stream has told just the same as WHOLE, of the keys it is confined to."""
+    streams = [stream for stream, _ in opened]
+
+    def alike():
+        """True when no id is missing, out of order or there twice, on any of them."""
+        pump_all(streams, 0.2)
+        ids = {None: whole.ids()}
+        for event in whole.events():
+            ids.setdefault(event["stream_key"], []).append(event["id"])
+        return all(stream.ids() == ids.get(key, []) for stream, key in opened)
+
+    wait_until(alike, 20, "all streams told the same")
 
 
 @pytest.mark.slow
@@ -93,22 +101,24 @@ def test_twenty_killed_watchers_cost_no_stream_and_tell_the_truth(real_cluster):
         watcher = next(n for n in sluice.status() if n.startswith("watcher/"))
         cluster = watcher.partition("/")[2]
         opened = all_streams(sluice, stack, cluster, 100)
+        streams = [stream for stream, _ in opened]
         for round_number in range(20):
             churn(real_cluster, round_number)
-            pump_all(opened, 0.3)
+            pump_all(streams, 0.3)
             old = sluice.kill(watcher)
             churn(real_cluster, round_number + 1)
-            pump_all(opened, 0.3)
+            pump_all(streams, 0.3)
             sluice.wait_restarted(watcher, old)
+        whole = settled(opened, truths, cluster)
+        pump_all(streams, 1.5)
+        told_alike(opened, whole)
         settled(opened, truths, cluster)
-        time.sleep(1)
-        pump_all(opened, 0.5)
-        for stream in opened:
+        for stream in streams:
             assert stream.ended is None
             assert not stream.named("stream.gap")
             contiguous(stream)
         for kind, truth in truths.items():
-            mine = [e for e in opened[1].events() if f"/{kind}/" in e["stream_key"]]
+            mine = [e for e in whole.events() if f"/{kind}/" in e["stream_key"]]
             check_published(mine, truth, cluster, kind)
             truth.end()
 
@@ -131,61 +141,69 @@ def test_twenty_killed_watchers_of_the_simulator_republish_nothing():
             assert stream.ended is None
 
 
+def bind(sluice, cluster, namespace):
+    """Makes the workflow w1, whose only node n1 stands for the deployment web."""
+    node = {"id": "n1", "type": "deployment", "name": "web", "namespace": namespace}
+    body = {"cluster": cluster, "nodes": [node]}
+    status, _, answer = sluice.request("PUT", "/api/v1/workflows/w1", body)
+    assert status in (200, 201), answer
+
+
+def three(stream):
+    """The event on STREAM that tells of three ready replicas, all well."""
+
+    def told():
+        stream.pump()
+        for event in reversed(stream.events()):
+            status = event["data"].get("status", {})
+            if (status.get("readyReplicas"), status.get("health")) == (3, "healthy"):
+                return event
+        return None
+
+    return wait_until(told, 30, "3 ready replicas on the stream")
+
+
 @pytest.mark.cluster
 def test_a_scaled_deployment_reaches_streams_and_the_database(real_cluster):
-    """Scaling by the Kubernetes API: frames on resource: and workflow:, and the SQLite row."""
+    """Scaling by the Kubernetes API: frames on resource: and workflow:, and the SQLite rows."""
     real_cluster.create_namespace("scaled")
     real_cluster.create_deployment("scaled", "web", 1)
     real_cluster.wait_available("scaled", "web", 1)
     with Sluice(kubeconfig=real_cluster.kubeconfig) as sluice:
         watcher = next(n for n in sluice.status() if n.startswith("watcher/"))
         cluster = watcher.partition("/")[2]
-        node = {"id": "n1", "type": "deployment", "name": "web", "namespace": "scaled"}
-        body = {"cluster": cluster, "nodes": [node]}
-        status, _, answer = sluice.request("PUT", "/api/v1/workflows/w1", body)
-        assert status in (200, 201), answer
+        bind(sluice, cluster, "scaled")
         key = f"resource:{cluster}/deployment/scaled/web"
         with sluice.stream(key) as native, sluice.stream("workflow:w1") as workflow:
             native.wait_open()
             workflow.wait_open()
             real_cluster.scale_deployment("scaled", "web", 3)
+            update = three(native)
+            node_update = three(workflow)
+        assert update["event_type"] == "status_update"
+        assert update["data"]["status"]["state"] == "healthy"
+        assert node_update["event_type"] == "node_update"
+        assert node_update["data"]["node_id"] == "n1" == node_update["subject"]
+        assert node_update["data"]["status"] == update["data"]["status"]
 
-            def three(stream):
-                """The newest event that tells of three ready replicas."""
-                stream.pump()
-                good = [e for e in stream.events() if ready(e) == 3]
-                return good[-1] if good else None
-
-            def ready(event):
-                """readyReplicas of a healthy status."""
-                of = event["data"].get("status", {})
-                return of.get("readyReplicas") if of.get("health") == "healthy" else None
-
-            update = wait_until(lambda: three(native), 30, "3 ready on resource:")
-            node_update = wait_until(lambda: three(workflow), 30, "3 ready on workflow:")
-            assert update["event_type"] == "status_update"
-            assert update["data"]["status"]["state"] == "healthy"
-            assert node_update["event_type"] == "node_update"
-            assert node_update["data"]["node_id"] == "n1" == node_update["subject"]
-            assert node_update["data"]["status"] == update["data"]["status"]
-
-        def stored():
-            """The row of the deployment, once it says 3."""
+        def rows():
+            """What the database says of the deployment and of the node."""
             path = f"{sluice.conf['state_directory']}/projection.db"
             with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
                 row = db.execute(
-                    "select state, health from resources"
+                    "select state, health, reason, message, resource_version from resources"
                     " where cluster=? and kind='deployment' and namespace='scaled' and name='web'",
                     (cluster,),
                 ).fetchone()
                 node_row = db.execute(
                     "select status from workflow_nodes where workflow='w1' and node='n1'"
                 ).fetchone()
-            if row != ("healthy", "healthy") or node_row is None:
-                return None
-            return json.loads(node_row[0])["readyReplicas"] == 3
+            return row, node_row and json.loads(node_row[0])
 
-        wait_until(stored, 20, "the rows say 3", ignore=(sqlite3.Error,))
+        status = update["data"]["status"]
+        said = tuple(status[word] for word in ("state", "health", "reason", "message"))
+        same = ((*said, update["data"]["resource_version"]), status)
+        wait_until(lambda: rows() == same, 20, "the rows say the same", ignore=(sqlite3.Error,))
 
 
 @pytest.mark.cluster
@@ -199,18 +217,19 @@ def test_a_scaled_deployment_reaches_mongodb(real_cluster, mongo_server):
     conf = {"mongodb": f"mongodb://127.0.0.1:{mongo_server.port}/{name}"}
     with Sluice(conf, kubeconfig=real_cluster.kubeconfig) as sluice:
         cluster = next(n for n in sluice.status() if n.startswith("watcher/")).partition("/")[2]
-        node = {"id": "n1", "type": "deployment", "name": "web", "namespace": "stored"}
-        body = {"cluster": cluster, "nodes": [node]}
-        status, _, answer = sluice.request("PUT", "/api/v1/workflows/w1", body)
-        assert status in (200, 201), answer
-        real_cluster.scale_deployment("stored", "web", 3)
+        bind(sluice, cluster, "stored")
+        with sluice.stream("workflow:w1") as workflow:
+            workflow.wait_open()
+            real_cluster.scale_deployment("stored", "web", 3)
+            node_update = three(workflow)
 
         def stored():
-            """The status in the document, once it tells of three ready replicas."""
+            """The status in the document, and the position that guards it."""
             with mongo_server.client() as client:
                 document = client[name]["workflows"].find_one({"_id": "w1"})
-            of = (document or {}).get("nodes", [{}])[0].get("data", {}).get("_status", {})
-            good = of.get("readyReplicas") == 3 and of.get("health") == "healthy"
-            return of if good else None
+            found = (document or {}).get("nodes", [{}])[0].get("data", {}).get("_status", {})
+            return found, found.pop("sluice", {}).get("position")
 
-        assert wait_until(stored, 30, "the document says 3")["state"] == "healthy"
+        position = int(node_update["id"].rpartition("-")[2])
+        same = (node_update["data"]["status"], position)
+        wait_until(lambda: stored() == same, 30, "the document says the same")
