@@ -1,0 +1,103 @@
+"""Versions of lists and watches: bookmarks, changes between pages, servers that lag."""
+
+import contextlib
+import pathlib
+import socket
+import threading
+import time
+
+from tests.bed.net import wait_until
+from tests.integration.credentials_bed import Server, pump
+from tests.integration.watching import DEPLOYMENTS, PODS, watching
+
+# One bookmark is longer than half of this.
+TWO_BOOKMARKS = 400
+
+
+def version_asked(row):
+    """The resourceVersion of a logged request, as a number."""
+    return int(row["target"].partition("resourceVersion=")[2].partition("&")[0])
+
+
+def test_an_idle_kind_survives_a_compaction_by_its_bookmarks():
+    """The pods change, the history is forgotten: what a bookmark told is still current."""
+    with watching() as bed:
+        bed.sim.faults(bookmark_interval_ms=100)
+        last = bed.sim.change("pod", count=50)["last_rv"]
+        bed.sim.quiet()
+
+        def sent():
+            """The bytes that went to the watch of the deployments."""
+            return bed.asked(DEPLOYMENTS, "watch=1")[-1]["bytes"]
+
+        before = sent()
+        wait_until(lambda: sent() >= before + TWO_BOOKMARKS, 20, "a bookmark after the changes")
+        bed.sim.clear_requests()
+        bed.sim.faults(compact=True, drop_watches=True)
+        wait_until(lambda: bed.asked(DEPLOYMENTS, "watch=1"), 20, "the watch again")
+        bed.wait_watching()
+        bed.prove()
+        assert version_asked(bed.asked(DEPLOYMENTS, "watch=1")[0]) >= last
+        assert not bed.lists(DEPLOYMENTS), bed.lists(DEPLOYMENTS)
+        assert not bed.deleted("deployment")
+
+
+class Balancer(Server):
+    """A load balancer that leads every connection to one of several API servers."""
+
+    def __init__(self, port):
+        """PORT: where connections go at first."""
+        self.to = port
+        self.open = set()
+        super().__init__()
+
+    def serve(self, conn):
+        """One connection."""
+        with socket.create_connection(("127.0.0.1", self.to)) as up:
+            self.open.add(up)
+            threading.Thread(target=pump, args=(conn, up), daemon=True).start()
+            pump(up, conn)
+            self.open.discard(up)
+
+    def move(self, port):
+        """Ends what is open; from now on connections go to PORT."""
+        self.to = port
+        for up in list(self.open):
+            with contextlib.suppress(OSError):
+                up.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_watcher_moved_to_a_lagging_server_neither_loops_nor_loses(tmp_path):
+    """504 to its version: it lists what is newest, now and then, until the server is level."""
+    conf = {"stale": "1s", "backoff": {"base": "300ms", "max": "1s"}}
+    with watching(conf) as bed, contextlib.closing(Balancer(bed.sim.port)) as balancer:
+        config = pathlib.Path(bed.sim.kubeconfig).read_text(encoding="utf-8")
+        path = tmp_path / "balanced"
+        path.write_text(config.replace(f":{bed.sim.port}", f":{balancer.port}"))
+        bed.sluice.write_conf({"kubeconfig": str(path)})
+        bed.sluice.ctl("reload")
+        wait_until(lambda: balancer.open, 20, "a connection by the balancer")
+        bed.sim.modes(too_large_ms=100)
+        bed.sim.faults(bookmark_interval_ms=200)
+        gone = sorted(bed.sim.state("Pod"))[0][1:]
+        bed.sim.faults(replica_hold=True)
+        bed.sim.change("pod", count=50)
+        bed.wait_level("pod")
+        bed.wait_watching()
+        bed.sim.clear_requests()
+        begin = time.monotonic()
+        balancer.move(bed.sim.replica.port)
+        # Its watch there stays silent; a quorum read shows what the replica has not seen.
+        wait_until(lambda: bed.asked(PODS, "limit=1&", "NotOlderThan"), 30, "a probe")
+        bed.sim.api.delete("pods", *gone, force=True)
+        wait_until(lambda: gone in bed.deleted("pod"), 30, "the deletion")
+        wait_until(lambda: len(bed.asked(PODS, "limit=1&")) >= 3, 60, "a third probe")
+        seconds = time.monotonic() - begin
+        # Each round waits for `stale`, and asks: probe, list, watch; one more is asked by libcurl.
+        assert len(bed.asked(PODS)) <= 4 * (seconds + 2), bed.asked(PODS)
+        bed.sim.faults(replica_hold=False)
+        bed.sim.change("pod", count=50)
+        bed.wait_level("pod", timeout=30)
+        bed.wait_watching()
+        assert bed.deleted("pod") == {gone}
+        bed.check_published()
