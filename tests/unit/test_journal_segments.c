@@ -1,5 +1,9 @@
-/* Segments that leave, by size or because the disk is full. */
+/* Segments that leave, by size, by age or because the disk is full. */
 #include "tests/unit/journal_fixture.h"
+
+#include "broker/journal_segments.h"
+
+#define HOUR INT64_C(3600000)
 
 static void
 test_no_segment_leaves_before_a_state_file_stands_behind_it(void **state)
@@ -75,6 +79,62 @@ test_a_reader_in_a_segment_that_leaves_is_told(void **state)
 	assert_int_equal(h.first, oldest);
 	journal_reader_free(r);
 	end(&l);
+}
+
+/* Begins the next one, which holds the position `first` alone. */
+static void
+one_more(struct journal_segments *j, uint64_t first, int64_t now_ms)
+{
+	struct err err = { 0 };
+
+	if (journal_segments_rotate(j, 1, first, 4, now_ms, &err) < 0 ||
+	    journal_segments_write(j, "test", 4, first, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+/* The first position that is left when they may be an hour old. */
+static uint64_t
+oldest_at(struct journal_segments *j, int64_t now_ms)
+{
+	struct segments_info info;
+
+	journal_segments_retain(j, 1 << 24, HOUR, now_ms);
+	journal_segments_info(j, &info);
+	return info.oldest;
+}
+
+static void
+test_a_segment_leaves_when_the_next_one_is_older_than_retain(void **state)
+{
+	struct journal_segments *j;
+	struct segments_info info;
+	uint64_t *on_disk = NULL;
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	(void)state;
+	j = journal_segments_new(fd, directory, 1 << 16);
+	one_more(j, 1, NOW);
+	one_more(j, 2, NOW + HOUR);
+	one_more(j, 3, NOW + 2 * HOUR);
+	/* No state file stands behind any. */
+	assert_int_equal(oldest_at(j, NOW + 100 * HOUR), 1);
+	journal_segments_covered(j, 3);
+	/* 0: no limit by age. */
+	journal_segments_retain(j, 1 << 24, 0, NOW + 100 * HOUR);
+	/* Its newest event may be as young as the second one's begin. */
+	assert_int_equal(oldest_at(j, NOW + HOUR + 1), 1);
+	assert_int_equal(oldest_at(j, NOW + 2 * HOUR), 1);
+	assert_int_equal(oldest_at(j, NOW + 2 * HOUR + 1), 2);
+	assert_int_equal(oldest_at(j, NOW + 3 * HOUR), 2);
+	/* The current one stays, however old. */
+	assert_int_equal(oldest_at(j, NOW + 100 * HOUR), 3);
+	journal_segments_info(j, &info);
+	assert_int_equal(info.count, 1);
+	assert_int_equal(journal_file_list(fd, "seg", &on_disk, NULL), 1);
+	assert_int_equal(on_disk[0], 3);
+	free(on_disk);
+	journal_segments_free(j);
+	(void)close(fd);
 }
 
 static void
@@ -204,6 +264,7 @@ main(void)
 		TEST(
 		    test_no_segment_leaves_before_a_state_file_stands_behind_it),
 		TEST(test_a_reader_in_a_segment_that_leaves_is_told),
+		TEST(test_a_segment_leaves_when_the_next_one_is_older_than_retain),
 		TEST(test_recycling_ends_when_there_is_room_again),
 		TEST(test_on_a_full_disk_the_oldest_segment_is_used_again),
 		TEST(test_a_disk_may_be_full_long_before_the_journal_is),
