@@ -1,7 +1,8 @@
 # Sluice: one Makefile, no recursion, everything it makes lands in $(BUILD).
 #   make all        build, without any set-up        make run     install, build, start
 #   make check      install, then run every test     make test    the fast part
-# Switches: V=1 (show commands)  CC=clang  SAN=address,undefined | thread  WERROR=1
+#   make check-unit check-integration                one layer of it
+# Switches: V=1 (show commands)  CC=clang  SAN=address,undefined | thread  WERROR=1|0
 
 CC         ?= gcc
 ifeq ($(origin CC),default)
@@ -18,7 +19,9 @@ LIBEXECDIR ?= $(PREFIX)/libexec/sluice
 MANDIR     ?= $(PREFIX)/share/man
 SYSCONFDIR ?= /etc
 SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
-WERROR     ?= 1
+# Warnings are errors for who works on it, never for who builds a release: a
+# newer compiler warns of more.
+WERROR     ?= $(if $(wildcard .git),1,0)
 VERSION    := $(shell cat VERSION)
 
 Q := $(if $(V),,@)
@@ -46,6 +49,10 @@ ifeq ($(filter clean distclean help uninstall,$(MAKECMDGOALS)),)
 -include $(FLAGS_MK)
 endif
 
+# Debian 12's: nothing older was ever tried.
+PKGS_MIN  := libevent >= 2.1.12 yaml-0.1 >= 0.2.5 libcurl >= 7.88.1 \
+	jansson >= 2.14 libmongoc-1.0 >= 1.23.1 sqlite3 >= 3.40.1 \
+	nanomsg >= 1.1.5 libcrypto >= 3.0
 PKGS_BASE := libevent yaml-0.1
 PKGS_ALL  := libevent yaml-0.1 libcurl jansson libmongoc-1.0 sqlite3 \
 	nanomsg libcrypto
@@ -92,9 +99,9 @@ all: $(BINS) $(if $(wildcard tests/kubesim/kubesim.c),$(BUILD)/kubesim)
 
 $(FLAGS_MK): Makefile
 	@mkdir -p $(@D)
-	@$(PKG_CONFIG) --exists --print-errors $(PKGS_ALL) || { \
-		echo 'make: libraries are missing: setup/setup.sh run' \
-		'installs them' >&2; exit 1; }
+	@$(PKG_CONFIG) --exists --print-errors '$(PKGS_MIN)' || { \
+		echo 'make: libraries are missing or too old: setup/setup.sh' \
+		'run installs those of Debian 12' >&2; exit 1; }
 	@{ echo 'WARNFLAGS := $(foreach f,$(WARN_ALL),$(call cc-option,$(f)))'; \
 	   echo 'HARDENFLAGS := $(foreach f,$(HARDEN_ALL),$(call cc-option,$(f)))'; \
 	   echo 'DEP_CFLAGS := $(call pkg-cflags,$(PKGS_ALL))'; \
@@ -182,8 +189,8 @@ $(foreach t,$(filter $(BUILD)/tools/% $(BUILD)/bench/%,$(TOOLS)),\
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 # --- run and test ------------------------------------------------------------
-.PHONY: run check test unit unit-programs tools lint bench fuzz check-fresh \
-	format help
+.PHONY: run check test check-unit check-integration unit unit-programs tools \
+	lint bench fuzz check-fresh format help
 run:
 	@setup/setup.sh run
 	@$(MAKE) --no-print-directory all
@@ -196,6 +203,15 @@ check:
 test:
 	@setup/setup.sh check
 	@tests/check.sh fast
+
+check-unit:
+	@setup/setup.sh check
+	@tests/check.sh unit
+
+check-integration:
+	@setup/setup.sh check
+	@$(MAKE) --no-print-directory all tools
+	@tests/check.sh integration
 
 check-fresh:
 	@tests/check-fresh.sh
@@ -220,7 +236,7 @@ format:
 		clang-format-diff -p1 -i
 
 help:
-	@sed -n 's/^# \?//; 1,5p' Makefile
+	@sed -n 's/^# \?//; 1,6p' Makefile
 
 # --- install -----------------------------------------------------------------
 .PHONY: install uninstall dist clean distclean

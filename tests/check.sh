@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs the test layers (tests/README.md). `check.sh fast`: unit tests and the
-# integration tests on the simulator. `check.sh all`: everything, in every
+# integration tests on the simulator. `check.sh unit`, `check.sh integration`:
+# this layer, of the release build only. `check.sh all`: everything, in every
 # build. The last line is "N passed, N failed" over all of them; before it
 # stands what failed and why, a few lines each. All logs are in build/reports.
 set -u
@@ -108,11 +109,14 @@ sanitized() { # environment of a sanitizer run
 	export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
 }
 
-units unit build
-if [ "$mode" = fast ]; then
+[ "$mode" = integration ] || units unit build
+if [ "$mode" = integration ]; then
+	side_by_side integration build $((2 * jobs)) 'not release_only'
+	pytests alone build -m release_only tests/integration
+elif [ "$mode" = fast ]; then
 	side_by_side integration build $((3 * jobs)) \
 		'not slow and not cluster and not mongo and not release_only'
-else
+elif [ "$mode" = all ]; then
 	stage lint tests/lint/run.sh
 	stage clang make -j"$jobs" CC=clang BUILD=build/clang \
 		all tools unit-programs

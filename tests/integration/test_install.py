@@ -1,9 +1,17 @@
 """`make install`: by itself on a fresh tree, and into another place than `make` was told."""
 
 import os
+import pathlib
+import re
+import shutil
 import subprocess
+import tempfile
+
+import pytest
 
 from tests.bed.net import deadline
+from tests.bed.process import plain_environment
+from tests.bed.sluice import binary
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -34,3 +42,106 @@ def test_another_prefix_at_install_reaches_the_binaries(tmp_path):
     assert "roster.c" not in make(build, "-n", roster, "PREFIX=/first")
     again = make(build, "-n", roster, "PREFIX=/second")
     assert "SLUICE_LIBEXECDIR='\"/second/libexec/sluice\"'" in again
+
+
+INSTALLED = {
+    *("sbin/sluiced", "bin/sluicectl", "share/man/man8/sluiced.8", "share/man/man8/sluicectl.8"),
+    *("share/man/man5/sluice.yaml.5", "lib/systemd/system/sluice.service"),
+    *("lib/sysusers.d/sluice.conf", "lib/tmpfiles.d/sluice.conf"),
+    *(
+        f"libexec/sluice/sluice-{role}"
+        for role in ("watcher", "health", "broker", "store", "gateway", "exec")
+    ),
+}
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+
+@pytest.fixture(name="tree")
+def copied_tree():
+    """A tree such as a release's, without .git, built, that belongs to user 65534."""
+    # Not below tmp_path, where only its owner may look.
+    directory = tempfile.mkdtemp(prefix="sl-", dir="/tmp")
+    tree = pathlib.Path(directory, "tree")
+    leave = shutil.ignore_patterns(".git", "build", "tests", "__pycache__")
+    shutil.copytree(ROOT, tree, ignore=leave)
+    built = os.path.dirname(binary("sluiced"))
+    (tree / "build").mkdir()
+    shutil.copytree(f"{built}/obj", tree / "build/obj")
+    for entry in os.scandir(built):
+        if entry.is_file():
+            shutil.copy2(entry.path, tree / "build")
+    subprocess.run(["chown", "-R", "65534:65534", directory], check=True)
+    yield tree
+    shutil.rmtree(directory)
+
+
+def files_below(directory):
+    """Every file, from DIRECTORY on."""
+    return {
+        os.path.relpath(os.path.join(place, name), directory)
+        for place, _, names in os.walk(directory)
+        for name in names
+    }
+
+
+# What a sanitizer's build would be linked to again, plainly, does not fit together.
+@pytest.mark.slow
+@pytest.mark.release_only
+def test_install_needs_no_root(tree):
+    """A user who owns no more than the tree puts all files below DESTDIR."""
+    refused = subprocess.run(
+        [*NOBODY, "mkdir", "/usr/local/sluice-test"], capture_output=True, check=False
+    )
+    assert refused.returncode != 0, "that user really is one without rights"
+    root = tree / "root"
+    env = plain_environment(tree)
+    done = subprocess.run(
+        [*NOBODY, "make", "-C", tree, "install", f"DESTDIR={root}", "PREFIX=/opt/sluice"],
+        capture_output=True, text=True, timeout=deadline(240), env=env, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert files_below(root) == {f"opt/sluice/{name}" for name in INSTALLED}
+    assert {os.stat(root / name).st_uid for name in files_below(root)} == {65534}
+    unit = (root / "opt/sluice/lib/systemd/system/sluice.service").read_text()
+    assert re.search(r"^ExecStart=\S*/opt/sluice/sbin/sluiced", unit, re.MULTILINE)
+    said = subprocess.run(
+        [*NOBODY, root / "opt/sluice/sbin/sluiced", "-V"], capture_output=True, text=True,
+        timeout=20, check=False,
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+
+
+def test_warnings_are_errors_in_a_clone_only(tmp_path):
+    """Never in a release's tree: the next compiler warns of more."""
+    shutil.copy(f"{ROOT}/Makefile", tmp_path)
+    shutil.copy(f"{ROOT}/VERSION", tmp_path)
+    (tmp_path / "common").mkdir()
+    (tmp_path / "common/a.c").touch()
+
+    def errors(*words):
+        said = subprocess.run(
+            ["make", "-C", tmp_path, "-n", "V=1", "build/obj/common/a.o", *words],
+            capture_output=True, text=True, timeout=deadline(60), check=True,
+            env=plain_environment(tmp_path),
+        ).stdout  # fmt: skip
+        return " -Werror " in next(line for line in said.splitlines() if " -c common/a.c" in line)
+
+    assert not errors()
+    assert errors("WERROR=1")
+    (tmp_path / ".git").mkdir()
+    assert errors()
+    assert not errors("WERROR=0")
+
+
+def test_a_library_that_is_too_old_is_named_with_what_helps(tmp_path):
+    """Before the first line is compiled."""
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "jansson.pc").write_text("Name: jansson\nDescription: old\nVersion: 2.10\n")
+    env = plain_environment(tmp_path) | {"PKG_CONFIG_PATH": str(old)}
+    done = subprocess.run(
+        ["make", "-C", ROOT, f"BUILD={tmp_path}/b", "-n", "all"],
+        capture_output=True, text=True, timeout=deadline(60), env=env, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "jansson >= 2.14" in done.stderr and "setup/setup.sh run" in done.stderr
