@@ -10,7 +10,7 @@
 #include "common/conf.h"
 
 #define WATCH_FIGURES_KIND_MAX 100u
-#define WATCH_FIGURES_FILE_MAX 8192u    /* bytes; 30 kinds have room */
+#define WATCH_FIGURES_FILE_MAX 10240u   /* bytes; 30 kinds have room */
 #define WATCH_FIGURES_AGE_MS   (120 * 1000)   /* older: its writer is dead */
 
 /* X(NAME, name, type, help): sluice_watcher_<name>{cluster,kind} */
@@ -27,6 +27,9 @@
 	    "Versions that were too old for the API server (410).")	\
 	X(RECEIVED, "received_bytes_total", "counter",			\
 	    "Bytes of lists and watches, uncompressed.")		\
+	X(SKIPPED, "skipped_total", "counter",				\
+	    "Objects and events that are not shown: larger than "	\
+	    "16 MiB, or of a name no stream can have.")			\
 	X(LAG_MS, "lag_milliseconds", "gauge",				\
 	    "Longest way of a change from the API server to the "	\
 	    "broker's acknowledgement, in the last second with one.")

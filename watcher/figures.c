@@ -123,13 +123,6 @@ figures_event(struct figures *f, unsigned kind)
 }
 
 void
-figures_received(struct figures *f, unsigned kind, size_t bytes)
-{
-	f->value[kind][FIGURE_RECEIVED] += bytes;
-	changed(f);
-}
-
-void
 figures_list(struct figures *f, unsigned kind)
 {
 	f->value[kind][FIGURE_LISTS]++;
@@ -137,9 +130,13 @@ figures_list(struct figures *f, unsigned kind)
 }
 
 void
-figures_expired(struct figures *f, unsigned kind)
+figures_news(struct figures *f, unsigned kind, const struct watch_news *news)
 {
-	f->value[kind][FIGURE_EXPIRED]++;
+	uint64_t *value = f->value[kind];
+
+	value[FIGURE_EXPIRED] += news->type == WATCH_NEWS_EXPIRED;
+	value[FIGURE_RECEIVED] += news->bytes;
+	value[FIGURE_SKIPPED] += news->objects;
 	changed(f);
 }
 

@@ -9,6 +9,7 @@
 
 #include "common/role.h"
 #include "watcher/inventory.h"
+#include "watcher/watch_news.h"
 
 struct figures;
 
@@ -16,11 +17,12 @@ struct figures;
 struct figures *figures_new(struct role *role, const struct inventory *inv);
 void	figures_free(struct figures *f);   /* and its file */
 
-/* The API server sent an object or event of the kind; bytes of a body. */
+/* The API server sent an object or event of the kind. */
 void	figures_event(struct figures *f, unsigned kind);
-void	figures_received(struct figures *f, unsigned kind, size_t bytes);
 void	figures_list(struct figures *f, unsigned kind);
-void	figures_expired(struct figures *f, unsigned kind);
+/* What of the news is counted: versions too old, bytes, objects skipped. */
+void	figures_news(struct figures *f, unsigned kind,
+	    const struct watch_news *news);
 /* The broker has n events of an object that changed at that time. */
 void	figures_published(struct figures *f, unsigned kind, size_t n,
 	    int64_t since_unix_ms);

@@ -103,7 +103,7 @@ void
 kind_set_summary(const struct kind_watch_view *views, unsigned n,
     const uint64_t *objects, struct kind_set_summary *ret)
 {
-	const struct kind_watch_view *worst = NULL;
+	const struct kind_watch_view *worst = NULL, *lacking = NULL;
 	unsigned long long sum = 0;
 	unsigned i, bad = 0;
 
@@ -111,11 +111,16 @@ kind_set_summary(const struct kind_watch_view *views, unsigned n,
 		sum += objects[views[i].kind];
 		if (views[i].state != WATCH_WATCHING && bad++ == 0)
 			worst = &views[i];
+		if (views[i].skipped && lacking == NULL)
+			lacking = &views[i];
 	}
 	if (worst == NULL) {
 		ret->state = watch_words_shown(WATCH_WATCHING);
 		(void)snprintf(ret->text, sizeof(ret->text),
-		    "%u kinds, %llu objects", n, sum);
+		    "%u kinds, %llu objects%s%s%s", n, sum,
+		    lacking != NULL ? "; " : "", lacking != NULL ?
+		    kinds[lacking->kind].name : "", lacking != NULL ?
+		    ": ObjectsSkipped" : "");
 		return;
 	}
 	ret->state = watch_words_shown(worst->state);

@@ -73,6 +73,7 @@ view_of(const struct kind_watch *kw, const struct list_watch *lw)
 		.audit = v.audit,
 		.code = v.code,
 		.listed = v.listed,
+		.skipped = v.skipped,
 		.tried = v.tried,
 	};
 }

@@ -52,6 +52,7 @@ struct kind_watch_view {
 	const char	*audit;             /* Audit-Id of what failed, or "" */
 	long		 code;              /* HTTP, 0: none */
 	bool		 listed;            /* one list was whole */
+	bool		 skipped;           /* not all of it can be shown */
 	bool		 tried;             /* one list began and ended */
 };
 

@@ -5,15 +5,10 @@
 #include "common/macros.h"
 #include "watcher/status/rules.h"
 
-/* Servers from 1.37 on leave managedFields out when asked so; older ones
- * ignore the parameter (k8s-watch.md A 30). */
-#define JSON "application/json;drop=metadata.managedFields,application/json"
-/* No plain JSON behind it: a server that cannot transform would then send the
- * whole secret. */
-#define AS(what) "application/json;as=" what ";g=meta.k8s.io;v=v1"
+#define JSON "application/json;" KINDS_DROP ",application/json"
 
 #define WHOLE    JSON, JSON
-#define METADATA AS(KINDS_METADATA_LIST), AS(KINDS_METADATA)
+#define METADATA KINDS_METADATA_ACCEPT, KINDS_ACCEPT_AS(KINDS_METADATA)
 #define NETWORK  "networking.k8s.io"
 
 #define STATIC_KINDS 14u

@@ -47,9 +47,9 @@ static const struct json_want want_event[] = {
 
 /* --- objects -------------------------------------------------------------- */
 
-/* The characters a stream key admits, without its slash and colon. */
+/* The characters a stream key admits, without its slash. */
 static bool
-name_plain(struct slice s)
+plain(struct slice s)
 {
 	size_t i;
 
@@ -74,10 +74,21 @@ identity(struct slice raw, const char *member, size_t max, bool required,
 	if (text.p == NULL)
 		return err_set(err, "metadata.%s is not a plain string",
 		    member);
-	if (text.n > max || !name_plain(text) || (required && text.n == 0))
+	if (text.n > max || !plain(text) || (required && text.n == 0))
 		return err_set(err, "metadata.%s is empty, too long or holds "
 		    "characters no name may have", member);
 	*ret = text;
+	return 0;
+}
+
+static int
+take_name(struct kube_object *o, struct slice raw, struct err *err)
+{
+	/* Of a string no less than its quotes is there. */
+	if (raw.n <= 2 || *raw.p != '"')
+		return err_set(err, "metadata.name is no string, or empty");
+	o->name = key_name_read(raw, o->text);
+	o->unfit = o->name.p == NULL;
 	return 0;
 }
 
@@ -96,7 +107,7 @@ static int
 fill_object(const struct slice *slots, struct kube_object *ret,
     struct err *err)
 {
-	struct kube_object o = {
+	*ret = (struct kube_object){
 		.kind = json_scan_text(slots[S_KIND]),
 		.owner_references = slots[S_OWNERS],
 		.spec = slots[S_SPEC],
@@ -106,16 +117,14 @@ fill_object(const struct slice *slots, struct kube_object *ret,
 		.deleting = !json_scan_null(slots[S_DELETED]),
 	};
 
-	if (identity(slots[S_NAME], "name", KUBE_NAME_MAX, true, &o.name,
-	    err) < 0 ||
+	if (take_name(ret, slots[S_NAME], err) < 0 ||
 	    identity(slots[S_NAMESPACE], "namespace", KUBE_NAME_MAX, false,
-	    &o.namespace, err) < 0 ||
-	    identity(slots[S_UID], "uid", KUBE_UID_MAX, true, &o.uid,
+	    &ret->namespace, err) < 0 ||
+	    identity(slots[S_UID], "uid", KUBE_UID_MAX, true, &ret->uid,
 	    err) < 0 ||
 	    identity(slots[S_RV], "resourceVersion", KUBE_UID_MAX, false,
-	    &o.resource_version, err) < 0)
+	    &ret->resource_version, err) < 0)
 		return -1;
-	*ret = o;
 	return 0;
 }
 
@@ -211,30 +220,28 @@ kube_object_parse_event(struct slice frame, struct kube_event *ret,
     struct err *err)
 {
 	struct slice slots[S_MAX];
-	struct kube_event ev = { 0 };
 	int rc = 0;
 
 	if (!json_scan(frame, want_event, NELEM(want_event), slots, S_MAX))
 		return err_set(err, "a line of the watch is not valid JSON");
-	ev.type = event_type(slots[S_TYPE]);
-	switch (ev.type) {
+	ret->type = event_type(slots[S_TYPE]);
+	switch (ret->type) {
 	case KUBE_EVENT_ADDED:
 	case KUBE_EVENT_MODIFIED:
 	case KUBE_EVENT_DELETED:
-		rc = fill_object(slots, &ev.object, err);
+		rc = fill_object(slots, &ret->object, err);
 		break;
 	case KUBE_EVENT_BOOKMARK:
+		ret->object = (struct kube_object){ .generation = -1 };
 		rc = identity(slots[S_RV], "resourceVersion", KUBE_UID_MAX,
-		    true, &ev.object.resource_version, err);
+		    true, &ret->object.resource_version, err);
 		break;
 	case KUBE_EVENT_ERROR:
-		fill_error(slots, &ev.error);
+		fill_error(slots, &ret->error);
 		break;
 	case KUBE_EVENT_UNKNOWN:
 		break;
 	}
-	if (rc == 0)
-		*ret = ev;
 	return rc;
 }
 

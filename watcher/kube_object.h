@@ -1,10 +1,13 @@
 /*
  * kube_object: what the watcher needs of one Kubernetes object or watch event,
- * as slices of its bytes. Pure; nothing is copied, nothing is kept.
+ * as slices of its bytes. Pure; nothing is kept, and nothing copied but a name
+ * that cannot stand in a stream key as it is (key_name): so what was parsed is
+ * not to be copied as a struct.
  *
- * Identity (uid, namespace, name, resourceVersion) must be plain text that may
- * stand in a stream key; an object where it is not is refused, with the
- * member named in *err.
+ * Identity (uid, namespace, resourceVersion) must be plain text that may stand
+ * in a stream key, the name a string; an object where it is not is refused,
+ * with the member named in *err. A name that no key can hold is the server's
+ * right: the object is `unfit`, to be skipped and counted.
  */
 #ifndef SLUICE_KUBE_OBJECT_H
 #define SLUICE_KUBE_OBJECT_H
@@ -14,15 +17,16 @@
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "watcher/key_name.h"
 
-#define KUBE_NAME_MAX 253u   /* RFC 1123 subdomain */
+#define KUBE_NAME_MAX KEY_NAME_MAX
 #define KUBE_UID_MAX  128u
 
 struct kube_object {
 	struct slice	kind;              /* may be missing (list items) */
 	struct slice	uid;
 	struct slice	namespace;         /* empty: cluster-scoped */
-	struct slice	name;
+	struct slice	name;              /* as in its key; unfit: none */
 	struct slice	resource_version;
 	struct slice	owner_references;  /* raw JSON from here on */
 	struct slice	spec;
@@ -30,6 +34,8 @@ struct kube_object {
 	int64_t		generation;        /* -1: not given */
 	int64_t		created_unix_ms;   /* 0: not given */
 	bool		deleting;          /* has a deletionTimestamp */
+	bool		unfit;             /* no key can hold its name */
+	char		text[KEY_NAME_SIZE];   /* of an unusual name */
 };
 
 enum kube_event_type {

@@ -53,10 +53,11 @@ streaming(const struct list_ask *a)
 }
 
 static void
-notice(const struct list_ask *a, const char *text)
+skipped(const struct list_ask *a, uint64_t objects)
 {
-	a->ops->news(&(struct watch_news){ .type = WATCH_NEWS_NOTICE,
-	    .text = text }, a->arg);
+	if (objects > 0)
+		a->ops->news(&(struct watch_news){ .objects = objects,
+		    .type = WATCH_NEWS_SKIPPED }, a->arg);
 }
 
 static void
@@ -206,9 +207,8 @@ arm_missed(struct list_ask *a)
 }
 
 static void
-watch_skipped(struct list_ask *a)
+watch_missed(struct list_ask *a)
 {
-	notice(a, "skipped a watch event larger than 16 MiB");
 	if (streaming(a) || a->missed.ns != 0)
 		return;
 	a->missed = mono_now();
@@ -220,11 +220,13 @@ watch_data_cb(const char *p, size_t n, void *arg)
 {
 	struct list_ask *a = arg;
 	uint64_t oversized = a->watch.stream.oversized;
+	uint64_t before = oversized + a->watch.unfit;
 	bool go_on;
 
 	assert(a->magic == LIST_ASK_MAGIC);
 	heard(a, n);
 	go_on = watch_body_feed(&a->watch, p, n, &body_ops, a);
+	skipped(a, a->watch.stream.oversized + a->watch.unfit - before);
 	arm(a->stale, stale_ms(a));
 	if (a->outcome.decided)
 		return false;
@@ -233,7 +235,7 @@ watch_data_cb(const char *p, size_t n, void *arg)
 	else if (a->watch.events && !streaming(a))
 		a->ops->alive(a->arg);
 	if (a->watch.stream.oversized != oversized)
-		watch_skipped(a);
+		watch_missed(a);
 	return go_on;
 }
 
@@ -271,18 +273,15 @@ static bool
 list_data_cb(const char *p, size_t n, void *arg)
 {
 	struct list_ask *a = arg;
-	uint64_t oversized = a->list.stream.oversized;
+	uint64_t before = list_pages_skipped(&a->list);
 	struct err err = { 0 };
-	int rc;
 
 	assert(a->magic == LIST_ASK_MAGIC);
 	heard(a, n);
 	a->window += n;
-	rc = list_pages_feed(&a->list, p, n, list_object_cb, a, &err);
-	if (rc < 0)
+	if (list_pages_feed(&a->list, p, n, list_object_cb, a, &err) < 0)
 		watch_outcome_refuse(&a->outcome, err.text);
-	if (a->list.stream.oversized != oversized)
-		notice(a, "skipped an object larger than 16 MiB");
+	skipped(a, list_pages_skipped(&a->list) - before);
 	return !a->outcome.decided;
 }
 

@@ -12,10 +12,17 @@ list_pages_reset(struct list_pages *l)
 	free(l->token);
 	l->token = NULL;
 	l->version[0] = '\0';
-	l->oversized = 0;
+	l->oversized = l->unfit = 0;
+}
+
+uint64_t
+list_pages_skipped(const struct list_pages *l)
+{
+	return l->oversized + l->stream.oversized + l->unfit;
 }
 
 struct feed {
+	struct list_pages *list;
 	list_pages_cb	 cb;
 	void		*arg;
 	struct err	*err;
@@ -29,7 +36,9 @@ list_pages_item_cb(struct slice item, void *arg)
 	struct kube_object object;
 
 	f->refused = kube_object_parse(item, &object, f->err) < 0;
-	if (!f->refused)
+	if (!f->refused && object.unfit)
+		f->list->unfit++;
+	else if (!f->refused)
 		f->cb(&object, f->arg);
 	return !f->refused;
 }
@@ -38,7 +47,7 @@ int
 list_pages_feed(struct list_pages *l, const char *p, size_t n,
     list_pages_cb cb, void *arg, struct err *err)
 {
-	struct feed f = { cb, arg, err, false };
+	struct feed f = { l, cb, arg, err, false };
 
 	l->stream.kind_only = l->metadata_only ?
 	    "\"" KINDS_METADATA_LIST "\"" : NULL;

@@ -11,6 +11,9 @@
 #include "watcher/watch_words.h"
 
 #define LIST_WATCH_MAGIC 0x4c495357u   /* "LISW" */
+#define SKIPPED "some objects of this kind are not shown: larger than " \
+	"16 MiB, or of a name no stream can have; /metrics counts them " \
+	"(sluice_watcher_skipped_total)"
 
 struct list_watch {
 	uint32_t			 magic;
@@ -30,6 +33,7 @@ struct list_watch {
 	bool				 tried;
 	bool				 unanswered; /* asks again later */
 	bool				 retried;    /* at once, after 401 */
+	bool				 skipped;    /* since it was listed */
 	enum watch_state		 shown;      /* meanwhile */
 	int64_t				 delay_ms;
 	struct watch_reason		 why;
@@ -117,8 +121,14 @@ static void
 list_watch_news_cb(const struct watch_news *news, void *arg)
 {
 	struct list_watch *lw = arg;
+	bool first = news->type == WATCH_NEWS_SKIPPED && !lw->skipped;
 
 	lw->ops->news(news, lw->arg);
+	lw->skipped = lw->skipped || first;
+	if (first)
+		tell(lw, WATCH_NEWS_NOTICE, SKIPPED);
+	if (first && lw->fsm.state == WATCH_WATCHING)
+		lw->ops->changed(lw, lw->arg);
 }
 
 static void
@@ -167,6 +177,7 @@ list_watch_granted(void *arg)
 
 	assert(lw->magic == LIST_WATCH_MAGIC);
 	list_compare_cancel(lw->compare);
+	lw->skipped = false;
 	lw->mark = lw->ops->list_begin(lw, lw->arg);
 	if (lw->fsm.state == WATCH_STREAMING) {
 		list_ask_stream(lw->ask);
@@ -375,6 +386,7 @@ struct list_watch_view
 list_watch_view(const struct list_watch *lw)
 {
 	enum watch_state state = lw->unanswered ? lw->shown : lw->fsm.state;
+	bool skipped = lw->skipped && lw->why.reason[0] == '\0';
 
 	/* Silence alone is no trouble yet. */
 	return (struct list_watch_view){
@@ -382,11 +394,12 @@ list_watch_view(const struct list_watch *lw)
 		.attempt = lw->fsm.attempt,
 		.delay_ms = lw->delay_ms,
 		.resource_version = list_ask_version(lw->ask),
-		.reason = lw->why.reason,
-		.message = lw->why.message,
+		.reason = skipped ? "ObjectsSkipped" : lw->why.reason,
+		.message = skipped ? SKIPPED : lw->why.message,
 		.audit = lw->why.audit,
 		.code = lw->why.code,
 		.listed = lw->listed,
+		.skipped = lw->skipped,
 		.tried = lw->tried,
 		.open = list_ask_open(lw->ask),
 	};

@@ -61,6 +61,7 @@ struct list_watch_view {
 	const char	*audit;             /* Audit-Id of what failed, or "" */
 	long		 code;              /* HTTP, 0: none */
 	bool		 listed;            /* one list was whole */
+	bool		 skipped;           /* not all of it can be shown */
 	bool		 tried;             /* one list began and ended */
 	bool		 open;              /* a watch was answered, still is */
 };

@@ -164,7 +164,9 @@ add_resource(struct buf *b, const char *cluster, const struct inv_object *o)
 	    "\"version\":\"%s\",\"kind\":\"%s\"", cluster, kind->group,
 	    kind->version, kind->kind);
 	add_text(b, "namespace", inv_object_namespace(o));
-	add_text(b, "name", inv_object_name(o));
+	buf_adds(b, ",\"name\":\"");
+	key_name_show(b, inv_object_name(o));
+	buf_addc(b, '"');
 	if (o->present && o->uid_real)
 		add_uid(b, o->uid);
 	buf_addc(b, '}');

@@ -67,6 +67,7 @@ apply_node(struct inventory *inv, const char *cluster,
 	};
 	struct inv_node node = { item->tenant, item->key, item->subject };
 	struct slice v[N_MAX];
+	char name[KEY_NAME_SIZE];
 	int kind;
 
 	if (!skip_prefix(&node.workflow, "workflow:") ||
@@ -76,8 +77,8 @@ apply_node(struct inventory *inv, const char *cluster,
 	kind = kinds_find(json_scan_text(v[N_TYPE]));
 	if (kind >= 0)
 		(void)inventory_stored_node(inv, (unsigned)kind,
-		    json_scan_text(v[N_NAMESPACE]), json_scan_text(v[N_NAME]),
-		    &node, v[N_STATUS]);
+		    json_scan_text(v[N_NAMESPACE]), key_name_read(v[N_NAME],
+		    name), &node, v[N_STATUS]);
 }
 
 void
@@ -165,7 +166,9 @@ static void
 bind_one(struct inventory *inv, const json_t *row,
     struct store_answer_refused *refused)
 {
-	struct slice name = member(row, "name"), node = member(row, "node");
+	char text[KEY_NAME_SIZE];
+	struct slice name = key_name_make(member(row, "name"), text);
+	struct slice node = member(row, "node");
 	struct slice namespace = member(row, "namespace");
 	struct slice workflow = member(row, "workflow");
 	struct slice tenant = member(row, "tenant");
@@ -174,9 +177,9 @@ bind_one(struct inventory *inv, const json_t *row,
 	/* Of a kind this watcher does not follow: nothing to say. */
 	if (kind < 0)
 		return;
-	if (!fits(name, KUBE_NAME_MAX) || !fits(namespace, KUBE_NAME_MAX) ||
+	if (name.p == NULL || !fits(namespace, KUBE_NAME_MAX) ||
 	    !names_stream(workflow) || !fits(node, EVENT_SUBJECT_MAX) ||
-	    !fits(tenant, EVENT_TENANT_MAX) || name.n == 0) {
+	    !fits(tenant, EVENT_TENANT_MAX)) {
 		unusable(refused, workflow, node);
 		return;
 	}

@@ -94,7 +94,10 @@ take_object(struct watch_body *b, const struct kube_event *ev,
 	}
 	if (goes_back(b, version))
 		return false;
-	ops->object(ev->type, &ev->object, arg);
+	if (ev->object.unfit)
+		b->unfit++;
+	else
+		ops->object(ev->type, &ev->object, arg);
 	if (!b->initial)
 		take_version(b, version);
 	b->events = true;
@@ -170,7 +173,7 @@ watch_body_begin(struct watch_body *b, bool initial)
 	watch_body_reset(b);
 	b->initial = initial;
 	b->events = false;
-	b->stream.oversized = 0;
+	b->stream.oversized = b->unfit = 0;
 	b->end = WATCH_BODY_OPEN;
 	b->err = (struct err){ 0 };
 }

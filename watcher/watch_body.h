@@ -9,7 +9,7 @@
  * versions: until the bookmark that ends this, the version stays what it was.
  *
  * Of a kind that is watched as metadata only, whatever is not that is refused
- * (A.5).
+ * (A.5). An object whose name no key can hold is skipped and counted.
  */
 #ifndef SLUICE_WATCH_BODY_H
 #define SLUICE_WATCH_BODY_H
@@ -30,6 +30,7 @@ struct watch_body {
 	bool			 metadata;   /* accept nothing else */
 	bool			 initial;    /* what exists is still coming */
 	bool			 events;     /* this watch brought one */
+	uint64_t		 unfit;      /* objects of it, skipped */
 	enum watch_body_end	 end;
 	struct kube_error	 error;
 	struct err		 err;

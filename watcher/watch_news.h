@@ -7,17 +7,20 @@
 #define SLUICE_WATCH_NEWS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum watch_news_type {
 	WATCH_NEWS_UNREACHABLE,   /* nothing was answered */
 	WATCH_NEWS_EXPIRED,       /* a version was too old */
 	WATCH_NEWS_RECEIVED,      /* `bytes` of a body */
-	WATCH_NEWS_NOTICE,        /* `text`: something was skipped */
+	WATCH_NEWS_NOTICE,        /* `text` for the log */
+	WATCH_NEWS_SKIPPED,       /* `objects` that cannot be shown */
 };
 
 struct watch_news {
 	enum watch_news_type	 type;
 	size_t			 bytes;
+	uint64_t		 objects;
 	const char		*text;
 };
 

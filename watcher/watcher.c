@@ -285,10 +285,9 @@ watcher_news_cb(struct kind_watch *kw, const struct watch_news *news,
 		check_now(w);
 		break;
 	case WATCH_NEWS_EXPIRED:
-		figures_expired(w->figures, kind);
-		break;
 	case WATCH_NEWS_RECEIVED:
-		figures_received(w->figures, kind, news->bytes);
+	case WATCH_NEWS_SKIPPED:
+		figures_news(w->figures, kind, news);
 		break;
 	case WATCH_NEWS_NOTICE:
 		log_warn("%s: %s", kinds[kind].name, news->text);

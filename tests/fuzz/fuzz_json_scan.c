@@ -169,6 +169,17 @@ same_text(struct slice text, const json_t *value)
 }
 
 static void
+same_name(const struct kube_object *o, const json_t *value)
+{
+	char buf[KEY_NAME_SIZE];
+	struct slice key = key_name_make((struct slice){
+	    json_string_value(value), json_string_length(value) }, buf);
+
+	CHECK(o->unfit == (key.p == NULL));
+	CHECK(slice_eq(o->name, key));
+}
+
+static void
 check_event(struct slice text, const json_t *root)
 {
 	struct kube_event event;
@@ -187,7 +198,7 @@ check_event(struct slice text, const json_t *root)
 	if (event.type == KUBE_EVENT_BOOKMARK)
 		return;
 	same_text(event.object.uid, json_object_get(metadata, "uid"));
-	same_text(event.object.name, json_object_get(metadata, "name"));
+	same_name(&event.object, json_object_get(metadata, "name"));
 	compare(event.object.spec, json_object_get(object, "spec"));
 	compare(event.object.status, json_object_get(object, "status"));
 	compare(event.object.owner_references, json_object_get(metadata,

@@ -86,7 +86,7 @@ def test_what_a_dead_watcher_left_is_not_told_for_long():
         cluster = next(n for n in sluice.status() if n.startswith("watcher/")).partition("/")[2]
         wait_until(lambda: ("objects", cluster, "pod") in figures(sluice), 10, "figures")
         directory = f"{sluice.conf['runtime_directory']}/figures"
-        line = "pod " + " ".join(["7"] * 8) + "\n"
+        line = "pod " + " ".join(["7"] * 9) + "\n"
         for name, text in (("gone", line), ("odd", "<html>\n" + line), ("..x", line)):
             with open(f"{directory}/{name}", "w", encoding="ascii") as file:
                 file.write(text)

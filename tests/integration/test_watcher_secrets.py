@@ -12,8 +12,9 @@ from tests.bed.sluice import Sluice
 PLAIN = b"kubesim-secret-"
 # What every secret's data begins with, in base64.
 MARK = base64.b64encode(PLAIN)
-LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-WATCH = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+AS = "application/json;as={};g=meta.k8s.io;v=v1;drop=metadata.managedFields"
+LIST = AS.format("PartialObjectMetadataList")
+WATCH = AS.format("PartialObjectMetadata")
 SEALED = ("/api/v1/secrets", "/api/v1/configmaps")
 QUICK = {"watch": {"backoff": {"base": "100ms", "max": "400ms"}}}
 

@@ -201,6 +201,7 @@ def test_an_event_that_never_came_is_found_by_a_comparison():
         bed.wait_watching()
         light = [r for r in bed.lists(PODS) if "PartialObjectMetadataList" in r.get("accept", "")]
         assert light and len(light) < len(bed.lists(PODS)), bed.lists(PODS)
+        assert all(";drop=metadata.managedFields" in row["accept"] for row in light)
         assert not bed.deleted("pod")
 
 

@@ -1,7 +1,9 @@
 """Objects that no API server would send: wrong types everywhere, and every legal name."""
 
 import copy
+import re
 import string
+import urllib.parse
 
 import pytest
 
@@ -120,3 +122,64 @@ def test_names_with_every_legal_character_are_told():
                 }
 
             wait_until(gone, 20, "every name gone")
+
+
+def key_name(name):
+    """NAME as it stands in a key (watcher/key_name.h)."""
+    plain = (string.ascii_letters + string.digits + "-._:").encode()
+    return "".join(chr(b) if b in plain else f"~{b:02X}" for b in name.encode())
+
+
+def test_names_of_path_segments_are_told_and_none_stops_the_kind():
+    """As RBAC's names: any character but / and %; one too long for a key is counted."""
+    shown = [f"a{c}b" for c in string.printable[:94] if c not in "/%"]
+    shown += ["*", "~", "a b", "\N{SNOWMAN}", "system:node:x"]
+    long = "@" * 100
+    classes = "/apis/storage.k8s.io/v1/storageclasses"
+    short = "storageclasses.storage.k8s.io"
+    custom = {
+        "group": "storage.k8s.io",
+        "version": "v1",
+        "resource": "storageclasses",
+        "kind": "StorageClass",
+    }
+    conf = {**CONF, "watch": {**CONF["watch"], "custom": [custom]}}
+    conf["supervise"] = {"circuit_deaths": 1000, "base": "100ms", "max": "200ms"}
+    with KubeSim(frozen=True, objects=0) as sim:
+        sim.modes(path_names=["storageclass"])
+        for name in [*shown[::2], long]:
+            sim.api.call("POST", classes, {"metadata": {"name": name}})
+        with Sluice(conf, kubeconfig=sim.kubeconfig) as sluice:
+            watcher = next(n for n in sluice.status() if n.startswith("watcher/"))
+            prefix = f"resource:{watcher.partition('/')[2]}/{short}/"
+            wanted = {prefix + key_name(name) for name in shown}
+            assert len(wanted) == len(shown)
+            with sluice.stream(f"{prefix}*", last_event_id="-1") as stream:
+
+                def told(event_type, count):
+                    """True when each name has that many of these events."""
+                    stream.pump()
+                    keys = [e["stream_key"] for e in stream.events()]
+                    kinds = [e["event_type"] for e in stream.events()]
+                    pairs = list(zip(keys, kinds, strict=True))
+                    return all(pairs.count((key, event_type)) == count for key in wanted)
+
+                # Half of them by the list, the others by the watch.
+                sim.wait_watches(15)
+                for name in shown[1::2]:
+                    sim.api.call("POST", classes, {"metadata": {"name": name}})
+                wait_until(lambda: told("status_update", 1), 20, "every name")
+                status = sluice.status()[watcher]["status"]
+                assert f"; {short}: ObjectsSkipped" in status, status
+                count = re.compile(rf'skipped_total{{[^}}]*kind="{short}"}} [1-9]')
+                wait_until(
+                    lambda: count.search(sluice.request("GET", "/metrics")[2]), 20, "the count"
+                )
+                # What the store shows is not taken for gone, nor told again.
+                old = sluice.kill(watcher)
+                sluice.wait_restarted(watcher, old)
+                sim.wait_watches(15)
+                for name in shown:
+                    sim.api.call("DELETE", f"{classes}/{urllib.parse.quote(name, safe='')}")
+                wait_until(lambda: told("resource.deleted", 1), 20, "every name gone")
+                assert told("status_update", 1)

@@ -53,6 +53,8 @@ static const struct mode {
 	    { NULL }, 0, 0, 0 },
 	{ "uncached", MODE_KINDS, offsetof(struct sim_modes, uncached),
 	    { NULL }, 0, 0, 0 },
+	{ "path_names", MODE_KINDS, offsetof(struct sim_modes, path_names),
+	    { NULL }, 0, 0, 0 },
 };
 
 static void *

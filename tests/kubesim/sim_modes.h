@@ -47,6 +47,7 @@ struct sim_modes {
 	uint32_t	unserved;        /* kinds: 404, not in discovery */
 	uint32_t	silent;          /* kinds: too old is a clean end */
 	uint32_t	uncached;        /* kinds: no bookmarks, as events */
+	uint32_t	path_names;      /* kinds: named as those of RBAC */
 };
 
 void	sim_modes_init(struct sim_modes *m);

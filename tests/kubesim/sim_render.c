@@ -26,6 +26,20 @@ add_owner(struct buf *b, const struct sim_object *o)
 	    w->name, w->uid);
 }
 
+/* As Go writes it: three more characters than JSON asks for. */
+static void
+add_escaped(struct buf *b, const char *text)
+{
+	size_t n = strcspn(text, "<>&");
+
+	buf_json_text(b, text, n);
+	for (text += n; *text != '\0'; text += n) {
+		buf_addf(b, "\\u%04x", (unsigned)(unsigned char)*text++);
+		n = strcspn(text, "<>&");
+		buf_json_text(b, text, n);
+	}
+}
+
 static void
 add_metadata(struct buf *b, const struct sim_object *o,
     const struct sim_state *st)
@@ -33,7 +47,9 @@ add_metadata(struct buf *b, const struct sim_object *o,
 	char created[MONO_RFC3339_SIZE], deleted[MONO_RFC3339_SIZE];
 
 	sim_template_time(o->created_ms, created);
-	buf_addf(b, "\"name\":\"%s\"", o->name);
+	buf_adds(b, "\"name\":\"");
+	add_escaped(b, o->name);
+	buf_addc(b, '"');
 	if (o->kind == SIM_POD && o->owner != NULL)
 		buf_addf(b, ",\"generateName\":\"%s-\"", o->owner->name);
 	if (sim_kinds_row(o->kind)->namespaced)

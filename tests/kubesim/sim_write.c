@@ -116,6 +116,17 @@ valid_name(const char *name)
 	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") == n;
 }
 
+/* A path segment name, where the test wants one; its template must not spell
+ * it outside of metadata.name. */
+static bool
+fits_kind(const struct sim_modes *m, enum sim_kind kind, const char *name)
+{
+	if ((m->path_names & SIM_BIT(kind)) == 0)
+		return valid_name(name);
+	return name[0] != '\0' && strpbrk(name, "/%") == NULL &&
+	    strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
 void
 sim_write_document(struct sim *sim, struct sim_object *o, json_t *desired,
     bool status_only)
@@ -155,7 +166,8 @@ sim_write_create(struct sim *sim, enum sim_kind kind, const char *ns,
 	json_t *whole;
 
 	o = sim_store_object(sim->store, kind, ns, name,
-	    app != NULL && valid_name(app) ? app : name, NULL);
+	    app != NULL && valid_name(app) ? app :
+	    valid_name(name) ? name : "unusual", NULL);
 	/* Nothing wished for: it is what the template says, without the half
 	 * millisecond that comparing the two takes. */
 	if (json_object_size(doc) != 0) {
@@ -291,7 +303,7 @@ create(struct sim_conn *c, const struct sim_path *p)
 		(void)snprintf(made, sizeof(made), "%s", name);
 	if (misplaced(c, p, doc))
 		;            /* answered */
-	else if (!valid_name(made))
+	else if (!fits_kind(&sim_conn_sim(c)->modes, p->kind, made))
 		refuse_name(c, p, made);
 	else if (sim_store_find(store, p->kind, p->ns, made) != NULL)
 		refuse_taken(c, p, made);

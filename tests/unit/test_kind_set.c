@@ -39,6 +39,22 @@ test_kinds_that_are_all_well_are_counted(void **state)
 }
 
 static void
+test_a_kind_of_which_objects_were_skipped_is_named(void **state)
+{
+	struct kind_watch_view v = view(0, WATCH_WATCHING, "", "");
+	char expected[128];
+	struct kind_set_summary s;
+
+	(void)state;
+	v.skipped = true;
+	kind_set_summary(&v, 1, objects, &s);
+	assert_string_equal(s.state, "watching");
+	(void)snprintf(expected, sizeof(expected),
+	    "1 kinds, 3 objects; %s: ObjectsSkipped", kinds[0].name);
+	assert_string_equal(s.text, expected);
+}
+
+static void
 test_the_first_kind_that_is_not_well_is_named_with_its_reason(void **state)
 {
 	const struct kind_watch_view views[] = {
@@ -80,6 +96,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds_that_are_all_well_are_counted),
+		cmocka_unit_test(
+		    test_a_kind_of_which_objects_were_skipped_is_named),
 		cmocka_unit_test(
 		    test_the_first_kind_that_is_not_well_is_named_with_its_reason),
 		cmocka_unit_test(test_a_kind_that_has_not_begun_says_its_state),

@@ -46,9 +46,11 @@ test_only_the_metadata_of_secrets_and_configmaps_is_asked_for(void **state)
 		if (!k->metadata)
 			continue;
 		assert_string_equal(k->list_accept, "application/json;"
-		    "as=PartialObjectMetadataList;g=meta.k8s.io;v=v1");
+		    "as=PartialObjectMetadataList;g=meta.k8s.io;v=v1;"
+		    "drop=metadata.managedFields");
 		assert_string_equal(k->watch_accept, "application/json;"
-		    "as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+		    "as=PartialObjectMetadata;g=meta.k8s.io;v=v1;"
+		    "drop=metadata.managedFields");
 	}
 }
 

@@ -35,8 +35,6 @@ test_objects_without_a_plain_identity_are_refused(void **state)
 {
 	static const char *const bad[] = { "{", "[]", "{}",
 		"{\"metadata\":{\"name\":\"a\"}}",
-		"{\"metadata\":{\"name\":\"a/b\",\"uid\":\"u\"}}",
-		"{\"metadata\":{\"name\":\"a\\u0041\",\"uid\":\"u\"}}",
 		"{\"metadata\":{\"name\":7,\"uid\":\"u\"}}",
 		"{\"metadata\":{\"name\":\"\",\"uid\":\"u\"}}",
 		("{\"metadata\":{\"name\":\"a\",\"uid\":\"u\","
@@ -49,6 +47,37 @@ test_objects_without_a_plain_identity_are_refused(void **state)
 	for (i = 0; i < NELEM(bad); i++)
 		if (kube_object_parse(slice_str(bad[i]), &o, &err) == 0)
 			fail_msg("%s", bad[i]);
+}
+
+static void
+test_an_unusual_name_is_read_as_its_key_has_it(void **state)
+{
+	struct kube_object o;
+	struct kube_event ev;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(kube_object_parse(slice_str("{\"metadata\":{"
+	    "\"name\":\"a@b\",\"uid\":\"u\"}}"), &o, &err), 0);
+	assert_true(slice_is(o.name, "a~40b"));
+	assert_false(o.unfit);
+	assert_int_equal(kube_object_parse_event(slice_str("{\"type\":"
+	    "\"ADDED\",\"object\":{\"metadata\":{\"name\":\"\\u003c\","
+	    "\"uid\":\"u\"}}}"), &ev, &err), 0);
+	assert_true(slice_is(ev.object.name, "~3C"));
+}
+
+static void
+test_a_name_no_key_can_hold_makes_the_object_unfit(void **state)
+{
+	struct kube_object o;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(kube_object_parse(slice_str("{\"metadata\":{"
+	    "\"name\":\"a/b\",\"uid\":\"u\"}}"), &o, &err), 0);
+	assert_true(o.unfit);
+	assert_null(o.name.p);
 }
 
 static void
@@ -128,6 +157,10 @@ main(void)
 		cmocka_unit_test(test_an_object_is_sliced_in_one_pass),
 		cmocka_unit_test(
 		    test_objects_without_a_plain_identity_are_refused),
+		cmocka_unit_test(
+		    test_an_unusual_name_is_read_as_its_key_has_it),
+		cmocka_unit_test(
+		    test_a_name_no_key_can_hold_makes_the_object_unfit),
 		cmocka_unit_test(test_events_of_every_type_are_read),
 		cmocka_unit_test(test_a_version_in_the_future_is_recognised),
 		cmocka_unit_test(test_a_lists_metadata_must_have_a_version),

@@ -217,6 +217,18 @@ test_a_frame_over_16_mib_is_skipped_and_counted(void **state UNUSED)
 	free(big);
 }
 
+static void
+test_an_object_of_a_name_no_key_can_hold_is_skipped(void **state UNUSED)
+{
+	begin("1", false);
+	assert_true(feed("{\"type\":\"ADDED\",\"object\":{\"metadata\":{"
+	    "\"name\":\"a/b\",\"uid\":\"u\",\"resourceVersion\":\"2\"}}}\n"));
+	assert_string_equal(seen, "");
+	assert_int_equal(body.unfit, 1);
+	assert_string_equal(body.version, "2");
+	watch_body_reset(&body);
+}
+
 /* k8s-watch.md A 32: up to 128 bits, compared by length, then bytes. */
 static void
 test_versions_compare_as_numbers_of_any_length(void **state UNUSED)
@@ -259,6 +271,8 @@ main(void)
 		cmocka_unit_test(test_a_body_cut_at_any_byte_gives_the_same),
 		cmocka_unit_test(
 		    test_a_frame_over_16_mib_is_skipped_and_counted),
+		cmocka_unit_test(
+		    test_an_object_of_a_name_no_key_can_hold_is_skipped),
 		cmocka_unit_test(
 		    test_versions_compare_as_numbers_of_any_length),
 	};

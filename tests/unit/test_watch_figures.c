@@ -54,11 +54,11 @@ static void
 test_a_line_that_cannot_be_one_ends_the_reading(void **state)
 {
 	static const char *const bad[] = {
-		"", "pod\n", "pod 1 2 3 4 5 6 7\n", "pod 1 2 3 4 5 6 7 8",
-		"pod 1 2 3 4 5 6 7 8 9\n", "Pod 1 2 3 4 5 6 7 8\n",
-		"p\"d 1 2 3 4 5 6 7 8\n", " 1 2 3 4 5 6 7 8\n",
-		"pod 1 2 -3 4 5 6 7 8\n", "pod 1 2  4 5 6 7 8\n",
-		"pod 1 2 3 4 5 6 7 18446744073709551616\n",
+		"", "pod\n", "pod 1 2 3 4 5 6 7 8\n", "pod 1 2 3 4 5 6 7 8 9",
+		"pod 1 2 3 4 5 6 7 8 9 10\n", "Pod 1 2 3 4 5 6 7 8 9\n",
+		"p\"d 1 2 3 4 5 6 7 8 9\n", " 1 2 3 4 5 6 7 8 9\n",
+		"pod 1 2 -3 4 5 6 7 8 9\n", "pod 1 2  4 5 6 7 8 9\n",
+		"pod 1 2 3 4 5 6 7 8 18446744073709551616\n",
 	};
 	struct watch_figures f = { .kind = "" };
 	struct slice text;
