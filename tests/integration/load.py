@@ -22,7 +22,8 @@ class Load(threading.Thread):
     """Publishes RATE events/s round robin over STREAMS in ndjson batches, until stop().
 
     A batch is repeated, byte for byte, until it was answered with 202: with idempotency keys
-    nothing may be lost or doubled. `sent` counts the acknowledged events of each stream.
+    nothing may be lost or doubled. `sent` counts the acknowledged events of each stream; `taken`
+    has [(monotonic time, events)] of every acknowledged batch.
     """
 
     def __init__(self, port, streams, rate, batch=100):
@@ -33,6 +34,7 @@ class Load(threading.Thread):
         self.rate = rate
         self.batch = batch
         self.sent = dict.fromkeys(streams, 0)
+        self.taken = []
         self.repeats = 0
         self.problem = None
         self._ending = threading.Event()
@@ -46,6 +48,10 @@ class Load(threading.Thread):
         if self.problem:
             raise AssertionError(self.problem)
         return sum(self.sent.values())
+
+    def per_second(self, begin, end):
+        """The events acknowledged per second between two times of time.monotonic()."""
+        return sum(n for at, n in list(self.taken) if begin <= at < end) / (end - begin)
 
     def run(self):
         """The publishing loop."""
@@ -61,6 +67,7 @@ class Load(threading.Thread):
             body = "".join(json.dumps(event) + "\n" for event in events)
             conn = self._deliver(conn, body)
             total += len(events)
+            self.taken.append((time.monotonic(), len(events)))
             late = begin + total / self.rate - time.monotonic()
             if late > 0:
                 time.sleep(late)

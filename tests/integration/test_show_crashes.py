@@ -64,6 +64,31 @@ def test_a_killed_process_loses_and_doubles_nothing_under_load(victim):
         store_is_at_the_tip(sluice)
 
 
+@pytest.mark.slow
+@pytest.mark.release_only
+def test_it_really_is_two_thousand_events_a_second_around_every_outage():
+    """Broker, store, health killed in turn: between the outages all that load is taken."""
+    names = [f"load-{i}" for i in range(20)]
+    rates = []
+    with Sluice() as sluice, streams_of(sluice, names) as streams:
+        load = Load(sluice.port, names, 2000)
+        load.start()
+        for victim in ("broker", "store", "health", None):
+            begin = time.monotonic()
+            pump_all(streams.values(), 3)
+            rates.append(load.per_second(begin, time.monotonic()))
+            if victim:
+                sluice.wait_restarted(victim, sluice.kill(victim))
+        load.stop()
+        # A batch is 100 of them: one that falls just outside of the time is no slower load.
+        assert min(rates) >= 1800 and sum(rates) / len(rates) >= 1900, rates
+        caught_up(streams, load)
+        for name, stream in streams.items():
+            assert stream.ended is None
+            check_counted(stream, name, load.sent[name])
+        store_is_at_the_tip(sluice)
+
+
 def store_is_at_the_tip(sluice):
     """Waits until the store's position is the newest event's."""
 
