@@ -153,6 +153,15 @@ class Stream:
         found = self.read_until(lambda s: s.named("stream.open"), timeout, "stream.open")
         return found[0].json
 
+    def wait_joined(self, timeout=10):
+        """Waits for stream.open and the whole first snapshot; the data of stream.open.
+
+        What is published now is told as events: before, it may have been part of the snapshot.
+        """
+        opened = self.wait_open(timeout)
+        self.read_until(lambda s: s.last_id(), timeout, "the end of the snapshot")
+        return opened
+
     def named(self, *events):
         """The frames with one of these event names."""
         return [f for f in self.frames if f.event in events]

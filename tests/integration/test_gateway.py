@@ -448,7 +448,7 @@ def test_a_damaged_journal_is_named_by_the_gateway_that_cannot_read_it():
 def test_with_the_broker_stopped_streams_stay_and_publishing_says_503():
     conf = {"supervise": {"hang_timeout": "60s"}}
     with Sluice(conf) as sluice, sluice.stream("job:a") as stream:
-        stream.wait_open()
+        stream.wait_joined()
         sluice.publish([event()])
         stream.wait_events(1)
         pid = sluice.kill("broker", signal.SIGSTOP)

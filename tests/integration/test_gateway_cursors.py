@@ -20,7 +20,7 @@ def _sluice():
 
 def test_resume_after_1000_missed_events_gives_exactly_these_then_live(sluice):
     with sluice.stream("job:miss", "job:missed/*") as stream:
-        stream.wait_open()
+        stream.wait_joined()
         publish(sluice, "job:miss", 0, 10)
         stream.wait_events(10)
         cursor = stream.last_id()
@@ -135,8 +135,7 @@ def test_a_slow_reader_gets_an_exact_gap_and_delays_nobody(small):
         fast.wait_open()
         slow = small.stream("job:slow")
         try:
-            slow.wait_open()
-            slow.read_until(lambda s: s.named("heartbeat", "snapshot"), 5, "the first set")
+            slow.wait_joined()
             slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             for at in range(0, 8000, 500):
                 publish(small, "job:slow", at, at + 500, size=1000)

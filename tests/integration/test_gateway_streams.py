@@ -90,9 +90,7 @@ def test_types_choose_events_and_snapshot_frames(sluice):
 def test_a_single_stream_path_is_the_same_for_one_stream(sluice, path):
     key = f"{path[:-1]}:single"
     with Stream(sluice.port, f"/api/v1/orchestrator/stream/{path}/single") as stream:
-        assert stream.wait_open()["stream_keys"] == [key]
-        # The empty snapshot is behind us: what is published now cannot be part of it.
-        stream.read_until(lambda s: s.named("heartbeat"), 5, "the end of the snapshot")
+        assert stream.wait_joined()["stream_keys"] == [key]
         publish(sluice, key, 0, 2)
         stream.wait_events(2)
 
@@ -265,7 +263,7 @@ def test_a_snapshot_over_the_limit_is_told_once_and_not_asked_for_again():
 @pytest.mark.slow
 def test_streams_outlive_the_broker_and_go_on_without_a_hole():
     with Sluice(FAST) as sluice, sluice.stream("job:kill") as stream:
-        stream.wait_open()
+        stream.wait_joined()
         for round_ in range(3):
             publish(sluice, "job:kill", round_ * 100, round_ * 100 + 100)
             pid = sluice.kill("broker")

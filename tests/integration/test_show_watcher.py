@@ -175,8 +175,8 @@ def test_a_scaled_deployment_reaches_streams_and_the_database(real_cluster):
         bind(sluice, cluster, "scaled")
         key = f"resource:{cluster}/deployment/scaled/web"
         with sluice.stream(key) as native, sluice.stream("workflow:w1") as workflow:
-            native.wait_open()
-            workflow.wait_open()
+            native.wait_joined()
+            workflow.wait_joined()
             real_cluster.scale_deployment("scaled", "web", 3)
             update = three(native)
             node_update = three(workflow)
@@ -219,7 +219,7 @@ def test_a_scaled_deployment_reaches_mongodb(real_cluster, mongo_server):
         cluster = next(n for n in sluice.status() if n.startswith("watcher/")).partition("/")[2]
         bind(sluice, cluster, "stored")
         with sluice.stream("workflow:w1") as workflow:
-            workflow.wait_open()
+            workflow.wait_joined()
             real_cluster.scale_deployment("stored", "web", 3)
             node_update = three(workflow)
 

@@ -148,8 +148,8 @@ def test_bindings_follow_their_workflows():
             stream.read_until(there, 20, f"{message} of {name} as {node}")
 
         with sluice.stream("workflow:w1") as one, sluice.stream("workflow:w2") as two:
-            one.wait_open()
-            two.wait_open()
+            one.wait_joined()
+            two.wait_joined()
             put_workflow(sluice, "w1", {"a": first, "b": first})
             put_workflow(sluice, "w2", {"a": first})
             for stream, node in ((one, "a"), (one, "b"), (two, "a")):
@@ -168,7 +168,7 @@ def test_bindings_follow_their_workflows():
             status, _, answer = sluice.request("DELETE", "/api/v1/workflows/w2")
             assert status in (200, 204), answer
             with sluice.stream(f"resource:{cluster_of(sluice)}/*") as native:
-                native.wait_open()
+                native.wait_joined()
                 turns = itertools.count()
 
                 def untold():
@@ -203,7 +203,7 @@ def test_a_node_is_bound_at_run_time_without_a_new_list():
         ]
         body = {"cluster": cluster, "nodes": nodes}
         with sluice.stream("workflow:w1") as stream:
-            stream.wait_open()
+            stream.wait_joined()
             status, _, answer = sluice.request("PUT", "/api/v1/workflows/w1", body)
             assert status in (200, 201), answer
             stream.wait_events(2)

@@ -141,7 +141,7 @@ def test_a_watch_that_begins_to_send_whole_secrets_is_refused():
         cluster = watcher_of(sluice).partition("/")[2]
         sim.wait_watches(14)
         with sluice.stream(f"watcher:{cluster}") as stream:
-            stream.wait_open()
+            stream.wait_joined()
             sim.modes(transform="ignored")
             sim.faults(drop_watches=True)
             sim.change("secret", count=5)
