@@ -3,17 +3,21 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import time
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.bed.browser import Browser
+from tests.bed.kubesim import KubeSim
 from tests.bed.net import free_port, wait_until
 from tests.bed.process import Process, plain_environment
 from tests.bed.sluice import REPO, binary
+from tests.bed.sse import CONTROL, Stream
 
 REPORTS = os.path.join(REPO, "build", "reports")
 ROWS = "#rows .row"
@@ -40,10 +44,10 @@ WATCH_ROWS = """() => {
 class MakeRun(Process):
     """`make run` of what is built already, in a home without a kubeconfig."""
 
-    def __init__(self, directory):
-        """Nothing is started yet."""
+    def __init__(self, directory, **more):
+        """Nothing is started yet; MORE is laid upon its environment."""
         self.port = free_port()
-        env = plain_environment(directory)
+        env = plain_environment(directory) | more
         env["PORT"] = str(self.port)
         env["STATE"] = f"{directory}/state"
         build = os.path.relpath(os.path.dirname(binary("sluiced")), REPO)
@@ -191,6 +195,81 @@ def started(run):
     children = run.children()
     assert len(children) >= 8, "run.sh, the simulator, sluiced, five roles"
     return children, re.search(r"/tmp/sluice-run-\w+", run.text())[0]
+
+
+FIRST_CHANGE = 5  # seconds from the call to a change on the page, promised
+
+
+# Its clock begins before make's own; the browser, which is not ours, is up by then.
+@pytest.mark.slow
+@pytest.mark.release_only
+def test_the_page_moves_within_five_seconds_of_the_first_start(tmp_path):
+    """An empty state directory: simulator, processes, first lists, page, and a row that changes."""
+    with Browser() as browser:
+        browser.open("about:blank").close()
+        run = MakeRun(tmp_path)
+        begin = time.monotonic()
+        run.start()
+        try:
+            page = browser.open(run.page())
+            page.locator(ROWS).first.wait_for(timeout=20000)
+            page.evaluate(WATCH_ROWS)
+            wait_until(
+                lambda: page.evaluate("window.shownChange"), 20, "a row changes", interval=0.02
+            )
+            took = time.monotonic() - begin
+        finally:
+            run.stop()
+    assert took < FIRST_CHANGE, f"{took:.1f} s from `make run` to a row that changed"
+
+
+def programs_below(run):
+    """The names of all programs it started."""
+    found = []
+    for pid in run.children():
+        # One may have ended meanwhile.
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+            found.append(file.read().strip())
+    return found
+
+
+def shows_its_cluster(run, sim, path):
+    """It says which file it reads, simulates nothing, and its page has that cluster's objects."""
+    run.page()
+    wait_until(lambda: "service: ready" in run.text(), 20, "all processes ready")
+    said = [line for line in run.text().splitlines() if line.startswith("run: ")]
+    assert said[0] == f"run: watching the current context of {path}"
+    assert "simulated" not in run.text().lower()
+    programs = programs_below(run)
+    assert "kubesim" not in programs
+    assert "sluiced" in programs and "sluice-watcher" in programs
+    one = sim.api.list("deployments")[0]["metadata"]
+    key = f"resource:{sim.context}/deployment/{one['namespace']}/{one['name']}"
+    with Stream(run.port, "/api/v1/streams", [("stream", key)]) as stream:
+        stream.read_until(lambda s: any(key in frame.data for frame in told(s)), 20, key)
+
+
+def told(stream):
+    """The frames that tell of an object: stream.open names the key for every one, there or not."""
+    return [frame for frame in stream.frames if frame.event not in CONTROL - {"snapshot"}]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["KUBECONFIG", "~/.kube/config"])
+def test_with_a_kubeconfig_that_cluster_is_read_and_none_simulated(tmp_path, where):
+    """Both places where kubectl looks."""
+    with KubeSim(objects=12, context="mine") as sim:
+        if where == "KUBECONFIG":
+            path, more = sim.kubeconfig, {"KUBECONFIG": sim.kubeconfig}
+        else:
+            (tmp_path / ".kube").mkdir()
+            path, more = str(tmp_path / ".kube/config"), {}
+            shutil.copy(sim.kubeconfig, path)
+        run = MakeRun(tmp_path, **more).start()
+        try:
+            shows_its_cluster(run, sim, path)
+        finally:
+            run.stop()
 
 
 @pytest.mark.slow
