@@ -135,6 +135,14 @@ def test_events_come_as_they_happen(sim):
 
 
 @pytest.mark.slow
+def test_a_watch_whose_answer_waited_gets_no_more_than_it_asked_for(sim):
+    """Its head leaves on its own then: what happened before its version stays untold."""
+    sim.faults(compact=True, latency_ms=20)
+    watch = f"{PODS}?watch=1&timeoutSeconds=1&resourceVersion={sim.stats()['resourceVersion']}"
+    text, code = curl(sim, watch)
+    assert (text, code) == (b"", 0)
+
+
 def test_a_long_list_is_written_as_it_is_read():
     """Whole, while its text never is in memory."""
     options = ("--pods", 10000, "--pod-bytes", 10000)

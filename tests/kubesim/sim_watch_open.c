@@ -72,7 +72,6 @@ watch_new(struct sim_conn *c, const struct sim_path *p)
 	TAILQ_INSERT_TAIL(&w->all->list[w->kind], w, entry);
 	w->all->n++;
 	sim_conn_own(c, sim_watch_gone, w);
-	sim_conn_on_room(c, sim_watch_room, w);
 	return w;
 }
 
@@ -141,6 +140,8 @@ begin(struct sim_conn *c, const struct sim_path *p,
 	w->members = mode == SIM_WATCHLIST_GZIP && initial &&
 	    sim_accept_gzip(sim_conn_request(c)->accept_encoding);
 	sim_conn_stream(c, w->members ? MEMBER_HEAD : NULL);
+	if (sim_conn_dead(c))                /* then w is gone */
+		return;
 	if (rv != 0 && !initial) {
 		w->above = rv;       /* a future one: silent until it passed */
 	} else {
@@ -153,6 +154,8 @@ begin(struct sim_conn *c, const struct sim_path *p,
 		 * ignores the parameter is too old. */
 		w->mark_end = w->bookmarks && mode != SIM_WATCHLIST_IGNORED;
 	}
+	/* Not before: by HTTP/2 the head alone already asks for more. */
+	sim_conn_on_room(c, sim_watch_room, w);
 	sim_watch_room(c, w);
 }
 
