@@ -112,6 +112,7 @@ struct conf {
 		int64_t	  slow_list_ms;   /* 64 KiB must come in it */
 		uint32_t  max_objects;    /* of one cluster */
 		int64_t	  compare_ms;     /* 0: never; to twice that */
+		int64_t	  no_address_ms;  /* an ingress may wait for one */
 		bool	  helm_releases;  /* secrets of that type, too */
 	} watch;
 	struct {

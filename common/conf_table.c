@@ -161,6 +161,12 @@ const struct conf_key conf_keys[] = {
 	  .max = DAY, .def = "30m",
 	  .help = "How often a kind is compared with the metadata of a list, "
 	  "up to twice that; a difference is a new list." },
+	{ .path = "watch.no_address", .type = CONF_TYPE_DURATION,
+	  .readers = R(WATCHER),
+	  .off = C(watch.no_address_ms), .min = 100, .max = DAY,
+	  .def = "10m",
+	  .help = "After this time an ingress without an address counts as "
+	  "healthy: its controller publishes none." },
 	{ .path = "watch.helm_releases", .type = CONF_TYPE_BOOL,
 	  .readers = R(WATCHER),
 	  .off = C(watch.helm_releases), .def = "false",

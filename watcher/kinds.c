@@ -63,6 +63,13 @@ kinds_set_custom(const struct conf_kind *list, size_t n)
 	kinds_n = STATIC_KINDS + (unsigned)n;
 }
 
+void
+kinds_configure(const struct conf *conf)
+{
+	kinds_set_custom(conf->watch.custom, conf->watch.n_custom);
+	ingress_set_no_address(conf->watch.no_address_ms);
+}
+
 int
 kinds_find(struct slice name)
 {

@@ -50,6 +50,8 @@ struct kind {
 extern const struct kind *const kinds;
 extern unsigned kinds_n;
 
+/* What the operator says of kinds: `watch.custom`, `watch.no_address`. */
+void	kinds_configure(const struct conf *conf);
 /* Puts the operator's kinds behind the static ones, in place of those of an
  * earlier call. The texts must live as long as the process. */
 void	kinds_set_custom(const struct conf_kind *list, size_t n);

@@ -457,7 +457,7 @@ watcher_start(struct role *role, struct err *err)
 	if (w->tick == NULL || w->ready == NULL || w->status == NULL ||
 	    w->stop == NULL || w->settled == NULL || w->patience == NULL)
 		return err_set(err, "event_new failed");
-	kinds_set_custom(role->conf.watch.custom, role->conf.watch.n_custom);
+	kinds_configure(&role->conf);
 	w->inv = inventory_new(role->conf.watch.max_objects);
 	w->figures = figures_new(role, w->inv);
 	w->api = kube_api_new(role->base, w->access, role->conf.watch.http2);

@@ -1,5 +1,6 @@
 /* The rule of ingresses (k8s-watch.md C.4) against a table. */
 #include "tests/unit/status_fixture.h"
+#include "watcher/kinds.h"
 
 static const struct status_kind kind = {
 	ingress_status,
@@ -79,6 +80,34 @@ test_ingresses_are_judged_by_the_table(void **state)
 }
 
 static void
+test_the_operator_says_how_long_an_address_may_take(void **state)
+{
+	static const char text[] = "watch: {no_address: 1m}";
+	const struct kube_object o = { .generation = -1,
+		.created_unix_ms = SECOND };
+	struct kube_status s = { 0 };
+	struct conf conf;
+
+	(void)state;
+	assert_int_equal(conf_parse(&conf, text, strlen(text), "f.yaml",
+	    stderr), 0);
+	kinds_configure(&conf);
+	ingress_status(&o, SECOND + MINUTE, &s);
+	assert_string_equal(s.reason, "NoAddressAssigned");
+	assert_true(s.again_unix_ms == SECOND + MINUTE + 1);
+	s = (struct kube_status){ 0 };
+	ingress_status(&o, SECOND + MINUTE + 1, &s);
+	assert_string_equal(s.reason, "NoAddressPublished");
+	conf_free(&conf);
+	conf_init(&conf);
+	kinds_configure(&conf);
+	s = (struct kube_status){ 0 };
+	ingress_status(&o, SECOND + 10 * MINUTE, &s);
+	assert_string_equal(s.reason, "NoAddressAssigned");
+	conf_free(&conf);
+}
+
+static void
 test_wrong_values_do_no_harm(void **state)
 {
 	(void)state;
@@ -90,6 +119,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ingresses_are_judged_by_the_table),
+		cmocka_unit_test(
+		    test_the_operator_says_how_long_an_address_may_take),
 		cmocka_unit_test(test_wrong_values_do_no_harm),
 	};
 

@@ -1,7 +1,8 @@
 /*
  * ingress (k8s-watch.md C.4): Argo's rule: healthy with an address, else
- * progressing; but many controllers never publish one, so that ten minutes
- * after its creation an ingress without is healthy, and its reason says why.
+ * progressing; but many controllers never publish one, so that some time after
+ * its creation (`watch.no_address`, ten minutes) an ingress without is healthy,
+ * and its reason says why.
  * An ingress whose time of creation is not known stays progressing.
  */
 #include "common/macros.h"
@@ -9,7 +10,7 @@
 #include "watcher/status/load_balancer.h"
 #include "watcher/status/rules.h"
 
-#define NO_ADDRESS_MS (10 * 60 * 1000)
+static int64_t no_address_ms = INT64_C(10) * 60 * 1000;
 
 enum slot { I_OBSERVED, I_CONDITIONS, I_INGRESS, I_MAX };
 
@@ -31,7 +32,7 @@ static void
 rule_no_address(const struct kube_object *object, int64_t now,
     struct kube_status *s)
 {
-	int64_t due = object->created_unix_ms + NO_ADDRESS_MS;
+	int64_t due = object->created_unix_ms + no_address_ms;
 
 	if (object->created_unix_ms != 0 && now > due) {
 		kube_status_set(s, HEALTH_HEALTHY, "NoAddressPublished",
@@ -42,6 +43,12 @@ rule_no_address(const struct kube_object *object, int64_t now,
 	    "waiting for an address");
 	if (object->created_unix_ms != 0)
 		kube_status_again(s, due + 1);
+}
+
+void
+ingress_set_no_address(int64_t ms)
+{
+	no_address_ms = ms;
 }
 
 void

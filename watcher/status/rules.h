@@ -20,6 +20,9 @@ void	hpa_status(const struct kube_object *object, int64_t now_unix_ms,
 	    struct kube_status *ret);
 void	ingress_status(const struct kube_object *object, int64_t now_unix_ms,
 	    struct kube_status *ret);
+/* How long an ingress may wait for an address: set once, at the start; the rule
+ * is pure but for that. */
+void	ingress_set_no_address(int64_t ms);
 void	job_status(const struct kube_object *object, int64_t now_unix_ms,
 	    struct kube_status *ret);
 void	networkpolicy_status(const struct kube_object *object,
