@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 
+from tests.bed.kubeapi import pod_spec
 from tests.bed.net import wait_until
 from tests.integration.credentials_bed import Server, pump
 from tests.integration.watching import DEPLOYMENTS, PODS, watching
@@ -40,6 +41,43 @@ def test_an_idle_kind_survives_a_compaction_by_its_bookmarks():
         assert version_asked(bed.asked(DEPLOYMENTS, "watch=1")[0]) >= last
         assert not bed.lists(DEPLOYMENTS), bed.lists(DEPLOYMENTS)
         assert not bed.deleted("deployment")
+
+
+def test_what_changes_between_two_pages_comes_by_the_watch():
+    """All pages show the version of the first; the watch begins there, behind no change."""
+    with watching(objects=1600) as bed:
+        first, gone, *_, last = sorted(bed.shown("pod"))
+        bed.sim.faults(ignore_limit=False, latency_ms=500)
+        bed.sim.clear_requests()
+        old = bed.sluice.kill(bed.process)
+        wait_until(lambda: bed.asked(PODS, "continue="), 30, "the second page")
+        place = {"kind": "pod", "ns": first[0]}
+        told = {"status": {"phase": "Failed", "message": "between pages"}}
+        thing = {"metadata": {"name": "new", "namespace": first[0]}, "spec": pod_spec()}
+        steps = [
+            {"patch": {**place, "name": first[1], "patch": told, "status": True}},
+            {"patch": {**place, "ns": last[0], "name": last[1], "patch": told, "status": True}},
+            {"delete": {**place, "ns": gone[0], "name": gone[1]}},
+            {"create": {**place, "name": "new", "object": thing}},
+        ]
+        bed.sim.script(*({"at_ms": 0, **step} for step in steps))
+        wait_until(lambda: bed.sim.control("GET", "script")["left"] == 0, 20, "the changes")
+        assert not bed.sim.control("GET", "script")["errors"]
+        changed = bed.sim.versions("Pod")
+        bed.sim.faults(latency_ms=0)
+        bed.sluice.wait_restarted(bed.process, old)
+        bed.wait_level("pod", timeout=30)
+
+        def level():
+            """True when what changed is told, early and late pages alike."""
+            shown = bed.shown("pod")
+            return all(shown[pod].get("message") == "between pages" for pod in (first, last))
+
+        wait_until(level, 20, "the changes told")
+        assert bed.deleted("pod") == {gone}
+        watched = version_asked(bed.asked(PODS, "watch=1")[0])
+        assert watched < min(changed[first], changed[last]), "the list came after the changes"
+        assert len([row for row in bed.lists(PODS) if "continue=" not in row["target"]]) == 1
 
 
 class Balancer(Server):
@@ -82,8 +120,10 @@ def test_a_watcher_moved_to_a_lagging_server_neither_loops_nor_loses(tmp_path):
         gone = sorted(bed.sim.state("Pod"))[0][1:]
         bed.sim.faults(replica_hold=True)
         bed.sim.change("pod", count=50)
-        bed.wait_level("pod")
-        bed.wait_watching()
+        # What it is told now is newer than the replica.
+        ahead = sorted(bed.sim.state("Pod"))[1][1:]
+        bed.sim.api.set_pod_status(*ahead, {"phase": "Failed", "message": "ahead"})
+        wait_until(lambda: bed.shown("pod")[ahead].get("message") == "ahead", 20, "the newest")
         bed.sim.clear_requests()
         begin = time.monotonic()
         balancer.move(bed.sim.replica.port)
