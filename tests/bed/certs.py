@@ -7,6 +7,20 @@ from typing import NamedTuple
 from .process import BedError
 
 _CONFIG = "[req]\ndistinguished_name = dn\nprompt = no\n[dn]\n"
+# `openssl req` makes none that is over; `openssl ca` wants to keep books.
+_BOOKS = """[ca]
+default_ca = books
+[books]
+database = {directory}/{name}.books
+new_certs_dir = {directory}
+rand_serial = yes
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+[names]
+subjectAltName = {sans}
+"""
 
 
 class Pair(NamedTuple):
@@ -71,3 +85,21 @@ class Authority:
             extensions.append(f"subjectAltName={','.join(sans)}")
         issuer = ("-CA", self.cert, "-CAkey", self.key)
         return self._request(name, subject, extensions, issuer)
+
+    def issue_expired(self, name, subject, sans):
+        """The same of a server's certificate that was over at the end of 2020-01-02."""
+        key = make_key(os.path.join(self.directory, f"{name}.key"))
+        request, cert, books, config = (
+            os.path.join(self.directory, f"{name}.{end}") for end in ("csr", "crt", "books", "cnf")
+        )
+        with open(books, "w", encoding="utf-8"):
+            pass
+        with open(config, "w", encoding="utf-8") as text:
+            text.write(_BOOKS.format(directory=self.directory, name=name, sans=",".join(sans)))
+        asked = ("-config", self._config, "-key", key, "-subj", subject, "-out", request)
+        _openssl("req", "-new", *asked)
+        dates = ("-startdate", "20200101000000Z", "-enddate", "20200102235959Z")
+        issuer = ("-cert", self.cert, "-keyfile", self.key)
+        made = ("-batch", "-notext", "-extensions", "names", "-in", request, "-out", cert)
+        _openssl("ca", "-config", config, *issuer, *dates, *made)
+        return Pair(cert, key)

@@ -91,13 +91,18 @@ class Front(Server):
         self.names = set()
         self.requests = []
         self.prefix = ""
-        pair = authority.issue(name, f"/CN={name}", sans)
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(pair.cert, pair.key)
-        self.context.load_verify_locations(authority.cert)
-        self.context.verify_mode = ssl.CERT_OPTIONAL
-        self.context.sni_callback = self._sni
+        self.authority = authority
+        self.show(authority.issue(name, f"/CN={name}", sans))
         super().__init__()
+
+    def show(self, pair):
+        """From now on shows the certificate of PAIR to whoever connects."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.cert, pair.key)
+        context.load_verify_locations(self.authority.cert)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.sni_callback = self._sni
+        self.context = context
 
     @staticmethod
     def _sni(conn, name, _):

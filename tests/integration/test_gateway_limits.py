@@ -1,7 +1,5 @@
 """What a gateway does at its limits: slow readers, floods, long bodies, no fds, no disk."""
 
-import ctypes
-import errno
 import fcntl
 import json
 import os
@@ -16,6 +14,7 @@ import pytest
 
 from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import Sluice
+from tests.bed.sockets import inet_sockets, peer_of
 
 from .numbered import events, numbers, publish
 
@@ -43,39 +42,15 @@ def to_the_end(stream, timeout=10):
 
 def accepted_by(pid, client):
     """A duplicate of the socket by which process PID talks with CLIENT."""
-    call = ctypes.CDLL(None, use_errno=True).syscall
-    process = os.pidfd_open(pid)
-    try:
-        for name in os.listdir(f"/proc/{pid}/fd"):
-            fd = call(438, process, int(name), 0)  # pidfd_getfd
-            if fd < 0 and ctypes.get_errno() == errno.EBADF:
-                continue  # closed since the list was read
-            assert fd >= 0, f"pidfd_getfd: {os.strerror(ctypes.get_errno())}"
-            try:
-                found = socket.socket(fileno=os.dup(fd))
-            except OSError:
-                continue  # no socket
-            finally:
-                os.close(fd)
-            if found.family == socket.AF_INET and peer_of(found) == client.getsockname():
-                return found
-            found.close()
-    finally:
-        os.close(process)
+    for found in inet_sockets(pid):
+        if peer_of(found) == client.getsockname():
+            return found.dup()
     return None
 
 
 def unread(sock):
     """Bytes the kernel holds for the other end, unacknowledged or not sent yet."""
     return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
-
-
-def peer_of(sock):
-    """The address at the other end, None where there is none."""
-    try:
-        return sock.getpeername()
-    except OSError:
-        return None
 
 
 # --- readers ---------------------------------------------------------------------------
