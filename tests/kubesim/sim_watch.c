@@ -180,17 +180,23 @@ send_history(struct watch *w)
 }
 
 void
-sim_watch_room(UNUSED struct sim_conn *c, void *ctx)
+sim_watch_room(struct sim_conn *c, void *ctx)
 {
 	struct watch *w = ctx;
 
 	assert(w->magic == SIM_WATCH_MAGIC);
-	if (w->live)
+	/* What is sent may leave at once, and that makes room. */
+	if (w->live || w->filling)
 		return;
+	w->filling = true;
 	if (w->initial != NULL) {
 		send_initial(w);
-		if (sim_conn_dead(c) || w->initial != NULL)
+		if (sim_conn_dead(c))        /* then w is gone */
 			return;
+		if (w->initial != NULL) {
+			w->filling = false;
+			return;
+		}
 	}
 	if (w->above < w->all->sim->store->floor_rv) {
 		send_line(w, sim_line_error(sim_status_make(410, "Expired",
@@ -200,6 +206,8 @@ sim_watch_room(UNUSED struct sim_conn *c, void *ctx)
 		return;
 	}
 	send_history(w);
+	if (!sim_conn_dead(c))
+		w->filling = false;
 }
 
 /* ---- time ---- */

@@ -28,6 +28,7 @@ struct watch {
 	size_t			 next;           /* item of it */
 	uint64_t		 above;          /* seen: only newer is sent */
 	bool			 live;           /* has all until now */
+	bool			 filling;        /* not again meanwhile */
 	bool			 mark_end;       /* of the initial events */
 	bool			 bookmarks;
 	bool			 members;        /* each line a gzip member */
