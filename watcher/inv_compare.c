@@ -29,6 +29,7 @@ suspect(struct inv_compare *c, struct slice namespace, struct slice name,
 	    namespace.p != NULL ? namespace.p : "", (int)name.n, name.p);
 	s->namespace_len = (uint16_t)namespace.n;
 	s->surplus = surplus;
+	s->again = false;
 	memcpy(s->uid, uid, sizeof(s->uid));
 	s->version = version;
 }
@@ -38,6 +39,7 @@ inv_compare_clear(struct inv_compare *c)
 {
 	while (c->n > 0)
 		free(c->suspects[--c->n].path);
+	c->again = false;
 }
 
 void
@@ -63,6 +65,36 @@ knows(const struct inv_object *o, const uint8_t uid[16], uint64_t version)
 	    memcmp(o->uid, uid, sizeof(o->uid)) == 0 && o->version >= version;
 }
 
+static struct slice
+namespace_of(const struct inv_suspect *s)
+{
+	return (struct slice){ s->path, s->namespace_len };
+}
+
+static struct slice
+name_of(const struct inv_suspect *s)
+{
+	return slice_str(s->path + s->namespace_len + 1);
+}
+
+static void
+named_again(struct inv_compare *c, const struct kube_object *object)
+{
+	struct inv_suspect *s;
+	uint8_t uid[16];
+	size_t i;
+
+	for (i = 0; i < c->n; i++) {
+		s = &c->suspects[i];
+		if (!slice_eq(name_of(s), object->name) ||
+		    !slice_eq(namespace_of(s), object->namespace))
+			continue;
+		(void)inv_object_uid(object->uid, uid);
+		if (memcmp(s->uid, uid, sizeof(uid)) == 0)
+			s->again = true;
+	}
+}
+
 void
 inv_compare_item(struct inv_compare *c, struct inventory *inv,
     const struct kube_object *object)
@@ -72,6 +104,10 @@ inv_compare_item(struct inv_compare *c, struct inventory *inv,
 	uint64_t version = inv_object_version(object->resource_version);
 	uint8_t uid[16];
 
+	if (c->again) {
+		named_again(c, object);
+		return;
+	}
 	(void)inv_object_uid(object->uid, uid);
 	if (o != NULL)
 		o->compared = true;
@@ -97,27 +133,41 @@ inv_compare_end(struct inv_compare *c, struct inventory *inv,
 }
 
 static bool
-differs(const struct inv_suspect *s, const struct inv_object *o)
+differs(const struct inv_compare *c, const struct inventory *inv,
+    const struct inv_suspect *s)
 {
+	const struct inv_object *o = inventory_find(inv, c->kind,
+	    namespace_of(s), name_of(s));
+
 	if (!s->surplus)
 		return !knows(o, s->uid, s->version);
 	return knows(o, s->uid, s->version) && o->version == s->version;
 }
 
 bool
+inv_compare_again(struct inv_compare *c, const struct inventory *inv)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < c->n; i++)
+		if (differs(c, inv, &c->suspects[i]))
+			c->suspects[kept++] = c->suspects[i];
+		else
+			free(c->suspects[i].path);
+	c->n = kept;
+	c->again = true;
+	return c->n > 0;
+}
+
+bool
 inv_compare_differs(const struct inv_compare *c, const struct inventory *inv)
 {
 	const struct inv_suspect *s;
-	struct slice path, namespace, name;
 	size_t i;
 
 	for (i = 0; i < c->n; i++) {
 		s = &c->suspects[i];
-		path = slice_str(s->path);
-		namespace = (struct slice){ path.p, s->namespace_len };
-		name = (struct slice){ path.p + s->namespace_len + 1,
-			path.n - s->namespace_len - 1 };
-		if (differs(s, inventory_find(inv, c->kind, namespace, name)))
+		if (s->again != s->surplus && differs(c, inv, s))
 			return true;
 	}
 	return false;

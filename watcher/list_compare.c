@@ -16,11 +16,10 @@ struct list_compare {
 	const struct watch_env		*env;
 	const struct request_place	*place;
 	unsigned			 kind;
-	list_compare_cb			 differs;
+	const struct list_compare_ops	*ops;
 	void				*arg;
-	struct event			*next;     /* the next comparison */
+	struct event			*next;     /* list; its grace is over */
 	struct event			*limit;    /* of the request */
-	struct event			*grace;
 	struct list_pass		 pass;
 	struct kube_request		*request;
 	struct list_pages		 list;
@@ -41,7 +40,6 @@ drop(struct list_compare *c)
 	kube_api_cancel(c->request);
 	c->request = NULL;
 	(void)evtimer_del(c->limit);
-	(void)evtimer_del(c->grace);
 	list_pages_reset(&c->list);
 	list_gate_return(c->env->gate, &c->pass);
 }
@@ -55,6 +53,7 @@ list_compare_start(struct list_compare *c)
 		return;
 	ms = c->env->conf->watch.compare_ms;
 	drop(c);
+	inv_compare_clear(&c->compare);
 	arm(c->next, ms + (int64_t)(arc4random() % (uint64_t)(ms + 1)));
 }
 
@@ -96,6 +95,30 @@ list_compare_answered_cb(void *arg UNUSED)
 
 static void	request(struct list_compare *c);
 
+static void
+suspects(struct list_compare *c)
+{
+	drop(c);
+	arm(c->next, MIN(c->env->conf->watch.compare_ms / 2,
+	    LIST_COMPARE_GRACE_MS));
+}
+
+static void
+compared(struct list_compare *c)
+{
+	bool differs;
+
+	if (!c->compare.again && inv_compare_end(&c->compare, c->env->inv,
+	    slice_str(c->list.version))) {
+		suspects(c);
+		return;
+	}
+	differs = inv_compare_differs(&c->compare, c->env->inv);
+	list_compare_start(c);
+	if (differs)
+		c->ops->differs(c->arg);
+}
+
 /* What cannot be compared now is at the next turn: the watch is not the worse
  * for it. */
 static void
@@ -113,16 +136,10 @@ list_compare_done_cb(const struct kube_result *result, void *arg)
 		list_compare_start(c);
 		return;
 	}
-	if (more) {
-		request(c);
-		return;
-	}
-	more = inv_compare_end(&c->compare, c->env->inv,
-	    slice_str(c->list.version));
-	list_compare_start(c);
 	if (more)
-		arm(c->grace, MIN(c->env->conf->watch.compare_ms / 2,
-		    LIST_COMPARE_GRACE_MS));
+		request(c);
+	else
+		compared(c);
 }
 
 static void
@@ -159,8 +176,9 @@ list_compare_granted(void *arg)
 	const char *namespace = c->place->namespace;
 
 	assert(c->magic == LIST_COMPARE_MAGIC);
-	inv_compare_begin(&c->compare, c->env->inv, c->kind,
-	    namespace == NULL ? SLICE_NONE : slice_str(namespace));
+	if (!c->compare.again)
+		inv_compare_begin(&c->compare, c->env->inv, c->kind,
+		    namespace == NULL ? SLICE_NONE : slice_str(namespace));
 	request(c);
 }
 
@@ -170,8 +188,11 @@ list_compare_next_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	struct list_compare *c = arg;
 
 	assert(c->magic == LIST_COMPARE_MAGIC);
-	drop(c);
-	list_gate_ask(c->env->gate, &c->pass);
+	if (!c->ops->watches(c->arg) || (c->compare.n > 0 &&
+	    !inv_compare_again(&c->compare, c->env->inv)))
+		list_compare_start(c);
+	else
+		list_gate_ask(c->env->gate, &c->pass);
 }
 
 static void
@@ -183,19 +204,10 @@ list_compare_limit_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	list_compare_start(c);
 }
 
-static void
-list_compare_grace_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
-{
-	struct list_compare *c = arg;
-
-	assert(c->magic == LIST_COMPARE_MAGIC);
-	if (inv_compare_differs(&c->compare, c->env->inv))
-		c->differs(c->arg);
-}
-
 struct list_compare *
 list_compare_new(const struct watch_env *env, unsigned kind,
-    const struct request_place *place, list_compare_cb differs, void *arg)
+    const struct request_place *place, const struct list_compare_ops *ops,
+    void *arg)
 {
 	struct list_compare *c;
 
@@ -206,15 +218,14 @@ list_compare_new(const struct watch_env *env, unsigned kind,
 	c->env = env;
 	c->kind = kind;
 	c->place = place;
-	c->differs = differs;
+	c->ops = ops;
 	c->arg = arg;
 	c->pass = (struct list_pass){ .granted = list_compare_granted,
 		.arg = c };
 	c->list.metadata_only = true;
 	c->next = evtimer_new(env->base, list_compare_next_cb, c);
 	c->limit = evtimer_new(env->base, list_compare_limit_cb, c);
-	c->grace = evtimer_new(env->base, list_compare_grace_cb, c);
-	if (c->next == NULL || c->limit == NULL || c->grace == NULL)
+	if (c->next == NULL || c->limit == NULL)
 		abort();
 	return c;
 }
@@ -227,7 +238,6 @@ list_compare_free(struct list_compare *c)
 	list_compare_cancel(c);
 	event_free(c->next);
 	event_free(c->limit);
-	event_free(c->grace);
 	c->magic = 0;
 	free(c);
 }

@@ -14,14 +14,18 @@
 
 struct list_compare;
 
-/* Called from the loop; may cancel it. */
-typedef void (*list_compare_cb)(void *arg);
+struct list_compare_ops {
+	/* A watch is open: there is something to compare. */
+	bool	(*watches)(void *arg);
+	/* Called from the loop; may cancel it. */
+	void	(*differs)(void *arg);
+};
 
 /* NULL: the configuration wants none; the others then do nothing. `env` and
  * `place` must outlive it. */
 struct list_compare *list_compare_new(const struct watch_env *env,
     unsigned kind, const struct request_place *place,
-    list_compare_cb differs, void *arg);
+    const struct list_compare_ops *ops, void *arg);
 void	list_compare_free(struct list_compare *c);
 /* A whole list is there, and a watch goes on from it. */
 void	list_compare_start(struct list_compare *c);

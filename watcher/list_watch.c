@@ -81,19 +81,21 @@ list_watch_answered_cb(void *arg)
 		lw->ops->open(lw, lw->arg);
 }
 
-/* What a list had to skip exists: it cannot tell what is gone. */
+/* What a list had to skip exists: it cannot tell what is gone. A comparison
+ * would find it missing each time, and what it asks for skips it again. */
 static void
 list_ended(struct list_watch *lw, uint64_t oversized)
 {
 	lw->listed = lw->tried = true;
-	list_compare_start(lw->compare);
 	watch_reason_set(&lw->why, 0, "", "");
-	if (oversized == 0)
-		lw->ops->list_end(lw, lw->mark, lw->arg);
-	else
+	if (oversized > 0) {
 		tell(lw, WATCH_NEWS_NOTICE, "the list held objects larger "
 		    "than 16 MiB, which were skipped: what it did not name "
-		    "does not count as deleted");
+		    "does not count as deleted, and no list is compared");
+		return;
+	}
+	list_compare_start(lw->compare);
+	lw->ops->list_end(lw, lw->mark, lw->arg);
 }
 
 /* What exists has come by watch; the same watch goes on. */
@@ -290,6 +292,15 @@ step(struct list_watch *lw, enum watch_input input,
 	act(lw, &s);
 }
 
+static bool
+list_watch_watches(void *arg)
+{
+	struct list_watch *lw = arg;
+
+	assert(lw->magic == LIST_WATCH_MAGIC);
+	return lw->fsm.state == WATCH_WATCHING && list_ask_open(lw->ask);
+}
+
 /* The watch is asked for again from a whole list. */
 static void
 list_watch_differs(void *arg)
@@ -304,6 +315,11 @@ list_watch_differs(void *arg)
 	list_ask_drop(lw->ask);
 	step(lw, WATCH_IN_MISSED, NULL);
 }
+
+static const struct list_compare_ops compare_ops = {
+	.watches = list_watch_watches,
+	.differs = list_watch_differs,
+};
 
 /* --- timers and life ------------------------------------------------------ */
 
@@ -337,8 +353,8 @@ list_watch_new(const struct watch_env *env, unsigned kind,
 	    conf->watch.backoff_max_ms, conf->watch.denied_ms);
 	lw->ask = list_ask_new(env->base, env->api, conf, &lw->place, &ask_ops,
 	    lw);
-	lw->compare = list_compare_new(env, kind, &lw->place,
-	    list_watch_differs, lw);
+	lw->compare = list_compare_new(env, kind, &lw->place, &compare_ops,
+	    lw);
 	lw->wait = evtimer_new(env->base, list_watch_wait_cb, lw);
 	if (lw->wait == NULL)
 		abort();

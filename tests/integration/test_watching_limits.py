@@ -8,7 +8,7 @@ import pytest
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
-from tests.integration.watching import PODS, QUICK, deny, watching
+from tests.integration.watching import DEPLOYMENTS, PODS, QUICK, deny, watching
 
 PODS_LIST = "GET /api/v1/pods?limit"
 PODS_WATCH = "GET /api/v1/pods?watch"
@@ -189,6 +189,13 @@ def test_a_server_a_watcher_cannot_reach_is_checked_at_once():
             wait_until(lambda: "disconnected" in seen() or "degraded" in seen(), 40, "a check")
 
 
+def light_and_whole(bed, target):
+    """The lists of TARGET since the requests were cleared: comparisons, and whole ones."""
+    rows = bed.lists(target)
+    light = [r for r in rows if "PartialObjectMetadataList" in r.get("accept", "")]
+    return light, [r for r in rows if r not in light]
+
+
 def test_an_event_that_never_came_is_found_by_a_comparison():
     """The watch stays silent about it; metadata of a list shows it, and a whole list follows."""
     with watching({"compare": "2s"}) as bed:
@@ -199,8 +206,8 @@ def test_an_event_that_never_came_is_found_by_a_comparison():
         bed.sim.api.set_pod_status(*name, {"phase": "Failed"})
         bed.wait_level("pod", timeout=30)
         bed.wait_watching()
-        light = [r for r in bed.lists(PODS) if "PartialObjectMetadataList" in r.get("accept", "")]
-        assert light and len(light) < len(bed.lists(PODS)), bed.lists(PODS)
+        light, whole = light_and_whole(bed, PODS)
+        assert len(light) >= 2 and whole, bed.lists(PODS)
         assert all(";drop=metadata.managedFields" in row["accept"] for row in light)
         assert not bed.deleted("pod")
 
@@ -209,13 +216,40 @@ def test_comparisons_that_find_nothing_cost_no_list():
     """Only metadata is listed, again and again."""
     with watching({"compare": "300ms"}) as bed:
         bed.sim.clear_requests()
-
-        def light():
-            """How many comparisons were made, and how many whole lists."""
-            rows = bed.lists(PODS)
-            few = [r for r in rows if "PartialObjectMetadataList" in r.get("accept", "")]
-            return len(few), len(rows) - len(few)
-
-        wait_until(lambda: light()[0] >= 5, 30, "five comparisons")
-        assert light()[1] == 0, bed.lists(PODS)
+        wait_until(lambda: len(light_and_whole(bed, PODS)[0]) >= 5, 30, "five comparisons")
+        assert not light_and_whole(bed, PODS)[1], bed.lists(PODS)
         bed.wait_level("pod")
+
+
+def test_a_kind_whose_watch_is_refused_is_not_compared():
+    """There is nothing to compare with; the other kind goes on with its own comparisons."""
+    with watching({"compare": "300ms"}) as bed:
+        bed.sim.faults(next=[{"match": PODS_WATCH, "status": 500, "count": 0}], drop_watches=True)
+        bed.wait_state("pod", "backoff")
+        bed.sim.clear_requests()
+        wait_until(lambda: len(light_and_whole(bed, DEPLOYMENTS)[0]) >= 5, 30, "five of the other")
+        assert not light_and_whole(bed, PODS)[0], bed.lists(PODS)
+        bed.sim.clear_faults()
+        bed.wait_watching()
+        wait_until(lambda: light_and_whole(bed, PODS)[0], 30, "a comparison")
+
+
+def test_a_list_that_had_to_skip_an_object_is_not_compared():
+    """Its metadata is small: each comparison would miss it, and list all of it again."""
+    with watching({"compare": "300ms"}, objects=12) as bed:
+        big = sorted(bed.shown("pod"))[0]
+        old = bed.sluice.kill(bed.process)
+        bed.sim.api.set_pod_status(*big, {"message": "x" * (17 << 20)})
+        bed.sluice.wait_restarted(bed.process, old)
+
+        def skipped():
+            """It said so."""
+            with open(bed.sluice.process.log, encoding="utf-8") as log:
+                return "no list is compared" in log.read()
+
+        wait_until(skipped, 40, "a list that skips")
+        bed.wait_watching()
+        bed.sim.clear_requests()
+        wait_until(lambda: len(light_and_whole(bed, DEPLOYMENTS)[0]) >= 5, 30, "five of the other")
+        assert not bed.lists(PODS), bed.lists(PODS)
+        assert not bed.deleted("pod")

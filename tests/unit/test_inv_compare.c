@@ -38,6 +38,14 @@ listed(const char *name, const char *uid, const char *version)
 }
 
 static void
+deleted(const char *name, const char *uid, const char *version)
+{
+	struct kube_object o = pod(name, uid, version);
+
+	inventory_deleted(inv, POD, &o, 1001);
+}
+
+static void
 begin(void)
 {
 	inv_compare_begin(&c, inv, POD, SLICE_NONE);
@@ -58,6 +66,7 @@ test_a_list_older_or_newer_than_the_watch_is_no_difference(void **state)
 	listed("new", "u2", "30");
 	assert_true(inv_compare_end(&c, inv, slice_str("41")));
 	seen("a", "u1", "40");
+	assert_false(inv_compare_again(&c, inv));
 	assert_false(inv_compare_differs(&c, inv));
 	inv_compare_clear(&c);
 }
@@ -71,24 +80,71 @@ test_what_the_watch_never_brings_is_a_difference(void **state)
 	listed("a", "u1", "10");
 	listed("b", "u2", "11");
 	assert_true(inv_compare_end(&c, inv, slice_str("20")));
+	assert_true(inv_compare_again(&c, inv));
+	listed("b", "u2", "11");
 	assert_true(inv_compare_differs(&c, inv));
 	begin();
 	listed("a", "u1", "15");
 	assert_true(inv_compare_end(&c, inv, slice_str("20")));
+	assert_true(inv_compare_again(&c, inv));
+	listed("a", "u1", "16");
 	assert_true(inv_compare_differs(&c, inv));
 	/* Another object of the same name. */
 	begin();
 	listed("a", "u9", "10");
 	assert_true(inv_compare_end(&c, inv, slice_str("20")));
+	assert_true(inv_compare_again(&c, inv));
+	listed("a", "u9", "10");
 	assert_true(inv_compare_differs(&c, inv));
+	inv_compare_clear(&c);
+}
+
+/* The watch tells before the list is read: its item is suspect for ever. */
+static void
+test_what_is_deleted_while_a_list_comes_is_no_difference(void **state)
+{
+	(void)state;
+	seen("a", "u1", "10");
+	seen("b", "u2", "11");
+	seen("c", "u3", "12");
+	begin();
+	deleted("b", "u2", "21");
+	deleted("c", "u3", "22");
+	seen("c", "u4", "23");   /* as a StatefulSet does */
+	listed("a", "u1", "10");
+	listed("b", "u2", "11");
+	listed("c", "u3", "12");
+	assert_true(inv_compare_end(&c, inv, slice_str("20")));
+	assert_true(inv_compare_again(&c, inv));
+	listed("a", "u1", "10");
+	listed("c", "u4", "23");
+	assert_false(inv_compare_differs(&c, inv));
+	inv_compare_clear(&c);
+}
+
+static void
+test_what_came_in_its_time_is_not_suspected_again(void **state)
+{
+	(void)state;
+	begin();
+	listed("a", "u1", "10");
+	listed("b", "u2", "11");
+	assert_true(inv_compare_end(&c, inv, slice_str("20")));
+	seen("a", "u1", "10");
+	assert_true(inv_compare_again(&c, inv));
+	assert_int_equal(c.n, 1);
+	deleted("a", "u1", "30");
+	listed("a", "u1", "10");
+	assert_false(inv_compare_differs(&c, inv));
+	/* Nor is what the second list brings for the first time. */
+	listed("new", "u5", "31");
+	assert_false(inv_compare_differs(&c, inv));
 	inv_compare_clear(&c);
 }
 
 static void
 test_a_deletion_that_was_not_told_is_a_difference(void **state)
 {
-	struct kube_object gone = pod("b", "u2", "21");
-
 	(void)state;
 	seen("a", "u1", "10");
 	seen("b", "u2", "11");
@@ -98,8 +154,18 @@ test_a_deletion_that_was_not_told_is_a_difference(void **state)
 	seen("c", "u3", "12");
 	assert_true(inv_compare_end(&c, inv, slice_str("20")));
 	assert_int_equal(c.n, 1);
+	assert_true(inv_compare_again(&c, inv));
+	listed("a", "u1", "10");
 	assert_true(inv_compare_differs(&c, inv));
-	inventory_deleted(inv, POD, &gone, 1001);
+	/* A list that was behind the watch. */
+	listed("b", "u2", "11");
+	assert_false(inv_compare_differs(&c, inv));
+	begin();
+	assert_true(inv_compare_end(&c, inv, slice_str("20")));
+	assert_true(inv_compare_again(&c, inv));
+	deleted("a", "u1", "22");
+	deleted("b", "u2", "21");
+	deleted("c", "u3", "23");
 	assert_false(inv_compare_differs(&c, inv));
 	inv_compare_clear(&c);
 }
@@ -130,6 +196,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_a_list_older_or_newer_than_the_watch_is_no_difference),
 		CASE(test_what_the_watch_never_brings_is_a_difference),
+		CASE(test_what_is_deleted_while_a_list_comes_is_no_difference),
+		CASE(test_what_came_in_its_time_is_not_suspected_again),
 		CASE(test_a_deletion_that_was_not_told_is_a_difference),
 		CASE(test_suspects_are_bounded_and_other_places_are_left_out),
 	};
