@@ -250,6 +250,23 @@ check_framing(struct http_request *r, struct http_problem *problem)
 	return 0;
 }
 
+/* Fields that mean something to us and of which two readers could take
+ * different ones. */
+static int
+check_once(struct http_request *r, struct http_problem *problem)
+{
+	static const char *const once[] = { "authorization", "content-type",
+		"cookie", "expect", "origin" };
+	size_t i;
+
+	for (i = 0; i < NELEM(once); i++)
+		if (http_header_count(r, once[i]) > 1)
+			return http_problem_set(problem, 400,
+			    "a field that may stand there once only stands "
+			    "there twice");
+	return 0;
+}
+
 static int
 check_connection(struct http_request *r, struct http_problem *problem)
 {
@@ -294,6 +311,7 @@ parse_head(struct http_request *r, size_t n, struct http_problem *problem)
 	if (first)
 		return http_problem_set(problem, 400, "malformed head");
 	if (check_host(r, problem) == -1 || check_framing(r, problem) == -1 ||
+	    check_once(r, problem) == -1 ||
 	    check_connection(r, problem) == -1)
 		return -1;
 	return http_target_parse(r, problem);

@@ -11,7 +11,8 @@
  *
  * Strict on purpose: whatever two parsers could read differently is refused,
  * since a proxy in front of us may be the other one (request smuggling).
- * Refused: both framings, a second Host or Content-Length, obs-fold, bare CR
+ * Refused: both framings, a second Host or Content-Length (or another field
+ * that may stand there once and that we act upon), obs-fold, bare CR
  * or LF, NUL and other control characters, a space before a colon, any
  * Transfer-Encoding but exactly "chunked", chunk extensions and trailers, a
  * body on GET or HEAD, an absolute target of another host, "." and ".."

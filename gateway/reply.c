@@ -8,6 +8,7 @@
 
 #include "common/mono.h"
 #include "common/utf8.h"
+#include "gateway/cors.h"
 
 static const struct {
 	int		 status;
@@ -62,6 +63,7 @@ write_answer(struct conn *c, int status, const char *content_type,
 		    content_type, n);
 	buf_adds(b, "Cache-Control: no-store\r\n"
 	    "X-Content-Type-Options: nosniff\r\n");
+	cors_answer(b, &c->gateway->role->conf, r);
 	buf_adds(b, headers);
 	if (!c->keep_alive || c->gateway->draining)
 		buf_adds(b, "Connection: close\r\n");
@@ -116,6 +118,21 @@ reply_error(struct conn *c, int status, const char *code, const char *text,
 	buf_free(&b);
 	if (details != NULL)
 		buf_free(&details->json);
+	conn_answered(c);
+}
+
+void
+reply_method(struct conn *c, const char *allow)
+{
+	struct buf b = BUF_EMPTY, line = BUF_EMPTY;
+
+	error_body(&b, "method_not_allowed", "method not allowed", NULL);
+	buf_addf(&line, "Allow: %s\r\n", allow);
+	buf_addc(&line, '\0');
+	write_answer(c, 405, "application/json", b.data, b.len,
+	    (const char *)line.data);
+	buf_free(&b);
+	buf_free(&line);
 	conn_answered(c);
 }
 

@@ -24,6 +24,8 @@ void	reply_json(struct conn *c, int status, struct slice json);
 /* details may be NULL; its contents are released. */
 void	reply_error(struct conn *c, int status, const char *code,
 	    const char *text, struct reply_details *details);
+/* 405; `allow`: the methods there are, as the header names them. */
+void	reply_method(struct conn *c, const char *allow);
 /* 503 with Retry-After. */
 void	reply_unavailable(struct conn *c, const char *code, const char *text);
 /* Only writes the answer to a request that could not be read into `out`. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/connection.h"
+#include "gateway/cors.h"
 #include "gateway/http_request.h"
 #include "gateway/page.h"
 #include "gateway/publish_api.h"
@@ -161,42 +162,54 @@ origin_is_own(const struct http_request *r)
 	    r->host);
 }
 
+/* "OPTIONS, GET, HEAD": what there is at this path. */
 static void
-reply_methods(struct conn *c, const struct route *t, int status)
+list_methods(const struct route *t, char *ret, size_t n)
 {
-	static const char body[] = "{\"error\":\"method not allowed\","
-	    "\"code\":\"method_not_allowed\"}";
-	char allow[128] = "Allow: OPTIONS";
-	size_t i, n;
+	size_t i, len;
 
+	(void)snprintf(ret, n, "OPTIONS");
 	for (i = 0; i < HTTP_OTHER; i++) {
 		if ((t->methods & (1u << i)) == 0)
 			continue;
-		n = strlen(allow);
-		(void)snprintf(allow + n, sizeof(allow) - n, ", %s",
+		len = strlen(ret);
+		(void)snprintf(ret + len, n - len, ", %s",
 		    http_method_name((enum http_method)i));
 	}
-	n = strlen(allow);
-	(void)snprintf(allow + n, sizeof(allow) - n, "\r\n");
-	reply_send(c, status, "application/json", body, sizeof(body) - 1,
-	    allow);
+}
+
+/* OPTIONS: needs no proof of who asks, a browser sends none with it. */
+static void
+answer_options(struct conn *c, const struct http_request *r,
+    const char *methods)
+{
+	struct buf lines = BUF_EMPTY;
+
+	buf_addf(&lines, "Allow: %s\r\n", methods);
+	cors_preflight(&lines, &c->gateway->role->conf, r, methods);
+	buf_addc(&lines, '\0');
+	reply_send(c, 204, "", "", 0, (const char *)lines.data);
+	buf_free(&lines);
 }
 
 /* What holds for every handler; true = it was answered here. */
 static bool
 refused(struct conn *c, const struct route *t, const struct http_request *r)
 {
+	char methods[128];
+
 	if (!t->any_host && !host_is_local(r->host)) {
 		reply_error(c, 403, "forbidden_host", "with auth: none the "
 		    "Host must be localhost, 127.0.0.1 or [::1]", NULL);
 		return true;
 	}
+	list_methods(t, methods, sizeof(methods));
 	if (r->method == HTTP_OPTIONS) {
-		reply_methods(c, t, 204);
+		answer_options(c, r, methods);
 		return true;
 	}
 	if ((t->methods & (1u << r->method)) == 0) {
-		reply_methods(c, t, 405);
+		reply_method(c, methods);
 		return true;
 	}
 	if (((1u << r->method) & READ) == 0 && !origin_is_own(r)) {

@@ -10,6 +10,7 @@
 #include "common/xmalloc.h"
 #include "gateway/audience.h"
 #include "gateway/connection.h"
+#include "gateway/cors.h"
 #include "gateway/reply.h"
 #include "gateway/sse_frame.h"
 #include "gateway/stream_kind.h"
@@ -21,6 +22,7 @@
 
 /* --- opening -------------------------------------------------------------- */
 
+/* While the request is still there. */
 static void
 write_head(struct conn *c)
 {
@@ -29,8 +31,9 @@ write_head(struct conn *c)
 	    "Content-Type: text/event-stream; charset=utf-8\r\n"
 	    "Cache-Control: no-cache, no-store, no-transform\r\n"
 	    "X-Accel-Buffering: no\r\n"
-	    "X-Content-Type-Options: nosniff\r\n"
-	    "Transfer-Encoding: chunked\r\n\r\n");
+	    "X-Content-Type-Options: nosniff\r\n");
+	cors_answer(&c->out, &c->gateway->role->conf, c->exchange->request);
+	buf_adds(&c->out, "Transfer-Encoding: chunked\r\n\r\n");
 }
 
 static void
@@ -69,8 +72,8 @@ stream_open(struct conn *c)
 	if (s->opened)
 		return;
 	s->opened = true;
-	conn_begin_stream(c);
 	write_head(c);
+	conn_begin_stream(c);
 	keys_json(&keys, s->sub);
 	stream_control(c, &retry, SLICE_NONE);
 	stream_control(c, &open, (struct slice){ (const char *)keys.data,
@@ -94,8 +97,8 @@ turn_away(struct conn *c, enum sse_reason reason)
 	    .retry_ms = stream_retry_ms(o->retry_ms) };
 
 	c->gateway->metrics.closings[reason]++;
-	conn_begin_stream(c);
 	write_head(c);
+	conn_begin_stream(c);
 	stream_control(c, &ctl, SLICE_NONE);
 	ctl.kind = SSE_CLOSING;
 	ctl.reason = reason;

@@ -105,6 +105,10 @@ test_the_probes_of_the_reliability_report_are_refused(void **state)
 		B(G "Host: a\r\nHost: b\r\n\r\n"),
 		B(G "Host: a\r\nhost: a\r\n\r\n"),
 		B(G "Host: a b\r\n\r\n"),
+		B(G "Host: a\r\nOrigin: b\r\norigin: b\r\n\r\n"),
+		B(G "Host: a\r\nAuthorization: b\r\nAuthorization: c\r\n"
+		    "\r\n"),
+		B(P "Content-Type: text/plain\r\nContent-Type: a/b\r\n\r\n"),
 		B(G "Host:\r\n\r\n"),
 		B("GET http://other/ HTTP/1.1\r\nHost: a\r\n\r\n"),
 		B("GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n"),
