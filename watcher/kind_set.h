@@ -12,8 +12,8 @@
 struct kind_set;
 
 /* `ops` are those of every kind_watch. A kind this version does not know is
- * logged and left out. `api`, `conf` and `inv` (which
- * comparisons read) must outlive it. */
+ * logged and left out. `api`, `conf` and `inv` (which comparisons read) must
+ * outlive it. */
 struct kind_set *kind_set_new(struct event_base *base, struct kube_api *api,
     const struct conf *conf, struct inventory *inv,
     const struct kind_watch_ops *ops, void *arg);

@@ -38,7 +38,7 @@ struct kube_result {
 };
 
 /* Bytes of a 200's body. False ends the transfer (`done` is called then).
- * Must not call into kube_api. */
+ * Must not begin or cancel requests. */
 typedef bool (*kube_api_data_cb)(const char *p, size_t n, void *arg);
 /* Once, when the head of an answer 200 is there; must not touch requests. */
 typedef void (*kube_api_answered_cb)(void *arg);

@@ -433,7 +433,7 @@ list_ask_question_cb(enum watch_input input, const struct watch_reason *why,
 	struct list_ask *a = arg;
 
 	assert(a->magic == LIST_ASK_MAGIC);
-	a->outcome.explained = input != WATCH_IN_DENIED;
+	a->outcome.explained = true;
 	a->outcome.why = *why;
 	a->outcome.retry_after_ms = retry_after_ms;
 	a->outcome.unreachable = input == WATCH_IN_FAILED && why->code == 0;

@@ -17,7 +17,7 @@
 #include "watcher/watch_news.h"
 #include "watcher/watch_outcome.h"
 
-#define LIST_ASK_QUESTION_MS (60 * 1000)   /* silence of a side question */
+#define LIST_ASK_QUESTION_MS (60 * 1000)   /* a side question, to its end */
 #define LIST_ASK_GRACE_S     10            /* a watch's end may be late */
 #define LIST_ASK_SLOW_BYTES  (64u * 1024)  /* a list in `watch.slow_list` */
 

@@ -140,7 +140,7 @@ list_watch_done_cb(const struct watch_outcome *outcome, void *arg)
 	struct list_watch *lw = arg;
 
 	assert(lw->magic == LIST_WATCH_MAGIC);
-	if (outcome->explained)
+	if (watch_outcome_explains(outcome, lw->fsm.state))
 		lw->why = outcome->why;
 	if (outcome->input != WATCH_IN_PAGE)
 		list_gate_return(lw->env->gate, &lw->pass);

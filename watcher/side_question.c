@@ -34,11 +34,12 @@ static int	ask(struct side_question *q, struct kube_get *get,
 
 /* --- answers -------------------------------------------------------------- */
 
-/* Megabytes per kind, and nobody looks at an answer twice. */
+/* Megabytes per kind, and nobody looks at an answer twice. Of a kind whose
+ * content is not read it may be the content, by a proxy that mixes them up. */
 static void
 forget(struct side_question *q)
 {
-	buf_free(&q->body);
+	buf_wipe(&q->body);
 	list_stream_reset(&q->list);
 }
 
@@ -62,7 +63,7 @@ side_question_data_cb(const char *p, size_t n, void *arg)
 	} else if (q->body.len + n > DISCOVERY_BODY_MAX) {
 		q->unusable = true;
 	} else {
-		buf_add(&q->body, p, n);
+		buf_add_sealed(&q->body, p, n);
 	}
 	return !q->unusable;
 }

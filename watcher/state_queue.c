@@ -67,7 +67,7 @@ state_queue_push(struct state_queue *q, const struct kind_watch_view *view,
 	ev->view.resource_version = ev->resource_version =
 	    xstrdup(view->resource_version);
 	ev->view.reason = ev->reason = xstrdup(view->reason);
-	ev->view.message = "";   /* not in the event */
+	ev->view.message = ev->view.audit = "";   /* not in the event */
 	ev->objects = objects;
 	ev->at_unix_ms = now_unix_ms;
 	STAILQ_INSERT_TAIL(&q->events, ev, link);

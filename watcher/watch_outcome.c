@@ -93,6 +93,13 @@ watch_outcome_result(struct watch_outcome *o,
 	return false;
 }
 
+bool
+watch_outcome_explains(const struct watch_outcome *o, enum watch_state state)
+{
+	return o->explained && (state != WATCH_REVIEWING ||
+	    o->input == WATCH_IN_ALLOWED);
+}
+
 void
 watch_outcome_page(struct watch_outcome *o, struct list_pages *list)
 {

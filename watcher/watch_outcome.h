@@ -48,6 +48,10 @@ void	watch_outcome_body(struct watch_outcome *o,
 bool	watch_outcome_result(struct watch_outcome *o,
 	    const struct kube_result *result, const struct watch_asked *asked)
 	    MUST_CHECK;
+/* Whether its `why` is the kind's from now on, in the state it was asked in. Of
+ * a review only what it allows says more than the refusal it asks about. */
+bool	watch_outcome_explains(const struct watch_outcome *o,
+	    enum watch_state state);
 /* A whole page is there: where it stands in the list. */
 void	watch_outcome_page(struct watch_outcome *o, struct list_pages *list);
 

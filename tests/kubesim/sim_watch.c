@@ -51,13 +51,16 @@ send_line(struct watch *w, struct sim_text *t)
 	sim_text_unref(t);
 }
 
+/* The one that ends the initial state stands where that was taken: what came
+ * since is still to be told. */
 static void
 send_bookmark(struct watch *w, bool initial_end)
 {
 	if (w->all->sim->modes.watchlist == SIM_WATCHLIST_ENDLESS)
 		return;
 	send_line(w, sim_line_bookmark(w->kind, w->form,
-	    MAX(w->above, sim_api_seen(w->conn)), initial_end));
+	    initial_end ? w->above : MAX(w->above, sim_api_seen(w->conn)),
+	    initial_end));
 }
 
 /* ---- events ---- */

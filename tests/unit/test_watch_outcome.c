@@ -134,10 +134,30 @@ test_a_page_says_where_it_stands(void **state)
 	list_pages_reset(&pages);
 }
 
+static void
+test_of_a_review_only_what_it_allows_replaces_the_refusal(void **state)
+{
+	struct watch_outcome o = { 0 };
+
+	(void)state;
+	watch_outcome_say(&o, 0, "Stale", "the API server sent nothing");
+	watch_outcome_decide(&o, WATCH_IN_STALE);
+	assert_false(watch_outcome_explains(&o, WATCH_REVIEWING));
+	assert_true(watch_outcome_explains(&o, WATCH_LISTING));
+	o.input = WATCH_IN_DENIED;
+	assert_false(watch_outcome_explains(&o, WATCH_REVIEWING));
+	o.input = WATCH_IN_ALLOWED;
+	assert_true(watch_outcome_explains(&o, WATCH_REVIEWING));
+	o.explained = false;
+	assert_false(watch_outcome_explains(&o, WATCH_REVIEWING));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    test_of_a_review_only_what_it_allows_replaces_the_refusal),
 		cmocka_unit_test(test_a_whole_200_is_left_to_what_it_brought),
 		cmocka_unit_test(test_the_first_decision_stands),
 		cmocka_unit_test(
