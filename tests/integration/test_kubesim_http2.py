@@ -155,6 +155,21 @@ def test_a_long_list_is_written_as_it_is_read():
         assert len(json.loads(out)["items"]) == 10000
 
 
+@pytest.mark.parametrize("coding", [(), ("--compressed",)], ids=["plain", "gzip"])
+def test_a_long_list_whose_answer_waited_is_written_once(coding):
+    """It leaves on its own then, and what has left makes room for more of it, within."""
+    options = ("--pods", 3000, "--pod-bytes", 2000)
+    with KubeSim(tls=True, frozen=True, objects=0, options=options) as sim:
+        sim.faults(latency_ms=20)
+        out, status = curl(sim, PODS, PODS, options=coding)
+        assert status == 0
+        pages = [json.loads(line) for line in out.splitlines()]
+        assert len(pages) == 2
+        for page in pages:
+            names = [item["metadata"]["name"] for item in page["items"]]
+            assert len(names) == 3000 and names == sorted(set(names))
+
+
 @pytest.mark.parametrize("action", ["reset", "close", "truncate"])
 def test_one_stream_ends_and_the_others_go_on(sim, action):
     """RST_STREAM is one request's matter; the connection stays."""

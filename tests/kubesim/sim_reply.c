@@ -178,6 +178,7 @@ struct sim_producer {
 	void		(*done)(void *ctx);
 	void		*ctx;
 	struct sim_gzip	*gzip;           /* NULL: as it is */
+	bool		 busy;           /* a piece is being made or sent */
 };
 
 void
@@ -213,23 +214,31 @@ sim_conn_pump(struct sim_conn *c)
 		c->room_cb(c, c->room_ctx);
 		return;
 	}
-	if (c->producer == NULL || c->state != SIM_CONN_BUSY)
+	/* What is sent may leave at once, and that makes room: the turn in
+	 * which it was sent goes on then. */
+	if (c->producer == NULL || c->producer->busy ||
+	    c->state != SIM_CONN_BUSY)
 		return;
 	body = evbuffer_new();
 	if (body == NULL)
 		abort();
+	c->producer->busy = true;
 	while (more && c->wire->backlog(c) < SIM_ROOM_BELOW) {
 		more = c->producer->more(body, c->producer->ctx);
 		send_piece(c, body, !more);
+		if (c->producer == NULL)         /* the connection ended */
+			break;
 		if (c->action == SIM_ACT_TRUNCATE ||
 		    c->action == SIM_ACT_HALFLINE) {
 			sim_conn_drop_producer(c);
 			sim_conn_close(c);
-			more = true;
 			break;
 		}
 	}
 	evbuffer_free(body);
+	if (c->producer == NULL)
+		return;
+	c->producer->busy = false;
 	if (more)
 		return;
 	c->wire->end(c);
@@ -245,7 +254,9 @@ sim_conn_produce(struct sim_conn *c, struct evbuffer *begin,
 	struct sim_producer *p = xcalloc(1, sizeof(*p));
 
 	sim_conn_check(c);
-	*p = (struct sim_producer){ .more = more, .done = done, .ctx = ctx };
+	/* Busy: head and begin come before what there is room for then. */
+	*p = (struct sim_producer){ .more = more, .done = done, .ctx = ctx,
+	    .busy = true };
 	c->producer = p;
 	if (c->state != SIM_CONN_BUSY) {
 		sim_conn_drop_producer(c);
@@ -257,7 +268,12 @@ sim_conn_produce(struct sim_conn *c, struct evbuffer *begin,
 	sim_log_answered(sim_conn_sim(c)->log, c->req.log_id, 200);
 	c->wire->head(c, 200, "application/json", p->gzip != NULL ?
 	    GZIP_HEAD : NULL, -1);
+	if (c->producer == NULL)
+		return;
 	send_piece(c, begin, false);
+	if (c->producer == NULL)
+		return;
+	p->busy = false;
 	sim_conn_pump(c);
 }
 
