@@ -21,6 +21,10 @@ PATIENT = {
 }
 
 
+class NotLevel(Exception):
+    """What the streams have not told yet, or what has not come to rest."""
+
+
 def churn(cluster, round_number):
     """Changes something of every object in the namespace `show`: scales up and down, A, B, A."""
     for i in range(5):
@@ -57,16 +61,19 @@ def settled(opened, truths, cluster):
     whole = next(stream for stream, key in opened if key is None)
 
     def level():
-        """True once nothing moves any more and all is told."""
+        """True once nothing moves any more and all is told; else NotLevel says what is not."""
         pump_all(streams, 0.2)
         for kind, truth in truths.items():
-            for (namespace, _), item in list(truth.live.items()):
-                if namespace == "show" and status_at_rest(kind, item) is None:
-                    return False
-        events = whole.events()
-        return not any(untold(events, truth, cluster, kind) for kind, truth in truths.items())
+            truth.check()
+            for key, item in list(truth.live.items()):
+                if key[0] == "show" and status_at_rest(kind, item) is None:
+                    raise NotLevel(f"{kind} {key} still moves: {item['status']}")
+            missing = untold(whole.events(), truth, cluster, kind)
+            if missing:
+                raise NotLevel(f"not told as it is: {missing}")
+        return True
 
-    wait_until(level, 60, "the streams level with the API server")
+    wait_until(level, 60, "the streams level with the API server", ignore=(NotLevel,))
     return whole
 
 

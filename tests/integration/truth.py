@@ -66,13 +66,17 @@ class Truth(threading.Thread):
             if not self._ending:
                 self.problem = repr(error)
 
+    def check(self):
+        """Raises if the watch ended by itself: what is held then is no truth any more."""
+        assert self.is_alive(), self.problem or "the watch ended by itself"
+
     def end(self):
         """Ends the watch; raises if it ended by itself."""
-        broken = self.problem or (None if self.is_alive() else "the watch ended by itself")
+        broken = not self.is_alive()
         self._ending = True
         if self._conn.sock is not None:
             self._conn.sock.close()
-        assert broken is None, broken
+        assert not broken, self.problem or "the watch ended by itself"
 
 
 def is_subsequence(part, whole):
