@@ -48,6 +48,21 @@ def test_pages_of_a_list_come_from_one_snapshot(sim):
     assert all("kind" not in item and "apiVersion" not in item for item in seen)
 
 
+def test_pages_can_be_smaller_than_they_were_asked_for(sim):
+    """The token tells whether there is more, not how many objects came."""
+    sim.modes(page_max=7)
+    pods = sorted(sim.versions("pod"))
+    page = sim.api.call("GET", f"{PODS}?limit=500")
+    seen = page["items"]
+    assert len(seen) == 7
+    while page["metadata"].get("continue"):
+        page = sim.api.call("GET", f"{PODS}?limit=500&continue={page['metadata']['continue']}")
+        assert len(page["items"]) <= 7
+        seen += page["items"]
+    assert [(i["metadata"]["namespace"], i["metadata"]["name"]) for i in seen] == pods
+    assert len(sim.api.list("pods")) == len(pods)
+
+
 def test_a_list_of_one_namespace_holds_only_it(sim):
     """Namespaced and cluster-wide paths agree."""
     every = sim.api.list("deployments")

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from tests.bed.kubesim import KubeSim
+from tests.bed.net import deadline
 
 from .watch_reader import PODS, Watch, watch_target
 
@@ -61,6 +62,67 @@ def test_a_watch_can_be_cut_inside_a_line_or_carry_garbage(sim):
     with Watch(sim, watch_target(rv)) as watch:
         assert watch.event()["object"]["code"] == 500
         assert watch.event() is None
+
+
+def body_of(sim, target, **headers):
+    """(bytes of the body of GET TARGET as they came, whether it was whole)."""
+    conn = http.client.HTTPConnection("127.0.0.1", sim.port, timeout=deadline(20))
+    try:
+        conn.request("GET", target, headers={"Authorization": f"Bearer {sim.token}", **headers})
+        return conn.getresponse().read(), True
+    except http.client.IncompleteRead as cut:
+        return cut.partial, False
+    finally:
+        conn.close()
+
+
+def test_an_answer_is_cut_at_whichever_byte_is_asked_for(sim):
+    """Each byte of a short list; the end of it is no cut, and nothing is behind it."""
+    target = "/api/v1/namespaces/nowhere/pods"
+    whole, _ = body_of(sim, target)
+    for at in range(len(whole)):
+        sim.faults(next=[{"match": target, "action": "truncate", "at": at}])
+        assert body_of(sim, target) == (whole[:at], False)
+    sim.faults(next=[{"match": target, "action": "halfline", "at": len(whole) + 9}])
+    assert body_of(sim, target) == (whole, True)
+    assert body_of(sim, target) == (whole, True)
+
+
+@pytest.mark.parametrize("objects", [900, 3000], ids=["in_chunks", "while_it_is_made"])
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_a_long_list_is_cut_at_whichever_byte_is_asked_for(objects, encoding):
+    """As it is sent, compressed or not; `cutgzip` frames what it leaves as if it were whole."""
+    with KubeSim(tls=False, frozen=True, objects=objects) as sim:
+        headers = {"Accept-Encoding": encoding}
+        whole, _ = body_of(sim, PODS, **headers)
+        size = len(whole)
+        for at in (0, 1, 10, size // 3, size - 1):
+            sim.faults(next=[{"match": PODS, "action": "truncate", "at": at}])
+            assert body_of(sim, PODS, **headers) == (whole[:at], False)
+            assert sim.requests()[-1]["bytes"] == at
+            if encoding == "gzip":
+                sim.faults(next=[{"match": PODS, "action": "cutgzip", "at": at}])
+                assert body_of(sim, PODS, **headers) == (whole[:at], True)
+        assert body_of(sim, PODS, **headers) == (whole, True)
+
+
+def test_a_watch_is_cut_at_whichever_byte_of_its_lines_is_asked_for(sim):
+    """Inside the first line, at its end, and in a later one."""
+    rv = sim.stats()["resourceVersion"]
+    sim.change(count=3)
+    with Watch(sim, watch_target(rv)) as watch:
+        lines = [watch.line() for _ in range(3)]
+    first, whole = len(lines[0]), b"".join(lines)
+    for at in (0, 1, first - 2, first - 1, first, first + 1, first + len(lines[1]), len(whole) - 1):
+        sim.faults(next=[{"match": "watch=1", "action": "halfline", "at": at}])
+        assert body_of(sim, watch_target(rv)) == (whole[:at], False)
+
+
+def test_a_place_to_cut_is_for_what_is_cut(sim):
+    """Refused with any other action, and below zero."""
+    for rule in ({"action": "reset", "at": 3}, {"at": 3}, {"action": "truncate", "at": -2}):
+        status, answer = sim.api.request("POST", "/_sim/faults", {"next": [rule]})
+        assert status == 400 and "at is of what is cut" in answer["message"]
 
 
 def test_watches_can_be_dropped_and_versions_go_back(sim):

@@ -15,8 +15,9 @@ from tests.bed.net import deadline, wait_until
 
 PODS = "/api/v1/pods"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-SETTINGS, PING, GOAWAY = 4, 6, 7
-ACK = 1
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
+ACK = END_STREAM = 1
+END_HEADERS = 4
 
 
 @pytest.fixture(name="sim")
@@ -246,3 +247,37 @@ def test_a_stopped_server_ends_its_streams(sim):
         sim.wait_watches(1)
         assert sim.stop() == 0
         assert client.wait(timeout=deadline(10)) == 0
+
+
+def field(name, value):
+    """A header field as HPACK writes one that nobody indexes."""
+    return bytes([0, len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+
+
+def body_of(sim, target):
+    """(bytes of the answer's body, whether it was whole) by frames: curl may drop its last."""
+    frames = Frames(sim)
+    try:
+        head = {":method": "GET", ":scheme": "https", ":path": target, ":authority": "sim"}
+        head["authorization"] = f"Bearer {sim.token}"
+        fields = b"".join(field(*pair) for pair in head.items())
+        frames.send(HEADERS, fields, END_STREAM | END_HEADERS, 1)
+        body = b""
+        while True:
+            kind, flags, payload = frames.receive()
+            if kind == DATA:
+                body += payload
+            if kind == RST_STREAM or (kind == DATA and flags & END_STREAM):
+                return body, kind == DATA
+    finally:
+        frames.close()
+
+
+def test_a_stream_is_cut_at_whichever_byte_is_asked_for(sim):
+    """The bytes before it arrive, then RST_STREAM."""
+    target = f"{PODS}?limit=1"
+    whole, ended = body_of(sim, target)
+    assert ended and json.loads(whole)["items"]
+    for at in (0, 1, len(whole) // 3, len(whole) - 1):
+        sim.faults(next=[{"match": target, "action": "truncate", "at": at}])
+        assert body_of(sim, target) == (whole[:at], False)

@@ -31,6 +31,7 @@ sim_conn_answered(struct sim_conn *c)
 	c->room_cb = NULL;
 	c->streaming = false;
 	c->action = SIM_ACT_NONE;
+	c->cut_at = -1;
 	sim_text_unref(c->held);
 	c->held = NULL;
 	sim_request_clear(&c->req);

@@ -72,6 +72,7 @@ struct sim_conn {
 	sim_conn_cb		*room_cb;
 	void			*room_ctx;
 	enum sim_action		 action;
+	int64_t			 cut_at;         /* bytes to go; < 0: half */
 	struct event		*timer;
 	sim_conn_cb		*timer_cb;
 	void			*timer_ctx;

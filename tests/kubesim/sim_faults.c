@@ -16,6 +16,7 @@ struct rule {
 	int		  retry_after;    /* -1: none */
 	int		  watch_error;    /* 0: none */
 	enum sim_action	  action;
+	int64_t		  at;             /* of a cut; -1: half */
 	bool		  html;           /* a load balancer's page */
 	bool		  secret;         /* as the answer's body */
 	uint64_t	  left;           /* 0: without end */
@@ -173,7 +174,7 @@ sim_faults_apply(struct sim_conn *c)
 		if (r.watch_error != 0 || !rule_matches(&r, c))
 			continue;
 		rule_used(f, i);
-		sim_conn_fault(c, r.action);
+		sim_conn_fault(c, r.action, r.at);
 		if (r.status == 0)
 			return r.action == SIM_ACT_RESET ||
 			    r.action == SIM_ACT_CLOSE ||
@@ -208,32 +209,43 @@ action_of(const char *name)
 	return -1;
 }
 
+static bool
+cuts(enum sim_action action)
+{
+	return action == SIM_ACT_TRUNCATE || action == SIM_ACT_HALFLINE ||
+	    action == SIM_ACT_CUTGZIP;
+}
+
 static int
 add_rule(struct sim_faults *f, json_t *doc, struct err *err)
 {
 	const char *match = "", *action = "none";
 	int status = 0, retry_after = -1, watch_error = 0, html = 0, act;
 	int secret = 0;
-	json_int_t count = 1;
+	json_int_t count = 1, at = -1;
 	json_error_t why;
 
 	if (json_unpack_ex(doc, &why, JSON_STRICT, "{s?s, s?s, s?i, s?i, s?i,"
-	    " s?b, s?b, s?I}", "match", &match, "action", &action, "status",
-	    &status, "retry_after", &retry_after, "watch_error", &watch_error,
-	    "html", &html, "secret", &secret, "count", &count) != 0)
+	    " s?b, s?b, s?I, s?I}", "match", &match, "action", &action,
+	    "status", &status, "retry_after", &retry_after, "watch_error",
+	    &watch_error, "html", &html, "secret", &secret, "count", &count,
+	    "at", &at) != 0)
 		return err_set(err, "next: %s", why.text);
 	act = action_of(action);
 	if (act < 0)
 		return err_set(err, "next: no action \"%s\"", action);
 	if (count < 0 || (status != 0 && (status < 200 || status > 599)))
 		return err_set(err, "next: count or status is out of range");
+	if (at < -1 || (at >= 0 && !cuts((enum sim_action)act)))
+		return err_set(err, "next: at is of what is cut, from 0 on");
 	if (f->n == SIM_FAULTS_MAX)
 		return err_set(err, "next: more than %d rules",
 		    SIM_FAULTS_MAX);
 	f->rule[f->n++] = (struct rule){ .match = xstrdup(match),
 	    .status = status, .retry_after = retry_after,
 	    .watch_error = watch_error, .action = (enum sim_action)act,
-	    .html = html != 0, .secret = secret != 0, .left = (uint64_t)count };
+	    .at = at, .html = html != 0, .secret = secret != 0,
+	    .left = (uint64_t)count };
 	return 0;
 }
 
@@ -347,10 +359,12 @@ sim_faults_show(const struct sim_faults *f)
 
 	for (size_t i = 0; i < f->n; i++)
 		(void)json_array_append_new(rules, json_pack(
-		    "{s:s, s:s, s:i, s:i, s:I}", "match", f->rule[i].match,
-		    "action", action_names[f->rule[i].action], "status",
-		    f->rule[i].status, "watch_error", f->rule[i].watch_error,
-		    "left", (json_int_t)f->rule[i].left));
+		    "{s:s, s:s, s:I, s:i, s:i, s:I}", "match",
+		    f->rule[i].match, "action",
+		    action_names[f->rule[i].action], "at",
+		    (json_int_t)f->rule[i].at, "status", f->rule[i].status,
+		    "watch_error", f->rule[i].watch_error, "left",
+		    (json_int_t)f->rule[i].left));
 	return json_pack("{s:o, s:b, s:b, s:I}", "next", rules, "ready",
 	    !f->not_ready, "ignore_limit", !f->honour_limit, "latency_ms",
 	    (json_int_t)f->latency_ms);

@@ -267,6 +267,7 @@ conn_new(struct sim_http *h, uint64_t id, bool replica)
 	c->sim = h->sim;
 	c->id = id;
 	c->replica = replica;
+	c->cut_at = -1;
 	c->timer = evtimer_new(h->sim->base, sim_conn_timer_cb, c);
 	if (c->timer == NULL)
 		abort();

@@ -30,10 +30,10 @@ enum sim_action {
 	SIM_ACT_RESET,           /* RST instead of an answer */
 	SIM_ACT_CLOSE,           /* FIN instead of an answer */
 	SIM_ACT_HANG,            /* no answer, connection stays */
-	SIM_ACT_TRUNCATE,        /* half the answer (stream: event), FIN */
+	SIM_ACT_TRUNCATE,        /* half of it (stream: event), or `at`; FIN */
 	SIM_ACT_GARBAGE,         /* HTML instead; stream: a line not JSON */
 	SIM_ACT_HALFLINE,        /* as truncate, kept apart for readers */
-	SIM_ACT_CUTGZIP,         /* a gzip body's first half, framed well */
+	SIM_ACT_CUTGZIP,         /* half a gzip body, or `at`, framed well */
 	SIM_ACT_FREEZE,          /* from the next event on: silence both ways */
 	SIM_ACT_DUPLICATE,       /* the next event comes twice */
 	SIM_ACT_REORDER,         /* the next two events change places */
@@ -107,7 +107,9 @@ void	sim_conn_close_after(struct sim_conn *c);
 size_t	sim_conn_backlog(const struct sim_conn *c);
 void	sim_conn_close(struct sim_conn *c);     /* after what is pending */
 void	sim_conn_reset(struct sim_conn *c);     /* RST, now */
-void	sim_conn_fault(struct sim_conn *c, enum sim_action action);
+/* cut_at: bytes of the body that leave before a cut; < 0: half of them. */
+void	sim_conn_fault(struct sim_conn *c, enum sim_action action,
+	    int64_t cut_at);
 /* Calls cb after ms, unless the connection ends before. One at a time. */
 void	sim_conn_defer(struct sim_conn *c, int64_t ms, sim_conn_cb *cb,
 	    void *ctx);

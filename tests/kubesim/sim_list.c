@@ -226,6 +226,15 @@ list_or_wait(struct sim_conn *c, const struct wish *w,
 	sim_conn_defer(c, LOOK_AGAIN_MS, wish_look, waiting);
 }
 
+/* A server may bring less than what was asked for. */
+static size_t
+page_size(struct sim_conn *c, uint64_t limit)
+{
+	uint64_t max = (uint64_t)sim_conn_sim(c)->modes.page_max;
+
+	return (size_t)(limit == 0 || max == 0 ? limit : MIN(limit, max));
+}
+
 void
 sim_list_start(struct sim_conn *c, const struct sim_path *p)
 {
@@ -251,7 +260,7 @@ sim_list_start(struct sim_conn *c, const struct sim_path *p)
 	/* A version of zero is served from the cache, which has no pages. */
 	w.limit = w.given && w.rv == 0 &&
 	    sim_faults_ignores_limit(sim_conn_sim(c)->faults) ? 0 :
-	    (size_t)limit;
+	    page_size(c, limit);
 	/* A limit with a version means that very version, for old clients. */
 	w.exact = strcmp(match, "Exact") == 0 ||
 	    (match[0] == '\0' && w.rv != 0 && limit != 0);

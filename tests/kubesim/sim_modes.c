@@ -47,6 +47,8 @@ static const struct mode {
 	{ "before_end_ms", MODE_NUMBER,
 	    offsetof(struct sim_modes, before_end_ms),
 	    { NULL }, 2000, 0, 3600000 },
+	{ "page_max", MODE_NUMBER, offsetof(struct sim_modes, page_max),
+	    { NULL }, 0, 0, 1000000 },
 	{ "unserved", MODE_KINDS, offsetof(struct sim_modes, unserved),
 	    { NULL }, 0, 0, 0 },
 	{ "silent", MODE_KINDS, offsetof(struct sim_modes, silent),

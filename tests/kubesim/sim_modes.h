@@ -44,6 +44,7 @@ struct sim_modes {
 	int64_t		watch_min_s;     /* the server's own timeoutSeconds */
 	int64_t		bookmark_ms;
 	int64_t		before_end_ms;   /* the last bookmark's lead */
+	int64_t		page_max;        /* 0: pages as the limit says */
 	uint32_t	unserved;        /* kinds: 404, not in discovery */
 	uint32_t	silent;          /* kinds: too old is a clean end */
 	uint32_t	uncached;        /* kinds: no bookmarks, as events */

@@ -20,19 +20,26 @@
 static const char garbage_page[] = "<html><head><title>502 Bad Gateway</title>"
     "</head><body><center><h1>502 Bad Gateway</h1></center></body></html>\n";
 
-/* Leaves the first half. */
-static void
-cut(struct evbuffer *body)
+static bool
+breaks_off(const struct sim_conn *c)
 {
-	struct evbuffer *half = evbuffer_new();
+	return c->action == SIM_ACT_TRUNCATE || c->action == SIM_ACT_HALFLINE;
+}
 
-	if (half == NULL)
+/* Leaves what is before the cut. */
+static void
+cut(const struct sim_conn *c, struct evbuffer *body)
+{
+	size_t n = evbuffer_get_length(body);
+	size_t before = c->cut_at < 0 ? n / 2 : MIN((size_t)c->cut_at, n);
+	struct evbuffer *kept = evbuffer_new();
+
+	if (kept == NULL)
 		abort();
-	(void)evbuffer_remove_buffer(body, half,
-	    evbuffer_get_length(body) / 2);
-	(void)evbuffer_drain(body, evbuffer_get_length(body));
-	(void)evbuffer_add_buffer(body, half);
-	evbuffer_free(half);
+	(void)evbuffer_remove_buffer(body, kept, before);
+	(void)evbuffer_drain(body, n - before);
+	(void)evbuffer_add_buffer(body, kept);
+	evbuffer_free(kept);
 }
 
 /* Pretty for people, gzip for long lists, as the API server decides it.
@@ -55,7 +62,7 @@ finish(struct sim_conn *c, int status, const char *type,
 		return extra;
 	sim_finish_gzip(body);
 	if (c->action == SIM_ACT_CUTGZIP)
-		cut(body);
+		cut(c, body);
 	(void)snprintf(room, EXTRA_MAX, "%s%s", extra != NULL ? extra : "",
 	    GZIP_HEAD);
 	return room;
@@ -80,11 +87,13 @@ sim_conn_reply_buffer(struct sim_conn *c, int status, const char *type,
 	extra = finish(c, status, type, body, extra, encoding);
 	n = evbuffer_get_length(body);
 	sim_log_answered(sim_conn_sim(c)->log, c->req.log_id, status);
-	sim_log_sent(sim_conn_sim(c)->log, c->req.log_id, n);
 	c->wire->head(c, status, type, extra, n < CHUNKED_FROM ? (int64_t)n :
 	    -1);
-	if (c->action == SIM_ACT_TRUNCATE || c->action == SIM_ACT_HALFLINE) {
-		cut(body);
+	if (breaks_off(c))
+		cut(c, body);
+	sim_log_sent(sim_conn_sim(c)->log, c->req.log_id,
+	    evbuffer_get_length(body));
+	if (breaks_off(c)) {
 		c->wire->body(c, body);
 		c->keep_alive = false;
 		sim_conn_close(c);
@@ -194,21 +203,49 @@ sim_conn_drop_producer(struct sim_conn *c)
 	free(p);
 }
 
-static void
+/* True: the cut is in this piece, nothing follows. */
+static bool
 send_piece(struct sim_conn *c, struct evbuffer *body, bool last)
 {
+	bool here = false;
+	size_t n;
+
 	if (c->producer->gzip != NULL)
 		sim_finish_gzip_add(c->producer->gzip, body, last);
+	n = evbuffer_get_length(body);
+	if (c->cut_at >= 0) {
+		here = (size_t)c->cut_at <= n;
+		if (here)
+			cut(c, body);
+		else
+			c->cut_at -= (int64_t)n;
+	}
 	sim_log_sent(sim_conn_sim(c)->log, c->req.log_id,
 	    evbuffer_get_length(body));
 	c->wire->body(c, body);
+	return here;
+}
+
+/* Nothing follows: broken off, or framed as if it were whole. */
+static void
+produced(struct sim_conn *c, bool broken)
+{
+	if (broken) {
+		sim_conn_drop_producer(c);
+		sim_conn_close(c);
+		return;
+	}
+	c->wire->end(c);
+	sim_conn_drop_producer(c);
+	sim_log_ended(sim_conn_sim(c)->log, c->req.log_id);
+	sim_conn_answered(c);
 }
 
 void
 sim_conn_pump(struct sim_conn *c)
 {
 	struct evbuffer *body;
-	bool more = true;
+	bool more = true, here = false;
 
 	if (c->room_cb != NULL && c->state == SIM_CONN_BUSY && !c->closing) {
 		c->room_cb(c, c->room_ctx);
@@ -223,28 +260,22 @@ sim_conn_pump(struct sim_conn *c)
 	if (body == NULL)
 		abort();
 	c->producer->busy = true;
-	while (more && c->wire->backlog(c) < SIM_ROOM_BELOW) {
+	while (more && !here && c->wire->backlog(c) < SIM_ROOM_BELOW) {
 		more = c->producer->more(body, c->producer->ctx);
-		send_piece(c, body, !more);
+		here = send_piece(c, body, !more);
 		if (c->producer == NULL)         /* the connection ended */
 			break;
-		if (c->action == SIM_ACT_TRUNCATE ||
-		    c->action == SIM_ACT_HALFLINE) {
-			sim_conn_drop_producer(c);
-			sim_conn_close(c);
-			break;
-		}
+		/* Nobody knows yet where the half of it is. */
+		here = here || (breaks_off(c) && c->cut_at < 0);
 	}
 	evbuffer_free(body);
 	if (c->producer == NULL)
 		return;
-	c->producer->busy = false;
-	if (more)
-		return;
-	c->wire->end(c);
-	sim_conn_drop_producer(c);
-	sim_log_ended(sim_conn_sim(c)->log, c->req.log_id);
-	sim_conn_answered(c);
+	/* At its end it stays busy: there is no other piece. */
+	if (here || !more)
+		produced(c, breaks_off(c));
+	else
+		c->producer->busy = false;
 }
 
 void
@@ -252,6 +283,7 @@ sim_conn_produce(struct sim_conn *c, struct evbuffer *begin,
     sim_more_cb *more, void (*done)(void *ctx), void *ctx)
 {
 	struct sim_producer *p = xcalloc(1, sizeof(*p));
+	bool here;
 
 	sim_conn_check(c);
 	/* Busy: head and begin come before what there is room for then. */
@@ -270,17 +302,22 @@ sim_conn_produce(struct sim_conn *c, struct evbuffer *begin,
 	    GZIP_HEAD : NULL, -1);
 	if (c->producer == NULL)
 		return;
-	send_piece(c, begin, false);
+	here = send_piece(c, begin, false);
 	if (c->producer == NULL)
 		return;
+	if (here) {
+		produced(c, breaks_off(c));
+		return;
+	}
 	p->busy = false;
 	sim_conn_pump(c);
 }
 
 void
-sim_conn_fault(struct sim_conn *c, enum sim_action action)
+sim_conn_fault(struct sim_conn *c, enum sim_action action, int64_t cut_at)
 {
 	c->action = action;
+	c->cut_at = cut_at;
 	if (action == SIM_ACT_RESET) {
 		sim_conn_reset(c);
 	} else if (action == SIM_ACT_CLOSE) {

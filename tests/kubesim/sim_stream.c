@@ -122,6 +122,24 @@ send_merged(struct sim_conn *c, struct sim_text *t)
 	c->held = NULL;
 }
 
+/* False: the cut is behind this line. */
+static bool
+cut_line(struct sim_conn *c, struct sim_text *t)
+{
+	size_t before = t->line_len / 2;
+
+	if (c->cut_at > (int64_t)t->line_len) {
+		c->cut_at -= (int64_t)t->line_len;
+		return false;
+	}
+	if (c->cut_at >= 0)
+		before = (size_t)c->cut_at;
+	sim_log_sent(sim_conn_sim(c)->log, c->req.log_id, before);
+	send_bytes(c, t->data + t->line, before);
+	sim_conn_close(c);
+	return true;
+}
+
 /* True: the fault has seen to the line. */
 static bool
 do_fault(struct sim_conn *c, struct sim_text *t)
@@ -129,9 +147,7 @@ do_fault(struct sim_conn *c, struct sim_text *t)
 	switch ((int)c->action) {
 	case SIM_ACT_TRUNCATE:
 	case SIM_ACT_HALFLINE:
-		send_bytes(c, t->data + t->line, t->line_len / 2);
-		sim_conn_close(c);
-		return true;
+		return cut_line(c, t);
 	case SIM_ACT_FREEZE:
 		c->wire->freeze(c);
 		return true;
