@@ -9,7 +9,7 @@ build_packages='gcc make pkg-config ca-certificates libevent-dev
 	libnanomsg-dev libyaml-dev libssl-dev zlib1g-dev
 	libnghttp2-dev'
 check_packages='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
-	codespell libcmocka-dev python3-venv chromium curl openssl git
+	codespell libcmocka-dev python3-venv chromium curl haproxy openssl git
 	procps util-linux mandoc systemd'
 
 packages=$build_packages
