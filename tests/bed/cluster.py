@@ -204,6 +204,8 @@ class RealCluster(Group, KubeApi):
             "--kube-api-burst=1000",
             "--leader-elect=false",
             "--secure-port=0",
+            # A loaded machine is no dead node: its pods would be made unready for ever.
+            "--node-monitor-grace-period=10m",
         ]
 
     def _scheduler_args(self):
@@ -224,6 +226,8 @@ class RealCluster(Group, KubeApi):
             f"--config={self._programs['stages.yaml']}",
             f"--server-address=127.0.0.1:{free_port()}",
             "--node-ip=127.0.0.1",
+            # Without leases no node gives a sign of life, and all are unready after a minute.
+            "--node-lease-duration-seconds=40",
         ]
 
     def wait_for(self, fn, timeout=30, what=None, ignore=()):

@@ -88,6 +88,19 @@ def test_deployment_becomes_available_and_scales(real_cluster, namespace):
     assert refused.value.body["reason"] == "NotFound"
 
 
+def test_fake_nodes_give_signs_of_life(real_cluster):
+    """Each node's lease is renewed: without it, all pods would be made unready after a minute."""
+    path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+
+    def renewed():
+        """The moment of the last renewal of each node."""
+        leases = real_cluster.request("GET", path)[1]["items"]
+        return {lease["metadata"]["name"]: lease["spec"]["renewTime"] for lease in leases}
+
+    first = real_cluster.wait_for(lambda: renewed().keys() >= {"node-0", "node-1"} and renewed())
+    real_cluster.wait_for(lambda: all(renewed()[node] > first[node] for node in first))
+
+
 def test_pods_take_their_time_when_asked(real_cluster, namespace):
     """At kwok's own pace a pod is seen Pending on its node before it runs."""
     real_cluster.create_pod(namespace, "slow", step="2s")
