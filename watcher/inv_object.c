@@ -106,6 +106,16 @@ inv_object_node_status(const struct inv_object *o)
 	return o->present ? slice_str(o->status) : slice_str(NODE_MISSING);
 }
 
+uint64_t
+inv_object_node_hash(struct slice status, const uint8_t *uid)
+{
+	uint64_t h = inv_object_hash(status);
+
+	if (uid != NULL)
+		h ^= inv_object_hash((struct slice){ (const char *)uid, 16 });
+	return h != 0 ? h : 1;
+}
+
 bool
 inv_object_differs(const struct inv_object *o)
 {
@@ -113,12 +123,18 @@ inv_object_differs(const struct inv_object *o)
 	    inv_object_hash(text_of(o->status)) != o->published);
 }
 
+const uint8_t *
+inv_object_shown_uid(const struct inv_object *o)
+{
+	return o->present && o->uid_real ? o->uid : NULL;
+}
+
 bool
 inv_object_node_differs(const struct inv_object *o,
     const struct inv_binding *b)
 {
-	return o->sync ||
-	    inv_object_hash(inv_object_node_status(o)) != b->published;
+	return o->sync || inv_object_node_hash(inv_object_node_status(o),
+	    inv_object_shown_uid(o)) != b->published;
 }
 
 bool

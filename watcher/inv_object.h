@@ -83,6 +83,10 @@ void	inv_object_advance(struct inv_object *o);
 const char *inv_object_state(const char *status);
 /* What a node bound to this object shows now. */
 struct slice inv_object_node_status(const struct inv_object *o);
+/* Of all that such a node shows: that status, and the uid of the object, which
+ * is another one's where the name is used again; NULL: it shows none. */
+uint64_t inv_object_node_hash(struct slice status, const uint8_t *uid);
+const uint8_t *inv_object_shown_uid(const struct inv_object *o);
 /* Its own stream, or that of a node bound to it, shows something else. */
 bool	inv_object_differs(const struct inv_object *o);
 bool	inv_object_node_differs(const struct inv_object *o,

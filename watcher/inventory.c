@@ -66,7 +66,8 @@ inventory_sent(struct inventory *inv, struct inv_object *o)
 		o->status = NULL;
 	}
 	for (b = o->bindings; b != NULL; b = b->next)
-		b->published = inv_object_hash(inv_object_node_status(o));
+		b->published = inv_object_node_hash(inv_object_node_status(o),
+		    inv_object_shown_uid(o));
 }
 
 /* Nothing of the group was appended: streams show what they did before it. */
@@ -338,11 +339,13 @@ inventory_stored_node(struct inventory *inv, unsigned kind,
 	    namespace, name);
 	struct inv_binding *b = o == NULL ? NULL :
 	    inv_object_binding(o, node->tenant, node->workflow, node->node);
+	uint8_t uid[16] = { 0 };
+	bool real = inv_object_uid(node->uid, uid);
 
 	if (b == NULL)
 		return false;
 	if (b->published == 0)
-		b->published = inv_object_hash(status);
+		b->published = inv_object_node_hash(status, real ? uid : NULL);
 	return true;
 }
 

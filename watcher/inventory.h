@@ -75,6 +75,7 @@ void	inventory_stored(struct inventory *inv, unsigned kind,
 	    struct slice namespace, struct slice name, struct slice status);
 struct inv_node {
 	struct slice	tenant, workflow, node;
+	struct slice	uid;      /* of the object it shows, or none */
 };
 
 /* Likewise a workflow's node that stands for this object; false: it is not

@@ -167,8 +167,8 @@ add_resource(struct buf *b, const char *cluster, const struct inv_object *o)
 	buf_adds(b, ",\"name\":\"");
 	key_name_show(b, inv_object_name(o));
 	buf_addc(b, '"');
-	if (o->present && o->uid_real)
-		add_uid(b, o->uid);
+	if (inv_object_shown_uid(o) != NULL)
+		add_uid(b, inv_object_shown_uid(o));
 	buf_addc(b, '}');
 }
 

@@ -54,18 +54,20 @@ static void
 apply_node(struct inventory *inv, const char *cluster,
     const struct item *item)
 {
-	enum { N_TYPE, N_STATUS, N_CLUSTER, N_NAMESPACE, N_NAME, N_MAX };
+	enum { N_TYPE, N_STATUS, N_CLUSTER, N_NAMESPACE, N_NAME, N_UID, N_MAX };
 	static const struct json_want want_resource[] = {
 		{ "cluster_id", N_CLUSTER, NULL, 0 },
 		{ "namespace", N_NAMESPACE, NULL, 0 },
 		{ "name", N_NAME, NULL, 0 },
+		{ "uid", N_UID, NULL, 0 },
 	};
 	static const struct json_want want[] = {
 		{ "type", N_TYPE, NULL, 0 },
 		{ "status", N_STATUS, NULL, 0 },
 		{ "resource", -1, want_resource, NELEM(want_resource) },
 	};
-	struct inv_node node = { item->tenant, item->key, item->subject };
+	struct inv_node node = { item->tenant, item->key, item->subject,
+	    SLICE_NONE };
 	struct slice v[N_MAX];
 	char name[KEY_NAME_SIZE];
 	int kind;
@@ -75,6 +77,7 @@ apply_node(struct inventory *inv, const char *cluster,
 	    v[N_STATUS].p == NULL || !json_scan_is(v[N_CLUSTER], cluster))
 		return;
 	kind = kinds_find(json_scan_text(v[N_TYPE]));
+	node.uid = json_scan_text(v[N_UID]);
 	if (kind >= 0)
 		(void)inventory_stored_node(inv, (unsigned)kind,
 		    json_scan_text(v[N_NAMESPACE]), key_name_read(v[N_NAME],

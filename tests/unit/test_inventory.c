@@ -350,8 +350,10 @@ static void
 test_a_stored_node_counts_for_the_object_it_stood_for(void **state)
 {
 	struct slice ns = slice_str("ns"), t = slice_str("-");
-	struct inv_node n1 = { t, slice_str("w"), slice_str("n1") };
-	struct inv_node n2 = { t, slice_str("w"), slice_str("n2") };
+	struct inv_node n1 = { t, slice_str("w"), slice_str("n1"),
+		SLICE_NONE };
+	struct inv_node n2 = { t, slice_str("w"), slice_str("n2"),
+		SLICE_NONE };
 	struct inv_object *o;
 	char *status;
 
@@ -371,6 +373,41 @@ test_a_stored_node_counts_for_the_object_it_stood_for(void **state)
 	assert_false(inv_object_node_differs(o, o->bindings));
 	free(status);
 	assert_int_equal(inventory_counts(inv)->entries, 1);
+}
+
+/* Its status is the same, its uid is another one's. */
+static void
+test_a_node_differs_when_its_name_is_used_again(void **state)
+{
+	static const char first[] = "1b9b0635-0d5f-447f-8170-fe3c1b9c0bb5";
+	static const char second[] = "b380f802-ffef-45e5-bffb-6e7d7360d3c9";
+	struct slice ns = slice_str("ns"), a = slice_str("a");
+	struct inv_node n1 = { slice_str("-"), slice_str("w"),
+		slice_str("n1"), slice_str(first) };
+	struct inv_object *o;
+
+	(void)state;
+	bind_pod();
+	seen("a", first, DONE);
+	published("a");
+	seen("a", second, DONE);
+	o = inventory_first(inv);
+	assert_non_null(o);
+	assert_true(inv_object_node_differs(o, o->bindings));
+	published("a");
+	assert_false(inv_object_node_differs(o, o->bindings));
+	assert_null(inventory_first(inv));
+
+	/* A start later, when only the store knows what was shown. */
+	o->bindings->published = 0;
+	assert_true(inventory_stored_node(inv, POD, ns, a, &n1,
+	    slice_str(o->status)));
+	assert_true(inv_object_node_differs(o, o->bindings));
+	n1.uid = slice_str(second);
+	o->bindings->published = 0;
+	assert_true(inventory_stored_node(inv, POD, ns, a, &n1,
+	    slice_str(o->status)));
+	assert_false(inv_object_node_differs(o, o->bindings));
 }
 
 /* On RESYNC the node of an object long gone is under way when the store names
@@ -463,6 +500,7 @@ main(void)
 		CASE(test_after_a_restart_only_differences_are_published),
 		CASE(test_bound_objects_say_when_they_are_missing),
 		CASE(test_a_stored_node_counts_for_the_object_it_stood_for),
+		CASE(test_a_node_differs_when_its_name_is_used_again),
 		CASE(
 		    test_a_missed_deletion_is_told_though_its_node_is_under_way),
 		CASE(test_time_alone_changes_a_status),

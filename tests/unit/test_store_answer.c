@@ -112,10 +112,11 @@ test_what_is_not_of_this_cluster_or_has_no_status_says_nothing(void **state)
 	assert_int_equal(inventory_counts(inv)->entries, 0);
 }
 
+#define UID "1b9b0635-0d5f-447f-8170-fe3c1b9c0bb5"
 #define NODE(cluster, status)						\
 	"{\"type\":\"pod\",\"status\":" status ","			\
 	"\"resource\":{\"cluster_id\":\"" cluster "\",\"namespace\":\"ns\"," \
-	"\"name\":\"a\"}}"
+	"\"name\":\"a\",\"uid\":\"" UID "\"}}"
 
 static const struct inv_binding *
 only_binding(void)
@@ -134,14 +135,17 @@ only_binding(void)
 static void
 test_a_node_the_store_shows_is_taken_only_for_this_cluster(void **state)
 {
+	uint8_t uid[16];
+
 	(void)state;
 	(void)bind(ROW("pod", "a", "node-1"));
 	item("workflow:w", "node_update", NODE("dev", "{\"state\":\"x\"}"));
 	item("workflow:other", "node_update", NODE("prod", "{\"state\":1}"));
 	assert_int_equal(only_binding()->published, 0);
 	item("workflow:w", "node_update", NODE("prod", "{\"state\":\"x\"}"));
+	assert_true(inv_object_uid(slice_str(UID), uid));
 	assert_int_equal(only_binding()->published,
-	    inv_object_hash(slice_str("{\"state\":\"x\"}")));
+	    inv_object_node_hash(slice_str("{\"state\":\"x\"}"), uid));
 }
 
 static void
