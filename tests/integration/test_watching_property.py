@@ -1,9 +1,12 @@
 """Random histories with faults: after quiet, what was published equals the cluster.
 
-Each history is made of a seed alone. `make check` runs 20; more, or one again:
+Each history is made of a seed alone: what kind of server and watcher it has, and what happens to
+them. `make check` runs 20; more, some of them, or one again (`-n 3`: three at a time):
 
-    SLUICE_HISTORIES=500 pytest tests/integration/test_watching_property.py
-    SLUICE_HISTORY=17 pytest tests/integration/test_watching_property.py
+    SLUICE_HISTORIES=500 build/venv/bin/python -m pytest -n 3 \
+        tests/integration/test_watching_property.py
+    SLUICE_HISTORIES=501-800 ...
+    SLUICE_HISTORY=17 ...
 """
 
 import contextlib
@@ -14,35 +17,69 @@ import time
 
 import pytest
 
+from tests.bed.kubeapi import pod_spec
 from tests.bed.net import wait_until
 from tests.integration.watching import DEPLOYMENTS, PODS, deny, watching
 
-STEPS = 30
+STEPS = 40
 CONF = {
     "backoff": {"base": "20ms", "max": "100ms"},
     "denied_retry": "100ms",
     "stale": "500ms",
     "namespaces": ["shop", "billing"],
 }
-LISTS = ("GET /api/v1/pods?limit", "GET /api/v1/pods?resourceVersion", "/deployments?limit")
+LISTS = (
+    "GET /api/v1/pods?limit",
+    "GET /api/v1/pods?resourceVersion",
+    "GET /apis/apps/v1/deployments?limit",
+    "limit=500&continue=",
+)
 WATCHES = ("GET /api/v1/pods?watch", "/deployments?watch")
+# So many pods are bound to nodes of a workflow, which tell their uids.
+BOUND = 12
 
 
 def seeds():
     """The seeds of this run."""
     one = os.environ.get("SLUICE_HISTORY")
-    return [int(one)] if one else list(range(1, int(os.environ.get("SLUICE_HISTORIES", "20")) + 1))
+    if one:
+        return [int(one)]
+    first, _, last = os.environ.get("SLUICE_HISTORIES", "20").rpartition("-")
+    return list(range(int(first or 1), int(last) + 1))
+
+
+def setting(seed):
+    """(configuration of the watcher, modes of the server) of one history."""
+    chance = random.Random(f"setting {seed}")
+    conf = {
+        **CONF,
+        "http2": chance.random() < 0.5,
+        "watch_list": chance.random() < 0.25,
+        # Where they are compared with lists, watches may lose events for good.
+        "compare": chance.choice(["off", "off", "off", "300ms"]),
+    }
+    modes = {"too_large_ms": 50, "page_max": chance.choice([0, 3, 7])}
+    return conf, modes
 
 
 class History:
     """One random history on a watched simulator."""
 
-    def __init__(self, seed, bed):
+    def __init__(self, seed, bed, conf):
         """SEED decides everything but the moments at which it meets the watcher."""
         self.random = random.Random(seed)
         self.bed = bed
         self.sim = bed.sim
+        self.conf = conf
         self.told = []
+        self.bound = [key[1:] for key in sorted(self.sim.state("Pod"))][:BOUND]
+        nodes = [
+            {"id": "/".join(pod), "type": "pod", "name": pod[1], "namespace": pod[0]}
+            for pod in self.bound
+        ]
+        body = {"cluster": bed.cluster, "nodes": nodes}
+        status, _, answer = bed.sluice.request("PUT", "/api/v1/workflows/w1", body)
+        assert status in (200, 201), answer
 
     def pick(self, kind):
         """(namespace, name) of some object of the KIND; None when there is none."""
@@ -70,6 +107,28 @@ class History:
         """A deployment is scaled."""
         self.sim.api.scale_deployment(*self.pick("Deployment"), self.random.randint(0, 6))
 
+    def recreate(self):
+        """A pod is deleted and another one bears its name; that may happen unseen."""
+        pod = self.random.choice(self.bound)
+        unseen = self.random.choice([None, "watch", "list"])
+        if unseen:
+            rules = [{"match": watch, "status": 503, "count": 1} for watch in WATCHES]
+            self.sim.faults(next=rules, drop_watches=True)
+        if self.sim.api.exists("pods", *pod):
+            self.sim.api.delete("pods", *pod, force=True)
+        body = {"metadata": {"name": pod[1]}, "spec": pod_spec()}
+        self.sim.api.create("pods", pod[0], body)
+        if self.random.random() < 0.5:
+            self.sim.api.set_pod_status(*pod, {"phase": "Running"})
+        if unseen == "list":
+            self.compact()
+
+    def replace(self):
+        """A deployment goes and comes again, with everything that it owns."""
+        name = self.pick("Deployment")
+        self.sim.api.delete("deployments", *name)
+        self.sim.api.create_deployment(*name, self.random.randint(0, 4))
+
     # --- what happens to the watcher ---
 
     def drop(self):
@@ -80,9 +139,53 @@ class History:
         """What a watch stands at is gone: 410 at its next try."""
         self.sim.faults(compact=True, drop_watches=self.random.choice([True, "reset"]))
 
+    def restart(self):
+        """The server resets every connection."""
+        self.sim.faults(restart=True)
+
+    def size(self):
+        """Bytes of the largest list so far."""
+        rows = self.bed.lists(PODS) + self.bed.lists(DEPLOYMENTS)
+        return max(row["bytes"] for row in rows) if rows else 100_000
+
+    def cut_list(self):
+        """Lists are needed, and some break off at any byte."""
+        rules = [
+            {"match": match, "action": "truncate", "at": self.random.randrange(self.size())}
+            for match in self.random.sample(LISTS, self.random.randint(1, len(LISTS)))
+        ]
+        self.sim.faults(next=rules)
+        self.compact()
+
+    def cut_watch(self):
+        """Watches break off at any byte of their next lines."""
+        rules = [
+            {"match": match, "action": "halfline", "at": self.random.randrange(30_000)}
+            for match in WATCHES
+            for _ in range(self.random.randint(0, 3))
+        ]
+        self.sim.faults(next=rules, drop_watches=True)
+        self.change()
+
+    def odd_watch(self):
+        """Events come twice, in twos, in pieces, or the watch falls silent."""
+        action = self.random.choice(["duplicate", "duplicate", "merge", "split", "freeze"])
+        rules = [{"match": match, "action": action} for match in WATCHES]
+        self.sim.faults(next=rules, drop_watches=True)
+        self.random.choice([self.change, self.delete, self.recreate])()
+
+    def lose(self):
+        """An event never comes, and nothing says so."""
+        if self.conf["compare"] != "off":
+            rule = {"match": self.random.choice(WATCHES), "action": "drop"}
+            self.sim.faults(next=[rule], drop_watches=True)
+
     def expire(self):
         """Continue tokens expire."""
         self.sim.faults(expire_continue=True)
+        if self.random.random() < 0.5:
+            self.sim.faults(next=[{"match": "limit=500&continue=", "status": 410}])
+            self.compact()
 
     def bad_watch(self):
         """The next watches break off inside an event, bring nonsense, or an error."""
@@ -150,7 +253,14 @@ class History:
             (self.message, 6),
             (self.delete, 3),
             (self.scale, 3),
+            (self.recreate, 4),
+            (self.replace, 1),
             (self.drop, 3),
+            (self.restart, 1),
+            (self.cut_list, 3),
+            (self.cut_watch, 3),
+            (self.odd_watch, 3),
+            (self.lose, 1),
             (self.compact, 2),
             (self.expire, 1),
             (self.bad_watch, 4),
@@ -172,8 +282,10 @@ class History:
         self.sim.quiet()
 
 
-def check_level(bed):
-    """What was published last of every object is what it is now."""
+def check_level(history):
+    """What was published last of every object, and every node, is what it is now."""
+    bed = history.bed
+    nodes = bed.sluice.stream("workflow:w1", last_event_id="-1")
 
     def level():
         """True when nothing differs."""
@@ -184,8 +296,38 @@ def check_level(bed):
             for key, item in live.items()
         )
 
+    def messages():
+        """True when those of failed pods are told."""
+        shown, live = bed.shown("pod"), bed.sim.state("Pod")
+        return all(
+            shown[key[1:]]["message"] == item["status"]["message"]
+            for key, item in live.items()
+            if item["status"].get("phase") == "Failed" and item["status"].get("message")
+        )
+
+    def wrong():
+        """The nodes that do not have the uid of the pod that bears their name now, or none."""
+        nodes.pump()
+        newest = {e["data"]["node_id"]: e for e in nodes.events()}
+        live = {
+            "/".join(key[1:]): item["metadata"]["uid"] for key, item in bed.sim.state("Pod").items()
+        }
+        names = ["/".join(pod) for pod in history.bound]
+        return {
+            name: (live.get(name), newest.get(name))
+            for name in names
+            if name not in newest
+            or newest[name]["data"].get("resource", {}).get("uid") != live.get(name)
+        }
+
     bed.wait_level("pod", timeout=30)
     wait_until(level, 30, "the deployments level with the cluster")
+    wait_until(messages, 30, "the messages of failed pods")
+    with nodes:
+        try:
+            wait_until(lambda: not wrong(), 30, "the nodes' uids")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{wrong()}") from error
 
 
 @pytest.mark.slow
@@ -193,14 +335,17 @@ def check_level(bed):
 @pytest.mark.parametrize("seed", seeds())
 def test_what_is_published_converges_to_the_cluster(seed):
     """View == truth after quiet; every published sequence is a subsequence of the truth's."""
-    with watching(CONF, objects=30, seed=seed) as bed:
-        bed.sim.modes(too_large_ms=50)
-        history = History(seed, bed)
+    conf, modes = setting(seed)
+    with watching(conf, objects=30, seed=seed) as bed:
+        bed.sim.modes(**modes)
+        history = History(seed, bed, conf)
         try:
             history.run()
-            check_level(bed)
+            check_level(history)
             bed.check_published(by_version="roll_back" not in history.told)
         except BaseException as error:
             replay = f"SLUICE_HISTORY={seed} pytest {__file__}"
             steps = " ".join(history.told)
-            raise AssertionError(f"replay: {replay}\nsteps: {steps}\n{error}") from error
+            raise AssertionError(
+                f"replay: {replay}\n{conf} {modes}\nsteps: {steps}\n{error}"
+            ) from error
