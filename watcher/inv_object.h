@@ -40,7 +40,7 @@ struct inv_object {
 	char			*gone_status;  /* of the pending deletion */
 	const char		*published_state; /* static word, or NULL */
 	uint64_t		 published;    /* hash, 0: nothing yet */
-	uint64_t		 version;      /* resourceVersion; 0: no number */
+	uint64_t		 version;      /* 0: is no number */
 	int64_t			 since_unix_ms; /* it has waited, if it does */
 	uint32_t		 hash;
 	uint32_t		 mark;         /* list that last named it */
