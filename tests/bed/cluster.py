@@ -119,8 +119,8 @@ class RealCluster(Group, KubeApi):
         self.client_cert = self.authority.issue(
             "client", "/O=system:masters/CN=cert-admin", usage="clientAuth"
         )
-        self._account_key = certs.make_key(self._path("sa.key"))
-        self._account_public = certs.public_key(self._account_key, self._path("sa.pub"))
+        self.account_key = certs.make_key(self._path("sa.key"))
+        self._account_public = certs.public_key(self.account_key, self._path("sa.pub"))
         self._tokens = self._write(
             "tokens.csv",
             f'{_ADMIN_TOKEN},admin,1,"system:masters"\n{_NOBODY_TOKEN},nobody,2,"nobodies"\n',
@@ -179,7 +179,7 @@ class RealCluster(Group, KubeApi):
             f"--token-auth-file={self._tokens}",
             f"--service-account-issuer={self.url}/",
             f"--service-account-key-file={self._account_public}",
-            f"--service-account-signing-key-file={self._account_key}",
+            f"--service-account-signing-key-file={self.account_key}",
             "--disable-admission-plugins=ServiceAccount",
             "--endpoint-reconciler-type=none",
             "--allow-privileged",
@@ -199,7 +199,7 @@ class RealCluster(Group, KubeApi):
         return [
             self._programs["kube-controller-manager"],
             f"--kubeconfig={self.kubeconfig}",
-            f"--service-account-private-key-file={self._account_key}",
+            f"--service-account-private-key-file={self.account_key}",
             "--kube-api-qps=500",
             "--kube-api-burst=1000",
             "--leader-elect=false",
