@@ -258,6 +258,9 @@ broker_heartbeat_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	struct broker *b = arg;
 
 	assert(b->magic == BROKER_MAGIC);
+	b->info.oldest = MAX(b->info.oldest,
+	    journal_thread_oldest(b->journal));
+	sequencer_set_oldest(b->sequencer, b->info.oldest);
 	announce_heartbeat(b->announce, (struct heartbeat){
 		.oldest = b->info.oldest,
 		.forgotten_through =

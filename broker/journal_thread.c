@@ -39,6 +39,7 @@ struct journal_thread {
 	struct mono			 since;      /* blocked since; 0: not */
 	bool				 trouble;
 	struct err			 trouble_err;
+	uint64_t			 oldest;
 	/* The thread's own. */
 	struct mono			 sync_due;
 	struct mono			 retain_due;
@@ -207,6 +208,7 @@ run_and_hand_back(struct journal_thread *t, struct journal_job *job)
 static void
 work_unlocked(struct journal_thread *t, struct journal_job *job)
 {
+	struct writer_info info;
 	struct err err;
 	bool good;
 
@@ -215,7 +217,9 @@ work_unlocked(struct journal_thread *t, struct journal_job *job)
 	if (job != NULL)
 		run_and_hand_back(t, job);
 	good = idle_work(t, &err);
+	journal_writer_info(t->writer, &info);
 	(void)pthread_mutex_lock(&t->mutex);
+	t->oldest = info.oldest;
 	t->since = (struct mono){ 0 };
 	if (!good && !t->trouble) {
 		t->trouble = true;
@@ -379,4 +383,15 @@ journal_thread_blocked_ms(struct journal_thread *t)
 		ms = mono_diff_ms(mono_now(), t->since);
 	(void)pthread_mutex_unlock(&t->mutex);
 	return ms;
+}
+
+uint64_t
+journal_thread_oldest(struct journal_thread *t)
+{
+	uint64_t oldest;
+
+	(void)pthread_mutex_lock(&t->mutex);
+	oldest = t->oldest;
+	(void)pthread_mutex_unlock(&t->mutex);
+	return oldest;
 }

@@ -71,6 +71,9 @@ bool	journal_thread_busy(const struct journal_thread *t);
 /* How long the thread has been in one system call or job, ms; 0: idle. Also
  * true of a background sync. */
 int64_t	journal_thread_blocked_ms(struct journal_thread *t);
+/* The first position still readable: what is too old leaves between jobs, too.
+ * 0: as the last job said. */
+uint64_t journal_thread_oldest(struct journal_thread *t);
 void	journal_job_add(struct journal_job *job, const void *record,
 	    size_t n, uint64_t first, uint64_t last);
 void	journal_job_reset(struct journal_job *job);

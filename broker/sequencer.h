@@ -9,7 +9,11 @@
  *
  * A stream is forgotten when it has ended (or its object is deleted) and its
  * last event has left the journal; the highest last position of any forgotten
- * stream is kept (contract 4, `evicted`).
+ * stream is kept (contract 4, `evicted`). Of one that is known, `gone` is the
+ * last position that has left the journal, exactly: a trail of 4 bytes for
+ * each event that is kept (trail.h) tells whose they were. Only of a journal
+ * of more than TRAIL_MAX events, what the trail has no room for counts as gone
+ * when anything newer is.
  */
 #ifndef SLUICE_SEQUENCER_H
 #define SLUICE_SEQUENCER_H
@@ -37,10 +41,14 @@ void	sequencer_append(struct sequencer *s, struct item *item);
  * what is known already changes nothing, so replay may overlap. */
 void	sequencer_replay(struct sequencer *s, const struct item *item);
 
-/* Streams that ended and lie wholly before `oldest` are forgotten by sweeps
- * of `steps` entries each; true while the sweep is not complete. */
+/* What is before `oldest` has left the journal. Whose it was is settled, then
+ * streams that ended and lie wholly before it are forgotten, by sweeps of
+ * `steps` entries each; true while the sweep is not complete. */
 void	sequencer_set_oldest(struct sequencer *s, uint64_t oldest);
+uint64_t sequencer_oldest(const struct sequencer *s);
 bool	sequencer_sweep(struct sequencer *s, size_t steps);
+/* The first part alone: after it `gone` is right for that `oldest`. */
+bool	sequencer_settle(struct sequencer *s, size_t steps);
 uint64_t sequencer_forgotten_through(const struct sequencer *s);
 void	sequencer_set_forgotten_through(struct sequencer *s, uint64_t number);
 size_t	sequencer_streams(const struct sequencer *s);
@@ -49,27 +57,38 @@ size_t	sequencer_streams(const struct sequencer *s);
 struct sequencer_stream {
 	uint64_t	seq;
 	uint64_t	last;
+	uint64_t	gone;      /* the last that has left the journal */
 	struct position	lifecycle;
 	uint8_t		state;
 	bool		ended;
 };
-bool	sequencer_find(struct sequencer *s, struct slice tenant,
+bool	sequencer_find(const struct sequencer *s, struct slice tenant,
 	    struct slice key, struct sequencer_stream *ret);
 
-/* Looks at up to `steps` entries from *cursor (0 at first) on: *last is raised
- * to the last position of each stream of this tenant whose key begins with one
+/* Looks at up to `steps` entries from *cursor (0 at first) on: *last and *gone
+ * are raised to those of each stream of this tenant whose key begins with one
  * of these prefixes. Returns false at the end of the table. Of a stream that
  * comes or goes between calls it may see either. */
 bool	sequencer_scan(const struct sequencer *s, size_t *cursor,
 	    size_t steps, struct slice tenant, const struct slice *prefixes,
-	    size_t n, uint64_t *last);
+	    size_t n, uint64_t *last, uint64_t *gone);
 
 /* State files: entries from *cursor (0 at first) on, at most `max`, appended
  * to b; returns how many, 0 at the end. Between calls streams may change: an
  * entry is written as it is then, and a replay from the position at the begin
- * repairs the rest. load reads one entry. */
+ * repairs the rest. load reads one entry.
+ *
+ * The trail, {u64 position, n numbers}, from *position on and not after
+ * `through`, is written before the streams: what leaves it meanwhile is in
+ * their entries. A number that another stream has by then makes that one's
+ * `gone` too high: a gap too many. load_end: false gives all of it up. */
+size_t	sequencer_save_trail(const struct sequencer *s, uint64_t *position,
+	    uint64_t through, size_t max, struct buf *b);
 size_t	sequencer_save(const struct sequencer *s, size_t *cursor, size_t max,
 	    struct buf *b);
+void	sequencer_load_begin(struct sequencer *s);
+int	sequencer_load_trail(struct sequencer *s, size_t n, struct rd *r);
 int	sequencer_load(struct sequencer *s, struct rd *r);
+void	sequencer_load_end(struct sequencer *s, bool complete);
 
 #endif

@@ -5,12 +5,13 @@
 #include "common/journal_state.h"
 #include "common/xmalloc.h"
 
+#define SLICE_TRAIL      65536u
 #define SLICE_STREAMS    2048u
 #define SLICE_PUBLISHERS 64u
 #define SLICE_KEYS       8192u
 
-enum phase { PHASE_HEADER, PHASE_STREAMS, PHASE_PUBLISHERS, PHASE_KEYS,
-	PHASE_END };
+enum phase { PHASE_HEADER, PHASE_TRAIL, PHASE_STREAMS, PHASE_PUBLISHERS,
+	PHASE_KEYS, PHASE_END };
 
 void
 state_saver_begin(struct state_saver *v, struct sequencer *s,
@@ -62,10 +63,15 @@ state_saver_next(struct state_saver *v, struct buf *b)
 
 	if (v->phase == PHASE_HEADER) {
 		save_header(v, b);
-		v->phase = PHASE_STREAMS;
+		v->phase = PHASE_TRAIL;
 		return false;
 	}
 	switch (v->phase) {
+	case PHASE_TRAIL:
+		start = chunk_begin(b, 'T');
+		n = sequencer_save_trail(v->sequencer, &v->trail,
+		    v->position.number, SLICE_TRAIL, b);
+		break;
 	case PHASE_STREAMS:
 		start = chunk_begin(b, 'S');
 		n = sequencer_save(v->sequencer, &v->stream, SLICE_STREAMS,
@@ -110,10 +116,25 @@ entry_load(char kind, struct rd *r, struct sequencer *s, struct dedup *d)
 	}
 }
 
+static int
+chunk_load(struct journal_state_chunk *c, struct sequencer *s,
+    struct dedup *d)
+{
+	if (c->kind == 'T')
+		return sequencer_load_trail(s, c->entries, &c->rd);
+	for (uint32_t i = 0; i < c->entries; i++) {
+		if (entry_load(c->kind, &c->rd, s, d) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static void
 info_count(struct state_info *info, const struct journal_state_chunk *c)
 {
-	if (c->kind == 'S')
+	if (c->kind == 'T')
+		info->kept += c->entries;
+	else if (c->kind == 'S')
 		info->streams += c->entries;
 	else if (c->kind == 'P')
 		info->publishers += c->entries;
@@ -141,15 +162,11 @@ pass(int fd, struct sequencer *s, struct dedup *d, struct state_info *info,
 			break;
 		}
 		info_count(info, &c);
-		for (uint32_t i = 0; s != NULL && i < c.entries; i++) {
-			if (entry_load(c.kind, &c.rd, s, d) < 0) {
-				(void)err_set(err, "state file has a bad "
-				    "entry");
-				goto out;
-			}
+		if (s != NULL && chunk_load(&c, s, d) < 0) {
+			(void)err_set(err, "state file has a bad entry");
+			break;
 		}
 	}
-out:
 	buf_free(&b);
 	return rc;
 }
@@ -165,8 +182,12 @@ state_file_load(int fd, struct sequencer *s, struct dedup *d,
 		return -1;
 	if (s != NULL) {
 		struct state_info again = info;
+		int rc;
 
-		if (pass(fd, s, d, &again, err) < 0)
+		sequencer_load_begin(s);
+		rc = pass(fd, s, d, &again, err);
+		sequencer_load_end(s, rc == 0);
+		if (rc < 0)
 			return -1;
 		sequencer_set_forgotten_through(s, info.forgotten_through);
 	}

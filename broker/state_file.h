@@ -17,6 +17,7 @@ struct state_saver {
 	struct dedup		*dedup;
 	struct position		 position;
 	int			 phase;
+	uint64_t		 trail;
 	size_t			 stream;
 	size_t			 publisher;
 	uint64_t		 key;
@@ -33,6 +34,7 @@ struct state_info {
 	struct position	position;
 	uint64_t	through;            /* >= position.number */
 	uint64_t	forgotten_through;
+	uint64_t	kept;               /* events in the trail */
 	uint64_t	streams;
 	uint64_t	publishers;
 	uint64_t	keys;

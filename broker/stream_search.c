@@ -4,15 +4,25 @@
 
 /* One that is not known may have been forgotten. */
 static void
-look_up(struct stream_search *v, struct sequencer *s, struct slice tenant,
-    struct slice key)
+look_up(struct stream_search *v, const struct sequencer *s, struct slice key)
 {
 	struct sequencer_stream found;
 
-	if (sequencer_find(s, tenant, key, &found))
+	if (sequencer_find(s, v->tenant, key, &found)) {
 		v->answer.last = MAX(v->answer.last, found.last);
-	else
+		v->answer.gone = MAX(v->answer.gone, found.gone);
+	} else {
 		v->forgotten = true;
+	}
+}
+
+static void
+point_into(const char **p, struct slice *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		list[i].p = *p;
+		*p += list[i].n;
+	}
 }
 
 /* The slices point into `names` only when all is in it. */
@@ -22,19 +32,19 @@ keep(struct stream_search *v, struct slice tenant)
 	const char *p;
 
 	buf_add(&v->names, tenant.p, tenant.n);
+	for (size_t i = 0; i < v->n_keys; i++)
+		buf_add(&v->names, v->keys[i].p, v->keys[i].n);
 	for (size_t i = 0; i < v->n_prefixes; i++)
 		buf_add(&v->names, v->prefixes[i].p, v->prefixes[i].n);
 	p = (const char *)v->names.data;
 	v->tenant = (struct slice){ p, tenant.n };
 	p += tenant.n;
-	for (size_t i = 0; i < v->n_prefixes; i++) {
-		v->prefixes[i].p = p;
-		p += v->prefixes[i].n;
-	}
+	point_into(&p, v->keys, v->n_keys);
+	point_into(&p, v->prefixes, v->n_prefixes);
 }
 
 int
-stream_search_begin(struct stream_search *v, struct sequencer *s,
+stream_search_begin(struct stream_search *v, const struct sequencer *s,
     struct rd *question)
 {
 	struct slice tenant, selectors[QUERY_LAST_SELECTORS_MAX];
@@ -50,7 +60,7 @@ stream_search_begin(struct stream_search *v, struct sequencer *s,
 		if (stream_selector_check(selectors[i], &prefix, NULL) == -1)
 			return -1;
 		if (prefix == 0)
-			look_up(v, s, tenant, selectors[i]);
+			v->keys[v->n_keys++] = selectors[i];
 		else
 			v->prefixes[v->n_prefixes++] = (struct slice){
 			    selectors[i].p, prefix };
@@ -59,18 +69,39 @@ stream_search_begin(struct stream_search *v, struct sequencer *s,
 	return 0;
 }
 
+/* False while it is not known of all that is gone whose it was. */
+static bool
+settle(struct stream_search *v, struct sequencer *s, size_t steps)
+{
+	if (v->settled)
+		return true;
+	if (sequencer_settle(s, steps))
+		return false;
+	v->settled = true;
+	v->answer.oldest = sequencer_oldest(s);
+	for (size_t i = 0; i < v->n_keys; i++)
+		look_up(v, s, v->keys[i]);
+	return true;
+}
+
 bool
-stream_search_step(struct stream_search *v, const struct sequencer *s,
+stream_search_step(struct stream_search *v, struct sequencer *s,
     size_t steps)
 {
+	uint64_t forgotten;
+
+	if (!settle(v, s, steps))
+		return false;
 	if (v->n_prefixes > 0 && sequencer_scan(s, &v->cursor,
 	    MAX(steps / v->n_prefixes, (size_t)1), v->tenant, v->prefixes,
-	    v->n_prefixes, &v->answer.last))
+	    v->n_prefixes, &v->answer.last, &v->answer.gone))
 		return false;
+	if (v->n_prefixes == 0 && !v->forgotten)
+		return true;
 	/* Looked at last: it covers what was forgotten meanwhile. */
-	if (v->n_prefixes > 0 || v->forgotten)
-		v->answer.last = MAX(v->answer.last,
-		    sequencer_forgotten_through(s));
+	forgotten = sequencer_forgotten_through(s);
+	v->answer.last = MAX(v->answer.last, forgotten);
+	v->answer.gone = MAX(v->answer.gone, forgotten);
 	return true;
 }
 

@@ -174,6 +174,8 @@ query_wire_answer_last(struct buf *b, const struct query_last *last)
 	buf_u32(b, last->as_of.epoch);
 	buf_u64(b, last->as_of.number);
 	buf_u64(b, last->last);
+	buf_u64(b, last->oldest);
+	buf_u64(b, last->gone);
 }
 
 int
@@ -186,6 +188,8 @@ query_wire_answer_last_decode(struct slice answer, struct query_last *ret)
 	last.as_of.epoch = rd_u32(&r);
 	last.as_of.number = rd_u64(&r);
 	last.last = rd_u64(&r);
+	last.oldest = rd_u64(&r);
+	last.gone = rd_u64(&r);
 	if (!rd_done(&r))
 		return -1;
 	*ret = last;

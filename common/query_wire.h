@@ -15,13 +15,13 @@
  *     clusters, status, streams.exist (of `keys`, exact ones: {exists: any
  *     has a kept event, complete: as below, applied: the position}).
  *   QUERY_LAST, the only one for the broker: str16 tenant, u16 n, n x str16
- *     selector: behind which position was nothing of these streams?
+ *     selector: what is kept of these streams, and what is gone?
  * Wire, answer: u8 status (0 ok, 1 error), then
  *   snapshot: u32 epoch, u64 as_of, u8 complete (0: streams may be missing:
  *     snapshot_unavailable), u32 n, n items with position (event.h), in the
  *     order of (key, slot, subject), logs by position
  *   JSON: str32 JSON
- *   last: u32 epoch, u64 tip, u64 last
+ *   last: u32 epoch, u64 tip, u64 last, u64 oldest, u64 gone
  *   error: u16 HTTP-like code, str32 JSON {"error","code"}.
  * An exact key's snapshot holds a deleted object's last event too, a prefix's
  * does not, nor streams that ended longer ago than snapshot_retention.
@@ -59,11 +59,15 @@ struct query_snapshot {
 };
 
 /* Of all events up to the tip `as_of`, none of the streams that were asked for
- * stands behind `last`: the last position of any that matches, or, where the
- * broker may have forgotten one, that of the last it forgot at all. */
+ * stands behind `last`; and of those before `oldest`, which have left the
+ * journal, none behind `gone`. Both are the highest of any that matches, or,
+ * where the broker may have forgotten one, that of the last it forgot at all.
+ */
 struct query_last {
 	struct position	as_of;
 	uint64_t	last;
+	uint64_t	oldest;
+	uint64_t	gone;
 };
 
 /* --- questions ----------------------------------------------------------- */

@@ -13,6 +13,7 @@ static const char *const close_names[CLOSE_MAX] = {
 
 static const char *const lookback_names[LOOKBACK_MAX] = {
 	[LOOKBACK_QUIET] = "quiet",
+	[LOOKBACK_KEPT] = "kept",
 	[LOOKBACK_MISSED] = "missed",
 	[LOOKBACK_UNKNOWN] = "unknown",
 };

@@ -26,6 +26,7 @@ enum metrics_close {
 /* What the broker said of cursors older than the journal. */
 enum metrics_lookback {
 	LOOKBACK_QUIET,        /* nothing of these streams: no gap */
+	LOOKBACK_KEPT,         /* something, all of which the journal has */
 	LOOKBACK_MISSED,       /* something, or it may have been forgotten */
 	LOOKBACK_UNKNOWN,      /* no answer in time */
 	LOOKBACK_MAX

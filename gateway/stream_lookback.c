@@ -1,9 +1,10 @@
 /*
  * stream_lookback: a cursor whose next events have left the journal: only the
- * broker, which knows the last position of every stream, can say whether any
- * of them was wanted. While it is asked, live events wait in the ring. No
- * answer within LOOKBACK_MS is the answer "yes": a gap too many is a snapshot
- * too many, a gap too few would be a silent hole. Part of stream.
+ * broker, which knows of every stream the last position it has, and the last
+ * that is gone, can say whether any of them was wanted. While it is asked,
+ * live events wait in the ring. No answer within LOOKBACK_MS is the answer
+ * "yes": a gap too many is a snapshot too many, a gap too few would be a
+ * silent hole. Part of stream.
  */
 #include <assert.h>
 
@@ -29,29 +30,42 @@ pass(struct conn *c, uint64_t through)
 	stream_go_on(c);
 }
 
+static enum metrics_lookback
+judge(const struct stream *s, const struct query_last *last)
+{
+	if (last->as_of.epoch != s->cursor.epoch ||
+	    last->gone > s->cursor.number)
+		return LOOKBACK_MISSED;
+	if (last->last <= s->cursor.number)
+		return LOOKBACK_QUIET;
+	/* Else the broker has what no reader here sees: more has left the
+	 * journal since, or it is in memory that was not handed over. */
+	return last->oldest > s->cursor.number + 1 ? LOOKBACK_KEPT :
+	    LOOKBACK_MISSED;
+}
+
 static void
 lookback_cb(const struct query_last *last, const struct err *err, void *arg)
 {
 	struct conn *c = arg;
 	struct stream *s = &c->stream;
-	uint64_t *count = c->gateway->metrics.lookbacks;
+	enum metrics_lookback result = LOOKBACK_UNKNOWN;
 
 	assert(c->magic == CONN_MAGIC && s->phase == STREAM_LOOKBACK);
 	s->lookback = 0;
-	if (last == NULL) {
+	if (last != NULL)
+		result = judge(s, last);
+	else
 		/* Debug: it may be so for every client that comes back. */
 		log_debug("the broker was asked what a cursor missed: %s; its "
 		    "client gets a gap", err->text);
-		count[LOOKBACK_UNKNOWN]++;
-		stream_lost(c, SSE_EVICTED);
-	} else if (last->as_of.epoch != s->cursor.epoch ||
-	    last->last > s->cursor.number) {
-		count[LOOKBACK_MISSED]++;
-		stream_lost(c, SSE_EVICTED);
-	} else {
-		count[LOOKBACK_QUIET]++;
+	c->gateway->metrics.lookbacks[result]++;
+	if (last != NULL && result == LOOKBACK_QUIET)
 		pass(c, last->as_of.number);
-	}
+	else if (last != NULL && result == LOOKBACK_KEPT)
+		pass(c, last->oldest - 1);
+	else
+		stream_lost(c, SSE_EVICTED);
 	if (c->magic == CONN_MAGIC && c->state == CONN_STREAM)
 		(void)stream_flush(c);
 }

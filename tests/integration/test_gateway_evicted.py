@@ -23,21 +23,26 @@ class Old:
     """An installation, and two cursors that its journal no longer knows.
 
     Between them an object was deleted, which the broker has forgotten; after the second one
-    events of job:missed were published, and nothing of job:quiet, job:q/* and job:other.
+    events of job:missed were published, and nothing of job:quiet, job:q/* and job:other. Of
+    job:later and job:l/* there was nothing until events that the journal still has; of job:both
+    there are such, but one before them is gone.
     """
 
     def __init__(self, sluice):
         """Publishes all that, and then until it has left the journal."""
         self.sluice = sluice
-        for key in ("job:quiet", "job:q/1", "job:other", "job:known", "job:missed"):
+        for key in ("job:quiet", "job:q/1", "job:other", "job:known", "job:missed", "job:later"):
             publish(sluice, key, 0, 3, event_type="job.state_changed")
         self.early = self.tip()
         publish(sluice, "resource:c/pod/n/gone", 0, 1, event_type="resource.deleted")
         publish(sluice, "job:quiet", 3, 4, event_type="job.state_changed")
         self.cursor = self.tip()
         publish(sluice, "job:missed", 3, 4, event_type="job.state_changed")
+        publish(sluice, "job:both", 3, 4, event_type="job.state_changed")
         wait_kept(sluice, "job:missed")
         wait_until(self.left, 60, "the events have left the journal")
+        for key in ("job:later", "job:l/1", "job:both"):
+            publish(sluice, key, 4, 7, event_type="job.state_changed")
 
     def opened(self):
         """What stream.open says now."""
@@ -95,6 +100,33 @@ def test_a_stream_where_nothing_was_since_goes_on_without_gap_or_snapshot(old, k
     assert old.lookbacks("quiet") == quiet + 3
 
 
+@pytest.mark.parametrize(
+    "keys,expected",
+    [(["job:later"], 3), (["job:l/*"], 3), (["job:later", "job:l/*", "job:quiet"], 6)],
+)
+def test_a_stream_all_of_whose_events_since_are_kept_gets_them_without_a_gap(old, keys, expected):
+    kept = old.lookbacks("kept")
+    for more in ({}, {"strict": 1}):
+        with old.sluice.stream(*keys, last_event_id=old.cursor, **more) as stream:
+            stream.wait_events(expected)
+            # Nothing more comes, up to a bookmark behind them.
+            beats = len(stream.named("heartbeat"))
+            stream.read_until(
+                lambda s, seen=beats: len(s.named("heartbeat")) > seen, 10, "a heartbeat"
+            )
+            assert sorted(numbers(stream)) == sorted([4, 5, 6] * (expected // 3))
+            assert stream.status == 200 and not stream.named("stream.gap", "snapshot")
+    assert old.lookbacks("kept") == kept + 2
+
+
+def test_a_stream_one_of_whose_events_since_is_gone_gets_a_gap_though_others_are_kept(old):
+    for keys in (["job:both"], ["job:later", "job:both"], ["job:*"]):
+        with old.sluice.stream(*keys, last_event_id=old.cursor) as stream:
+            first_words(stream)
+            assert stream.named("stream.gap")[0].json["reason"] == "evicted"
+            assert not stream.events()
+
+
 @pytest.mark.parametrize("keys", [["job:missed"], ["job:missed", "job:none"]])
 def test_a_stream_that_had_an_event_since_gets_a_gap_and_its_snapshot(old, keys):
     missed = old.lookbacks("missed")
@@ -132,6 +164,9 @@ def test_a_broker_that_was_killed_still_knows(old):
     old.sluice.wait_restarted("broker", pid)
     with old.sluice.stream("job:quiet", last_event_id=old.cursor) as stream:
         assert not first_words(stream)
+    with old.sluice.stream("job:later", last_event_id=old.cursor) as stream:
+        stream.wait_events(3)
+        assert not stream.named("stream.gap", "snapshot")
     with old.sluice.stream("job:missed", last_event_id=old.cursor) as stream:
         first_words(stream)
         assert stream.named("stream.gap")[0].json["reason"] == "evicted"

@@ -1,4 +1,4 @@
-/* Behind which position had these streams no event: what the broker knows. */
+/* What is kept of these streams, and what is gone: what the broker knows. */
 #include "tests/unit/publish_fixture.h"
 
 #include "broker/stream_search.h"
@@ -55,6 +55,22 @@ last(struct bench *b, const char *tenant, const char *one, const char *two)
 		continue;
 	assert_true(position_eq(v.answer.as_of, sequencer_tip(b->s)));
 	found = v.answer.last;
+	stream_search_end(&v);
+	return found;
+}
+
+/* Of what is gone: {oldest, gone}, with every event before `oldest` gone. */
+static uint64_t
+gone(struct bench *b, const char *one, const char *two)
+{
+	struct stream_search v;
+	uint64_t found;
+
+	assert_int_equal(begin(b, &v, "-", one, two), 0);
+	while (!stream_search_step(&v, b->s, 3))
+		continue;
+	assert_int_equal(v.answer.oldest, sequencer_oldest(b->s));
+	found = v.answer.gone;
 	stream_search_end(&v);
 	return found;
 }
@@ -136,6 +152,76 @@ test_what_may_have_been_forgotten_counts_as_the_last_one_forgotten(
 }
 
 static void
+test_what_is_gone_is_told_of_each_stream_exactly(void **state UNUSED)
+{
+	struct bench b = bench_new(100, 100);
+	uint64_t a, second, x;
+
+	assert_int_equal(gone(&b, "job:a", NULL), 0);
+	a = append(&b, "-", "job:a", 0);             /* 1 */
+	second = append(&b, "-", "job:b", 0);        /* 2 */
+	x = append(&b, "-", "run:x", 0);             /* 3 */
+	(void)append(&b, "-", "job:b", 0);           /* 4 */
+	(void)append(&b, "-", "job:a", 0);           /* 5 */
+	assert_int_equal(gone(&b, "job:*", "run:*"), 0);
+	sequencer_set_oldest(b.s, 4);
+	/* Of job:b 2 is gone and 4 is not, whatever else is gone. */
+	assert_int_equal(gone(&b, "job:a", NULL), a);
+	assert_int_equal(gone(&b, "job:b", NULL), second);
+	assert_int_equal(gone(&b, "job:*", NULL), second);
+	assert_int_equal(gone(&b, "job:a", "run:x"), x);
+	assert_int_equal(gone(&b, "run:*", NULL), x);
+	assert_int_equal(gone(&b, "job:never", NULL), 0);
+	sequencer_set_oldest(b.s, 5);
+	assert_int_equal(gone(&b, "job:b", NULL), 4);
+	assert_int_equal(gone(&b, "job:a", NULL), a);
+	bench_free(&b);
+}
+
+static void
+test_a_prefix_search_during_which_more_leaves_is_right_for_its_oldest(
+    void **state UNUSED)
+{
+	struct bench b = bench_new(100, 100);
+	struct stream_search v;
+
+	for (int i = 0; i < 4; i++) {
+		(void)append(&b, "-", "job:a", 0);
+		(void)append(&b, "-", "job:b", 0);
+	}
+	sequencer_set_oldest(b.s, 3);
+	assert_int_equal(begin(&b, &v, "-", "job:*", NULL), 0);
+	while (v.cursor == 0)
+		assert_false(stream_search_step(&v, b.s, 1));
+	sequencer_set_oldest(b.s, 7);
+	while (!stream_search_step(&v, b.s, 1))
+		continue;
+	assert_int_equal(v.answer.oldest, 3);
+	assert_true(v.answer.gone >= 2 && v.answer.gone < 7);
+	stream_search_end(&v);
+	bench_free(&b);
+}
+
+static void
+test_a_new_epoch_makes_nothing_of_the_one_before_count_as_kept(
+    void **state UNUSED)
+{
+	struct bench b = bench_new(100, 100);
+	uint64_t old = append(&b, "-", "job:a", 0), new;
+
+	sequencer_begin_epoch(b.s, 6, 1000);
+	(void)append(&b, "-", "job:b", 0);           /* 1000 */
+	new = append(&b, "-", "job:a", 0);
+	(void)append(&b, "-", "job:a", 0);
+	sequencer_set_oldest(b.s, 1001);
+	assert_true(gone(&b, "job:a", NULL) <= old);
+	assert_int_equal(gone(&b, "job:b", NULL), 1000);
+	sequencer_set_oldest(b.s, 1002);
+	assert_int_equal(gone(&b, "job:a", NULL), new);
+	bench_free(&b);
+}
+
+static void
 test_a_stream_forgotten_during_the_search_is_not_missed(void **state UNUSED)
 {
 	struct bench b = bench_new(100, 100);
@@ -195,7 +281,7 @@ test_a_step_makes_no_more_comparisons_than_it_may(void **state UNUSED)
 		steps++;
 	assert_int_equal(steps, MANY * 2 / 100);
 	stream_search_end(&v);
-	/* Of keys none is made. */
+	/* Keys are looked up in one step. */
 	assert_int_equal(begin(&b, &v, "-", "job:1", "run:x"), 0);
 	assert_true(stream_search_step(&v, b.s, 1));
 	stream_search_end(&v);
@@ -229,6 +315,12 @@ main(void)
 		cmocka_unit_test(test_a_tenant_sees_only_its_own_streams),
 		cmocka_unit_test(
 		    test_what_may_have_been_forgotten_counts_as_the_last_one_forgotten),
+		cmocka_unit_test(
+		    test_what_is_gone_is_told_of_each_stream_exactly),
+		cmocka_unit_test(
+		    test_a_prefix_search_during_which_more_leaves_is_right_for_its_oldest),
+		cmocka_unit_test(
+		    test_a_new_epoch_makes_nothing_of_the_one_before_count_as_kept),
 		cmocka_unit_test(
 		    test_a_stream_forgotten_during_the_search_is_not_missed),
 		cmocka_unit_test(
