@@ -85,7 +85,10 @@ struct conf {
 		uint32_t processes;   /* resolved: auto = cores, at most 4 */
 		char	**cors_origins;
 		size_t	  n_cors_origins;
+		char	**trusted_proxies; /* for address_network_parse */
+		size_t	  n_trusted_proxies;
 		uint32_t max_connections; /* 0: from RLIMIT_NOFILE */
+		uint32_t max_per_address;
 		size_t	 ring;            /* bytes */
 	} gateway;
 	struct conf_stream streams[STREAM_TYPE_MAX + 1];

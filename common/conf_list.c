@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/address.h"
 #include "common/xmalloc.h"
 
 #define STRINGS_MAX 1000u   /* members of any list in the file */
@@ -37,6 +38,18 @@ check_origin(const struct conf_value *v, const char *text)
 		    "\"%s\" is not an origin; write it exactly as "
 		    "a browser sends it, such as https://ui.example.org",
 		    text);
+	return 0;
+}
+
+static int
+check_network(const struct conf_value *v, const char *text)
+{
+	struct address_network network;
+
+	if (!address_network_parse(slice_str(text), &network))
+		return conf_value_wrong(v, "\"%.80s\" is no address and no "
+		    "network; write one such as 192.0.2.10, 10.0.0.0/8 or "
+		    "2001:db8::/32, all bits behind the prefix 0", text);
 	return 0;
 }
 
@@ -115,6 +128,12 @@ int
 conf_read_origins(const struct conf_value *v)
 {
 	return read_list(v, check_origin, "[https://ui.example.org]");
+}
+
+int
+conf_read_networks(const struct conf_value *v)
+{
+	return read_list(v, check_network, "[10.0.0.0/8]");
 }
 
 int

@@ -214,6 +214,7 @@ print_value(const struct conf_key *k, const void *base, FILE *out)
 		    *(const size_t *)p2, out);
 		break;
 	case CONF_TYPE_ORIGINS:
+	case CONF_TYPE_NETWORKS:
 	case CONF_TYPE_KINDS:
 	case CONF_TYPE_NAMESPACES:
 		print_strings(*(char **const *)p, *(const size_t *)p2, out);

@@ -21,6 +21,7 @@ enum conf_type {
 	CONF_TYPE_CONTEXTS,    /* enum@off, list@off2, its length@off3 */
 	CONF_TYPE_CLUSTERS,    /* array@off, its length@off2 */
 	CONF_TYPE_ORIGINS,     /* list@off, its length@off2 */
+	CONF_TYPE_NETWORKS,    /* likewise */
 	CONF_TYPE_KINDS,       /* likewise */
 	CONF_TYPE_NAMESPACES,  /* likewise */
 	CONF_TYPE_CUSTOM,      /* array@off, its length@off2; words: taken */

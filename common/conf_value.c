@@ -282,6 +282,8 @@ conf_value_read(struct conf_report *r, const struct conf_key *key,
 		return conf_read_clusters(&v);
 	case CONF_TYPE_ORIGINS:
 		return conf_read_origins(&v);
+	case CONF_TYPE_NETWORKS:
+		return conf_read_networks(&v);
 	case CONF_TYPE_KINDS:
 		return conf_read_kinds(&v);
 	case CONF_TYPE_NAMESPACES:

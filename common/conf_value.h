@@ -47,6 +47,7 @@ size_t	conf_uri_password(const char *uri, size_t *ret_len);
 int	conf_read_contexts(const struct conf_value *v);
 int	conf_read_clusters(const struct conf_value *v);
 int	conf_read_origins(const struct conf_value *v);
+int	conf_read_networks(const struct conf_value *v);
 int	conf_read_kinds(const struct conf_value *v);
 int	conf_read_namespaces(const struct conf_value *v);
 

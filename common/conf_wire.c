@@ -38,6 +38,7 @@ conf_members(const struct conf_key *k, struct conf_member ret[2])
 		ret[0].storage = CONF_STORE_CUSTOM;
 		break;
 	case CONF_TYPE_ORIGINS:
+	case CONF_TYPE_NETWORKS:
 	case CONF_TYPE_KINDS:
 	case CONF_TYPE_NAMESPACES:
 		ret[0].storage = CONF_STORE_STRINGS;

@@ -46,7 +46,8 @@ read_head(struct conn *c)
 		refuse(c, p == HTTP_BAD ? &x->scan.problem : &problem);
 		return HTTP_BAD;
 	}
-	c->keep_alive = x->request->keep_alive;
+	/* A place beyond the limit is for one answer. */
+	c->keep_alive = x->request->keep_alive && !c->spare;
 	buf_drain(&x->in, x->scan.head_len);
 	conn_due_exactly(c, gateway_now_ms() + CONN_BODY_MS);
 	return HTTP_DONE;

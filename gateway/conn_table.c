@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "common/xmalloc.h"
+#include "gateway/address_limit.h"
 #include "gateway/conn_private.h"
 #include "gateway/wheel.h"
 
@@ -30,6 +31,8 @@ struct connections {
 	uint32_t	 open;
 	uint32_t	*free_ids;
 	uint32_t	 n_free;
+	uint32_t	 over;        /* open, and over max_per_address */
+	struct address_limit *addresses;
 	struct wheel	*wheel;
 	struct event	*tick;
 	struct event	*rest;
@@ -110,6 +113,7 @@ connections_new(struct gateway *g, struct err *err)
 		return NULL;
 	}
 	cs->free_ids = xcalloc(cs->size, sizeof(*cs->free_ids));
+	cs->addresses = address_limit_new(&g->role->conf);
 	cs->wheel = wheel_new(cs->size, gateway_now_ms());
 	cs->tick = event_new(g->role->base, -1, EV_PERSIST,
 	    connections_tick_cb, cs);
@@ -140,6 +144,7 @@ connections_free(struct connections *cs)
 	if (cs->rest != NULL)
 		event_free(cs->rest);
 	wheel_free(cs->wheel);
+	address_limit_free(cs->addresses);
 	if (cs->conns != NULL)
 		(void)munmap(cs->conns, cs->size * sizeof(*cs->conns));
 	if (cs->rows != NULL)
@@ -212,23 +217,66 @@ void
 connections_release(struct connections *cs, struct conn *c)
 {
 	wheel_remove(cs->wheel, c->id);
+	connections_dismiss(c);
+	if (c->over)
+		cs->over--;
 	memset(c->row, 0, sizeof(*c->row));
 	c->magic = 0;
 	cs->free_ids[cs->n_free++] = c->id;
 	cs->open--;
 }
 
+/* --- limits of an address ------------------------------------------------- */
+
+size_t
+connections_addresses(const struct connections *cs)
+{
+	return address_limit_count(cs->addresses);
+}
+
+/* c->client is known: counts it where it is to be. */
+static bool
+count(struct connections *cs, struct conn *c)
+{
+	if (!address_limit_applies(cs->addresses, &c->client))
+		return true;
+	c->counted = address_limit_take(cs->addresses, &c->client);
+	if (!c->counted)
+		cs->gateway->metrics.over_address++;
+	return c->counted;
+}
+
+bool
+connections_admit(struct conn *c)
+{
+	struct connections *cs = c->gateway->connections;
+
+	if (!c->proxied)
+		return true;
+	assert(!c->counted);
+	c->client = address_limit_client(cs->addresses, &c->peer,
+	    c->exchange->request);
+	return count(cs, c);
+}
+
+void
+connections_dismiss(struct conn *c)
+{
+	if (c->counted)
+		address_limit_give(c->gateway->connections->addresses,
+		    &c->client);
+	c->counted = false;
+}
+
 /* --- accepting ------------------------------------------------------------ */
 
 /* The slot's fields are set here, the rest by conn_open. */
-static int
-open_slot(struct connections *cs, int fd)
+static struct conn *
+take_slot(struct connections *cs, int fd)
 {
 	struct conn *c;
 	uint32_t id;
 
-	if (cs->open == cs->size)
-		return -1;
 	id = cs->n_free > 0 ? cs->free_ids[--cs->n_free] : cs->used++;
 	cs->open++;
 	c = &cs->conns[id];
@@ -242,8 +290,36 @@ open_slot(struct connections *cs, int fd)
 	c->row->connection = (cs->gateway->role->incarnation << 32) +
 	    ++cs->serial;
 	c->spare = cs->open > cs->max;
+	return c;
+}
+
+static void
+give_slot(struct connections *cs, struct conn *c)
+{
+	(void)close(c->fd);
+	connections_release(cs, c);
+}
+
+/* False: it is one too many of its address, and was closed. */
+static bool
+open_slot(struct connections *cs, int fd, const struct sockaddr *peer)
+{
+	struct conn *c = take_slot(cs, fd);
+
+	if (address_of_sockaddr(peer, &c->peer)) {
+		c->client = c->peer;
+		c->proxied = address_limit_trusts(cs->addresses, &c->peer);
+		if (!c->proxied && !count(cs, c)) {
+			if (cs->over == CONN_SPARE) {
+				give_slot(cs, c);
+				return false;
+			}
+			cs->over++;
+			c->over = c->spare = true;
+		}
+	}
 	conn_open(c);
-	return 0;
+	return true;
 }
 
 static void
@@ -262,10 +338,17 @@ static void
 connections_accept_cb(evutil_socket_t fd, short what UNUSED, void *arg)
 {
 	struct connections *cs = arg;
+	union {
+		struct sockaddr		sa;
+		struct sockaddr_storage	room;
+	} peer;
+	socklen_t n;
 	int s, i;
 
 	for (i = 0; i < CONN_ACCEPT_TURN; i++) {
-		s = accept4((int)fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		n = sizeof(peer);
+		s = accept4((int)fd, &peer.sa, &n, SOCK_NONBLOCK |
+		    SOCK_CLOEXEC);
 		if (s == -1) {
 			if (errno == EAGAIN)
 				return;
@@ -275,8 +358,11 @@ connections_accept_cb(evutil_socket_t fd, short what UNUSED, void *arg)
 			return;
 		}
 		cs->gateway->metrics.accepted++;
-		if (open_slot(cs, s) == 0)
+		if (cs->open < cs->size) {
+			if (!open_slot(cs, s, &peer.sa))
+				cs->gateway->metrics.refused++;
 			continue;
+		}
 		cs->gateway->metrics.refused++;
 		(void)close(s);
 		rest(cs);

@@ -3,8 +3,10 @@
  * the wheel that says when one is due. What happens on a connection is
  * connection's business. Process: gateway.
  *
- * Limits: at most max_connections (a few more are answered with a reason); fds
- * in reserve; after a failed accept the listeners rest 100 ms.
+ * Limits: at most max_connections, and max_per_address of one client's address
+ * (CONN_SPARE more of each are answered with a reason, all beyond are closed);
+ * fds in reserve; after a failed accept the listeners rest 100 ms. Behind a
+ * trusted proxy a stream counts for the address that its request names.
  */
 #ifndef SLUICE_CONN_TABLE_H
 #define SLUICE_CONN_TABLE_H
@@ -32,8 +34,15 @@ void		 connections_free(struct connections *cs);
 void		 connections_listen(struct connections *cs, int fd);
 uint32_t	 connections_max(const struct connections *cs);
 size_t		 connections_count(const struct connections *cs);
+/* How many client addresses are counted now. */
+size_t		 connections_addresses(const struct connections *cs);
 /* Nothing is left to say: every peer has acknowledged all, and our end. */
 bool		 connections_drained(const struct connections *cs);
+/* A stream is about to open on c, whose request is still there. False: the
+ * client that a trusted proxy named has as many as it may. */
+bool		 connections_admit(struct conn *c);
+/* It did not open, or is no more. */
+void		 connections_dismiss(struct conn *c);
 struct conn	*connections_get(struct connections *cs, uint32_t id);
 /* Calls back for every open connection; the callback may close it. */
 void		 connections_each(struct connections *cs,

@@ -300,6 +300,9 @@ conn_answered(struct conn *c)
 
 	c->on_gone = NULL;
 	c->on_tick = NULL;
+	/* Of a stream that did not open; the next request is another's. */
+	if (c->proxied)
+		connections_dismiss(c);
 	conn_hear(c);
 	if (!c->keep_alive || c->gateway->draining ||
 	    (c->half && c->exchange->in.len == 0)) {

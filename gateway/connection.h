@@ -18,6 +18,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "common/address.h"
 #include "gateway/conn_table.h"
 #include "gateway/gateway.h"
 #include "gateway/http_request.h"
@@ -81,9 +82,15 @@ struct conn {
 						* no input follows */
 	bool			 keep_alive;
 	bool			 shut;         /* our side is shut down */
-	bool			 spare;       /* beyond the limit: overloaded */
+	bool			 spare;       /* beyond a limit: overloaded */
+	bool			 over;        /* beyond max_per_address */
+	bool			 proxied;     /* the peer is a trusted proxy */
+	bool			 counted;     /* `client` is, by the table */
 	bool			 loopback_host; /* Host names this machine */
 	enum metrics_close	 cause;
+	struct address		 peer;        /* other end of the socket */
+	struct address		 client;      /* the same, or whom a trusted
+					       * proxy named; with `counted` */
 	/* CONN_WAITING: the handler's own, told when the client goes and when
 	 * the connection is due. Without on_tick it is a stream-to-be. */
 	void			*waiting;

@@ -54,8 +54,12 @@ print_connections(struct buf *b, const struct metrics *m)
 	one(b, "accepted_total", "counter", "Connections accepted.",
 	    m->accepted);
 	one(b, "refused_total", "counter",
-	    "Connections closed at once because no slot was free.",
+	    "Connections closed at once: no slot was free, or far over "
+	    "max_per_address.",
 	    m->refused);
+	one(b, "over_address_total", "counter",
+	    "Connections, and streams behind trusted proxies, over "
+	    "max_per_address.", m->over_address);
 	one(b, "accept_errors_total", "counter",
 	    "accept(2) failures, each followed by a pause of 100 ms.",
 	    m->accept_errors);

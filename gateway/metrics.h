@@ -37,6 +37,8 @@ enum metrics_lookback {
 struct metrics {
 	uint64_t	accepted;
 	uint64_t	refused;           /* accepted and closed: no slot */
+	uint64_t	over_address;      /* connections and streams over
+					    * max_per_address */
 	uint64_t	accept_errors;
 	uint64_t	reading;           /* connections now, by state */
 	uint64_t	waiting;

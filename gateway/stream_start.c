@@ -150,7 +150,8 @@ begin(struct conn *c, const struct stream_wish *w)
 	struct stream *s = &c->stream;
 	struct gateway *g = c->gateway;
 
-	if (g->draining || c->spare || g->beats == 0) {
+	if (g->draining || c->spare || g->beats == 0 ||
+	    !connections_admit(c)) {
 		turn_away(c, g->draining ? SSE_SHUTDOWN : SSE_OVERLOADED);
 		return;
 	}

@@ -76,6 +76,9 @@ static const struct wrong {
 	[CONF_TYPE_ORIGINS] = { "[ftp://x]",
 	    "such as https://ui.example.org",
 	    "[https://ui.example.org]" },
+	[CONF_TYPE_NETWORKS] = { "[10.1.0.0/8]",
+	    "such as 192.0.2.10, 10.0.0.0/8 or",
+	    "[10.0.0.0/8]" },
 	[CONF_TYPE_KINDS] = { "[unicorn]",
 	    "it knows: deployment|",
 	    "[deployment, pod]" },
@@ -337,6 +340,7 @@ static const char full[] =
     "kubeconfig: /k}, two]\n"
     "encryption_key_file: /key\n"
     "gateway: {processes: 3, cors_origins: [https://a.example:1], "
+    "trusted_proxies: [10.0.0.0/8, \"::1\"], max_per_address: 7, "
     "max_connections: 100, ring: 1MiB}\n"
     "health: {workers: 2, interval: 90s, metadata_max_age: 1h}\n"
     "watch: {kinds: [pod], backoff: {base: 1s, max: 1500ms}, "
