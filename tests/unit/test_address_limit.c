@@ -38,7 +38,8 @@ test_an_address_is_read_with_and_without_a_port(void **state)
 	static const char *const same[] = { "192.0.2.1", "192.0.2.1:80",
 		"192.0.2.1:65535", "::ffff:192.0.2.1", "[::ffff:c000:201]:80" };
 	static const char *const wrong[] = { "", "unknown", "192.0.2",
-		"1.2.3.4:", "1.2.3.4:x", "1.2.3.4:123456", "[1.2.3.4]", "[::1", "::1]",
+		"1.2.3.4:", "1.2.3.4:x",
+		"1.2.3.4:123456", "[1.2.3.4]", "[::1", "::1]",
 		"[::1]x", "192.0.2.256", " 192.0.2.1", "_hidden", "::1%lo",
 		"2001:db8::1:2:3:4:5:6:7" };
 	struct address a = address("192.0.2.1"), b = address("[2001:db8::1]:9");
@@ -58,7 +59,8 @@ static void
 test_a_network_has_no_bits_behind_its_prefix(void **state)
 {
 	static const char *const wrong[] = { "", "/8", "10.0.0.0/",
-		"10.0.0.0/33", "10.1.0.0/8", "10.0.0.0/08x", "10.0.0.0/-1", "::/129",
+		"10.0.0.0/33", "10.1.0.0/8",
+		"10.0.0.0/08x", "10.0.0.0/-1", "::/129",
 		"2001:db8::1/64", "10.0.0.0/8/8", "10.0.0.0/0008" };
 	struct address_network n;
 	struct address in = address("10.255.0.1"), out = address("11.0.0.0");
