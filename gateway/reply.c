@@ -150,6 +150,8 @@ problem_code(int status)
 		return "too_large";
 	case 414:
 		return "target_too_long";
+	case 417:
+		return "expectation_failed";
 	case 431:
 		return "head_too_large";
 	case 505:

@@ -1,0 +1,229 @@
+"""Every error of the table in doc/contract.md: its status, its code, its body, its headers.
+
+ERRORS reads like that table; a test compares the two, so that neither can have more than the other.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+
+import pytest
+
+from tests.bed.net import deadline, wait_until
+from tests.bed.sluice import REPO, Sluice
+
+from .numbered import publish
+
+STREAM = "/api/v1/streams?stream=job:a"
+EVENTS = "/api/v1/events"
+JSON = {"Content-Type": "application/json"}
+NDJSON = {"Content-Type": "application/x-ndjson"}
+HOST = b"Host: localhost\r\n"
+GET = b"GET /api/v1/status HTTP/1.1\r\n"
+
+
+def event(key="job:a", **more):
+    """A good event as a body, MORE laid upon it."""
+    body = {"stream_key": key, "event_type": "x.n", "data": {}, **more}
+    return json.dumps(body, ensure_ascii=False)
+
+
+# 45,000 bytes as received, 90,000 as a data line.
+LONG_LINE = event(data={"pad": "\u2028" * 15000}).encode()
+
+# status, code, headers that must be there, how: a request (method, path, headers, body) or bytes.
+ERRORS = [
+    (400, "bad_request", (), ("GET", "/api/v1/streams", {}, None)),
+    (400, "bad_request", (), ("GET", f"{STREAM}&bogus=1", {}, None)),
+    (400, "bad_request", (), ("GET", f"{STREAM}&timeout=-1", {}, None)),
+    (400, "bad_request", (), ("POST", f"{EVENTS}?atomic=2", JSON, event())),
+    (400, "bad_request", (), ("POST", EVENTS, NDJSON, "\n\n")),
+    (400, "invalid_id", (), ("GET", "/api/v1/streams?stream=nope:a", {}, None)),
+    (400, "invalid_id", (), ("GET", "/api/v1/orchestrator/stream/jobs/a%20b", {}, None)),
+    (400, "invalid_id", (), ("GET", "/api/v1/workflows/a%20b", {}, None)),
+    (400, "invalid_cursor", (), ("GET", STREAM, {"Last-Event-ID": "12"}, None)),
+    (400, "invalid_cursor", (), ("GET", f"{STREAM}&last_event_id=0000000A-1", {}, None)),
+    (400, "invalid_json", (), ("POST", EVENTS, JSON, '{"a":')),
+    (400, "invalid_json", (), ("POST", EVENTS, NDJSON, event() + "\n{]\n")),
+    (400, "invalid_json", (), ("PUT", "/api/v1/workflows/w", JSON, "{")),
+    (400, "bad_request", (), GET + b"\r\n"),
+    (400, "bad_request", (), GET + HOST + HOST + b"\r\n"),
+    (400, "bad_request", (), b"GET / HTTP/1.1\nHost: localhost\n\n"),
+    (417, "expectation_failed", (), GET + HOST + b"Expect: a-miracle\r\n\r\n"),
+    (403, "forbidden_host", (), ("GET", "/", {"Host": "evil.example"}, None)),
+    (403, "forbidden_origin", (), ("POST", EVENTS, {"Origin": "https://evil.example"}, event())),
+    (404, "not_found", (), ("GET", "/nothing/here", {}, None)),
+    (404, "not_found", (), ("GET", "/api/v1/workflows/unknown", {}, None)),
+    (404, "not_found", (), ("GET", "/api/v1/streams?stream=job:none&must_exist=1", {}, None)),
+    (405, "method_not_allowed", ("Allow",), ("DELETE", EVENTS, {}, None)),
+    (405, "method_not_allowed", ("Allow",), ("BREW", "/", {}, None)),
+    (406, "not_acceptable", (), ("GET", STREAM, {"Accept": "application/json"}, None)),
+    (505, "http_version", (), b"GET " + STREAM.encode() + b" HTTP/1.0\r\n" + HOST + b"\r\n"),
+    (505, "http_version", (), b"GET / HTTP/2.0\r\n" + HOST + b"\r\n"),
+    (409, "cursor_ahead", (), ("GET", f"{STREAM}&strict=1", {"Last-Event-ID": "@ahead"}, None)),
+    (410, "epoch_changed", (), ("GET", f"{STREAM}&strict=1&last_event_id=00000001-1", {}, None)),
+    (413, "too_large", (), ("POST", EVENTS, JSON, event(data={"pad": "p" * 49152}))),
+    (413, "too_large", (), ("POST", EVENTS, JSON, LONG_LINE)),
+    (413, "too_large", (), ("POST", EVENTS, NDJSON, (event() + "\n") * 1001)),
+    (413, "too_large", (), ("POST", EVENTS, NDJSON, (event() + "\n") * 20000)),
+    (414, "target_too_long", (), ("GET", "/" + "a" * 8192, {}, None)),
+    (431, "head_too_large", (), GET + HOST + b"X: " + b"a" * 16384 + b"\r\n\r\n"),
+    (431, "head_too_large", (), GET + HOST + b"X: a\r\n" * 101 + b"\r\n"),
+    (415, "unsupported_media_type", (), ("POST", EVENTS, {"Content-Type": "text/plain"}, "x")),
+    (415, "unsupported_media_type", (), ("PUT", "/api/v1/workflows/w", {}, "{}")),
+    (422, "schema_violation", ("details",), ("POST", EVENTS, JSON, event(data=None))),
+    (422, "schema_violation", ("details",), ("PUT", "/api/v1/workflows/w", JSON, "{}")),
+]
+
+# Those that need something to have happened: each has its own test below.
+STAGED = {
+    (409, "idempotency_conflict"),
+    (410, "evicted"),
+    (429, "overloaded"),
+    (503, "broker_unavailable"),
+    (503, "store_unavailable"),
+    (503, "draining"),
+    (503, "not_ready"),
+    (503, "too_many_streams"),
+}
+
+
+@pytest.fixture(name="sluice", scope="module")
+def _sluice():
+    with Sluice() as running:
+        running.publish([json.loads(event())])
+        yield running
+
+
+def check(answer, status, code, wanted=()):
+    """ANSWER (status, headers, body) is that error, in the form that every error has."""
+    got, headers, body = answer
+    assert (got, body["code"]) == (status, code), body
+    assert headers["Content-Type"] == "application/json"
+    assert body["error"] and isinstance(body["error"], str)
+    assert re.fullmatch("[0-9a-f]{16}", body["trace_id"])
+    assert set(body) - {"details"} == {"error", "code", "trace_id"}
+    for problem in body.get("details", []):
+        assert set(problem) == {"path", "problem"} and problem["problem"]
+    for name in wanted:
+        assert headers[name] if name != "details" else body["details"], name
+    assert ("Retry-After" in headers) == (status in (429, 503))
+
+
+def raw(port, data):
+    """The answer to bytes on a connection of their own."""
+    with socket.create_connection(("127.0.0.1", port), 10) as sock:
+        sock.settimeout(deadline(20))
+        sock.sendall(data)
+        answer = http.client.HTTPResponse(sock)
+        answer.begin()
+        return answer.status, dict(answer.headers), json.loads(answer.read())
+
+
+@pytest.mark.parametrize("status,code,wanted,how", ERRORS)
+def test_an_error_has_its_status_code_and_body(sluice, status, code, wanted, how):
+    if isinstance(how, bytes):
+        answer = raw(sluice.port, how)
+        # What stands behind a request that could not be read cannot be read either.
+        assert answer[1].get("Connection") == "close" or b"HTTP/1.0" in how
+    else:
+        method, path, headers, body = how
+        headers = dict(headers)
+        if headers.get("Last-Event-ID") == "@ahead":
+            epoch = sluice.publish([json.loads(event())])["last_id"].partition("-")[0]
+            headers["Last-Event-ID"] = f"{epoch}-999999"
+        answer = sluice.request(method, path, body, headers)
+    check(answer, status, code, wanted)
+
+
+def test_the_table_of_the_contract_is_this_one():
+    with open(f"{REPO}/doc/contract.md", encoding="utf-8") as file:
+        table = file.read().partition("| problem | answer and `code` |")[2].partition("\n\n")[0]
+    documented = set()
+    for row in table.splitlines()[2:]:
+        status = None
+        for number, code in re.findall(r"\b([45]\d\d)\b|`(\w+)`", row.rpartition(" | ")[2]):
+            status = int(number) if number else status
+            documented |= {(status, code)} if code else set()
+    assert documented == {(status, code) for status, code, _, _ in ERRORS} | STAGED
+    assert len(documented) >= 25
+
+
+# --- what must have happened -------------------------------------------------------------
+
+
+def test_another_body_under_the_same_key_is_a_conflict(sluice):
+    assert sluice.request("POST", EVENTS, event(idempotency_key="k"), JSON)[0] == 202
+    again = sluice.request("POST", EVENTS, event(idempotency_key="k", subject="b"), JSON)
+    check(again, 409, "idempotency_conflict")
+
+
+def test_a_strict_cursor_that_left_the_journal_is_gone():
+    conf = {"journal": {"size": "8MiB", "segment": "2MiB"}, "gateway": {"ring": "256KiB"}}
+    with Sluice(conf) as sluice:
+        first = sluice.publish([json.loads(event())])["first_id"]
+
+        def evicted():
+            publish(sluice, "job:a", 0, 4000, size=1000)
+            answer = sluice.request("GET", f"{STREAM}&strict=1&last_event_id={first}&timeout=1s")
+            return answer if answer[0] == 410 else None
+
+        check(wait_until(evicted, 30, "the journal let go of it"), 410, "evicted")
+
+
+def test_over_the_limit_of_connections_the_api_says_so():
+    with Sluice({"gateway": {"max_connections": 2}}) as sluice, contextlib.ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(sluice.stream("job:a")).wait_open()
+        answer = sluice.request("GET", "/api/v1/status")
+        check(answer, 429, "overloaded", ("Retry-After",))
+        assert answer[1]["Connection"] == "close"
+
+
+@pytest.mark.slow
+def test_neighbours_that_are_away_are_named():
+    with Sluice({"supervise": {"hang_timeout": "60s"}}) as sluice:
+        pids = [sluice.kill(name, signal.SIGSTOP) for name in ("broker", "store")]
+        try:
+            answer = sluice.request("POST", EVENTS, event(), JSON)
+            check(answer, 503, "broker_unavailable", ("Retry-After",))
+            answer = sluice.request("GET", "/api/v1/clusters")
+            check(answer, 503, "store_unavailable", ("Retry-After",))
+            check(sluice.request("GET", "/readyz"), 503, "not_ready", ("Retry-After",))
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+
+def test_more_streams_than_the_journal_may_have_are_refused():
+    with Sluice({"journal": {"max_streams": 1000}}) as sluice:
+        lines = "\n".join(event(f"job:{n}") for n in range(1000))
+        assert sluice.request("POST", EVENTS, lines, NDJSON)[0] == 202
+        answer = sluice.request("POST", EVENTS, event("job:more"), JSON)
+        check(answer, 503, "too_many_streams", ("Retry-After",))
+
+
+def test_a_request_that_arrives_while_the_gateway_stops_is_told_so():
+    with Sluice() as sluice, socket.create_connection(("127.0.0.1", sluice.port), 10) as sock:
+        sock.settimeout(deadline(20))
+        # Half a request is under way: the gateway waits for the rest of it.
+        sock.sendall(GET)
+        wait_until(lambda: reading(sluice) >= 2, 10, "the gateway has it")
+        sluice.kill("gateway/0", signal.SIGTERM)
+        wait_until(lambda: "draining: " in sluice.log(), 10, "it drains")
+        sock.sendall(HOST + b"\r\n")
+        answer = http.client.HTTPResponse(sock)
+        answer.begin()
+        told = (answer.status, dict(answer.headers), json.loads(answer.read()))
+        check(told, 503, "draining", ("Retry-After",))
+        assert told[1]["Connection"] == "close"
+
+
+def reading(sluice):
+    """How many connections the gateway reads from, this one included."""
+    text = sluice.request("GET", "/metrics")[2]
+    return int(text.split('connections{state="reading"} ')[1].split()[0])
