@@ -288,7 +288,8 @@ take_answer(struct publisher *p, struct answer *a)
 	(void)evtimer_del(p->timer);
 	if (!p->registered) {
 		p->registered = true;
-		p->ready(a->first, p->arg);
+		if (p->ready != NULL)
+			p->ready(a->first, p->arg);
 	} else if (b != NULL) {
 		p->under_way = NULL;
 		p->pending -= b->items.len;

@@ -48,7 +48,8 @@ struct publish_result {
 
 typedef void (*publisher_result_cb)(const struct publish_result *result,
     void *arg);
-/* Registration answered: events from here on go out; tip is T. */
+/* Registration answered: events from here on go out, those submitted before
+ * first; tip is T. May be NULL. */
 typedef void (*publisher_ready_cb)(struct position tip, void *arg);
 /* A newer incarnation of this publisher exists: the process must leave. */
 typedef void (*publisher_fenced_cb)(void *arg);

@@ -182,14 +182,6 @@ caught_up_cb(const struct heartbeat *hb, void *arg)
 }
 
 static void
-ready_cb(struct position tip UNUSED, void *arg)
-{
-	struct gateway *g = arg;
-
-	g->publisher_ready = true;
-}
-
-static void
 fenced_cb(void *arg UNUSED)
 {
 	fatalx("a newer incarnation of this gateway runs: leaving");
@@ -216,7 +208,7 @@ open_bus(struct gateway *g, struct err *err)
 		goto out;
 	role_bus_path(role, subscriber_path(g->subscriber));
 	g->publisher = publisher_new(role->base, bus, role->title,
-	    role->incarnation, GATEWAY_PUBLISH_QUEUE_MAX, ready_cb,
+	    role->incarnation, GATEWAY_PUBLISH_QUEUE_MAX, NULL,
 	    fenced_cb, g, err);
 	if (g->publisher == NULL)
 		goto out;

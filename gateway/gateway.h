@@ -43,7 +43,6 @@ struct gateway {
 	struct metrics		 metrics;
 	struct heartbeat	 beat;       /* the latest */
 	uint64_t		 beats;      /* how many were seen */
-	bool			 publisher_ready;
 	bool			 draining;   /* readyz 503, streams ended */
 	bool			 stopping;   /* leaves when all are closed */
 	struct mono		 stop_at;

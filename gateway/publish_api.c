@@ -307,8 +307,8 @@ publish_api(struct conn *c, const struct http_request *r)
 		    NULL);
 		return;
 	}
-	if (!g->publisher_ready || publisher_stalled_ms(g->publisher) >=
-	    GATEWAY_PUBLISH_STALL_MS) {
+	/* Also of the registration: until it is answered, events wait. */
+	if (publisher_stalled_ms(g->publisher) >= GATEWAY_PUBLISH_STALL_MS) {
 		reply_unavailable(c, "broker_unavailable",
 		    "the broker does not answer; nothing was taken");
 		return;

@@ -1,6 +1,9 @@
 /*
  * stream_start: from a request to an open stream: whether it exists (the ring
- * is looked at first, then the store is asked), options, head.
+ * is looked at first, then the store is asked), options, head. One that comes
+ * before this gateway has caught up is held until then, HOLD_MS at most: after
+ * a crash all its clients come back at once, and would be sent away for
+ * seconds because of some milliseconds.
  */
 #include <assert.h>
 #include <jansson.h>
@@ -19,6 +22,8 @@
 
 #define LOOKUP_MAGIC       0x4c4f4f4bu   /* "LOOK" */
 #define LOOKUP_DEADLINE_MS 1500
+#define HOLD_MS            3000
+#define HOLD_LOOK_MS       50
 
 /* --- opening -------------------------------------------------------------- */
 
@@ -86,7 +91,7 @@ stream_open(struct conn *c)
 		conn_due(c, s->opened_ms + s->age_ms);
 }
 
-/* Draining, overloaded, or not caught up yet: 200, so that an EventSource
+/* Draining, overloaded, or not caught up in time: 200, so that an EventSource
  * comes back. */
 static void
 turn_away(struct conn *c, enum sse_reason reason)
@@ -143,18 +148,13 @@ join(struct conn *c, const struct stream_wish *w)
 	s->cursor = ring_tip(g->ring);
 }
 
-/* The wish is as it should be: opens the stream, or turns it away. */
+/* The wish is as it should be, and so is this gateway. */
 static void
 begin(struct conn *c, const struct stream_wish *w)
 {
 	struct stream *s = &c->stream;
 	struct gateway *g = c->gateway;
 
-	if (g->draining || c->spare || g->beats == 0 ||
-	    !connections_admit(c)) {
-		turn_away(c, g->draining ? SSE_SHUTDOWN : SSE_OVERLOADED);
-		return;
-	}
 	set_options(c, w);
 	join(c, w);
 	if (w->cursor_kind == CURSOR_NONE || w->cursor_kind == CURSOR_NOW) {
@@ -181,17 +181,129 @@ begin(struct conn *c, const struct stream_wish *w)
 		(void)stream_flush(c);
 }
 
-/* --- must_exist ----------------------------------------------------------- */
+/* --- what waits ----------------------------------------------------------- */
 
-/* A request that waits for the store to say whether its streams exist. The
- * request itself stays with the connection meanwhile. */
+/* A request that waits for the store to say whether its streams exist, or for
+ * this gateway to catch up. The request itself stays with the connection
+ * meanwhile. */
 struct lookup {
 	uint32_t		magic;
 	struct conn		*conn;
-	uint64_t		ticket;
+	uint64_t		ticket;     /* of the question; 0: held */
+	int64_t			until_ms;   /* held */
 	struct stream_wish	wish;
 	char			key[EVENT_KEY_MAX + 32];
 };
+
+static void	arrive(struct conn *c, const struct stream_wish *w,
+		    struct slice key);
+
+static struct lookup *
+lookup_new(struct conn *c, const struct stream_wish *w, struct slice key)
+{
+	struct lookup *l = xcalloc(1, sizeof(*l));
+
+	l->magic = LOOKUP_MAGIC;
+	l->conn = c;
+	l->wish = *w;
+	/* A path's key is its handler's own, and does not last. */
+	if (key.p != NULL) {
+		assert(key.n <= sizeof(l->key));
+		memcpy(l->key, key.p, key.n);
+		l->wish.selectors[0].p = l->key;
+	}
+	return l;
+}
+
+static void
+lookup_gone(struct conn *c)
+{
+	struct lookup *l = c->waiting;
+
+	assert(l->magic == LOOKUP_MAGIC);
+	if (l->ticket != 0)
+		query_cancel(c->gateway->query, l->ticket);
+	c->waiting = NULL;
+	free(l);
+}
+
+static void
+lookup_waits(struct lookup *l)
+{
+	struct conn *c = l->conn;
+
+	c->waiting = l;
+	c->on_gone = lookup_gone;
+	conn_set_state(c, CONN_WAITING);
+}
+
+/* It waits no longer; it is the caller's. */
+static void
+lookup_leaves(struct lookup *l)
+{
+	l->conn->waiting = NULL;
+	l->conn->on_gone = NULL;
+	l->conn->on_tick = NULL;
+}
+
+/* What its wish's first selector points to, if it is the lookup's own. */
+static struct slice
+lookup_key(const struct lookup *l)
+{
+	return l->wish.selectors[0].p == l->key ? l->wish.selectors[0] :
+	    SLICE_NONE;
+}
+
+/* --- before the gateway has caught up ------------------------------------- */
+
+static void
+held_tick(struct conn *c)
+{
+	struct lookup *l = c->waiting;
+
+	assert(l->magic == LOOKUP_MAGIC);
+	if (c->gateway->beats == 0 && !c->gateway->draining &&
+	    gateway_now_ms() < l->until_ms) {
+		conn_due(c, gateway_now_ms() + HOLD_LOOK_MS);
+		return;
+	}
+	lookup_leaves(l);
+	if (c->gateway->beats == 0)
+		turn_away(c, c->gateway->draining ? SSE_SHUTDOWN :
+		    SSE_OVERLOADED);
+	else
+		arrive(c, &l->wish, lookup_key(l));
+	free(l);
+}
+
+static void
+hold(struct conn *c, const struct stream_wish *w, struct slice key)
+{
+	struct lookup *l = lookup_new(c, w, key);
+
+	l->until_ms = gateway_now_ms() + HOLD_MS;
+	lookup_waits(l);
+	c->on_tick = held_tick;
+	conn_due(c, gateway_now_ms() + HOLD_LOOK_MS);
+}
+
+/* Opens the stream, holds it, or turns it away. */
+static void
+arrive(struct conn *c, const struct stream_wish *w, struct slice key)
+{
+	struct gateway *g = c->gateway;
+
+	if (g->draining || c->spare)
+		turn_away(c, g->draining ? SSE_SHUTDOWN : SSE_OVERLOADED);
+	else if (g->beats == 0)
+		hold(c, w, key);
+	else if (!connections_admit(c))
+		turn_away(c, SSE_OVERLOADED);
+	else
+		begin(c, w);
+}
+
+/* --- must_exist ----------------------------------------------------------- */
 
 /* A prefix always counts as there. */
 static bool
@@ -225,32 +337,20 @@ is_absent(const struct gateway *g, struct slice json)
 }
 
 static void
-lookup_gone(struct conn *c)
-{
-	struct lookup *l = c->waiting;
-
-	assert(l->magic == LOOKUP_MAGIC);
-	query_cancel(c->gateway->query, l->ticket);
-	c->waiting = NULL;
-	free(l);
-}
-
-static void
 lookup_answer_cb(int status, struct slice json, void *arg)
 {
 	struct lookup *l = arg;
 	struct conn *c = l->conn;
 
 	assert(l->magic == LOOKUP_MAGIC);
-	c->waiting = NULL;
-	c->on_gone = NULL;
+	lookup_leaves(l);
 	/* A stream's GET never gets 503: without an answer it opens. It may
 	 * also have begun since the question. */
 	if (status == 0 && is_absent(c->gateway, json) &&
 	    !known_here(c->gateway, &l->wish))
 		reply_error(c, 404, "not_found", "no such stream", NULL);
 	else
-		begin(c, &l->wish);
+		arrive(c, &l->wish, lookup_key(l));
 	free(l);
 }
 
@@ -274,29 +374,18 @@ question(const struct stream_wish *w)
 static void
 look_up(struct conn *c, const struct stream_wish *w, struct slice key)
 {
-	struct lookup *l = xcalloc(1, sizeof(*l));
+	struct lookup *l = lookup_new(c, w, key);
 	char *text = question(w);
 
-	l->magic = LOOKUP_MAGIC;
-	l->conn = c;
-	l->wish = *w;
-	/* A path's key is its handler's own, and does not last. */
-	if (key.p != NULL) {
-		assert(key.n <= sizeof(l->key));
-		memcpy(l->key, key.p, key.n);
-		l->wish.selectors[0].p = l->key;
-	}
 	l->ticket = query_json(c->gateway->query, slice_str(text),
 	    LOOKUP_DEADLINE_MS, lookup_answer_cb, l);
 	free(text);
 	if (l->ticket == 0) {
 		free(l);
-		begin(c, w);
+		arrive(c, w, key);
 		return;
 	}
-	c->waiting = l;
-	c->on_gone = lookup_gone;
-	conn_set_state(c, CONN_WAITING);
+	lookup_waits(l);
 }
 
 void
@@ -310,5 +399,5 @@ stream_start(struct conn *c, const struct http_request *r, struct slice key)
 	    !known_here(c->gateway, &w))
 		look_up(c, &w, key);
 	else
-		begin(c, &w);
+		arrive(c, &w, key);
 }

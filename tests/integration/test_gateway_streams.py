@@ -234,10 +234,14 @@ def test_must_exist_is_answered_by_what_the_store_keeps():
 
 @pytest.mark.slow
 def test_a_snapshot_over_the_limit_is_told_once_and_not_asked_for_again():
-    with Sluice(FAST) as sluice:
+    # All of it stays in the journal, so that a store that is behind loses nothing.
+    with Sluice({**FAST, "journal": {"size": "128MiB"}}) as sluice:
         for at in range(0, 1500, 20):
             keys = [f"job:big/{n}" for n in range(at, at + 20)]
             sluice.publish([events(k, 0, 1, 46_000, "job.state_changed")[0] for k in keys])
+        # The store has the rest when it has the last one: before that, its answer is small.
+        publish(sluice, "job:last", 0, 1, event_type="job.state_changed")
+        wait_kept(sluice, "job:last")
 
         def in_vain():
             line = "sluice_gateway_snapshot_failures_total "
@@ -316,6 +320,78 @@ def test_a_reader_that_takes_nothing_is_closed_and_its_place_is_free_again():
             fast.wait_events(12010)
             assert numbers(fast) == list(range(12010))
             assert 'closes_total{reason="write_stalled"} 1' in sluice.request("GET", "/metrics")[2]
+
+
+@pytest.mark.slow
+def test_who_comes_before_the_gateway_has_caught_up_is_held_and_not_sent_away():
+    with Sluice({**FAST, "supervise": {"hang_timeout": "60s"}}, gateways=1) as sluice:
+        publish(sluice, "job:early", 0, 2, event_type="job.state_changed")
+        wait_kept(sluice, "job:early")
+        with sluice.stream("job:early") as stream:
+            stream.wait_joined()
+            cursor = stream.last_id()
+        broker = sluice.kill("broker", signal.SIGSTOP)
+        try:
+            old = sluice.kill("gateway/0")
+            wait_until(lambda: sluice.pid("gateway/0") != old, 20, "the next gateway")
+            wait_until(lambda: _says(sluice, "/healthz") == 200, 20, "its first answer")
+            assert _says(sluice, "/readyz") == 503
+            held = [
+                sluice.stream("job:early"),
+                sluice.stream("job:early", last_event_id=cursor),
+                Stream(sluice.port, "/api/v1/orchestrator/stream/jobs/early", [("must_exist", 1)]),
+            ]
+            sluice.stream("job:early").close()  # one that does not wait
+            # What shall come after a look at them: nothing was said to any of them so far.
+            assert _says(sluice, "/healthz") == 200
+            pump_all(held, 0.2)
+            assert [(s.status, s.ended) for s in held] == [(None, None)] * 3
+        finally:
+            os.kill(broker, signal.SIGCONT)
+        for stream in held:
+            stream.wait_open()
+            stream.wait_joined()
+            assert not stream.named("stream.closing")
+        publish(sluice, "job:early", 2, 4)
+        for stream in held:
+            stream.wait_events(2)
+            assert numbers(stream) == [2, 3]
+            stream.close()
+
+
+@pytest.mark.slow
+def test_who_is_held_too_long_is_told_to_come_again():
+    with Sluice({**FAST, "supervise": {"hang_timeout": "60s"}}, gateways=1) as sluice:
+        broker = sluice.kill("broker", signal.SIGSTOP)
+        try:
+            old = sluice.kill("gateway/0")
+            wait_until(lambda: sluice.pid("gateway/0") != old, 20, "the next gateway")
+            wait_until(lambda: _says(sluice, "/healthz") == 200, 20, "its first answer")
+            with sluice.stream("job:early") as stream:
+                wait_until(lambda: stream.pump() or stream.ended, 20, "the end")
+                assert (stream.status, stream.ended) == (200, "cut")
+                assert stream.frames[0].retry
+                assert stream.frames[-1].json["reason"] == "overloaded"
+        finally:
+            os.kill(broker, signal.SIGCONT)
+
+
+def _says(sluice, path):
+    """The status of an answer; None while there is none."""
+    try:
+        return sluice.request("GET", path)[0]
+    except OSError:
+        return None
+
+
+def test_events_are_taken_as_soon_as_the_gateway_is_ready():
+    """Its publisher may not have been registered by then: they wait for that."""
+    with Sluice(FAST, gateways=1) as sluice:
+        for n in range(5):
+            old = sluice.kill("gateway/0")
+            wait_until(lambda old=old: sluice.pid("gateway/0") != old, 20, "the next gateway")
+            wait_until(lambda: _says(sluice, "/readyz") == 200, 20, "it is ready")
+            publish(sluice, "job:soon", n, n + 1)
 
 
 def test_over_the_limit_a_stream_is_answered_200_and_told_overloaded():
