@@ -1,7 +1,7 @@
 """One timeline against the simulator and against a real API server: where they differ, it is wrong.
 
-Compared are raw answers (status, headers, Status objects, the shape of lists and events) and what a
-watcher told of both.
+Compared are raw answers: status, headers, Status objects, the shape of lists and events. What a
+watcher tells of both is compared in test_differential_watcher.py.
 """
 
 import concurrent.futures
@@ -13,7 +13,6 @@ import pytest
 from tests.bed.cluster import RealCluster
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import wait_until
-from tests.bed.sluice import Sluice
 from tests.integration.watching import deny
 
 # One process plays both timelines for all of them.
@@ -362,67 +361,3 @@ def test_a_late_watch_is_ended_like_a_real_servers(real, namespace):
     (status, head, text), (sim_status, sim_head, sim_text) = told
     assert (sim_status, sim_head) == (status, head)
     assert shape(sim_text) == shape(text), (text, sim_text)
-
-
-def story(api):
-    """What happens while a watcher looks: (what is waited for, then what is done)."""
-    api.create("configmaps", NAMESPACE, meta("told"))
-    yield ("configmap", {"state": "created"})
-    for phase in ("Running", "Failed", "Succeeded"):
-        if phase == "Running":
-            api.create("pods", NAMESPACE, meta("told", spec=POD_SPEC))
-            yield ("pod", {"phase": "Pending"})
-        api.set_pod_status(NAMESPACE, "told", {"phase": phase})
-        yield ("pod", {"phase": phase})
-    spec = {"type": "LoadBalancer", "ports": [{"port": 80}]}
-    api.create("services", NAMESPACE, meta("told", spec=spec))
-    yield ("service", {"state": "partial"})
-    address = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}
-    api.patch("services", NAMESPACE, "told", {"status": address}, "status")
-    yield ("service", {"externalIP": "192.0.2.7"})
-    for resource in ("configmaps", "services"):
-        api.delete(resource, NAMESPACE, "told")
-        yield (resource[:-1], None)
-
-
-def told_by(api, kubeconfig):
-    """Each object's events as (type, change, state, health, reason) a watcher tells of a story."""
-    conf = {"watch": {"kinds": "[configmap, pod, service]", "backoff": {"base": "100ms"}}}
-    with Sluice(conf, kubeconfig=kubeconfig) as sluice:
-        cluster = next(n for n in sluice.status() if n.startswith("watcher/")).partition("/")[2]
-        sluice.wait_ready()
-        with sluice.stream(f"resource:{cluster}/*", last_event_id="-1") as stream:
-
-            def mine(kind):
-                """The events of the story's object of a KIND."""
-                stream.pump()
-                key = f"resource:{cluster}/{kind}/{NAMESPACE}/told"
-                return [e for e in stream.events() if e["stream_key"] == key]
-
-            for kind, wanted in story(api):
-
-                def there(kind=kind, wanted=wanted):
-                    """True when the newest event says so."""
-                    last = mine(kind)[-1:]
-                    if not last or wanted is None:
-                        return bool(last) and last[0]["event_type"] == "resource.deleted"
-                    status = last[0]["data"]["status"]
-                    return all(status.get(k) == v for k, v in wanted.items())
-
-                wait_until(there, 20, f"{kind}: {wanted}")
-            return {
-                kind: [
-                    (e["event_type"], e["data"]["change"])
-                    + tuple(e["data"]["status"].get(k) for k in ("state", "health", "reason"))
-                    for e in mine(kind)
-                ]
-                for kind in ("configmap", "pod", "service")
-            }
-
-
-def test_a_watcher_tells_the_same_of_both(real, namespace):
-    """Event by event, of a story whose every step is waited for."""
-    with KubeSim(frozen=True, objects=0, kinds="all") as sim:
-        namespace(real)
-        namespace(sim.api)
-        assert told_by(sim.api, sim.kubeconfig) == told_by(real, real.kubeconfig)

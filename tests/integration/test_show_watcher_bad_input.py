@@ -21,6 +21,7 @@ from tests.bed.cluster import RealCluster
 from tests.bed.kubeapi import pod_spec, resource_path
 from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import Sluice
+from tests.integration.samples import KIND_OF, SAMPLES
 from tests.integration.test_watching_wrong_types import WRONG, key_name, spoiled
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.xdist_group("bad_input")]
@@ -38,37 +39,6 @@ CONF = {
 }
 FEW = 6
 COUNT = itertools.count()
-SAMPLES = {
-    "pods": {"spec": pod_spec()},
-    "configmaps": {"data": {"a": "b"}},
-    "services": {"spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}},
-    "persistentvolumeclaims": {
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": "1Gi"}},
-        }
-    },
-    "ingresses": {"spec": {"defaultBackend": {"service": {"name": "s", "port": {"number": 1}}}}},
-    "networkpolicies": {"spec": {"podSelector": {}}},
-    "horizontalpodautoscalers": {
-        "spec": {
-            "maxReplicas": 2,
-            "scaleTargetRef": {"kind": "Deployment", "name": "x", "apiVersion": "apps/v1"},
-        }
-    },
-}
-TEMPLATE = {"metadata": {"labels": {"app": "x"}}, "spec": pod_spec()}
-ONCE = {**TEMPLATE, "spec": {**pod_spec(), "restartPolicy": "Never"}}
-for _plural in ("deployments", "replicasets", "statefulsets", "daemonsets"):
-    SAMPLES[_plural] = {"spec": {"selector": {"matchLabels": {"app": "x"}}, "template": TEMPLATE}}
-SAMPLES["statefulsets"]["spec"]["serviceName"] = "x"
-SAMPLES["jobs"] = {"spec": {"template": ONCE}}
-SAMPLES["cronjobs"] = {
-    "spec": {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": ONCE}}}
-}
-KIND_OF = {plural: plural.removesuffix("s") for plural in SAMPLES}
-KIND_OF |= {"persistentvolumeclaims": "pvc", "horizontalpodautoscalers": "hpa"}
-KIND_OF |= {"ingresses": "ingress", "networkpolicies": "networkpolicy"}
 
 
 @pytest.fixture(scope="module", name="real")

@@ -2,13 +2,11 @@
 
 import contextlib
 import pathlib
-import socket
-import threading
 import time
 
 from tests.bed.kubeapi import pod_spec
 from tests.bed.net import wait_until
-from tests.integration.credentials_bed import Server, pump
+from tests.integration.balancer import Balancer
 from tests.integration.watching import DEPLOYMENTS, PODS, watching
 
 # One bookmark is longer than half of this.
@@ -78,31 +76,6 @@ def test_what_changes_between_two_pages_comes_by_the_watch():
         watched = version_asked(bed.asked(PODS, "watch=1")[0])
         assert watched < min(changed[first], changed[last]), "the list came after the changes"
         assert len([row for row in bed.lists(PODS) if "continue=" not in row["target"]]) == 1
-
-
-class Balancer(Server):
-    """A load balancer that leads every connection to one of several API servers."""
-
-    def __init__(self, port):
-        """PORT: where connections go at first."""
-        self.to = port
-        self.open = set()
-        super().__init__()
-
-    def serve(self, conn):
-        """One connection."""
-        with socket.create_connection(("127.0.0.1", self.to)) as up:
-            self.open.add(up)
-            threading.Thread(target=pump, args=(conn, up), daemon=True).start()
-            pump(up, conn)
-            self.open.discard(up)
-
-    def move(self, port):
-        """Ends what is open; from now on connections go to PORT."""
-        self.to = port
-        for up in list(self.open):
-            with contextlib.suppress(OSError):
-                up.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_watcher_moved_to_a_lagging_server_neither_loops_nor_loses(tmp_path):

@@ -63,7 +63,8 @@ add_metadata(struct buf *b, const struct sim_object *o,
 		sim_template_time(st->deleting_ms, deleted);
 		buf_addf(b, ",\"deletionTimestamp\":\"%s\","
 		    "\"deletionGracePeriodSeconds\":%d", deleted,
-		    o->kind == SIM_POD ? 30 : 0);
+		    o->kind == SIM_POD && st->step != SIM_POD_PENDING ? 30 :
+		    0);
 	}
 	sim_kinds_row(o->kind)->labels(b, o, st);
 	add_owner(b, o);

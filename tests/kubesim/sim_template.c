@@ -198,10 +198,22 @@ deployment_conditions(struct buf *b, const struct sim_object *o,
 	buf_addc(b, ']');
 }
 
+/* What was appended since `at` begins with one. */
+static void
+drop_comma(struct buf *b, size_t at)
+{
+	if (b->len == at)
+		return;
+	memmove(b->data + at, b->data + at + 1, b->len - at - 1);
+	b->len--;
+}
+
 void
 sim_template_deployment(struct buf *b, const struct sim_object *o,
     const struct sim_state *st)
 {
+	size_t at;
+
 	buf_addf(b, ",\"spec\":{\"replicas\":%u,\"selector\":{\"matchLabels\":"
 	    "{\"app\":\"%s\"}},\"template\":{\"metadata\":{"
 	    "\"labels\":{\"app\":\"%s\"}},\"spec\":{",
@@ -210,17 +222,21 @@ sim_template_deployment(struct buf *b, const struct sim_object *o,
 	buf_addf(b, "}},\"strategy\":{\"type\":\"RollingUpdate\","
 	    "\"rollingUpdate\":{\"maxUnavailable\":\"25%%\",\"maxSurge\":"
 	    "\"25%%\"}},\"revisionHistoryLimit\":10,%s"
-	    "\"progressDeadlineSeconds\":600},\"status\":{"
-	    "\"observedGeneration\":%u",
-	    st->paused ? "\"paused\":true," : "", st->observed);
+	    "\"progressDeadlineSeconds\":600},\"status\":{",
+	    st->paused ? "\"paused\":true," : "");
+	at = b->len;
+	sim_template_count(b, "observedGeneration", st->observed);
 	sim_template_count(b, "replicas", st->have);
 	sim_template_count(b, "updatedReplicas", st->updated);
 	sim_template_count(b, "readyReplicas", st->ready);
 	sim_template_count(b, "availableReplicas", st->ready);
-	sim_template_count(b, "unavailableReplicas",
-	    st->replicas > st->ready ? st->replicas - st->ready : 0);
-	if (st->observed != 0)
+	/* Before its controller has seen it, it has no status. */
+	if (st->observed != 0) {
+		sim_template_count(b, "unavailableReplicas", st->replicas >
+		    st->ready ? st->replicas - st->ready : 0);
 		deployment_conditions(b, o, st);
+	}
+	drop_comma(b, at);
 	buf_addc(b, '}');
 }
 
@@ -241,7 +257,8 @@ sim_template_replicaset(struct buf *b, const struct sim_object *o,
 	sim_template_count(b, "fullyLabeledReplicas", st->have);
 	sim_template_count(b, "readyReplicas", st->ready);
 	sim_template_count(b, "availableReplicas", st->ready);
-	buf_addf(b, ",\"observedGeneration\":%u}", st->observed);
+	sim_template_count(b, "observedGeneration", st->observed);
+	buf_addc(b, '}');
 }
 
 /* ---- cluster-scoped kinds ---- */

@@ -40,9 +40,11 @@ sim_template_statefulset(struct buf *b, const struct sim_object *o,
 	sim_template_count(b, "currentReplicas", st->current == st->image ?
 	    st->have : st->have - MIN(st->have, st->updated));
 	sim_template_count(b, "updatedReplicas", st->updated);
-	buf_addf(b, ",\"currentRevision\":\"%s-%s\",\"updateRevision\":"
-	    "\"%s-%s\",\"collisionCount\":0,\"availableReplicas\":%u}",
-	    o->name, now, o->name, next, st->ready);
+	if (st->observed != 0)
+		buf_addf(b, ",\"currentRevision\":\"%s-%s\","
+		    "\"updateRevision\":\"%s-%s\",\"collisionCount\":0",
+		    o->name, now, o->name, next);
+	buf_addf(b, ",\"availableReplicas\":%u}", st->ready);
 }
 
 void
@@ -61,7 +63,7 @@ sim_template_daemonset(struct buf *b, const struct sim_object *o,
 	sim_template_count(b, "observedGeneration", st->observed);
 	sim_template_count(b, "updatedNumberScheduled", st->updated);
 	sim_template_count(b, "numberAvailable", st->ready);
-	sim_template_count(b, "numberUnavailable",
+	sim_template_count(b, "numberUnavailable", st->observed != 0 &&
 	    st->replicas > st->ready ? st->replicas - st->ready : 0);
 	buf_addc(b, '}');
 }

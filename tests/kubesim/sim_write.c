@@ -6,6 +6,7 @@
 
 #include "common/macros.h"
 #include "common/mono.h"
+#include "tests/kubesim/sim_defaults.h"
 #include "tests/kubesim/sim_kinds.h"
 #include "tests/kubesim/sim_life.h"
 #include "tests/kubesim/sim_patch.h"
@@ -137,6 +138,7 @@ sim_write_document(struct sim *sim, struct sim_object *o, json_t *desired,
 	drop_server_fields(desired);
 	drop_server_fields(before);
 	limit_to(desired, before, status_only);
+	sim_defaults_fill(desired, o);
 	if (!json_equal(before, desired)) {
 		spec = !same_member(before, desired, "spec");
 		template = !same_member(json_object_get(before, "spec"),
@@ -175,7 +177,9 @@ sim_write_create(struct sim *sim, enum sim_kind kind, const char *ns,
 		drop_server_fields(whole);
 		drop_server_fields(doc);
 		limit_to(doc, whole, false);
+		sim_defaults_drop_examples(whole, kind, doc);
 		sim_patch_merge(whole, doc);
+		sim_defaults_fill(whole, o);
 		take_document(o, whole);
 		json_decref(whole);
 	}
@@ -390,6 +394,7 @@ sim_write_delete(struct sim *sim, struct sim_object *o)
 	    sim_kinds_row(o->kind)->finalizer != NULL) &&
 	    o->st.deleting_ms == 0) {
 		o->st.deleting_ms = sim_store_now(sim->store);
+		o->st.generation++;
 		sim_store_update(sim->store, o);
 	}
 	if (!held && !sim_life_delete(sim->life, o))
