@@ -386,7 +386,8 @@ def _says(sluice, path):
 
 def test_events_are_taken_as_soon_as_the_gateway_is_ready():
     """Its publisher may not have been registered by then: they wait for that."""
-    with Sluice(FAST, gateways=1) as sluice:
+    supervise = {"base": "100ms", "max": "200ms", "circuit_deaths": 100}
+    with Sluice({**FAST, "supervise": supervise}, gateways=1) as sluice:
         for n in range(5):
             old = sluice.kill("gateway/0")
             wait_until(lambda old=old: sluice.pid("gateway/0") != old, 20, "the next gateway")
