@@ -158,7 +158,9 @@ watch_fsm_delay(uint32_t attempt, int64_t base_ms, int64_t max_ms,
 		ms *= 2;
 		attempt--;
 	}
-	return MIN(jitter(MIN(ms, max_ms), random), max_ms);
+	ms = jitter(MIN(ms, max_ms), random);
+	/* Mirrored: half of all would meet at the longest pause itself. */
+	return ms > max_ms ? 2 * max_ms - ms : ms;
 }
 
 /* --- steps ---------------------------------------------------------------- */

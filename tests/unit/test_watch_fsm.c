@@ -269,6 +269,25 @@ test_jitter_is_20_percent_and_never_above_the_maximum(void **state)
 	}
 }
 
+/* After a long outage all watchers of a server are there. */
+static void
+test_the_longest_pause_is_spread_as_the_others_are(void **state)
+{
+	unsigned at_it = 0, early = 0;
+	uint32_t r;
+
+	(void)state;
+	for (r = 0; r < 1000; r++) {
+		int64_t ms = watch_fsm_delay(9, 5000, 60000, r * 2654435761u);
+
+		assert_in_range(ms, 48000, 60000);
+		at_it += ms > 59900;
+		early += ms < 54000;
+	}
+	assert_in_range(at_it, 0, 30);
+	assert_in_range(early, 400, 600);
+}
+
 static void
 test_retry_after_is_honoured(void **state)
 {
@@ -492,6 +511,8 @@ main(void)
 		    test_failures_wait_5_s_doubling_to_60_s_and_keep_the_version),
 		cmocka_unit_test(
 		    test_jitter_is_20_percent_and_never_above_the_maximum),
+		cmocka_unit_test(
+		    test_the_longest_pause_is_spread_as_the_others_are),
 		cmocka_unit_test(test_retry_after_is_honoured),
 		cmocka_unit_test(test_401_is_tried_again_once_at_once),
 		cmocka_unit_test(test_403_and_404_are_said_and_asked_again),
