@@ -186,7 +186,7 @@ class Watching:
                     for state in truth
                 ]
                 shown = [phase for phase, _ in itertools.groupby(shown)]
-            assert is_subsequence(shown, real), (key, shown, real)
+            assert is_subsequence(shown, real), (key, shown, real, mine)
             assert [e["seq"] for e in mine] == list(range(1, len(mine) + 1)), key
 
 
