@@ -253,15 +253,22 @@ class Watched:
                 found.setdefault((kind, name), []).append(row)
         return found
 
+    def raw_states(self, kind):
+        """The data of all states of a KIND."""
+        self.states.pump()
+        return [e["data"] for e in self.states.events() if e["subject"] == kind]
+
     def states_of(self, kind, since=0):
         """[(state, reason, code)] of a KIND; how often it was tried is chance."""
-        self.states.pump()
-        mine = [e["data"] for e in self.states.events() if e["subject"] == kind][since:]
         rows = []
-        for data in mine:
-            # Without an answer it is chance which error says so.
-            reason = plain(data.get("reason")) if data.get("code") else "unreachable"
-            reason = None if data["state"] == "watching" else reason
+        for data in self.raw_states(kind)[since:]:
+            # Whether it was tried while nobody answered is chance, too.
+            if data["state"] == "backoff" and not data.get("code"):
+                continue
+            # So is a right that comes back between a refusal and the question why.
+            if data.get("reason") == "ForbiddenElsewhere":
+                continue
+            reason = None if data["state"] == "watching" else plain(data.get("reason"))
             rows.append((data["state"], reason, data.get("code")))
         return [row for row, _ in itertools.groupby(rows)]
 
@@ -307,9 +314,13 @@ def life(watched, plural):
             api.patch(plural, NAMESPACE, name, {"metadata": {"finalizers": None}})
 
     watched.do(plural, name, end, deleted=True)
-    rows = watched.told()[(KIND_OF[plural], name)]
-    # That it was terminating is told, or what follows at once takes its place.
-    return [row for row in rows[:-1] if row[3].get("health") != "terminating"] + rows[-1:]
+    return steady(watched.told()[(KIND_OF[plural], name)])
+
+
+def steady(rows):
+    """ROWS of an object without its being terminating: what follows at once takes its place."""
+    kept = [row for row in rows[:-1] if row[3].get("health") != "terminating"]
+    return [*kept, rows[-1]]
 
 
 def lives(server):
@@ -337,3 +348,132 @@ def test_an_objects_life_is_told_the_same(both_lives, plural):
 def test_all_fourteen_kinds_have_a_life():
     """None is left out."""
     assert LIVES.keys() == KIND_OF.keys() and len(LIVES) == 14
+
+
+# --- disturbances ---
+
+DISTURBED = ["pods", "services", "deployments", "configmaps"]
+
+
+def make(api, plural, name):
+    """A new object."""
+    api.create(plural, NAMESPACE, {"metadata": {"name": name}, **SAMPLES[plural]})
+
+
+def upset(api, turn):
+    """Changes while nobody watches: a status, a new object, one that goes, a name used again."""
+    api.set_pod_status(NAMESPACE, "pods-0", {"phase": "Failed", "message": f"turn {turn}"})
+    api.scale_deployment(NAMESPACE, "deployments-0", turn + 2)
+    for plural in DISTURBED:
+        make(api, plural, f"{plural}-new-{turn}")
+        api.delete(plural, NAMESPACE, f"{plural}-{turn + 1}", force=True)
+        api.delete(plural, NAMESPACE, f"{plural}-again", force=True)
+        make(api, plural, f"{plural}-again")
+
+
+def there(api):
+    """{(kind, name)} of what the cluster has in our namespace."""
+    return {
+        (KIND_OF[plural], item["metadata"]["name"])
+        for plural in DISTURBED
+        for item in api.list(plural, NAMESPACE)
+        if item["metadata"]["name"] != "kube-root-ca.crt"
+    }
+
+
+class Disturbed(Watched):
+    """A story of disturbances: after each, what was said since and what is told of all."""
+
+    def __init__(self, server, stack):
+        """Makes the objects."""
+        server.api.create_namespace(NAMESPACE)
+        super().__init__(server, stack, [KIND_OF[plural] for plural in DISTURBED])
+        for plural in DISTURBED:
+            for name in ("0", "1", "2", "3", "4", "again"):
+                self.do(plural, f"{plural}-{name}", lambda p=plural, n=name: self.make(p, n))
+        self.marks = {}
+        self.mark()
+
+    def make(self, plural, name):
+        """An object PLURAL-NAME."""
+        make(self.api, plural, f"{plural}-{name}")
+
+    def mark(self):
+        """From here on is what since() tells."""
+        self.states.pump()
+        self.marks = {
+            "states": {k: len(self.raw_states(k)) for k in self.kinds},
+            "rows": {key: len(rows) for key, rows in self.told().items()},
+        }
+
+    def wait_level(self):
+        """Waits until what is told is there, is what there is, and every kind is watched."""
+
+        def level():
+            """True when it is so."""
+            alive = {k for k, rows in self.told().items() if rows[-1][0] != "resource.deleted"}
+            return alive == there(self.api)
+
+        wait_until(level, 40, "the objects of the cluster", interval=0.2)
+        self.wait_watching()
+        # What is told last is told to both: every kind's watch brings one more event.
+        for plural in DISTURBED:
+            name = f"{plural}-last"
+            self.do(plural, name, lambda p=plural: self.make(p, "last"))
+            self.do(plural, name, lambda p=plural, n=name: self.gone(p, n), deleted=True)
+
+    def gone(self, plural, name):
+        """Deletes it."""
+        self.api.delete(plural, NAMESPACE, name, force=True)
+
+    def since(self):
+        """(states by kind, rows by object) since the mark, which moves here."""
+        states = {k: self.states_of(k, self.marks["states"][k]) for k in self.kinds}
+        rows = {
+            f"{kind} {name}": rows[self.marks["rows"].get((kind, name), 0) :]
+            for (kind, name), rows in self.told().items()
+        }
+        self.mark()
+        return states, {key: steady(rows) for key, rows in rows.items() if rows}
+
+
+def disturbances(kind):
+    """{disturbance: (states, rows)} of a sort of server."""
+    told = {}
+    with contextlib.ExitStack() as stack:
+        server = kind(stack)
+        it = Disturbed(server, stack)
+        it.balancer.move(None)
+        upset(it.api, 0)
+        it.balancer.move(it.api.port)
+        it.wait_level()
+        told["cut"] = it.since()
+        it.balancer.move(None)
+        upset(it.api, 1)
+        server.restart()
+        upset(it.api, 2)
+        it.balancer.move(it.api.port)
+        it.wait_level()
+        told["restart"] = it.since()
+        server.permit(False)
+        it.balancer.move(it.api.port)
+        wait_until(lambda: it.states_of("pod")[-1][0] == "forbidden", 30, "the pods forbidden")
+        upset(it.api, 3)
+        server.permit(True)
+        it.wait_level()
+        told["rights"] = it.since()
+    return told
+
+
+@pytest.fixture(scope="module", name="both_disturbed")
+def fixture_both_disturbed():
+    """Of the real server, and of the simulator."""
+    return disturbances(Real), disturbances(Simulated)
+
+
+@pytest.mark.parametrize("what", ["cut", "restart", "rights"])
+def test_a_disturbance_is_told_the_same(both_disturbed, what):
+    """Connections cut; a new start that forgets; rights taken and given back."""
+    (states, rows), (simulated_states, simulated_rows) = (told[what] for told in both_disturbed)
+    assert simulated_states == states
+    assert simulated_rows == rows
