@@ -22,6 +22,7 @@ struct journal_reader {
 	int		 directory;
 	char		*path;        /* for messages */
 	struct journal_index index;   /* pinned: where the cursor stands */
+	bool		 scanned;     /* not only memory was put into it */
 	/* The cursor: one segment open, and the next record in it. */
 	int		 fd;          /* of a file; -1 with a memory segment */
 	uint64_t	 next;        /* position of the record at `offset` */
@@ -116,6 +117,7 @@ rescan(struct journal_reader *r, struct err *err)
 {
 	if (journal_index_scan(&r->index, r->directory, err) < 0)
 		return err_prefix(err, "%s", r->path);
+	r->scanned = true;
 	cursor_check(r);
 	return 0;
 }
@@ -255,7 +257,7 @@ static int
 cursor_seek(struct journal_reader *r, uint64_t want, bool scan,
     struct err *err)
 {
-	if ((scan || r->index.n == 0) && rescan(r, err) < 0)
+	if ((scan || !r->scanned || r->index.n == 0) && rescan(r, err) < 0)
 		return -1;
 	if (r->index.n == 0)
 		return 0;

@@ -106,6 +106,17 @@ broken_disk(void)
 	CHECK(journal_reader_next(r, first - 1, 5000000, &p, &n, &first,
 	    &err) == JOURNAL_RECORD);
 	journal_reader_free(r);
+	/* One that is told of memory before it looked at the disk begins with
+	 * the disk nevertheless, and sees the hole. */
+	r = journal_reader_new(directory, &err);
+	journal_reader_add_segment(r, 5000000, dup(fd));
+	CHECK(journal_reader_next(r, 0, 5000000, &p, &n, &first, &err) ==
+	    JOURNAL_RECORD);
+	CHECK(journal_reader_next(r, 1, 5000000, &p, &n, &first, &err) ==
+	    JOURNAL_RECORD);
+	CHECK(journal_reader_next(r, 2, 5000000, &p, &n, &first, &err) ==
+	    JOURNAL_LOST && first == 5000000);
+	journal_reader_free(r);
 	end(&l);
 	/* What was in memory is gone: the next life must not reuse it. */
 	l = begin(BOOT_A, 1 << 15, 1 << 24);
