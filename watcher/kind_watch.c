@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/timer.h"
 #include "common/xmalloc.h"
+#include "watcher/kind_parts.h"
 #include "watcher/watch_words.h"
 
 #define KIND_WATCH_MAGIC 0x4b494e44u   /* "KIND" */
-#define TEXT_MAX         512u
 
 struct kind_watch {
 	uint32_t			 magic;
@@ -22,100 +23,53 @@ struct kind_watch {
 	size_t				 n_parts;   /* 0: not needed */
 	struct event			*settle;
 	bool				 stopped;
-	char				 text[TEXT_MAX];   /* of the view */
-	char				 said[TEXT_MAX];   /* with parts */
+	char				 text[KIND_PARTS_TEXT_MAX];
+	char				 said[KIND_PARTS_TEXT_MAX];
 };
 
 /* --- how it stands -------------------------------------------------------- */
 
-/* The higher, the more there is to say of it. */
-static unsigned
-severity(enum watch_state state)
-{
-	switch (state) {
-	case WATCH_FORBIDDEN:
-		return 5;
-	case WATCH_ABSENT:
-	case WATCH_FULL:
-		return 4;
-	case WATCH_WAIT_LIST:
-	case WATCH_WAIT_WATCH:
-		return 3;
-	case WATCH_IDLE:
-	case WATCH_LISTING:
-	case WATCH_STREAMING:
-	case WATCH_ASKING:
-	case WATCH_REVIEWING:
-		return 2;
-	case WATCH_PROBING:
-		return 1;
-	case WATCH_WATCHING:
-	case WATCH_STOPPED:
-	case WATCH_STATE_MAX:
-		break;
-	}
-	return 0;
-}
-
 static struct kind_watch_view
-view_of(const struct kind_watch *kw, const struct list_watch *lw)
+view_of(const struct kind_watch *kw, const struct list_watch_view *v)
 {
-	struct list_watch_view v = list_watch_view(lw);
-
 	return (struct kind_watch_view){
 		.kind = kw->kind,
-		.state = v.state,
-		.attempt = v.attempt,
-		.delay_ms = v.delay_ms,
-		.resource_version = v.resource_version,
-		.reason = v.reason,
-		.message = v.message,
-		.audit = v.audit,
-		.code = v.code,
-		.listed = v.listed,
-		.skipped = v.skipped,
-		.tried = v.tried,
+		.state = v->state,
+		.attempt = v->attempt,
+		.delay_ms = v->delay_ms,
+		.resource_version = v->resource_version,
+		.reason = v->reason,
+		.message = v->message,
+		.audit = v->audit,
+		.code = v->code,
+		.listed = v->listed,
+		.skipped = v->skipped,
+		.tried = v->tried,
 	};
 }
 
-static const struct list_watch *
-worst_part(const struct kind_watch *kw)
+static void
+get_parts(const struct kind_watch *kw,
+    struct kind_part parts[CONF_NAMESPACES_MAX])
 {
-	const struct list_watch *worst = kw->parts[0];
 	size_t i;
 
-	for (i = 1; i < kw->n_parts; i++)
-		if (severity(list_watch_view(kw->parts[i]).state) >
-		    severity(list_watch_view(worst).state))
-			worst = kw->parts[i];
-	return worst;
+	for (i = 0; i < kw->n_parts; i++)
+		parts[i] = (struct kind_part){
+		    list_watch_namespace(kw->parts[i]),
+		    list_watch_view(kw->parts[i]) };
 }
 
 /* The text lives in *kw until the parts change again. */
 static void
 describe(struct kind_watch *kw)
 {
-	const struct list_watch *worst;
-	struct list_watch_view v;
-	size_t i, n;
+	struct kind_part parts[CONF_NAMESPACES_MAX];
 
 	if (kw->n_parts == 0)
 		return;
-	worst = worst_part(kw);
-	v = list_watch_view(worst);
-	if (v.state != WATCH_WATCHING) {
-		(void)snprintf(kw->text, sizeof(kw->text),
-		    "in namespace %s: %.400s", list_watch_namespace(worst),
-		    v.message);
-		return;
-	}
-	(void)snprintf(kw->text, sizeof(kw->text), "not allowed in the whole "
-	    "cluster; watched in namespaces");
-	for (i = 0; i < kw->n_parts; i++) {
-		n = strlen(kw->text);
-		(void)snprintf(kw->text + n, sizeof(kw->text) - n, "%s %s",
-		    i == 0 ? "" : ",", list_watch_namespace(kw->parts[i]));
-	}
+	get_parts(kw, parts);
+	kind_parts_text(parts, kw->n_parts, kw->text);
 }
 
 unsigned
@@ -127,23 +81,17 @@ kind_watch_kind(const struct kind_watch *kw)
 struct kind_watch_view
 kind_watch_view(const struct kind_watch *kw)
 {
-	struct kind_watch_view v;
+	struct kind_part parts[CONF_NAMESPACES_MAX];
+	struct list_watch_view v;
 
-	if (kw->n_parts == 0)
-		return view_of(kw, kw->whole);
-	v = view_of(kw, worst_part(kw));
-	if (v.state == WATCH_WATCHING) {
-		v.reason = "NamespacesOnly";
-		v.code = 403;
+	if (kw->n_parts == 0) {
+		v = list_watch_view(kw->whole);
+	} else {
+		get_parts(kw, parts);
+		v = kind_parts_view(parts, kw->n_parts);
+		v.message = kw->text;
 	}
-	/* It is served; what is missing is the right to see it. */
-	if (strcmp(v.reason, "NotInNamespaces") == 0) {
-		v.state = WATCH_FORBIDDEN;
-		v.code = 403;
-	}
-	v.message = kw->text;
-	v.tried = true;   /* the cluster was */
-	return v;
+	return view_of(kw, &v);
 }
 
 /* --- what the list_watches say -------------------------------------------- */
@@ -188,7 +136,7 @@ kind_watch_changed_cb(struct list_watch *lw UNUSED, void *arg)
 {
 	struct kind_watch *kw = arg;
 	struct kind_watch_view v;
-	char now[TEXT_MAX];
+	char now[sizeof(kw->said)];
 
 	assert(kw->magic == KIND_WATCH_MAGIC);
 	event_active(kw->settle, EV_TIMEOUT, 0);
@@ -297,9 +245,7 @@ kind_watch_new(const struct watch_env *env, unsigned kind,
 	kw->ops = ops;
 	kw->arg = arg;
 	kw->kind = kind;
-	kw->settle = evtimer_new(env->base, kind_watch_settle_cb, kw);
-	if (kw->settle == NULL)
-		abort();
+	kw->settle = timer_new(env->base, kind_watch_settle_cb, kw);
 	kw->whole = list_watch_new(env, kind, NULL, &part_ops, kw);
 	return kw;
 }

@@ -55,7 +55,7 @@ struct kube_get {
 	 * another transfer heard of it since, or it was given up already, it
 	 * is not used again. */
 	struct mono		 silent;
-	kube_api_answered_cb	 answered;
+	kube_api_answered_cb	 answered;   /* NULL: nobody asks */
 	kube_api_data_cb	 data;
 	kube_api_done_cb	 done;
 	void			*arg;

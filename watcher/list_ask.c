@@ -5,14 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/macros.h"
 #include "common/mono.h"
+#include "common/timer.h"
 #include "common/xmalloc.h"
-#include "watcher/side_question.h"
+#include "watcher/ask_patience.h"
 
 #define LIST_ASK_MAGIC 0x4b534155u   /* "UASK" */
-
-enum what { ASK_LIST, ASK_WATCH, ASK_STREAM, ASK_QUESTION };
 
 struct list_ask {
 	uint32_t			 magic;
@@ -21,35 +19,24 @@ struct list_ask {
 	const struct request_place	*place;
 	const struct list_ask_ops	*ops;
 	void				*arg;
-	enum what			 what;
+	struct ask_patience		 patience;  /* and what is asked */
 	struct kube_request		*request;
-	struct side_question		*question;
 	struct watch_body		 watch;
 	struct list_pages		 list;
 	struct watch_outcome		 outcome;
 	struct event			*stale;
-	struct event			*limit;   /* a watch's own end */
+	struct event			*limit;
 	struct mono			 begun;   /* of the request */
 	struct mono			 heard;   /* its last byte */
 	struct mono			 silent;  /* its connection, since */
-	struct mono			 missed;  /* an event, first; 0: none */
-	size_t				 window;  /* bytes of a list, lately */
 	uint64_t			 unkept;  /* found no room */
 	bool				 open;
 };
 
-static void
-arm(struct event *timer, int64_t ms)
-{
-	struct timeval tv = mono_timeval_ms(ms);
-
-	(void)evtimer_add(timer, &tv);
-}
-
 static bool
 streaming(const struct list_ask *a)
 {
-	return a->what == ASK_STREAM;
+	return a->patience.what == ASK_STREAM;
 }
 
 static void
@@ -88,7 +75,7 @@ static void
 no_room(struct list_ask *a)
 {
 	a->unkept++;
-	if (a->what != ASK_WATCH)
+	if (a->patience.what != ASK_WATCH)
 		return;
 	say_full(a);
 	watch_outcome_decide(&a->outcome, WATCH_IN_FULL);
@@ -137,7 +124,7 @@ list_ask_answered_cb(void *arg)
 	struct list_ask *a = arg;
 
 	assert(a->magic == LIST_ASK_MAGIC);
-	a->open = a->what != ASK_LIST;
+	a->open = a->patience.what != ASK_LIST;
 	a->ops->answered(a->arg);
 }
 
@@ -180,39 +167,11 @@ watch_body_over(struct list_ask *a)
 		kube_api_refused(a->api, a->begun);
 }
 
-static int64_t
-stale_ms(const struct list_ask *a)
-{
-	/* A.4: 30 s where a watch has 150 s. */
-	return streaming(a) ? a->conf->watch.stale_ms / 5 :
-	    a->conf->watch.stale_ms;
-}
-
-/* An event too large to be read may have been a deletion: a list follows, but
- * one such object that changes all the time must not cost one a second: 60 s
- * where silence may last 150. */
-static int64_t
-missed_ms(const struct list_ask *a)
-{
-	return a->conf->watch.stale_ms * 2 / 5;
-}
-
-/* A list shall follow; at the latest when the timer says so. */
 static void
-arm_missed(struct list_ask *a)
+arm_limit(struct list_ask *a, unsigned timeout_s)
 {
-	int64_t waited = mono_diff_ms(mono_now(), a->missed);
-
-	arm(a->limit, MAX(missed_ms(a) - waited, 0));
-}
-
-static void
-watch_missed(struct list_ask *a)
-{
-	if (streaming(a) || a->missed.ns != 0)
-		return;
-	a->missed = mono_now();
-	arm_missed(a);
+	timer_arm(a->limit, ask_patience_limit(&a->patience, timeout_s,
+	    mono_now()));
 }
 
 static bool
@@ -227,15 +186,16 @@ watch_data_cb(const char *p, size_t n, void *arg)
 	heard(a, n);
 	go_on = watch_body_feed(&a->watch, p, n, &body_ops, a);
 	skipped(a, a->watch.stream.oversized + a->watch.unfit - before);
-	arm(a->stale, stale_ms(a));
+	timer_arm(a->stale, ask_patience_silence(&a->patience));
 	if (a->outcome.decided)
 		return false;
 	if (!go_on)
 		watch_body_over(a);
 	else if (a->watch.events && !streaming(a))
 		a->ops->alive(a->arg);
-	if (a->watch.stream.oversized != oversized)
-		watch_missed(a);
+	if (a->watch.stream.oversized != oversized &&
+	    ask_patience_missed(&a->patience, mono_now()))
+		arm_limit(a, 0);
 	return go_on;
 }
 
@@ -278,7 +238,7 @@ list_data_cb(const char *p, size_t n, void *arg)
 
 	assert(a->magic == LIST_ASK_MAGIC);
 	heard(a, n);
-	a->window += n;
+	a->patience.window += n;
 	if (list_pages_feed(&a->list, p, n, list_object_cb, a, &err) < 0)
 		watch_outcome_refuse(&a->outcome, err.text);
 	skipped(a, list_pages_skipped(&a->list) - before);
@@ -310,11 +270,14 @@ list_done_cb(const struct kube_result *result, void *arg)
 /* --- requests ------------------------------------------------------------- */
 
 static void
-prepare(struct list_ask *a, enum what what)
+prepare(struct list_ask *a, enum ask_what what, unsigned timeout_s)
 {
-	a->what = what;
+	ask_patience_begin(&a->patience, what);
 	a->outcome = (struct watch_outcome){ 0 };
 	a->begun = a->heard = mono_now();
+	arm_limit(a, timeout_s);
+	if (ask_patience_silence(&a->patience) >= 0)
+		timer_arm(a->stale, ask_patience_silence(&a->patience));
 }
 
 static void
@@ -353,12 +316,9 @@ list_ask_list(struct list_ask *a, enum watch_version version, bool whole)
 	};
 	struct buf path = BUF_EMPTY;
 
-	prepare(a, ASK_LIST);
-	a->missed.ns = 0;
+	prepare(a, ASK_LIST, 0);
 	a->outcome.paged = a->list.token != NULL;
-	a->window = 0;
 	request_path_list(&path, a->place, &list);
-	arm(a->limit, a->conf->watch.slow_list_ms);
 	request(a, &get, &path);
 }
 
@@ -373,117 +333,42 @@ get_watch(const struct list_ask *a)
 	};
 }
 
-static unsigned
-watch_timeout_s(const struct list_ask *a)
-{
-	unsigned base = (unsigned)(a->conf->watch.timeout_ms / 1000);
-
-	return base + arc4random_uniform(base + 1);
-}
-
 void
 list_ask_watch(struct list_ask *a)
 {
-	unsigned timeout_s = watch_timeout_s(a);
+	unsigned timeout_s = ask_patience_timeout_s(&a->patience,
+	    arc4random());
 	struct kube_get get = get_watch(a);
 	struct buf path = BUF_EMPTY;
 
-	prepare(a, ASK_WATCH);
+	prepare(a, ASK_WATCH, timeout_s);
 	a->unkept = 0;
 	watch_body_begin(&a->watch, false);
 	request_path_watch(&path, a->place, a->watch.version, timeout_s);
-	arm(a->stale, stale_ms(a));
-	if (a->missed.ns != 0)
-		arm_missed(a);
-	else
-		arm(a->limit, (timeout_s + LIST_ASK_GRACE_S) * INT64_C(1000));
 	request(a, &get, &path);
 }
 
 void
 list_ask_stream(struct list_ask *a)
 {
+	unsigned timeout_s = ask_patience_timeout_s(&a->patience,
+	    arc4random());
 	struct kube_get get = get_watch(a);
 	struct buf path = BUF_EMPTY;
 
-	prepare(a, ASK_STREAM);
-	a->missed.ns = 0;
+	prepare(a, ASK_STREAM, timeout_s);
 	a->unkept = 0;
 	watch_body_begin(&a->watch, true);
-	request_path_stream(&path, a->place, watch_timeout_s(a));
-	arm(a->stale, stale_ms(a));
-	arm(a->limit, a->conf->watch.stale_ms * 2);
+	request_path_stream(&path, a->place, timeout_s);
 	request(a, &get, &path);
 }
 
+/* When the server will end it is not known to the second any more. */
 void
 list_ask_follow(struct list_ask *a)
 {
-	a->what = ASK_WATCH;
-	arm(a->limit, (a->conf->watch.timeout_ms * 2) +
-	    LIST_ASK_GRACE_S * INT64_C(1000));
-}
-
-/* --- side questions ------------------------------------------------------- */
-
-static void
-list_ask_question_cb(enum watch_input input, const struct watch_reason *why,
-    int64_t retry_after_ms, void *arg)
-{
-	struct list_ask *a = arg;
-
-	assert(a->magic == LIST_ASK_MAGIC);
-	a->outcome.explained = true;
-	a->outcome.why = *why;
-	a->outcome.retry_after_ms = retry_after_ms;
-	a->outcome.unreachable = input == WATCH_IN_FAILED && why->code == 0;
-	if (why->code == 401)   /* it may have been an event */
-		kube_api_refused(a->api, a->begun);
-	watch_outcome_decide(&a->outcome, input);
-	finish(a);
-}
-
-static void
-prepare_question(struct list_ask *a)
-{
-	prepare(a, ASK_QUESTION);
-	arm(a->stale, LIST_ASK_QUESTION_MS);
-}
-
-/* The watch that follows shall leave the silent connection, too: `silent`
- * stays. */
-void
-list_ask_probe(struct list_ask *a)
-{
-	struct err err = { 0 };
-
-	prepare_question(a);
-	if (side_question_probe(a->question, a->watch.version, a->silent,
-	    &err) < 0)
-		cannot_ask(a, &err);
-}
-
-void
-list_ask_discover(struct list_ask *a)
-{
-	struct err err = { 0 };
-
-	prepare_question(a);
-	if (side_question_discover(a->question, &err) < 0)
-		cannot_ask(a, &err);
-}
-
-/* By the verb of the request that was refused. */
-void
-list_ask_review(struct list_ask *a)
-{
-	const char *verb = a->what == ASK_WATCH || a->what == ASK_STREAM ?
-	    "watch" : "list";
-	struct err err = { 0 };
-
-	prepare_question(a);
-	if (side_question_review(a->question, verb, &err) < 0)
-		cannot_ask(a, &err);
+	ask_patience_follow(&a->patience);
+	arm_limit(a, (unsigned)(a->conf->watch.timeout_ms / 1000 * 2));
 }
 
 /* --- timers and life ------------------------------------------------------ */
@@ -492,72 +377,60 @@ void
 list_ask_drop(struct list_ask *a)
 {
 	kube_api_cancel(a->request);
-	side_question_cancel(a->question);
 	settle(a);
 	watch_body_reset(&a->watch);
 	list_pages_reset(&a->list);
 	a->outcome = (struct watch_outcome){ 0 };
 }
 
-/* A list by watch that was answered and does not end is the server's (or a
- * proxy's) own fault, and no sign of a dead connection. */
+static void
+give_up(struct list_ask *a, const struct watch_outcome *outcome)
+{
+	list_ask_drop(a);
+	a->outcome = *outcome;
+	finish(a);
+}
+
 static void
 list_ask_stale_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
+	struct watch_outcome outcome = { 0 };
 	struct list_ask *a = arg;
-	bool endless;
 
 	assert(a->magic == LIST_ASK_MAGIC);
-	endless = streaming(a) && a->open;
-	list_ask_drop(a);
-	watch_outcome_say(&a->outcome, 0, "Stale", "the API server sent "
-	    "nothing for too long");
-	watch_outcome_decide(&a->outcome, endless ? WATCH_IN_UNSUPPORTED :
-	    WATCH_IN_STALE);
-	finish(a);
+	ask_patience_silent(&a->patience, a->open, &outcome);
+	give_up(a, &outcome);
 }
 
-/* A list that trickles would keep its slot for ever, silence or not. */
-static void
-slow_list(struct list_ask *a)
-{
-	if (a->window >= LIST_ASK_SLOW_BYTES) {
-		a->window = 0;
-		arm(a->limit, a->conf->watch.slow_list_ms);
-		return;
-	}
-	list_ask_drop(a);
-	watch_outcome_say(&a->outcome, 0, "SlowList", "the list hardly comes "
-	    "(less than 64 KiB within watch.slow_list); is the API server "
-	    "overloaded, or the way to it too narrow?");
-	watch_outcome_decide(&a->outcome, WATCH_IN_STALE);
-	finish(a);
-}
-
-/* The server did not end the watch as it was told to; or it skipped an event,
- * and the list is due. */
 static void
 list_ask_limit_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
+	struct watch_outcome outcome = { 0 };
 	struct list_ask *a = arg;
-	bool endless;
 
 	assert(a->magic == LIST_ASK_MAGIC);
-	if (a->what == ASK_LIST) {
-		slow_list(a);
-		return;
-	}
-	endless = streaming(a);
-	list_ask_drop(a);
-	watch_outcome_decide(&a->outcome, endless ? WATCH_IN_UNSUPPORTED :
-	    a->missed.ns != 0 ? WATCH_IN_MISSED : WATCH_IN_ENDED);
-	finish(a);
+	if (ask_patience_over(&a->patience, &outcome))
+		give_up(a, &outcome);
+	else
+		arm_limit(a, 0);
+}
+
+struct mono
+list_ask_heard(const struct list_ask *a)
+{
+	return a->heard;
+}
+
+struct mono
+list_ask_silent(const struct list_ask *a)
+{
+	return a->silent;
 }
 
 void
-list_ask_leave_connection(struct list_ask *a)
+list_ask_leave_connection(struct list_ask *a, struct mono since)
 {
-	a->silent = a->heard;
+	a->silent = since;
 }
 
 const char *
@@ -581,16 +454,13 @@ list_ask_new(struct event_base *base, struct kube_api *api,
 
 	a->magic = LIST_ASK_MAGIC;
 	a->api = api;
-	a->conf = conf;
+	a->conf = a->patience.conf = conf;
 	a->place = place;
 	a->ops = ops;
 	a->arg = arg;
 	a->watch.metadata = a->list.metadata_only = place->kind->metadata;
-	a->question = side_question_new(api, place, list_ask_question_cb, a);
-	a->stale = evtimer_new(base, list_ask_stale_cb, a);
-	a->limit = evtimer_new(base, list_ask_limit_cb, a);
-	if (a->stale == NULL || a->limit == NULL)
-		abort();
+	a->stale = timer_new(base, list_ask_stale_cb, a);
+	a->limit = timer_new(base, list_ask_limit_cb, a);
 	return a;
 }
 
@@ -600,7 +470,6 @@ list_ask_free(struct list_ask *a)
 	if (a == NULL)
 		return;
 	kube_api_cancel(a->request);
-	side_question_free(a->question);
 	event_free(a->stale);
 	event_free(a->limit);
 	watch_body_reset(&a->watch);

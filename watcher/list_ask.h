@@ -1,12 +1,9 @@
 /*
  * list_ask: one request after the other for a kind in one place: a page of a
- * LIST, a WATCH, a list by watch, a side question. Reads the bodies, gives its
- * owner (list_watch) every object as it comes, and one outcome at the end;
- * what follows is the owner's to say. Runs in the watcher's loop.
- *
- * Silence (`watch.stale`), a list that hardly comes (`watch.slow_list`) and a
- * watch that outlives its own end are noticed here; so are lists by watch that
- * never end (k8s-watch.md A 15, A.4).
+ * LIST, a WATCH, a list by watch. Reads the bodies, gives its owner
+ * (list_watch) every object as it comes, and one outcome at the end; what
+ * follows is the owner's to say. How long it waits: ask_patience. Runs in the
+ * watcher's loop.
  */
 #ifndef SLUICE_LIST_ASK_H
 #define SLUICE_LIST_ASK_H
@@ -16,10 +13,6 @@
 #include "watcher/request_path.h"
 #include "watcher/watch_news.h"
 #include "watcher/watch_outcome.h"
-
-#define LIST_ASK_QUESTION_MS (60 * 1000)   /* a side question, to its end */
-#define LIST_ASK_GRACE_S     10            /* a watch's end may be late */
-#define LIST_ASK_SLOW_BYTES  (64u * 1024)  /* a list in `watch.slow_list` */
 
 struct list_ask;
 
@@ -53,14 +46,15 @@ void	list_ask_list(struct list_ask *a, enum watch_version version,
 void	list_ask_forget(struct list_ask *a);   /* the list so far */
 void	list_ask_watch(struct list_ask *a);
 void	list_ask_stream(struct list_ask *a);
-void	list_ask_probe(struct list_ask *a);
-void	list_ask_discover(struct list_ask *a);
-void	list_ask_review(struct list_ask *a);
 
 /* The stream is the watch from here on. */
 void	list_ask_follow(struct list_ask *a);
-/* The connection is silent: the next request takes another. */
-void	list_ask_leave_connection(struct list_ask *a);
+/* The connection is silent: the next request takes another (kube_get). */
+void	list_ask_leave_connection(struct list_ask *a, struct mono since);
+/* Since when it is, 0: it is not, or the next request has begun. */
+struct mono list_ask_silent(const struct list_ask *a);
+/* The last byte of the last request, or its beginning. */
+struct mono list_ask_heard(const struct list_ask *a);
 void	list_ask_drop(struct list_ask *a);     /* without `done` */
 
 const char *list_ask_version(const struct list_ask *a);  /* "": none yet */

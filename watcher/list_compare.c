@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "common/macros.h"
-#include "common/mono.h"
+#include "common/timer.h"
 #include "common/xmalloc.h"
 #include "watcher/inv_compare.h"
 #include "watcher/list_pages.h"
@@ -27,14 +27,6 @@ struct list_compare {
 };
 
 static void
-arm(struct event *timer, int64_t ms)
-{
-	struct timeval tv = mono_timeval_ms(ms);
-
-	(void)evtimer_add(timer, &tv);
-}
-
-static void
 drop(struct list_compare *c)
 {
 	kube_api_cancel(c->request);
@@ -54,7 +46,7 @@ list_compare_start(struct list_compare *c)
 	ms = c->env->conf->watch.compare_ms;
 	drop(c);
 	inv_compare_clear(&c->compare);
-	arm(c->next, ms + (int64_t)(arc4random() % (uint64_t)(ms + 1)));
+	timer_arm(c->next, ms + (int64_t)(arc4random() % (uint64_t)(ms + 1)));
 }
 
 void
@@ -88,18 +80,13 @@ list_compare_data_cb(const char *p, size_t n, void *arg)
 	    &err) == 0;
 }
 
-static void
-list_compare_answered_cb(void *arg UNUSED)
-{
-}
-
 static void	request(struct list_compare *c);
 
 static void
 suspects(struct list_compare *c)
 {
 	drop(c);
-	arm(c->next, MIN(c->env->conf->watch.compare_ms / 2,
+	timer_arm(c->next, MIN(c->env->conf->watch.compare_ms / 2,
 	    LIST_COMPARE_GRACE_MS));
 }
 
@@ -150,7 +137,6 @@ request(struct list_compare *c)
 	struct kube_get get = {
 		.accept = KINDS_METADATA_ACCEPT,
 		.sealed = c->place->kind->metadata,
-		.answered = list_compare_answered_cb,
 		.data = list_compare_data_cb,
 		.done = list_compare_done_cb,
 		.arg = c,
@@ -160,7 +146,7 @@ request(struct list_compare *c)
 
 	request_path_list(&path, c->place, &list);
 	get.path = buf_cstr(&path);
-	arm(c->limit, c->env->conf->watch.slow_list_ms);
+	timer_arm(c->limit, c->env->conf->watch.slow_list_ms);
 	c->request = kube_api_get(c->env->api, &get, &err);
 	buf_free(&path);
 	if (c->request == NULL)
@@ -223,10 +209,8 @@ list_compare_new(const struct watch_env *env, unsigned kind,
 	c->pass = (struct list_pass){ .granted = list_compare_granted,
 		.arg = c };
 	c->list.metadata_only = true;
-	c->next = evtimer_new(env->base, list_compare_next_cb, c);
-	c->limit = evtimer_new(env->base, list_compare_limit_cb, c);
-	if (c->next == NULL || c->limit == NULL)
-		abort();
+	c->next = timer_new(env->base, list_compare_next_cb, c);
+	c->limit = timer_new(env->base, list_compare_limit_cb, c);
 	return c;
 }
 

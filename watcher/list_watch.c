@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "common/mono.h"
+#include "common/timer.h"
 #include "common/xmalloc.h"
 #include "watcher/list_ask.h"
 #include "watcher/list_compare.h"
+#include "watcher/side_question.h"
 #include "watcher/watch_words.h"
 
 #define LIST_WATCH_MAGIC 0x4c495357u   /* "LISW" */
@@ -24,7 +26,9 @@ struct list_watch {
 	char				*namespace;
 	struct watch_fsm		 fsm;
 	struct list_ask			*ask;
-	uint32_t			 mark;       /* of the list under way */
+	struct side_question		*question;
+	uint32_t			 mark;       /* of the last list */
+	bool				 named;      /* an object, since then */
 	struct list_pass		 pass;       /* to list */
 	struct list_compare		*compare;
 	struct event			*wait;
@@ -57,6 +61,7 @@ list_watch_object_cb(enum kube_event_type type,
 {
 	struct list_watch *lw = arg;
 
+	lw->named = true;
 	return lw->ops->object(type, object, lw->arg);
 }
 
@@ -171,6 +176,23 @@ static const struct list_ask_ops ask_ops = {
 
 /* --- the machine ---------------------------------------------------------- */
 
+static void
+begin_list(struct list_watch *lw)
+{
+	lw->mark = lw->ops->list_begin(lw, lw->arg);
+	lw->named = false;
+}
+
+/* The kind is not served: there are none, as after a list that named none. One
+ * that asks again and again has the mark of its last try for that. */
+static void
+list_nothing(struct list_watch *lw)
+{
+	if (lw->named)
+		begin_list(lw);
+	lw->ops->list_end(lw, lw->mark, lw->arg);
+}
+
 /* It is this one's turn to list. */
 static void
 list_watch_granted(void *arg)
@@ -180,7 +202,7 @@ list_watch_granted(void *arg)
 	assert(lw->magic == LIST_WATCH_MAGIC);
 	list_compare_cancel(lw->compare);
 	lw->skipped = false;
-	lw->mark = lw->ops->list_begin(lw, lw->arg);
+	begin_list(lw);
 	if (lw->fsm.state == WATCH_STREAMING) {
 		list_ask_stream(lw->ask);
 	} else {
@@ -189,11 +211,10 @@ list_watch_granted(void *arg)
 	}
 }
 
+/* `before`: the state whose request ended. */
 static void
-act(struct list_watch *lw, const struct watch_step *s)
+act(struct list_watch *lw, const struct watch_step *s, enum watch_state before)
 {
-	struct timeval tv;
-
 	switch (s->action) {
 	case WATCH_DO_LIST:
 	case WATCH_DO_STREAM:
@@ -209,24 +230,37 @@ act(struct list_watch *lw, const struct watch_step *s)
 		list_ask_follow(lw->ask);
 		break;
 	case WATCH_DO_PROBE:
-		list_ask_probe(lw->ask);
+		/* The watch that follows leaves the silent connection, too. */
+		side_question_probe(lw->question, list_ask_version(lw->ask),
+		    list_ask_silent(lw->ask));
 		break;
 	case WATCH_DO_DISCOVER:
-		list_ask_discover(lw->ask);
+		side_question_discover(lw->question);
 		break;
 	case WATCH_DO_REVIEW:
-		list_ask_review(lw->ask);
+		side_question_review(lw->question, before == WATCH_WATCHING ||
+		    before == WATCH_STREAMING ? "watch" : "list");
 		break;
 	case WATCH_DO_WAIT:
 		lw->delay_ms = s->delay_ms;
-		tv = mono_timeval_ms(s->delay_ms);
-		(void)evtimer_add(lw->wait, &tv);
+		timer_arm(lw->wait, s->delay_ms);
 		break;
 	case WATCH_DO_NOTHING:
 	case WATCH_DO_END:
 	case WATCH_ACTION_MAX:
 		break;
 	}
+}
+
+/* It has been silent since the last sign of life, or of hope. */
+static void
+leave_connection(struct list_watch *lw)
+{
+	struct mono heard = list_ask_heard(lw->ask);
+	struct mono begun = side_question_begun(lw->question);
+
+	list_ask_leave_connection(lw->ask, mono_before(heard, begun) ? begun :
+	    heard);
 }
 
 /* Whether this cluster can list by watch is learnt once, for all kinds. */
@@ -280,16 +314,15 @@ step(struct list_watch *lw, enum watch_input input,
 	lw->retried = input == WATCH_IN_UNAUTHORIZED &&
 	    s.action != WATCH_DO_WAIT;
 	if (s.fresh_connection)
-		list_ask_leave_connection(lw->ask);
+		leave_connection(lw);
 	if (input == WATCH_IN_EXPIRED)
 		tell(lw, WATCH_NEWS_EXPIRED, NULL);
 	lw->delay_ms = s.action == WATCH_DO_WAIT ? s.delay_ms : 0;
 	if (lw->fsm.state == WATCH_ABSENT && before != WATCH_ABSENT)
-		lw->ops->list_end(lw, lw->ops->list_begin(lw, lw->arg),
-		    lw->arg);
+		list_nothing(lw);
 	if (!lw->unanswered && (!same || s.action == WATCH_DO_WAIT))
 		lw->ops->changed(lw, lw->arg);
-	act(lw, &s);
+	act(lw, &s, before);
 }
 
 static bool
@@ -355,9 +388,9 @@ list_watch_new(const struct watch_env *env, unsigned kind,
 	    lw);
 	lw->compare = list_compare_new(env, kind, &lw->place, &compare_ops,
 	    lw);
-	lw->wait = evtimer_new(env->base, list_watch_wait_cb, lw);
-	if (lw->wait == NULL)
-		abort();
+	lw->question = side_question_new(env->base, env->api, &lw->place,
+	    list_watch_done_cb, lw);
+	lw->wait = timer_new(env->base, list_watch_wait_cb, lw);
 	return lw;
 }
 
@@ -368,6 +401,7 @@ list_watch_free(struct list_watch *lw)
 		return;
 	list_gate_return(lw->env->gate, &lw->pass);
 	list_compare_free(lw->compare);
+	side_question_free(lw->question);
 	list_ask_free(lw->ask);
 	event_free(lw->wait);
 	free(lw->namespace);
@@ -387,6 +421,7 @@ list_watch_stop(struct list_watch *lw)
 	list_gate_return(lw->env->gate, &lw->pass);
 	list_compare_cancel(lw->compare);
 	list_ask_drop(lw->ask);
+	side_question_cancel(lw->question);
 	(void)evtimer_del(lw->wait);
 	watch_reason_set(&lw->why, 0, "", "");
 	step(lw, WATCH_IN_STOP, NULL);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/list_stream.h"
+#include "common/timer.h"
 #include "common/xmalloc.h"
 #include "watcher/access_review.h"
 #include "watcher/discovery.h"
@@ -22,6 +23,8 @@ struct side_question {
 	side_question_cb		 cb;
 	void				*arg;
 	struct kube_request		*request;
+	struct event			*limit;
+	struct mono			 begun;
 	enum topic			 topic;
 	struct buf			 body;      /* TOPIC_SERVED */
 	struct list_stream		 list;      /* TOPIC_VERSION */
@@ -66,12 +69,6 @@ side_question_data_cb(const char *p, size_t n, void *arg)
 		buf_add_sealed(&q->body, p, n);
 	}
 	return !q->unusable;
-}
-
-static void
-side_question_answered_cb(void *arg)
-{
-	(void)arg;
 }
 
 static enum watch_input
@@ -188,22 +185,45 @@ judge(const struct side_question *q, const struct kube_result *result,
 	    judge_served(q, ret_more, why);
 }
 
+/* The question may be asked again from within. */
+static void
+finish(struct side_question *q, const struct watch_outcome *outcome)
+{
+	(void)evtimer_del(q->limit);
+	q->cb(outcome, q->arg);
+}
+
 static void
 side_question_done_cb(const struct kube_result *result, void *arg)
 {
+	struct watch_outcome o = { .decided = true, .explained = true };
 	struct side_question *q = arg;
-	struct watch_reason why = { 0 };
-	enum watch_input input;
-	int64_t retry_after_ms = 0;
 	bool more = false;
 
 	assert(q->magic == QUESTION_MAGIC);
 	q->request = NULL;
-	input = judge(q, result, &retry_after_ms, &more, &why);
+	o.input = judge(q, result, &o.retry_after_ms, &more, &o.why);
 	forget(q);
 	if (more && ask_group(q))
 		return;
-	q->cb(input, &why, retry_after_ms, q->arg);
+	o.unreachable = o.input == WATCH_IN_FAILED && o.why.code == 0;
+	if (o.why.code == 401)   /* a 200 may have said so, too */
+		kube_api_refused(q->api, q->begun);
+	finish(q, &o);
+}
+
+static void
+side_question_limit_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct watch_outcome o = { 0 };
+	struct side_question *q = arg;
+
+	assert(q->magic == QUESTION_MAGIC);
+	side_question_cancel(q);
+	watch_outcome_say(&o, 0, "Stale", "the API server sent nothing for too "
+	    "long");
+	watch_outcome_decide(&o, WATCH_IN_STALE);
+	finish(q, &o);
 }
 
 /* --- questions ------------------------------------------------------------ */
@@ -212,7 +232,6 @@ static int
 ask(struct side_question *q, struct kube_get *get, struct err *err)
 {
 	get->sealed = q->place->kind->metadata;
-	get->answered = side_question_answered_cb;
 	get->data = side_question_data_cb;
 	get->done = side_question_done_cb;
 	get->arg = q;
@@ -222,56 +241,63 @@ ask(struct side_question *q, struct kube_get *get, struct err *err)
 	return q->request == NULL ? -1 : 0;
 }
 
-int
+/* The first request of a question. */
+static void
+begin(struct side_question *q, enum topic topic, struct kube_get *get)
+{
+	struct watch_outcome o = { 0 };
+	struct err err = { 0 };
+
+	q->topic = topic;
+	q->begun = mono_now();
+	timer_arm(q->limit, SIDE_QUESTION_MS);
+	if (ask(q, get, &err) == 0)
+		return;
+	watch_outcome_say(&o, 0, "BadCredentials", err.text);
+	watch_outcome_decide(&o, WATCH_IN_FAILED);
+	finish(q, &o);
+}
+
+void
 side_question_probe(struct side_question *q, const char *version,
-    struct mono silent, struct err *err)
+    struct mono silent)
 {
 	struct kube_get get = { .accept = q->place->kind->list_accept,
 		.silent = silent };
 	struct buf path = BUF_EMPTY;
-	int rc;
 
-	q->topic = TOPIC_VERSION;
 	q->list.kind_only = q->place->kind->metadata ?
 	    "\"" KINDS_METADATA_LIST "\"" : NULL;
 	(void)snprintf(q->version, sizeof(q->version), "%s", version);
 	request_path_probe(&path, q->place, version);
 	get.path = buf_cstr(&path);
-	rc = ask(q, &get, err);
+	begin(q, TOPIC_VERSION, &get);
 	buf_free(&path);
-	return rc;
 }
 
-int
-side_question_discover(struct side_question *q, struct err *err)
+void
+side_question_discover(struct side_question *q)
 {
 	struct kube_get get = { .accept = DISCOVERY_ACCEPT };
 	struct buf path = BUF_EMPTY;
-	int rc;
 
-	q->topic = TOPIC_SERVED;
 	discovery_path(&path, q->place->kind);
 	get.path = buf_cstr(&path);
-	rc = ask(q, &get, err);
+	begin(q, TOPIC_SERVED, &get);
 	buf_free(&path);
-	return rc;
 }
 
-int
-side_question_review(struct side_question *q, const char *verb,
-    struct err *err)
+void
+side_question_review(struct side_question *q, const char *verb)
 {
 	struct kube_get get = { .accept = "application/json",
 		.path = ACCESS_REVIEW_PATH };
 	struct buf body = BUF_EMPTY;
-	int rc;
 
-	q->topic = TOPIC_ALLOWED;
 	access_review_ask(&body, q->place, verb);
 	get.post = buf_cstr(&body);
-	rc = ask(q, &get, err);
+	begin(q, TOPIC_ALLOWED, &get);
 	buf_free(&body);
-	return rc;
 }
 
 void
@@ -279,14 +305,21 @@ side_question_cancel(struct side_question *q)
 {
 	kube_api_cancel(q->request);
 	q->request = NULL;
+	(void)evtimer_del(q->limit);
 	forget(q);
+}
+
+struct mono
+side_question_begun(const struct side_question *q)
+{
+	return q->begun;
 }
 
 /* --- life ----------------------------------------------------------------- */
 
 struct side_question *
-side_question_new(struct kube_api *api, const struct request_place *place,
-    side_question_cb cb, void *arg)
+side_question_new(struct event_base *base, struct kube_api *api,
+    const struct request_place *place, side_question_cb cb, void *arg)
 {
 	struct side_question *q = xcalloc(1, sizeof(*q));
 
@@ -295,6 +328,7 @@ side_question_new(struct kube_api *api, const struct request_place *place,
 	q->place = place;
 	q->cb = cb;
 	q->arg = arg;
+	q->limit = timer_new(base, side_question_limit_cb, q);
 	return q;
 }
 
@@ -304,6 +338,7 @@ side_question_free(struct side_question *q)
 	if (q == NULL)
 		return;
 	side_question_cancel(q);
+	event_free(q->limit);
 	q->magic = 0;
 	free(q);
 }

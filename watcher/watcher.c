@@ -14,11 +14,13 @@
 #include "common/log.h"
 #include "common/mono.h"
 #include "common/role.h"
+#include "common/timer.h"
 #include "common/xmalloc.h"
 #include "watcher/cluster_access.h"
 #include "watcher/figures.h"
 #include "watcher/inventory.h"
 #include "watcher/kind_set.h"
+#include "watcher/list_slot.h"
 #include "watcher/outbox.h"
 #include "watcher/resident.h"
 #include "watcher/watch_words.h"
@@ -40,19 +42,17 @@ struct watcher {
 	struct figures		*figures;
 	struct outbox		*outbox;
 	struct kind_set		*kinds;
+	struct list_slot	*slot;
 	struct event		*tick;       /* statuses that time changes */
 	struct event		*ready;
 	struct event		*status;
 	struct event		*stop;
 	struct event		*settled;
-	struct event		*patience;  /* of those who wait for it */
 	struct mono		 stop_limit;
 	int64_t			 tick_at;    /* what `tick` is armed for */
 	bool			 registered;
-	bool			 started;    /* the slot was granted */
-	bool			 slot;       /* held */
+	bool			 started;    /* the kinds may list */
 	bool			 ready_anyway;
-	bool			 stopping;
 };
 
 static const struct conf_cluster *
@@ -66,7 +66,7 @@ find_cluster(const struct conf *conf, const char *id)
 	return NULL;
 }
 
-/* --- ready, status, list slot --------------------------------------------- */
+/* --- ready, status -------------------------------------------------------- */
 
 static void
 maybe_ready(struct watcher *w)
@@ -75,35 +75,12 @@ maybe_ready(struct watcher *w)
 		role_ready(w->role);
 }
 
-static void
-send_slot(struct watcher *w, enum msg_slot slot)
-{
-	struct buf b = BUF_EMPTY;
-
-	msg_slot_encode(&b, slot);
-	role_send(w->role, MSG_LIST_SLOT, b.data, b.len, -1);
-	buf_free(&b);
-}
-
 /* Not put off by further news: it comes every so often under load too. */
 static void
 settle_soon(struct watcher *w)
 {
-	struct timeval tv = mono_timeval_ms(SETTLED_MS);
-
 	if (evtimer_pending(w->settled, NULL) == 0)
-		(void)evtimer_add(w->settled, &tv);
-}
-
-static void
-return_slot(struct watcher *w)
-{
-	if (!w->slot)
-		return;
-	w->slot = false;
-	(void)evtimer_del(w->patience);
-	send_slot(w, MSG_SLOT_RETURN);
-	settle_soon(w);   /* though nothing was listed */
+		timer_arm(w->settled, SETTLED_MS);
 }
 
 static void
@@ -115,19 +92,6 @@ watcher_settled_cb(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	assert(w->magic == WATCHER_MAGIC);
 	resident_trim();
-}
-
-/* A cluster whose lists hardly come must not keep all others waiting. */
-static void
-watcher_patience_cb(evutil_socket_t fd, short what, void *arg)
-{
-	struct watcher *w = arg;
-
-	(void)fd;
-	(void)what;
-	assert(w->magic == WATCHER_MAGIC);
-	log_warn("the first lists take long; other clusters begin theirs");
-	return_slot(w);
 }
 
 static void
@@ -159,10 +123,8 @@ watcher_status_cb(evutil_socket_t fd, short what, void *arg)
 static void
 status_soon(struct watcher *w, int64_t ms)
 {
-	struct timeval tv = mono_timeval_ms(ms);
-
 	if (ms == 0 || !event_pending(w->status, EV_TIMEOUT, NULL))
-		(void)evtimer_add(w->status, &tv);
+		timer_arm(w->status, ms);
 }
 
 /* --- objects -------------------------------------------------------------- */
@@ -171,13 +133,11 @@ static void
 arm_tick(struct watcher *w)
 {
 	int64_t due = inventory_due(w->inv);
-	struct timeval tv;
 
 	if (due == 0 || (w->tick_at != 0 && w->tick_at <= due))
 		return;
 	w->tick_at = due;
-	tv = mono_timeval_ms(due - wall_unix_ms());
-	(void)evtimer_add(w->tick, &tv);
+	timer_arm(w->tick, due - wall_unix_ms());
 }
 
 static void
@@ -255,7 +215,7 @@ watcher_changed_cb(struct kind_watch *kw, void *arg)
 		    v.reason);
 	outbox_watcher_state(w->outbox, &v);
 	if (kind_set_tried(w->kinds))
-		return_slot(w);
+		list_slot_return(w->slot);
 	status_soon(w, 0);
 }
 
@@ -315,23 +275,27 @@ watcher_warned_cb(const char *text, void *arg)
 /* --- messages ------------------------------------------------------------- */
 
 static void
-start_kinds(struct watcher *w)
+watcher_begin_cb(void *arg)
 {
-	struct timeval tv =
-	    mono_timeval_ms(2 * w->role->conf.watch.slow_list_ms);
+	struct watcher *w = arg;
 
-	if (w->stopping) {
-		send_slot(w, MSG_SLOT_RETURN);
-		return;
-	}
-	if (w->started)
-		return;
+	assert(w->magic == WATCHER_MAGIC);
 	w->started = true;
-	w->slot = true;
-	(void)evtimer_add(w->patience, &tv);
 	kind_set_start(w->kinds);
 	maybe_ready(w);
 }
+
+/* Though nothing may have been listed, the start needed memory. */
+static void
+watcher_returned_cb(void *arg)
+{
+	settle_soon(arg);
+}
+
+static const struct list_slot_ops slot_ops = {
+	.begin = watcher_begin_cb,
+	.returned = watcher_returned_cb,
+};
 
 /* The store must see every kind's state again, behind the objects. */
 static void
@@ -352,17 +316,13 @@ watcher_message(struct role *role, enum msg_type type, const void *payload,
 {
 	struct watcher *w = role->state;
 	struct msg_bindings m;
-	enum msg_slot slot;
 
 	switch ((unsigned)type) {
 	case MSG_CREDENTIAL:
 		cluster_access_message(w->access, payload, n, fd);
 		break;
 	case MSG_LIST_SLOT:
-		if (msg_slot_decode(payload, n, &slot) < 0 ||
-		    slot != MSG_SLOT_GRANT)
-			fatalx("supervisor: an unreadable LIST_SLOT");
-		start_kinds(w);
+		list_slot_message(w->slot, payload, n);
 		break;
 	case MSG_BINDINGS_CHANGED:
 	case MSG_RESYNC:
@@ -411,7 +371,6 @@ static void
 watcher_stop_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct watcher *w = arg;
-	struct timeval tv = mono_timeval_ms(STOP_POLL_MS);
 
 	(void)fd;
 	(void)what;
@@ -420,43 +379,52 @@ watcher_stop_cb(evutil_socket_t fd, short what, void *arg)
 	    mono_before(w->stop_limit, mono_now()))
 		role_exit(w->role);
 	else
-		(void)evtimer_add(w->stop, &tv);
+		timer_arm(w->stop, STOP_POLL_MS);
+}
+
+static void
+make_timers(struct watcher *w)
+{
+	struct event_base *base = w->role->base;
+
+	w->tick = timer_new(base, watcher_tick_cb, w);
+	w->ready = timer_new(base, watcher_ready_cb, w);
+	w->status = timer_new(base, watcher_status_cb, w);
+	w->stop = timer_new(base, watcher_stop_cb, w);
+	w->settled = timer_new(base, watcher_settled_cb, w);
 }
 
 static int
-watcher_start(struct role *role, struct err *err)
+open_cluster(struct watcher *w, struct err *err)
 {
 	const struct conf_cluster *cluster =
-	    find_cluster(&role->conf, role->instance);
-	struct timeval tv = mono_timeval_ms(READY_ANYWAY_MS);
-	struct watcher *w = xcalloc(1, sizeof(*w));
+	    find_cluster(&w->role->conf, w->role->instance);
 
-	role->state = w;
-	w->magic = WATCHER_MAGIC;
-	w->role = role;
-	if (cluster == NULL) {
-		err->code = EX_CONFIG;
-		return err_set(err, "the configuration has no cluster %s",
-		    role->instance);
-	}
-	if (wiping_init(err) < 0)
-		return -1;
-	w->access = cluster_access_new(role, cluster, err);
+	if (cluster == NULL)
+		(void)err_set(err, "the configuration has no cluster %s",
+		    w->role->instance);
+	else
+		w->access = cluster_access_new(w->role, cluster, err);
 	if (w->access == NULL) {
 		err->code = EX_CONFIG;
 		return -1;
 	}
 	log_info("watching %s",
 	    cluster_access_credentials(w->access)->server);
-	w->tick = evtimer_new(role->base, watcher_tick_cb, w);
-	w->ready = evtimer_new(role->base, watcher_ready_cb, w);
-	w->status = evtimer_new(role->base, watcher_status_cb, w);
-	w->stop = evtimer_new(role->base, watcher_stop_cb, w);
-	w->settled = evtimer_new(role->base, watcher_settled_cb, w);
-	w->patience = evtimer_new(role->base, watcher_patience_cb, w);
-	if (w->tick == NULL || w->ready == NULL || w->status == NULL ||
-	    w->stop == NULL || w->settled == NULL || w->patience == NULL)
-		return err_set(err, "event_new failed");
+	return 0;
+}
+
+static int
+watcher_start(struct role *role, struct err *err)
+{
+	struct watcher *w = xcalloc(1, sizeof(*w));
+
+	role->state = w;
+	w->magic = WATCHER_MAGIC;
+	w->role = role;
+	if (wiping_init(err) < 0 || open_cluster(w, err) < 0)
+		return -1;
+	make_timers(w);
 	kinds_configure(&role->conf);
 	w->inv = inventory_new(role->conf.watch.max_objects);
 	w->figures = figures_new(role, w->inv);
@@ -468,8 +436,8 @@ watcher_start(struct role *role, struct err *err)
 	    watcher_registered_cb, w, err);
 	if (w->outbox == NULL)
 		return -1;
-	(void)evtimer_add(w->ready, &tv);
-	send_slot(w, MSG_SLOT_ASK);
+	timer_arm(w->ready, READY_ANYWAY_MS);
+	w->slot = list_slot_new(role, &slot_ops, w);
 	role_status(role, "starting", "waiting for a slot to list");
 	return 0;
 }
@@ -480,7 +448,7 @@ watcher_stop(struct role *role)
 {
 	struct watcher *w = role->state;
 
-	w->stopping = true;
+	list_slot_stop(w->slot);
 	kind_set_stop(w->kinds);
 	w->stop_limit = mono_add_ms(mono_now(), STOP_FLUSH_MS);
 	event_active(w->stop, EV_TIMEOUT, 0);
@@ -491,6 +459,7 @@ watcher_finish(struct role *role)
 {
 	struct watcher *w = role->state;
 
+	list_slot_free(w->slot);
 	kind_set_free(w->kinds);
 	kube_api_free(w->api);
 	outbox_free(w->outbox);
@@ -501,7 +470,6 @@ watcher_finish(struct role *role)
 	event_free(w->status);
 	event_free(w->stop);
 	event_free(w->settled);
-	event_free(w->patience);
 	cluster_access_free(w->access);
 	curl_global_cleanup();
 	w->magic = 0;
