@@ -39,18 +39,25 @@ sockopt_cb(void *arg, curl_socket_t fd, curlsocktype purpose)
 	return CURL_SOCKOPT_OK;
 }
 
+/* libcurl's own sockets would outlive an exec. */
+static curl_socket_t
+opensocket_cb(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	(void)arg;
+	(void)purpose;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC,
+	    address->protocol);
+}
+
 /* The address of a stranger's server is known only here: a name may lead
  * anywhere, and to another place each time. */
 static curl_socket_t
 opensocket_stranger_cb(void *arg, curlsocktype purpose,
     struct curl_sockaddr *address)
 {
-	(void)arg;
-	(void)purpose;
 	if (kube_server_forbidden_address(&address->addr))
 		return CURL_SOCKET_BAD;
-	return socket(address->family, address->socktype | SOCK_CLOEXEC,
-	    address->protocol);
+	return opensocket_cb(arg, purpose, address);
 }
 
 /* --- options -------------------------------------------------------------- */
@@ -227,9 +234,8 @@ setup_proxy(CURL *easy, const struct kube_credentials *cred, struct err *err)
 	bad = SET(easy, CURLOPT_PROXY, proxy);
 	bad |= SET(easy, CURLOPT_NOPROXY, "");
 	/* Through a proxy the address that is connected is the operator's. */
-	if (cred->untrusted && direct)
-		bad |= SET(easy, CURLOPT_OPENSOCKETFUNCTION,
-		    opensocket_stranger_cb);
+	bad |= SET(easy, CURLOPT_OPENSOCKETFUNCTION, cred->untrusted &&
+	    direct ? opensocket_stranger_cb : opensocket_cb);
 	kube_pem_wipe(proxy);
 	if (bad)
 		return err_set(err, "libcurl refused the proxy of %s",

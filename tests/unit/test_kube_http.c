@@ -1,5 +1,6 @@
 /* kube_http: what a request carries, and where it may go. */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -86,6 +87,31 @@ test_a_strangers_name_for_this_host_is_not_connected(void **state)
 	assert_false(connects(true));
 }
 
+static void
+test_no_socket_of_a_request_outlives_an_exec(void **state)
+{
+	struct kube_credentials cred = { .server = server };
+	struct curl_slist *headers = NULL;
+	curl_socket_t fd = CURL_SOCKET_BAD;
+	CURL *easy = curl_easy_init();
+	struct err err = { 0 };
+
+	(void)state;
+	assert_non_null(easy);
+	assert_int_equal(kube_http_setup(easy, &cred, "/", "*/*", &headers,
+	    NULL, &err), 0);
+	(void)curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
+	assert_int_equal(curl_easy_perform(easy), CURLE_OK);
+	assert_int_equal(curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd),
+	    CURLE_OK);
+	assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	curl_easy_cleanup(easy);
+	curl_slist_free_all(headers);
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(fd >= 0);
+	(void)close(fd);
+}
+
 static bool
 has_header(const struct curl_slist *headers, const char *begin)
 {
@@ -131,6 +157,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    test_a_strangers_name_for_this_host_is_not_connected,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_no_socket_of_a_request_outlives_an_exec,
 		    setup, teardown),
 		cmocka_unit_test(test_credentials_go_over_tls_only),
 	};
