@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/event.h"
+#include "common/key_name.h"
 #include "common/xmalloc.h"
 
 #define SLUG_MAX 63u
@@ -41,9 +42,18 @@ kind_known(const char *type)
 	return kind_custom(type);
 }
 
-/* What the API server admits as a name, and what may stand in a key. */
 static bool
-name_valid(const char *name)
+printable(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static bool
+plain_name(const char *name)
 {
 	size_t i, n = strlen(name);
 
@@ -58,14 +68,18 @@ name_valid(const char *name)
 	return true;
 }
 
+/* What the API server admits: of custom kinds (RBAC's are such to us) any name
+ * that can stand in its path, if a watcher can make a key of it. */
 static bool
-printable(const char *text)
+name_valid(const char *type, const char *name)
 {
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			return false;
-	}
-	return true;
+	char key[KEY_NAME_SIZE];
+
+	if (!kind_custom(type))
+		return plain_name(name);
+	return key_name_make(slice_str(name), key).p != NULL &&
+	    printable(name) && strchr(name, '%') == NULL &&
+	    strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
 static void
@@ -100,11 +114,11 @@ workflow_node_make(const char *id, const char *type, const char *name,
 {
 	if (id == NULL || id[0] == '\0' || strlen(id) > EVENT_SUBJECT_MAX ||
 	    !printable(id) || type == NULL || !kind_known(type) ||
-	    name == NULL || !name_valid(name))
+	    name == NULL || !name_valid(type, name))
 		return NULL;
 	if (namespace == NULL || namespace[0] == '\0')
 		namespace = "default";
-	if (!name_valid(namespace))
+	if (!plain_name(namespace))
 		return NULL;
 	return json_pack("{s:s, s:s, s:s, s:s}", "id", id, "type", type,
 	    "name", name, "namespace", namespace);
@@ -138,10 +152,10 @@ node_parse(const json_t *node, size_t i, json_t *nodes, json_t *seen,
 		    " configmap, secret, pvc, pod, replicaset, hpa,"
 		    " networkpolicy, or the RESOURCE.GROUP of a custom"
 		    " kind");
-	if (name == NULL || !name_valid(name))
+	if (name == NULL || (type != NULL && !name_valid(type, name)))
 		node_problem(problems, i, "name", "must be the name of a"
 		    " Kubernetes object");
-	if (namespace == NULL || !name_valid(namespace))
+	if (namespace == NULL || !plain_name(namespace))
 		node_problem(problems, i, "namespace", "must be the name of a"
 		    " namespace");
 	made = workflow_node_make(id, type, name, namespace);

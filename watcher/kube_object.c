@@ -81,13 +81,26 @@ identity(struct slice raw, const char *member, size_t max, bool required,
 	return 0;
 }
 
+struct slice
+kube_object_name(struct slice raw, char buf[KEY_NAME_SIZE])
+{
+	struct slice text = json_scan_text(raw);
+	/* One byte more than may be, to tell what was cut. */
+	char plain_text[KEY_NAME_MAX + 4];
+
+	if (text.p == NULL)
+		text = (struct slice){ plain_text, json_text_unescape(raw,
+			plain_text, sizeof(plain_text)) };
+	return key_name_make(text, buf);
+}
+
 static int
 take_name(struct kube_object *o, struct slice raw, struct err *err)
 {
 	/* Of a string no less than its quotes is there. */
 	if (raw.n <= 2 || *raw.p != '"')
 		return err_set(err, "metadata.name is no string, or empty");
-	o->name = key_name_read(raw, o->text);
+	o->name = kube_object_name(raw, o->text);
 	o->unfit = o->name.p == NULL;
 	return 0;
 }

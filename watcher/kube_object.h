@@ -17,7 +17,7 @@
 
 #include "common/buf.h"
 #include "common/err.h"
-#include "watcher/key_name.h"
+#include "common/key_name.h"
 
 #define KUBE_NAME_MAX KEY_NAME_MAX
 #define KUBE_UID_MAX  128u
@@ -62,6 +62,9 @@ struct kube_event {
 	struct kube_error	error;     /* ERROR only */
 };
 
+/* A raw JSON string, which json_scan accepted, as a name in a key (key_name);
+ * anything else has none. */
+struct slice kube_object_name(struct slice raw, char buf[KEY_NAME_SIZE]);
 /* A raw JSON string with an RFC 3339 time, in Unix ms; 0: it is none. */
 int64_t	kube_object_time(struct slice raw);
 int	kube_object_parse(struct slice json, struct kube_object *ret,

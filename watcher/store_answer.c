@@ -80,8 +80,8 @@ apply_node(struct inventory *inv, const char *cluster,
 	node.uid = json_scan_text(v[N_UID]);
 	if (kind >= 0)
 		(void)inventory_stored_node(inv, (unsigned)kind,
-		    json_scan_text(v[N_NAMESPACE]), key_name_read(v[N_NAME],
-		    name), &node, v[N_STATUS]);
+		    json_scan_text(v[N_NAMESPACE]),
+		    kube_object_name(v[N_NAME], name), &node, v[N_STATUS]);
 }
 
 void

@@ -9,8 +9,9 @@
 #include <cmocka.h>
 
 #include "common/event.h"
+#include "common/key_name.h"
 #include "common/macros.h"
-#include "watcher/key_name.h"
+#include "watcher/kube_object.h"
 
 static void
 test_what_a_key_admits_stays_as_it_is(void **state)
@@ -108,20 +109,20 @@ test_names_in_json_are_read_with_their_escapes(void **state)
 	char buf[KEY_NAME_SIZE], json[KEY_NAME_MAX + 10];
 
 	(void)state;
-	assert_true(slice_is(key_name_read(slice_str("\"web-0\""), buf),
+	assert_true(slice_is(kube_object_name(slice_str("\"web-0\""), buf),
 	    "web-0"));
-	assert_true(slice_is(key_name_read(slice_str("\"a\\u003cb\""), buf),
+	assert_true(slice_is(kube_object_name(slice_str("\"a\\u003cb\""), buf),
 	    "a~3Cb"));
-	assert_true(slice_is(key_name_read(slice_str("\"\\u0041\""), buf),
+	assert_true(slice_is(kube_object_name(slice_str("\"\\u0041\""), buf),
 	    "A"));
-	assert_null(key_name_read(slice_str("\"a\\u0000\""), buf).p);
-	assert_null(key_name_read(slice_str("7"), buf).p);
-	assert_null(key_name_read(SLICE_NONE, buf).p);
+	assert_null(kube_object_name(slice_str("\"a\\u0000\""), buf).p);
+	assert_null(kube_object_name(slice_str("7"), buf).p);
+	assert_null(kube_object_name(SLICE_NONE, buf).p);
 	/* What does not fit is not cut. */
 	memset(json, 'a', sizeof(json));
 	json[0] = json[sizeof(json) - 1] = '"';
 	memcpy(json + 1, "\\n", 2);
-	assert_null(key_name_read((struct slice){ json, sizeof(json) },
+	assert_null(kube_object_name((struct slice){ json, sizeof(json) },
 	    buf).p);
 }
 

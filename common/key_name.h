@@ -1,5 +1,6 @@
 /*
- * key_name: an object's name as it stands in the key of its stream. Pure.
+ * key_name: a Kubernetes object's name as it stands in the key of its stream.
+ * Pure. Watcher and store.
  *
  * Of some kinds (those of RBAC) a name may hold any character but "/" and "%";
  * a key may not (contract 2). What fits stays as it is; every other byte, and
@@ -17,9 +18,6 @@
 /* `name` in a key, NUL-terminated in buf unless it is `name` itself.
  * SLICE_NONE: no key can hold it (empty, too long, with a slash or a NUL). */
 struct slice	key_name_make(struct slice name, char buf[KEY_NAME_SIZE]);
-/* Likewise of a JSON string that json_scan accepted; anything else has no
- * name. */
-struct slice	key_name_read(struct slice json, char buf[KEY_NAME_SIZE]);
 /* The name itself, of what key_name_make gave, inside a JSON string. */
 void	key_name_show(struct buf *b, struct slice key);
 

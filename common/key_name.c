@@ -1,9 +1,4 @@
-#include "watcher/key_name.h"
-
-#include <string.h>
-
-#include "watcher/json_scan.h"
-#include "watcher/json_text.h"
+#include "common/key_name.h"
 
 #define ESCAPE '~'
 
@@ -56,19 +51,6 @@ key_name_make(struct slice name, char buf[KEY_NAME_SIZE])
 	if (name.n == 0 || name.n > KEY_NAME_MAX)
 		return SLICE_NONE;
 	return all_stay(name) ? name : escape(name, buf);
-}
-
-struct slice
-key_name_read(struct slice json, char buf[KEY_NAME_SIZE])
-{
-	struct slice text = json_scan_text(json);
-	/* One byte more than may be, to tell what was cut. */
-	char plain[KEY_NAME_MAX + 4];
-
-	if (text.p == NULL)
-		text = (struct slice){ plain, json_text_unescape(json, plain,
-			sizeof(plain)) };
-	return key_name_make(text, buf);
 }
 
 static unsigned
