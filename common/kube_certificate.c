@@ -7,6 +7,7 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* What has a passphrase is not read: nobody is there to type it, and OpenSSL's
@@ -131,4 +132,11 @@ kube_certificate_pair(const char *cert_pem, const char *key_pem,
 	X509_free(cert);
 	EVP_PKEY_free(key);
 	return rc;
+}
+
+bool
+kube_certificate_outdated(const char *error)
+{
+	return strstr(error, "certificate has expired") != NULL ||
+	    strstr(error, "certificate is not yet valid") != NULL;
 }

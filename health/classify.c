@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/kube_certificate.h"
+
 #define FAILING_NAMES_MAX 200u   /* bytes of names in a not_ready message */
 
 static const char *const paths[PROBE_ENDPOINT_MAX] = {
@@ -101,7 +103,7 @@ transport_code(CURLcode curl, const char *text)
 
 /* What the operator can look at when no answer came. */
 static const char *
-remedy(enum probe_code code)
+remedy(enum probe_code code, const char *text)
 {
 	switch ((int)code) {
 	case PROBE_DNS:
@@ -111,6 +113,10 @@ remedy(enum probe_code code)
 		return "; is the API server up, and `server` in the kubeconfig "
 		    "right?";
 	case PROBE_TLS:
+		if (kube_certificate_outdated(text))
+			return "; renew it at the API server (its own, or the "
+			    "one that signed it), or set this host's clock "
+			    "right";
 		return "; do the certificates in the kubeconfig belong to this "
 		    "server?";
 	default:
@@ -127,7 +133,8 @@ no_answer(CURLcode curl, const char *text, struct probe_finding *ret)
 	if (text == NULL || *text == '\0')
 		text = curl_easy_strerror(curl);
 	code = transport_code(curl, text);
-	(void)snprintf(both, sizeof(both), "%.200s%s", text, remedy(code));
+	(void)snprintf(both, sizeof(both), "%.200s%s", text,
+	    remedy(code, text));
 	classify_own(code, both, ret);
 }
 

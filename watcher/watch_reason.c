@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/kube_certificate.h"
 #include "common/macros.h"
 
 void
@@ -120,6 +121,11 @@ watch_reason_no_answer(struct watch_reason *r,
 		(void)snprintf(text, sizeof(text), "%.170s", result->error);
 	else if (result->curl == CURLE_LOGIN_DENIED)
 		(void)snprintf(text, sizeof(text), "%s", result->error);
+	else if (strcmp(reason, "TlsFailed") == 0 &&
+	    kube_certificate_outdated(result->error))
+		(void)snprintf(text, sizeof(text), "%.120s (the server's "
+		    "of %s, or the one that signed it: renew it there, or "
+		    "set this host's clock right)", result->error, origin);
 	else if (strcmp(reason, "TlsFailed") == 0)
 		(void)snprintf(text, sizeof(text), "%.120s (do the "
 		    "certificates of %s belong to this server?)",

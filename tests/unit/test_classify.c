@@ -113,6 +113,20 @@ test_failures_of_the_network_are_told_apart(void **state UNUSED)
 }
 
 static void
+test_an_old_certificate_of_the_server_is_not_the_kubeconfigs(void **state
+    UNUSED)
+{
+	struct probe_finding f;
+
+	assert_true(classify_answer(PROBE_READYZ,
+	    CURLE_PEER_FAILED_VERIFICATION, "SSL certificate problem: "
+	    "certificate has expired", 0, SLICE_NONE, &f));
+	assert_int_equal(f.code, PROBE_TLS);
+	assert_non_null(strstr(f.message, "renew it at the API server"));
+	assert_null(strstr(f.message, "kubeconfig"));
+}
+
+static void
 test_a_hostile_text_becomes_plain_and_short(void **state UNUSED)
 {
 	char text[4096], body[8192] = "";
@@ -162,6 +176,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answers_are_told_apart),
+		cmocka_unit_test(
+		    test_an_old_certificate_of_the_server_is_not_the_kubeconfigs),
 		cmocka_unit_test(test_failures_of_the_network_are_told_apart),
 		cmocka_unit_test(test_a_hostile_text_becomes_plain_and_short),
 		cmocka_unit_test(test_the_version_is_found_and_bounded),

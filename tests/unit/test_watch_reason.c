@@ -113,6 +113,30 @@ test_no_answer_names_what_failed_and_where_to_look(void **state)
 }
 
 static void
+test_an_old_certificate_of_the_server_is_not_the_kubeconfigs(void **state)
+{
+	static const char *const errors[] = {
+		"SSL certificate problem: certificate has expired",
+		"SSL certificate problem: certificate is not yet valid",
+	};
+	struct kube_result result = { .curl = CURLE_PEER_FAILED_VERIFICATION };
+	struct watch_reason r;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(errors); i++) {
+		result.error = errors[i];
+		watch_reason_no_answer(&r, &result, "context a in FILE");
+		assert_string_equal(r.reason, "TlsFailed");
+		assert_non_null(strstr(r.message, errors[i]));
+		assert_non_null(strstr(r.message, "renew it there, or set "
+		    "this host's clock"));
+		assert_non_null(strstr(r.message, "context a in FILE"));
+		assert_null(strstr(r.message, "belong"));
+	}
+}
+
+static void
 test_an_answer_that_broke_off_is_not_a_wrong_address(void **state)
 {
 	struct kube_result result = { .curl = CURLE_RECV_ERROR, .status = 200,
@@ -137,6 +161,8 @@ main(void)
 		cmocka_unit_test(test_the_wait_a_server_asks_for_is_bounded),
 		cmocka_unit_test(
 		    test_no_answer_names_what_failed_and_where_to_look),
+		cmocka_unit_test(
+		    test_an_old_certificate_of_the_server_is_not_the_kubeconfigs),
 		cmocka_unit_test(
 		    test_an_answer_that_broke_off_is_not_a_wrong_address),
 	};
