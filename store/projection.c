@@ -7,19 +7,6 @@
 
 #include "common/xmalloc.h"
 
-static const char *const slot_names[SLOT_MAX] = {
-	[SLOT_NONE] = "none",
-	[SLOT_STATE] = "state",
-	[SLOT_PROGRESS] = "progress",
-	[SLOT_STEP] = "step",
-	[SLOT_ARTIFACT] = "artifact",
-	[SLOT_HEALTH] = "health",
-	[SLOT_METADATA] = "metadata",
-	[SLOT_STATUS] = "status",
-	[SLOT_NODE] = "node",
-	[SLOT_LOG] = "log",
-};
-
 /* Whole names of one stream type; STREAM_TYPE_MAX stands for every type. */
 static const struct {
 	enum stream_type	 type;
@@ -56,12 +43,6 @@ static const struct {
 	{ STREAM_CLUSTER, "cluster.status_changed", SLOT_STATE },
 	{ STREAM_CLUSTER, "cluster.metadata_updated", SLOT_METADATA },
 };
-
-const char *
-slot_name(enum slot slot)
-{
-	return slot < SLOT_MAX ? slot_names[slot] : "unknown";
-}
 
 enum slot
 projection_slot(enum stream_type type, struct slice event_type)

@@ -50,7 +50,6 @@ struct placement {
 	char		*text;         /* owned; see placement_clear */
 };
 
-const char	*slot_name(enum slot slot);
 /* The slot of an event type in a stream of this type. */
 enum slot	 projection_slot(enum stream_type type,
 		    struct slice event_type);

@@ -26,6 +26,7 @@ void		 serve_applied(struct serve *s, struct position applied);
 /* The reader's answer to a question; takes nothing. */
 void		 serve_answer(struct serve *s, uint64_t ticket,
 		    const struct buf *answer);
+/* Questions held or with the reader. */
 unsigned int	 serve_pending(const struct serve *s);
 
 #endif

@@ -3,8 +3,8 @@
  * of the other processes, and MongoDB where configured.
  *
  * This file is the process: its start, its one loop, its end. The loop takes
- * records from the subscriber to the writer thread (db_writer), questions from
- * the REP socket (serve) to the reader thread (db_reader), and tells the
+ * records from the subscriber to the writer thread (record_feed), questions
+ * from the REP socket (serve) to the reader thread (db_reader), and tells the
  * supervisor what happened. It never waits for a disk or for MongoDB.
  *
  * READY: the projection stands at a heartbeat's tip. A store that has too much
@@ -28,11 +28,11 @@
 #include "common/role.h"
 #include "common/subscriber.h"
 #include "common/xmalloc.h"
-#include "store/catch_up.h"
 #include "store/db_reader.h"
 #include "store/db_writer.h"
 #include "store/mongo.h"
 #include "store/projection_file.h"
+#include "store/record_feed.h"
 #include "store/serve.h"
 #include "store/store_notices.h"
 #include "store/store_report.h"
@@ -63,7 +63,7 @@ struct store {
 	struct subscriber	*subscriber;
 	struct mongo		*mongo;         /* NULL: not configured */
 	bool			 mongo_stuck;   /* its thread was left behind */
-	struct catch_up		 catch_up;
+	struct record_feed	 feed;
 	struct mono		 began;
 	bool			 ready;
 	uint64_t		 incomplete;    /* clusters, since a gap */
@@ -123,59 +123,6 @@ become_ready(struct store *s)
 	s->ready = true;
 	role_ready(s->role);
 	submit(s, DB_READER_ANNOUNCE);
-}
-
-/* --- records ------------------------------------------------------------- */
-
-static void
-store_record_cb(const void *bytes, size_t n, void *arg)
-{
-	struct store *s = store_of(arg);
-	struct record_header header;
-	struct position through;
-	struct err err;
-	struct rd rd;
-
-	if (record_decode(bytes, n, &header, &rd, &err) == -1)
-		fatalx("a record from the subscriber: %s", err.text);
-	if (header.count == 0)
-		return;
-	if (catch_up_record(&s->catch_up, (struct position){ header.epoch,
-	    header.first }, &through) == CATCH_UP_LOST)
-		db_writer_gap(s->writer, through);
-	db_writer_record(s->writer, bytes, n, (struct position){ header.epoch,
-	    header.first + header.count - 1 });
-}
-
-static void
-store_gap_cb(struct position from, struct position next, void *arg)
-{
-	char before[EVENT_ID_MAX], after[EVENT_ID_MAX];
-	struct store *s = store_of(arg);
-
-	log_warn("events between %s and %s are lost to the projection",
-	    position_format(from, before), position_format(next, after));
-	db_writer_gap(s->writer, catch_up_gap(&s->catch_up, next));
-}
-
-static void
-store_caught_up_cb(const struct heartbeat *hb, void *arg)
-{
-	struct store *s = store_of(arg);
-	struct position through;
-
-	switch (catch_up_tip(&s->catch_up, hb->tip, &through)) {
-	case CATCH_UP_AT:
-		db_writer_at(s->writer, through);
-		break;
-	case CATCH_UP_LOST:
-		db_writer_gap(s->writer, through);
-		break;
-	case CATCH_UP_NOTHING:
-	default:
-		break;
-	}
-	db_writer_oldest(s->writer, hb->oldest);
 }
 
 /* --- what the threads have to say ---------------------------------------- */
@@ -244,7 +191,7 @@ take_applied(struct store *s)
 		ask_resync(s, "the projection may be incomplete");
 		submit(s, DB_READER_CHECK);
 	}
-	if (catch_up_done(&s->catch_up, st.applied))
+	if (catch_up_done(&s->feed.way, st.applied))
 		become_ready(s);
 	store_notices_writer(&s->notices, st.trouble);
 }
@@ -267,10 +214,11 @@ say_status(struct store *s)
 {
 	struct store_report r = {
 		.with_mongo = s->mongo != NULL,
-		.heard = s->catch_up.heard,
+		.heard = s->feed.way.heard,
 		.tip = subscriber_heartbeat(s->subscriber).tip.number,
-		.ready_tip = s->catch_up.ready_tip,
+		.ready_tip = s->feed.way.ready_tip,
 		.incomplete = s->incomplete,
+		.questions = s->serve == NULL ? 0 : serve_pending(s->serve),
 	};
 	struct buf facts = BUF_EMPTY;
 
@@ -311,12 +259,6 @@ store_tick_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 /* --- life ---------------------------------------------------------------- */
 
-static const struct subscriber_ops subscriber_ops = {
-	.record = store_record_cb,
-	.gap = store_gap_cb,
-	.caught_up = store_caught_up_cb,
-};
-
 static int
 open_databases(struct store *s, struct err *err)
 {
@@ -349,7 +291,7 @@ open_databases(struct store *s, struct err *err)
 			goto out;
 	}
 	db_writer_status(s->writer, &st);
-	catch_up_init(&s->catch_up, st.applied);
+	record_feed_init(&s->feed, s->writer, st.applied);
 	/* A gap of an earlier life was asked about then: only what is looked
 	 * up and still lacks is asked for again. */
 	if (st.gapped)
@@ -373,9 +315,10 @@ open_bus(struct store *s, struct err *err)
 	s->serve = serve_new(s->role->base, bus, s->reader, err);
 	if (s->serve == NULL)
 		goto out;
-	serve_applied(s->serve, s->catch_up.start);
+	serve_applied(s->serve, s->feed.way.start);
 	s->subscriber = subscriber_new(s->role->base, bus, journal, "store",
-	    s->role->incarnation, s->catch_up.start, &subscriber_ops, s, err);
+	    s->role->incarnation, s->feed.way.start, &record_feed_ops, &s->feed,
+	    err);
 	if (s->subscriber == NULL)
 		goto out;
 	role_bus_path(s->role, subscriber_path(s->subscriber));

@@ -91,9 +91,10 @@ store_report_facts(const struct store_report *r, struct buf *b)
 	char position[EVENT_ID_MAX];
 
 	buf_addf(b, "{\"position\":\"%s\",\"behind\":%" PRIu64
-	    ",\"change\":%" PRIu64 ",\"queued_bytes\":%zu,\"gapped\":%s,"
-	    "\"trouble\":\"", position_format(w->applied, position), behind(r),
-	    w->change, w->queued, truth(w->gapped));
+	    ",\"change\":%" PRIu64 ",\"queued_bytes\":%zu,\"questions\":%u,"
+	    "\"gapped\":%s,\"trouble\":\"", position_format(w->applied,
+	    position), behind(r), w->change, w->queued, r->questions,
+	    truth(w->gapped));
 	buf_json_text(b, w->trouble, strlen(w->trouble));
 	buf_adds(b, "\",\"mongodb\":");
 	if (r->with_mongo)

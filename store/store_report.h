@@ -19,6 +19,7 @@ struct store_report {
 	uint64_t		tip;           /* its latest heartbeat's */
 	uint64_t		ready_tip;     /* its first heartbeat's */
 	uint64_t		incomplete;    /* clusters, since a gap */
+	unsigned int		questions;     /* not yet answered */
 };
 
 /* One word for the supervisor's table. */

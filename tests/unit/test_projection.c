@@ -51,8 +51,8 @@ test_every_event_type_has_its_slot_and_subject(void **state UNUSED)
 		projection_place(&item, &p);
 		if (p.slot != places[i].slot ||
 		    !slice_is(p.subject, places[i].kept_as))
-			fail_msg("%s %s: %s \"%.*s\"", places[i].key,
-			    places[i].event_type, slot_name(p.slot),
+			fail_msg("%s %s: slot %d \"%.*s\"", places[i].key,
+			    places[i].event_type, (int)p.slot,
 			    (int)p.subject.n, p.subject.p);
 		placement_clear(&p);
 		fixture_item_free(&item);

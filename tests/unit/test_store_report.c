@@ -108,10 +108,13 @@ test_the_facts_are_json_whatever_the_trouble_says(void **state UNUSED)
 	buf_reset(&b);
 	r.with_mongo = true;
 	r.mongo.refused = 3;
+	r.questions = 5;
 	store_report_facts(&r, &b);
 	facts = json_loads(buf_cstr(&b), 0, NULL);
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(
 	    facts, "mongodb"), "refused")), 3);
+	assert_int_equal(json_integer_value(json_object_get(facts,
+	    "questions")), 5);
 	json_decref(facts);
 	buf_free(&b);
 }
