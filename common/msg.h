@@ -18,7 +18,7 @@
 #include "common/buf.h"
 #include "common/err.h"
 
-#define MSG_VERSION      1u
+#define MSG_VERSION      2u
 #define MSG_PAYLOAD_MAX  (60u * 1024)   /* larger things travel as a memfd */
 #define MSG_CHANNEL_FD   3
 
@@ -28,7 +28,6 @@
 	X(LISTENER,         SUPERVISOR, true)  /* a gateway's socket */        \
 	X(PING,             SUPERVISOR, false) /* answer with PONG */          \
 	X(STOP,             SUPERVISOR, false) /* leave in order, exit 0 */    \
-	X(DRAIN,            SUPERVISOR, false) /* gateway: end its streams */  \
 	X(RELOAD,           SUPERVISOR, true)  /* memfd: new configuration */  \
 	X(PEER_UP,          SUPERVISOR, false) /* broker: connect PUB there */ \
 	X(PEER_DOWN,        SUPERVISOR, false) /* broker: disconnect */        \

@@ -325,8 +325,6 @@ gateway_message(struct role *role, enum msg_type type, const void *payload,
 		connections_listen(g->connections, fd);
 	} else if (type == MSG_SEGMENT && fd != -1) {
 		add_segment(g, payload, n, fd);
-	} else if (type == MSG_DRAIN) {
-		drain(g);
 	} else if (fd != -1) {
 		(void)close(fd);
 	}

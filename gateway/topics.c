@@ -46,12 +46,6 @@ topics_free(struct topics *t)
 	free(t);
 }
 
-size_t
-topics_count(const struct topics *t)
-{
-	return strmap_count(t->by_name);
-}
-
 /* No key and no prefix of another kind has the same name. Valid until the
  * next one is made. */
 static struct slice

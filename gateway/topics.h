@@ -27,6 +27,5 @@ void		 topics_remove(struct topics *t, struct slice tenant,
 void		 topics_match(struct topics *t, struct slice tenant,
 		    struct slice key, void (*cb)(uint32_t id, void *arg),
 		    void *arg);
-size_t		 topics_count(const struct topics *t);
 
 #endif

@@ -390,12 +390,6 @@ too_large(struct watch_fsm *f, const struct watch_facts *facts)
 	    (f->unproven && f->quorum), facts);
 }
 
-bool
-watch_fsm_minds(enum watch_state state, enum watch_input input)
-{
-	return table[state][input] != R_IGNORE;
-}
-
 struct watch_step
 watch_fsm_step(struct watch_fsm *f, enum watch_input input,
     const struct watch_facts *facts)

@@ -121,8 +121,6 @@ struct watch_step {
  * then the double of it, and so on. */
 void	watch_fsm_init(struct watch_fsm *f, int64_t base_ms, int64_t max_ms,
 	    int64_t denied_ms);
-/* In this state, that input does something. */
-bool	watch_fsm_minds(enum watch_state state, enum watch_input input);
 struct watch_step watch_fsm_step(struct watch_fsm *f, enum watch_input input,
 	    const struct watch_facts *facts);
 
