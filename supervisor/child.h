@@ -14,10 +14,10 @@
 #include "supervisor/backoff.h"
 #include "supervisor/child_fsm.h"
 #include "supervisor/child_process.h"
+#include "supervisor/child_text.h"
 
 #define CHILD_PING_MS   500
 #define CHILD_STABLE_MS 10000   /* of answered pings: back-off is reset */
-#define CHILD_CAUSE_MAX 200
 #define CHILD_ROOM      64      /* messages that may wait for others' sake */
 
 enum child_desired { CHILD_DOWN, CHILD_UP };

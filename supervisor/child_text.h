@@ -13,7 +13,10 @@
 #include "common/msg.h"
 #include "supervisor/child_fsm.h"
 
-#define CHILD_TEXT_MAX 512u
+/* The remedy stands at the end of a cause, and a command behind it: neither is
+ * cut. */
+#define CHILD_CAUSE_MAX (ERR_TEXT_MAX + 64u)
+#define CHILD_TEXT_MAX  (CHILD_CAUSE_MAX + 384u)
 
 /* How a process ended; `said`: its last STATUS, which tells why it gave up. */
 void	child_text_exit(char *ret, size_t size, int wait_status,

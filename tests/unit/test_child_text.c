@@ -48,6 +48,30 @@ expect_change(struct child_text_change c, enum log_level level,
 }
 
 static void
+test_the_end_of_the_longest_cause_is_there_it_has_the_remedy(void **state)
+{
+	struct msg_status said = { .state = "failed" };
+	struct child_text_change c = { .old = CHILD_BACKOFF,
+		.now = CHILD_FAILED, .retry_ms = 300000 };
+	char title[] = "watcher/" "0123456789012345678901234567890123456789"
+	    "01234567890123456789012", cause[CHILD_CAUSE_MAX];
+	char got[CHILD_TEXT_MAX];
+
+	(void)state;
+	memset(said.text, 'x', sizeof(said.text) - 1);
+	said.text[sizeof(said.text) - 2] = '!';
+	child_text_exit(cause, sizeof(cause), 255 << 8, &said);
+	assert_int_equal(cause[strlen(cause) - 1], '!');
+	c.title = title;
+	c.cause = cause;
+	c.ms = INT64_MAX;
+	(void)child_text_change(got, &c);
+	assert_non_null(strstr(got, "x!; tried again in 300 s, or by: "
+	    "sluicectl start watcher/"));
+	assert_string_equal(got + strlen(got) - strlen(title), title);
+}
+
+static void
 test_a_change_names_both_states_the_cause_and_the_pid(void **state)
 {
 	(void)state;
@@ -76,6 +100,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    test_the_end_of_the_longest_cause_is_there_it_has_the_remedy),
 		cmocka_unit_test(
 		    test_an_exit_is_told_with_the_last_words_of_who_failed),
 		cmocka_unit_test(
