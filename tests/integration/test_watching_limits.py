@@ -102,7 +102,7 @@ def test_lists_of_one_cluster_come_three_at_a_time():
             return sorted(row["time_ms"] for row in rows)
 
         wait_until(lambda: len(lists()) >= 4, 30, "a fourth list")
-        assert lists()[3] - lists()[0] >= 2500, lists()
+        assert lists()[3] - lists()[0] >= 2500, bed.sim.requests()
         bed.sim.clear_faults()
         bed.wait_watching(kinds, timeout=60)
 

@@ -50,13 +50,14 @@ class Watching:
 
     def prove(self):
         """Lets every watch bring an event: one that ends at once without any means something."""
-        before = len(self.objects.events())
         name = sorted(self.sim.state("Deployment"))[0][1:]
-        self.sim.api.scale_deployment(*name, 7)
+        wanted = 8 if self.shown("deployment")[name]["replicas"] == 7 else 7
+        self.sim.api.scale_deployment(*name, wanted)
         self.sim.change("pod")
         self.wait_level("pod")
-        wait_until(lambda: self.shown("deployment")[name]["replicas"] == 7, 20, "7 replicas")
-        assert len(self.objects.events()) > before
+        wait_until(
+            lambda: self.shown("deployment")[name]["replicas"] == wanted, 20, f"{wanted} replicas"
+        )
 
     def words(self):
         """What an operator reads of the watcher."""
