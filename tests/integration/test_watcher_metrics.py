@@ -7,6 +7,7 @@ import time
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
+from tests.integration.watching import PODS, watching
 
 LINE = re.compile(r'^sluice_watcher_(\w+)\{cluster="([^"]*)",kind="([^"]*)"\} (\d+)$')
 QUICK = {"watch": {"backoff": {"base": "100ms", "max": "400ms"}}}
@@ -97,3 +98,21 @@ def test_what_a_dead_watcher_left_is_not_told_for_long():
         assert {c for _, c, _ in now} == {cluster}
         sluice.ctl("stop", f"watcher/{cluster}")
         wait_until(lambda: not figures(sluice), 10, "no figures of a stopped watcher")
+
+
+def test_each_try_of_a_kind_that_is_not_served_is_one_list():
+    """It is asked for again and again; the figure counts the requests, and its end counts once."""
+    with watching() as bed:
+        bed.sim.modes(unserved=["pods"])
+        bed.sim.faults(drop_watches=True)
+        bed.wait_told("pod", "stopped", "NotServed")
+        wait_until(lambda: len(bed.lists(PODS)) >= 5, 30, "four tries")
+        bed.sim.modes(unserved=[])
+        bed.wait_watching()
+
+        def told():
+            """Lists by the figure, over those that were asked for."""
+            return figures(bed.sluice)["lists_total", bed.cluster, "pod"] - len(bed.lists(PODS))
+
+        wait_until(lambda: told() >= 0, 20, "the figure of the lists")
+        assert told() <= 1

@@ -136,7 +136,7 @@ def test_404_of_a_served_kind_sweeps_nothing():
     with watching() as bed:
         rule = {"match": "/api/v1/pods?", "status": 404, "html": True, "count": 3}
         bed.sim.faults(next=[rule], drop_watches=True)
-        told = bed.wait_state("pod", "backoff", "NotFound")
+        told = bed.wait_told("pod", "backoff", "NotFound")
         assert told["code"] == 404, told
         bed.wait_state("pod", "watching")
         bed.wait_level("pod")

@@ -59,7 +59,7 @@ def test_a_bad_answer_to_a_list_is_named_and_mends(rule, reason):
         for place in ("resourceVersion", "limit"):
             bed.sim.faults(next=[{"match": f"GET /api/v1/pods?{place}", "count": 2, **rule}])
         bed.sim.faults(next=[{"match": PODS_WATCH, "watch_error": 410}], drop_watches=True)
-        bed.wait_state("pod", "backoff", reason)
+        bed.wait_told("pod", "backoff", reason)
         bed.wait_state("pod", "watching")
         bed.sim.change("pod", count=3)
         bed.wait_level("pod")
@@ -129,7 +129,7 @@ def test_a_server_that_shuts_down_and_comes_back():
     """429 with Retry-After and a closed connection to everything; then the same watches."""
     with watching() as bed:
         bed.sim.faults(shutdown=True)
-        bed.wait_state("pod", "backoff")
+        bed.wait_told("pod", "backoff")
         bed.sim.faults(shutdown=False)
         bed.wait_watching(timeout=30)
         bed.sim.change("pod", count=5)
@@ -194,7 +194,7 @@ def test_a_connection_that_breaks_is_asked_again_with_pauses(action):
         bed.sim.faults(
             next=[{"match": PODS_WATCH, "action": action, "count": 6}], drop_watches=True
         )
-        bed.wait_state("pod", "backoff")
+        bed.wait_told("pod", "backoff")
         bed.wait_watching()
         times = times_of(bed.asked(PODS, "watch=1"))
         assert len(times) <= 8 and times[-1] - times[0] >= 400, times
@@ -208,7 +208,7 @@ def test_a_silent_end_instead_of_410_does_not_spin():
         bed.sim.change("deployment", count=5)
         bed.sim.clear_requests()
         bed.sim.faults(compact=True, drop_watches=True)
-        bed.wait_state("pod", "backoff", "ClosedAtOnce")
+        bed.wait_told("pod", "backoff", "ClosedAtOnce")
         bed.wait_watching()
         bed.sim.change("pod", count=5)
         bed.wait_level("pod")

@@ -24,7 +24,7 @@ def test_403_by_a_rule_is_forbidden_and_by_anything_else_a_failure():
     """The server's own review decides: a role that is missing, or a proxy's 403."""
     with watching() as bed:
         bed.sim.faults(next=[{"match": PODS_WATCH, "status": 403, "count": 2}], drop_watches=True)
-        bed.wait_state("pod", "backoff", "ForbiddenElsewhere")
+        bed.wait_told("pod", "backoff", "ForbiddenElsewhere")
         bed.wait_watching()
         assert reviews(bed)[0]["method"] == "POST"
         assert not bed.deleted("pod")
@@ -64,7 +64,7 @@ def test_a_list_that_hardly_comes_is_given_up_and_asked_for_again():
         bed.sim.faults(next=[{"match": PODS_LIST, "action": "hang", "count": 2}])
         old = bed.sluice.kill(bed.process)
         bed.sluice.wait_restarted(bed.process, old)
-        bed.wait_state("pod", "backoff", "SlowList")
+        bed.wait_told("pod", "backoff", "SlowList")
         bed.wait_watching()
         bed.wait_level("pod")
         assert not bed.deleted("pod")
@@ -167,11 +167,15 @@ def test_a_failure_is_logged_with_the_servers_audit_id():
     """Who looks for it in the API server's audit log finds it."""
     with watching() as bed:
         bed.sim.faults(next=[{"match": PODS_WATCH, "status": 500}], drop_watches=True)
-        bed.wait_state("pod", "backoff")
+        line = re.compile(r"pod: .*Audit-Id [0-9a-f]{8}-0000-4000-8000-[0-9a-f]{12}")
+
+        def said():
+            """The line of the failure."""
+            with open(bed.sluice.process.log, encoding="utf-8") as log:
+                return line.search(log.read())
+
+        wait_until(said, 20, "the failure with its Audit-Id")
         bed.wait_watching()
-        with open(bed.sluice.process.log, encoding="utf-8") as log:
-            said = log.read()
-        assert re.search(r"pod: .*Audit-Id [0-9a-f]{8}-0000-4000-8000-[0-9a-f]{12}", said)
 
 
 def test_a_server_a_watcher_cannot_reach_is_checked_at_once():
@@ -225,7 +229,7 @@ def test_a_kind_whose_watch_is_refused_is_not_compared():
     """There is nothing to compare with; the other kind goes on with its own comparisons."""
     with watching({"compare": "300ms"}) as bed:
         bed.sim.faults(next=[{"match": PODS_WATCH, "status": 500, "count": 0}], drop_watches=True)
-        bed.wait_state("pod", "backoff")
+        bed.wait_told("pod", "backoff")
         bed.sim.clear_requests()
         wait_until(lambda: len(light_and_whole(bed, DEPLOYMENTS)[0]) >= 5, 30, "five of the other")
         assert not light_and_whole(bed, PODS)[0], bed.lists(PODS)

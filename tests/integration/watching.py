@@ -42,6 +42,7 @@ class Watching:
         self.states = stack.enter_context(
             sluice.stream(f"watcher:{self.cluster}", last_event_id="-1")
         )
+        self._waited = {}  # how many of a kind's states were there when a wait for it ended
 
     @property
     def process(self):
@@ -63,10 +64,14 @@ class Watching:
         """What an operator reads of the watcher."""
         return self.sluice.status()[self.process]["status"]
 
-    def state(self, kind):
-        """The newest watcher.state_changed of a KIND, as data; {} before the first."""
+    def told(self, kind):
+        """Every watcher.state_changed of a KIND, as data."""
         self.states.pump()
-        mine = [e["data"] for e in self.states.events() if e["subject"] == kind]
+        return [e["data"] for e in self.states.events() if e["subject"] == kind]
+
+    def state(self, kind):
+        """The newest of them; {} before the first."""
+        mine = self.told(kind)
         return mine[-1] if mine else {}
 
     def wait_state(self, kind, state, reason=None, timeout=20):
@@ -74,11 +79,27 @@ class Watching:
 
         def there():
             """The data once it says so."""
-            now = self.state(kind)
+            told = self.told(kind)
+            self._waited[kind] = len(told)
+            now = told[-1] if told else {}
             fits = now.get("state") == state and reason in (None, now.get("reason"))
             return now if fits else None
 
         return wait_until(there, timeout, f"{kind} {state} {reason or ''}")
+
+    def wait_told(self, kind, state, reason=None, timeout=20):
+        """The same for a state that may be short: told since the last wait for the KIND."""
+        before = self._waited.get(kind, 0)
+
+        def there():
+            """The data of the first that fits."""
+            told = self.told(kind)[before:]
+            fits = (
+                d for d in told if d.get("state") == state and reason in (None, d.get("reason"))
+            )
+            return next(fits, None)
+
+        return wait_until(there, timeout, f"{kind} {state} {reason or ''}, if only for a moment")
 
     def wait_watching(self, kinds=("deployment", "pod"), timeout=20):
         """Waits until the KINDS are watched."""
