@@ -228,8 +228,9 @@ bench:
 	@$(MAKE) --no-print-directory all tools
 	@tests/bench/run.sh
 
+FUZZ_SECONDS ?= 600
 fuzz:
-	@tests/fuzz/run.sh
+	@tests/fuzz/run.sh $(FUZZ_SECONDS)
 
 format:
 	git diff -U0 --no-color HEAD -- '*.c' '*.h' | \
