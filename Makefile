@@ -52,10 +52,10 @@ endif
 # Debian 12's: nothing older was ever tried.
 PKGS_MIN  := libevent >= 2.1.12 yaml-0.1 >= 0.2.5 libcurl >= 7.88.1 \
 	jansson >= 2.14 libmongoc-1.0 >= 1.23.1 sqlite3 >= 3.40.1 \
-	nanomsg >= 1.1.5 libcrypto >= 3.0
+	nanomsg >= 1.1.5 libcrypto >= 3.0 jose >= 11
 PKGS_BASE := libevent yaml-0.1
 PKGS_ALL  := libevent yaml-0.1 libcurl jansson libmongoc-1.0 sqlite3 \
-	nanomsg libcrypto
+	nanomsg libcrypto jose
 pkg-cflags = $(patsubst -I%,-isystem %,$(filter-out \
 	-I/usr/include/%-linux-gnu,$(shell $(PKG_CONFIG) --cflags $(1))))
 pkg-libs   = $(shell $(PKG_CONFIG) --libs $(1))

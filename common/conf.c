@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/conf_table.h"
+#include "common/conf_value.h"
 #include "common/xmalloc.h"
 
 /* Longest name below it: "/bus/gateway-63.<incarnation>.sub" (a Unix socket's
@@ -214,11 +214,40 @@ check_order(struct walk *w, const char *low, int64_t low_value,
 		    low, "is greater than %s; write a smaller one", high);
 }
 
+/* Who may come in from elsewhere must say who they are, and all that is needed
+ * to tell whether it is true must be there. */
+static void
+check_access(struct walk *w)
+{
+	const struct conf *c = w->conf;
+	unsigned line = line_of(w, "auth");
+
+	if (c->auth == CONF_AUTH_NONE) {
+		if (!conf_is_loopback(c->listen_host))
+			conf_problem(&w->report, line_of(w, "listen"),
+			    "listen", "\"%s\" is not loopback, and with auth: "
+			    "none everybody who reaches it may do everything; "
+			    "write 127.0.0.1:PORT or [::1]:PORT, or auth: jwt",
+			    c->listen_host);
+		return;
+	}
+	if (c->jwt.jwks_file == NULL)
+		conf_problem(&w->report, line, "jwt.jwks_file", "is needed "
+		    "with auth: jwt; write the path of a JSON Web Key Set with "
+		    "the keys that tokens are signed with");
+	if (c->jwt.audience == NULL)
+		conf_problem(&w->report, line, "jwt.audience", "is needed "
+		    "with auth: jwt, or a token made for any other service "
+		    "would open this one; write what stands in aud, such as "
+		    "sluice");
+}
+
 static void
 check_whole(struct walk *w)
 {
 	struct conf *c = w->conf;
 
+	check_access(w);
 	check_order(w, "supervise.first", c->supervise.first_ms,
 	    "supervise.max", c->supervise.max_ms);
 	check_order(w, "supervise.base", c->supervise.base_ms,
@@ -336,4 +365,27 @@ conf_load(struct conf *conf, const char *path, FILE *problems)
 	}
 	buf_free(&text);
 	return count;
+}
+
+int
+conf_check_files(const struct conf *conf, FILE *problems)
+{
+	const char *path = conf->jwt.jwks_file;
+	struct conf_report r = { .out = problems,
+		.name = conf->file != NULL ? conf->file : "(defaults)" };
+	struct stat st;
+	int fd;
+
+	if (conf->auth != CONF_AUTH_JWT)
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd == -1)
+		conf_problem(&r, 0, "jwt.jwks_file", "%s: %s; the user that "
+		    "sluiced runs as must be able to read it", path,
+		    strerror(errno));
+	else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		conf_problem(&r, 0, "jwt.jwks_file", "%s: is no file", path);
+	if (fd != -1)
+		(void)close(fd);
+	return r.count;
 }

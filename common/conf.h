@@ -35,6 +35,7 @@ enum conf_contexts { CONF_CONTEXTS_CURRENT, CONF_CONTEXTS_ALL,
 	CONF_CONTEXTS_LIST };
 enum conf_overflow { CONF_OVERFLOW_GAP, CONF_OVERFLOW_JOURNAL,
 	CONF_OVERFLOW_CLOSE };
+enum conf_auth { CONF_AUTH_NONE, CONF_AUTH_JWT };
 enum conf_heartbeat_form { CONF_HEARTBEAT_EVENT, CONF_HEARTBEAT_COMMENT };
 
 /* A cluster as configured, or as found in the kubeconfig by the supervisor
@@ -81,6 +82,13 @@ struct conf {
 	struct conf_cluster *clusters;
 	size_t	 n_clusters;
 	char	*encryption_key_file; /* NULL: made in state_directory */
+	enum conf_auth auth;
+	struct {
+		char	*jwks_file;
+		char	*issuer;      /* NULL: any that has one of the keys */
+		char	*audience;
+		char	*cookie;      /* its name; NULL: none is looked at */
+	} jwt;                        /* with CONF_AUTH_JWT */
 	struct {
 		uint32_t processes;   /* resolved: auto = cores, at most 4 */
 		char	**cors_origins;
@@ -154,6 +162,9 @@ void	conf_clusters_free(struct conf_cluster *clusters, size_t n);
 int	conf_load(struct conf *conf, const char *path, FILE *problems);
 int	conf_parse(struct conf *conf, const char *text, size_t n,
 	    const char *name, FILE *problems);
+/* Whether the files that it names for its gateways can be read, which only who
+ * starts them can say. Problems as above; returns how many there were. */
+int	conf_check_files(const struct conf *conf, FILE *problems);
 /* The normalised file, every key, that reads back as the same conf, but for
  * secrets in the URI of MongoDB: they are printed as ***. */
 void	conf_print(const struct conf *conf, FILE *out);

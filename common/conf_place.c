@@ -168,8 +168,8 @@ listen_parse(const char *text, char **ret_host, uint16_t *ret_port,
 	return 0;
 }
 
-static bool
-is_loopback(const char *host)
+bool
+conf_is_loopback(const char *host)
 {
 	struct in6_addr six;
 
@@ -191,13 +191,6 @@ conf_read_listen(const struct conf_value *v)
 		return -1;
 	if (listen_parse(text, &host, &port, &err) != 0)
 		return conf_value_wrong(v, "%s", err.text);
-	if (!is_loopback(host)) {
-		free(host);
-		return conf_value_wrong(v,
-		    "\"%s\" is not loopback, and this version has "
-		    "no authentication; write 127.0.0.1:PORT or [::1]:PORT "
-		    "and put a proxy that authenticates in front", text);
-	}
 	conf_value_set_string(v, v->key->off, host);
 	memcpy(conf_value_at(v, v->key->off2), &port, sizeof(port));
 	return 0;

@@ -197,6 +197,8 @@ print_value(const struct conf_key *k, const void *base, FILE *out)
 		break;
 	case CONF_TYPE_PATH:
 	case CONF_TYPE_PATHS:
+	case CONF_TYPE_TEXT:
+	case CONF_TYPE_TOKEN:
 		print_string(*(char *const *)p, out);
 		break;
 	case CONF_TYPE_MONGODB:

@@ -22,7 +22,8 @@ const struct conf_key conf_keys[] = {
 	{ .path = "listen", .type = CONF_TYPE_LISTEN,
 	  .off = C(listen_host), .off2 = C(listen_port),
 	  .def = "127.0.0.1:8085",
-	  .help = "Address and port of the HTTP service; loopback only." },
+	  .help = "Address and port of the HTTP service; without "
+	  "authentication loopback only." },
 	{ .path = "state_directory", .type = CONF_TYPE_PATH,
 	  .readers = R(ALL),
 	  .off = C(state_directory),
@@ -55,8 +56,31 @@ const struct conf_key conf_keys[] = {
 	  .readers = R(STORE),
 	  .off = C(encryption_key_file), .words = "none", .def = "none",
 	  .help = "32 bytes that seal credentials at rest." },
-	{ .path = "auth", .type = CONF_TYPE_FIXED, .def = "none",
-	  .help = "How clients prove who they are; none in this version." },
+	{ .path = "auth", .type = CONF_TYPE_WORD,
+	  .readers = R(GATEWAY),
+	  .off = C(auth), .words = "none|jwt", .def = "none",
+	  .help = "How clients prove who they are: not at all, or by a "
+	  "signed token." },
+	{ .path = "jwt.jwks_file", .type = CONF_TYPE_PATH,
+	  .readers = R(GATEWAY),
+	  .off = C(jwt.jwks_file), .words = "none", .def = "none",
+	  .help = "Keys that tokens are signed with, as a JSON Web Key Set; "
+	  "needed with auth jwt, and read again when it changes." },
+	{ .path = "jwt.issuer", .type = CONF_TYPE_TEXT,
+	  .readers = R(GATEWAY),
+	  .off = C(jwt.issuer), .max = 255, .words = "none", .def = "none",
+	  .help = "Whose tokens are taken (iss); none takes every issuer's "
+	  "that one of the keys signed." },
+	{ .path = "jwt.audience", .type = CONF_TYPE_TEXT,
+	  .readers = R(GATEWAY),
+	  .off = C(jwt.audience), .max = 255, .words = "none", .def = "none",
+	  .help = "For whom a token must be made (aud); needed with auth "
+	  "jwt." },
+	{ .path = "jwt.cookie", .type = CONF_TYPE_TOKEN,
+	  .readers = R(GATEWAY),
+	  .off = C(jwt.cookie), .max = 64, .words = "none", .def = "none",
+	  .help = "Name of the cookie that may carry the token of a GET of a "
+	  "stream." },
 
 	{ .path = "gateway.processes", .type = CONF_TYPE_COUNT,
 	  .off = C(gateway.processes), .words = "auto", .min = 1,

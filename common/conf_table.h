@@ -30,6 +30,8 @@ enum conf_type {
 	CONF_TYPE_DURATION,    /* int64_t ms min..max; `words`: off = 0 */
 	CONF_TYPE_WORD,        /* enum: index in `words` */
 	CONF_TYPE_BOOL,
+	CONF_TYPE_TEXT,        /* at most `max` bytes; `words`: NULL */
+	CONF_TYPE_TOKEN,       /* the same, of the characters of a name */
 	CONF_TYPE_SYNC,        /* enum@off, ms@off2 */
 	CONF_TYPE_MAX
 };

@@ -300,6 +300,10 @@ conf_value_read(struct conf_report *r, const struct conf_key *key,
 		return read_word(&v);
 	case CONF_TYPE_BOOL:
 		return read_bool(&v);
+	case CONF_TYPE_TEXT:
+		return conf_read_text(&v);
+	case CONF_TYPE_TOKEN:
+		return conf_read_token(&v);
 	case CONF_TYPE_SYNC:
 		return read_sync(&v);
 	case CONF_TYPE_MAX:

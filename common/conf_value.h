@@ -38,9 +38,15 @@ char	*conf_read_path_list(const struct conf_value *v, const char *text);
 int	conf_read_path(const struct conf_value *v);
 int	conf_read_paths(const struct conf_value *v);
 int	conf_read_listen(const struct conf_value *v);
+bool	conf_is_loopback(const char *host);
 int	conf_read_mongodb(const struct conf_value *v);
 /* Where the password of an accepted URI begins, and its length; 0 without. */
 size_t	conf_uri_password(const char *uri, size_t *ret_len);
+
+/* --- texts (conf_text.c) -------------------------------------------------- */
+
+int	conf_read_text(const struct conf_value *v);
+int	conf_read_token(const struct conf_value *v);
 
 /* --- lists (conf_list.c) -------------------------------------------------- */
 

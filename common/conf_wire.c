@@ -7,7 +7,7 @@
 
 #include "common/xmalloc.h"
 
-#define WIRE_VERSION     2u
+#define WIRE_VERSION     3u
 #define WIRE_STRINGS_MAX 1000u
 #define EVERY_KEY        UINT_MAX     /* for readers: also those of none */
 #define WIRE_NONE        UINT32_MAX   /* length of a string that is NULL */
@@ -59,6 +59,8 @@ conf_members(const struct conf_key *k, struct conf_member ret[2])
 	case CONF_TYPE_PATH:
 	case CONF_TYPE_PATHS:
 	case CONF_TYPE_MONGODB:
+	case CONF_TYPE_TEXT:
+	case CONF_TYPE_TOKEN:
 	case CONF_TYPE_MAX:
 		break;
 	}

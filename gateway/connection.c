@@ -12,6 +12,7 @@
 
 #include "common/log.h"
 #include "common/xmalloc.h"
+#include "gateway/access.h"
 #include "gateway/conn_private.h"
 #include "gateway/conn_read.h"
 
@@ -254,6 +255,7 @@ conn_close(struct conn *c, enum metrics_close cause)
 	(void)event_del(&c->event);
 	(void)close(c->fd);
 	exchange_free(c->exchange);
+	access_forget(c);
 	buf_free(&c->out);
 	connections_release(c->gateway->connections, c);
 }
@@ -303,6 +305,7 @@ conn_answered(struct conn *c)
 	/* Of a stream that did not open; the next request is another's. */
 	if (c->proxied)
 		connections_dismiss(c);
+	access_forget(c);
 	conn_hear(c);
 	if (!c->keep_alive || c->gateway->draining ||
 	    (c->half && c->exchange->in.len == 0)) {

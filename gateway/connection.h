@@ -86,11 +86,11 @@ struct conn {
 	bool			 over;        /* beyond max_per_address */
 	bool			 proxied;     /* the peer is a trusted proxy */
 	bool			 counted;     /* `client` is, by the table */
-	bool			 loopback_host; /* Host names this machine */
 	enum metrics_close	 cause;
 	struct address		 peer;        /* other end of the socket */
 	struct address		 client;      /* the same, or whom a trusted
 					       * proxy named; with `counted` */
+	struct identity		*identity;    /* who asks (access); or NULL */
 	/* CONN_WAITING: the handler's own, told when the client goes and when
 	 * the connection is due. Without on_tick it is a stream-to-be. */
 	void			*waiting;

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
+#include "gateway/access.h"
 #include "gateway/connection.h"
 #include "gateway/journal_tail.h"
 #include "gateway/publish_api.h"
@@ -241,6 +242,9 @@ gateway_start(struct role *role, struct err *err)
 	if (g->ring == NULL)
 		return -1;
 	g->hub = hub_new(g->ring);
+	g->access = access_new(g, err);
+	if (g->access == NULL)
+		return -1;
 	g->connections = connections_new(g, err);
 	if (g->connections == NULL)
 		return -1;
@@ -325,6 +329,10 @@ gateway_message(struct role *role, enum msg_type type, const void *payload,
 		connections_listen(g->connections, fd);
 	} else if (type == MSG_SEGMENT && fd != -1) {
 		add_segment(g, payload, n, fd);
+	} else if (type == MSG_RELOAD && fd != -1) {
+		/* Its own keys wait for a restart; their file does not. */
+		(void)close(fd);
+		access_reload(g->access);
 	} else if (fd != -1) {
 		(void)close(fd);
 	}
@@ -336,6 +344,7 @@ gateway_finish(struct role *role)
 	struct gateway *g = role->state;
 
 	connections_free(g->connections);
+	access_free(g->access);
 	replay_free(g->replay);
 	query_client_free(g->broker);
 	query_client_free(g->query);

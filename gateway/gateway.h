@@ -24,6 +24,7 @@
 #define GATEWAY_PUBLISH_QUEUE_MAX (16u * 1024 * 1024)
 #define GATEWAY_STOP_MS           2000   /* for stream.closing to be taken */
 
+struct access;
 struct connections;
 struct replay;
 
@@ -36,6 +37,7 @@ struct gateway {
 	struct publisher	*publisher;
 	struct query_client	*query;      /* the store */
 	struct query_client	*broker;
+	struct access		*access;
 	struct connections	*connections;
 	struct replay		*replay;
 	struct event		*flush;      /* runs once after input */

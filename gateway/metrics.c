@@ -18,6 +18,12 @@ static const char *const lookback_names[LOOKBACK_MAX] = {
 	[LOOKBACK_UNKNOWN] = "unknown",
 };
 
+static const char *const auth_names[AUTH_MAX] = {
+	[AUTH_MISSING] = "missing",
+	[AUTH_INVALID] = "invalid",
+	[AUTH_FORBIDDEN] = "forbidden",
+};
+
 static void
 head(struct buf *b, const char *name, const char *type, const char *help)
 {
@@ -77,6 +83,11 @@ print_connections(struct buf *b, const struct metrics *m)
 		if (m->answers[i] > 0)
 			buf_addf(b, "sluice_gateway_http_answers_total{code="
 			    "\"%zu\"} %" PRIu64 "\n", i, m->answers[i]);
+	head(b, "auth_failures_total", "counter",
+	    "Requests that were not let in, by reason.");
+	for (i = 0; i < AUTH_MAX; i++)
+		labelled(b, "auth_failures_total", "reason", auth_names[i],
+		    m->auth_failures[i]);
 }
 
 static void

@@ -32,6 +32,14 @@ enum metrics_lookback {
 	LOOKBACK_MAX
 };
 
+/* Why a request was not let in. */
+enum metrics_auth {
+	AUTH_MISSING,          /* no token */
+	AUTH_INVALID,          /* a token that is not good (any more) */
+	AUTH_FORBIDDEN,        /* a good one without the grant */
+	AUTH_MAX
+};
+
 #define METRICS_STATUS_MAX 600u
 
 struct metrics {
@@ -60,6 +68,7 @@ struct metrics {
 	uint64_t	closings[SSE_REASON_MAX];
 	uint64_t	closes[CLOSE_MAX];
 	uint64_t	answers[METRICS_STATUS_MAX];
+	uint64_t	auth_failures[AUTH_MAX];
 };
 
 void	metrics_print(struct buf *b, const struct metrics *m,

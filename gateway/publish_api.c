@@ -9,7 +9,9 @@
 
 #include "common/mono.h"
 #include "common/xmalloc.h"
+#include "gateway/access.h"
 #include "gateway/connection.h"
+#include "gateway/identity.h"
 #include "gateway/publish_body.h"
 #include "gateway/reply.h"
 
@@ -273,15 +275,37 @@ problem_cb(const char *path, const char *text, void *arg)
 	reply_detail(arg, path, "%s", text);
 }
 
+/* One event of a stream that is not granted refuses the request, atomic or
+ * not: a publisher without the grant has nothing to try again. */
+static bool
+may_publish(struct conn *c, const struct publish_body *b)
+{
+	char text[EVENT_KEY_MAX + 64];
+
+	for (size_t i = 0; i < b->good; i++) {
+		struct slice key = b->items[i].key;
+
+		if (grants_cover(&c->identity->publish, key))
+			continue;
+		(void)snprintf(text, sizeof(text), "this token may not "
+		    "publish to %.*s; nothing was taken", (int)key.n, key.p);
+		access_forbid(c, text);
+		return false;
+	}
+	return true;
+}
+
 static void
 judge(struct conn *c, struct publish_body *b, bool atomic)
 {
 	struct reply_details details = { .n = 0 };
 
-	publish_body_check(b, slice_str(EVENT_TENANT_DEFAULT),
+	publish_body_check(b, slice_str(c->identity->tenant),
 	    wall_unix_ms(), problem_cb, &details);
 	if (b->status != 0) {
 		reply_error(c, b->status, b->code, b->text, NULL);
+		buf_free(&details.json);
+	} else if (!may_publish(c, b)) {
 		buf_free(&details.json);
 	} else if (b->good == 0 || (atomic && b->good < b->n)) {
 		reply_error(c, 422, "schema_violation", b->list ?

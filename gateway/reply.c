@@ -19,6 +19,7 @@ static const struct {
 	{ 202, "Accepted" },
 	{ 204, "No Content" },
 	{ 400, "Bad Request" },
+	{ 401, "Unauthorized" },
 	{ 403, "Forbidden" },
 	{ 404, "Not Found" },
 	{ 405, "Method Not Allowed" },
@@ -134,6 +135,17 @@ reply_method(struct conn *c, const char *allow)
 	buf_free(&b);
 	buf_free(&line);
 	conn_answered(c);
+}
+
+void
+reply_refusal(struct conn *c, int status, const char *code, const char *text,
+    const char *headers)
+{
+	struct buf b = BUF_EMPTY;
+
+	error_body(&b, code, text, NULL);
+	reply_send(c, status, "application/json", b.data, b.len, headers);
+	buf_free(&b);
 }
 
 void

@@ -26,6 +26,9 @@ void	reply_error(struct conn *c, int status, const char *code,
 	    const char *text, struct reply_details *details);
 /* 405; `allow`: the methods there are, as the header names them. */
 void	reply_method(struct conn *c, const char *allow);
+/* An error with header lines of its own, as reply_send takes them. */
+void	reply_refusal(struct conn *c, int status, const char *code,
+	    const char *text, const char *headers);
 /* 503 with Retry-After. */
 void	reply_unavailable(struct conn *c, const char *code, const char *text);
 /* Only writes the answer to a request that could not be read into `out`. */

@@ -9,6 +9,7 @@
 #include "common/mono.h"
 #include "common/xmalloc.h"
 #include "gateway/connection.h"
+#include "gateway/identity.h"
 #include "gateway/json_slice.h"
 #include "gateway/reply.h"
 #include "gateway/watcher_metrics.h"
@@ -215,7 +216,7 @@ put_workflow(struct conn *c, const struct http_request *r, struct slice id)
 	}
 	(void)json_object_set_new(body, "op", json_string("workflow.put"));
 	(void)json_object_set_new(body, "tenant",
-	    json_string(EVENT_TENANT_DEFAULT));
+	    json_string(c->identity->tenant));
 	(void)json_object_set_new(body, "id", json_stringn(id.p, id.n));
 	ask(c, body, pass_on);
 }
@@ -236,14 +237,14 @@ rest_workflow(struct conn *c, const struct http_request *r)
 	}
 	ask(c, json_pack("{s:s, s:s, s:s%}", "op",
 	    r->method == HTTP_DELETE ? "workflow.delete" : "workflow.get",
-	    "tenant", EVENT_TENANT_DEFAULT, "id", id.p, id.n), pass_on);
+	    "tenant", c->identity->tenant, "id", id.p, id.n), pass_on);
 }
 
 void
 rest_workflows(struct conn *c, const struct http_request *r UNUSED)
 {
 	ask(c, json_pack("{s:s, s:s}", "op", "workflow.list", "tenant",
-	    EVENT_TENANT_DEFAULT), pass_on);
+	    c->identity->tenant), pass_on);
 }
 
 void

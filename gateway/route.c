@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/access.h"
 #include "gateway/connection.h"
 #include "gateway/cors.h"
 #include "gateway/http_request.h"
@@ -69,6 +70,7 @@ static const struct route {
 	bool		 stream;      /* drain and overload answer 200 */
 	bool		 always;      /* also while draining or overloaded */
 	bool		 any_host;    /* tells nothing of what is watched */
+	enum access_need need;        /* with auth: jwt */
 	route_handler	 handler;
 } routes[] = {
 	{ .n = 0, .methods = READ, .handler = page_index },
@@ -80,19 +82,27 @@ static const struct route {
 	    .handler = rest_readyz },
 	{ { "metrics" }, 1, READ, .always = true, .handler = rest_metrics },
 	{ { "api", "v1", "streams" }, 3, M(GET), .stream = true,
-	    .handler = route_streams },
+	    .need = ACCESS_SUBSCRIBE, .handler = route_streams },
 	{ { "api", "v1", "orchestrator", "stream", "jobs", "*" }, 6, M(GET),
-	    .stream = true, .handler = route_job },
+	    .stream = true,
+	    .need = ACCESS_SUBSCRIBE, .handler = route_job },
 	{ { "api", "v1", "orchestrator", "stream", "runs", "*" }, 6, M(GET),
-	    .stream = true, .handler = route_run },
+	    .stream = true,
+	    .need = ACCESS_SUBSCRIBE, .handler = route_run },
 	{ { "api", "v1", "orchestrator", "stream", "pack-runs", "*" }, 6,
-	    M(GET), .stream = true, .handler = route_pack_run },
-	{ { "api", "v1", "events" }, 3, M(POST), .handler = publish_api },
-	{ { "api", "v1", "workflows" }, 3, READ, .handler = rest_workflows },
+	    M(GET), .stream = true, .need = ACCESS_SUBSCRIBE,
+	    .handler = route_pack_run },
+	{ { "api", "v1", "events" }, 3, M(POST),
+	    .need = ACCESS_PUBLISH, .handler = publish_api },
+	{ { "api", "v1", "workflows" }, 3, READ, .need = ACCESS_ADMIN,
+	    .handler = rest_workflows },
 	{ { "api", "v1", "workflows", "*" }, 4,
-	    READ | M(PUT) | M(DELETE), .handler = rest_workflow },
-	{ { "api", "v1", "clusters" }, 3, READ, .handler = rest_clusters },
-	{ { "api", "v1", "status" }, 3, READ, .handler = rest_status },
+	    READ | M(PUT) | M(DELETE), .need = ACCESS_ADMIN,
+	    .handler = rest_workflow },
+	{ { "api", "v1", "clusters" }, 3, READ, .need = ACCESS_ADMIN,
+	    .handler = rest_clusters },
+	{ { "api", "v1", "status" }, 3, READ, .need = ACCESS_ADMIN,
+	    .handler = rest_status },
 };
 
 static bool
@@ -196,9 +206,10 @@ answer_options(struct conn *c, const struct http_request *r,
 static bool
 refused(struct conn *c, const struct route *t, const struct http_request *r)
 {
+	bool anybody = access_is_free(c->gateway->access);
 	char methods[128];
 
-	if (!t->any_host && !host_is_local(r->host)) {
+	if (anybody && !t->any_host && !host_is_local(r->host)) {
 		reply_error(c, 403, "forbidden_host", "with auth: none the "
 		    "Host must be localhost, 127.0.0.1 or [::1]", NULL);
 		return true;
@@ -212,11 +223,14 @@ refused(struct conn *c, const struct route *t, const struct http_request *r)
 		reply_method(c, methods);
 		return true;
 	}
-	if (((1u << r->method) & READ) == 0 && !origin_is_own(r)) {
+	/* A token is proof enough: no browser adds one to a write by itself. */
+	if (anybody && ((1u << r->method) & READ) == 0 && !origin_is_own(r)) {
 		reply_error(c, 403, "forbidden_origin", "writes are taken "
 		    "from this service's own pages only", NULL);
 		return true;
 	}
+	if (!access_check(c, r, t->need))
+		return true;
 	if (t->stream || t->always)
 		return false;
 	if (c->gateway->draining) {

@@ -18,6 +18,7 @@ static const char *const reason_names[SSE_REASON_MAX] = {
 	[SSE_SHUTDOWN] = "shutdown",
 	[SSE_OVERLOADED] = "overloaded",
 	[SSE_ADMIN] = "admin",
+	[SSE_TOKEN_EXPIRED] = "token_expired",
 };
 
 static const char *const reserved_names[] = {
@@ -36,7 +37,7 @@ bool
 sse_reason_is_clean(enum sse_reason reason)
 {
 	return reason == SSE_IDLE_TIMEOUT || reason == SSE_MAX_DURATION ||
-	    reason == SSE_ADMIN;
+	    reason == SSE_ADMIN || reason == SSE_TOKEN_EXPIRED;
 }
 
 bool

@@ -41,6 +41,7 @@ enum sse_reason {
 	SSE_SHUTDOWN,        /* closing */
 	SSE_OVERLOADED,      /* closing */
 	SSE_ADMIN,           /* closing */
+	SSE_TOKEN_EXPIRED,   /* closing */
 	SSE_REASON_MAX
 };
 

@@ -323,6 +323,10 @@ ended_by_time(struct conn *c, int64_t now)
 		stream_close(c, SSE_MAX_DURATION);
 		return true;
 	}
+	if (s->expires_ms > 0 && now >= s->expires_ms) {
+		stream_close(c, SSE_TOKEN_EXPIRED);
+		return true;
+	}
 	return false;
 }
 
@@ -338,6 +342,8 @@ due_again(struct conn *c)
 		at = MIN(at, s->event_ms + s->idle_ms);
 	if (s->age_ms > 0)
 		at = MIN(at, s->opened_ms + s->age_ms);
+	if (s->expires_ms > 0)
+		at = MIN(at, s->expires_ms);
 	conn_due(c, at);
 }
 

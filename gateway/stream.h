@@ -60,6 +60,7 @@ struct stream {
 	int64_t			 heartbeat_ms;
 	int64_t			 idle_ms;    /* 0: off */
 	int64_t			 age_ms;     /* 0: off */
+	int64_t			 expires_ms; /* of the token; 0: never */
 	int64_t			 stall_ms;
 	int64_t			 retry_ms;
 	uint64_t		 events;

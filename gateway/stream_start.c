@@ -7,13 +7,17 @@
  */
 #include <assert.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/mono.h"
 #include "common/xmalloc.h"
+#include "gateway/access.h"
 #include "gateway/audience.h"
 #include "gateway/connection.h"
 #include "gateway/cors.h"
+#include "gateway/identity.h"
 #include "gateway/reply.h"
 #include "gateway/sse_frame.h"
 #include "gateway/stream_kind.h"
@@ -89,6 +93,8 @@ stream_open(struct conn *c)
 		conn_due(c, gateway_now_ms() + s->idle_ms);
 	if (s->age_ms > 0)
 		conn_due(c, s->opened_ms + s->age_ms);
+	if (s->expires_ms > 0)
+		conn_due(c, s->expires_ms);
 }
 
 /* Draining, overloaded, or not caught up in time: 200, so that an EventSource
@@ -134,6 +140,10 @@ set_options(struct conn *c, const struct stream_wish *w)
 	s->snapshots = w->snapshot;
 	s->strict = w->strict;
 	s->opened_ms = s->event_ms = gateway_now_ms();
+	/* Once it is open, no clock that is set shortens or lengthens it. */
+	if (c->identity->expires_unix_ms != 0)
+		s->expires_ms = s->opened_ms + MAX(1,
+		    c->identity->expires_unix_ms - wall_unix_ms());
 }
 
 static void
@@ -143,7 +153,7 @@ join(struct conn *c, const struct stream_wish *w)
 	struct gateway *g = c->gateway;
 
 	audience_join(c, hub_acquire(g->hub,
-	    slice_str(EVENT_TENANT_DEFAULT), w->selectors, w->n_selectors,
+	    slice_str(c->identity->tenant), w->selectors, w->n_selectors,
 	    w->types, w->n_types));
 	s->cursor = ring_tip(g->ring);
 }
@@ -307,14 +317,14 @@ arrive(struct conn *c, const struct stream_wish *w, struct slice key)
 
 /* A prefix always counts as there. */
 static bool
-known_here(const struct gateway *g, const struct stream_wish *w)
+known_here(const struct conn *c, const struct stream_wish *w)
 {
 	size_t i, prefix = 0;
 
 	for (i = 0; i < w->n_selectors; i++) {
 		(void)stream_selector_check(w->selectors[i], &prefix, NULL);
-		if (prefix > 0 || ring_stream_first(g->ring,
-		    slice_str(EVENT_TENANT_DEFAULT), w->selectors[i]) != 0)
+		if (prefix > 0 || ring_stream_first(c->gateway->ring,
+		    slice_str(c->identity->tenant), w->selectors[i]) != 0)
 			return true;
 	}
 	return false;
@@ -347,7 +357,7 @@ lookup_answer_cb(int status, struct slice json, void *arg)
 	/* A stream's GET never gets 503: without an answer it opens. It may
 	 * also have begun since the question. */
 	if (status == 0 && is_absent(c->gateway, json) &&
-	    !known_here(c->gateway, &l->wish))
+	    !known_here(c, &l->wish))
 		reply_error(c, 404, "not_found", "no such stream", NULL);
 	else
 		arrive(c, &l->wish, lookup_key(l));
@@ -355,7 +365,7 @@ lookup_answer_cb(int status, struct slice json, void *arg)
 }
 
 static char *
-question(const struct stream_wish *w)
+question(const struct stream_wish *w, const char *tenant)
 {
 	json_t *keys = json_array(), *body;
 	char *text;
@@ -365,7 +375,7 @@ question(const struct stream_wish *w)
 		(void)json_array_append_new(keys, json_stringn(
 		    w->selectors[i].p, w->selectors[i].n));
 	body = json_pack("{s:s, s:s, s:o}", "op", "streams.exist", "tenant",
-	    EVENT_TENANT_DEFAULT, "keys", keys);
+	    tenant, "keys", keys);
 	text = json_dumps(body, JSON_COMPACT);
 	json_decref(body);
 	return text;
@@ -375,7 +385,7 @@ static void
 look_up(struct conn *c, const struct stream_wish *w, struct slice key)
 {
 	struct lookup *l = lookup_new(c, w, key);
-	char *text = question(w);
+	char *text = question(w, c->identity->tenant);
 
 	l->ticket = query_json(c->gateway->query, slice_str(text),
 	    LOOKUP_DEADLINE_MS, lookup_answer_cb, l);
@@ -388,15 +398,34 @@ look_up(struct conn *c, const struct stream_wish *w, struct slice key)
 	lookup_waits(l);
 }
 
+/* The same answer whether the stream exists or not. */
+static bool
+is_granted(struct conn *c, const struct stream_wish *w)
+{
+	char text[EVENT_KEY_MAX + 64];
+	size_t i;
+
+	for (i = 0; i < w->n_selectors; i++) {
+		if (grants_cover(&c->identity->subscribe, w->selectors[i]))
+			continue;
+		(void)snprintf(text, sizeof(text),
+		    "this token may not read %.*s", (int)w->selectors[i].n,
+		    w->selectors[i].p);
+		access_forbid(c, text);
+		return false;
+	}
+	return true;
+}
+
 void
 stream_start(struct conn *c, const struct http_request *r, struct slice key)
 {
 	struct stream_wish w = { .n_selectors = 0 };
 
-	if (!stream_wish_read(c, &w, r, key))
+	if (!stream_wish_read(c, &w, r, key) || !is_granted(c, &w))
 		return;
 	if (w.must_exist && !c->gateway->draining && !c->spare &&
-	    !known_here(c->gateway, &w))
+	    !known_here(c, &w))
 		look_up(c, &w, key);
 	else
 		arrive(c, &w, key);

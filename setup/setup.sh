@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 build_packages='gcc make pkg-config ca-certificates libevent-dev
 	libcurl4-openssl-dev libmongoc-dev libsqlite3-dev libjansson-dev
-	libnanomsg-dev libyaml-dev libssl-dev zlib1g-dev
+	libnanomsg-dev libyaml-dev libssl-dev libjose-dev zlib1g-dev
 	libnghttp2-dev'
 check_packages='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
 	codespell libcmocka-dev python3-venv chromium curl haproxy openssl git

@@ -25,6 +25,14 @@ keep_string(const struct kept *k, const char *key, const char *old,
 	*fresh = xstrdup(old);
 }
 
+/* What auth needs and the new one may not have; none is NULL. */
+static void
+keep_text(char *const *old, char **fresh)
+{
+	if (*fresh == NULL && *old != NULL)
+		*fresh = xstrdup(*old);
+}
+
 static void
 keep_count(const struct kept *k, const char *key, uint32_t old,
     uint32_t *fresh)
@@ -54,6 +62,21 @@ keep_listen(const struct kept *k, const struct conf *old, struct conf *fresh)
 	fresh->listen_port = old->listen_port;
 }
 
+/* With listen, which was judged by it: a socket that others reach must not be
+ * left to a gateway that asks nobody who they are. */
+static void
+keep_auth(const struct kept *k, const struct conf *old, struct conf *fresh)
+{
+	if (old->auth == fresh->auth)
+		return;
+	k->cb("auth", old->auth == CONF_AUTH_JWT ? "jwt" : "none", k->arg);
+	fresh->auth = old->auth;
+	if (old->auth != CONF_AUTH_JWT)
+		return;
+	keep_text(&old->jwt.jwks_file, &fresh->jwt.jwks_file);
+	keep_text(&old->jwt.audience, &fresh->jwt.audience);
+}
+
 void
 conf_change_keep_fixed(const struct conf *old, struct conf *fresh,
     conf_change_kept_cb cb, void *arg)
@@ -65,6 +88,7 @@ conf_change_keep_fixed(const struct conf *old, struct conf *fresh,
 	keep_string(&k, "runtime_directory", old->runtime_directory,
 	    &fresh->runtime_directory);
 	keep_listen(&k, old, fresh);
+	keep_auth(&k, old, fresh);
 	keep_count(&k, "gateway.processes", old->gateway.processes,
 	    &fresh->gateway.processes);
 	keep_count(&k, "supervise.circuit_deaths",
@@ -83,6 +107,7 @@ conf_change_taken_by(const char *path)
 		{ "mongodb", "store" },
 		{ "encryption_key_file", "store" },
 		{ "gateway.", "gateway" },
+		{ "jwt.", "gateway" },
 		{ "streams", "gateway" },
 		{ "watch.", "watcher" },
 		{ "journal.", "broker" },

@@ -121,6 +121,8 @@ read_again(const struct supervisor *s, struct conf *ret, struct err *err)
 		count = conf_load(ret, s->conf_path, problems);
 	else
 		count = conf_parse(ret, "", 0, "(defaults)", problems);
+	if (count == 0)
+		count = conf_check_files(ret, problems);
 	(void)fclose(problems);
 	if (count != 0)
 		(void)err_set(err, "%.400s", text);

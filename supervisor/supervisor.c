@@ -87,6 +87,8 @@ read_conf(struct conf *conf, const char *file, char **ret_text)
 		count = conf_load(conf, file, problems);
 	else
 		count = conf_parse(conf, "", 0, "(defaults)", problems);
+	if (count == 0)
+		count = conf_check_files(conf, problems);
 	if (fclose(problems) != 0)
 		fatal("open_memstream");
 	return count;

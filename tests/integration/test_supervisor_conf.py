@@ -299,17 +299,39 @@ def test_the_unit_keeps_secrets_out_of_the_journal_and_obeys_sluicectl_stop():
 def test_t_lists_every_problem_and_exits_78(tmp_path):
     """file:line: key: what, and what would be right."""
     file = tmp_path / "b.yaml"
-    file.write_text("listen: 0.0.0.0:80\nhaelth: {}\nauth: jwt\njournal:\n  sync: often\n")
+    file.write_text("listen: 0.0.0.0:80\nhaelth: {}\nauth: jtw\njournal:\n  sync: often\n")
     done = run_sluiced(tmp_path, "-t", "-c", str(file))
     assert done.returncode == 78 and done.stdout == ""
     lines = done.stderr.splitlines()
     assert len(lines) == 4
-    assert lines[0].startswith(f'{file}:1: listen: "0.0.0.0:80" is not loopback')
-    assert lines[1] == f"{file}:2: haelth: unknown key; did you mean health?"
-    assert lines[2].startswith(f"{file}:3: auth: this version admits only")
-    assert lines[3].startswith(f"{file}:5: journal.sync:")
+    assert lines[0] == f"{file}:2: haelth: unknown key; did you mean health?"
+    assert lines[1] == f'{file}:3: auth: "jtw" must be one of none|jwt'
+    assert lines[2].startswith(f"{file}:5: journal.sync:")
+    assert lines[3].startswith(f'{file}:1: listen: "0.0.0.0" is not loopback, and with auth: none')
     missing = run_sluiced(tmp_path, "-t", "-c", str(tmp_path / "none.yaml"))
     assert missing.returncode == 78 and "cannot be opened" in missing.stderr
+
+
+def test_t_says_what_tokens_need(tmp_path):
+    """With auth: jwt: keys and an audience, and a file of keys that can be read."""
+    file = tmp_path / "t.yaml"
+    file.write_text("listen: 0.0.0.0:80\nauth: jwt\n")
+    done = run_sluiced(tmp_path, "-t", "-c", str(file))
+    lines = done.stderr.splitlines()
+    assert done.returncode == 78 and len(lines) == 2
+    assert lines[0].startswith(f"{file}:2: jwt.jwks_file: is needed with auth: jwt; write the path")
+    assert lines[1].startswith(f"{file}:2: jwt.audience: is needed with auth: jwt, or a token")
+    keys = tmp_path / "keys.json"
+    file.write_text(f"auth: jwt\njwt:\n  jwks_file: {keys}\n  audience: a\n")
+    done = run_sluiced(tmp_path, "-t", "-c", str(file))
+    assert done.returncode == 78
+    assert f"{file}: jwt.jwks_file: {keys}: No such file or directory;" in done.stderr
+    keys.mkdir()
+    assert "is no file" in run_sluiced(tmp_path, "-t", "-c", str(file)).stderr
+    keys.rmdir()
+    keys.write_text("{}")
+    done = run_sluiced(tmp_path, "-t", "-c", str(file))
+    assert done.returncode == 0 and "auth: jwt\n" in done.stdout
 
 
 def test_dot_draws_the_life_of_a_child(tmp_path):

@@ -27,7 +27,7 @@ LINKS = {
         "libjansson",
         "libnanomsg",
     },
-    "sluice-gateway": {"libevent", "libjansson", "libnanomsg", "libcrypto"},
+    "sluice-gateway": {"libevent", "libjansson", "libnanomsg", "libcrypto", "libjose"},
 }
 LIBC = {"libc", "libm", "libpthread", "ld-linux-x86-64", "ld-linux-aarch64", "libgcc_s"}
 

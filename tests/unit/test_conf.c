@@ -103,6 +103,12 @@ static const struct wrong {
 	[CONF_TYPE_BOOL] = { "perhaps",
 	    "must be true or false",
 	    "true or false" },
+	[CONF_TYPE_TEXT] = { "\"a\\x01b\"",
+	    "write plain text",
+	    "a text, or none" },
+	[CONF_TYPE_TOKEN] = { "\"a b\"",
+	    "as in __Host-sluice",
+	    "a text, or none" },
 	[CONF_TYPE_SYNC] = { "sometimes",
 	    "write always|never, or a whole number",
 	    "always, never, or a duration" },
@@ -210,7 +216,13 @@ test_bounds_are_kept(void **unused UNUSED)
 	expect("listen: 192.168.1.1:80", "not loopback");
 	expect("listen: \"[::]:80\"", "not loopback");
 	expect("bus: nats://x:4222", "admits only \"local\"");
-	expect("auth: {hs256_secret_file: /x}", "admits only \"none\"");
+	expect("auth: {jwks_file: /x}", "one of none|jwt");
+	expect("auth: jwt\njwt: {audience: a}", "f.yaml:1: jwt.jwks_file: is "
+	    "needed");
+	expect("auth: jwt\njwt: {jwks_file: /x}", "f.yaml:1: jwt.audience: is "
+	    "needed");
+	expect("listen: 10.0.0.1:80\nauth: none\njwt: {jwks_file: /x, "
+	    "audience: a}", "f.yaml:1: listen: \"10.0.0.1\" is not loopback");
 }
 
 #define CUSTOM(group, resource, kind) "watch: {custom: [{group: " group \
@@ -339,6 +351,9 @@ static const char full[] =
     "clusters: [{id: one, context: \"T\\u00eate \\\"q\\\" \\\\ \\t\", "
     "kubeconfig: /k}, two]\n"
     "encryption_key_file: /key\n"
+    "auth: jwt\n"
+    "jwt: {jwks_file: /keys, issuer: \"https://i: x\", audience: a, "
+    "cookie: __Host-s}\n"
     "gateway: {processes: 3, cors_origins: [https://a.example:1], "
     "trusted_proxies: [10.0.0.0/8, \"::1\"], max_per_address: 7, "
     "max_connections: 100, ring: 1MiB}\n"
@@ -489,6 +504,24 @@ test_a_watcher_is_told_of_its_own_cluster_only(void **unused UNUSED)
 	conf_free(&a);
 }
 
+static void
+test_with_tokens_any_address_may_be_listened_on(void **unused UNUSED)
+{
+	struct conf conf;
+	char *said = NULL;
+
+	if (parse(&conf, "listen: 0.0.0.0:80\nauth: jwt\njwt: {jwks_file: "
+	    "/x, audience: a}\n", &said) != 0)
+		fail_msg("%s", said);
+	assert_int_equal(conf.auth, CONF_AUTH_JWT);
+	assert_string_equal(conf.listen_host, "0.0.0.0");
+	assert_null(conf.jwt.issuer);
+	assert_null(conf.jwt.cookie);
+	assert_int_equal(conf_check_files(&conf, NULL), 1);
+	free(said);
+	conf_free(&conf);
+}
+
 /* A new key has its readers in conf_table.c, or stands here. */
 static void
 test_only_these_keys_are_for_nobody_but_the_supervisor(void **unused UNUSED)
@@ -597,6 +630,8 @@ main(void)
 		cmocka_unit_test(
 		    test_each_key_misspelt_is_answered_with_the_right_one),
 		cmocka_unit_test(test_bounds_are_kept),
+		cmocka_unit_test(
+		    test_with_tokens_any_address_may_be_listened_on),
 		cmocka_unit_test(
 		    test_a_custom_kind_is_held_to_the_grammar_of_the_api),
 		cmocka_unit_test(test_a_duplicate_key_is_refused),

@@ -51,6 +51,27 @@ test_what_changes_with_a_restart_only_is_kept_and_told(void **unused UNUSED)
 	conf_free(&fresh);
 }
 
+/* Else a socket that others reach would be left to a gateway that lets all in
+ * as soon as that one was started again. */
+static void
+test_a_reload_never_turns_authentication_off(void **unused UNUSED)
+{
+	struct conf old = conf_of("listen: 0.0.0.0:80\nauth: jwt\n"
+	    "jwt: {jwks_file: /k, audience: a}\n");
+	struct conf fresh = conf_of("listen: 127.0.0.1:80\nauth: none\n");
+	struct buf told = BUF_EMPTY;
+
+	conf_change_keep_fixed(&old, &fresh, note_kept, &told);
+	assert_string_equal(buf_cstr(&told), "listen=0.0.0.0 port 80;"
+	    "auth=jwt;");
+	assert_int_equal(fresh.auth, CONF_AUTH_JWT);
+	assert_string_equal(fresh.jwt.jwks_file, "/k");
+	assert_string_equal(fresh.jwt.audience, "a");
+	buf_free(&told);
+	conf_free(&old);
+	conf_free(&fresh);
+}
+
 static void
 note_path(const char *path, void *arg)
 {
@@ -116,6 +137,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_reload_never_turns_authentication_off),
 		cmocka_unit_test(
 		    test_what_changes_with_a_restart_only_is_kept_and_told),
 		cmocka_unit_test(

@@ -1,0 +1,248 @@
+#include "gateway/access.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "common/log.h"
+#include "common/mono.h"
+#include "common/xmalloc.h"
+#include "gateway/connection.h"
+#include "gateway/identity.h"
+#include "gateway/jwks_file.h"
+#include "gateway/jwt.h"
+#include "gateway/reply.h"
+
+#define ACCESS_MAGIC 0x41434345u   /* "ACCE" */
+
+struct access {
+	uint32_t		 magic;
+	struct identity		*anybody;   /* auth: none; else NULL */
+	struct jwks_file	*keys;      /* auth: jwt; else NULL */
+	struct identity_rules	 rules;     /* point into the configuration */
+	const char		*cookie;    /* NULL: none is looked at */
+};
+
+/* --- life ----------------------------------------------------------------- */
+
+struct access *
+access_new(struct gateway *g, struct err *err)
+{
+	const struct conf *conf = &g->role->conf;
+	struct access *a = xcalloc(1, sizeof(*a));
+
+	a->magic = ACCESS_MAGIC;
+	if (conf->auth == CONF_AUTH_NONE) {
+		a->anybody = identity_anybody();
+		return a;
+	}
+	a->rules = (struct identity_rules){ conf->jwt.issuer,
+	    conf->jwt.audience };
+	a->cookie = conf->jwt.cookie;
+	a->keys = jwks_file_open(g->role->base, conf->jwt.jwks_file, err);
+	if (a->keys == NULL) {
+		(void)err_prefix(err, "jwt.jwks_file");
+		err->code = EX_CONFIG;
+		access_free(a);
+		return NULL;
+	}
+	log_info("auth: jwt: %zu keys", jwks_file_keys(a->keys)->n);
+	return a;
+}
+
+void
+access_free(struct access *a)
+{
+	if (a == NULL)
+		return;
+	identity_unref(a->anybody);
+	jwks_file_close(a->keys);
+	a->magic = 0;
+	free(a);
+}
+
+void
+access_reload(struct access *a)
+{
+	if (a->keys != NULL)
+		jwks_file_reload(a->keys);
+}
+
+bool
+access_is_free(const struct access *a)
+{
+	return a->anybody != NULL;
+}
+
+void
+access_forget(struct conn *c)
+{
+	identity_unref(c->identity);
+	c->identity = NULL;
+}
+
+/* --- refusing ------------------------------------------------------------- */
+
+/* RFC 6750 3: without a token nothing is said of one. The text is ours, but a
+ * pattern of a token may stand in it. */
+static void
+refuse(struct conn *c, enum metrics_auth why, const char *text)
+{
+	struct buf b = BUF_EMPTY;
+
+	c->gateway->metrics.auth_failures[why]++;
+	buf_adds(&b, "WWW-Authenticate: Bearer realm=\"sluice\"");
+	if (why != AUTH_MISSING)
+		buf_adds(&b, ", error=\"invalid_token\"");
+	buf_adds(&b, "\r\n");
+	reply_refusal(c, 401, why == AUTH_MISSING ? "unauthorized" :
+	    "invalid_token", text, buf_cstr(&b));
+	buf_free(&b);
+}
+
+void
+access_forbid(struct conn *c, const char *text)
+{
+	c->gateway->metrics.auth_failures[AUTH_FORBIDDEN]++;
+	reply_refusal(c, 403, "forbidden", text, "WWW-Authenticate: Bearer "
+	    "realm=\"sluice\", error=\"insufficient_scope\"\r\n");
+}
+
+/* --- where a token stands ------------------------------------------------- */
+
+/* "Bearer " and the token; false if it is anything else. */
+static bool
+bearer(struct slice value, struct slice *ret)
+{
+	static const char scheme[] = "Bearer ";
+	size_t n = sizeof(scheme) - 1;
+
+	if (value.n <= n || !http_slice_is_nocase((struct slice){ value.p, n },
+	    scheme))
+		return false;
+	*ret = (struct slice){ value.p + n, value.n - n };
+	while (ret->n > 0 && ret->p[0] == ' ')
+		*ret = (struct slice){ ret->p + 1, ret->n - 1 };
+	return true;
+}
+
+/* One "name=value" of a Cookie field; moves *rest behind it. */
+static struct slice
+next_pair(struct slice *rest)
+{
+	const char *semi = memchr(rest->p, ';', rest->n);
+	struct slice pair = { rest->p,
+	    semi != NULL ? (size_t)(semi - rest->p) : rest->n };
+	size_t used = MIN(rest->n, pair.n + 1);
+
+	*rest = (struct slice){ rest->p + used, rest->n - used };
+	while (pair.n > 0 && pair.p[0] == ' ')
+		pair = (struct slice){ pair.p + 1, pair.n - 1 };
+	return pair;
+}
+
+static bool
+cookie(const struct http_request *r, const char *name, struct slice *ret)
+{
+	size_t n = name != NULL ? strlen(name) : 0;
+
+	for (size_t i = 0; n > 0 && i < r->n_headers; i++) {
+		struct slice rest = r->headers[i].value, pair;
+
+		if (!http_slice_is_nocase(r->headers[i].name, "cookie"))
+			continue;
+		while (rest.n > 0) {
+			pair = next_pair(&rest);
+			if (pair.n <= n || pair.p[n] != '=' ||
+			    memcmp(pair.p, name, n) != 0)
+				continue;
+			*ret = (struct slice){ pair.p + n + 1,
+			    pair.n - n - 1 };
+			return true;
+		}
+	}
+	return false;
+}
+
+/* --- who it is ------------------------------------------------------------ */
+
+/* By a token; NULL with *err. */
+static struct identity *
+by_token(const struct access *a, struct slice token, struct err *err)
+{
+	json_t *claims = jwt_verify(token, jwks_file_keys(a->keys), err);
+	struct identity *id;
+
+	if (claims == NULL)
+		return NULL;
+	id = identity_of_claims(claims, &a->rules, wall_unix_ms(), err);
+	json_decref(claims);
+	return id;
+}
+
+/* NULL: the client was answered. */
+static struct identity *
+identify(struct conn *c, const struct http_request *r, enum access_need need)
+{
+	const struct access *a = c->gateway->access;
+	size_t n = http_header_count(r, "authorization");
+	struct slice token = SLICE_NONE;
+	struct identity *id = NULL;
+	struct err err = { 0 };
+
+	if (n > 1 || (n == 1 && !bearer(http_header(r, "authorization"),
+	    &token))) {
+		refuse(c, AUTH_INVALID, "Authorization must be there once, as "
+		    "Bearer TOKEN");
+		return NULL;
+	}
+	if (n == 0 && (need != ACCESS_SUBSCRIBE ||
+	    !cookie(r, a->cookie, &token))) {
+		refuse(c, AUTH_MISSING, "a token is needed, as Authorization: "
+		    "Bearer TOKEN");
+		return NULL;
+	}
+	id = by_token(a, token, &err);
+	if (id == NULL)
+		refuse(c, AUTH_INVALID, err.text);
+	return id;
+}
+
+static bool
+has_grant(struct conn *c, enum access_need need)
+{
+	const struct identity *id = c->identity;
+
+	if (need == ACCESS_SUBSCRIBE && id->subscribe.n == 0)
+		access_forbid(c, "this token may read no stream");
+	else if (need == ACCESS_PUBLISH && id->publish.n == 0)
+		access_forbid(c, "this token may publish to no stream");
+	else if (need == ACCESS_ADMIN && !id->admin)
+		access_forbid(c, "only an admin's token may do this");
+	else if (need == ACCESS_ADMIN &&
+	    strcmp(id->tenant, EVENT_TENANT_DEFAULT) != 0)
+		access_forbid(c, "clusters and workflows of this installation "
+		    "belong to the tenant -, and so must its admins");
+	else
+		return true;
+	return false;
+}
+
+bool
+access_check(struct conn *c, const struct http_request *r,
+    enum access_need need)
+{
+	const struct access *a = c->gateway->access;
+
+	assert(a->magic == ACCESS_MAGIC);
+	access_forget(c);
+	if (a->anybody != NULL)
+		c->identity = identity_ref(a->anybody);
+	else if (need == ACCESS_OPEN)
+		return true;
+	else
+		c->identity = identify(c, r, need);
+	return c->identity != NULL && has_grant(c, need);
+}

@@ -1,0 +1,49 @@
+/*
+ * access: who a request comes from, and whether it may do what it asks for.
+ * Process: gateway. Rules: the contract, section 5.
+ *
+ * With auth: none everybody may do everything (route then holds the Host and
+ * the Origin). With auth: jwt a request bears a token: as Authorization:
+ * Bearer, and on a GET of a stream also in the configured cookie, which a page
+ * elsewhere can make a browser send but whose answer it cannot read. The first
+ * of these that is there counts; a bad one is not made good by the next.
+ *
+ * What was found is the connection's `identity`, until its next request, or
+ * for as long as it is a stream. Neither a token nor a part of one is logged or
+ * told to the client.
+ */
+#ifndef SLUICE_ACCESS_H
+#define SLUICE_ACCESS_H
+
+#include <stdbool.h>
+
+#include "gateway/gateway.h"
+#include "gateway/http_request.h"
+
+enum access_need {
+	ACCESS_OPEN,         /* nobody is asked */
+	ACCESS_SUBSCRIBE,    /* some stream may be read: which, is for later */
+	ACCESS_PUBLISH,      /* likewise written */
+	ACCESS_ADMIN         /* of the tenant that the clusters belong to */
+};
+
+struct access;
+struct conn;
+
+/* NULL with *err, whose code is EX_CONFIG when a restart cannot help. */
+struct access	*access_new(struct gateway *g, struct err *err);
+void		 access_free(struct access *a);   /* NULL is none */
+/* A reload: keys are read again. */
+void		 access_reload(struct access *a);
+/* auth: none. */
+bool		 access_is_free(const struct access *a);
+/* Sets the connection's identity. False: the client was answered 401 or
+ * 403. */
+bool		 access_check(struct conn *c, const struct http_request *r,
+		    enum access_need need);
+/* The answer where a grant is missing; `text` says for what. */
+void		 access_forbid(struct conn *c, const char *text);
+/* The request, or the stream, is done with. */
+void		 access_forget(struct conn *c);
+
+#endif
