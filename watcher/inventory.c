@@ -218,7 +218,7 @@ inventory_deleted(struct inventory *inv, unsigned kind,
 }
 
 uint32_t
-inventory_scope_begin(struct inventory *inv, unsigned kind,
+inventory_list_begin(struct inventory *inv, unsigned kind,
     struct slice namespace)
 {
 	inv_listed_begin(&inv->set.listed, kind, namespace);
@@ -233,7 +233,7 @@ named_since(const struct inv_object *o, uint32_t mark)
 }
 
 void
-inventory_scope_end(struct inventory *inv, unsigned kind,
+inventory_list_end(struct inventory *inv, unsigned kind,
     struct slice namespace, uint32_t mark)
 {
 	struct inv_table_cursor c = { 0 };
@@ -250,18 +250,6 @@ inventory_scope_end(struct inventory *inv, unsigned kind,
 		else
 			inv_set_touch(&inv->set, o);
 	}
-}
-
-void
-inventory_list_begin(struct inventory *inv, unsigned kind)
-{
-	(void)inventory_scope_begin(inv, kind, SLICE_NONE);
-}
-
-void
-inventory_list_end(struct inventory *inv, unsigned kind)
-{
-	inventory_scope_end(inv, kind, SLICE_NONE, inv->mark[kind]);
 }
 
 /* Applies those that have come; returns the first that has not, or NULL. */

@@ -48,14 +48,12 @@ bool	inventory_seen(struct inventory *inv, unsigned kind,
 /* The API server deleted it (its last state is in `object`). */
 void	inventory_deleted(struct inventory *inv, unsigned kind,
 	    const struct kube_object *object, int64_t now_unix_ms);
-/* Mark and sweep: what was not seen between the two is gone. */
-void	inventory_list_begin(struct inventory *inv, unsigned kind);
-void	inventory_list_end(struct inventory *inv, unsigned kind);
-/* The same inside one namespace (SLICE_NONE: all), where several may be under
- * way: the mark that begin gives tells end what its own list named. */
-uint32_t inventory_scope_begin(struct inventory *inv, unsigned kind,
+/* Mark and sweep: what of the namespace (SLICE_NONE: of all) was not seen
+ * between the two is gone. Lists of several may be under way: the mark that
+ * begin gives tells end what its own named. */
+uint32_t inventory_list_begin(struct inventory *inv, unsigned kind,
 	    struct slice namespace);
-void	inventory_scope_end(struct inventory *inv, unsigned kind,
+void	inventory_list_end(struct inventory *inv, unsigned kind,
 	    struct slice namespace, uint32_t mark);
 /* Applies the statuses that are due. */
 void	inventory_tick(struct inventory *inv, int64_t now_unix_ms);

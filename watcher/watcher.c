@@ -183,7 +183,7 @@ watcher_list_begin_cb(struct kind_watch *kw, struct slice namespace,
 
 	assert(w->magic == WATCHER_MAGIC);
 	figures_list(w->figures, kind_watch_kind(kw));
-	return inventory_scope_begin(w->inv, kind_watch_kind(kw), namespace);
+	return inventory_list_begin(w->inv, kind_watch_kind(kw), namespace);
 }
 
 static void
@@ -193,7 +193,7 @@ watcher_list_end_cb(struct kind_watch *kw, struct slice namespace,
 	struct watcher *w = arg;
 
 	assert(w->magic == WATCHER_MAGIC);
-	inventory_scope_end(w->inv, kind_watch_kind(kw), namespace, mark);
+	inventory_list_end(w->inv, kind_watch_kind(kw), namespace, mark);
 	outbox_kick(w->outbox);
 }
 

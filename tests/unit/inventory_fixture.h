@@ -30,4 +30,17 @@ teardown(void **state)
 	return 0;
 }
 
+/* A whole list of the kind begins; list_ends(): nothing else exists. */
+static inline uint32_t
+list_begins(unsigned kind)
+{
+	return inventory_list_begin(inv, kind, SLICE_NONE);
+}
+
+static inline void
+list_ends(unsigned kind, uint32_t mark)
+{
+	inventory_list_end(inv, kind, SLICE_NONE, mark);
+}
+
 #endif

@@ -46,14 +46,14 @@ told(void)
 static uint32_t
 begin(const char *namespace)
 {
-	return inventory_scope_begin(inv, POD, namespace == NULL ?
+	return inventory_list_begin(inv, POD, namespace == NULL ?
 	    SLICE_NONE : slice_str(namespace));
 }
 
 static void
 end(const char *namespace, uint32_t mark)
 {
-	inventory_scope_end(inv, POD, namespace == NULL ?
+	inventory_list_end(inv, POD, namespace == NULL ?
 	    SLICE_NONE : slice_str(namespace), mark);
 }
 

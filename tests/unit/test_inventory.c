@@ -201,8 +201,7 @@ test_a_deletion_while_a_refused_state_was_under_way_is_told_at_once(
 	assert_true(o->leaving);
 	inventory_answered(inv, o, false);
 	assert_int_equal(inventory_counts(inv)->entries, 1);
-	inventory_list_begin(inv, POD);
-	inventory_list_end(inv, POD);
+	list_ends(POD, list_begins(POD));
 	o = hand_over("a");
 	assert_true(o->leaving);
 	inventory_answered(inv, o, true);
@@ -238,17 +237,18 @@ static void
 test_a_list_sweeps_what_it_does_not_name(void **state)
 {
 	struct inv_object *o;
+	uint32_t mark;
 
 	(void)state;
-	inventory_list_begin(inv, POD);
+	mark = list_begins(POD);
 	seen("a", "u1", PENDING);
 	seen("b", "u2", PENDING);
-	inventory_list_end(inv, POD);
+	list_ends(POD, mark);
 	published("a");
 	published("b");
-	inventory_list_begin(inv, POD);
+	mark = list_begins(POD);
 	seen("b", "u2", PENDING);
-	inventory_list_end(inv, POD);
+	list_ends(POD, mark);
 	o = hand_over("a");
 	assert_false(o->present);
 	assert_true(o->gone_unknown);
@@ -276,6 +276,7 @@ test_the_longest_status_there_can_be_is_known_again(void **state)
 {
 	struct kube_status s = { .state = "terminating" };
 	struct buf b = BUF_EMPTY;
+	uint32_t mark;
 
 	(void)state;
 	memset(s.reason, '\1', KUBE_STATUS_REASON_MAX);
@@ -286,10 +287,10 @@ test_the_longest_status_there_can_be_is_known_again(void **state)
 	s.fields[s.n_fields - 1] = '"';
 	kube_status_json(&b, &s);
 	assert_in_range(b.len, 4097, INVENTORY_STATUS_MAX);
-	inventory_list_begin(inv, POD);
+	mark = list_begins(POD);
 	inventory_stored(inv, POD, slice_str("ns"), slice_str("a"),
 	    (struct slice){ (const char *)b.data, b.len });
-	inventory_list_end(inv, POD);
+	list_ends(POD, mark);
 	published("a");
 	assert_null(inventory_first(inv));
 	buf_free(&b);
@@ -300,15 +301,16 @@ test_after_a_restart_only_differences_are_published(void **state)
 {
 	char *same = status_text(PENDING), *other = status_text(DONE);
 	struct slice ns = slice_str("ns");
+	uint32_t mark;
 
 	(void)state;
-	inventory_list_begin(inv, POD);
+	mark = list_begins(POD);
 	seen("a", "u1", PENDING);
 	inventory_stored(inv, POD, ns, slice_str("a"), slice_str(same));
 	inventory_stored(inv, POD, ns, slice_str("b"), slice_str(other));
 	inventory_stored(inv, POD, ns, slice_str("gone"), slice_str(other));
 	seen("b", "u2", PENDING);
-	inventory_list_end(inv, POD);
+	list_ends(POD, mark);
 	assert_string_equal(inventory_first(inv)->published_state, "healthy");
 	published("b");
 	published("gone");
@@ -330,8 +332,7 @@ test_bound_objects_say_when_they_are_missing(void **state)
 	(void)state;
 	bind_pod();
 	assert_null(inventory_first(inv));   /* nothing was listed yet */
-	inventory_list_begin(inv, POD);
-	inventory_list_end(inv, POD);
+	list_ends(POD, list_begins(POD));
 	o = hand_over("a");
 	assert_false(o->present);
 	assert_true(strstr(inv_object_node_status(o).p, "NotFound") != NULL);
@@ -421,8 +422,7 @@ test_a_missed_deletion_is_told_though_its_node_is_under_way(
 	struct inv_object *o;
 
 	(void)state;
-	inventory_list_begin(inv, POD);
-	inventory_list_end(inv, POD);
+	list_ends(POD, list_begins(POD));
 	bind_pod();
 	o = hand_over("a");
 	inventory_stored(inv, POD, ns, a, old);

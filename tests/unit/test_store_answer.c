@@ -57,8 +57,7 @@ test_a_resource_the_store_shows_is_missing_after_a_list(void **state)
 	(void)state;
 	item("resource:prod/pod/ns/a", "status_update", STATUS);
 	assert_null(inventory_first(inv));
-	inventory_list_begin(inv, POD);
-	inventory_list_end(inv, POD);
+	list_ends(POD, list_begins(POD));
 	o = inventory_first(inv);
 	assert_non_null(o);
 	assert_true(o->gone);
@@ -81,8 +80,7 @@ test_a_cluster_wide_object_has_no_namespace_in_its_key(void **state)
 	kinds_set_custom(conf.watch.custom, conf.watch.n_custom);
 	kind = (unsigned)kinds_find(slice_str("things.a.b"));
 	item("resource:prod/things.a.b/x", "status_update", STATUS);
-	inventory_list_begin(inv, kind);
-	inventory_list_end(inv, kind);
+	list_ends(kind, list_begins(kind));
 	o = inventory_first(inv);
 	assert_non_null(o);
 	assert_true(slice_is(inv_object_name(o), "x"));
@@ -123,8 +121,7 @@ only_binding(void)
 {
 	struct inv_object *o;
 
-	inventory_list_begin(inv, POD);
-	inventory_list_end(inv, POD);
+	list_ends(POD, list_begins(POD));
 	inventory_sync_all(inv);
 	o = inventory_first(inv);
 	assert_non_null(o);

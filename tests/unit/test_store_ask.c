@@ -173,10 +173,9 @@ start(void)
 {
 	unsigned kind;
 
-	for (kind = 0; kind < KINDS_MAX; kind++) {
-		inventory_list_begin(inv, kind);
-		inventory_list_end(inv, kind);
-	}
+	for (kind = 0; kind < KINDS_MAX; kind++)
+		inventory_list_end(inv, kind, SLICE_NONE,
+		    inventory_list_begin(inv, kind, SLICE_NONE));
 	assert_true(store_ask_start(ask, (struct position){ FIXTURE_EPOCH,
 	    tip }));
 	run_until(is_open);
