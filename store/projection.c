@@ -149,35 +149,3 @@ stream_key_name(struct slice key)
 	return (struct slice){ colon + 1,
 	    key.n - (size_t)(colon + 1 - key.p) };
 }
-
-/* Cuts what stands before the next slash off *rest. */
-static bool
-key_part(struct slice *rest, struct slice *ret)
-{
-	const char *slash = rest->n > 0 ? memchr(rest->p, '/', rest->n) : NULL;
-
-	if (slash == NULL)
-		return false;
-	*ret = (struct slice){ rest->p, (size_t)(slash - rest->p) };
-	rest->n -= ret->n + 1;
-	rest->p = slash + 1;
-	return true;
-}
-
-bool
-resource_key_parse(struct slice key, struct resource_key *ret)
-{
-	struct slice rest = stream_key_name(key);
-	struct resource_key parts;
-
-	if (!key_part(&rest, &parts.cluster) || !key_part(&rest, &parts.kind))
-		return false;
-	/* A cluster-wide object has no namespace. */
-	if (!key_part(&rest, &parts.namespace))
-		parts.namespace = slice_str("");
-	if (rest.n == 0)
-		return false;
-	parts.name = rest;
-	*ret = parts;
-	return true;
-}

@@ -65,16 +65,6 @@ void		 placement_clear(struct placement *p);
  * another epoch arrives later. */
 bool		 projection_newer(struct position have, struct position next);
 
-/* Parts of resource:<cluster>/<kind>/<namespace>/<name>; false if the key is
- * of another form (KubeOrch's resource:<hex24>). */
-struct resource_key {
-	struct slice	cluster;
-	struct slice	kind;
-	struct slice	namespace;
-	struct slice	name;
-};
-
-bool		 resource_key_parse(struct slice key, struct resource_key *ret);
 /* What follows "<type>:". */
 struct slice	 stream_key_name(struct slice key);
 

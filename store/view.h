@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "common/event.h"
+#include "common/resource_key.h"
 #include "store/projection.h"
 
 #define VIEW_NO_NUMBER INT64_MIN

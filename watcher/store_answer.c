@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/macros.h"
+#include "common/resource_key.h"
 #include "watcher/inv_object.h"
 #include "watcher/json_scan.h"
 
@@ -21,33 +22,12 @@ skip_prefix(struct slice *s, const char *prefix)
 	return true;
 }
 
-/* Cuts what stands before the next slash off *rest. */
 static bool
-key_part(struct slice *rest, struct slice *ret)
+my_key(struct slice text, const char *cluster, struct resource_key *ret)
 {
-	const char *slash = rest->n > 0 ? memchr(rest->p, '/', rest->n) : NULL;
-
-	if (slash == NULL)
-		return false;
-	*ret = (struct slice){ rest->p, (size_t)(slash - rest->p) };
-	rest->n -= ret->n + 1;
-	rest->p = slash + 1;
-	return true;
-}
-
-/* "resource:<cluster>/<kind>/<namespace>/<name>": the last three. A
- * cluster-wide object has no namespace there. */
-static bool
-split_key(struct slice key, const char *cluster, struct slice ret[3])
-{
-	if (!skip_prefix(&key, "resource:") || !skip_prefix(&key, cluster) ||
-	    !skip_prefix(&key, "/") || !key_part(&key, &ret[0]))
-		return false;
-	if (!key_part(&key, &ret[1]))
-		ret[1] = slice_str("");
-	ret[2] = key;
-	return ret[2].n > 0 && ret[1].n <= KUBE_NAME_MAX &&
-	    ret[2].n <= KUBE_NAME_MAX;
+	return resource_key_parse(text, ret) &&
+	    slice_is(ret->cluster, cluster) &&
+	    ret->namespace.n <= KUBE_NAME_MAX && ret->name.n <= KUBE_NAME_MAX;
 }
 
 static void
@@ -89,7 +69,8 @@ store_answer_item(struct inventory *inv, const char *cluster,
     const struct item *item)
 {
 	static const struct json_want want[] = { { "status", 0, NULL, 0 } };
-	struct slice status, part[3];
+	struct resource_key key;
+	struct slice status;
 	int kind;
 
 	if (slice_is(item->event_type, "node_update")) {
@@ -97,13 +78,13 @@ store_answer_item(struct inventory *inv, const char *cluster,
 		return;
 	}
 	if (!slice_is(item->event_type, "status_update") ||
-	    !split_key(item->key, cluster, part) ||
+	    !my_key(item->key, cluster, &key) ||
 	    !json_scan(item_data(item), want, 1, &status, 1) ||
 	    status.p == NULL)
 		return;
-	kind = kinds_find(part[0]);
+	kind = kinds_find(key.kind);
 	if (kind >= 0)
-		inventory_stored(inv, (unsigned)kind, part[1], part[2],
+		inventory_stored(inv, (unsigned)kind, key.namespace, key.name,
 		    status);
 }
 

@@ -73,28 +73,6 @@ test_a_position_never_goes_back_within_an_epoch(void **state UNUSED)
 }
 
 static void
-test_a_resource_key_is_cut_into_its_parts(void **state UNUSED)
-{
-	struct resource_key k;
-
-	assert_true(resource_key_parse(slice_str("resource:c/pod/ns/a/b"),
-	    &k));
-	assert_true(slice_is(k.cluster, "c"));
-	assert_true(slice_is(k.kind, "pod"));
-	assert_true(slice_is(k.namespace, "ns"));
-	assert_true(slice_is(k.name, "a/b"));
-	assert_false(resource_key_parse(slice_str("resource:0123456789ab"),
-	    &k));
-	assert_false(resource_key_parse(slice_str("resource:c/pod/ns/"), &k));
-	assert_true(resource_key_parse(slice_str("resource:c/things.a.b/x"),
-	    &k));
-	assert_true(slice_is(k.kind, "things.a.b"));
-	assert_true(slice_is(k.namespace, ""));
-	assert_true(slice_is(k.name, "x"));
-	assert_false(resource_key_parse(slice_str("resource:c/pod/"), &k));
-}
-
-static void
 test_a_status_shows_its_parts(void **state UNUSED)
 {
 	struct item item = fixture_item(1, "resource:c/pod/ns/p",
@@ -155,7 +133,6 @@ main(void)
 		    test_every_event_type_has_its_slot_and_subject),
 		cmocka_unit_test(
 		    test_a_position_never_goes_back_within_an_epoch),
-		cmocka_unit_test(test_a_resource_key_is_cut_into_its_parts),
 		cmocka_unit_test(test_a_status_shows_its_parts),
 		cmocka_unit_test(test_a_node_without_status_shows_in_no_table),
 		cmocka_unit_test(
