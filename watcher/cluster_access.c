@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/timer.h"
 #include "common/xmalloc.h"
 
 #define ACCESS_MAGIC 0x41434353u   /* "SCCA" */
@@ -50,9 +51,7 @@ cluster_access_new(struct role *role, const struct conf_cluster *cluster,
 	a->magic = ACCESS_MAGIC;
 	a->role = role;
 	kube_source_init(&a->source, paths, cluster->context);
-	a->limit = evtimer_new(role->base, cluster_access_limit_cb, a);
-	if (a->limit == NULL)
-		abort();
+	a->limit = timer_new(role->base, cluster_access_limit_cb, a);
 	if (kube_source_load(&a->source, mono_now(), err) < 0) {
 		cluster_access_free(a);
 		return NULL;
@@ -95,13 +94,12 @@ cluster_access_credentials(const struct cluster_access *a)
 static void
 ask(struct cluster_access *a)
 {
-	struct timeval tv = mono_timeval_ms(CLUSTER_ACCESS_WAIT_MS);
 	struct msg_bindings m = {
 		.version = kube_source_refused_id(&a->source) };
 	struct buf b = BUF_EMPTY;
 
 	if (!evtimer_pending(a->limit, NULL))
-		(void)evtimer_add(a->limit, &tv);
+		timer_arm(a->limit, CLUSTER_ACCESS_WAIT_MS);
 	if (a->asking)
 		return;
 	a->asking = true;
@@ -144,52 +142,49 @@ cluster_access_ended(struct cluster_access *a, struct mono began, long status)
 		kube_source_refused(&a->source, began, status == 401);
 }
 
+/* -1: the requests that wait for it fail, and *err says why. */
+static int
+plug(struct cluster_access *a, struct exec_credential *c, uint64_t version,
+    struct err *err)
+{
+	enum kube_source_change change;
+
+	/* The kubeconfig was read again meanwhile, and names none any more. */
+	if (a->source.cred.exec == NULL)
+		return 0;
+	if (c->error != NULL)
+		return err_set(err, "%s", c->error);
+	change = kube_source_plug(&a->source, c, version, mono_now(),
+	    wall_unix_ms());
+	if (change == KUBE_SOURCE_FOREIGN)
+		return err_set(err, "%s changed while its exec plugin was "
+		    "asked: it is asked again", a->source.cred.origin);
+	renewed(a, change);
+	if (kube_source_wants_plugin(&a->source, wall_unix_ms()))
+		return err_set(err, "what the exec plugin of %s gave has "
+		    "expired already: it is asked again",
+		    a->source.cred.origin);
+	return 0;
+}
+
 void
 cluster_access_message(struct cluster_access *a, const void *payload,
     size_t n, int fd)
 {
-	enum kube_source_change change;
 	struct exec_credential c;
 	struct msg_bindings m;
 	struct err err = { 0 };
+	int rc;
 
 	if (msg_bindings_decode(payload, n, &m) < 0 ||
 	    strcmp(m.cluster, a->role->instance) != 0)
 		fatalx("supervisor: an unreadable CREDENTIAL");
 	a->asking = false;
 	(void)evtimer_del(a->limit);
-	if (exec_credential_read(fd, &c, &err) < 0) {
-		a->ops.settled(&err, a->ops.arg);
-		return;
-	}
-	/* The kubeconfig was read again meanwhile, and names none any more. */
-	if (a->source.cred.exec == NULL) {
+	rc = exec_credential_read(fd, &c, &err);
+	if (rc == 0) {
+		rc = plug(a, &c, m.version, &err);
 		exec_credential_free(&c);
-		a->ops.settled(NULL, a->ops.arg);
-		return;
 	}
-	if (c.error != NULL) {
-		(void)err_set(&err, "%s", c.error);
-		exec_credential_free(&c);
-		a->ops.settled(&err, a->ops.arg);
-		return;
-	}
-	change = kube_source_plug(&a->source, &c, m.version, mono_now(),
-	    wall_unix_ms());
-	exec_credential_free(&c);
-	if (change == KUBE_SOURCE_FOREIGN) {
-		(void)err_set(&err, "%s changed while its exec plugin was "
-		    "asked: it is asked again", a->source.cred.origin);
-		a->ops.settled(&err, a->ops.arg);
-		return;
-	}
-	renewed(a, change);
-	if (kube_source_wants_plugin(&a->source, wall_unix_ms())) {
-		(void)err_set(&err, "what the exec plugin of %s gave has "
-		    "expired already: it is asked again",
-		    a->source.cred.origin);
-		a->ops.settled(&err, a->ops.arg);
-		return;
-	}
-	a->ops.settled(NULL, a->ops.arg);
+	a->ops.settled(rc < 0 ? &err : NULL, a->ops.arg);
 }

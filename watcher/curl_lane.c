@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "common/timer.h"
 #include "common/xmalloc.h"
 
 #define LANE_MAGIC 0x454e414cu   /* "LANE" */
@@ -96,15 +97,12 @@ static int
 curl_lane_timeout_cb(CURLM *multi, long ms, void *arg)
 {
 	struct curl_lane *lane = arg;
-	struct timeval tv;
 
 	(void)multi;
-	if (ms < 0) {
+	if (ms < 0)
 		(void)evtimer_del(lane->timer);
-		return 0;
-	}
-	tv = mono_timeval_ms(ms);
-	(void)evtimer_add(lane->timer, &tv);
+	else
+		timer_arm(lane->timer, ms);
 	return 0;
 }
 
@@ -121,10 +119,10 @@ curl_lane_new(struct event_base *base, curl_lane_done_cb done,
 	lane->arg = arg;
 	lane->opened = mono_now();
 	lane->multi = curl_multi_init();
-	lane->timer = evtimer_new(base, curl_lane_timer_cb, lane);
-	lane->empty = evtimer_new(base, curl_lane_empty_cb, lane);
-	if (lane->multi == NULL || lane->timer == NULL || lane->empty == NULL)
+	if (lane->multi == NULL)
 		abort();
+	lane->timer = timer_new(base, curl_lane_timer_cb, lane);
+	lane->empty = timer_new(base, curl_lane_empty_cb, lane);
 	(void)curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION,
 	    curl_lane_socket_cb);
 	(void)curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);

@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "common/mono.h"
+#include "common/timer.h"
 #include "common/watch_figures.h"
 #include "common/xmalloc.h"
 
@@ -31,14 +32,6 @@ struct figures {
 };
 
 /* --- the file ------------------------------------------------------------- */
-
-static void
-arm(struct figures *f, int64_t ms)
-{
-	struct timeval tv = mono_timeval_ms(ms);
-
-	(void)evtimer_add(f->timer, &tv);
-}
 
 static int
 write_file(const char *path, const struct buf *b)
@@ -90,7 +83,7 @@ save(struct figures *f)
 	}
 	buf_free(&b);
 	f->soon = false;
-	arm(f, ALIVE_MS);
+	timer_arm(f->timer, ALIVE_MS);
 }
 
 static void
@@ -110,7 +103,7 @@ changed(struct figures *f)
 	if (f->soon)
 		return;
 	f->soon = true;
-	arm(f, WRITE_MS);
+	timer_arm(f->timer, WRITE_MS);
 }
 
 /* --- what is counted ------------------------------------------------------ */
@@ -173,9 +166,7 @@ figures_new(struct role *role, const struct inventory *inv)
 
 	f->magic = FIGURES_MAGIC;
 	f->inv = inv;
-	f->timer = evtimer_new(role->base, figures_timer_cb, f);
-	if (f->timer == NULL)
-		abort();
+	f->timer = timer_new(role->base, figures_timer_cb, f);
 	for (size_t i = 0; i < role->conf.watch.n_kinds; i++)
 		follow(f, role->conf.watch.kinds[i]);
 	for (size_t i = 0; i < role->conf.watch.n_custom; i++)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/macros.h"
+#include "common/timer.h"
 #include "common/xmalloc.h"
 
 #define LIST_GATE_MAGIC 0x45544147u   /* "GATE" */
@@ -83,9 +84,7 @@ list_gate_new(struct event_base *base)
 	struct list_gate *g = xcalloc(1, sizeof(*g));
 
 	g->magic = LIST_GATE_MAGIC;
-	g->turn = evtimer_new(base, list_gate_turn_cb, g);
-	if (g->turn == NULL)
-		abort();
+	g->turn = timer_new(base, list_gate_turn_cb, g);
 	return g;
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/mono.h"
+#include "common/timer.h"
 #include "common/xmalloc.h"
 #include "watcher/inv_object.h"
 #include "watcher/payload.h"
@@ -261,9 +262,7 @@ outbox_new(struct role *role, struct inventory *inv,
 	o->registered = registered;
 	o->arg = arg;
 	o->states = state_queue_new();
-	o->flush = evtimer_new(role->base, outbox_flush_cb, o);
-	if (o->flush == NULL)
-		abort();
+	o->flush = timer_new(role->base, outbox_flush_cb, o);
 	o->store = store_ask_new(role, inv, outbox_moved_cb, o, err);
 	if (o->store != NULL)
 		o->publisher = publisher_new(role->base, bus, role->title,

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/mono.h"
 #include "common/query.h"
+#include "common/timer.h"
 #include "common/xmalloc.h"
 #include "watcher/departed.h"
 #include "watcher/inv_object.h"
@@ -67,8 +68,6 @@ forget_questions(struct store_ask *a)
 static void
 store_away(struct store_ask *a, const char *why)
 {
-	struct timeval tv = mono_timeval_ms(STORE_ASK_MS);
-
 	forget_questions(a);
 	a->compare = a->compare || a->comparing;
 	a->hold = a->comparing = false;
@@ -82,7 +81,7 @@ store_away(struct store_ask *a, const char *why)
 		log_debug("store: %s", why);
 		a->again = true;
 	}
-	(void)evtimer_add(a->retry, &tv);
+	timer_arm(a->retry, STORE_ASK_MS);
 	a->moved(a->arg);
 }
 
@@ -445,9 +444,7 @@ store_ask_new(struct role *role, struct inventory *inv,
 	a->inv = inv;
 	a->moved = moved;
 	a->arg = arg;
-	a->retry = evtimer_new(role->base, store_ask_retry_cb, a);
-	if (a->retry == NULL)
-		abort();
+	a->retry = timer_new(role->base, store_ask_retry_cb, a);
 	a->query = query_client_new(role->base, bus, err);
 	free(bus);
 	if (a->query == NULL) {
