@@ -215,12 +215,15 @@ class KubeSim:
         """Moves the clock of a simulator that was started with --clock; returns its time."""
         return self.control("POST", "clock", {"advance_ms": milliseconds})["time_ms"]
 
-    def change(self, kind="pod", count=1, rate=0, namespace="", name="", wait=True):
+    def change(self, kind="pod", count=1, rate=0, namespace="", name="", wait=True, size=None):
         """Changes the status of COUNT objects in turn, RATE per second (0: full speed).
 
+        SIZE: makes them larger by so many bytes (0: no longer).
         With WAIT returns when all are made: {"done", "first_rv", "last_rv"}.
         """
         body = {"kind": kind, "count": count, "rate": float(rate), "ns": namespace, "name": name}
+        if size is not None:
+            body["size"] = size
         answer = self.control("POST", "change", body)
         if not wait:
             return answer

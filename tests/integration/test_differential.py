@@ -33,6 +33,7 @@ HEADERS = (
     "x-content-type-options",
 )
 META = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
+TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
 MERGE = {"Content-Type": "application/merge-patch+json"}
 POD_SPEC = {"containers": [{"name": "app", "image": "registry.example/app:1"}]}
 
@@ -117,6 +118,10 @@ STEPS = {
     "all as one's": get(f"{MAPS}?limit=1", META.format("")),
     "as what there is not": get(f"{MAPS}/m1", META.format("Other")),
     "an unknown wish, or else": get(f"{MAPS}/m1", META.format("Other") + ",application/json"),
+    "a table of one": get(f"{MAPS}/m1", TABLE),
+    "a table of all": get(f"{MAPS}?limit=2", TABLE),
+    "a table or else": get(f"{MAPS}?limit=1", TABLE + ",application/json"),
+    "a table of no version": get(MAPS, TABLE.replace("v=v1", "v=v9")),
     "a page for people": get(f"{MAPS}/m1", "text/html"),
     "lists for people": get(f"{MAPS}?limit=1", "text/html"),
     "anything": get(f"{MAPS}/m1", "*/*"),
@@ -157,6 +162,8 @@ STEPS = {
     "watch with a wrong wish": watch(INITIAL.replace("NotOlderThan", "Exact")),
     "list by watch": watch(INITIAL),
     "list by watch of the future": watch(f"{INITIAL}&resourceVersion={FUTURE}"),
+    "watch of tables": watch("&resourceVersion={VERSION}", Accept=TABLE),
+    "watch of tables from the start": watch("&allowWatchBookmarks=true", Accept=TABLE),
     "watch for people": watch(Accept="text/html"),
     "watch of no field": watch("&fieldSelector=spec.other%3Dx"),
     "watch of no timeout": get(f"{MAPS}?watch=1&timeoutSeconds=x"),
@@ -206,12 +213,26 @@ def status_shape(status):
     return shape
 
 
+def table_shape(item):
+    """Columns and rows, but for descriptions and ages."""
+    told = ("name", "type", "format", "priority")
+    columns = item["columnDefinitions"]
+    return {
+        "metadata": {k: bool(v) for k, v in item["metadata"].items()},
+        "columns": columns and [{k: column[k] for k in told} for column in columns],
+        "rows": [(row["cells"][:-1], shape_of(row["object"])) for row in item["rows"]],
+        "ages": {re.sub(r"\d+", "N", row["cells"][-1]) for row in item["rows"]},
+    }
+
+
 def shape_of(item):
     """What of an object is the same on any server: kinds, names, which metadata."""
     kind = item.get("kind")
     if kind == "Status":
         return status_shape(item)
     info = item["metadata"]
+    if kind == "Table":
+        return table_shape(item)
     if "items" in item:
         return {
             "kind": kind,
@@ -223,6 +244,7 @@ def shape_of(item):
             ],
         }
     told = ("name", "namespace", "generation")
+    # A table's bookmark is a row whose object has a version alone.
     known = {"uid", "resourceVersion", "creationTimestamp", "deletionTimestamp"} & info.keys()
     return {
         "kind": kind,

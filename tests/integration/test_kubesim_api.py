@@ -9,6 +9,7 @@ from tests.bed.kubesim import KubeSim
 
 PARTIAL = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 PARTIAL_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 SECRETS = "/api/v1/secrets"
 # What every secret's data begins with, in base64.
@@ -57,10 +58,11 @@ def test_metadata_alone_is_sent_under_its_own_kind(sim):
         (SECRETS, PARTIAL, 406),
         (f"{SECRETS}?watch=1", PARTIAL_LIST, 406),
         (SECRETS, "application/vnd.kubernetes.protobuf", 406),
-        (SECRETS, "application/json;as=Table;g=meta.k8s.io;v=v1", 406),
+        (SECRETS, TABLE, 200),
+        (SECRETS, TABLE.replace("v=v1", "v=v1beta1"), 406),
         (SECRETS, PARTIAL_LIST.replace("v=v1", "v=v1beta1"), 406),
         (SECRETS, "application/vnd.kubernetes.protobuf, */*", 200),
-        (SECRETS, "application/json;as=Table;g=meta.k8s.io;v=v1,application/json", 200),
+        (SECRETS, f"{TABLE},application/json", 200),
         (SECRETS, "application/json;charset=utf-8;surprise=1", 200),
     ],
 )
@@ -70,6 +72,25 @@ def test_what_cannot_be_served_is_406(sim, target, accept, code):
     assert status == code
     if code == 406:
         assert json.loads(raw)["reason"] == "NotAcceptable"
+
+
+def test_a_table_has_rows_for_people(sim):
+    """Pages of it, and a watch, whose first table alone has columns."""
+    _, _, raw = get(sim, f"{SECRETS}?limit=2", TABLE)
+    page = json.loads(raw)
+    assert (page["kind"], len(page["rows"])) == ("Table", 2)
+    assert page["metadata"]["continue"]
+    assert [column["name"] for column in page["columnDefinitions"]] == ["Name", "Data", "Age"]
+    row = page["rows"][0]
+    assert row["cells"][0] == row["object"]["metadata"]["name"]
+    assert row["object"]["kind"] == "PartialObjectMetadata"
+    rv = sim.stats()["resourceVersion"]
+    sim.change("pod", count=3)
+    _, _, raw = get(sim, f"/api/v1/pods?watch=1&resourceVersion={rv}&timeoutSeconds=1", TABLE)
+    tables = [json.loads(line)["object"] for line in raw.split(b"\n") if line]
+    assert [bool(table["columnDefinitions"]) for table in tables] == [True, False, False]
+    sim.modes(transform="refused")
+    assert get(sim, SECRETS, TABLE)[0] == 406
 
 
 def test_a_server_without_the_transform_refuses_or_sends_all(sim):

@@ -1,7 +1,10 @@
 """The simulated API server can be large, be many, and tell the same story twice."""
 
 import http.client
+import json
 import os
+import socket
+import ssl
 import time
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from tests.bed.kubeapi import KubeApi
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import deadline, wait_until
+from tests.bed.sluice import Sluice
 from tests.integration.watch_reader import PODS, Watch, watch_target
 
 EPOCH = 1_790_000_000_000
@@ -167,6 +171,64 @@ def test_five_thousand_changes_a_second_are_kept_up_with():
                 lines += watch.answer.read1(MIB).count(b"\n")
             took = time.monotonic() - begin
         assert 1.9 < took < deadline(4)
+
+
+def test_objects_can_be_as_large_as_wanted():
+    """1.5 MiB as etcd stores it at most, and 17 MiB of it as JSON; small again, they are gone."""
+    with KubeSim(tls=False, frozen=True) as sim:
+        (ns, name) = min(sim.versions("pod"))
+        path = f"/api/v1/namespaces/{ns}/pods/{name}"
+        for size in (3 * MIB // 2, 17 * MIB):
+            rv = sim.stats()["resourceVersion"]
+            sim.change("pod", count=1, namespace=ns, name=name, size=size)
+            assert size < len(raw(sim, path)) < size + 16384
+            with Watch(sim, watch_target(rv)) as watch:
+                assert len(watch.line()) > size
+        sim.script({"at_ms": 0, "change": {"count": 1, "ns": ns, "name": name, "size": 0}})
+        assert len(raw(sim, path)) < 16384
+
+
+def test_clusters_are_told_apart_by_the_name_a_client_asks_for():
+    """SNI on one port, as the kubeconfig says; without a name it is the first one."""
+    options = ("--clusters", 100, "--sni")
+    with KubeSim(frozen=True, objects=4, options=options) as sim:
+        with open(sim.kubeconfig, encoding="utf-8") as file:
+            text = file.read()
+        assert text.count(f"server: {sim.url}\n") == 100
+        assert "    tls-server-name: demo-99.kubesim.example\n" in text
+        context = ssl.create_default_context(cafile=sim.ca_file)
+        uids = set()
+        for host in ("demo", "demo-1", "demo-99"):
+            conn = socket.create_connection(("127.0.0.1", sim.port), timeout=deadline(10))
+            with context.wrap_socket(conn, server_hostname=f"{host}.kubesim.example") as tls:
+                head = f"GET {PODS} HTTP/1.1\r\nAuthorization: Bearer {sim.token}\r\n"
+                tls.sendall(f"{head}Connection: close\r\n\r\n".encode())
+                with tls.makefile("rb") as answer:
+                    text = answer.read().partition(b"\r\n\r\n")[2]
+                uids |= {item["metadata"]["uid"] for item in json.loads(text)["items"]}
+        pods = sim.stats()["objects"]["pod"]
+        assert len(uids) == 3 * pods
+        assert {item["metadata"]["uid"] for item in sim.api.list("pods")} <= uids
+        last = KubeApi(sim.ports[99], sim.ca_file, sim.token)
+        assert len(last.call("GET", "/_sim/requests")["requests"]) == 1
+
+
+def test_a_watcher_finds_its_cluster_by_its_name():
+    """Two contexts of one server: each is told its own objects."""
+    conf = {"watch": {"kinds": ["pod"]}, "contexts": "all"}
+    options = ("--clusters", 2, "--sni")
+    with (
+        KubeSim(frozen=True, objects=10, options=options) as sim,
+        Sluice(conf, kubeconfig=sim.kubeconfig) as sluice,
+    ):
+        last = KubeApi(sim.ports[1], sim.ca_file, sim.token)
+        last.create_pod("shop", "only-there")
+        names = sorted(n[8:] for n in sluice.status() if n.startswith("watcher/"))
+        for name, count in zip(names, (0, 1), strict=True):
+            with sluice.stream(f"resource:{name}/*", last_event_id="-1") as stream:
+                stream.wait_events(len(sim.versions("pod")) + count)
+                told = [e for e in stream.events() if e["stream_key"].endswith("/only-there")]
+                assert len(told) == count
 
 
 def test_many_clusters_live_in_one_process():

@@ -76,7 +76,10 @@ add_clusters(struct buf *b, const struct sim_options *o, char *const *urls,
 	for (unsigned i = 0; i < o->clusters; i++) {
 		name = cluster_name(o, i);
 		buf_addf(b, "- name: %s\n  cluster:\n    server: %s\n", name,
-		    urls[i]);
+		    urls[o->sni ? 0 : i]);
+		if (o->sni)
+			buf_addf(b, "    tls-server-name: %s.%s\n", name,
+			    SIM_TLS_DOMAIN);
 		if (data != NULL)
 			buf_addf(b, "    certificate-authority-data: %s\n",
 			    data);
@@ -195,7 +198,7 @@ start_all(struct process *p, const struct sim_options *o, SSL_CTX *tls,
     const char *ca)
 {
 	uint16_t *replicas = xcalloc(o->clusters, sizeof(*replicas));
-	char **urls = xcalloc(o->clusters, sizeof(*urls));
+	char **urls = xcalloc(o->clusters, sizeof(*urls)), *name;
 	struct sim *sim;
 
 	p->sim = xcalloc(o->clusters, sizeof(*p->sim));
@@ -206,6 +209,11 @@ start_all(struct process *p, const struct sim_options *o, SSL_CTX *tls,
 		sim->opt.seed += p->n;
 		if (p->n != 0)
 			sim->opt.port = 0;
+		name = cluster_name(o, p->n);
+		sim->host = xasprintf("%s.%s", name, SIM_TLS_DOMAIN);
+		free(name);
+		sim->all = o->sni ? p->sim : NULL;
+		sim->n_all = o->clusters;
 		urls[p->n] = start(sim, tls, &replicas[p->n]);
 	}
 	if (o->kubeconfig != NULL)
@@ -244,6 +252,7 @@ stop_all(struct process *p)
 		sim_access_clear(&sim->access);
 		sim_log_free(sim->log);
 		sim_store_free(sim->store);
+		free(sim->host);
 	}
 	free(p->sim);
 	event_base_free(p->base);

@@ -42,6 +42,7 @@ struct sim_options {
 	unsigned	 namespaces;
 	unsigned	 pod_bytes;
 	unsigned	 clusters;       /* in this process, a port each */
+	bool		 sni;            /* ... or told apart by name */
 	int64_t		 clock_ms;       /* where a script's clock begins */
 	uint32_t	 kinds;          /* SIM_BIT of those that live */
 	size_t		 window;         /* events kept for watches */
@@ -67,6 +68,9 @@ struct sim {
 	struct sim_modes	 modes;
 	struct sim_access	 access;
 	uint64_t		 replica_rv;     /* what the replica has seen */
+	char			*host;           /* a client's name for it */
+	struct sim		*all;            /* by SNI; NULL: this one */
+	unsigned		 n_all;
 };
 
 #endif

@@ -94,8 +94,10 @@ servable(const struct clause *c, const struct sim_modes *m)
 	if (strcmp(c->group, "meta.k8s.io") != 0 ||
 	    strcmp(c->version, "v1") != 0)
 		return false;
-	return partial && m->transform == SIM_TRANSFORM_ON &&
-	    (c->as[21] == '\0' || strcmp(c->as + 21, "List") == 0);
+	if (m->transform != SIM_TRANSFORM_ON)
+		return false;
+	return strcmp(c->as, "Table") == 0 || (partial &&
+	    (c->as[21] == '\0' || strcmp(c->as + 21, "List") == 0));
 }
 
 enum sim_verdict
@@ -117,6 +119,9 @@ sim_accept_parse(const char *header, enum sim_shape shape,
 		ret->drop_managed = m->drop &&
 		    strcmp(c.drop, "metadata.managedFields") == 0;
 		if (c.as[0] == '\0' || m->transform == SIM_TRANSFORM_IGNORED)
+			return SIM_ACCEPT_OK;
+		ret->table = strcmp(c.as, "Table") == 0;
+		if (ret->table)
 			return SIM_ACCEPT_OK;
 		ret->partial = true;
 		return strcmp(c.as, wanted) == 0 ? SIM_ACCEPT_OK :

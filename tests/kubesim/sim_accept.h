@@ -23,6 +23,7 @@ enum sim_verdict {
 struct sim_accept {
 	bool	partial;         /* metadata alone */
 	bool	drop_managed;
+	bool	table;
 };
 
 /* The header as it came, "" where absent. */

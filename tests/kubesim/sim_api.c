@@ -14,6 +14,7 @@
 #include "tests/kubesim/sim_render.h"
 #include "tests/kubesim/sim_review.h"
 #include "tests/kubesim/sim_status.h"
+#include "tests/kubesim/sim_table.h"
 #include "tests/kubesim/sim_watch.h"
 #include "tests/kubesim/sim_write.h"
 
@@ -31,6 +32,8 @@ sim_api_form(struct sim_conn *c, enum sim_shape shape)
 
 	(void)sim_accept_parse(sim_conn_request(c)->accept, shape,
 	    &sim_conn_sim(c)->modes, &a);
+	if (a.table)
+		return SIM_TABLE_HEAD;
 	if (a.partial)
 		return a.drop_managed ? SIM_PARTIAL_NO_MANAGED : SIM_PARTIAL;
 	return a.drop_managed ? SIM_NO_MANAGED : SIM_FULL;
@@ -49,19 +52,39 @@ add_part(struct evbuffer *out, struct sim_blob *blob, size_t from, size_t to)
 	    blob_sent_cb, sim_blob_ref(blob));
 }
 
+/* A row of a list's table, or a table of one row. */
+static void
+add_row(struct evbuffer *out, const struct sim_object *o,
+    const struct sim_state *st, enum sim_form form, bool item)
+{
+	if (!item)
+		sim_table_begin(out, o->kind, st->rv, form == SIM_TABLE_HEAD);
+	sim_table_row(out, o, st);
+	sim_api_add_object(out, o, st, SIM_PARTIAL, true, "");
+	(void)evbuffer_add(out, "}", 1);
+	if (!item)
+		(void)evbuffer_add(out, "]}", 2);
+}
+
 void
 sim_api_add_object(struct evbuffer *out, const struct sim_object *o,
     const struct sim_state *st, enum sim_form form, bool item,
     const char *separator)
 {
-	struct sim_blob *blob = sim_render_blob(o, st);
+	struct sim_blob *blob;
 	bool drop = form == SIM_NO_MANAGED || form == SIM_PARTIAL_NO_MANAGED;
 	bool partial = form >= SIM_PARTIAL;
 	/* Items of a typed list have no kind of their own; these have. */
-	size_t from = item || partial ? blob->body : 0;
-	size_t to = partial ? blob->meta_end : blob->len;
+	size_t from, to;
 
 	(void)evbuffer_add(out, separator, strlen(separator));
+	if (form == SIM_TABLE_HEAD || form == SIM_TABLE) {
+		add_row(out, o, st, form, item);
+		return;
+	}
+	blob = sim_render_blob(o, st);
+	from = item || partial ? blob->body : 0;
+	to = partial ? blob->meta_end : blob->len;
 	if (partial)
 		(void)evbuffer_add(out, PARTIAL_HEAD,
 		    sizeof(PARTIAL_HEAD) - 1);

@@ -13,6 +13,7 @@
 #define SLICE          200u        /* changes per turn of the loop */
 #define STALL_SLICE    8u          /* ... while a reader has stopped */
 #define CHANGE_TICK_MS 1
+#define FILLER_MAX     (64 * 1024 * 1024)
 #define STALL_MS       1000        /* how long changes wait for a slow reader */
 
 /* The bulk change under way; one at a time. */
@@ -24,6 +25,7 @@ struct job {
 	uint64_t	done;
 	uint64_t	first_rv;
 	uint64_t	last_rv;
+	int64_t		size;           /* of their filler; < 0: as it is */
 	double		rate;           /* per second; 0: full speed */
 	double		allowance;
 	size_t		at;             /* next object of the kind */
@@ -68,6 +70,8 @@ job_step(struct sim_bulk *k)
 		return;
 	}
 	sim_kinds_row(o->kind)->touch(&o->st);
+	if (j->size >= 0)
+		o->st.filler = (uint32_t)j->size;
 	sim_store_update(k->sim->store, o);
 	if (j->done == 0)
 		j->first_rv = o->st.rv;
@@ -123,25 +127,26 @@ static int
 job_parse(struct job *j, json_t *doc, struct err *err)
 {
 	const char *kind = "pod", *ns = "", *name = "";
-	json_int_t count = 0;
+	json_int_t count = 0, size = -1;
 	double rate = 0;
 	json_error_t why;
 	int k;
 
-	if (json_unpack_ex(doc, &why, JSON_STRICT, "{s?s, s:I, s?F, s?s, s?s}",
-	    "kind", &kind, "count", &count, "rate", &rate, "ns", &ns, "name",
-	    &name) != 0)
+	if (json_unpack_ex(doc, &why, JSON_STRICT, "{s?s, s:I, s?F, s?s, s?s,"
+	    " s?I}", "kind", &kind, "count", &count, "rate", &rate, "ns", &ns,
+	    "name", &name, "size", &size) != 0)
 		return err_set(err, "change: %s", why.text);
 	k = sim_kinds_by_name(kind);
 	if (k < 0 || sim_kinds_row((enum sim_kind)k)->touch == NULL)
 		return err_set(err, "change: kind %s has no status to change",
 		    kind);
-	if (count < 0 || rate < 0 || strlen(ns) > SIM_NAME_MAX ||
-	    strlen(name) > SIM_NAME_MAX)
-		return err_set(err, "change: count, rate or a name is out of "
-		    "range");
+	if (count < 0 || rate < 0 || size > FILLER_MAX ||
+	    strlen(ns) > SIM_NAME_MAX || strlen(name) > SIM_NAME_MAX)
+		return err_set(err, "change: count, rate, size or a name is "
+		    "out of range");
 	*j = (struct job){ .kind = (enum sim_kind)k, .left = (uint64_t)count,
-	    .rate = rate, .last = mono_now(), .moved = mono_now() };
+	    .size = size, .rate = rate, .last = mono_now(),
+	    .moved = mono_now() };
 	memcpy(j->ns, ns, strlen(ns) + 1);
 	memcpy(j->name, name, strlen(name) + 1);
 	return 0;

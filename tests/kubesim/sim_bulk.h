@@ -14,7 +14,8 @@
 struct sim_bulk *sim_bulk_new(struct sim *sim);
 void	sim_bulk_free(struct sim_bulk *k);
 bool	sim_bulk_busy(const struct sim_bulk *k);
-/* {"kind", "count", "rate", "ns", "name"}; -1 names what is wrong. */
+/* {"kind", "count", "rate", "ns", "name", "size"}; the size is in bytes, of a
+ * member that makes the objects larger (0: no more). -1 names what is wrong. */
 int	sim_bulk_start(struct sim_bulk *k, json_t *doc, struct err *err)
 	    MUST_CHECK;
 /* The same, all of it before it returns. */

@@ -61,6 +61,7 @@ struct sim_conn {
 	uint64_t		 id;
 	enum sim_conn_state	 state;
 	struct sim_request	 req;
+	bool			 placed;         /* its cluster is known */
 	bool			 keep_alive;
 	bool			 closing;        /* FIN when drained */
 	bool			 streaming;

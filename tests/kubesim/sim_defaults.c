@@ -28,6 +28,10 @@ sim_defaults_drop_examples(json_t *template_, enum sim_kind kind,
 {
 	json_t *spec = json_object_get(template_, "spec");
 
+	if (kind == SIM_CONFIGMAP || kind == SIM_SECRET) {
+		(void)json_object_del(template_, "data");
+		(void)json_object_del(template_, "binaryData");
+	}
 	if (!json_is_object(json_object_get(written, "spec")))
 		return;
 	for (size_t i = 0; i < NELEM(examples); i++)

@@ -11,8 +11,8 @@
 
 #include "tests/kubesim/sim_store.h"
 
-/* Takes examples out of the template's document: members of the spec that a
- * server would not fill in, where the client's document has a spec. */
+/* Takes examples out of the template's document: data, and members of the
+ * spec that a server would not fill in, where the client wrote a spec. */
 void	sim_defaults_drop_examples(json_t *template_, enum sim_kind kind,
 	    const json_t *written);
 /* Fills in what depends on what was written: the protocol, target and node

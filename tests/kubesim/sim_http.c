@@ -115,12 +115,38 @@ chose_h2(const struct sim_conn *c)
 	return len == 2 && memcmp(name, "h2", 2) == 0;
 }
 
+/* Before its first request: to the cluster whose name was asked for, if the
+ * clusters share their ports. */
+static void
+find_cluster(struct sim_conn *c)
+{
+	const char *name = SSL_get_servername(c->ssl,
+	    TLSEXT_NAMETYPE_host_name);
+	struct sim *to = NULL;
+
+	for (unsigned i = 0; name != NULL && i < c->sim->n_all; i++)
+		if (strcmp(c->sim->all[i].host, name) == 0)
+			to = &c->sim->all[i];
+	if (to == NULL || to == c->sim)
+		return;
+	TAILQ_REMOVE(&c->http->conns, c, entry);
+	c->http->n--;
+	c->sim = to;
+	c->http = to->http;
+	c->id = ++c->http->next_id;
+	TAILQ_INSERT_TAIL(&c->http->conns, c, entry);
+	c->http->n++;
+}
+
 static void
 conn_read_cb(UNUSED struct bufferevent *bev, void *arg)
 {
 	struct sim_conn *c = arg;
 
 	sim_conn_check(c);
+	if (!c->placed && c->ssl != NULL && c->sim->all != NULL)
+		find_cluster(c);
+	c->placed = true;
 	if (c->h2 == NULL && chose_h2(c))
 		c->h2 = sim_h2_new(c);
 	if (c->h2 != NULL) {

@@ -7,6 +7,7 @@
 #include "tests/kubesim/sim_api.h"
 #include "tests/kubesim/sim_finish.h"
 #include "tests/kubesim/sim_kinds.h"
+#include "tests/kubesim/sim_table.h"
 
 static struct evbuffer *
 line_begin(void)
@@ -52,6 +53,13 @@ sim_line_bookmark(enum sim_kind kind, enum sim_form form, uint64_t rv,
 	struct evbuffer *line = line_begin();
 	bool partial = form >= SIM_PARTIAL;
 
+	if (form == SIM_TABLE_HEAD || form == SIM_TABLE) {
+		(void)evbuffer_add_printf(line,
+		    "{\"type\":\"BOOKMARK\",\"object\":");
+		sim_table_bookmark(line, kind, rv, initial_end);
+		(void)evbuffer_add(line, "}\n", 2);
+		return line_end(line);
+	}
 	(void)evbuffer_add_printf(line, "{\"type\":\"BOOKMARK\",\"object\":{"
 	    "\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{"
 	    "\"resourceVersion\":\"%" PRIu64 "\"%s}%s}}\n",

@@ -34,6 +34,9 @@ static const char usage_text[] =
     "  --pod-bytes N         ... of about so many bytes (10000)\n"
     "  --clusters N          so many of them in this process, on ports of\n"
     "                        their own, contexts NAME, NAME-1, ... (1)\n"
+    "  --sni                 all of them on the first one's port too, told\n"
+    "                        apart by the name a client asks for:\n"
+    "                        NAME.kubesim.example, ... (with --tls)\n"
     "  --clock MS            time stands at this Unix time and moves by\n"
     "                        /_sim/clock alone\n"
     "  --rate N              changes per second of the life (5)\n"
@@ -50,7 +53,7 @@ enum option_id {
 	OPT_CONTEXT, OPT_KUBECONFIG, OPT_SEED, OPT_OBJECTS, OPT_RATE,
 	OPT_FROZEN, OPT_WINDOW, OPT_TRUTH, OPT_BUFFER, OPT_CONTINUE, OPT_DIE,
 	OPT_KINDS, OPT_WINDOW_MS, OPT_PODS, OPT_NAMESPACES, OPT_POD_BYTES,
-	OPT_CLUSTERS, OPT_CLOCK, OPT_HELP
+	OPT_CLUSTERS, OPT_CLOCK, OPT_SNI, OPT_HELP
 };
 
 static const struct option long_options[] = {
@@ -69,6 +72,7 @@ static const struct option long_options[] = {
 	{ "namespaces", required_argument, NULL, OPT_NAMESPACES },
 	{ "pod-bytes", required_argument, NULL, OPT_POD_BYTES },
 	{ "clusters", required_argument, NULL, OPT_CLUSTERS },
+	{ "sni", no_argument, NULL, OPT_SNI },
 	{ "clock", required_argument, NULL, OPT_CLOCK },
 	{ "rate", required_argument, NULL, OPT_RATE },
 	{ "frozen", no_argument, NULL, OPT_FROZEN },
@@ -177,6 +181,9 @@ take_option(struct sim_options *o, int id, const char *name)
 	case OPT_TLS:
 		o->tls = true;
 		break;
+	case OPT_SNI:
+		o->sni = true;
+		break;
 	case OPT_EXPIRED:
 		o->expired = true;
 		break;
@@ -229,4 +236,7 @@ sim_options_parse(struct sim_options *o, int argc, char **argv)
 		take_option(o, id, long_options[at].name);
 	if (optind != argc)
 		take_option(o, '?', "");
+	if (o->sni && !o->tls)
+		fatal_config("--sni: add --tls, without it no client asks for "
+		    "a name");
 }

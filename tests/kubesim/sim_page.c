@@ -5,6 +5,7 @@
 
 #include "common/xmalloc.h"
 #include "tests/kubesim/sim_kinds.h"
+#include "tests/kubesim/sim_table.h"
 #include "tests/kubesim/sim_token.h"
 
 #define AT_ONCE     1000u     /* objects of a page that is made whole */
@@ -23,12 +24,13 @@ add_head(struct evbuffer *body, const struct sim_snapshot *s,
     enum sim_form form, size_t end)
 {
 	const struct sim_kind_row *row = sim_kinds_row(s->kind);
+	bool table = form == SIM_TABLE_HEAD, meta = form >= SIM_PARTIAL;
 	char *token;
 
-	(void)evbuffer_add_printf(body, "{\"kind\":\"%sList\",\"apiVersion\":"
+	(void)evbuffer_add_printf(body, "{\"kind\":\"%s%s\",\"apiVersion\":"
 	    "\"%s\",\"metadata\":{\"resourceVersion\":\"%" PRIu64 "\"",
-	    form >= SIM_PARTIAL ? "PartialObjectMetadata" : row->kind,
-	    form >= SIM_PARTIAL ? "meta.k8s.io/v1" :
+	    table ? "Table" : meta ? "PartialObjectMetadata" : row->kind,
+	    table ? "" : "List", table || meta ? "meta.k8s.io/v1" :
 	    sim_kinds_api_version(s->kind), s->rv);
 	if (end < s->n) {
 		token = sim_token_make((int64_t)s->rv,
@@ -40,7 +42,11 @@ add_head(struct evbuffer *body, const struct sim_snapshot *s,
 			(void)evbuffer_add_printf(body,
 			    ",\"remainingItemCount\":%zu", s->n - end);
 	}
-	(void)evbuffer_add_printf(body, "},\"items\":[");
+	if (table)
+		(void)evbuffer_add_printf(body, "},\"columnDefinitions\":%s,"
+		    "\"rows\":[", sim_table_columns(s->kind));
+	else
+		(void)evbuffer_add_printf(body, "},\"items\":[");
 }
 
 /* Up to `items` more; true: there are still more. */

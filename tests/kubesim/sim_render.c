@@ -109,6 +109,8 @@ render_template(struct buf *b, const struct sim_object *o,
 	buf_addc(b, '}');
 	marks->meta_end = b->len;
 	sim_kinds_row(o->kind)->tail(b, o, st);
+	if (st->filler != 0)
+		sim_template_filler(b, st->filler);
 	buf_addc(b, '}');
 }
 

@@ -85,6 +85,7 @@ struct sim_state {
 	uint32_t	 ready;
 	uint32_t	 restarts;
 	uint32_t	 touches;        /* by bulk changes; shown as message */
+	uint32_t	 filler;         /* bytes of a member "filler" */
 	enum sim_pod_step step;
 	enum sim_phase	 phase;
 	bool		 paused;         /* or suspended, or unschedulable */
@@ -132,9 +133,10 @@ struct sim_object {
 	struct sim_state	 shown;          /* the last with an event */
 };
 
-/* From SIM_PARTIAL on it is metadata alone. */
-enum sim_form { SIM_FULL, SIM_NO_MANAGED, SIM_PARTIAL, SIM_PARTIAL_NO_MANAGED,
-    SIM_FORM_MAX };
+/* From SIM_PARTIAL on it is metadata alone. A watch's tables begin with one
+ * that has columns. */
+enum sim_form { SIM_FULL, SIM_NO_MANAGED, SIM_TABLE_HEAD, SIM_TABLE,
+    SIM_PARTIAL, SIM_PARTIAL_NO_MANAGED, SIM_FORM_MAX };
 
 /* Counted bytes of one watch line, framed as a chunk of HTTP/1.1; the line
  * itself is line_len bytes at `line`. */

@@ -425,3 +425,17 @@ sim_template_absorb_replicas(struct sim_state *st, json_t *doc)
 		st->replicas = (uint32_t)json_integer_value(value);
 	st->paused = json_is_true(json_object_get(spec, "paused"));
 }
+
+void
+sim_template_filler(struct buf *b, uint32_t n)
+{
+	static const char escape[] = "\\u0007";
+	uint32_t width = sizeof(escape) - 1;
+
+	buf_adds(b, ",\"filler\":\"");
+	for (; n >= width; n -= width)
+		buf_adds(b, escape);
+	while (n-- > 0)
+		buf_addc(b, 'x');
+	buf_addc(b, '"');
+}

@@ -88,6 +88,9 @@ void	sim_template_job_name(const struct sim_object *cronjob, uint32_t n,
  * makes a pod as long as those of real clusters. Begins with a comma. */
 enum sim_pad { SIM_PAD_VARIABLES, SIM_PAD_MANAGED, SIM_PAD_MAX };
 void	sim_template_pad(struct buf *b, uint32_t n, enum sim_pad what);
+/* ,"filler" of so many bytes, escaped as what no text may hold plainly is: a
+ * sixth of them in the server's own store. */
+void	sim_template_filler(struct buf *b, uint32_t n);
 /* ,"name":n unless n is 0 (omitempty, as in Go). */
 void	sim_template_count(struct buf *b, const char *name, uint32_t n);
 

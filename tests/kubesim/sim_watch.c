@@ -65,22 +65,37 @@ send_bookmark(struct watch *w, bool initial_end)
 
 /* ---- events ---- */
 
+/* Of a watch's tables the first alone has columns. */
+static enum sim_form
+next_form(struct watch *w)
+{
+	enum sim_form form = w->form;
+
+	if (form == SIM_TABLE_HEAD)
+		w->form = SIM_TABLE;
+	return form;
+}
+
 static void
 send_event(struct watch *w, const struct sim_event *ev)
 {
-	struct sim_text **shared = &w->all->line[w->form], *t;
+	enum sim_form form = w->form;
+	struct sim_text **shared = &w->all->line[form], *t;
 
 	if (w->ns[0] != '\0' && strcmp(w->ns, ev->object->ns) != 0)
 		return;
 	if (w->selector != NULL) {
-		t = sim_line_selected(ev, w->selector, w->form);
-		if (t != NULL)
+		t = sim_line_selected(ev, w->selector, form);
+		if (t != NULL) {
+			(void)next_form(w);
 			send_line(w, t);
+		}
 		return;
 	}
+	(void)next_form(w);
 	if (*shared == NULL)
 		*shared = sim_line_event(ev->change, ev->object, &ev->st,
-		    w->form);
+		    form);
 	send_line(w, sim_text_ref(*shared));
 }
 
@@ -146,7 +161,7 @@ send_initial(struct watch *w)
 	while (w->next < w->initial->n && has_room(w)) {
 		item = &w->initial->item[w->next++];
 		send_line(w, sim_line_event(SIM_ADDED, item->object,
-		    &item->st, w->form));
+		    &item->st, next_form(w)));
 		if (sim_conn_dead(c))        /* then w is gone */
 			return;
 	}
