@@ -443,6 +443,12 @@ db_writer_oldest(struct db_writer *w, uint64_t oldest)
 }
 
 void
+db_writer_call(struct db_writer *w)
+{
+	writer_notify(w);
+}
+
+void
 db_writer_conf(struct db_writer *w, struct conf *conf)
 {
 	pthread_mutex_lock(&w->mutex);

@@ -62,6 +62,8 @@ void	db_writer_gap(struct db_writer *w, struct position through);
 void	db_writer_segment(struct db_writer *w, uint64_t first, int fd);
 /* First position still in the journal: what retention goes by. */
 void	db_writer_oldest(struct db_writer *w, uint64_t oldest);
+/* Notifies the owner although nothing was applied. */
+void	db_writer_call(struct db_writer *w);
 /* Another configuration, taken (conf_slot.h); its retention is looked at
  * soon. */
 void	db_writer_conf(struct db_writer *w, struct conf *conf);

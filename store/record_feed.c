@@ -44,6 +44,7 @@ static void
 record_feed_caught_up_cb(const struct heartbeat *hb, void *arg)
 {
 	struct record_feed *f = arg;
+	bool first = !f->way.heard;
 	struct position through;
 
 	assert(f->magic == FEED_MAGIC);
@@ -59,6 +60,9 @@ record_feed_caught_up_cb(const struct heartbeat *hb, void *arg)
 		break;
 	}
 	db_writer_oldest(f->writer, hb->oldest);
+	/* The end of the way may have been reached before it was known. */
+	if (first)
+		db_writer_call(f->writer);
 }
 
 const struct subscriber_ops record_feed_ops = {

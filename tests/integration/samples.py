@@ -32,7 +32,3 @@ SAMPLES["jobs"] = {"spec": {"template": ONCE}}
 SAMPLES["cronjobs"] = {
     "spec": {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": ONCE}}}
 }
-# {plural: as a watcher calls the kind}
-KIND_OF = {plural: plural.removesuffix("s") for plural in SAMPLES}
-KIND_OF |= {"persistentvolumeclaims": "pvc", "horizontalpodautoscalers": "hpa"}
-KIND_OF |= {"ingresses": "ingress", "networkpolicies": "networkpolicy"}

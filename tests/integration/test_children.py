@@ -3,18 +3,12 @@
 import os
 import re
 
+from tests.bed.kubeconfigs import SLEEPING_PLUGIN
 from tests.bed.memory import holds
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
 
 OLD, NEW = "kept-for-the-store-alone", "changed-for-the-store-alone"
-# A plugin that takes its time.
-PLUGGED = """{"current-context": "x",
-"contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-"clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
-"users": [{"name": "u", "user": {"exec": {"command": "sleep", "args": ["60"],
-"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never"}}}]}
-"""
 # What every child has: nothing of it leads out of the process but to the supervisor and the log.
 COMMON = {
     "/dev/null",
@@ -145,7 +139,7 @@ def child_called(pid, name):
 
 def test_a_credential_plugin_has_no_descriptor_of_the_supervisor(tmp_path):
     """Nor has sluice-exec, which runs it, any but the memfd for the answer."""
-    (tmp_path / "config").write_text(PLUGGED, encoding="utf-8")
+    (tmp_path / "config").write_text(SLEEPING_PLUGIN, encoding="utf-8")
     with Sluice(kubeconfig=tmp_path / "config") as sluice:
         pid = sluice.process.pid
         helper = wait_until(

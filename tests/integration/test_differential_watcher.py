@@ -13,11 +13,12 @@ import re
 import pytest
 
 from tests.bed.cluster import RealCluster
+from tests.bed.kinds import KIND_OF
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
 from tests.integration.balancer import Balancer
-from tests.integration.samples import KIND_OF, SAMPLES
+from tests.integration.samples import SAMPLES
 from tests.integration.watching import deny
 
 # One process plays the timelines for all of them.

@@ -1,5 +1,6 @@
 """Cursors older than the journal: a gap only where something was, or may have been, missed."""
 
+import functools
 import os
 import signal
 
@@ -71,6 +72,23 @@ def _old():
         yield Old(running)
 
 
+def undisturbed(test):
+    """A gap is right, too, when the broker does not answer in 2 s: then TEST is run again."""
+
+    @functools.wraps(test)
+    def run(old, **arguments):
+        for left in range(4, -1, -1):
+            unknown = old.lookbacks("unknown")
+            try:
+                return test(old, **arguments)
+            except AssertionError:
+                if left == 0 or old.lookbacks("unknown") == unknown:
+                    raise
+        return None
+
+    return run
+
+
 def first_words(stream):
     """Reads to the first frame that says where the client stands: a bookmark, or a gap."""
     stream.read_until(lambda s: s.last_id() or s.named("stream.gap"), 10, "gap or bookmark")
@@ -86,6 +104,7 @@ def first_words(stream):
         (["job:many", "job:many/*", "run:*"], "run:many"),
     ],
 )
+@undisturbed
 def test_a_stream_where_nothing_was_since_goes_on_without_gap_or_snapshot(old, keys, live):
     quiet = old.lookbacks("quiet")
     for more in ({}, {"strict": 1}):
@@ -104,6 +123,7 @@ def test_a_stream_where_nothing_was_since_goes_on_without_gap_or_snapshot(old, k
     "keys,expected",
     [(["job:later"], 3), (["job:l/*"], 3), (["job:later", "job:l/*", "job:quiet"], 6)],
 )
+@undisturbed
 def test_a_stream_all_of_whose_events_since_are_kept_gets_them_without_a_gap(old, keys, expected):
     kept = old.lookbacks("kept")
     for more in ({}, {"strict": 1}):
@@ -128,6 +148,7 @@ def test_a_stream_one_of_whose_events_since_is_gone_gets_a_gap_though_others_are
 
 
 @pytest.mark.parametrize("keys", [["job:missed"], ["job:missed", "job:none"]])
+@undisturbed
 def test_a_stream_that_had_an_event_since_gets_a_gap_and_its_snapshot(old, keys):
     missed = old.lookbacks("missed")
     with old.sluice.stream(*keys, last_event_id=old.cursor) as stream:
@@ -148,6 +169,7 @@ def test_a_prefix_one_of_whose_streams_had_an_event_since_gets_a_gap(old):
         assert stream.named("stream.gap")[0].json["reason"] == "evicted"
 
 
+@undisturbed
 def test_what_may_have_been_forgotten_is_a_gap_and_a_known_stream_is_not(old):
     def gap(key):
         with old.sluice.stream(key, last_event_id=old.early, snapshot=0) as stream:
@@ -159,6 +181,7 @@ def test_what_may_have_been_forgotten_is_a_gap_and_a_known_stream_is_not(old):
     assert gap("job:quiet") and not gap("job:known")
 
 
+@undisturbed
 def test_a_broker_that_was_killed_still_knows(old):
     pid = old.sluice.kill("broker")
     old.sluice.wait_restarted("broker", pid)

@@ -2,25 +2,12 @@
 
 import pytest
 
+from tests.bed.kinds import KINDS
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import wait_until
 
-KINDS = {
-    "deployment": "deployments",
-    "service": "services",
-    "statefulset": "statefulsets",
-    "daemonset": "daemonsets",
-    "job": "jobs",
-    "cronjob": "cronjobs",
-    "ingress": "ingresses",
-    "configmap": "configmaps",
-    "secret": "secrets",
-    "persistentvolumeclaim": "persistentvolumeclaims",
-    "pod": "pods",
-    "replicaset": "replicasets",
-    "horizontalpodautoscaler": "horizontalpodautoscalers",
-    "networkpolicy": "networkpolicies",
-}
+# As --kinds calls them.
+PLURALS = {kind.lower(): plural for kind, plural, _ in KINDS}
 
 
 @pytest.fixture(name="zoo", scope="module")
@@ -39,7 +26,7 @@ def conditions(item):
 def test_every_kind_is_listed_under_its_own_name(zoo):
     """kind and apiVersion stand at the list, not at its items, and every kind has objects."""
     counts = zoo.stats()["objects"]
-    for name, plural in KINDS.items():
+    for name, plural in PLURALS.items():
         items = zoo.api.list(plural)
         assert len(items) == counts[name] > 0, name
         for item in items:

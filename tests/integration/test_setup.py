@@ -19,12 +19,16 @@ FOLDERS = (
     *("common", "supervisor", "ctl", "watcher", "health"),
     *("broker", "store", "gateway", "exec"),
 )
-# What `make run` needs of Debian, in the order of setup.sh.
-BUILD_PACKAGES = (
-    *("gcc", "make", "pkg-config", "ca-certificates", "libevent-dev", "libcurl4-openssl-dev"),
-    *("libmongoc-dev", "libsqlite3-dev", "libjansson-dev", "libnanomsg-dev", "libyaml-dev"),
-    *("libssl-dev", "zlib1g-dev", "libnghttp2-dev"),
-)
+
+
+def build_packages():
+    """What `make run` needs of Debian, as setup.sh has it."""
+    with open(f"{REPO}/setup/setup.sh", encoding="utf-8") as file:
+        found = re.search(r"^build_packages='([^']+)'$", file.read(), re.MULTILINE)
+    return tuple(found[1].split())
+
+
+BUILD_PACKAGES = build_packages()
 SITE = f"{REPO}/build/venv/lib"
 
 
@@ -88,9 +92,10 @@ def test_a_package_that_was_removed_is_missing(wires):
     """Its configuration files are still there: dpkg says rc."""
     directory, _ = wires
     listed = "".join(f"{name} ii \\n" for name in BUILD_PACKAGES[:-1])
-    (directory / "dpkg-query").write_text(f"#!/bin/sh\nprintf '{listed}libnghttp2-dev rc '\n")
+    removed = BUILD_PACKAGES[-1]
+    (directory / "dpkg-query").write_text(f"#!/bin/sh\nprintf '{listed}{removed} rc '\n")
     (directory / "dpkg-query").chmod(0o755)
-    assert "setup: installing libnghttp2-dev\n" in call("run", directory).stdout
+    assert f"setup: installing {removed}\n" in call("run", directory).stdout
 
 
 PLAIN = ("sh", "dash", "dirname", "sha256sum", "cat", "mkdir")

@@ -18,10 +18,11 @@ import pytest
 from tests.bed.account import Account
 from tests.bed.api_front import ApiFront, edited
 from tests.bed.cluster import RealCluster
+from tests.bed.kinds import KIND_OF
 from tests.bed.kubeapi import pod_spec, resource_path
 from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import Sluice
-from tests.integration.samples import KIND_OF, SAMPLES
+from tests.integration.samples import SAMPLES
 from tests.integration.test_watching_wrong_types import WRONG, key_name, spoiled
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.xdist_group("bad_input")]

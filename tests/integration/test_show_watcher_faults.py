@@ -13,6 +13,7 @@ from collections import Counter
 import pytest
 
 from tests.bed.cluster import RealCluster
+from tests.bed.kinds import PLURAL_OF
 from tests.bed.kubeapi import ApiError, pod_spec, resource_path
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
@@ -21,22 +22,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 NAMESPACE = "faults"
 PODS = 12
-PLURALS = {
-    "deployment": "deployments",
-    "service": "services",
-    "statefulset": "statefulsets",
-    "daemonset": "daemonsets",
-    "job": "jobs",
-    "cronjob": "cronjobs",
-    "ingress": "ingresses",
-    "configmap": "configmaps",
-    "secret": "secrets",
-    "pvc": "persistentvolumeclaims",
-    "pod": "pods",
-    "replicaset": "replicasets",
-    "hpa": "horizontalpodautoscalers",
-    "networkpolicy": "networkpolicies",
-}
 CONF = {
     "health": {"interval": "5m"},
     "watch": {"backoff": {"base": "250ms", "max": "1s"}, "stale": "4s"},
@@ -51,7 +36,7 @@ def objects_of(api):
     {(kind, namespace, name): object}
     """
     found = {}
-    for kind, plural in PLURALS.items():
+    for kind, plural in PLURAL_OF.items():
         for item in api.list(plural):
             meta = item["metadata"]
             found[(kind, meta["namespace"], meta["name"])] = item
@@ -161,7 +146,7 @@ class View:
             """True when they do."""
             self.states.pump()
             newest = {e["subject"]: e["data"]["state"] for e in self.states.events()}
-            return len(newest) == len(PLURALS) and set(newest.values()) == {"watching"}
+            return len(newest) == len(PLURAL_OF) and set(newest.values()) == {"watching"}
 
         wait_until(all_watch, timeout, "every kind watched")
 

@@ -113,6 +113,18 @@ def test_a_store_that_was_away_reads_the_journal(bed):
     assert items[0]["data"]["n"] == 499
 
 
+@pytest.mark.slow
+def test_a_store_that_has_it_all_is_ready_at_once():
+    """Nothing comes any more that could tell it so: a heartbeat must do."""
+    # It would give up waiting, and say READY nevertheless, after 60 % of this.
+    with StoreBed({"supervise": {"ready_timeout": "60s"}}) as bed:
+        bed.wait_applied(bed.publish_raw([job("a", 1)])[-1])
+        for _ in range(2):
+            pid = bed.kill("store")
+            bed.wait_restarted("store", pid)
+        assert "ready while still catching up" not in bed.process.tail(400)
+
+
 def test_a_deleted_object_leaves_the_prefix_and_the_table(bed):
     """It is shown to those who ask for it by name."""
     gone = ("resource:c/pod/default/a", "resource.deleted", "", DELETED, {"resource_id": "x"})

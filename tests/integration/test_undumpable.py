@@ -9,17 +9,12 @@ import tempfile
 
 import pytest
 
+from tests.bed.kubeconfigs import SLEEPING_PLUGIN
 from tests.bed.net import wait_until
 from tests.bed.sluice import binary
 
 # Root looks into everything: then they run as nobody.
 USER = 65534 if os.geteuid() == 0 else os.geteuid()
-CONFIG = """{"current-context": "x",
-"contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-"clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
-"users": [{"name": "u", "user": {"exec": {"command": "sleep", "args": ["60"],
-"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never"}}}]}
-"""
 
 
 @pytest.fixture(name="directory")
@@ -62,5 +57,5 @@ def test_a_role_cannot_be_looked_into(directory, role):
 
 def test_the_run_of_a_plugin_cannot_be_looked_into(directory):
     """While its plugin runs."""
-    (directory / "config").write_text(CONFIG, encoding="utf-8")
+    (directory / "config").write_text(SLEEPING_PLUGIN, encoding="utf-8")
     assert_undumpable(directory, "sluice-exec", [directory / "config", "x"])

@@ -7,25 +7,14 @@ import urllib.parse
 
 import pytest
 
+from tests.bed.kinds import PLURAL_OF_KIND
 from tests.bed.kubeapi import resource_path
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
 
-KINDS = {
-    "Deployment": "deployments",
-    "StatefulSet": "statefulsets",
-    "DaemonSet": "daemonsets",
-    "ReplicaSet": "replicasets",
-    "Job": "jobs",
-    "CronJob": "cronjobs",
-    "Service": "services",
-    "Ingress": "ingresses",
-    "PersistentVolumeClaim": "persistentvolumeclaims",
-    "Pod": "pods",
-    "HorizontalPodAutoscaler": "horizontalpodautoscalers",
-    "NetworkPolicy": "networkpolicies",
-}
+# Of configmaps and secrets only metadata is read.
+KINDS = {k: p for k, p in PLURAL_OF_KIND.items() if k not in ("ConfigMap", "Secret")}
 WRONG = [7, -1, 1e300, "word", "", True, [], [[]], [7], {}, {"x": []}]
 CONF = {"watch": {"backoff": {"base": "100ms", "max": "400ms"}}}
 LONGEST = 253
