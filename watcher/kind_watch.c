@@ -23,6 +23,10 @@ struct kind_watch {
 	size_t				 n_parts;   /* 0: not needed */
 	struct event			*settle;
 	bool				 stopped;
+	/* While parts watch, what the whole brings is not looked at, from its
+	 * list on: either may be ahead of the other, and an object would go
+	 * back to what it was. */
+	bool				 deaf;
 	char				 text[KIND_PARTS_TEXT_MAX];
 	char				 said[KIND_PARTS_TEXT_MAX];
 };
@@ -105,12 +109,33 @@ namespace_of(const struct list_watch *lw)
 }
 
 static bool
-kind_watch_object_cb(enum kube_event_type type,
+a_part_watches(const struct kind_watch *kw)
+{
+	enum watch_state state;
+	size_t i;
+
+	for (i = 0; i < kw->n_parts; i++) {
+		state = list_watch_view(kw->parts[i]).state;
+		if (state == WATCH_WATCHING || state == WATCH_WAIT_WATCH ||
+		    state == WATCH_PROBING)
+			return true;
+	}
+	return false;
+}
+
+static bool
+deaf(const struct kind_watch *kw, const struct list_watch *lw)
+{
+	return lw == kw->whole && kw->deaf;
+}
+
+static bool
+kind_watch_object_cb(struct list_watch *lw, enum kube_event_type type,
     const struct kube_object *object, void *arg)
 {
 	struct kind_watch *kw = arg;
 
-	return kw->ops->object(kw, type, object, kw->arg);
+	return deaf(kw, lw) || kw->ops->object(kw, type, object, kw->arg);
 }
 
 static uint32_t
@@ -118,6 +143,8 @@ kind_watch_list_begin_cb(struct list_watch *lw, void *arg)
 {
 	struct kind_watch *kw = arg;
 
+	if (lw == kw->whole)
+		kw->deaf = a_part_watches(kw);
 	return kw->ops->list_begin(kw, namespace_of(lw), kw->arg);
 }
 
@@ -126,7 +153,9 @@ kind_watch_list_end_cb(struct list_watch *lw, uint32_t mark, void *arg)
 {
 	struct kind_watch *kw = arg;
 
-	kw->ops->list_end(kw, namespace_of(lw), mark, kw->arg);
+	/* A kind that is not served has no parts either. */
+	if (!deaf(kw, lw) || list_watch_view(lw).state == WATCH_ABSENT)
+		kw->ops->list_end(kw, namespace_of(lw), mark, kw->arg);
 }
 
 /* With parts, what one of them says is worth a word only if it changes how
@@ -211,7 +240,8 @@ end_parts(struct kind_watch *kw)
 }
 
 /* The parts give way only to a watch of the cluster that is open: a list
- * alone may be allowed without it. */
+ * alone may be allowed without it. Then the cluster is listed anew, so that it
+ * begins with nothing older than what the parts told last. */
 static void
 kind_watch_settle_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -228,7 +258,7 @@ kind_watch_settle_cb(evutil_socket_t fd, short what, void *arg)
 		begin_parts(kw);
 	} else if (kw->n_parts > 0 && v.state == WATCH_WATCHING && v.open) {
 		end_parts(kw);
-		kw->ops->changed(kw, kw->arg);
+		list_watch_alone(kw->whole);
 	}
 }
 

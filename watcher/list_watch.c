@@ -62,7 +62,7 @@ list_watch_object_cb(enum kube_event_type type,
 	struct list_watch *lw = arg;
 
 	lw->named = true;
-	return lw->ops->object(type, object, lw->arg);
+	return lw->ops->object(lw, type, object, lw->arg);
 }
 
 /* A server that is asked again after a failure is no better before it has
@@ -336,6 +336,13 @@ list_watch_watches(void *arg)
 
 /* The watch is asked for again from a whole list. */
 static void
+list_anew(struct list_watch *lw, enum watch_input input)
+{
+	list_ask_drop(lw->ask);
+	step(lw, input, NULL);
+}
+
+static void
 list_watch_differs(void *arg)
 {
 	struct list_watch *lw = arg;
@@ -345,8 +352,7 @@ list_watch_differs(void *arg)
 		return;
 	tell(lw, WATCH_NEWS_NOTICE, "the watch did not tell all that a list "
 	    "shows: listing anew");
-	list_ask_drop(lw->ask);
-	step(lw, WATCH_IN_MISSED, NULL);
+	list_anew(lw, WATCH_IN_MISSED);
 }
 
 static const struct list_compare_ops compare_ops = {
@@ -425,6 +431,13 @@ list_watch_stop(struct list_watch *lw)
 	(void)evtimer_del(lw->wait);
 	watch_reason_set(&lw->why, 0, "", "");
 	step(lw, WATCH_IN_STOP, NULL);
+}
+
+void
+list_watch_alone(struct list_watch *lw)
+{
+	if (lw->fsm.state == WATCH_WATCHING)
+		list_anew(lw, WATCH_IN_ALONE);
 }
 
 const char *

@@ -20,7 +20,7 @@ struct list_watch;
 struct list_watch_ops {
 	/* ADDED, MODIFIED, DELETED; in a list ADDED. False: there is no
 	 * room for it. */
-	bool	(*object)(enum kube_event_type type,
+	bool	(*object)(struct list_watch *lw, enum kube_event_type type,
 		    const struct kube_object *object, void *arg);
 	/* A list begins: the mark it is known by when it ends. */
 	uint32_t (*list_begin)(struct list_watch *lw, void *arg);
@@ -49,6 +49,9 @@ struct list_watch *list_watch_new(const struct watch_env *env, unsigned kind,
 void	list_watch_free(struct list_watch *lw);
 void	list_watch_start(struct list_watch *lw);
 void	list_watch_stop(struct list_watch *lw);
+/* Others watched in its place until now: what they told last may be newer than
+ * its list. Lists anew if it watches; does nothing if not. */
+void	list_watch_alone(struct list_watch *lw);
 const char *list_watch_namespace(const struct list_watch *lw);
 
 struct list_watch_view {

@@ -14,6 +14,7 @@ enum rule {
 	R_ALIVE,
 	R_ENDED,        /* WATCH again now, or back off when it was quick */
 	R_MISSED,       /* LIST now */
+	R_ALONE,        /* likewise, the newest */
 	R_EXPIRED,      /* of a WATCH: LIST now, back off when that spins */
 	R_LIST_EXPIRED, /* of a LIST: in one page, then by quorum, then later */
 	R_TOO_LARGE,
@@ -74,6 +75,7 @@ static const enum rule table[WATCH_STATE_MAX][WATCH_INPUT_MAX] = {
 		[WATCH_IN_FAILED] = R_RETRY_WATCH,
 		[WATCH_IN_STALE] = R_STALE,
 		[WATCH_IN_MISSED] = R_MISSED,
+		[WATCH_IN_ALONE] = R_ALONE,
 		[WATCH_IN_UNAUTHORIZED] = R_UNAUTHORIZED,
 		[WATCH_IN_FORBIDDEN] = R_REVIEW,
 		[WATCH_IN_NOT_FOUND] = R_ASK,
@@ -417,6 +419,8 @@ watch_fsm_step(struct watch_fsm *f, enum watch_input input,
 	case R_MISSED:
 		f->version = WATCH_VERSION_LAST;
 		return list(f);
+	case R_ALONE:
+		return list_newest(f, false, facts);
 	case R_EXPIRED:
 		return expired(f, facts);
 	case R_LIST_EXPIRED:

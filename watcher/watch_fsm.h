@@ -55,6 +55,7 @@ enum watch_input {
 	WATCH_IN_FULL,          /* it brought more than may be kept */
 	WATCH_IN_UNSUPPORTED,   /* STREAMING: this server cannot */
 	WATCH_IN_MISSED,        /* the watch ended; it skipped an event */
+	WATCH_IN_ALONE,         /* who watched instead has ended */
 	WATCH_IN_TIMER,
 	WATCH_IN_STOP,
 	WATCH_INPUT_MAX

@@ -116,6 +116,41 @@ def test_without_configured_namespaces_the_context_names_one(tmp_path):
             assert any("/namespaces/shop/pods?watch=1" in r["target"] for r in bed.asked(PODS))
 
 
+def test_a_right_given_back_repeats_nothing_that_the_namespaces_told():
+    """The cluster's list is old when its watch opens at last: nothing goes back to it."""
+    with watching({"namespaces": ["shop"]}) as bed:
+        pod, gone = sorted(pods_by_namespace(bed.sim)["shop"])[:2]
+        bed.sim.access(deny("pods", namespaces=[""]))
+        bed.sim.faults(drop_watches=True)
+        bed.wait_state("pod", "watching", "NamespacesOnly")
+        bed.sim.clear_requests()
+        whole = "GET /api/v1/pods?watch"
+        bed.sim.faults(next=[{"match": whole, "status": 503, "count": 0}])
+        bed.sim.access()
+        refused = "/api/v1/pods?watch"
+        wait_until(
+            lambda: any(r["target"].startswith(refused) for r in bed.asked(PODS)), 20, "a refusal"
+        )
+        # So much between them that a repetition would come in several pieces.
+        for turn in range(4):
+            bed.sim.api.set_pod_status("shop", pod, {"phase": "Failed", "message": f"turn {turn}"})
+            bed.sim.change("pod", count=300)
+        bed.sim.api.delete("pods", "shop", gone, force=True)
+        wait_until(lambda: ("shop", gone) in bed.deleted("pod"), 20, "the deletion")
+        bed.sim.clear_faults()
+        wait_until(
+            lambda: (
+                bed.state("pod").get("state") == "watching" and "reason" not in bed.state("pod")
+            ),
+            20,
+            "the cluster to be watched",
+        )
+        bed.sim.change("pod", count=20)
+        bed.wait_level("pod")
+        bed.check_published()
+        assert bed.deleted("pod") == {("shop", gone)}
+
+
 @pytest.mark.parametrize("discovery", ["v2", "legacy"])
 def test_a_kind_that_is_not_served_is_swept_and_found_again(discovery):
     """404, and not in discovery: stopped, its objects gone; served again, they are back."""
@@ -194,7 +229,7 @@ def test_a_frozen_server_costs_no_list_and_no_second_connection():
 
 def test_a_watch_that_the_server_does_not_end_is_ended():
     """timeoutSeconds has an end here, too: ten seconds later at the latest."""
-    with watching({"timeout": "1s"}) as bed:
+    with watching({"timeout": "2s"}) as bed:
         bed.sim.clear_requests()
         wait_until(lambda: len(bed.asked(PODS, "watch=1")) >= 3, 30, "three watches")
         assert not bed.lists(PODS)

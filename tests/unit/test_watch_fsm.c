@@ -439,6 +439,17 @@ test_a_list_after_403_is_not_older_than_what_was_seen(void **state)
 	assert_int_equal(f.version, WATCH_VERSION_ZERO);
 }
 
+/* Watches of its namespaces may have been ahead of the server's cache. */
+static void
+test_a_watch_that_takes_over_begins_with_the_newest(void **state)
+{
+	(void)state;
+	begin_watching();
+	assert_int_equal(step(WATCH_IN_ALONE).action, WATCH_DO_LIST);
+	assert_int_equal(f.version, WATCH_VERSION_EMPTY);
+	assert_int_equal(step(WATCH_IN_LISTED).action, WATCH_DO_WATCH);
+}
+
 static void
 test_a_discovery_that_fails_is_no_proof(void **state)
 {
@@ -521,6 +532,8 @@ main(void)
 		cmocka_unit_test(test_a_kind_without_room_stops_for_minutes),
 		cmocka_unit_test(
 		    test_403_soon_waits_minutes_until_it_has_been_calm),
+		cmocka_unit_test(
+		    test_a_watch_that_takes_over_begins_with_the_newest),
 		cmocka_unit_test(test_a_discovery_that_fails_is_no_proof),
 		cmocka_unit_test(
 		    test_a_list_after_403_is_not_older_than_what_was_seen),
