@@ -1,8 +1,8 @@
 /*
- * watch_outcome: what one request of a LIST or WATCH came to: what its machine
- * (watch_fsm) is told, and why. Pure; list_ask fills it while the request
- * runs. The first decision stands: a body that was refused is not judged once
- * more by how its transfer ended.
+ * watch_outcome: what one request came to, of a LIST, a WATCH or a side
+ * question: what its machine (watch_fsm) is told, and why. Pure; list_ask and
+ * side_question fill it while the request runs. The first decision stands: a
+ * body that was refused is not judged once more by how its transfer ended.
  */
 #ifndef SLUICE_WATCH_OUTCOME_H
 #define SLUICE_WATCH_OUTCOME_H
