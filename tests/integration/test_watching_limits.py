@@ -88,7 +88,8 @@ def test_lists_of_one_cluster_come_three_at_a_time():
         "hpa",
         "networkpolicy",
     ]
-    conf = {"kinds": kinds, "slow_list": "3s"}
+    # From the watcher's start of a list; a connection is made first, which may take its time.
+    conf = {"kinds": kinds, "slow_list": "8s"}
     with watching(conf, ready=False, kinds="all") as bed:
         bed.wait_watching(kinds)
         bed.sim.faults(next=[{"match": "limit=500", "action": "hang", "count": 0}])
