@@ -6,6 +6,8 @@ watcher tells of both is compared in test_differential_watcher.py.
 
 import concurrent.futures
 import json
+import os
+import pathlib
 import re
 
 import pytest
@@ -18,6 +20,7 @@ from tests.integration.watching import deny
 # One process plays both timelines for all of them.
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.xdist_group("differential")]
 
+RECORDING = pathlib.Path(__file__).with_name("recorded_answers.json")
 NAMESPACE = "same"
 MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
@@ -294,6 +297,12 @@ def played(api, denied):
     return told
 
 
+def denied_by(sim):
+    """What denies, at a simulator, and by which token that is seen."""
+    rules = deny("configmaps", "deployments", verbs=("get", "list", "watch"))
+    return (lambda: sim.access(rules)), None
+
+
 @pytest.fixture(scope="module", name="real")
 def fixture_real():
     """An API server alone."""
@@ -319,9 +328,8 @@ def fixture_both(real, namespace):
     with KubeSim(frozen=True, objects=0, kinds="all") as sim:
         namespace(real)
         namespace(sim.api)
-        rules = deny("configmaps", "deployments", verbs=("get", "list", "watch"))
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            simulated = pool.submit(played, sim.api, (lambda: sim.access(rules), None))
+            simulated = pool.submit(played, sim.api, denied_by(sim))
             return played(real, (lambda: None, real.nobody_token)), simulated.result()
 
 
@@ -330,6 +338,28 @@ def test_an_answer_is_a_real_servers(both, step):
     """Status, headers and shape are the same."""
     real, simulated = both
     assert simulated[step] == real[step]
+
+
+def as_recorded(told):
+    """TOLD as it comes back from a file."""
+    return json.loads(json.dumps(told, default=sorted))
+
+
+def recorded():
+    """{step: [status, headers, shape]} of a real server, once."""
+    return json.loads(RECORDING.read_text(encoding="utf-8"))
+
+
+def test_the_recording_is_what_a_real_server_says(both):
+    """So what is compared with it where there is no such server is the truth.
+
+    SLUICE_RECORD=1 makes it anew.
+    """
+    real = as_recorded(both[0])
+    if os.environ.get("SLUICE_RECORD") == "1":
+        lines = [f"{json.dumps(step)}: {json.dumps(told)}" for step, told in real.items()]
+        RECORDING.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    assert recorded() == real
 
 
 def too_late(api):

@@ -87,7 +87,8 @@ make_certificate(EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key,
 	    (!ca && (add_extension(cert, issuer, NID_authority_key_identifier,
 	    "keyid") != 0 || add_extension(cert, issuer, NID_subject_alt_name,
 	    "DNS:localhost,DNS:*." SIM_TLS_DOMAIN ",IP:127.0.0.1") != 0 ||
-	    add_extension(cert, issuer, NID_ext_key_usage, "serverAuth,clientAuth") != 0)) ||
+	    add_extension(cert, issuer, NID_ext_key_usage,
+	    "serverAuth,clientAuth") != 0)) ||
 	    X509_sign(cert, issuer_key, EVP_sha256()) == 0) {
 		X509_free(cert);
 		return NULL;
