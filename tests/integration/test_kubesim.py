@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.bed.kubeapi import ApiError
+from tests.bed.kubeapi import ApiError, resource_path
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import deadline
 
@@ -46,6 +46,19 @@ def test_pages_of_a_list_come_from_one_snapshot(sim):
     assert list(found) == sorted(found)
     assert page["kind"] == "PodList"
     assert all("kind" not in item and "apiVersion" not in item for item in seen)
+
+
+def test_a_page_of_one_object_counts_them_all(sim):
+    """The rest is said, unless a selector is at work: nobody has counted what that leaves."""
+    for plural in ("pods", "deployments", "replicasets"):
+        path = resource_path(plural)
+        count = len(sim.api.list(plural))
+        page = sim.api.call("GET", f"{path}?limit=1")
+        assert page["metadata"]["remainingItemCount"] == count - 1
+        assert len(page["items"]) == 1
+        chosen = sim.api.call("GET", f"{path}?limit=1&labelSelector=app%21%3Dnothing")
+        assert chosen["metadata"]["continue"]
+        assert "remainingItemCount" not in chosen["metadata"]
 
 
 def test_pages_can_be_smaller_than_they_were_asked_for(sim):

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -112,6 +113,34 @@ test_an_error_event_is_an_answer_unless_it_asks_to_wait(void **state)
 	assert_int_equal(b.retry_after_ms, 3000);
 }
 
+/* k8s-watch.md A 7: as an answer or under a 200, by today's word and by that of
+ * servers up to 1.17. */
+static void
+test_a_version_too_old_is_expired_in_each_form_and_word(void **state)
+{
+	static const char *const words[] = { "Expired", "Gone" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		struct watch_body body = { .end = WATCH_BODY_ERROR,
+			.error = { .code = 410 } };
+		struct watch_outcome a = { 0 }, b = { 0 };
+		struct kube_result r;
+		char status[96];
+
+		(void)snprintf(body.error.reason, sizeof(body.error.reason),
+		    "%s", words[i]);
+		watch_outcome_body(&a, &body, &list);
+		assert_int_equal(a.input, WATCH_IN_EXPIRED);
+		(void)snprintf(status, sizeof(status), "{\"kind\":\"Status\","
+		    "\"code\":410,\"reason\":\"%s\"}", words[i]);
+		r = answer(410, status);
+		assert_false(watch_outcome_result(&b, &r, &list));
+		assert_int_equal(b.input, WATCH_IN_EXPIRED);
+	}
+}
+
 static void
 test_a_page_says_where_it_stands(void **state)
 {
@@ -166,6 +195,8 @@ main(void)
 		cmocka_unit_test(test_406_for_metadata_tells_the_remedy),
 		cmocka_unit_test(
 		    test_an_error_event_is_an_answer_unless_it_asks_to_wait),
+		cmocka_unit_test(
+		    test_a_version_too_old_is_expired_in_each_form_and_word),
 		cmocka_unit_test(test_a_page_says_where_it_stands),
 	};
 
