@@ -1,11 +1,13 @@
 """A real Kubernetes control plane on loopback: etcd, API server, controllers, kwok's fake nodes."""
 
 import base64
+import http.client
 import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from . import certs
 from .kubeapi import KubeApi
@@ -16,11 +18,15 @@ _BUILD = Path(__file__).resolve().parents[1] / "cluster" / "build.sh"
 _ADMIN_TOKEN = "tok-admin"
 _NOBODY_TOKEN = "tok-nobody"
 _NOT_READY = "node.kubernetes.io/not-ready"
-# One line for each request as it comes in: watches last too long to be noted at their end.
+# One line for each request as it comes in (a killed server notes no end), and one at its end, for
+# the answer's code; watches last too long for that.
 _AUDIT_POLICY = """apiVersion: audit.k8s.io/v1
 kind: Policy
-omitStages: [ResponseStarted, ResponseComplete, Panic]
+omitStages: [ResponseStarted, Panic]
 rules:
+- level: Metadata
+  verbs: [watch]
+  omitStages: [ResponseComplete]
 - level: Metadata
 """
 
@@ -202,6 +208,9 @@ class RealCluster(Group, KubeApi):
             f"--service-account-private-key-file={self.account_key}",
             "--kube-api-qps=500",
             "--kube-api-burst=1000",
+            # Else 15 s between two looks at an autoscaler, or at a claim.
+            "--horizontal-pod-autoscaler-sync-period=1s",
+            "--pvclaimbinder-sync-period=1s",
             "--leader-elect=false",
             "--secure-port=0",
             # A loaded machine is no dead node: its pods would be made unready for ever.
@@ -329,13 +338,32 @@ class RealCluster(Group, KubeApi):
         self.etcd.start()
         self.start_apiserver()
 
+    def compact(self):
+        """Makes etcd forget what it has had up to now: no version but the newest can be read."""
+        tick = {"key": base64.b64encode(b"/bed/tick").decode(), "value": ""}
+        version = self._ask_etcd("put", tick)["header"]["revision"]
+        self._ask_etcd("compaction", {"revision": version})
+
+    def _ask_etcd(self, what, body):
+        """One request to etcd past the API server; the answer."""
+        conn = http.client.HTTPConnection(urlsplit(self._etcd_url).netloc, timeout=30)
+        try:
+            conn.request("POST", f"/v3/kv/{what}", json.dumps(body))
+            answer = conn.getresponse()
+            text = answer.read()
+        finally:
+            conn.close()
+        if answer.status != 200:
+            raise BedError(f"etcd {what}: {answer.status} {text!r}")
+        return json.loads(text)
+
     def requests(self, user_agent=""):
         """The requests of clients whose User-Agent begins so, oldest first (AUDIT was given).
 
-        Of each: verb (list, watch, get ...), user, uri, resource (pods; None of no object) and time
-        (RFC 3339).
+        Of each: verb (list, watch, get ...), user, uri, resource (pods; None of no object), time
+        (RFC 3339) and code (None of a watch, and before the answer's end).
         """
-        rows = []
+        rows = {}
         with open(self._path("audit.log"), "rb") as log:
             for line in log:
                 # An end by SIGKILL may leave half a line.
@@ -343,13 +371,13 @@ class RealCluster(Group, KubeApi):
                     continue
                 event = json.loads(line)
                 if event.get("userAgent", "").startswith(user_agent):
-                    rows.append(
-                        {
-                            "verb": event["verb"],
-                            "user": event["user"].get("username"),
-                            "uri": event["requestURI"],
-                            "resource": event.get("objectRef", {}).get("resource"),
-                            "time": event["requestReceivedTimestamp"],
-                        }
-                    )
-        return rows
+                    row = {
+                        "verb": event["verb"],
+                        "user": event["user"].get("username"),
+                        "uri": event["requestURI"],
+                        "resource": event.get("objectRef", {}).get("resource"),
+                        "time": event["requestReceivedTimestamp"],
+                        "code": event.get("responseStatus", {}).get("code"),
+                    }
+                    rows.setdefault(event["auditID"], row).update(code=row["code"])
+        return list(rows.values())

@@ -1,5 +1,6 @@
 """A small Kubernetes API client for tests: plain requests and the few calls tests need."""
 
+import contextlib
 import http.client
 import json
 import ssl
@@ -15,6 +16,7 @@ _GROUP_OF = {
     "persistentvolumeclaims": "/api/v1",
     "persistentvolumes": "/api/v1",
     "pods": "/api/v1",
+    "resourcequotas": "/api/v1",
     "secrets": "/api/v1",
     "serviceaccounts": "/api/v1",
     "services": "/api/v1",
@@ -32,6 +34,7 @@ _GROUP_OF = {
     "clusterroles": "/apis/rbac.authorization.k8s.io/v1",
     "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
     "roles": "/apis/rbac.authorization.k8s.io/v1",
+    "apiservices": "/apis/apiregistration.k8s.io/v1",
     "customresourcedefinitions": "/apis/apiextensions.k8s.io/v1",
 }
 
@@ -135,6 +138,18 @@ class KubeApi:
     def create(self, resource, namespace, body):
         """Creates the object BODY; NAMESPACE is None for kinds without."""
         return self.call("POST", resource_path(resource, namespace), body)
+
+    def create_many(self, resource, namespace, bodies):
+        """Creates the objects BODIES, by one connection."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        path = resource_path(resource, namespace)
+        with contextlib.closing(self._connection(30)) as connection:
+            for body in bodies:
+                connection.request("POST", path, json.dumps(body), headers)
+                response = connection.getresponse()
+                text = response.read().decode()
+                if response.status >= 400:
+                    raise ApiError("POST", path, response.status, text)
 
     def get(self, resource, namespace, name):
         """The object; ApiError with .status 404 when there is none."""

@@ -1,140 +1,51 @@
 """Every kind on a real cluster: created, changed, broken, repaired, deleted.
 
-What streams and the database say is what the cluster's own fields say.
+What frames, workflow nodes and the database say is what the cluster's own fields say: see
+kinds_bed.py, whose `expect` compares all of them each time.
 """
 
 import contextlib
+import datetime
 import json
-import sqlite3
 import time
 
 import pytest
 
-from tests.bed.kubeapi import pod_pace, pod_spec, resource_path
+from tests.bed.kubeapi import ApiError, pod_pace, pod_spec
 from tests.bed.net import wait_until
+from tests.bed.pod_metrics import PodMetrics
 from tests.bed.sluice import Sluice
 
-NAMESPACE = "kinds"
+from .kinds_bed import NAMESPACE, WIDGETS, Bed, condition_of, define
+
 CUSTOM = [
     {"group": "example.com", "version": "v1", "resource": "widgets", "kind": "Widget"},
     {"group": "example.com", "version": "v1", "resource": "gears", "kind": "Gear"},
 ]
 CONF = {"watch": {"custom": CUSTOM, "backoff": {"base": "200ms", "max": "1s"}}}
-MARK = "not-for-anybody"
-
-
-class Bed:
-    """A Sluice on a cluster, one stream on everything of it, and its database."""
-
-    def __init__(self, api, sluice, stream, cluster):
-        """Everything is running."""
-        self.api = api
-        self.sluice = sluice
-        self.stream = stream
-        self.cluster = cluster
-
-    def key(self, kind, name):
-        """The stream key of an object in the namespace."""
-        return f"resource:{self.cluster}/{kind}/{NAMESPACE}/{name}"
-
-    def newest(self, key):
-        """The newest event of a stream, or None."""
-        self.stream.pump()
-        mine = [e for e in self.stream.events() if e["stream_key"] == key]
-        return mine[-1] if mine else None
-
-    def stored(self, kind, name):
-        """(state, health, reason) of the object's row, or None."""
-        path = f"{self.sluice.conf['state_directory']}/projection.db"
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-            return db.execute(
-                "select state, health, reason from resources"
-                " where cluster=? and kind=? and namespace=? and name=?",
-                (self.cluster, kind, NAMESPACE, name),
-            ).fetchone()
-
-    def expect(self, kind, name, timeout=30, **status):
-        """Waits until the newest frame and the row of an object say this; the frame's status."""
-
-        def told():
-            """The status, once it has these members."""
-            event = self.newest(self.key(kind, name))
-            said = event["data"].get("status", {}) if event else {}
-            return said if all(said.get(k) == v for k, v in status.items()) else None
-
-        def kept():
-            """True when the row says the same."""
-            row = self.stored(kind, name)
-            return row == (said["state"], said["health"], said["reason"])
-
-        said = wait_until(told, timeout, f"{kind} {name}: {status}")
-        wait_until(kept, 10, f"the row of {kind} {name}: {said}", ignore=(sqlite3.Error,))
-        return said
-
-    def gone(self, resource, kind, name, **options):
-        """Deletes an object and waits until its stream and the database say so."""
-        self.api.delete(resource, NAMESPACE, name, **options)
-
-        def told():
-            """True when the newest frame is the deletion, and no row is left."""
-            event = self.newest(self.key(kind, name))
-            return event["event_type"] == "resource.deleted" and not self.stored(kind, name)
-
-        wait_until(told, 30, f"the end of {kind} {name}", ignore=(sqlite3.Error,))
-
-    def own(self, resource, name):
-        """The object as the cluster has it."""
-        return self.api.get(resource, NAMESPACE, name)
-
-    def pods(self, **labels):
-        """The pods with these labels, by name."""
-        selector = ",".join(f"{k}={v}" for k, v in labels.items())
-        return {
-            p["metadata"]["name"]: p
-            for p in self.api.list("pods", NAMESPACE, labelSelector=selector)
-        }
-
-    def set_ready(self, pod, ready):
-        """Says as the kubelet would whether a pod is ready."""
-        word = "True" if ready else "False"
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        conditions = self.own("pods", pod)["status"]["conditions"]
-        for condition in conditions:
-            if condition["type"] in ("Ready", "ContainersReady"):
-                condition.update({"status": word, "lastTransitionTime": now})
-        self.api.set_pod_status(NAMESPACE, pod, {"conditions": conditions})
-
-    def break_and_repair(self, kind, name, of):
-        """Takes a pod of a workload that has OF of them from it, and gives it back."""
-        pod = sorted(self.pods(app=name))[0]
-        self.set_ready(pod, False)
-        self.expect(kind, name, state="partial", health="progressing")
-        self.set_ready(pod, True)
-        return self.expect(kind, name, state="healthy", health="healthy", **of)
-
-
-def define(api, plural, kind, scope):
-    """Makes a custom resource definition with a status."""
-    status = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    schema = {"type": "object", "properties": {"spec": status, "status": status}}
-    version = {
-        "name": "v1",
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": schema},
-        "subresources": {"status": {}},
-    }
-    names = {"plural": plural, "singular": kind.lower(), "kind": kind, "listKind": f"{kind}List"}
-    api.create(
-        "customresourcedefinitions",
-        None,
-        {
-            "metadata": {"name": f"{plural}.example.com"},
-            "spec": {"group": "example.com", "scope": scope, "names": names, "versions": [version]},
-        },
-    )
-    path = resource_path(f"/apis/example.com/v1/{plural}")
-    wait_until(lambda: api.request("GET", path)[0] == 200, 20, f"{plural} is served")
+MARK = "not-for-anybody-to-see"
+# Every object of these tests: the nodes of the workflow.
+OBJECTS = [
+    ("deployment", "web"),
+    ("replicaset", "set"),
+    ("statefulset", "db"),
+    ("daemonset", "agent"),
+    ("pod", "lone"),
+    ("pod", "homeless"),
+    ("job", "once"),
+    ("job", "never"),
+    ("job", "later"),
+    ("cronjob", "nightly"),
+    ("service", "front"),
+    ("ingress", "door"),
+    ("configmap", "box"),
+    ("secret", "box"),
+    ("networkpolicy", "wall"),
+    ("pvc", "disk"),
+    ("hpa", "auto"),
+    ("deployment", "scaled"),
+    ("widgets.example.com", "w1"),
+]
 
 
 @pytest.fixture(scope="module", name="bed")
@@ -143,13 +54,21 @@ def bed_on_the_real_cluster(real_cluster):
     real_cluster.create_namespace(NAMESPACE)
     define(real_cluster, "widgets", "Widget", "Namespaced")
     define(real_cluster, "gears", "Gear", "Cluster")
-    with Sluice(CONF, kubeconfig=real_cluster.kubeconfig) as sluice:
+    with contextlib.ExitStack() as stack:
+        sluice = stack.enter_context(Sluice(CONF, kubeconfig=real_cluster.kubeconfig))
         cluster = next(n for n in sluice.status() if n.startswith("watcher/")).partition("/")[2]
-        with sluice.stream(f"resource:{cluster}/*", last_event_id="-1") as stream:
-            stream.wait_open()
-            name = f"watcher/{cluster}"
-            wait_until(lambda: "16 kinds" in sluice.status()[name]["status"], 30, "16 kinds")
-            yield Bed(real_cluster, sluice, stream, cluster)
+        bed = Bed(real_cluster, sluice, cluster, stack)
+        bed.bind(OBJECTS)
+        name = f"watcher/{cluster}"
+        wait_until(lambda: "16 kinds" in sluice.status()[name]["status"], 30, "16 kinds")
+        wait_until(lambda: all(bed.node(*o) for o in OBJECTS), 20, "every node says something")
+        for kind, name in OBJECTS:
+            said = bed.node(kind, name)["status"]
+            assert (said["state"], said["reason"]) == ("pending", "NotFound")
+        # For the last test: it waits for the time to pass that the others take.
+        spec = {**pod_spec(), "nodeSelector": {"kubernetes.io/hostname": "nowhere"}}
+        real_cluster.create_pod(NAMESPACE, "homeless", spec=spec)
+        yield bed
     real_cluster.delete("namespaces", None, NAMESPACE)
     for plural in ("widgets", "gears"):
         real_cluster.delete("customresourcedefinitions", None, f"{plural}.example.com")
@@ -158,15 +77,15 @@ def bed_on_the_real_cluster(real_cluster):
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
-def template(name, **spec):
-    """The pod template of a workload."""
+def template(name, step="100ms", **spec):
+    """The pod template of a workload; its pods change every STEP."""
     return {
-        "metadata": {"labels": {"app": name}, "annotations": pod_pace("100ms")},
+        "metadata": {"labels": {"app": name}, "annotations": pod_pace(step)},
         "spec": {**pod_spec(), **spec},
     }
 
 
-def workload(name, replicas):
+def workload(name, replicas, **spec):
     """The body of a workload that keeps REPLICAS pods."""
     return {
         "metadata": {"name": name},
@@ -174,237 +93,346 @@ def workload(name, replicas):
             "replicas": replicas,
             "selector": {"matchLabels": {"app": name}},
             "template": template(name),
+            **spec,
         },
     }
 
 
 def test_deployment(bed):
-    """Scaled to nothing it is healthy; a pod that is not ready makes it partial."""
-    bed.api.create("deployments", NAMESPACE, workload("web", 2))
-    bed.expect("deployment", "web", state="healthy", replicas=2, readyReplicas=2)
-    said = bed.break_and_repair("deployment", "web", {"readyReplicas": 2})
-    assert said["readyReplicas"] == bed.own("deployments", "web")["status"]["readyReplicas"]
-    bed.api.scale_deployment(NAMESPACE, "web", 0)
-    bed.expect("deployment", "web", state="healthy", health="healthy", replicas=0, readyReplicas=0)
-    bed.gone("deployments", "deployment", "web")
+    """A rollout that hangs degrades it, one that is undone repairs it; scaled to 0 it is well."""
+    bed.create("deployment", workload("web", 2, progressDeadlineSeconds=3))
+    bed.expect("deployment", "web", state="healthy", health="healthy", readyReplicas=2)
+    bed.break_and_repair("deployment", "web", readyReplicas=2)
+    bed.patch("deployment", "web", {"spec": {"template": template("web", "1h")}})
+    said = bed.expect(
+        "deployment", "web", state="error", health="degraded", reason="ProgressDeadlineExceeded"
+    )
+    progressing = condition_of(bed.own("deployment", "web"), "Progressing")
+    assert said["message"] == progressing["message"]
+    bed.patch("deployment", "web", {"spec": {"template": template("web")}})
+    bed.expect("deployment", "web", state="healthy", health="healthy", readyReplicas=2)
+    bed.patch("deployment", "web", {"spec": {"paused": True}})
+    bed.expect("deployment", "web", state="partial", health="suspended")
+    bed.patch("deployment", "web", {"spec": {"paused": False, "replicas": 0}})
+    bed.expect("deployment", "web", state="healthy", health="healthy", reason="ScaledToZero")
+    bed.gone("deployment", "web")
 
 
-def lives_by_replicas(bed, resource, kind, name):
-    """One replica there, broken and repaired, none wanted, deleted: every status as it should."""
-    bed.expect(kind, name, state="healthy", readyReplicas=1)
-    bed.break_and_repair(kind, name, {"readyReplicas": 1})
-    bed.api.patch(resource, NAMESPACE, name, {"spec": {"replicas": 0}})
-    bed.expect(kind, name, state="healthy", health="healthy", replicas=0)
-    bed.gone(resource, kind, name)
+def scaled_to_zero_and_gone(bed, kind, name):
+    """No replica wanted is healthy; deleted."""
+    bed.patch(kind, name, {"spec": {"replicas": 0}})
+    bed.expect(kind, name, state="healthy", health="healthy", reason="ScaledToZero", replicas=0)
+    bed.gone(kind, name)
 
 
 def test_replicaset(bed):
-    """By itself, without a deployment."""
-    bed.api.create("replicasets", NAMESPACE, workload("set", 1))
-    lives_by_replicas(bed, "replicasets", "replicaset", "set")
+    """By itself, without a deployment; broken by a quota, it has the cluster's own words."""
+    bed.create("replicaset", workload("set", 1))
+    bed.expect("replicaset", "set", state="healthy", readyReplicas=1)
+    bed.break_and_repair("replicaset", "set", readyReplicas=1)
+    with bed.no_more_pods():
+        bed.patch("replicaset", "set", {"spec": {"replicas": 2}})
+        said = bed.expect("replicaset", "set", state="error", health="degraded", replicas=2)
+        failure = condition_of(bed.own("replicaset", "set"), "ReplicaFailure")
+        assert (said["reason"], said["message"]) == (failure["reason"], failure["message"])
+        assert said["reason"] == "FailedCreate"
+    bed.expect("replicaset", "set", state="healthy", health="healthy", readyReplicas=2)
+    scaled_to_zero_and_gone(bed, "replicaset", "set")
 
 
 def test_statefulset(bed):
     """The same for ordered pods."""
-    body = workload("db", 1)
-    body["spec"]["serviceName"] = "db"
-    bed.api.create("statefulsets", NAMESPACE, body)
-    lives_by_replicas(bed, "statefulsets", "statefulset", "db")
+    bed.create("statefulset", workload("db", 1, serviceName="db"))
+    bed.expect("statefulset", "db", state="healthy", readyReplicas=1)
+    bed.break_and_repair("statefulset", "db", readyReplicas=1)
+    bed.patch("statefulset", "db", {"spec": {"replicas": 2}})
+    bed.expect("statefulset", "db", state="healthy", health="healthy", readyReplicas=2)
+    scaled_to_zero_and_gone(bed, "statefulset", "db")
 
 
 def test_daemonset(bed):
-    """One pod on each node."""
+    """One pod on each node, on one of them, on none."""
     body = workload("agent", 0)
     del body["spec"]["replicas"]
-    bed.api.create("daemonsets", NAMESPACE, body)
-    nodes = len(bed.api.list("nodes"))
-    bed.expect("daemonset", "agent", desiredNumberScheduled=nodes, numberReady=nodes)
-    said = bed.break_and_repair("daemonset", "agent", {"numberReady": nodes})
-    own = bed.own("daemonsets", "agent")["status"]
-    assert said["desiredNumberScheduled"] == own["desiredNumberScheduled"]
-    bed.gone("daemonsets", "daemonset", "agent")
+    bed.create("daemonset", body)
+    nodes = sorted(n["metadata"]["name"] for n in bed.api.list("nodes"))
+    bed.expect("daemonset", "agent", state="healthy", numberReady=len(nodes))
+    bed.break_and_repair("daemonset", "agent", numberReady=len(nodes))
+    for node, wanted in ((nodes[0], 1), ("nowhere", 0)):
+        pods = template("agent", nodeSelector={"kubernetes.io/hostname": node})
+        bed.patch("daemonset", "agent", {"spec": {"template": pods}})
+        counts = {"desiredNumberScheduled": wanted, "numberReady": wanted}
+        said = bed.expect("daemonset", "agent", state="healthy", health="healthy", **counts)
+    assert said["reason"] == "NoNodeWanted"
+    bed.gone("daemonset", "agent")
 
 
 def test_pod(bed):
     """A crash-looping pod is degraded with its reason, and healthy when it runs again."""
     bed.api.create_pod(NAMESPACE, "lone")
     bed.expect("pod", "lone", state="healthy", health="healthy", phase="Running")
-    good = bed.own("pods", "lone")["status"]
+    bed.set_ready("lone", False)
+    bed.expect("pod", "lone", state="partial", health="progressing", phase="Running")
+    good = bed.own("pod", "lone")["status"]
     waiting = {"reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container"}
     broken = {**good["containerStatuses"][0], "ready": False, "state": {"waiting": waiting}}
-    bed.api.set_pod_status(NAMESPACE, "lone", {"containerStatuses": [broken]})
-    bed.set_ready("lone", False)
-    said = bed.expect("pod", "lone", state="error", health="degraded", reason="CrashLoopBackOff")
-    assert waiting["message"] in said["message"]
-    bed.api.set_pod_status(NAMESPACE, "lone", {"containerStatuses": good["containerStatuses"]})
+    bed.patch_status("pod", "lone", {"containerStatuses": [broken]})
+    said = bed.expect("pod", "lone", state="error", health="degraded", phase="Running")
+    assert (said["reason"], said["message"]) == (waiting["reason"], waiting["message"])
+    bed.patch_status("pod", "lone", {"containerStatuses": good["containerStatuses"]})
     bed.set_ready("lone", True)
     bed.expect("pod", "lone", state="healthy", health="healthy")
-    bed.gone("pods", "pod", "lone", force=True)
+    bed.gone("pod", "lone", force=True)
 
 
-def fail_pod(bed, name):
-    """Ends a job's pod as a failing program would."""
+def fail_pod(bed, job_name):
+    """Ends a job's only pod as a failing program would."""
+    pod = wait_until(lambda: sorted(bed.pods(app=job_name)), 10, f"the pod of {job_name}")[0]
     status = {"phase": "Failed", "reason": "Error", "message": "exit code 1"}
-    bed.api.set_pod_status(NAMESPACE, name, status)
+    bed.patch_status("pod", pod, status)
 
 
 def job(name, step, **spec):
     """The body of a job whose pods change every STEP."""
-    pod = template(name, restartPolicy="Never")
-    pod["metadata"]["annotations"] = pod_pace(step)
+    pod = template(name, step, restartPolicy="Never")
     return {"metadata": {"name": name}, "spec": {"template": pod, **spec}}
 
 
 def test_job(bed):
     """One failed try is no failure; the last one is, with the cluster's reason."""
-    bed.api.create("jobs", NAMESPACE, job("once", "3s", backoffLimit=3))
+    bed.create("job", job("once", "1s", backoffLimit=3))
     bed.expect("job", "once", state="running", active=1, failed=0)
-    first = wait_until(lambda: sorted(bed.pods(app="once")), 10, "its pod")[0]
-    fail_pod(bed, first)
+    fail_pod(bed, "once")
     said = bed.expect("job", "once", failed=1)
     assert (said["state"], said["health"]) == ("running", "progressing")
-    bed.api.create("jobs", NAMESPACE, job("never", "3s", backoffLimit=0))
+    # The next try is ten seconds away.
+    bed.create("job", job("never", "1h", backoffLimit=0))
     bed.expect("job", "never", state="running", active=1)
-    fail_pod(bed, wait_until(lambda: sorted(bed.pods(app="never")), 10, "its pod")[0])
-    bed.expect("job", "never", state="failed", health="failed", reason="BackoffLimitExceeded")
+    fail_pod(bed, "never")
+    said = bed.expect("job", "never", state="failed", health="failed")
+    failure = condition_of(bed.own("job", "never"), "Failed")
+    assert (said["reason"], said["message"]) == (failure["reason"], failure["message"])
+    assert said["reason"] == "BackoffLimitExceeded"
+    bed.create("job", job("later", "100ms", suspend=True))
+    bed.expect("job", "later", state="pending", health="suspended", reason="JobSuspended")
+    bed.patch("job", "later", {"spec": {"suspend": False}})
+    bed.expect("job", "later", state="completed", health="completed", succeeded=1)
     bed.expect("job", "once", timeout=40, state="completed", health="completed", succeeded=1)
-    assert bed.own("jobs", "once")["status"]["succeeded"] == 1
-    bed.gone("jobs", "job", "once")
-    bed.gone("jobs", "job", "never")
+    for name in ("once", "never", "later"):
+        bed.gone("job", name)
+
+
+def ago(minutes):
+    """That many minutes ago, as the API writes times."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - minutes * 60))
 
 
 def test_cronjob(bed):
-    """Suspended and set going again."""
-    body = job("nightly", "100ms")
-    spec = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": body["spec"]}}
-    bed.api.create("cronjobs", NAMESPACE, {**body, "spec": spec})
-    bed.expect("cronjob", "nightly", state="active", health="healthy")
-    bed.api.patch("cronjobs", NAMESPACE, "nightly", {"spec": {"suspend": True}})
+    """Its run is made up for and succeeds; the next one fails, the one after does not."""
+    minute = time.gmtime(time.time() - 90).tm_min
+    spec = {"schedule": f"{minute} * * * *", "jobTemplate": {"spec": job("nightly", "1s")["spec"]}}
+    bed.create("cronjob", {"metadata": {"name": "nightly"}, "spec": spec})
+    bed.expect("cronjob", "nightly", state="active", health="healthy", reason="NeverScheduled")
+    bed.patch_status("cronjob", "nightly", {"lastScheduleTime": ago(30)})
+    bed.expect("cronjob", "nightly", reason="JobsActive", health="healthy", activeJobs=1)
+    said = bed.expect("cronjob", "nightly", reason="LastRunSucceeded", health="healthy")
+    assert said["lastSuccessfulTime"] and said["activeJobs"] == 0
+    bed.patch_status("cronjob", "nightly", {"lastScheduleTime": ago(-1)})
+    bed.expect("cronjob", "nightly", state="active", health="degraded", reason="LastRunFailed")
+    bed.patch("cronjob", "nightly", {"spec": {"suspend": True}})
     bed.expect("cronjob", "nightly", state="suspended", health="suspended")
-    bed.api.patch("cronjobs", NAMESPACE, "nightly", {"spec": {"suspend": False}})
-    bed.expect("cronjob", "nightly", state="active", health="healthy")
-    bed.gone("cronjobs", "cronjob", "nightly")
+    bed.patch("cronjob", "nightly", {"spec": {"suspend": False}})
+    bed.expect("cronjob", "nightly", state="active", health="degraded")
+    bed.patch_status("cronjob", "nightly", {"lastSuccessfulTime": ago(-2)})
+    bed.expect("cronjob", "nightly", state="active", health="healthy", reason="LastRunSucceeded")
+    bed.gone("cronjob", "nightly")
 
 
 def test_service(bed):
-    """A load balancer is not there before it has an address."""
+    """A load balancer is not there before it has an address, nor when it has lost it."""
     spec = {"selector": {"app": "web"}, "ports": [{"port": 80}]}
-    bed.api.create("services", NAMESPACE, {"metadata": {"name": "front"}, "spec": spec})
-    said = bed.expect("service", "front", state="healthy", health="healthy")
-    assert said["clusterIP"] == bed.own("services", "front")["spec"]["clusterIP"]
-    bed.api.patch("services", NAMESPACE, "front", {"spec": {"type": "LoadBalancer"}})
-    bed.expect("service", "front", state="partial", health="progressing")
-    address = {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}
-    bed.api.patch("services", NAMESPACE, "front", {"status": address}, "status")
-    bed.expect("service", "front", state="healthy", health="healthy", externalIP="192.0.2.7")
-    bed.gone("services", "service", "front")
+    bed.create("service", {"metadata": {"name": "front"}, "spec": spec})
+    bed.expect("service", "front", state="healthy", health="healthy", nodePort=0)
+    bed.patch("service", "front", {"spec": {"type": "LoadBalancer"}})
+    said = bed.expect("service", "front", state="partial", health="progressing")
+    assert said["nodePort"] > 0
+    for address in ({"ip": "192.0.2.7"}, {"hostname": "front.example"}):
+        bed.patch_status("service", "front", {"loadBalancer": {"ingress": [address]}})
+        external = next(iter(address.values()))
+        bed.expect("service", "front", state="healthy", health="healthy", externalIP=external)
+        bed.patch_status("service", "front", {"loadBalancer": {"ingress": []}})
+        bed.expect("service", "front", state="partial", health="progressing", externalIP="")
+    bed.gone("service", "front")
 
 
 def test_ingress(bed):
-    """Likewise, and loses its address again."""
+    """Likewise."""
     backend = {"service": {"name": "front", "port": {"number": 80}}}
     spec = {"defaultBackend": backend}
-    bed.api.create("ingresses", NAMESPACE, {"metadata": {"name": "door"}, "spec": spec})
-    bed.expect("ingress", "door", state="pending", health="progressing")
-    address = {"loadBalancer": {"ingress": [{"hostname": "door.example"}]}}
-    bed.api.patch("ingresses", NAMESPACE, "door", {"status": address}, "status")
-    bed.expect("ingress", "door", state="healthy", loadBalancerHostname="door.example")
-    none = {"loadBalancer": {"ingress": []}}
-    bed.api.patch("ingresses", NAMESPACE, "door", {"status": none}, "status")
-    bed.expect("ingress", "door", state="pending", health="progressing")
-    bed.gone("ingresses", "ingress", "door")
+    bed.create("ingress", {"metadata": {"name": "door"}, "spec": spec})
+    bed.expect("ingress", "door", state="pending", health="progressing", rulesCount=0)
+    paths = {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}
+    bed.patch("ingress", "door", {"spec": {"rules": [{"host": "door.example", "http": paths}]}})
+    bed.expect("ingress", "door", state="pending", health="progressing", rulesCount=1)
+    for address in ({"ip": "192.0.2.8"}, {"hostname": "door.example"}):
+        bed.patch_status("ingress", "door", {"loadBalancer": {"ingress": [address]}})
+        said = bed.expect("ingress", "door", state="healthy", health="healthy")
+        assert next(iter(address.values())) in said.values()
+        bed.patch_status("ingress", "door", {"loadBalancer": {"ingress": []}})
+        bed.expect("ingress", "door", state="pending", health="progressing")
+    bed.gone("ingress", "door")
+
+
+def lives_by_existing(bed, kind, body, change, there):
+    """A kind without a status: a CHANGE of its contents tells nothing; broken is one held back.
+
+    Its end is told, and one that comes again under its name is another.
+    """
+    name = body["metadata"]["name"]
+    bed.create(kind, body)
+    bed.expect(kind, name, state=there, health="healthy", reason="Exists")
+    first = bed.node(kind, name)["resource"]["uid"]
+    bed.patch(kind, name, change)
+    bed.patch(kind, name, {"metadata": {"finalizers": ["example.com/hold"]}})
+    bed.delete(kind, name)
+    bed.expect(kind, name, state="pending", health="terminating")
+    bed.patch(kind, name, {"metadata": {"finalizers": None}})
+    bed.expect_gone(kind, name)
+    bed.create(kind, body)
+    bed.expect(kind, name, state=there, health="healthy")
+    assert bed.node(kind, name)["resource"]["uid"] != first
+    bed.gone(kind, name)
+    # What was told of the last change proves that those before it had been seen.
+    assert bed.history(kind, name) == ["healthy", "terminating", "deleted", "healthy", "deleted"]
 
 
 @pytest.mark.parametrize("kind", ["configmap", "secret"])
 def test_what_is_metadata_only(bed, kind):
-    """It exists or not; what it holds is in no frame and no file."""
-    data = {"stringData": {"k": MARK}} if kind == "secret" else {"data": {"k": MARK}}
-    bed.api.create(f"{kind}s", NAMESPACE, {"metadata": {"name": "box"}, **data})
-    bed.expect(kind, "box", state="created", health="healthy")
-    bed.gone(f"{kind}s", kind, "box")
-    assert MARK not in json.dumps(bed.stream.events())
+    """It exists or not; what it holds, now or ever, is in no frame and no file."""
+    data = "stringData" if kind == "secret" else "data"
+    applied = "kubectl.kubernetes.io/last-applied-configuration"
+    notes = {applied: json.dumps({data: {"k": MARK}}), "example.com/note": MARK}
+    body = {"metadata": {"name": "box", "annotations": notes}, data: {"k": MARK}}
+    change = {data: {"k": f"{MARK} 2", "more": MARK}}
+    lives_by_existing(bed, kind, body, change, "created")
+    assert MARK not in json.dumps(bed.stream.events() + bed.nodes.events())
+    assert not bed.holds(MARK)
+    # The search itself is sound: the names are found.
+    assert bed.holds(f"{kind}/{NAMESPACE}/box")
 
 
 def test_networkpolicy(bed):
-    """It has no status: it exists or not."""
-    body = {"metadata": {"name": "wall"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}}
-    bed.api.create("networkpolicies", NAMESPACE, body)
-    bed.expect("networkpolicy", "wall", state="active", health="healthy")
-    bed.gone("networkpolicies", "networkpolicy", "wall")
+    """The API has no status for it."""
+    spec = {"podSelector": {}, "policyTypes": ["Ingress"]}
+    body = {"metadata": {"name": "wall"}, "spec": spec}
+    change = {"spec": {"policyTypes": ["Ingress", "Egress"]}}
+    lives_by_existing(bed, "networkpolicy", body, change, "active")
 
 
 def volume(name, claim):
-    """A volume that waits for a CLAIM."""
+    """A volume that waits for a CLAIM: its name; also its uid where it was bound before."""
     spec = {
         "capacity": {"storage": "1Gi"},
         "accessModes": ["ReadWriteOnce"],
         "hostPath": {"path": "/nowhere"},
-        "claimRef": {"namespace": NAMESPACE, "name": claim},
+        "claimRef": {"namespace": NAMESPACE, **claim},
     }
     return {"metadata": {"name": name}, "spec": spec}
 
 
+def remove_volume(api, name):
+    """Removes a volume, used or not: where it is still there, nobody is to hold it back."""
+    api.delete("persistentvolumes", None, name)
+    with contextlib.suppress(ApiError):
+        api.patch("persistentvolumes", None, name, {"metadata": {"finalizers": None}})
+    wait_until(lambda: not api.exists("persistentvolumes", None, name), 20, f"no volume {name}")
+
+
 def test_pvc(bed):
-    """Bound by the controller to a volume; lost when that is taken away."""
-    spec = {
-        "accessModes": ["ReadWriteOnce"],
-        "storageClassName": "",
-        "resources": {"requests": {"storage": "1Gi"}},
-    }
-    bed.api.create(
-        "persistentvolumeclaims", NAMESPACE, {"metadata": {"name": "disk"}, "spec": spec}
-    )
-    bed.expect("pvc", "disk", state="Pending", health="progressing")
-    bed.api.create("persistentvolumes", None, volume("v1", "disk"))
-    said = bed.expect("pvc", "disk", state="Bound", health="healthy", volumeName="v1")
-    own = bed.own("persistentvolumeclaims", "disk")
-    assert said["capacity"] == own["status"]["capacity"]["storage"]
-    bed.api.delete("persistentvolumes", None, "v1")
-    bed.api.patch("persistentvolumes", None, "v1", {"metadata": {"finalizers": None}})
-    bed.expect("pvc", "disk", state="Lost")
-    bed.gone("persistentvolumeclaims", "pvc", "disk")
+    """Bound by the controller to a volume; lost when that is taken away; found with it again."""
+    size = {"requests": {"storage": "1Gi"}}
+    spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": "", "resources": size}
+    bed.create("pvc", {"metadata": {"name": "disk"}, "spec": spec})
+    bed.expect("pvc", "disk", state="Pending", health="progressing", capacity="")
+    bed.api.create("persistentvolumes", None, volume("kinds-1", {"name": "disk"}))
+    bed.expect("pvc", "disk", state="Bound", health="healthy", volumeName="kinds-1")
+    resizing = {"type": "FileSystemResizePending", "status": "True"}
+    bed.patch_status("pvc", "disk", {"conditions": [resizing]})
+    said = bed.expect("pvc", "disk", state="Bound", health="progressing")
+    assert said["reason"] == resizing["type"]
+    bed.patch_status("pvc", "disk", {"conditions": []})
+    bed.expect("pvc", "disk", state="Bound", health="healthy", capacity="1Gi")
+    remove_volume(bed.api, "kinds-1")
+    bed.expect("pvc", "disk", state="Lost", health="degraded", reason="ClaimLost")
+    uid = bed.own("pvc", "disk")["metadata"]["uid"]
+    bed.api.create("persistentvolumes", None, volume("kinds-1", {"name": "disk", "uid": uid}))
+    bed.expect("pvc", "disk", state="Bound", health="healthy", volumeName="kinds-1")
+    bed.gone("pvc", "disk")
+    remove_volume(bed.api, "kinds-1")
+
+
+def inactive(bed, reason):
+    """Waits until the autoscaler says that it does nothing, with the cluster's own words."""
+
+    def told():
+        """True when they are."""
+        said = bed.expect("hpa", "auto", state="error", health="degraded", reason=reason)
+        of = "AbleToScale" if reason == "FailedGetScale" else "ScalingActive"
+        failing = condition_of(bed.own("hpa", "auto"), of)
+        words = (failing["status"], failing["reason"], failing["message"])
+        return words == ("False", said["reason"], said["message"])
+
+    wait_until(told, 30, f"the autoscaler's {reason}")
 
 
 def test_hpa(bed):
-    """Without metrics it is degraded, with the cluster's own reason."""
-    bed.api.create("deployments", NAMESPACE, workload("scaled", 1))
+    """Without a target or metrics it is degraded; with them stable, then limited by its bounds."""
+    pods = pod_spec()
+    pods["containers"][0]["resources"] = {"requests": {"cpu": "100m", "memory": "100Mi"}}
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "scaled"}
-    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}
-    spec = {
-        "scaleTargetRef": target,
-        "maxReplicas": 3,
-        "metrics": [{"type": "Resource", "resource": cpu}],
-    }
-    body = {"metadata": {"name": "auto"}, "spec": spec}
-    bed.api.create("horizontalpodautoscalers", NAMESPACE, body)
-    said = bed.expect("hpa", "auto", timeout=40, state="error", health="degraded")
-    conditions = bed.own("horizontalpodautoscalers", "auto")["status"]["conditions"]
-    failing = next(c for c in conditions if c["type"] == "ScalingActive")
-    assert failing["status"] == "False"
-    assert said["reason"] == failing["reason"] == "FailedGetResourceMetric"
-    bed.gone("horizontalpodautoscalers", "hpa", "auto")
-    bed.gone("deployments", "deployment", "scaled")
+    goal = {"type": "Utilization", "averageUtilization": 50}
+    metrics = [
+        {"type": "Resource", "resource": {"name": name, "target": goal}}
+        for name in ("cpu", "memory")
+    ]
+    spec = {"scaleTargetRef": target, "maxReplicas": 3, "metrics": metrics}
+    bed.create("hpa", {"metadata": {"name": "auto"}, "spec": spec})
+    inactive(bed, "FailedGetScale")
+    bed.create("deployment", workload("scaled", 1, template=template("scaled", **pods)))
+    inactive(bed, "FailedGetResourceMetric")
+    with PodMetrics(bed.api) as measured:
+        measured.usage = {"cpu": "50m", "memory": "40Mi"}
+        bed.expect("hpa", "auto", state="stable", health="healthy", currentCPU=50, currentMemory=40)
+        measured.usage = {"cpu": "300m", "memory": "40Mi"}
+        said = bed.expect("hpa", "auto", state="limited", health="healthy", currentReplicas=3)
+        assert said["reason"] == condition_of(bed.own("hpa", "auto"), "ScalingLimited")["reason"]
+        assert (said["reason"], said["currentCPU"]) == ("TooManyReplicas", 300)
+        measured.usage = None
+        inactive(bed, "FailedGetResourceMetric")
+        measured.usage = {"cpu": "50m", "memory": "50Mi"}
+        bed.expect("hpa", "auto", health="healthy", currentCPU=50, currentMemory=50)
+        bed.patch("deployment", "scaled", {"spec": {"replicas": 0}})
+        bed.expect("hpa", "auto", state="stable", health="suspended", reason="ScalingDisabled")
+    bed.gone("hpa", "auto")
+    bed.gone("deployment", "scaled")
 
 
 def condition(status, reason):
     """The status of a custom object with one condition."""
-    return {"status": {"conditions": [{"type": "Ready", "status": status, "reason": reason}]}}
+    return {"conditions": [{"type": "Ready", "status": status, "reason": reason}]}
 
 
 def test_custom_kinds(bed):
     """The generic rule on objects of two definitions, one of them cluster-wide."""
-    widgets, gears = "/apis/example.com/v1/widgets", "/apis/example.com/v1/gears"
-    bed.api.create(
-        widgets,
-        NAMESPACE,
-        {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w1"}},
-    )
-    bed.expect("widgets.example.com", "w1", health="healthy")
-    bed.api.patch(widgets, NAMESPACE, "w1", condition("False", "Melting"), "status")
-    bed.expect("widgets.example.com", "w1", health="progressing", reason="Melting")
-    bed.api.patch(widgets, NAMESPACE, "w1", condition("True", "Solid"), "status")
-    bed.expect("widgets.example.com", "w1", health="healthy", reason="Solid")
-    bed.gone(widgets, "widgets.example.com", "w1")
+    kind, gears = "widgets.example.com", "/apis/example.com/v1/gears"
+    of = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w1"}}
+    bed.api.create(WIDGETS, NAMESPACE, of)
+    bed.expect(kind, "w1", health="healthy")
+    bed.patch_status(kind, "w1", condition("False", "Melting"))
+    bed.expect(kind, "w1", state="partial", health="progressing", reason="Melting")
+    bed.patch_status(kind, "w1", condition("True", "Solid"))
+    bed.expect(kind, "w1", state="healthy", health="healthy", reason="Solid")
+    bed.gone(kind, "w1")
     body = {"apiVersion": "example.com/v1", "kind": "Gear", "metadata": {"name": "g1"}}
     bed.api.create(gears, None, body)
     key = f"resource:{bed.cluster}/gears.example.com/g1"
@@ -413,3 +441,22 @@ def test_custom_kinds(bed):
     assert event["data"]["status"]["health"] == "healthy"
     bed.api.delete(gears, None, "g1")
     wait_until(lambda: bed.newest(key)["event_type"] == "resource.deleted", 20, "the end of it")
+
+
+def test_a_pod_that_no_node_takes(bed):
+    """After 15 s it is degraded by time alone: the cluster says nothing new of it."""
+    said = bed.expect("pod", "homeless", state="error", health="degraded", reason="Unschedulable")
+    own, event = bed.own("pod", "homeless"), bed.newest(bed.key("pod", "homeless"))
+    scheduled = condition_of(own, "PodScheduled")
+    assert said["message"] == scheduled["message"]
+    assert event["data"]["resource_version"] == own["metadata"]["resourceVersion"]
+    created, judged, told = (
+        datetime.datetime.fromisoformat(text).timestamp()
+        for text in (
+            own["metadata"]["creationTimestamp"],
+            scheduled["lastTransitionTime"],
+            event["timestamp"],
+        )
+    )
+    assert judged < created + 15 < told
+    bed.gone("pod", "homeless", force=True)
