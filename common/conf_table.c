@@ -192,7 +192,9 @@ const struct conf_key conf_keys[] = {
 	  .off = C(watch.compare_ms), .words = "off", .min = 100,
 	  .max = DAY, .def = "30m",
 	  .help = "How often a kind is compared with the metadata of a list, "
-	  "up to twice that; a difference is a new list." },
+	  "up to twice that; a difference is a new list. After an outage of "
+	  "the API server a kind of few objects is compared within a "
+	  "thirtieth of it." },
 	{ .path = "watch.no_address", .type = CONF_TYPE_DURATION,
 	  .readers = R(WATCHER),
 	  .off = C(watch.no_address_ms), .min = 100, .max = DAY,

@@ -24,7 +24,15 @@ struct list_compare {
 	struct kube_request		*request;
 	struct list_pages		 list;
 	struct inv_compare		 compare;
+	bool				 soon;      /* the next one */
 };
+
+/* In that time, up to twice of it. */
+static void
+arm_spread(struct event *timer, int64_t ms)
+{
+	timer_arm(timer, ms + (int64_t)(arc4random() % (uint64_t)(ms + 1)));
+}
 
 static void
 drop(struct list_compare *c)
@@ -46,7 +54,22 @@ list_compare_start(struct list_compare *c)
 	ms = c->env->conf->watch.compare_ms;
 	drop(c);
 	inv_compare_clear(&c->compare);
-	timer_arm(c->next, ms + (int64_t)(arc4random() % (uint64_t)(ms + 1)));
+	c->soon = false;
+	arm_spread(c->next, ms);
+}
+
+/* Once: a server that comes and goes would put it off again and again. */
+void
+list_compare_soon(struct list_compare *c)
+{
+	if (c == NULL || c->soon || c->compare.n > 0 ||
+	    evtimer_pending(c->next, NULL) == 0 ||
+	    inventory_counts(c->env->inv)->objects[c->kind] >
+	    LIST_COMPARE_SOON_MAX)
+		return;
+	c->soon = true;
+	arm_spread(c->next, c->env->conf->watch.compare_ms /
+	    LIST_COMPARE_SOON);
 }
 
 void

@@ -37,6 +37,7 @@ struct list_watch {
 	bool				 tried;
 	bool				 unanswered; /* asks again later */
 	bool				 retried;    /* at once, after 401 */
+	bool				 away;       /* nothing was answered */
 	bool				 skipped;    /* since it was listed */
 	enum watch_state		 shown;      /* meanwhile */
 	int64_t				 delay_ms;
@@ -82,8 +83,12 @@ list_watch_answered_cb(void *arg)
 		watch_reason_set(&lw->why, 0, "", "");
 		lw->ops->changed(lw, lw->arg);
 	}
-	if (lw->fsm.state == WATCH_WATCHING)
-		lw->ops->open(lw, lw->arg);
+	if (lw->fsm.state != WATCH_WATCHING)
+		return;
+	lw->ops->open(lw, lw->arg);
+	if (lw->away)
+		list_compare_soon(lw->compare);
+	lw->away = false;
 }
 
 /* What a list had to skip exists: it cannot tell what is gone. A comparison
@@ -92,6 +97,7 @@ static void
 list_ended(struct list_watch *lw, uint64_t oversized)
 {
 	lw->listed = lw->tried = true;
+	lw->away = false;
 	watch_reason_set(&lw->why, 0, "", "");
 	if (oversized > 0) {
 		tell(lw, WATCH_NEWS_NOTICE, "the list held objects larger "
@@ -153,8 +159,10 @@ list_watch_done_cb(const struct watch_outcome *outcome, void *arg)
 	if (outcome->input != WATCH_IN_PAGE &&
 	    outcome->input != WATCH_IN_UNSUPPORTED)
 		lw->tried = true;
-	if (outcome->unreachable)
+	if (outcome->unreachable) {
+		lw->away = true;
 		tell(lw, WATCH_NEWS_UNREACHABLE, NULL);
+	}
 	if (outcome->input == WATCH_IN_LISTED) {
 		list_ended(lw, outcome->oversized);
 		if (outcome->full) {

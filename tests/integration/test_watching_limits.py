@@ -217,6 +217,25 @@ def test_an_event_that_never_came_is_found_by_a_comparison():
         assert not bed.deleted("pod")
 
 
+@pytest.mark.slow
+def test_after_an_outage_a_comparison_comes_soon():
+    """A watch goes on behind what it never told; the next turn would be minutes away."""
+    with watching({"compare": "3m"}) as bed:
+        bed.sim.faults(next=[{"match": PODS_WATCH, "action": "drop"}], drop_watches=True)
+        bed.sim.wait_watches(2)
+        untold, told = sorted(bed.shown("pod"))[:2]
+        bed.sim.api.set_pod_status(*untold, {"phase": "Failed"})
+        bed.sim.api.set_pod_status(*told, {"phase": "Unknown"})
+        wait_until(lambda: bed.shown("pod")[told]["phase"] == "Unknown", 20, "the one behind it")
+        bed.sim.clear_requests()
+        bed.sim.faults(next=[{"match": PODS_WATCH, "action": "reset"}], drop_watches=True)
+        bed.wait_level("pod", timeout=60)
+        bed.wait_watching()
+        light, whole = light_and_whole(bed, PODS)
+        assert len(light) == 2 and len(whole) == 1, bed.lists(PODS)
+        assert not light_and_whole(bed, DEPLOYMENTS)[0], "no outage of these"
+
+
 def test_comparisons_that_find_nothing_cost_no_list():
     """Only metadata is listed, again and again."""
     with watching({"compare": "300ms"}) as bed:
