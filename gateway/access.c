@@ -11,9 +11,12 @@
 #include "common/xmalloc.h"
 #include "gateway/connection.h"
 #include "gateway/identity.h"
+#include "gateway/install_key.h"
 #include "gateway/jwks_file.h"
 #include "gateway/jwt.h"
 #include "gateway/reply.h"
+#include "gateway/ticket.h"
+#include "gateway/ticket_uses.h"
 
 #define ACCESS_MAGIC 0x41434345u   /* "ACCE" */
 
@@ -23,9 +26,34 @@ struct access {
 	struct jwks_file	*keys;      /* auth: jwt; else NULL */
 	struct identity_rules	 rules;     /* point into the configuration */
 	const char		*cookie;    /* NULL: none is looked at */
+	struct ticket_key	 seal;      /* of tickets */
+	struct ticket_uses	*uses;
 };
 
 /* --- life ----------------------------------------------------------------- */
+
+static int
+open_tickets(struct access *a, const struct conf *conf, struct err *err)
+{
+	const char *given = conf->encryption_key_file;
+	char *path = given != NULL ? xstrdup(given) :
+	    conf_state_path(conf, "key");
+	char *uses = xasprintf("%s/tickets", conf->runtime_directory);
+	uint8_t key[INSTALL_KEY_SIZE];
+	int rc = install_key_read(path, given == NULL, key, err);
+
+	if (rc == 0) {
+		ticket_key_derive(&a->seal, key, sizeof(key));
+		a->uses = ticket_uses_open(uses, err);
+		rc = a->uses != NULL ? 0 : -1;
+	} else {
+		(void)err_prefix(err, "encryption_key_file");
+	}
+	explicit_bzero(key, sizeof(key));
+	free(path);
+	free(uses);
+	return rc;
+}
 
 struct access *
 access_new(struct gateway *g, struct err *err)
@@ -42,8 +70,9 @@ access_new(struct gateway *g, struct err *err)
 	    conf->jwt.audience };
 	a->cookie = conf->jwt.cookie;
 	a->keys = jwks_file_open(g->role->base, conf->jwt.jwks_file, err);
-	if (a->keys == NULL) {
+	if (a->keys == NULL)
 		(void)err_prefix(err, "jwt.jwks_file");
+	if (a->keys == NULL || open_tickets(a, conf, err) == -1) {
 		err->code = EX_CONFIG;
 		access_free(a);
 		return NULL;
@@ -59,6 +88,8 @@ access_free(struct access *a)
 		return;
 	identity_unref(a->anybody);
 	jwks_file_close(a->keys);
+	ticket_uses_close(a->uses);
+	explicit_bzero(&a->seal, sizeof(a->seal));
 	a->magic = 0;
 	free(a);
 }
@@ -182,13 +213,50 @@ by_token(const struct access *a, struct slice token, struct err *err)
 	return id;
 }
 
+/* An EventSource that reconnects says where it was; a cursor such as -1 is
+ * anybody's. */
+static bool
+resumes(const struct http_request *r)
+{
+	struct slice all[] = { http_header(r, "last-event-id"),
+	    http_param(r, "last_event_id"), http_param(r, "lastEventId") };
+	struct position p;
+
+	for (size_t i = 0; i < NELEM(all); i++)
+		if (all[i].p != NULL && position_parse(all[i], &p))
+			return true;
+	return false;
+}
+
+/* By a ticket; NULL with *err. */
+static struct identity *
+by_ticket(const struct access *a, const struct http_request *r,
+    struct slice ticket, struct err *err)
+{
+	int64_t now = wall_unix_ms();
+	struct ticket_use use;
+	struct identity *id;
+
+	id = ticket_open(ticket, &a->seal, now, &use, err);
+	if (id == NULL)
+		return NULL;
+	if (!ticket_good(&use, resumes(r), ticket_uses_knows(a->uses,
+	    use.tag))) {
+		(void)err_set(err, "the ticket is too old: ask for a new one");
+		identity_unref(id);
+		return NULL;
+	}
+	ticket_uses_add(a->uses, use.tag, now);
+	return id;
+}
+
 /* NULL: the client was answered. */
 static struct identity *
 identify(struct conn *c, const struct http_request *r, enum access_need need)
 {
 	const struct access *a = c->gateway->access;
 	size_t n = http_header_count(r, "authorization");
-	struct slice token = SLICE_NONE;
+	struct slice token = SLICE_NONE, ticket = SLICE_NONE;
 	struct identity *id = NULL;
 	struct err err = { 0 };
 
@@ -198,13 +266,16 @@ identify(struct conn *c, const struct http_request *r, enum access_need need)
 		    "Bearer TOKEN");
 		return NULL;
 	}
-	if (n == 0 && (need != ACCESS_SUBSCRIBE ||
+	if (n == 0 && need == ACCESS_SUBSCRIBE)
+		ticket = http_param(r, "ticket");
+	if (n == 0 && ticket.p == NULL && (need != ACCESS_SUBSCRIBE ||
 	    !cookie(r, a->cookie, &token))) {
 		refuse(c, AUTH_MISSING, "a token is needed, as Authorization: "
 		    "Bearer TOKEN");
 		return NULL;
 	}
-	id = by_token(a, token, &err);
+	id = ticket.p != NULL ? by_ticket(a, r, ticket, &err) :
+	    by_token(a, token, &err);
 	if (id == NULL)
 		refuse(c, AUTH_INVALID, err.text);
 	return id;
@@ -215,7 +286,8 @@ has_grant(struct conn *c, enum access_need need)
 {
 	const struct identity *id = c->identity;
 
-	if (need == ACCESS_SUBSCRIBE && id->subscribe.n == 0)
+	if ((need == ACCESS_SUBSCRIBE || need == ACCESS_TICKET) &&
+	    id->subscribe.n == 0)
 		access_forbid(c, "this token may read no stream");
 	else if (need == ACCESS_PUBLISH && id->publish.n == 0)
 		access_forbid(c, "this token may publish to no stream");
@@ -245,4 +317,30 @@ access_check(struct conn *c, const struct http_request *r,
 	else
 		c->identity = identify(c, r, need);
 	return c->identity != NULL && has_grant(c, need);
+}
+
+void
+access_ticket(struct conn *c, const struct http_request *r UNUSED)
+{
+	const struct access *a = c->gateway->access;
+	struct buf b = BUF_EMPTY;
+	struct err err = { 0 };
+	char until[MONO_RFC3339_SIZE];
+
+	if (a->anybody != NULL) {
+		reply_error(c, 404, "not_found", "with auth: none a stream "
+		    "needs no ticket", NULL);
+		return;
+	}
+	buf_adds(&b, "{\"ticket\":\"");
+	if (ticket_seal(&b, &a->seal, c->identity, wall_unix_ms(),
+	    &err) == -1) {
+		buf_free(&b);
+		reply_error(c, 413, "too_large", err.text, NULL);
+		return;
+	}
+	buf_addf(&b, "\",\"first_use_ms\":%d,\"expires_at\":\"%s\"}",
+	    TICKET_FIRST_MS, wall_format(c->identity->expires_unix_ms, until));
+	reply_json(c, 201, (struct slice){ (const char *)b.data, b.len });
+	buf_wipe(&b);
 }

@@ -4,9 +4,10 @@
  *
  * With auth: none everybody may do everything (route then holds the Host and
  * the Origin). With auth: jwt a request bears a token: as Authorization:
- * Bearer, and on a GET of a stream also in the configured cookie, which a page
- * elsewhere can make a browser send but whose answer it cannot read. The first
- * of these that is there counts; a bad one is not made good by the next.
+ * Bearer, and on a GET of a stream also as a ticket in the URL, or in the
+ * configured cookie, which a page elsewhere can make a browser send but whose
+ * answer it cannot read. The first of these that is there counts; a bad one is
+ * not made good by the next.
  *
  * What was found is the connection's `identity`, until its next request, or
  * for as long as it is a stream. Neither a token nor a part of one is logged or
@@ -23,6 +24,7 @@
 enum access_need {
 	ACCESS_OPEN,         /* nobody is asked */
 	ACCESS_SUBSCRIBE,    /* some stream may be read: which, is for later */
+	ACCESS_TICKET,       /* the same, by a token of its own alone */
 	ACCESS_PUBLISH,      /* likewise written */
 	ACCESS_ADMIN         /* of the tenant that the clusters belong to */
 };
@@ -41,6 +43,8 @@ bool		 access_is_free(const struct access *a);
  * 403. */
 bool		 access_check(struct conn *c, const struct http_request *r,
 		    enum access_need need);
+/* POST /api/v1/tickets: a ticket for who asks. */
+void		 access_ticket(struct conn *c, const struct http_request *r);
 /* The answer where a grant is missing; `text` says for what. */
 void		 access_forbid(struct conn *c, const char *text);
 /* The request, or the stream, is done with. */

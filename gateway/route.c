@@ -94,6 +94,8 @@ static const struct route {
 	    .handler = route_pack_run },
 	{ { "api", "v1", "events" }, 3, M(POST),
 	    .need = ACCESS_PUBLISH, .handler = publish_api },
+	{ { "api", "v1", "tickets" }, 3, M(POST),
+	    .need = ACCESS_TICKET, .handler = access_ticket },
 	{ { "api", "v1", "workflows" }, 3, READ, .need = ACCESS_ADMIN,
 	    .handler = rest_workflows },
 	{ { "api", "v1", "workflows", "*" }, 4,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/access.h"
 #include "gateway/connection.h"
 #include "gateway/reply.h"
 
@@ -122,6 +123,9 @@ take_param(struct conn *c, struct stream_wish *w,
 	if (slice_is(p->name, "last_event_id") ||
 	    slice_is(p->name, "lastEventId"))
 		return true;   /* see take_cursor */
+	if (slice_is(p->name, "ticket") &&
+	    !access_is_free(c->gateway->access))
+		return true;   /* access looked at it */
 	return bad(c, 400, "bad_request", "unknown parameter; known are "
 	    "stream, types, snapshot, must_exist, heartbeat, timeout, "
 	    "strict, last_event_id");

@@ -105,7 +105,7 @@ conf_change_taken_by(const char *path)
 		const char	*role;
 	} takers[] = {
 		{ "mongodb", "store" },
-		{ "encryption_key_file", "store" },
+		{ "encryption_key_file", "gateway" },
 		{ "gateway.", "gateway" },
 		{ "jwt.", "gateway" },
 		{ "streams", "gateway" },

@@ -434,3 +434,87 @@ def late_joiners(guarded, rng, tenants, selectors):
                 # Other tests publish to the tenant - too.
                 of = [frame.json["data"].get("of", "-") for frame in kept]
                 assert of and set(of) == {tenant}
+
+
+# --- tickets -----------------------------------------------------------------------------
+
+
+def ticket_of(guarded, token):
+    """A ticket for the bearer of TOKEN."""
+    status, _, body = guarded.sluice.request("POST", "/api/v1/tickets", headers=bearer(token))
+    assert status == 201 and body["first_use_ms"] == 30000
+    return body["ticket"]
+
+
+def test_a_ticket_opens_what_its_token_may_read_and_nothing_else(guarded):
+    token = guarded.issuer.grants(["job:*"], ["job:*"], tenant="tix")
+    ticket = ticket_of(guarded, token)
+    with guarded.stream(None, "job:ticket", headers={}, ticket=ticket) as stream:
+        stream.wait_joined()
+        assert guarded.post(token, events("job:ticket", 0, 1))[0] == 202
+        assert stream.wait_events(1)[0]["tenant"] == "tix"
+    for key in ("run:x", "*", "resource:*"):
+        with guarded.stream(None, key, headers={}, ticket=ticket) as stream:
+            assert refusal(stream)[0] in (400, 403)
+    head = {"Content-Type": "application/json"}
+    for method, path in (("POST", "/api/v1/events"), ("POST", "/api/v1/tickets")):
+        target = f"{path}?ticket={ticket}"
+        assert guarded.sluice.request(method, target, "{}", head)[0] == 401
+    assert guarded.get(f"/api/v1/status?ticket={ticket}")[0] == 401
+    # Nor is a ticket a token, or a token a ticket.
+    assert guarded.get("/api/v1/status", ticket)[0] == 401
+    for bad in (token, ticket[:-2], "A" + ticket, ticket.swapcase(), ""):
+        with guarded.stream(None, "job:ticket", headers={}, ticket=bad) as stream:
+            assert refusal(stream)[0] == 401
+    assert ticket not in guarded.sluice.log()
+
+
+def test_a_ticket_needs_a_token_that_may_read(guarded):
+    writer = guarded.issuer.grants([], ["job:*"])
+    done = guarded.sluice.request("POST", "/api/v1/tickets", headers=bearer(writer))
+    assert (done[0], done[2]["code"]) == (403, "forbidden")
+    cookie = {"Cookie": f"sluice_token={guarded.issuer.grants(['job:*'])}"}
+    assert guarded.sluice.request("POST", "/api/v1/tickets", headers=cookie)[0] == 401
+    patterns = [f"job:{'x' * 500}{n}" for n in range(9)]
+    many = guarded.issuer.token("HS256", sluice={"subscribe": patterns})
+    done = guarded.sluice.request("POST", "/api/v1/tickets", headers=bearer(many))
+    assert (done[0], done[2]["code"]) == (413, "too_large")
+
+
+def test_a_stream_by_ticket_goes_on_over_two_restarts_of_two_gateways_and_ends_with_its_token():
+    with Guarded(gateway={"processes": 2}) as guarded:
+        expires = time.time() + deadline(20)
+        token = guarded.issuer.grants(["job:*"], ["job:*"], exp=expires)
+        ticket = ticket_of(guarded, token)
+        got, cursor = [], None
+        for round_ in range(3):
+            stream = guarded.stream(
+                None, "job:long", headers={}, last_event_id=cursor, ticket=ticket
+            )
+            with stream:
+                stream.wait_open() if cursor else stream.wait_joined()
+                assert guarded.post(token, events("job:long", round_, round_ + 1))[0] == 202
+                stream.wait_events(1)
+                got += [row["data"]["n"] for row in stream.events()]
+                cursor = stream.last_id()
+            for name in ("gateway/0", "gateway/1"):
+                pid = guarded.sluice.kill(name)
+                guarded.sluice.wait_restarted(name, pid)
+        assert got == [0, 1, 2]
+        with guarded.stream(
+            None, "job:long", headers={}, last_event_id=cursor, ticket=ticket
+        ) as stream:
+            wait_until(lambda: stream.pump() or stream.ended, 60, "the end")
+            assert stream.frames[-1].json["reason"] == "token_expired"
+        with guarded.stream(
+            None, "job:long", headers={}, last_event_id=cursor, ticket=ticket
+        ) as stream:
+            assert refusal(stream)[0] == 401
+
+
+def test_with_auth_none_there_are_no_tickets():
+    with Sluice() as sluice:
+        status, _, body = sluice.request("POST", "/api/v1/tickets")
+        assert (status, body["code"]) == (404, "not_found")
+        with Stream(sluice.port, "/api/v1/streams?stream=job:a&ticket=x") as stream:
+            assert refusal(stream)[0] == 400
