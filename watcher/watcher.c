@@ -31,7 +31,7 @@
 #define STOP_FLUSH_MS     1000
 #define STOP_POLL_MS      10
 #define STATUS_MS         1000
-#define SETTLED_MS        5000   /* from news to giving memory back */
+#define SETTLED_MS        5000   /* from bytes to giving memory back */
 
 struct watcher {
 	uint32_t		 magic;
@@ -53,6 +53,7 @@ struct watcher {
 	bool			 registered;
 	bool			 started;    /* the kinds may list */
 	bool			 ready_anyway;
+	bool			 unsettled;   /* after `settled` was set */
 };
 
 static const struct conf_cluster *
@@ -75,11 +76,13 @@ maybe_ready(struct watcher *w)
 		role_ready(w->role);
 }
 
-/* Not put off by further news: it comes every so often under load too. */
+/* Not put off by further news: it comes every so often under load too, and
+ * once more behind the last. */
 static void
 settle_soon(struct watcher *w)
 {
-	if (evtimer_pending(w->settled, NULL) == 0)
+	w->unsettled = evtimer_pending(w->settled, NULL) != 0;
+	if (!w->unsettled)
 		timer_arm(w->settled, SETTLED_MS);
 }
 
@@ -92,6 +95,9 @@ watcher_settled_cb(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	assert(w->magic == WATCHER_MAGIC);
 	resident_trim();
+	/* What is under way takes memory again. */
+	if (w->unsettled || !outbox_idle(w->outbox))
+		settle_soon(w);
 }
 
 static void
@@ -171,7 +177,6 @@ watcher_object_cb(struct kind_watch *kw, enum kube_event_type type,
 	arm_tick(w);
 	outbox_kick(w->outbox);
 	status_soon(w, STATUS_MS);
-	settle_soon(w);
 	return room;
 }
 
@@ -248,6 +253,7 @@ watcher_news_cb(struct kind_watch *kw, const struct watch_news *news,
 	case WATCH_NEWS_RECEIVED:
 	case WATCH_NEWS_SKIPPED:
 		figures_news(w->figures, kind, news);
+		settle_soon(w);
 		break;
 	case WATCH_NEWS_NOTICE:
 		log_warn("%s: %s", kinds[kind].name, news->text);
@@ -334,6 +340,7 @@ watcher_message(struct role *role, enum msg_type type, const void *payload,
 		else
 			outbox_bindings_changed(w->outbox);
 		status_soon(w, STATUS_MS);
+		settle_soon(w);
 		break;
 	default:
 		log_debug("%s is not for a watcher", msg_name(type));

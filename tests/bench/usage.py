@@ -33,6 +33,11 @@ def rss_bytes(pid):
     return _kilobytes(f"/proc/{pid}/status")["VmRSS"]
 
 
+def file_bytes(pid):
+    """What of it are pages of files: program and libraries."""
+    return _kilobytes(f"/proc/{pid}/status")["RssFile"]
+
+
 def peak_rss_bytes(pid):
     """The most that it was."""
     return _kilobytes(f"/proc/{pid}/status")["VmHWM"]

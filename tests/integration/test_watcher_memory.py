@@ -1,10 +1,29 @@
-"""What a watcher keeps of objects that are gone: nothing. (A million of them: bench_churn.py.)"""
+"""What a watcher keeps of what is over: nothing. (A million objects: bench_churn.py.)"""
 
 import pytest
 
-from tests.bench import churn
+from tests.bed.net import wait_until
+from tests.bench import churn, usage
+from tests.bench.watching import watched
 
 GROWTH = 1.05
+OBJECTS = 50
+TOUCHED = 512 * 1024  # bytes of libraries that a bookmark needs at least
+
+
+def test_what_bookmarks_touched_is_given_back():
+    """The pages of libraries that read them, though there is no news of any object."""
+    with churn.simulator(OBJECTS) as sim:
+        sim.faults(bookmark_interval_ms=0)
+        with watched(sim.kubeconfig) as all_of_it:
+            sim.wait_watches(14, timeout=60)
+            all_of_it.settled_rss()
+            pid = all_of_it.pid
+            low = usage.file_bytes(pid)
+            sim.faults(bookmark_interval_ms=200)
+            wait_until(lambda: usage.file_bytes(pid) > low + TOUCHED, 30, "bookmarks are read")
+            sim.faults(bookmark_interval_ms=0)
+            wait_until(lambda: usage.file_bytes(pid) < low + TOUCHED / 2, 60, "all is given back")
 
 
 @pytest.mark.release_only
