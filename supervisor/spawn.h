@@ -1,7 +1,8 @@
 /*
  * spawn: fork and exec of one child: channel on fd 3, nothing else inherited
- * but standard output and error, signals as new, dead when we die. Also the
- * strays: processes whose parent died and who are ours by subreaping.
+ * but standard output and error and the environment, to which is added what
+ * the role's libraries need; signals as new, dead when we die. Also the strays:
+ * processes whose parent died and who are ours by subreaping.
  */
 #ifndef SLUICE_SPAWN_H
 #define SLUICE_SPAWN_H
