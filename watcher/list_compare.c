@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/macros.h"
+#include "common/mono.h"
 #include "common/timer.h"
 #include "common/xmalloc.h"
 #include "watcher/inv_compare.h"
@@ -24,7 +25,8 @@ struct list_compare {
 	struct kube_request		*request;
 	struct list_pages		 list;
 	struct inv_compare		 compare;
-	bool				 soon;      /* the next one */
+	bool				 hurried;   /* the last time: */
+	struct mono			 hurried_at;
 };
 
 /* In that time, up to twice of it. */
@@ -54,20 +56,27 @@ list_compare_start(struct list_compare *c)
 	ms = c->env->conf->watch.compare_ms;
 	drop(c);
 	inv_compare_clear(&c->compare);
-	c->soon = false;
 	arm_spread(c->next, ms);
 }
 
-/* Once: a server that comes and goes would put it off again and again. */
+/* It was so lately; then it may be under way, and is not to be put off. */
+static bool
+hurried(const struct list_compare *c)
+{
+	return c->hurried && mono_diff_ms(mono_now(), c->hurried_at) <
+	    c->env->conf->watch.compare_ms / LIST_COMPARE_SOON_EVERY;
+}
+
 void
 list_compare_soon(struct list_compare *c)
 {
-	if (c == NULL || c->soon || c->compare.n > 0 ||
+	if (c == NULL || hurried(c) || c->compare.n > 0 ||
 	    evtimer_pending(c->next, NULL) == 0 ||
 	    inventory_counts(c->env->inv)->objects[c->kind] >
 	    LIST_COMPARE_SOON_MAX)
 		return;
-	c->soon = true;
+	c->hurried = true;
+	c->hurried_at = mono_now();
 	arm_spread(c->next, c->env->conf->watch.compare_ms /
 	    LIST_COMPARE_SOON);
 }

@@ -11,10 +11,12 @@
 #include "watcher/request_path.h"
 
 #define LIST_COMPARE_GRACE_MS (10 * 1000)   /* for what is on its way */
-/* After an outage: after this part of `watch.compare`, and only of kinds with
- * so many objects at most (ten pages). */
-#define LIST_COMPARE_SOON     60
-#define LIST_COMPARE_SOON_MAX 5000u
+/* After an outage: after the first part of `watch.compare`, but once in the
+ * second (a proxy may break watches every minute), and only of kinds with so
+ * many objects at most (ten pages). */
+#define LIST_COMPARE_SOON       60
+#define LIST_COMPARE_SOON_EVERY 10
+#define LIST_COMPARE_SOON_MAX   5000u
 
 struct list_compare;
 
@@ -33,9 +35,10 @@ struct list_compare *list_compare_new(const struct watch_env *env,
 void	list_compare_free(struct list_compare *c);
 /* A whole list is there, and a watch goes on from it. */
 void	list_compare_start(struct list_compare *c);
-/* The server was away, and answers again: if it has lost its data meanwhile,
- * and wrote as many versions since, the watch never tells. That takes one with
- * few objects: a large one's versions are not caught up with so quickly. */
+/* The server may have been away, and answers again: if it has lost its data
+ * meanwhile, and wrote as many versions since, the watch never tells. That
+ * takes one with few objects: a large one's versions are not caught up with so
+ * quickly. */
 void	list_compare_soon(struct list_compare *c);
 /* A list begins: what was asked for is of no use. */
 void	list_compare_cancel(struct list_compare *c);

@@ -37,7 +37,7 @@ struct list_watch {
 	bool				 tried;
 	bool				 unanswered; /* asks again later */
 	bool				 retried;    /* at once, after 401 */
-	bool				 away;       /* nothing was answered */
+	bool				 away;       /* or broke off, lately */
 	bool				 skipped;    /* since it was listed */
 	enum watch_state		 shown;      /* meanwhile */
 	int64_t				 delay_ms;
@@ -159,10 +159,11 @@ list_watch_done_cb(const struct watch_outcome *outcome, void *arg)
 	if (outcome->input != WATCH_IN_PAGE &&
 	    outcome->input != WATCH_IN_UNSUPPORTED)
 		lw->tried = true;
-	if (outcome->unreachable) {
-		lw->away = true;
+	if (outcome->unreachable)
 		tell(lw, WATCH_NEWS_UNREACHABLE, NULL);
-	}
+	/* A server that restarts may listen before anyone asks again. */
+	if (outcome->unreachable || outcome->cut)
+		lw->away = true;
 	if (outcome->input == WATCH_IN_LISTED) {
 		list_ended(lw, outcome->oversized);
 		if (outcome->full) {
