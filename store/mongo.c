@@ -171,26 +171,43 @@ checkpoint_write(struct mongo *m, const struct mongo_checkpoint *c,
 
 /* --- what is followed ---------------------------------------------------- */
 
+struct followed {
+	json_t		*list;
+	uint64_t	 left_out;
+	char		 why[MONGO_REFUSAL_MAX];   /* the first was */
+};
+
 static void
 follow_found(const bson_t *document, void *arg)
 {
-	json_t *list = arg, *workflow = mongo_follow_read(document);
+	struct followed *f = arg;
+	char why[MONGO_FOLLOW_WHY_MAX];
+	json_t *workflow = mongo_follow_read(document, why);
 
 	if (workflow != NULL)
-		(void)json_array_append_new(list, workflow);
+		(void)json_array_append_new(f->list, workflow);
+	else if (f->left_out++ == 0)
+		(void)snprintf(f->why, sizeof(f->why), "%s", why);
 }
 
 static int
 follow_read(struct mongo *m, json_t *list, struct err *err)
 {
+	struct followed f = { .list = list };
 	bson_t filter, opts;
 	int rc;
 
 	mongo_follow_query(&filter, &opts);
 	rc = mongo_server_find(m->server, "workflows", &filter, &opts,
-	    "reading the workflows", follow_found, list, err);
+	    "reading the workflows", follow_found, &f, err);
 	bson_destroy(&filter);
 	bson_destroy(&opts);
+	if (rc == 0) {
+		pthread_mutex_lock(&m->mutex);
+		m->status.unfollowed = f.left_out;
+		memcpy(m->status.left_out, f.why, sizeof(f.why));
+		pthread_mutex_unlock(&m->mutex);
+	}
 	return rc;
 }
 

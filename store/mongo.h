@@ -37,6 +37,8 @@ struct mongo_status {
 	uint64_t	missing;     /* ... whose document or node is absent */
 	uint64_t	refused;     /* writes MongoDB would not take */
 	char		refusal[MONGO_REFUSAL_MAX];   /* why the last was */
+	uint64_t	unfollowed;  /* workflows that cannot be followed */
+	char		left_out[MONGO_REFUSAL_MAX];  /* which, and why: one */
 	uint64_t	behind;      /* changes not written yet, when it was
 				      * connected last */
 	uint64_t	failures;    /* of attempts, since the start */

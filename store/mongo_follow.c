@@ -1,5 +1,6 @@
 #include "store/mongo_follow.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/xmalloc.h"
@@ -94,8 +95,23 @@ follow_id(const bson_t *document)
 	    ? xstrdup(bson_iter_utf8(&iter, NULL)) : NULL;
 }
 
+/* NULL: there is none that could be shown. */
+static void
+explain(const char *id, const char *cluster, char why[MONGO_FOLLOW_WHY_MAX])
+{
+	if (id == NULL)
+		(void)snprintf(why, MONGO_FOLLOW_WHY_MAX, "a document of "
+		    "workflows whose _id is neither an ObjectId nor a text");
+	else if (cluster == NULL)
+		(void)snprintf(why, MONGO_FOLLOW_WHY_MAX, "workflows, _id "
+		    "%.60s: cluster_id names no cluster", id);
+	else
+		(void)snprintf(why, MONGO_FOLLOW_WHY_MAX, "workflows, _id "
+		    "\"%.60s\": it cannot stand in a stream's key", id);
+}
+
 json_t *
-mongo_follow_read(const bson_t *document)
+mongo_follow_read(const bson_t *document, char why[MONGO_FOLLOW_WHY_MAX])
 {
 	const char *cluster_name = bson_text(document, "cluster_id");
 	char *cluster, *id;
@@ -114,6 +130,8 @@ mongo_follow_read(const bson_t *document)
 		}
 		workflow = json_pack("{s:s, s:s, s:o}", "id", id, "cluster",
 		    cluster, "nodes", nodes);
+	} else {
+		explain(id, cluster, why);
 	}
 	free(cluster);
 	free(id);

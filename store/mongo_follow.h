@@ -12,11 +12,14 @@
 #include <bson/bson.h>
 #include <jansson.h>
 
+#define MONGO_FOLLOW_WHY_MAX 160
+
 /* The filter and options of find(); both to be destroyed. */
 void	mongo_follow_query(bson_t *filter, bson_t *opts);
 /* {"id","cluster","nodes"} of such a document (a new reference), or NULL when
- * it names no cluster or has no usable _id. Nodes that stand for no object are
- * left out. */
-json_t	*mongo_follow_read(const bson_t *document);
+ * it names no cluster or has no usable _id: `why` says of which document, and
+ * what. Nodes that stand for no object are left out. */
+json_t	*mongo_follow_read(const bson_t *document,
+	    char why[MONGO_FOLLOW_WHY_MAX]);
 
 #endif

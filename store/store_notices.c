@@ -45,11 +45,30 @@ mongo_refused(struct store_notices *n, const struct mongo_status *st,
 	n->mongo_refused = st->refused;
 }
 
+/* Of workflows nobody will see a status of. */
+static void
+mongo_unfollowed(struct store_notices *n, const struct mongo_status *st,
+    struct mono now)
+{
+	if (st->unfollowed == n->mongo_unfollowed ||
+	    mono_before(now, n->next_unfollowed))
+		return;
+	n->next_unfollowed = mono_add_ms(now, STORE_NOTICES_MS);
+	n->mongo_unfollowed = st->unfollowed;
+	if (st->unfollowed > 0)
+		log_warn("mongodb: %" PRIu64 " workflows cannot be followed "
+		    "and are left out; one is %s", st->unfollowed,
+		    st->left_out);
+	else
+		log_info("mongodb: no workflow is left out any more");
+}
+
 void
 store_notices_mongo(struct store_notices *n, const struct mongo_status *st,
     struct mono now)
 {
 	mongo_refused(n, st, now);
+	mongo_unfollowed(n, st, now);
 	if (!n->mongo_down && st->trouble[0] != '\0') {
 		n->mongo_down = true;
 		log_warn("%s; statuses wait in SQLite, trying again",

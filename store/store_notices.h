@@ -17,6 +17,8 @@ struct store_notices {
 	bool		mongo_down;
 	uint64_t	mongo_refused;   /* so many were told of */
 	struct mono	next_refused;
+	uint64_t	mongo_unfollowed;   /* the last that was told */
+	struct mono	next_unfollowed;
 	char		reader[ERR_TEXT_MAX];
 	struct mono	reader_until;
 };

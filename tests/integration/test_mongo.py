@@ -1,6 +1,7 @@
 """MongoDB as a sink of statuses and a source of workflows, on a MongoDB-wire server."""
 
 import random
+import re
 import sqlite3
 import time
 
@@ -142,6 +143,11 @@ def test_followed_workflows_become_bindings(bed, mongo):
             for b in bed.ask("bindings", cluster="prod")[1]["bindings"]
         ]
 
+    # Two more that cannot be followed: the log says so, with the place of one.
+    kube_orch(db, "65a1b2c3d4e5f60718293a4f", ["x"], cluster_id=None)
+    db.workflows.insert_one({"_id": "my flow", "cluster_id": "Prod", "run_count": 1, "nodes": []})
+    left_out = r"mongodb: [12] workflows cannot be followed and are left out; one is workflows, _id"
+    wait_until(lambda: re.search(left_out, bed.process.tail(400)), 30, "the line in the log")
     wait_until(lambda: bindings() == [(OID, "web", "deployment", "ns", "web")], 20, "the binding")
     db.workflows.update_one({"_id": ObjectId(OID)}, {"$set": {"status": "archived"}})
     wait_until(lambda: bindings() == [], 20, "no binding")

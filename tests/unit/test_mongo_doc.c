@@ -194,9 +194,10 @@ check_followed(const char *document, const char *want)
 	bson_error_t error;
 	bson_t *b = bson_new_from_json((const uint8_t *)document, -1, &error);
 	json_t *got, *expected = parse(want);
+	char why[MONGO_FOLLOW_WHY_MAX];
 
 	assert_non_null(b);
-	got = mongo_follow_read(b);
+	got = mongo_follow_read(b, why);
 	assert_true(json_equal(got, expected));
 	json_decref(got);
 	json_decref(expected);
@@ -208,6 +209,7 @@ test_a_followed_document_gives_the_nodes_that_stand_for_objects(void **state
     UNUSED)
 {
 	bson_t b = BSON_INITIALIZER;
+	char why[MONGO_FOLLOW_WHY_MAX];
 
 	check_followed("{\"_id\":{\"$oid\":\"0123456789abcdef01234567\"},"
 	    "\"cluster_id\":\"Prod\",\"nodes\":["
@@ -222,7 +224,12 @@ test_a_followed_document_gives_the_nodes_that_stand_for_objects(void **state
 	    "\"type\":\"pod\",\"name\":\"y\",\"namespace\":\"z\"}]}");
 	check_followed("{\"_id\":\"w\",\"cluster_id\":\"c\",\"nodes\":null}",
 	    "{\"id\":\"w\",\"cluster\":\"c\",\"nodes\":[]}");
-	assert_null(mongo_follow_read(&b));
+	assert_null(mongo_follow_read(&b, why));
+	assert_non_null(strstr(why, "_id is neither an ObjectId nor a text"));
+	BSON_APPEND_UTF8(&b, "_id", "w");
+	assert_null(mongo_follow_read(&b, why));
+	assert_string_equal(why, "workflows, _id w: cluster_id names no "
+	    "cluster");
 	bson_destroy(&b);
 }
 
@@ -231,6 +238,7 @@ test_a_document_whose_id_no_key_may_have_is_not_followed(void **state UNUSED)
 {
 	static const char *const ids[] = { "my flow", "", "-x", "a\nb", "a*",
 		"\xc3\xa4" };
+	char why[MONGO_FOLLOW_WHY_MAX];
 	bson_t b;
 	size_t i;
 
@@ -238,7 +246,8 @@ test_a_document_whose_id_no_key_may_have_is_not_followed(void **state UNUSED)
 		bson_init(&b);
 		BSON_APPEND_UTF8(&b, "_id", ids[i]);
 		BSON_APPEND_UTF8(&b, "cluster_id", "prod");
-		assert_null(mongo_follow_read(&b));
+		assert_null(mongo_follow_read(&b, why));
+		assert_non_null(strstr(why, "cannot stand in a stream's key"));
 		bson_destroy(&b);
 	}
 }
