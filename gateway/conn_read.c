@@ -29,6 +29,23 @@ say_continue(struct conn *c)
 	(void)conn_flush_out(c);
 }
 
+/* Counts what there is of the body. False: there is no more room for long
+ * ones. */
+static bool
+hold_body(struct conn *c)
+{
+	struct exchange *x = c->exchange;
+	size_t n = x->request->body.len;
+	size_t held = n > CONN_BODY_FREE ? n - CONN_BODY_FREE : 0;
+
+	if (held > x->held && c->gateway->bodies + held - x->held >
+	    CONN_BODIES_MAX)
+		return false;
+	c->gateway->bodies += held - x->held;
+	x->held = held;
+	return true;
+}
+
 static enum http_progress
 read_head(struct conn *c)
 {
@@ -58,6 +75,8 @@ read_head(struct conn *c)
 static enum http_progress
 read_request(struct conn *c)
 {
+	static const struct http_problem busy = { 429,
+		"too many long bodies at one time" };
 	struct exchange *x = c->exchange;
 	struct http_problem problem = { 0, NULL };
 	enum http_progress p = HTTP_DONE;
@@ -73,6 +92,10 @@ read_request(struct conn *c)
 	if (p == HTTP_BAD) {
 		refuse(c, &problem);
 		return p;
+	}
+	if (!hold_body(c)) {
+		refuse(c, &busy);
+		return HTTP_BAD;
 	}
 	if (p == HTTP_MORE) {
 		say_continue(c);

@@ -76,10 +76,11 @@ conn_expired(struct conn *c)
 	c->due_ms = 0;
 	switch (c->state) {
 	case CONN_READING:
-		if (c->exchange == NULL || c->exchange->in.len == 0)
-			conn_close(c, CLOSE_DONE);
+		if (c->exchange->request != NULL)
+			conn_close(c, CLOSE_BODY_TIMEOUT);
 		else
-			conn_close(c, CLOSE_HEAD_TIMEOUT);
+			conn_close(c, c->exchange->in.len > 0 ?
+			    CLOSE_HEAD_TIMEOUT : CLOSE_DONE);
 		break;
 	case CONN_WAITING:
 		if (c->on_tick != NULL)
@@ -155,11 +156,16 @@ begin_exchange(struct conn *c, int64_t now)
 	c->exchange->started_ms = now;
 }
 
+/* The connection has none afterwards. */
 static void
-exchange_free(struct exchange *x)
+end_exchange(struct conn *c)
 {
+	struct exchange *x = c->exchange;
+
 	if (x == NULL)
 		return;
+	c->exchange = NULL;
+	c->gateway->bodies -= x->held;
 	buf_free(&x->in);
 	http_request_free(x->request);
 	free(x);
@@ -254,7 +260,7 @@ conn_close(struct conn *c, enum metrics_close cause)
 	conn_set_state(c, CONN_FREE);
 	(void)event_del(&c->event);
 	(void)close(c->fd);
-	exchange_free(c->exchange);
+	end_exchange(c);
 	access_forget(c);
 	buf_free(&c->out);
 	connections_release(c->gateway->connections, c);
@@ -284,8 +290,7 @@ conn_finish(struct conn *c, enum metrics_close cause)
 	c->cause = cause;
 	if (c->state != CONN_CLOSING) {
 		stream_release(c);
-		exchange_free(c->exchange);
-		c->exchange = NULL;
+		end_exchange(c);
 		conn_set_state(c, CONN_CLOSING);
 		conn_hear(c);
 		conn_due_exactly(c, gateway_now_ms() + patience);
@@ -316,7 +321,7 @@ conn_answered(struct conn *c)
 	/* Bytes of the next request may be here already. */
 	in = c->exchange->in;
 	c->exchange->in = BUF_EMPTY;
-	exchange_free(c->exchange);
+	end_exchange(c);
 	begin_exchange(c, now);
 	c->exchange->in = in;
 	conn_due_exactly(c, now + (in.len > 0 ? CONN_HEAD_MS :
@@ -331,8 +336,7 @@ conn_answered(struct conn *c)
 void
 conn_begin_stream(struct conn *c)
 {
-	exchange_free(c->exchange);
-	c->exchange = NULL;
+	end_exchange(c);
 	c->on_gone = NULL;
 	c->on_tick = NULL;
 	conn_set_state(c, CONN_STREAM);

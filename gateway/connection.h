@@ -10,7 +10,9 @@
  *
  * Limits: a whole head within 5 s; a body within 30 s; an idle kept-alive
  * connection 60 s, and so long for an answer to be taken; what stands behind a
- * stream's end 2 s.
+ * stream's end 2 s. Of bodies 16 KiB each are always read, and what is longer
+ * as far as CONN_BODIES_MAX goes for all clients together: who sends long ones
+ * slowly can keep others from long ones, not the memory from everybody.
  */
 #ifndef SLUICE_CONNECTION_H
 #define SLUICE_CONNECTION_H
@@ -30,6 +32,8 @@
 #define CONN_BODY_MS        30000
 #define CONN_KEEPALIVE_MS   60000
 #define CONN_LINGER_MS      2000
+#define CONN_BODY_FREE      (16u * 1024)
+#define CONN_BODIES_MAX     (64u * 1024 * 1024)
 #define CONN_SNDBUF         (128 * 1024)  /* the kernel doubles it */
 #define CONN_NOTSENT_LOWAT  (16 * 1024)
 
@@ -56,6 +60,7 @@ struct exchange {
 	struct http_scan	 scan;
 	struct http_request	*request;   /* NULL until the head is whole */
 	bool			 continued; /* 100 Continue was sent */
+	size_t			 held;      /* of CONN_BODIES_MAX */
 	int64_t			 started_ms;
 };
 

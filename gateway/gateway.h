@@ -45,6 +45,7 @@ struct gateway {
 	struct metrics		 metrics;
 	struct heartbeat	 beat;       /* the latest */
 	uint64_t		 beats;      /* how many were seen */
+	size_t			 bodies;     /* bytes, of CONN_BODIES_MAX */
 	bool			 draining;   /* readyz 503, streams ended */
 	bool			 stopping;   /* leaves when all are closed */
 	struct mono		 stop_at;

@@ -6,6 +6,7 @@ static const char *const close_names[CLOSE_MAX] = {
 	[CLOSE_CLIENT] = "client",
 	[CLOSE_DONE] = "done",
 	[CLOSE_HEAD_TIMEOUT] = "head_timeout",
+	[CLOSE_BODY_TIMEOUT] = "body_timeout",
 	[CLOSE_STALLED] = "write_stalled",
 	[CLOSE_BAD_REQUEST] = "bad_request",
 	[CLOSE_ENDED] = "stream_closing",

@@ -17,6 +17,7 @@ enum metrics_close {
 	CLOSE_CLIENT,          /* FIN or RST */
 	CLOSE_DONE,            /* answered, no keep-alive */
 	CLOSE_HEAD_TIMEOUT,
+	CLOSE_BODY_TIMEOUT,
 	CLOSE_STALLED,         /* took no byte for write_stall_timeout */
 	CLOSE_BAD_REQUEST,
 	CLOSE_ENDED,           /* by stream.closing, counted by its reason */

@@ -164,6 +164,8 @@ problem_code(int status)
 		return "target_too_long";
 	case 417:
 		return "expectation_failed";
+	case 429:
+		return "overloaded";
 	case 431:
 		return "head_too_large";
 	case 505:
@@ -180,7 +182,7 @@ reply_problem(struct conn *c, const struct http_problem *problem)
 
 	error_body(&b, problem_code(problem->status), problem->text, NULL);
 	write_answer(c, problem->status, "application/json", b.data, b.len,
-	    "");
+	    problem->status == 429 ? "Retry-After: 1\r\n" : "");
 	buf_free(&b);
 }
 

@@ -200,3 +200,50 @@ def test_with_64_descriptors_a_flood_costs_nothing_and_no_stream_notices():
         for stream in streams:
             stream.close()
         publisher.close()
+
+
+class Pipeline(threading.Thread):
+    """A client that sends requests without waiting, by the thousand, and reads what comes."""
+
+    def __init__(self, port):
+        """Nothing is sent yet."""
+        super().__init__(daemon=True)
+        self.sock = socket.create_connection(("127.0.0.1", port), 10)
+        self.ended = threading.Event()
+        self.read = 0
+
+    def run(self):
+        """Sends and reads until stop()."""
+        requests = b"GET /style.css HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500
+        self.sock.setblocking(False)
+        sent = 0
+        while not self.ended.is_set():
+            readable, writable, _ = select.select([self.sock], [self.sock], [], 0.1)
+            if writable:
+                sent += self.sock.send(requests[sent % len(requests) :])
+            if readable:
+                self.read += len(self.sock.recv(1 << 20))
+
+    def stop(self):
+        """Ends it; how many bytes were answered."""
+        self.ended.set()
+        self.join()
+        self.sock.close()
+        return self.read
+
+
+def test_pipelines_of_thousands_of_requests_do_not_keep_others_waiting():
+    with Sluice() as sluice, sluice.stream("job:open", snapshot=0) as stream:
+        stream.wait_open()
+        pipelines = [Pipeline(sluice.port) for _ in range(4)]
+        good = GoodClients(sluice.port)
+        for thread in (*pipelines, good):
+            thread.start()
+        for n in range(20):
+            sluice.publish(events("job:open", n, n + 1))
+            stream.wait_events(n + 1)
+            time.sleep(0.1)
+        assert good.stop() < 0.2
+        # Each of them was served all the while.
+        assert min(pipeline.stop() for pipeline in pipelines) > 1_000_000
+        assert numbers(stream) == list(range(20))

@@ -1,5 +1,6 @@
 """What a gateway does at its limits: slow readers, floods, long bodies, no fds, no disk."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -198,6 +199,53 @@ def test_a_body_that_is_too_long_is_told_so_although_it_is_sent_on():
                 "POST", "/api/v1/events", body, {"Content-Type": "application/json"}
             )
             assert (status, answer["code"]) == (413, "too_large")
+
+
+def test_long_bodies_that_never_end_keep_others_from_long_ones_only():
+    head = "POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048576\r\n\r\n"
+    good = {"stream_key": "job:a", "event_type": "x.n", "data": {}}
+    long = [{**good, "data": {"pad": "p" * 40000}}] * 20
+    with Sluice() as sluice, contextlib.ExitStack() as stack:
+        pid = sluice.pid("gateway/0")
+        before = resident(pid)
+
+        def begin():
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", sluice.port), 10))
+            sock.settimeout(deadline(10))
+            sock.sendall(head.encode() + b" " * 1_000_000)
+            return sock
+
+        def refused():
+            begin()
+            return sluice.request("POST", "/api/v1/events", long)[0] == 429
+
+        socks = [begin() for _ in range(64)]
+        wait_until(refused, 15, "no room is left")
+        status, headers, body = sluice.request("POST", "/api/v1/events", long)
+        assert (status, body["code"]) == (429, "overloaded") and headers["Retry-After"]
+        assert sluice.request("POST", "/api/v1/events", good)[0] == 202
+        assert resident(pid) - before < 250_000_000
+        for sock in socks:
+            sock.close()
+        wait_until(
+            lambda: sluice.request("POST", "/api/v1/events", long)[0] == 202, 10, "room again"
+        )
+
+
+@pytest.mark.slow
+def test_a_body_that_drips_is_cut_after_thirty_seconds():
+    head = b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+    with Sluice() as sluice, socket.create_connection(("127.0.0.1", sluice.port), 10) as sock:
+        sock.sendall(head)
+        begin = time.monotonic()
+
+        def ended():
+            with contextlib.suppress(ConnectionError):
+                sock.sendall(b" ")
+            return metric(sluice, 'closes_total{reason="body_timeout"}') == 1
+
+        wait_until(ended, 35, "the end", interval=0.5)
+        assert time.monotonic() - begin > 25
 
 
 # --- no file descriptor, no disk ---------------------------------------------------------
