@@ -15,6 +15,7 @@ import pytest
 
 from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import REPO, Sluice
+from tests.bed.tokens import Issuer, bearer, conf
 
 from .numbered import publish
 
@@ -81,6 +82,9 @@ ERRORS = [
 
 # Those that need something to have happened: each has its own test below.
 STAGED = {
+    (401, "unauthorized"),
+    (401, "invalid_token"),
+    (403, "forbidden"),
     (409, "idempotency_conflict"),
     (410, "evicted"),
     (429, "overloaded"),
@@ -156,6 +160,24 @@ def test_the_table_of_the_contract_is_this_one():
 # --- what must have happened -------------------------------------------------------------
 
 
+def test_a_token_that_is_missing_bad_or_not_enough(tmp_path):
+    issuer, keys = Issuer(), str(tmp_path / "jwks.json")
+    issuer.write(keys)
+    with Sluice(conf(keys)) as sluice:
+
+        def ask(token):
+            return sluice.request("GET", STREAM, headers=bearer(token) if token else {})
+
+        check(ask(None), 401, "unauthorized", ("WWW-Authenticate",))
+        old = issuer.grants(["*"], exp=1)
+        for token in ("nonsense", old):
+            check(ask(token), 401, "invalid_token", ("WWW-Authenticate",))
+        few = issuer.grants(["job:b"])
+        check(ask(few), 403, "forbidden", ("WWW-Authenticate",))
+        answer = sluice.request("POST", EVENTS, event(), {**JSON, **bearer(few)})
+        check(answer, 403, "forbidden", ("WWW-Authenticate",))
+
+
 def test_another_body_under_the_same_key_is_a_conflict(sluice):
     assert sluice.request("POST", EVENTS, event(idempotency_key="k"), JSON)[0] == 202
     again = sluice.request("POST", EVENTS, event(idempotency_key="k", subject="b"), JSON)
@@ -163,8 +185,8 @@ def test_another_body_under_the_same_key_is_a_conflict(sluice):
 
 
 def test_a_strict_cursor_that_left_the_journal_is_gone():
-    conf = {"journal": {"size": "8MiB", "segment": "2MiB"}, "gateway": {"ring": "256KiB"}}
-    with Sluice(conf) as sluice:
+    small = {"journal": {"size": "8MiB", "segment": "2MiB"}, "gateway": {"ring": "256KiB"}}
+    with Sluice(small) as sluice:
         first = sluice.publish([json.loads(event())])["first_id"]
 
         def evicted():
