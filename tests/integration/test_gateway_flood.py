@@ -100,7 +100,9 @@ def half_open(port, count, drip):
         for fd, _ in poll.poll(0.01):
             sock, since = opened.pop(fd)
             poll.unregister(fd)
-            assert sock.recv(10) == b""
+            # A reset where a byte and the end crossed each other.
+            with contextlib.suppress(ConnectionResetError):
+                assert sock.recv(10) == b""
             sock.close()
             lasted.append(time.monotonic() - since)
         if drip and time.monotonic() - dripped > 0.5:
