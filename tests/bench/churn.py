@@ -10,7 +10,8 @@ WARM_ROUNDS = 2
 
 def simulator(standing):
     """A cluster of about so many objects that stay."""
-    return KubeSim(objects=standing, frozen=True, options=("--truth", 1, "--watch-buffer", 1024))
+    options = ("--truth", 1, "--watch-buffer", 4096, "--window", 100000)
+    return KubeSim(objects=standing, frozen=True, options=options)
 
 
 class Churn:
