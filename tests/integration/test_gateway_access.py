@@ -521,3 +521,28 @@ def test_with_auth_none_there_are_no_tickets():
         assert (status, body["code"]) == (404, "not_found")
         with Stream(sluice.port, "/api/v1/streams?stream=job:a&ticket=x") as stream:
             assert refusal(stream)[0] == 400
+
+
+def test_a_gateway_without_good_keys_says_so_and_is_not_tried_over_and_over():
+    guarded = Guarded("ES256")
+    with open(guarded.keys, "w", encoding="utf-8") as file:
+        file.write('{"keys": [{"kty": "oct", "k": "c2hvcnQ"}]}')
+    sluice = guarded.sluice
+    try:
+        sluice.start(ready=False)
+        row = wait_until(
+            lambda: (r := sluice.status().get("gateway/0", {})).get("state") == "failed" and r,
+            20,
+            "the gateway is given up",
+            ignore=(AssertionError,),
+        )
+        assert row
+        assert f"jwt.jwks_file: {guarded.keys}: keys[0]: its secret has 5 bytes" in sluice.log()
+        assert "c2hvcnQ" not in sluice.log()
+        # Who mends it and reloads has it back.
+        guarded.issuer.write(guarded.keys)
+        sluice.ctl("reload")
+        sluice.wait_ready()
+        assert guarded.get("/api/v1/status", guarded.issuer.token(sluice=ADMIN))[0] == 200
+    finally:
+        guarded.__exit__()
