@@ -6,6 +6,7 @@
 Environment: SLUICE_BUILD names the build directory (default "build").
 """
 
+import itertools
 import json
 import os
 import re
@@ -109,6 +110,9 @@ class KubeSim:
         self.process.start()
         found = wait_until(lambda: self._listening(offset), 10, "kubesim listens")
         self.url = f"{found[2].decode()}://127.0.0.1:{found[3].decode()}"
+        # The line of the first is there; those of many others may still be under way.
+        wanted = dict(itertools.pairwise(map(str, self._options))).get("--clusters", "1")
+        wait_until(lambda: len(self._ports(offset)) == int(wanted), 10, f"{wanted} clusters")
         self.ports = [int(port) for port in self._ports(offset)]
         self.port = int(found[3])
         self.api = KubeApi(self.port, self.ca_file, self.token)
