@@ -324,13 +324,16 @@ conn_answered(struct conn *c)
 	end_exchange(c);
 	begin_exchange(c, now);
 	c->exchange->in = in;
-	conn_due_exactly(c, now + (in.len > 0 ? CONN_HEAD_MS :
-	    CONN_KEEPALIVE_MS));
+	/* So long for the answer to be taken; a next request's time runs from
+	 * when it can be read. */
+	conn_due_exactly(c, now + CONN_KEEPALIVE_MS);
 	if (conn_flush_out(c) != 1)
 		return;
+	if (in.len == 0)
+		return;
+	conn_due_exactly(c, now + CONN_HEAD_MS);
 	/* Not by recursion: a pipeline of thousands would eat the stack. */
-	if (in.len > 0)
-		event_active(&c->event, EV_READ, 0);
+	event_active(&c->event, EV_READ, 0);
 }
 
 void
@@ -355,10 +358,13 @@ writable(struct conn *c)
 	if (c->state == CONN_STREAM)
 		return stream_flush(c);
 	rc = conn_flush_out(c);
-	if (rc == 1 && c->state == CONN_CLOSING)
+	if (rc == 1 && c->state == CONN_CLOSING) {
 		linger(c);
-	else if (rc == 1 && c->state == CONN_READING)
+	} else if (rc == 1 && c->state == CONN_READING) {
 		conn_hear(c);
+		if (c->exchange->in.len > 0)
+			conn_due_exactly(c, gateway_now_ms() + CONN_HEAD_MS);
+	}
 	return rc;
 }
 

@@ -251,6 +251,22 @@ def test_a_body_that_drips_is_cut_after_thirty_seconds():
 # --- no file descriptor, no disk ---------------------------------------------------------
 
 
+@pytest.mark.slow
+def test_who_takes_answers_late_is_not_blamed_for_the_requests_behind_them():
+    with Sluice() as sluice, socket.socket() as late:
+        late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        late.connect(("127.0.0.1", sluice.port))
+        late.settimeout(deadline(10))
+        request = b"GET /app.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        late.sendall(request * 299 + request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        # Longer than a head may take.
+        time.sleep(6)
+        answers = b""
+        while piece := late.recv(1 << 20):
+            answers += piece
+        assert answers.count(b"HTTP/1.1 200 OK\r\n") == 300
+
+
 def test_a_long_answer_is_not_cut_because_its_reader_is_slow():
     with Sluice() as sluice:
         for at in range(1200):
