@@ -23,9 +23,9 @@ struct kind_watch {
 	size_t				 n_parts;   /* 0: not needed */
 	struct event			*settle;
 	bool				 stopped;
-	/* While parts watch, what the whole brings is not looked at, from its
-	 * list on: either may be ahead of the other, and an object would go
-	 * back to what it was. */
+	/* Once a part tells, also if it began meanwhile, what the whole brings
+	 * is not looked at until its next list: either may be ahead of the
+	 * other, and an object would go back to what it was. */
 	bool				 deaf;
 	char				 text[KIND_PARTS_TEXT_MAX];
 	char				 said[KIND_PARTS_TEXT_MAX];
@@ -108,16 +108,27 @@ namespace_of(const struct list_watch *lw)
 	return namespace == NULL ? SLICE_NONE : slice_str(namespace);
 }
 
+/* A part that may be asked has told what there is, or is about to; it may tell
+ * more at any moment, whatever it waits for just now. */
 static bool
-a_part_watches(const struct kind_watch *kw)
+tells(const struct list_watch_view *v)
 {
-	enum watch_state state;
+	if (v->state == WATCH_FORBIDDEN || v->state == WATCH_ABSENT ||
+	    v->state == WATCH_FULL)
+		return false;
+	return v->listed || v->state == WATCH_LISTING ||
+	    v->state == WATCH_STREAMING;
+}
+
+static bool
+a_part_tells(const struct kind_watch *kw)
+{
+	struct list_watch_view v;
 	size_t i;
 
 	for (i = 0; i < kw->n_parts; i++) {
-		state = list_watch_view(kw->parts[i]).state;
-		if (state == WATCH_WATCHING || state == WATCH_WAIT_WATCH ||
-		    state == WATCH_PROBING)
+		v = list_watch_view(kw->parts[i]);
+		if (tells(&v))
 			return true;
 	}
 	return false;
@@ -143,8 +154,7 @@ kind_watch_list_begin_cb(struct list_watch *lw, void *arg)
 {
 	struct kind_watch *kw = arg;
 
-	if (lw == kw->whole)
-		kw->deaf = a_part_watches(kw);
+	kw->deaf = lw != kw->whole || a_part_tells(kw);
 	return kw->ops->list_begin(kw, namespace_of(lw), kw->arg);
 }
 

@@ -116,8 +116,12 @@ def test_without_configured_namespaces_the_context_names_one(tmp_path):
             assert any("/namespaces/shop/pods?watch=1" in r["target"] for r in bed.asked(PODS))
 
 
-def test_a_right_given_back_repeats_nothing_that_the_namespaces_told():
-    """The cluster's list is old when its watch opens at last: nothing goes back to it."""
+@pytest.mark.parametrize("relisting", [False, True])
+def test_a_right_given_back_repeats_nothing_that_the_namespaces_told(relisting):
+    """The cluster's list is old when its watch opens at last: nothing goes back to it.
+
+    RELISTING: the namespace waits to be listed anew in the moment the cluster is listed.
+    """
     with watching({"namespaces": ["shop"]}) as bed:
         pod, gone = sorted(pods_by_namespace(bed.sim)["shop"])[:2]
         bed.sim.access(deny("pods", namespaces=[""]))
@@ -125,7 +129,14 @@ def test_a_right_given_back_repeats_nothing_that_the_namespaces_told():
         bed.wait_state("pod", "watching", "NamespacesOnly")
         bed.sim.clear_requests()
         whole = "GET /api/v1/pods?watch"
-        bed.sim.faults(next=[{"match": whole, "status": 503, "count": 0}])
+        rules = [{"match": whole, "status": 503, "count": 0}]
+        if relisting:
+            shop = "GET /api/v1/namespaces/shop/pods?"
+            rules.append({"match": shop + "watch", "watch_error": 410})
+            rules.append({"match": shop + "limit", "status": 503, "count": 12})
+        bed.sim.faults(next=rules, drop_watches=True)
+        if relisting:
+            wait_until(lambda: bed.asked(PODS, "shop/pods?limit"), 20, "the namespace's list")
         bed.sim.access()
         refused = "/api/v1/pods?watch"
         wait_until(
