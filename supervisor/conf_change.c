@@ -25,12 +25,12 @@ keep_string(const struct kept *k, const char *key, const char *old,
 	*fresh = xstrdup(old);
 }
 
-/* What auth needs and the new one may not have; none is NULL. */
+/* None is NULL. */
 static void
-keep_text(char *const *old, char **fresh)
+keep_text(const char *old, char **fresh)
 {
-	if (*fresh == NULL && *old != NULL)
-		*fresh = xstrdup(*old);
+	free(*fresh);
+	*fresh = old != NULL ? xstrdup(old) : NULL;
 }
 
 static void
@@ -63,7 +63,9 @@ keep_listen(const struct kept *k, const struct conf *old, struct conf *fresh)
 }
 
 /* With listen, which was judged by it: a socket that others reach must not be
- * left to a gateway that asks nobody who they are. */
+ * left to a gateway that asks nobody who they are. All that jwt says is kept
+ * with it: a file without auth was not written to say whose tokens are good,
+ * and an issuer that is left out of it would be any. */
 static void
 keep_auth(const struct kept *k, const struct conf *old, struct conf *fresh)
 {
@@ -73,8 +75,10 @@ keep_auth(const struct kept *k, const struct conf *old, struct conf *fresh)
 	fresh->auth = old->auth;
 	if (old->auth != CONF_AUTH_JWT)
 		return;
-	keep_text(&old->jwt.jwks_file, &fresh->jwt.jwks_file);
-	keep_text(&old->jwt.audience, &fresh->jwt.audience);
+	keep_text(old->jwt.jwks_file, &fresh->jwt.jwks_file);
+	keep_text(old->jwt.issuer, &fresh->jwt.issuer);
+	keep_text(old->jwt.audience, &fresh->jwt.audience);
+	keep_text(old->jwt.cookie, &fresh->jwt.cookie);
 }
 
 void

@@ -57,19 +57,28 @@ static void
 test_a_reload_never_turns_authentication_off(void **unused UNUSED)
 {
 	struct conf old = conf_of("listen: 0.0.0.0:80\nauth: jwt\n"
-	    "jwt: {jwks_file: /k, audience: a}\n");
+	    "jwt: {jwks_file: /k, audience: a, issuer: https://i, "
+	    "cookie: c}\n");
 	struct conf fresh = conf_of("listen: 127.0.0.1:80\nauth: none\n");
+	struct conf other = conf_of("listen: 127.0.0.1:80\nauth: none\n"
+	    "jwt: {jwks_file: /x, audience: x, cookie: x}\n");
+	struct conf *each[] = { &fresh, &other };
 	struct buf told = BUF_EMPTY;
 
-	conf_change_keep_fixed(&old, &fresh, note_kept, &told);
-	assert_string_equal(buf_cstr(&told), "listen=0.0.0.0 port 80;"
-	    "auth=jwt;");
-	assert_int_equal(fresh.auth, CONF_AUTH_JWT);
-	assert_string_equal(fresh.jwt.jwks_file, "/k");
-	assert_string_equal(fresh.jwt.audience, "a");
+	for (size_t i = 0; i < NELEM(each); i++) {
+		buf_reset(&told);
+		conf_change_keep_fixed(&old, each[i], note_kept, &told);
+		assert_string_equal(buf_cstr(&told), "listen=0.0.0.0 port 80;"
+		    "auth=jwt;");
+		assert_int_equal(each[i]->auth, CONF_AUTH_JWT);
+		assert_string_equal(each[i]->jwt.jwks_file, "/k");
+		assert_string_equal(each[i]->jwt.audience, "a");
+		assert_string_equal(each[i]->jwt.issuer, "https://i");
+		assert_string_equal(each[i]->jwt.cookie, "c");
+		conf_free(each[i]);
+	}
 	buf_free(&told);
 	conf_free(&old);
-	conf_free(&fresh);
 }
 
 static void
