@@ -15,10 +15,12 @@
 #include "gateway/jwks_file.h"
 #include "gateway/jwt.h"
 #include "gateway/reply.h"
-#include "gateway/ticket.h"
 #include "gateway/ticket_uses.h"
 
 #define ACCESS_MAGIC 0x41434345u   /* "ACCE" */
+
+static_assert(IDENTITY_KEY_SIZE == JWKS_PRINT_SIZE,
+    "an identity holds a key's thumbprint");
 
 struct access {
 	uint32_t		 magic;
@@ -112,6 +114,7 @@ access_forget(struct conn *c)
 {
 	identity_unref(c->identity);
 	c->identity = NULL;
+	c->ticket = (struct ticket_use){ 0, 0 };
 }
 
 /* --- refusing ------------------------------------------------------------- */
@@ -203,18 +206,23 @@ cookie(const struct http_request *r, const char *name, struct slice *ret)
 static struct identity *
 by_token(const struct access *a, struct slice token, struct err *err)
 {
-	json_t *claims = jwt_verify(token, jwks_file_keys(a->keys), err);
+	const struct jwks_key *key;
+	json_t *claims = jwt_verify(token, jwks_file_keys(a->keys), &key, err);
 	struct identity *id;
 
 	if (claims == NULL)
 		return NULL;
 	id = identity_of_claims(claims, &a->rules, wall_unix_ms(), err);
+	if (id != NULL)
+		memcpy(id->key, key->print, sizeof(id->key));
 	json_decref(claims);
 	return id;
 }
 
+static const char too_old[] = "the ticket is too old: ask for a new one";
+
 /* An EventSource that reconnects says where it was; a cursor such as -1 is
- * anybody's. */
+ * anybody's. Whether it is one of this journal is judged by access_resume. */
 static bool
 resumes(const struct http_request *r)
 {
@@ -230,24 +238,53 @@ resumes(const struct http_request *r)
 
 /* By a ticket; NULL with *err. */
 static struct identity *
-by_ticket(const struct access *a, const struct http_request *r,
-    struct slice ticket, struct err *err)
+by_ticket(struct conn *c, const struct http_request *r, struct slice ticket,
+    struct err *err)
 {
-	int64_t now = wall_unix_ms();
+	const struct access *a = c->gateway->access;
 	struct ticket_use use;
 	struct identity *id;
 
-	id = ticket_open(ticket, &a->seal, now, &use, err);
+	id = ticket_open(ticket, &a->seal, wall_unix_ms(), &use, err);
 	if (id == NULL)
 		return NULL;
-	if (!ticket_good(&use, resumes(r), ticket_uses_knows(a->uses,
-	    use.tag))) {
-		(void)err_set(err, "the ticket is too old: ask for a new one");
-		identity_unref(id);
-		return NULL;
+	if (!jwks_has(jwks_file_keys(a->keys), id->key))
+		(void)err_set(err, "the key that the ticket's token was signed "
+		    "with is not in force any more");
+	else if (!ticket_good(&use, resumes(r), ticket_uses_knows(a->uses,
+	    use.tag)))
+		(void)err_set(err, "%s", too_old);
+	else {
+		c->ticket = use;
+		return id;
 	}
-	ticket_uses_add(a->uses, use.tag, now);
-	return id;
+	identity_unref(id);
+	return NULL;
+}
+
+bool
+access_resume(struct conn *c, const struct position *cursor)
+{
+	const struct access *a = c->gateway->access;
+	uint32_t epoch = ring_tip(c->gateway->ring).epoch;
+	/* The number is not judged: another gateway may be ahead of this one,
+	 * and who knows the epoch can always name a number of it. */
+	bool known = cursor != NULL && cursor->epoch != 0 &&
+	    cursor->epoch == epoch;
+
+	if (c->ticket.tag == 0 || ticket_good(&c->ticket, known,
+	    ticket_uses_knows(a->uses, c->ticket.tag)))
+		return true;
+	refuse(c, AUTH_INVALID, too_old);
+	return false;
+}
+
+void
+access_opened(struct conn *c)
+{
+	if (c->ticket.tag != 0)
+		ticket_uses_add(c->gateway->access->uses, c->ticket.tag,
+		    wall_unix_ms());
 }
 
 /* NULL: the client was answered. */
@@ -274,7 +311,7 @@ identify(struct conn *c, const struct http_request *r, enum access_need need)
 		    "Bearer TOKEN");
 		return NULL;
 	}
-	id = ticket.p != NULL ? by_ticket(a, r, ticket, &err) :
+	id = ticket.p != NULL ? by_ticket(c, r, ticket, &err) :
 	    by_token(a, token, &err);
 	if (id == NULL)
 		refuse(c, AUTH_INVALID, err.text);
@@ -325,6 +362,7 @@ access_ticket(struct conn *c, const struct http_request *r UNUSED)
 	const struct access *a = c->gateway->access;
 	struct buf b = BUF_EMPTY;
 	struct err err = { 0 };
+	int64_t now = wall_unix_ms();
 	char until[MONO_RFC3339_SIZE];
 
 	if (a->anybody != NULL) {
@@ -333,14 +371,14 @@ access_ticket(struct conn *c, const struct http_request *r UNUSED)
 		return;
 	}
 	buf_adds(&b, "{\"ticket\":\"");
-	if (ticket_seal(&b, &a->seal, c->identity, wall_unix_ms(),
-	    &err) == -1) {
+	if (ticket_seal(&b, &a->seal, c->identity, now, &err) == -1) {
 		buf_free(&b);
 		reply_error(c, 413, "too_large", err.text, NULL);
 		return;
 	}
 	buf_addf(&b, "\",\"first_use_ms\":%d,\"expires_at\":\"%s\"}",
-	    TICKET_FIRST_MS, wall_format(c->identity->expires_unix_ms, until));
+	    TICKET_FIRST_MS, wall_format(ticket_end(c->identity, now),
+	    until));
 	reply_json(c, 201, (struct slice){ (const char *)b.data, b.len });
 	buf_wipe(&b);
 }

@@ -43,6 +43,12 @@ bool		 access_is_free(const struct access *a);
  * 403. */
 bool		 access_check(struct conn *c, const struct http_request *r,
 		    enum access_need need);
+/* A stream is asked for, and this gateway has caught up. False: it comes by a
+ * ticket that only who was here before may use, and the cursor (NULL: none) is
+ * none of this journal; the client was answered 401. */
+bool		 access_resume(struct conn *c, const struct position *cursor);
+/* A stream was opened: its ticket, if it came by one, is used. */
+void		 access_opened(struct conn *c);
 /* POST /api/v1/tickets: a ticket for who asks. */
 void		 access_ticket(struct conn *c, const struct http_request *r);
 /* The answer where a grant is missing; `text` says for what. */

@@ -25,6 +25,7 @@
 #include "gateway/gateway.h"
 #include "gateway/http_request.h"
 #include "gateway/stream.h"
+#include "gateway/ticket.h"
 
 #define CONN_MAGIC          0x434f4e4eu   /* "CONN" */
 #define CONN_NONE           UINT32_MAX
@@ -96,6 +97,7 @@ struct conn {
 	struct address		 client;      /* the same, or whom a trusted
 					       * proxy named; with `counted` */
 	struct identity		*identity;    /* who asks (access); or NULL */
+	struct ticket_use	 ticket;      /* by it; tag 0: by none */
 	/* CONN_WAITING: the handler's own, told when the client goes and when
 	 * the connection is due. Without on_tick it is a stream-to-be. */
 	void			*waiting;

@@ -26,6 +26,7 @@
 
 #define IDENTITY_LEEWAY_MS   30000
 #define IDENTITY_SUBJECT_MAX 255u
+#define IDENTITY_KEY_SIZE    32u
 
 struct identity {
 	uint32_t	 refs;
@@ -36,6 +37,9 @@ struct identity {
 	struct grants	 subscribe;
 	struct grants	 publish;
 	char		 tenant[EVENT_TENANT_MAX + 1];
+	/* The thumbprint of the key that signed the token (jwks), which the
+	 * caller sets; zeros with auth: none. */
+	uint8_t		 key[IDENTITY_KEY_SIZE];
 };
 
 /* What a token must be made for; issuer NULL: any. */

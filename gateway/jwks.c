@@ -1,14 +1,17 @@
 #include "gateway/jwks.h"
 
+#include <jose/jwk.h>
 #include <jose/openssl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/xmalloc.h"
 #include "gateway/b64url.h"
+#include "gateway/jose_quiet.h"
 
 #define RSA_BITS_MIN     2048
 #define SECRET_BYTES_MIN 32u
+#define SECRET_BYTES_MAX 1024u   /* libjose's KEYMAX, beyond which it refuses */
 
 static const char *const alg_names[JWKS_ALGS] = { "HS256", "RS256", "ES256" };
 static const char *const kind_names[JWKS_ALGS] = { "oct", "RSA", "EC" };
@@ -82,6 +85,10 @@ check_secret(const json_t *jwk, struct err *err)
 	if (text.p != NULL && b64url_decode(text, &secret))
 		n = secret.len;
 	buf_wipe(&secret);
+	if (n > SECRET_BYTES_MAX)
+		return err_set(err, "its secret has %zu bytes, and at most %u "
+		    "can be used: 32 to 64 random ones are enough", n,
+		    SECRET_BYTES_MAX);
 	if (n >= SECRET_BYTES_MIN)
 		return 0;
 	return err_set(err, n == 0 ? "its k is no base64url" : "its secret "
@@ -89,34 +96,18 @@ check_secret(const json_t *jwk, struct err *err)
 	    SECRET_BYTES_MIN);
 }
 
-static void
-say_nothing(void *misc, const char *file, int line, uint64_t code,
-    const char *fmt, va_list ap)
-{
-	(void)misc;
-	(void)file;
-	(void)line;
-	(void)code;
-	(void)fmt;
-	(void)ap;
-}
-
 static int
 check_public(const json_t *jwk, enum jwks_alg alg, struct err *err)
 {
-	jose_cfg_t *cfg = jose_cfg();
-	EVP_PKEY *key = NULL;
+	jose_cfg_t *cfg;
+	EVP_PKEY *key;
 	int bits = 0;
 
-	if (json_object_get(jwk, "d") != NULL) {
-		jose_cfg_decref(cfg);
+	if (json_object_get(jwk, "d") != NULL)
 		return err_set(err, "it is a private key; put only its public "
 		    "part here");
-	}
-	if (cfg != NULL) {
-		jose_cfg_set_err_func(cfg, say_nothing, NULL);
-		key = jose_openssl_jwk_to_EVP_PKEY(cfg, jwk);
-	}
+	cfg = jose_quiet_cfg();
+	key = jose_openssl_jwk_to_EVP_PKEY(cfg, jwk);
 	if (key != NULL)
 		bits = EVP_PKEY_get_bits(key);
 	EVP_PKEY_free(key);
@@ -156,8 +147,20 @@ take_name(struct jwks *set, const json_t *jwk, char **ret, struct err *err)
 }
 
 static int
+take_print(const json_t *jwk, uint8_t ret[JWKS_PRINT_SIZE], struct err *err)
+{
+	jose_cfg_t *cfg = jose_quiet_cfg();
+	size_t n = jose_jwk_thp_buf(cfg, jwk, "S256", ret, JWKS_PRINT_SIZE);
+
+	jose_cfg_decref(cfg);
+	return n == JWKS_PRINT_SIZE ? 0 : err_set(err, "it has no thumbprint "
+	    "(RFC 7638)");
+}
+
+static int
 add_key(struct jwks *set, json_t *jwk, struct err *err)
 {
+	uint8_t print[JWKS_PRINT_SIZE];
 	enum jwks_alg alg;
 	char *kid;
 
@@ -169,11 +172,14 @@ add_key(struct jwks *set, json_t *jwk, struct err *err)
 	}
 	if ((alg == JWKS_HS256 ? check_secret(jwk, err) :
 	    check_public(jwk, alg, err)) == -1 ||
+	    take_print(jwk, print, err) == -1 ||
 	    take_name(set, jwk, &kid, err) == -1)
 		return -1;
 	/* libjose holds a key to its alg. */
 	(void)json_object_set_new(jwk, "alg", json_string(alg_names[alg]));
-	set->keys[set->n++] = (struct jwks_key){ json_incref(jwk), kid, alg };
+	set->keys[set->n] = (struct jwks_key){ json_incref(jwk), kid, alg,
+	    { 0 } };
+	memcpy(set->keys[set->n++].print, print, sizeof(print));
 	set->secret |= alg == JWKS_HS256;
 	return 0;
 }
@@ -239,6 +245,15 @@ jwks_free(struct jwks *set)
 		free(set->keys[i].kid);
 	}
 	free(set);
+}
+
+bool
+jwks_has(const struct jwks *set, const uint8_t print[JWKS_PRINT_SIZE])
+{
+	for (size_t i = 0; i < set->n; i++)
+		if (memcmp(set->keys[i].print, print, JWKS_PRINT_SIZE) == 0)
+			return true;
+	return false;
 }
 
 const struct jwks_key *

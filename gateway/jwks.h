@@ -7,7 +7,8 @@
  * can have a public key taken for a secret, whatever a token's head says. A set
  * may hold keys of other algorithms or for other uses; they are left out. The
  * whole set is refused for a key that is too weak (RSA below 2048 bits, a
- * secret below 32 bytes), malformed, private where the public part would do, or
+ * secret below 32 bytes), too long for libjose (a secret of more than 1024
+ * bytes), malformed, private where the public part would do, or
  * a second one of a name.
  */
 #ifndef SLUICE_JWKS_H
@@ -21,6 +22,7 @@
 #define JWKS_BYTES_MAX (256u * 1024)
 #define JWKS_KEYS_MAX  64u
 #define JWKS_KID_MAX   255u
+#define JWKS_PRINT_SIZE 32u
 
 enum jwks_alg { JWKS_HS256, JWKS_RS256, JWKS_ES256, JWKS_ALGS };
 
@@ -28,6 +30,7 @@ struct jwks_key {
 	json_t		*jwk;
 	char		*kid;       /* NULL: it has none */
 	enum jwks_alg	 alg;
+	uint8_t		 print[JWKS_PRINT_SIZE];   /* RFC 7638, SHA-256 */
 };
 
 struct jwks {
@@ -44,6 +47,9 @@ void		 jwks_free(struct jwks *set);   /* NULL is none */
  * one of the algorithm. NULL: none, or several that it could be. */
 const struct jwks_key *jwks_find(const struct jwks *set, enum jwks_alg alg,
 		    struct slice kid);
+/* Whether the key of this thumbprint is in the set. */
+bool		 jwks_has(const struct jwks *set,
+		    const uint8_t print[JWKS_PRINT_SIZE]);
 /* False: none that is used here. */
 bool		 jwks_alg_of(const char *name, enum jwks_alg *ret);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/b64url.h"
+#include "gateway/jose_quiet.h"
 
 #define PARTS 3
 
@@ -78,40 +79,25 @@ key_of(const json_t *head, const struct jwks *keys, struct err *err)
 	return key;
 }
 
-static void
-say_nothing(void *misc, const char *file, int line, uint64_t code,
-    const char *fmt, va_list ap)
-{
-	(void)misc;
-	(void)file;
-	(void)line;
-	(void)code;
-	(void)fmt;
-	(void)ap;
-}
-
 static bool
 is_signed(const struct slice parts[PARTS], const struct jwks_key *key)
 {
-	/* Without one libjose writes to stderr. */
-	jose_cfg_t *cfg = jose_cfg();
+	jose_cfg_t *cfg = jose_quiet_cfg();
 	json_t *jws = json_pack("{s:s%, s:s%, s:s%}",
 	    "protected", parts[0].p, parts[0].n,
 	    "payload", parts[1].p, parts[1].n,
 	    "signature", parts[2].p, parts[2].n);
-	bool good = false;
+	bool good = jws != NULL && jose_jws_ver(cfg, jws, NULL, key->jwk,
+	    false);
 
-	if (cfg != NULL && jws != NULL) {
-		jose_cfg_set_err_func(cfg, say_nothing, NULL);
-		good = jose_jws_ver(cfg, jws, NULL, key->jwk, false);
-	}
 	json_decref(jws);
 	jose_cfg_decref(cfg);
 	return good;
 }
 
 json_t *
-jwt_verify(struct slice token, const struct jwks *keys, struct err *err)
+jwt_verify(struct slice token, const struct jwks *keys,
+    const struct jwks_key **ret_key, struct err *err)
 {
 	struct slice parts[PARTS];
 	const struct jwks_key *key;
@@ -132,6 +118,8 @@ jwt_verify(struct slice token, const struct jwks *keys, struct err *err)
 	else if (key != NULL && (claims = object_of(parts[1])) == NULL)
 		(void)err_set(err, "its claims are no object, or have a "
 		    "member twice");
+	else if (key != NULL)
+		*ret_key = key;
 	json_decref(head);
 	return claims;
 }

@@ -19,8 +19,9 @@
 
 #define JWT_BYTES_MAX 8192u
 
-/* The claims, an object, to be given to json_decref; NULL with *err. */
+/* The claims, an object, to be given to json_decref, and the key of the set
+ * that the token is signed with; NULL with *err. */
 json_t	*jwt_verify(struct slice token, const struct jwks *keys,
-	    struct err *err);
+	    const struct jwks_key **ret_key, struct err *err);
 
 #endif

@@ -81,6 +81,7 @@ stream_open(struct conn *c)
 	if (s->opened)
 		return;
 	s->opened = true;
+	access_opened(c);
 	write_head(c);
 	conn_begin_stream(c);
 	keys_json(&keys, s->sub);
@@ -205,7 +206,7 @@ struct lookup {
 	char			key[EVENT_KEY_MAX + 32];
 };
 
-static void	arrive(struct conn *c, const struct stream_wish *w,
+static void	proceed(struct conn *c, const struct stream_wish *w,
 		    struct slice key);
 
 static struct lookup *
@@ -282,7 +283,7 @@ held_tick(struct conn *c)
 		turn_away(c, c->gateway->draining ? SSE_SHUTDOWN :
 		    SSE_OVERLOADED);
 	else
-		arrive(c, &l->wish, lookup_key(l));
+		proceed(c, &l->wish, lookup_key(l));
 	free(l);
 }
 
@@ -297,16 +298,14 @@ hold(struct conn *c, const struct stream_wish *w, struct slice key)
 	conn_due(c, gateway_now_ms() + HOLD_LOOK_MS);
 }
 
-/* Opens the stream, holds it, or turns it away. */
+/* Opens the stream, or turns it away. */
 static void
-arrive(struct conn *c, const struct stream_wish *w, struct slice key)
+arrive(struct conn *c, const struct stream_wish *w)
 {
 	struct gateway *g = c->gateway;
 
 	if (g->draining || c->spare)
 		turn_away(c, g->draining ? SSE_SHUTDOWN : SSE_OVERLOADED);
-	else if (g->beats == 0)
-		hold(c, w, key);
 	else if (!connections_admit(c))
 		turn_away(c, SSE_OVERLOADED);
 	else
@@ -360,7 +359,7 @@ lookup_answer_cb(int status, struct slice json, void *arg)
 	    !known_here(c, &l->wish))
 		reply_error(c, 404, "not_found", "no such stream", NULL);
 	else
-		arrive(c, &l->wish, lookup_key(l));
+		arrive(c, &l->wish);
 	free(l);
 }
 
@@ -392,7 +391,7 @@ look_up(struct conn *c, const struct stream_wish *w, struct slice key)
 	free(text);
 	if (l->ticket == 0) {
 		free(l);
-		arrive(c, w, key);
+		arrive(c, w);
 		return;
 	}
 	lookup_waits(l);
@@ -417,6 +416,26 @@ is_granted(struct conn *c, const struct stream_wish *w)
 	return true;
 }
 
+/* Holds it until this gateway knows the journal: what a cursor is worth, and
+ * what there is, is judged by that. */
+static void
+proceed(struct conn *c, const struct stream_wish *w, struct slice key)
+{
+	struct gateway *g = c->gateway;
+
+	if (g->draining || c->spare)
+		arrive(c, w);
+	else if (g->beats == 0)
+		hold(c, w, key);
+	else if (access_resume(c, w->cursor_kind == CURSOR_AT ? &w->cursor :
+	    NULL)) {
+		if (w->must_exist && !known_here(c, w))
+			look_up(c, w, key);
+		else
+			arrive(c, w);
+	}
+}
+
 void
 stream_start(struct conn *c, const struct http_request *r, struct slice key)
 {
@@ -424,9 +443,5 @@ stream_start(struct conn *c, const struct http_request *r, struct slice key)
 
 	if (!stream_wish_read(c, &w, r, key) || !is_granted(c, &w))
 		return;
-	if (w.must_exist && !c->gateway->draining && !c->spare &&
-	    !known_here(c, &w))
-		look_up(c, &w, key);
-	else
-		arrive(c, &w, key);
+	proceed(c, &w, key);
 }

@@ -10,7 +10,7 @@
 #include "common/xmalloc.h"
 #include "gateway/b64url.h"
 
-#define VERSION    1u
+#define VERSION    2u
 #define NONCE_SIZE 12u
 #define TAG_SIZE   16u
 #define INFO       "sluice ticket 1"
@@ -43,13 +43,23 @@ ticket_key_derive(struct ticket_key *ret, const void *key, size_t n)
 
 /* --- what is sealed ------------------------------------------------------- */
 
+int64_t
+ticket_end(const struct identity *id, int64_t now_unix_ms)
+{
+	int64_t latest = now_unix_ms + TICKET_LIFE_MS;
+
+	return id->expires_unix_ms == 0 ? latest :
+	    MIN(id->expires_unix_ms, latest);
+}
+
 static void
 write_identity(struct buf *b, const struct identity *id, int64_t now)
 {
 	buf_u8(b, VERSION);
 	buf_u64(b, (uint64_t)now);
-	buf_u64(b, (uint64_t)id->expires_unix_ms);
+	buf_u64(b, (uint64_t)ticket_end(id, now));
 	buf_u64(b, (uint64_t)id->issued_unix_ms);
+	buf_add(b, id->key, sizeof(id->key));
 	buf_str16(b, id->tenant, strlen(id->tenant));
 	buf_str16(b, id->subject, strlen(id->subject));
 	buf_u16(b, (uint16_t)id->subscribe.n);
@@ -65,6 +75,7 @@ read_identity(struct slice bytes, int64_t *ret_sealed_unix_ms)
 	struct rd r = rd_init(bytes.p, bytes.n);
 	struct identity *id = xcalloc(1, sizeof(*id));
 	struct slice tenant, subject;
+	const void *key;
 	bool good = rd_u8(&r) == VERSION;
 	uint16_t n;
 
@@ -72,6 +83,7 @@ read_identity(struct slice bytes, int64_t *ret_sealed_unix_ms)
 	*ret_sealed_unix_ms = (int64_t)rd_u64(&r);
 	id->expires_unix_ms = (int64_t)rd_u64(&r);
 	id->issued_unix_ms = (int64_t)rd_u64(&r);
+	key = rd_bytes(&r, sizeof(id->key));
 	tenant = rd_str16(&r);
 	subject = rd_str16(&r);
 	n = rd_u16(&r);
@@ -82,6 +94,7 @@ read_identity(struct slice bytes, int64_t *ret_sealed_unix_ms)
 		identity_unref(id);
 		return NULL;
 	}
+	memcpy(id->key, key, sizeof(id->key));
 	memcpy(id->tenant, tenant.p, tenant.n);
 	id->subject = slice_dup(subject);
 	return id;
@@ -175,7 +188,7 @@ ticket_open(struct slice text, const struct ticket_key *key,
 	if (id == NULL) {
 		(void)err_set(err, "it is no ticket of this installation");
 	} else if (identity_expired(id, now_unix_ms)) {
-		(void)err_set(err, "the ticket's token is expired");
+		(void)err_set(err, "the ticket is expired");
 		identity_unref(id);
 		id = NULL;
 	}
@@ -185,6 +198,9 @@ ticket_open(struct slice text, const struct ticket_key *key,
 bool
 ticket_good(const struct ticket_use *use, bool resumes, bool used)
 {
+	/* Of the future: a clock was set back, and its age is unknown. */
+	if (use->age_ms < -TICKET_SKEW_MS)
+		return false;
 	return resumes || use->age_ms <= TICKET_FIRST_MS ||
 	    (used && use->age_ms <= TICKET_AGAIN_MS);
 }

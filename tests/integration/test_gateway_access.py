@@ -13,7 +13,16 @@ import pytest
 from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import Sluice
 from tests.bed.sse import Stream
-from tests.bed.tokens import AUDIENCE, ISSUER, SECRET, Issuer, bearer, conf, handmade
+from tests.bed.tokens import (
+    AUDIENCE,
+    ISSUER,
+    SECRET,
+    Issuer,
+    aged_ticket,
+    bearer,
+    conf,
+    handmade,
+)
 
 from .numbered import events
 
@@ -446,6 +455,12 @@ def ticket_of(guarded, token):
     return body["ticket"]
 
 
+def aged(guarded, ticket, seconds):
+    """The same ticket as if it had been issued SECONDS ago."""
+    with open(f"{guarded.sluice.directory}/state/key", "rb") as file:
+        return aged_ticket(ticket, file.read(), seconds)
+
+
 def test_a_ticket_opens_what_its_token_may_read_and_nothing_else(guarded):
     token = guarded.issuer.grants(["job:*"], ["job:*"], tenant="tix")
     ticket = ticket_of(guarded, token)
@@ -500,6 +515,62 @@ def test_a_stream_by_ticket_goes_on_over_two_restarts_of_two_gateways():
                 pid = guarded.sluice.kill(name)
                 guarded.sluice.wait_restarted(name, pid)
         assert got == [0, 1, 2]
+
+
+def test_an_old_ticket_is_no_more_use_to_who_was_not_here(guarded):
+    token = guarded.issuer.grants(["job:*"], ["job:*"])
+    assert guarded.post(token, events("job:old", 0, 1))[0] == 202
+    with guarded.stream(token, "job:old", last_event_id="-1") as stream:
+        stream.wait_events(1)
+        known = stream.last_id()
+    epoch = known.split("-")[0]
+    wrong = [f"{int(epoch, 16) ^ 1:08x}-1", "00000000-0", "00000000-1", "ffffffff-5", "-1", None]
+    fresh = ticket_of(guarded, token)
+    old = aged(guarded, fresh, 31)
+    ahead = aged(guarded, fresh, -60)
+    for cursor in wrong:
+        for query in ({}, {"must_exist": 1}):
+            with guarded.stream(
+                None, "job:old", headers={}, last_event_id=cursor, ticket=old, **query
+            ) as stream:
+                assert refusal(stream)[0] == 401, cursor
+    for cursor in (known, f"{epoch}-0"):
+        with guarded.stream(
+            None, "job:old", headers={}, last_event_id=cursor, ticket=old
+        ) as stream:
+            stream.wait_open()
+    for cursor in (known, None):
+        with guarded.stream(
+            None, "job:old", headers={}, last_event_id=cursor, ticket=ahead
+        ) as stream:
+            assert refusal(stream)[0] == 401, cursor
+
+
+def test_a_ticket_ends_with_the_key_that_its_token_was_signed_with():
+    with Guarded() as guarded:
+        ticket = ticket_of(guarded, guarded.issuer.token("ES256", sluice=ADMIN))
+        guarded.issuer.write(guarded.keys, "RS256", "HS256")
+        wait_until(lambda: answers(guarded, "ES256") == 401, 10, "the key is gone")
+        with guarded.stream(None, "job:key", headers={}, ticket=ticket) as stream:
+            assert refusal(stream)[0] == 401
+        guarded.issuer.write(guarded.keys)
+        wait_until(lambda: answers(guarded, "ES256") == 200, 10, "the key is back")
+        with guarded.stream(None, "job:key", headers={}, ticket=ticket) as stream:
+            stream.wait_open()
+
+
+def test_a_ticket_is_not_used_by_a_stream_that_does_not_open(guarded):
+    token = guarded.issuer.grants(["job:*"])
+    ticket = aged(guarded, ticket_of(guarded, token), 15)
+    with guarded.stream(None, "run:x", headers={}, ticket=ticket) as stream:
+        assert refusal(stream)[0] == 403
+    later = aged(guarded, ticket, 31)
+    with guarded.stream(None, "job:x", headers={}, ticket=later) as stream:
+        assert refusal(stream)[0] == 401
+    with guarded.stream(None, "job:x", headers={}, ticket=ticket) as stream:
+        stream.wait_open()
+    with guarded.stream(None, "job:x", headers={}, ticket=later) as stream:
+        stream.wait_open()
 
 
 def test_a_stream_by_ticket_ends_with_its_token(guarded):

@@ -8,8 +8,17 @@
 
 #include <cmocka.h>
 
+#include "gateway/b64url.h"
 #include "gateway/jwks.h"
 #include "tests/unit/jwt_fixture.h"
+
+/* The example of RFC 7638, 3.1. */
+#define RFC7638_N "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbf" \
+	"AAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMst" \
+	"n64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_F" \
+	"DW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n9" \
+	"1CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHa" \
+	"Q-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
 
 static struct jwks *
 read_text(const char *text, struct err *err)
@@ -95,6 +104,57 @@ test_keys_for_other_things_are_left_out(void **state)
 	expect("{\"keys\":[{\"kty\":\"OKP\"}]}", "no key for HS256");
 }
 
+/* A name or a use of a key does not make it another. */
+static void
+test_a_key_is_known_again_by_its_thumbprint(void **state)
+{
+	struct jwks *set = good("{\"keys\":[" JWT_OCT "," JWT_RSA ","
+	    JWT_EC "]}");
+	struct jwks *other = good("{\"keys\":[" JWT_OCT_2 "]}");
+	struct jwks *rfc = good("{\"keys\":[{\"kty\":\"RSA\",\"n\":\""
+	    RFC7638_N "\",\"e\":\"AQAB\",\"kid\":\"2011-04-29\"}]}");
+	struct buf print = BUF_EMPTY;
+
+	(void)state;
+	for (size_t i = 0; i < set->n; i++)
+		assert_true(jwks_has(set, set->keys[i].print));
+	assert_false(jwks_has(set, other->keys[0].print));
+	assert_false(jwks_has(other, set->keys[0].print));
+	b64url_encode(&print, rfc->keys[0].print, JWKS_PRINT_SIZE);
+	assert_string_equal(buf_cstr(&print),
+	    "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+	buf_free(&print);
+	jwks_free(rfc);
+	jwks_free(other);
+	jwks_free(set);
+}
+
+/* libjose verifies with no longer one: every token would be refused. */
+static void
+test_a_secret_may_be_as_long_as_can_be_used(void **state)
+{
+	const struct { size_t n; const char *want; } tries[] = {
+		{ 32, NULL }, { 1024, NULL },
+		{ 1025, "1025 bytes, and at most 1024" },
+	};
+	struct buf text = BUF_EMPTY;
+	uint8_t secret[1025];
+
+	(void)state;
+	memset(secret, 5, sizeof(secret));
+	for (size_t i = 0; i < NELEM(tries); i++) {
+		buf_reset(&text);
+		buf_adds(&text, "{\"keys\":[{\"kty\":\"oct\",\"k\":\"");
+		b64url_encode(&text, secret, tries[i].n);
+		buf_adds(&text, "\"}]}");
+		if (tries[i].want != NULL)
+			expect(buf_cstr(&text), tries[i].want);
+		else
+			jwks_free(good(buf_cstr(&text)));
+	}
+	buf_free(&text);
+}
+
 static void
 test_a_bad_key_refuses_the_set_and_says_which(void **state)
 {
@@ -127,6 +187,8 @@ main(void)
 		    test_without_a_name_only_the_one_key_of_an_algorithm_is_meant),
 		cmocka_unit_test(test_keys_for_other_things_are_left_out),
 		cmocka_unit_test(test_a_bad_key_refuses_the_set_and_says_which),
+		cmocka_unit_test(test_a_key_is_known_again_by_its_thumbprint),
+		cmocka_unit_test(test_a_secret_may_be_as_long_as_can_be_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,8 @@ static void
 refused(const struct jwks *set, const char *token, const char *want)
 {
 	struct err err = { 0 };
-	json_t *claims = jwt_verify(slice_str(token), set, &err);
+	const struct jwks_key *key;
+	json_t *claims = jwt_verify(slice_str(token), set, &key, &err);
 
 	if (claims != NULL || strstr(err.text, want) == NULL)
 		fail_msg("%.80s: \"%s\"; want \"%s\"", token, err.text, want);
@@ -42,14 +43,17 @@ test_tokens_of_another_library_are_taken(void **state)
 	static const char *const tokens[] = { JWT_TOKEN_HS256,
 		JWT_TOKEN_RS256, JWT_TOKEN_ES256, JWT_TOKEN_NO_KID };
 	struct jwks *set = keys_of(ALL_KEYS);
+	const struct jwks_key *key;
 	struct err err = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(tokens); i++) {
-		json_t *claims = jwt_verify(slice_str(tokens[i]), set, &err);
+		json_t *claims = jwt_verify(slice_str(tokens[i]), set, &key,
+		    &err);
 
 		if (claims == NULL)
 			fail_msg("%zu: %s", i, err.text);
+		assert_ptr_equal(key, &set->keys[i % 3]);
 		assert_string_equal(json_string_value(json_object_get(claims,
 		    "sub")), "me");
 		json_decref(claims);
@@ -85,16 +89,18 @@ test_no_byte_of_a_token_can_be_another(void **state)
 	static const char token[] = JWT_TOKEN_ES256;
 	struct jwks *set = keys_of(ALL_KEYS);
 	char *text = xstrdup(token);
+	const struct jwks_key *key;
 	json_t *claims;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(token) - 1; i++) {
 		text[i] = token[i] == 'A' ? 'B' : 'A';
-		claims = jwt_verify(slice_str(text), set, NULL);
+		claims = jwt_verify(slice_str(text), set, &key, NULL);
 		if (claims != NULL)
 			fail_msg("byte %zu", i);
 		text[i] = token[i];
-		claims = jwt_verify((struct slice){ text, i }, set, NULL);
+		claims = jwt_verify((struct slice){ text, i }, set, &key,
+		    NULL);
 		if (claims != NULL)
 			fail_msg("cut at byte %zu", i);
 	}

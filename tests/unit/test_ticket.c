@@ -1,11 +1,14 @@
 /* ticket, ticket_uses and install_key: who opens a ticket, and until when. */
+#include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,6 +39,7 @@ somebody(void)
 	(void)snprintf(id->tenant, sizeof(id->tenant), "acme");
 	id->expires_unix_ms = UNTIL;
 	id->issued_unix_ms = NOW - 1000;
+	memset(id->key, 7, sizeof(id->key));
 	return id;
 }
 
@@ -69,6 +73,7 @@ test_a_ticket_says_who_it_is_of_and_grants_reading_alone(void **state)
 	assert_string_equal(back->subject, "");
 	assert_int_equal(back->expires_unix_ms, UNTIL);
 	assert_int_equal(back->issued_unix_ms, NOW - 1000);
+	assert_memory_equal(back->key, id->key, sizeof(id->key));
 	assert_true(grants_cover(&back->subscribe, slice_str("job:a")));
 	assert_int_equal(back->publish.n, 0);
 	assert_false(back->admin);
@@ -134,11 +139,38 @@ test_a_ticket_is_never_longer_than_a_target_may_be(void **state)
 }
 
 static void
+test_a_ticket_ends_with_its_token_and_after_a_day_at_most(void **state)
+{
+	struct ticket_key key = key_of("the key of the installation 0123");
+	struct identity *id = somebody(), *back;
+	struct ticket_use use;
+	char *text;
+
+	(void)state;
+	assert_int_equal(ticket_end(id, NOW), UNTIL);
+	id->expires_unix_ms = INT64_C(253402300799000);
+	assert_int_equal(ticket_end(id, NOW), NOW + TICKET_LIFE_MS);
+	text = seal(&key, id);
+	back = ticket_open(slice_str(text), &key, NOW + TICKET_LIFE_MS - 1,
+	    &use, NULL);
+	assert_non_null(back);
+	/* So long the stream lasts. */
+	assert_int_equal(back->expires_unix_ms, NOW + TICKET_LIFE_MS);
+	identity_unref(back);
+	assert_null(ticket_open(slice_str(text), &key, NOW + TICKET_LIFE_MS,
+	    &use, NULL));
+	free(text);
+	identity_unref(id);
+}
+
+static void
 test_a_ticket_is_used_soon_or_by_who_comes_back(void **state)
 {
 	const struct ticket_use young = { 1, TICKET_FIRST_MS };
 	const struct ticket_use later = { 1, TICKET_FIRST_MS + 1 };
 	const struct ticket_use old = { 1, TICKET_AGAIN_MS + 1 };
+	const struct ticket_use ahead = { 1, -TICKET_SKEW_MS };
+	const struct ticket_use future = { 1, -TICKET_SKEW_MS - 1 };
 
 	(void)state;
 	assert_true(ticket_good(&young, false, false));
@@ -147,6 +179,9 @@ test_a_ticket_is_used_soon_or_by_who_comes_back(void **state)
 	assert_true(ticket_good(&later, true, false));
 	assert_false(ticket_good(&old, false, true));
 	assert_true(ticket_good(&old, true, false));
+	assert_true(ticket_good(&ahead, false, false));
+	assert_false(ticket_good(&future, false, true));
+	assert_false(ticket_good(&future, true, true));
 }
 
 static void
@@ -174,6 +209,66 @@ test_uses_are_known_to_every_gateway(void **state)
 	ticket_uses_close(b);
 	(void)unlink(path);
 	assert_null(ticket_uses_open("/proc/none/tickets", &err));
+	(void)rmdir(dir);
+}
+
+static void
+test_a_use_that_is_worth_nothing_makes_room_first(void **state)
+{
+	char dir[] = "/tmp/sl-uses-XXXXXX", path[64];
+	const int64_t day = INT64_C(24) * 3600 * 1000;
+	const uint64_t step = 2 * 8192;
+	struct ticket_uses *u;
+	struct err err;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/tickets", dir);
+	u = ticket_uses_open(path, &err);
+	assert_non_null(u);
+	for (uint64_t i = 0; i < 7; i++)
+		ticket_uses_add(u, 1 + i * step, NOW + (int64_t)i);
+	/* A clock that was a day ahead, and was set back. */
+	ticket_uses_add(u, 1 + 7 * step, NOW + day);
+	ticket_uses_add(u, 1 + 8 * step, NOW + 9);
+	assert_false(ticket_uses_knows(u, 1 + 7 * step));
+	for (uint64_t i = 0; i < 7; i++)
+		assert_true(ticket_uses_knows(u, 1 + i * step));
+	ticket_uses_close(u);
+	(void)unlink(path);
+	(void)rmdir(dir);
+}
+
+/* The first write to a page that a full file system has not would be SIGBUS. */
+static void
+test_the_room_for_uses_is_taken_when_it_is_opened(void **state)
+{
+	char dir[] = "/tmp/sl-uses-XXXXXX", path[64];
+	struct rlimit was, small;
+	struct ticket_uses *u;
+	struct stat st;
+	struct err err;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/tickets", dir);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	small = (struct rlimit){ 4096, was.rlim_max };
+	assert_true(sigaction(SIGXFSZ, &(struct sigaction){
+	    .sa_handler = SIG_IGN }, NULL) == 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	u = ticket_uses_open(path, &err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_null(u);
+	assert_int_equal(err.code, EFBIG);
+	assert_non_null(strstr(err.text, path));
+	assert_non_null(strstr(err.text, "make room in its directory"));
+	u = ticket_uses_open(path, &err);
+	assert_non_null(u);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_blocks * 512 >= st.st_size && st.st_size > 4096);
+	ticket_uses_close(u);
+	(void)unlink(path);
 	(void)rmdir(dir);
 }
 
@@ -217,7 +312,13 @@ main(void)
 		    test_a_ticket_is_never_longer_than_a_target_may_be),
 		cmocka_unit_test(
 		    test_a_ticket_is_used_soon_or_by_who_comes_back),
+		cmocka_unit_test(
+		    test_a_ticket_ends_with_its_token_and_after_a_day_at_most),
 		cmocka_unit_test(test_uses_are_known_to_every_gateway),
+		cmocka_unit_test(
+		    test_a_use_that_is_worth_nothing_makes_room_first),
+		cmocka_unit_test(
+		    test_the_room_for_uses_is_taken_when_it_is_opened),
 		cmocka_unit_test(test_the_key_of_an_installation_is_made_once),
 	};
 
