@@ -139,8 +139,10 @@ receive(struct conn *c)
 	}
 	if (n <= 0)
 		return 0;
-	/* The five seconds run from a request's first byte. */
-	if (x->in.len == 0 && x->request == NULL && c->state == CONN_READING)
+	/* The five seconds run from a request's first byte; while an answer
+	 * before it is being taken, from that one's end. */
+	if (x->in.len == 0 && x->request == NULL &&
+	    c->state == CONN_READING && c->out.len == c->out_off)
 		conn_due(c, gateway_now_ms() + CONN_HEAD_MS);
 	buf_grew(&x->in, (size_t)n);
 	return 0;

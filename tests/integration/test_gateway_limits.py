@@ -267,11 +267,37 @@ def test_who_takes_answers_late_is_not_blamed_for_the_requests_behind_them():
         assert answers.count(b"HTTP/1.1 200 OK\r\n") == 300
 
 
+def long_answer(sluice):
+    """From now on GET /api/v1/workflows is answered with more than the kernel takes."""
+    for at in range(1200):
+        path = f"/api/v1/workflows/{at:0512}"
+        assert sluice.request("PUT", path, {"cluster": "c", "nodes": []})[0] == 200
+
+
+@pytest.mark.slow
+def test_who_asks_on_before_a_long_answer_is_taken_gets_it_whole_and_the_next():
+    with Sluice() as sluice, socket.socket() as late:
+        long_answer(sluice)
+        late.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        late.connect(("127.0.0.1", sluice.port))
+        late.settimeout(deadline(10))
+        head = b"GET /api/v1/workflows HTTP/1.1\r\nHost: localhost\r\n"
+        late.sendall(head + b"\r\n")
+        answers = late.recv(1000)
+        # The answer was made: what is sent now comes while it waits for its reader.
+        late.sendall(head + b"Connection: close\r\n\r\n")
+        # Longer than a head may take.
+        time.sleep(6.5)
+        while piece := late.recv(1 << 20):
+            answers += piece
+        assert metric(sluice, 'closes_total{reason="head_timeout"}') == 0
+        bodies = [a.partition(b"\r\n\r\n")[2] for a in answers.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+        assert [len(json.loads(body)["workflows"]) for body in bodies] == [1200, 1200]
+
+
 def test_a_long_answer_is_not_cut_because_its_reader_is_slow():
     with Sluice() as sluice:
-        for at in range(1200):
-            path = f"/api/v1/workflows/{at:0512}"
-            assert sluice.request("PUT", path, {"cluster": "c", "nodes": []})[0] == 200
+        long_answer(sluice)
         whole = len(sluice.request("GET", "/api/v1/workflows")[2]["workflows"])
         with socket.socket() as slow:
             # Small, so that most of the answer has to wait in the gateway.
