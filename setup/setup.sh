@@ -15,6 +15,14 @@ check_packages='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
 packages=$build_packages
 [ "$1" = check ] && packages="$build_packages $check_packages"
 
+# quieten: the tests start HAProxies of their own, and what Debian starts on
+# installing it (a service for all, at every boot) nobody asked for.
+quieten() {
+	[ -x /usr/sbin/haproxy ] || return 0
+	$as_root service haproxy stop >/dev/null
+	$as_root systemctl --quiet disable haproxy.service
+}
+
 missing=
 # shellcheck disable=SC2086  # a list of words is meant
 known=$(dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' $packages \
@@ -42,8 +50,16 @@ if [ -n "$missing" ]; then
 	fi
 	echo "setup: installing$missing"
 	$as_root apt-get update -qq
-	# shellcheck disable=SC2086  # a list of words is meant
-	$as_root env DEBIAN_FRONTEND=noninteractive $apt >/dev/null
+	(
+		case "$missing " in
+		*' haproxy '*)
+			trap quieten EXIT
+			trap 'exit 1' HUP INT TERM
+			;;
+		esac
+		# shellcheck disable=SC2086  # a list of words is meant
+		$as_root env DEBIAN_FRONTEND=noninteractive $apt >/dev/null
+	)
 fi
 [ "$1" = check ] || exit 0
 

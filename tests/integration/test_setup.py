@@ -21,14 +21,15 @@ FOLDERS = (
 )
 
 
-def build_packages():
-    """What `make run` needs of Debian, as setup.sh has it."""
+def packages_for(what):
+    """What is needed of Debian to "build" or "check", as setup.sh has it."""
     with open(f"{REPO}/setup/setup.sh", encoding="utf-8") as file:
-        found = re.search(r"^build_packages='([^']+)'$", file.read(), re.MULTILINE)
+        found = re.search(rf"^{what}_packages='([^']+)'$", file.read(), re.MULTILINE)
     return tuple(found[1].split())
 
 
-BUILD_PACKAGES = build_packages()
+BUILD_PACKAGES = packages_for("build")
+CHECK_PACKAGES = packages_for("check")
 SITE = f"{REPO}/build/venv/lib"
 
 
@@ -96,6 +97,33 @@ def test_a_package_that_was_removed_is_missing(wires):
     (directory / "dpkg-query").write_text(f"#!/bin/sh\nprintf '{listed}{removed} rc '\n")
     (directory / "dpkg-query").chmod(0o755)
     assert f"setup: installing {removed}\n" in call("run", directory).stdout
+
+
+@pytest.mark.parametrize("missing", ["haproxy", "curl"])
+@pytest.mark.parametrize("status", [0, 3], ids=["installed", "failed"])
+def test_what_debian_starts_with_haproxy_is_stopped_where_it_is_installed(wires, status, missing):
+    """Also where apt fails half-way; a HAProxy that was there before is left as it is."""
+    directory, noted = wires
+    known = set(BUILD_PACKAGES + CHECK_PACKAGES) - {missing}
+    listed = "".join(f"{name} ii \\n" for name in known)
+    note = f'echo "${{0##*/}} $*" >>{directory.parent}/noted'
+    for name, text in {
+        "id": "echo 0",
+        "dpkg-query": f"printf '{listed}'",
+        "apt-get": f'{note}\n[ "$1" = update ] || exit {status}',
+        "service": note,
+        "systemctl": note,
+    }.items():
+        (directory / name).write_text(f"#!/bin/sh\n{text}\n")
+        (directory / name).chmod(0o755)
+    done = call("check", directory)
+    assert done.returncode == status, done.stderr
+    stopped = ["service haproxy stop", "systemctl --quiet disable haproxy.service"]
+    assert noted().splitlines() == [
+        "apt-get update -qq",
+        f"apt-get install -y --no-install-recommends {missing}",
+        *(stopped if missing == "haproxy" else []),
+    ]
 
 
 PLAIN = ("sh", "dash", "dirname", "sha256sum", "cat", "mkdir")
