@@ -264,11 +264,12 @@ def test_a_list_by_watch_or_as_usual(mode):
         bed.wait_watching()
         bed.wait_level("pod")
         bed.wait_level("deployment")
-        rows = json.dumps(bed.sim.requests())
         if mode in ("on", "gzip"):
-            assert not bed.lists(PODS), rows
+            assert not bed.lists(PODS), json.dumps(bed.sim.requests())
         else:
-            assert bed.lists(PODS), rows
+            # What was told before the kill is watching and level too.
+            wait_until(lambda: bed.lists(PODS), 20, "a list as usual")
+            wait_until(lambda: bed.asked(PODS, "?watch=1&resourceVersion="), 20, "its watch")
             bed.sim.faults(compact=True, drop_watches=True)
             bed.sim.clear_requests()
             bed.sim.change("pod", count=5)
