@@ -170,13 +170,26 @@ remember(struct sequencer *s, uint64_t position,
 	trail_add(&s->trail, position, stream_table_number(&s->table, st));
 }
 
+/* One that is new may have been there before and been forgotten: then it had
+ * events that are gone, up to where nobody can tell any more. */
+static struct table_stream *
+stream_of(struct sequencer *s, const struct item *item)
+{
+	struct table_stream *st = stream_table_get(&s->table, item->tenant,
+	    item->key);
+
+	if (st->last == 0)
+		st->gone = s->forgotten_through;
+	return st;
+}
+
 void
 sequencer_append(struct sequencer *s, struct item *item)
 {
 	struct table_stream *st;
 
 	assert(s->magic == SEQUENCER_MAGIC && s->epoch != 0);
-	st = stream_table_get(&s->table, item->tenant, item->key);
+	st = stream_of(s, item);
 	item->seq = st->seq + 1;
 	item->position = (struct position){ s->epoch, s->next++ };
 	apply(st, item);
@@ -189,7 +202,7 @@ sequencer_replay(struct sequencer *s, const struct item *item)
 	struct table_stream *st;
 
 	assert(s->magic == SEQUENCER_MAGIC);
-	st = stream_table_get(&s->table, item->tenant, item->key);
+	st = stream_of(s, item);
 	if (item->position.number > st->last)
 		apply(st, item);
 	remember(s, item->position.number, st);

@@ -11,9 +11,11 @@
  * last event has left the journal; the highest last position of any forgotten
  * stream is kept (contract 4, `evicted`). Of one that is known, `gone` is the
  * last position that has left the journal, exactly: a trail of 4 bytes for
- * each event that is kept (trail.h) tells whose they were. Only of a journal
- * of more than TRAIL_MAX events, what the trail has no room for counts as gone
- * when anything newer is.
+ * each event that is kept (trail.h) tells whose they were. Two exceptions,
+ * both on the side of a gap too many: of a journal of more than TRAIL_MAX
+ * events, what the trail has no room for counts as gone when anything newer
+ * is; and a stream that is new begins with the last position forgotten, since
+ * it may be the one that was.
  */
 #ifndef SLUICE_SEQUENCER_H
 #define SLUICE_SEQUENCER_H

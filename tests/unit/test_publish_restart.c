@@ -134,6 +134,100 @@ test_a_state_written_in_slices_and_the_journal_equal_the_live_state(
 	bench_free(&back);
 }
 
+#define CALLS 12   /* at least as many as write a small state */
+
+static void
+publish_one(struct bench *b, uint64_t batch, const char *key, uint8_t flags,
+    struct buf *journal)
+{
+	struct item item = make(0, key, flags);
+	struct publish_outcome o = hand_over(b, batch, &item, 1);
+
+	assert_int_equal(o.first.number, batch);
+	buf_add(journal, o.record->data, o.record->len);
+}
+
+static void
+start_from(struct bench *b, const struct buf *file, const struct buf *journal)
+{
+	struct state_info info;
+	struct record_header h;
+	struct err err;
+	struct rd r;
+	int fd = file_of(file, file->len);
+
+	assert_int_equal(state_file_load(fd, b->s, b->d, &info, &err), 0);
+	(void)close(fd);
+	for (size_t at = 0; at < journal->len; at += h.length) {
+		assert_int_equal(record_decode(journal->data + at,
+		    journal->len - at, &h, &r, &err), 0);
+		if (h.first > info.position.number)
+			assert_int_equal(publish_replay(b->core,
+			    journal->data + at, h.length, &err), 0);
+	}
+}
+
+/* Number 2 was job:x's and is gone; 4 is. */
+static void
+assert_a_loss_is_known(struct bench *b)
+{
+	struct sequencer_stream found;
+
+	settle(b->s, 3);
+	assert_true(sequencer_find(b->s, slice_str("-"), slice_str("job:x"),
+	    &found));
+	assert_int_equal(found.last, 4);
+	assert_int_equal(found.gone, 2);
+}
+
+/* The stream is forgotten before the call `forget` of those that write the
+ * state, and comes again before the call `again`. */
+static void
+check_one_that_came_again(int forget, int again)
+{
+	struct bench live = bench_new(10, 10), back = bench_new(10, 10);
+	struct buf journal = BUF_EMPTY, file = BUF_EMPTY;
+	struct state_saver saver;
+	bool begun = false, done = false;
+
+	publish_one(&live, 1, "job:a", 0, &journal);
+	publish_one(&live, 2, "job:x", ITEM_DELETED, &journal);
+	publish_one(&live, 3, "job:a", 0, &journal);
+	for (int call = 0; call <= CALLS; call++) {
+		if (call == forget) {
+			sequencer_set_oldest(live.s, 3);
+			while (sequencer_sweep(live.s, 10))
+				continue;
+			assert_int_equal(sequencer_streams(live.s), 1);
+		}
+		if (call == again)
+			publish_one(&live, 4, "job:x", 0, &journal);
+		if (!begun)
+			state_saver_begin(&saver, live.s, live.d);
+		begun = true;
+		if (!done)
+			done = state_saver_next(&saver, &file);
+	}
+	assert_true(done);
+	start_from(&back, &file, &journal);
+	assert_a_loss_is_known(&live);
+	assert_a_loss_is_known(&back);
+	buf_free(&journal);
+	buf_free(&file);
+	bench_free(&live);
+	bench_free(&back);
+}
+
+static void
+test_a_stream_that_came_again_has_lost_what_was_forgotten_of_it(
+    void **state UNUSED)
+{
+	for (int forget = 0; forget <= CALLS; forget++) {
+		for (int again = forget; again <= CALLS; again++)
+			check_one_that_came_again(forget, again);
+	}
+}
+
 static void
 test_restamped_records_move_guards_keys_and_answers(void **state)
 {
@@ -180,6 +274,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 	    test_a_state_written_in_slices_and_the_journal_equal_the_live_state),
+		cmocka_unit_test(
+	    test_a_stream_that_came_again_has_lost_what_was_forgotten_of_it),
 		cmocka_unit_test(
 		    test_restamped_records_move_guards_keys_and_answers),
 	};

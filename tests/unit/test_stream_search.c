@@ -152,6 +152,27 @@ test_what_may_have_been_forgotten_counts_as_the_last_one_forgotten(
 }
 
 static void
+test_a_stream_that_came_again_keeps_what_was_forgotten_of_it(
+    void **state UNUSED)
+{
+	struct bench b = bench_new(100, 100);
+	uint64_t deleted, again;
+
+	(void)append(&b, "-", "job:other", 0);
+	deleted = append(&b, "-", "resource:c/pod/n/x", ITEM_DELETED);
+	(void)append(&b, "-", "job:other", 0);
+	forget_all_before(&b, deleted + 1);
+	again = append(&b, "-", "resource:c/pod/n/x", 0);
+	assert_int_equal(last(&b, "-", "resource:c/pod/n/x", NULL), again);
+	assert_int_equal(gone(&b, "resource:c/pod/n/x", NULL), deleted);
+	/* What was never away is not drawn in, nor what comes after it. */
+	assert_int_equal(gone(&b, "job:other", NULL), 1);
+	forget_all_before(&b, again + 1);
+	assert_int_equal(gone(&b, "resource:c/pod/n/x", NULL), again);
+	bench_free(&b);
+}
+
+static void
 test_what_is_gone_is_told_of_each_stream_exactly(void **state UNUSED)
 {
 	struct bench b = bench_new(100, 100);
@@ -315,6 +336,8 @@ main(void)
 		cmocka_unit_test(test_a_tenant_sees_only_its_own_streams),
 		cmocka_unit_test(
 		    test_what_may_have_been_forgotten_counts_as_the_last_one_forgotten),
+		cmocka_unit_test(
+		    test_a_stream_that_came_again_keeps_what_was_forgotten_of_it),
 		cmocka_unit_test(
 		    test_what_is_gone_is_told_of_each_stream_exactly),
 		cmocka_unit_test(
