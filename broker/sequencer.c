@@ -165,7 +165,8 @@ static void
 remember(struct sequencer *s, uint64_t position,
     const struct table_stream *st)
 {
-	if (trail_is_full(&s->trail))
+	/* Nothing has to make room for what a replay repeats. */
+	if (trail_is_full(&s->trail) && !trail_knows(&s->trail, position))
 		(void)part_with(s, UINT64_MAX);
 	trail_add(&s->trail, position, stream_table_number(&s->table, st));
 }

@@ -49,10 +49,16 @@ trail_is_full(const struct trail *t)
 	return t->n == TRAIL_MAX;
 }
 
+bool
+trail_knows(const struct trail *t, uint64_t position)
+{
+	return t->n > 0 && position < t->first + t->n;
+}
+
 void
 trail_add(struct trail *t, uint64_t position, uint32_t stream)
 {
-	if (t->n > 0 && position < t->first + t->n)
+	if (trail_knows(t, position))
 		return;
 	if (t->n > 0 && position != t->first + t->n)
 		trail_clear(t);

@@ -27,8 +27,10 @@ struct trail {
 
 void	trail_free(struct trail *t);
 void	trail_clear(struct trail *t);
+/* It is not after the newest. */
+bool	trail_knows(const struct trail *t, uint64_t position);
 /* The position after the newest, or a jump; one that is known already changes
- * nothing. Not when it is full. */
+ * nothing, and another may not come when it is full. */
 void	trail_add(struct trail *t, uint64_t position, uint32_t stream);
 bool	trail_is_full(const struct trail *t);
 /* Takes the oldest away, if it is before `before`. */
