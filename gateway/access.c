@@ -1,6 +1,7 @@
 #include "gateway/access.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,16 @@ struct access {
 };
 
 /* --- life ----------------------------------------------------------------- */
+
+/* Whether only the operator can mend it: what a file says, or whose it is.
+ * What a full disk or table of files did, or who writes a file just now, may
+ * be gone when the gateway is started again. */
+static bool
+is_hopeless(const struct err *err)
+{
+	return err->code == 0 || err->code == EACCES || err->code == EPERM ||
+	    err->code == ELOOP;
+}
 
 static int
 open_tickets(struct access *a, const struct conf *conf, struct err *err)
@@ -75,7 +86,8 @@ access_new(struct gateway *g, struct err *err)
 	if (a->keys == NULL)
 		(void)err_prefix(err, "jwt.jwks_file");
 	if (a->keys == NULL || open_tickets(a, conf, err) == -1) {
-		err->code = EX_CONFIG;
+		if (is_hopeless(err))
+			err->code = EX_CONFIG;
 		access_free(a);
 		return NULL;
 	}
@@ -127,6 +139,10 @@ refuse(struct conn *c, enum metrics_auth why, const char *text)
 	struct buf b = BUF_EMPTY;
 
 	c->gateway->metrics.auth_failures[why]++;
+	/* Each try costs a signature: who guesses pays with a new connection,
+	 * which the limit per address counts. */
+	if (why == AUTH_INVALID)
+		c->keep_alive = false;
 	buf_adds(&b, "WWW-Authenticate: Bearer realm=\"sluice\"");
 	if (why != AUTH_MISSING)
 		buf_adds(&b, ", error=\"invalid_token\"");

@@ -67,6 +67,10 @@ read_head(struct conn *c)
 	c->keep_alive = x->request->keep_alive && !c->spare;
 	buf_drain(&x->in, x->scan.head_len);
 	conn_due_exactly(c, gateway_now_ms() + CONN_BODY_MS);
+	/* Who may not in has no body held for him. */
+	if ((x->request->chunked || x->request->content_length > 0) &&
+	    !route_head(c, x->request))
+		return HTTP_BAD;
 	return HTTP_DONE;
 }
 

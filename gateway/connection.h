@@ -61,6 +61,7 @@ struct exchange {
 	struct http_scan	 scan;
 	struct http_request	*request;   /* NULL until the head is whole */
 	bool			 continued; /* 100 Continue was sent */
+	bool			 judged;    /* route_head let it in */
 	size_t			 held;      /* of CONN_BODIES_MAX */
 	int64_t			 started_ms;
 };

@@ -1,5 +1,6 @@
 #include "gateway/jwks.h"
 
+#include <errno.h>
 #include <jose/jwk.h>
 #include <jose/openssl.h>
 #include <stdlib.h>
@@ -201,10 +202,30 @@ add_keys(struct jwks *set, const json_t *root, struct err *err)
 	json_array_foreach(keys, i, jwk)
 		if (add_key(set, jwk, err) == -1)
 			return err_prefix(err, "keys[%zu]", i);
-	if (set->n == 0)
+	if (set->n == 0 && set->others > 0)
 		return err_set(err, "has no key for HS256, RS256 or ES256 "
 		    "(%zu others)", set->others);
 	return 0;
+}
+
+static void
+wipe_secret(const json_t *jwk)
+{
+	const json_t *k = json_object_get(jwk, "k");
+	const char *p = json_string_value(k);
+
+	if (p != NULL)
+		explicit_bzero((void *)(uintptr_t)p, json_string_length(k));
+}
+
+static void
+wipe_refused(const json_t *root)
+{
+	size_t i;
+	json_t *jwk;
+
+	json_array_foreach(json_object_get(root, "keys"), i, jwk)
+		wipe_secret(jwk);
 }
 
 struct jwks *
@@ -217,6 +238,8 @@ jwks_read(struct slice text, struct err *err)
 	if (text.n == 0 || text.n > JWKS_BYTES_MAX) {
 		(void)err_set(err, text.n == 0 ? "is empty" :
 		    "is larger than %u bytes", JWKS_BYTES_MAX);
+		if (err != NULL && text.n == 0)
+			err->code = EBADMSG;
 		return NULL;
 	}
 	root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &e);
@@ -224,10 +247,13 @@ jwks_read(struct slice text, struct err *err)
 		/* Never jansson's text: it quotes what it read. */
 		(void)err_set(err, "is no JSON: line %d, column %d", e.line,
 		    e.column);
+		if (err != NULL)
+			err->code = EBADMSG;
 		return NULL;
 	}
 	set = xcalloc(1, sizeof(*set));
 	if (add_keys(set, root, err) == -1) {
+		wipe_refused(root);
 		jwks_free(set);
 		set = NULL;
 	}
@@ -241,6 +267,7 @@ jwks_free(struct jwks *set)
 	if (set == NULL)
 		return;
 	for (size_t i = 0; i < set->n; i++) {
+		wipe_secret(set->keys[i].jwk);
 		json_decref(set->keys[i].jwk);
 		free(set->keys[i].kid);
 	}

@@ -40,7 +40,9 @@ struct jwks {
 	bool		 secret;    /* one is: others must not read the file */
 };
 
-/* NULL with *err; else to be freed by jwks_free. */
+/* NULL with *err, whose code is EBADMSG when the text is no whole JSON, as one
+ * that is being written, else 0. {"keys": []} is a set without keys. To be
+ * freed by jwks_free, which wipes secrets. */
 struct jwks	*jwks_read(struct slice text, struct err *err);
 void		 jwks_free(struct jwks *set);   /* NULL is none */
 /* The key of that name for that algorithm; without a name (p NULL) the only

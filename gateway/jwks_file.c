@@ -30,20 +30,31 @@ static int
 read_all(int fd, struct buf *ret, struct err *err)
 {
 	char piece[16384];
-	ssize_t n;
+	ssize_t n = 1;
+	int rc = 0;
 
-	while (ret->len <= JWKS_BYTES_MAX) {
+	while (ret->len <= JWKS_BYTES_MAX && n != 0) {
 		n = read(fd, piece, sizeof(piece));
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n == -1)
-			return err_errno(err, errno, "cannot be read");
-		if (n == 0)
+		if (n == -1) {
+			rc = err_errno(err, errno, "cannot be read");
 			break;
+		}
 		buf_add_sealed(ret, piece, (size_t)n);
 	}
 	explicit_bzero(piece, sizeof(piece));
-	return 0;
+	return rc;
+}
+
+static bool
+is_young(const struct stat *st)
+{
+	int64_t written = (int64_t)st->st_mtim.tv_sec * 1000 +
+	    st->st_mtim.tv_nsec / 1000000;
+	int64_t age = wall_unix_ms() - written;
+
+	return age >= 0 && age < JWKS_SETTLE_MS;
 }
 
 static struct jwks *
@@ -56,6 +67,8 @@ read_keys(int fd, const struct stat *st, struct err *err)
 		keys = jwks_read((struct slice){ (const char *)text.data,
 		    text.len }, err);
 	buf_wipe(&text);
+	if (keys == NULL && err->code == EBADMSG)
+		err->code = is_young(st) ? EAGAIN : 0;
 	if (keys != NULL && keys->secret && (st->st_mode & S_IROTH) != 0) {
 		(void)err_set(err, "holds a secret and every user may read "
 		    "it: chmod 0640 or 0600");
@@ -74,7 +87,11 @@ read_file(const char *path, struct stat *ret, struct err *err)
 	if (fd == -1)
 		(void)err_errno(err, errno, "cannot be opened");
 	else if (fstat(fd, ret) != 0 || !S_ISREG(ret->st_mode))
-		(void)err_set(err, "is no file");
+		(void)err_set(err, "is no file; write the path of a JSON Web "
+		    "Key Set");
+	else if ((ret->st_mode & S_IWOTH) != 0)
+		(void)err_set(err, "every user may write it, and with it who "
+		    "is let in: chmod 0640 or 0600");
 	else
 		keys = read_keys(fd, ret, err);
 	if (fd != -1)
@@ -118,8 +135,12 @@ jwks_file_reload(struct jwks_file *f)
 	note_trouble(f, keys != NULL ? NULL : err.text);
 	if (keys == NULL)
 		return;
-	log_info("jwt.jwks_file: %zu keys, %zu of other kinds left out",
-	    keys->n, keys->others);
+	if (keys->n == 0)
+		log_warn("jwt.jwks_file: %s: no key is in force any more: "
+		    "every token is refused", f->path);
+	else
+		log_info("jwt.jwks_file: %zu keys, %zu of other kinds left "
+		    "out", keys->n, keys->others);
 	jwks_free(f->keys);
 	f->keys = keys;
 	f->seen = st;
@@ -148,7 +169,9 @@ jwks_file_open(struct event_base *base, const char *path, struct err *err)
 	f->magic = JWKS_FILE_MAGIC;
 	f->path = xstrdup(path);
 	f->keys = read_file(path, &f->seen, err);
-	if (f->keys == NULL) {
+	if (f->keys != NULL && f->keys->n == 0)
+		(void)err_set(err, "%s: has no key", path);
+	if (f->keys == NULL || f->keys->n == 0) {
 		jwks_file_close(f);
 		return NULL;
 	}

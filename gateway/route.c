@@ -231,7 +231,8 @@ refused(struct conn *c, const struct route *t, const struct http_request *r)
 		    "from this service's own pages only", NULL);
 		return true;
 	}
-	if (!access_check(c, r, t->need))
+	/* With its head: a body takes at most CONN_BODY_MS. */
+	if (!c->exchange->judged && !access_check(c, r, t->need))
 		return true;
 	if (t->stream || t->always)
 		return false;
@@ -247,18 +248,41 @@ refused(struct conn *c, const struct route *t, const struct http_request *r)
 	return false;
 }
 
+/* NULL: the client was answered that there is none. */
+static const struct route *
+find(struct conn *c, const struct http_request *r)
+{
+	for (size_t i = 0; i < NELEM(routes); i++)
+		if (route_matches(&routes[i], r))
+			return &routes[i];
+	reply_error(c, 404, "not_found", "there is nothing at this path",
+	    NULL);
+	return NULL;
+}
+
+bool
+route_head(struct conn *c, const struct http_request *r)
+{
+	bool keep_alive = c->keep_alive;
+	const struct route *t;
+
+	if (access_is_free(c->gateway->access))
+		return true;
+	/* For an answer: the body that follows is not read. */
+	c->keep_alive = false;
+	t = find(c, r);
+	if (t == NULL || refused(c, t, r))
+		return false;
+	c->keep_alive = keep_alive;
+	c->exchange->judged = true;
+	return true;
+}
+
 void
 route_request(struct conn *c, const struct http_request *r)
 {
-	size_t i;
+	const struct route *t = find(c, r);
 
-	for (i = 0; i < NELEM(routes); i++) {
-		if (!route_matches(&routes[i], r))
-			continue;
-		if (!refused(c, &routes[i], r))
-			routes[i].handler(c, r);
-		return;
-	}
-	reply_error(c, 404, "not_found", "there is nothing at this path",
-	    NULL);
+	if (t != NULL && !refused(c, t, r))
+		t->handler(c, r);
 }

@@ -11,9 +11,15 @@
 #ifndef SLUICE_ROUTE_H
 #define SLUICE_ROUTE_H
 
+#include <stdbool.h>
+
 struct conn;
 struct http_request;
 
+/* Only the head is here, and a body is to come. False with auth: jwt: it would
+ * be read for nothing, since who asks may not, or there is nothing at this
+ * path; the client was answered, and the connection ends. c may be gone. */
+bool	route_head(struct conn *c, const struct http_request *r);
 /* Answers, or begins to: the connection's state says what became of it. */
 void	route_request(struct conn *c, const struct http_request *r);
 

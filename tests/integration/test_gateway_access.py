@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import os
 import random
 import shutil
+import socket
 import tempfile
 import time
 
@@ -239,6 +241,59 @@ def test_no_part_of_a_token_is_told_or_logged():
                 assert len(part) < 16 or part not in said
 
 
+def raw(guarded, *requests):
+    """What comes back, until the service ends the connection, for bytes sent as they are."""
+    with socket.create_connection(("127.0.0.1", guarded.sluice.port), timeout=deadline(20)) as sock:
+        for request in requests:
+            sock.sendall(request)
+        sock.shutdown(socket.SHUT_WR)
+        got = b""
+        while piece := sock.recv(65536):
+            got += piece
+    return got
+
+
+def head_of(line, token=None, **more):
+    """A request's head as bytes."""
+    rows = {"Host": "x", **(bearer(token) if token else {}), **more}
+    return "".join(
+        [line, " HTTP/1.1\r\n", *(f"{k}: {v}\r\n" for k, v in rows.items()), "\r\n"]
+    ).encode()
+
+
+def test_who_may_not_in_is_told_before_his_body(guarded):
+    body = {"Content-Length": 1 << 20, "Expect": "100-continue"}
+    body["Content-Type"] = "application/x-ndjson"
+    reader = guarded.issuer.grants(["*"])
+    for line, token, status in (
+        ("POST /api/v1/events", None, 401),
+        ("POST /api/v1/events", "x.y.z", 401),
+        ("POST /api/v1/events", reader, 403),
+        ("POST /api/v1/nothing", None, 404),
+        ("POST /api/v1/status", reader, 405),
+        ("PUT /api/v1/workflows/w", reader, 403),
+    ):
+        # No byte of the body is sent, and the client's side stays open.
+        with socket.create_connection(("127.0.0.1", guarded.sluice.port), deadline(20)) as sock:
+            sock.sendall(head_of(line, token, **body))
+            got = b""
+            while piece := sock.recv(65536):
+                got += piece
+        assert got.startswith(b"HTTP/1.1 %d " % status), (line, got)
+        assert b"100 Continue" not in got and b"\r\nConnection: close\r\n" in got
+    rows = json.dumps(events("job:body", 0, 1)[0]).encode()
+    writer = guarded.issuer.grants([], ["*"])
+    body["Content-Length"] = len(rows)
+    got = raw(guarded, head_of("POST /api/v1/events", writer, **body), rows)
+    assert b"HTTP/1.1 202 " in got
+
+
+def test_a_bad_token_costs_the_connection(guarded):
+    for token, answers_ in ((None, 2), (guarded.issuer.grants([]), 2), ("x.y.z", 1)):
+        got = raw(guarded, head_of("GET /api/v1/status", token) * 2)
+        assert got.count(b"HTTP/1.1 40") == answers_, got
+
+
 # --- what a token may do -----------------------------------------------------------------
 
 
@@ -337,6 +392,37 @@ def test_keys_are_read_again_and_a_broken_file_changes_nothing():
         guarded.issuer.write(guarded.keys)
         guarded.sluice.ctl("reload")
         wait_until(lambda: answers(guarded, "HS256") == 200, 10, "all keys")
+
+
+def test_a_set_without_keys_puts_all_out_of_force():
+    with Guarded("ES256") as guarded:
+        assert answers(guarded, "ES256") == 200
+        with open(guarded.keys, "w", encoding="utf-8") as file:
+            file.write('{"keys": []}')
+        wait_until(lambda: answers(guarded, "ES256") == 401, 10, "the key is gone")
+        assert "no key is in force any more" in guarded.sluice.log()
+        guarded.issuer.write(guarded.keys)
+        wait_until(lambda: answers(guarded, "ES256") == 200, 10, "the key is back")
+
+
+def test_a_key_set_that_is_being_written_at_the_start_is_read_again():
+    guarded = Guarded("ES256")
+    with open(guarded.keys, "w", encoding="utf-8") as file:
+        file.write('{"keys": [')
+    try:
+        guarded.sluice.start(ready=False)
+
+        def tried():
+            # Written just now, however long the start takes.
+            os.utime(guarded.keys)
+            return "is no JSON" in guarded.sluice.log()
+
+        wait_until(tried, 20, "it was looked at", interval=0.02)
+        guarded.issuer.write(guarded.keys)
+        guarded.sluice.wait_ready()
+        assert answers(guarded, "ES256") == 200
+    finally:
+        guarded.__exit__()
 
 
 def test_a_secret_that_everybody_may_read_is_no_key():

@@ -1,4 +1,5 @@
 /* jwks: which keys a set gives, and what refuses it whole. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -104,6 +105,34 @@ test_keys_for_other_things_are_left_out(void **state)
 	expect("{\"keys\":[{\"kty\":\"OKP\"}]}", "no key for HS256");
 }
 
+static void
+test_a_set_without_keys_is_one(void **state)
+{
+	struct jwks *set = good("{\"keys\":[]}");
+
+	(void)state;
+	assert_int_equal(set->n, 0);
+	assert_null(jwks_find(set, JWKS_ES256, SLICE_NONE));
+	jwks_free(set);
+}
+
+static void
+test_what_is_no_whole_json_may_be_being_written(void **state)
+{
+	const struct { const char *text; int code; } tries[] = {
+		{ "", EBADMSG }, { "{\"keys\":[", EBADMSG },
+		{ "{\"keys\":7}", 0 }, { "{\"keys\":[7]}", 0 },
+	};
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < NELEM(tries); i++) {
+		err = (struct err){ 0 };
+		assert_null(read_text(tries[i].text, &err));
+		assert_int_equal(err.code, tries[i].code);
+	}
+}
+
 /* A name or a use of a key does not make it another. */
 static void
 test_a_key_is_known_again_by_its_thumbprint(void **state)
@@ -187,6 +216,9 @@ main(void)
 		    test_without_a_name_only_the_one_key_of_an_algorithm_is_meant),
 		cmocka_unit_test(test_keys_for_other_things_are_left_out),
 		cmocka_unit_test(test_a_bad_key_refuses_the_set_and_says_which),
+		cmocka_unit_test(test_a_set_without_keys_is_one),
+		cmocka_unit_test(
+		    test_what_is_no_whole_json_may_be_being_written),
 		cmocka_unit_test(test_a_key_is_known_again_by_its_thumbprint),
 		cmocka_unit_test(test_a_secret_may_be_as_long_as_can_be_used),
 	};
