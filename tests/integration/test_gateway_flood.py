@@ -176,7 +176,10 @@ def test_with_64_descriptors_a_flood_costs_nothing_and_no_stream_notices():
         streams = [sluice.stream(f"job:{n}", snapshot=0) for n in range(8)]
         for stream in streams:
             stream.wait_open()
-        publisher.connect()
+        # Asked once, its connection stays; one that said nothing would be ended after five seconds.
+        publisher.request("GET", "/healthz")
+        assert publisher.getresponse().read()
+        publisher.auto_open = False
         flood = Flood(sluice.port, 1000)
         flood.start()
         wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) == 64, 10, "all descriptors in use")
