@@ -1,15 +1,22 @@
-"""Free loopback ports, deadlines and waiting for a condition."""
+"""Free loopback ports, an address that is not loopback, deadlines, waiting for a condition."""
 
+import contextlib
 import fcntl
 import os
 import random
 import socket
+import struct
 import time
 
 # Below Linux's default range for outgoing connections (32768-60999), so that no client socket of
 # any process takes a port between free_port() and the server that is to listen on it.
 FIRST_PORT = 10000
 LAST_PORT = 32767
+
+# linux/sockios.h, linux/if.h
+SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
+SIOCSIFADDR, SIOCSIFNETMASK = 0x8916, 0x891C
+IFF_UP = 1
 
 _handed_out = set()
 _lock_file = None
@@ -89,3 +96,47 @@ def wait_until(cond, timeout, what, *, interval=0.05, ignore=()):
         if now >= limit:
             raise DeadlineError(f"{what}: not within {now - begin:.1f} s; last: {last!r}")
         time.sleep(min(interval, limit - now))
+
+
+def _outward():
+    """The address from which this machine would speak to others; None if it has no way to any."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("198.51.100.1", 9))  # nothing is sent
+        except OSError:
+            return None
+        return probe.getsockname()[0]
+
+
+def _set_inet(sock, label, what, address):
+    """Gives the interface LABEL an ADDRESS or a mask."""
+    inet = struct.pack("=16sH2x4s16x", label, socket.AF_INET, socket.inet_aton(address))
+    fcntl.ioctl(sock, what, inet)
+
+
+@contextlib.contextmanager
+def elsewhere():
+    """An address of this machine that is not loopback: a client may use it on loopback, too.
+
+    A machine without one, such as a container without a network, is lent one (only by root).
+    """
+    address = _outward()
+    if address is not None:
+        yield address
+        return
+    address = f"192.0.2.{1 + os.getpid() % 254}"
+    label = f"lo:{os.getpid()}".encode()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            _set_inet(sock, label, SIOCSIFADDR, address)
+            _set_inet(sock, label, SIOCSIFNETMASK, "255.255.255.255")
+        except PermissionError as error:
+            raise PermissionError(
+                "this machine has no address but loopback, and only root may lend it one"
+            ) from error
+        try:
+            yield address
+        finally:
+            asked = fcntl.ioctl(sock, SIOCGIFFLAGS, struct.pack("=16sH22x", label, 0))
+            (flags,) = struct.unpack_from("=H", asked, 16)
+            fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("=16sH22x", label, flags & ~IFF_UP))

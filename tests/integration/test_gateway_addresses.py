@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from tests.bed.haproxy import HAProxy
-from tests.bed.net import deadline, wait_until
+from tests.bed.net import deadline, elsewhere, wait_until
 from tests.bed.sluice import Sluice
 from tests.bed.sse import Stream
 
@@ -102,15 +102,11 @@ def test_haproxy_says_who_the_client_is():
 # --- clients without a proxy ---------------------------------------------------------------
 
 
-@pytest.fixture(name="elsewhere")
-def _elsewhere():
-    """An address of this machine that is not loopback: a client may use it on loopback, too."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("198.51.100.1", 9))  # nothing is sent
-        except OSError as error:
-            pytest.fail(f"this machine has no address but loopback: {error}")
-        return (probe.getsockname()[0], 0)
+@pytest.fixture(name="source")
+def _source():
+    """What a client binds to so that it does not come from loopback."""
+    with elsewhere() as address:
+        yield (address, 0)
 
 
 def ask(port, source, request=b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n"):
@@ -125,12 +121,12 @@ def ask(port, source, request=b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r
         return answer
 
 
-def test_an_address_has_so_many_connections_and_others_do_not_notice(elsewhere):
+def test_an_address_has_so_many_connections_and_others_do_not_notice(source):
     with Sluice({"gateway": {"max_per_address": 3}}) as sluice, contextlib.ExitStack() as stack:
 
         def connect():
             return stack.enter_context(
-                socket.create_connection(("127.0.0.1", sluice.port), 10, elsewhere)
+                socket.create_connection(("127.0.0.1", sluice.port), 10, source)
             )
 
         stream = b"GET " + PATH.encode() + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -139,9 +135,9 @@ def test_an_address_has_so_many_connections_and_others_do_not_notice(elsewhere):
             sock.sendall(stream)
             assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
         # One more is told why, and its connection ends: 200 for a stream, 429 else.
-        answer = ask(sluice.port, elsewhere, stream)
+        answer = ask(sluice.port, source, stream)
         assert answer.startswith(b"HTTP/1.1 200 ") and b'"reason":"overloaded"' in answer
-        answer = ask(sluice.port, elsewhere)
+        answer = ask(sluice.port, source)
         head, _, body = answer.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 429 ") and b"\r\nRetry-After: " in head
         assert json.loads(body)["code"] == "overloaded"
@@ -150,7 +146,7 @@ def test_an_address_has_so_many_connections_and_others_do_not_notice(elsewhere):
 
         def full():
             silent.append(connect())
-            return ask(sluice.port, elsewhere) == b""
+            return ask(sluice.port, source) == b""
 
         wait_until(full, 10, "no place is left for this address")
         for _ in range(5):
@@ -158,7 +154,7 @@ def test_an_address_has_so_many_connections_and_others_do_not_notice(elsewhere):
         for sock in silent + held[:1]:
             sock.close()
         wait_until(
-            lambda: b'"reason"' not in first(sluice.port, elsewhere, stream),
+            lambda: b'"reason"' not in first(sluice.port, source, stream),
             10,
             "the place of the stream that was closed is free",
         )

@@ -1,5 +1,6 @@
 """Ports, waiting, and the stretching of deadlines."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -14,6 +15,32 @@ from {module} import free_port
 print(*[free_port() for _ in range(200)], flush=True)
 sys.stdin.read()
 """
+
+# A namespace of its own has nothing but loopback, and that is down.
+_BORROW = """import errno, fcntl, socket, struct
+from {module} import IFF_UP, SIOCSIFFLAGS, elsewhere
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("=16sH22x", b"lo", IFF_UP))
+with elsewhere() as address, socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_connection(server.getsockname(), 10, (address, 0)):
+        print(server.accept()[1][0], address)
+try:
+    socket.create_server((address, 0))
+except OSError as error:
+    print(error.errno == errno.EADDRNOTAVAIL)
+"""
+
+
+def test_an_address_that_is_not_loopback_is_lent_where_there_is_none():
+    """A client comes from it; afterwards the machine has it no more."""
+    path = ":".join(folder for folder in sys.path if folder)
+    done = subprocess.run(
+        ["unshare", "--net", sys.executable, "-c", _BORROW.format(module=net.__name__)],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    came, lent, gone = done.stdout.split()
+    assert came == lent and not lent.startswith("127.") and gone == "True"
 
 
 def test_ports_are_given_once_even_across_processes(monkeypatch):
