@@ -367,25 +367,43 @@ conf_load(struct conf *conf, const char *path, FILE *problems)
 	return count;
 }
 
+/* `others`: what every user must not be able to do with it. */
+static void
+check_file(struct conf_report *r, const char *key, const char *path,
+    mode_t others, const char *remedy)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd == -1)
+		conf_problem(r, 0, key, "%s: %s; the user that sluiced runs "
+		    "as must be able to read it; %s", path, strerror(errno),
+		    remedy);
+	else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		conf_problem(r, 0, key, "%s: is no file; %s", path, remedy);
+	else if ((st.st_mode & others) != 0)
+		conf_problem(r, 0, key, "%s: every user may %s it; chmod %s "
+		    "it", path, (st.st_mode & others & S_IWOTH) != 0 ?
+		    "write" : "read", (others & S_IROTH) != 0 ? "0600" :
+		    "0640");
+	if (fd != -1)
+		(void)close(fd);
+}
+
 int
 conf_check_files(const struct conf *conf, FILE *problems)
 {
-	const char *path = conf->jwt.jwks_file;
 	struct conf_report r = { .out = problems,
 		.name = conf->file != NULL ? conf->file : "(defaults)" };
-	struct stat st;
-	int fd;
 
 	if (conf->auth != CONF_AUTH_JWT)
 		return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd == -1)
-		conf_problem(&r, 0, "jwt.jwks_file", "%s: %s; the user that "
-		    "sluiced runs as must be able to read it", path,
-		    strerror(errno));
-	else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-		conf_problem(&r, 0, "jwt.jwks_file", "%s: is no file", path);
-	if (fd != -1)
-		(void)close(fd);
+	check_file(&r, "jwt.jwks_file", conf->jwt.jwks_file, S_IWOTH,
+	    "write the path of a JSON Web Key Set with the keys that tokens "
+	    "are signed with");
+	if (conf->encryption_key_file != NULL)
+		check_file(&r, "encryption_key_file",
+		    conf->encryption_key_file, S_IRWXO, "head -c 32 "
+		    "/dev/urandom makes one, to be of mode 0600");
 	return r.count;
 }

@@ -163,7 +163,9 @@ int	conf_load(struct conf *conf, const char *path, FILE *problems);
 int	conf_parse(struct conf *conf, const char *text, size_t n,
 	    const char *name, FILE *problems);
 /* Whether the files that it names for its gateways can be read, which only who
- * starts them can say. Problems as above; returns how many there were. */
+ * starts them can say, and nobody has a hand in them who must not. What they
+ * say is judged by the gateways alone, which read them. Problems as above;
+ * returns how many there were. */
 int	conf_check_files(const struct conf *conf, FILE *problems);
 /* The normalised file, every key, that reads back as the same conf, but for
  * secrets in the URI of MongoDB: they are printed as ***. */

@@ -152,6 +152,22 @@ refuse(struct conn *c, enum metrics_auth why, const char *text)
 	buf_free(&b);
 }
 
+/* Names the ways that there are for it here. */
+static void
+refuse_missing(struct conn *c, const struct access *a, enum access_need need)
+{
+	struct buf b = BUF_EMPTY;
+
+	buf_adds(&b, "a token is needed, as Authorization: Bearer TOKEN");
+	if (need == ACCESS_SUBSCRIBE) {
+		buf_adds(&b, ", as ticket= (POST /api/v1/tickets gives one)");
+		if (a->cookie != NULL)
+			buf_addf(&b, " or in the cookie %s", a->cookie);
+	}
+	refuse(c, AUTH_MISSING, buf_cstr(&b));
+	buf_free(&b);
+}
+
 void
 access_forbid(struct conn *c, const char *text)
 {
@@ -323,8 +339,7 @@ identify(struct conn *c, const struct http_request *r, enum access_need need)
 		ticket = http_param(r, "ticket");
 	if (n == 0 && ticket.p == NULL && (need != ACCESS_SUBSCRIBE ||
 	    !cookie(r, a->cookie, &token))) {
-		refuse(c, AUTH_MISSING, "a token is needed, as Authorization: "
-		    "Bearer TOKEN");
+		refuse_missing(c, a, need);
 		return NULL;
 	}
 	id = ticket.p != NULL ? by_ticket(c, r, ticket, &err) :

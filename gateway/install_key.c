@@ -67,7 +67,9 @@ install_key_read(const char *path, bool make, uint8_t ret[INSTALL_KEY_SIZE],
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	}
 	if (fd == -1)
-		return err_errno(err, errno, "%s", path);
+		return err_errno(err, errno, "%s: cannot be opened (head -c %u "
+		    "/dev/urandom makes one, to be of mode 0600 and the "
+		    "service's user's)", path, INSTALL_KEY_SIZE);
 	rc = read_whole(fd, ret, err);
 	(void)close(fd);
 	return rc == 0 ? 0 : err_prefix(err, "%s", path);

@@ -9,6 +9,8 @@
 
 #define TIMEOUT_MIN_MS 1000
 #define TIMEOUT_MAX_MS (24LL * 3600 * 1000)
+#define KNOWN          "stream, types, snapshot, must_exist, heartbeat, " \
+		       "timeout, strict, last_event_id"
 
 /* Sends the answer; false, so that callers can return it. */
 static bool
@@ -126,9 +128,9 @@ take_param(struct conn *c, struct stream_wish *w,
 	if (slice_is(p->name, "ticket") &&
 	    !access_is_free(c->gateway->access))
 		return true;   /* access looked at it */
-	return bad(c, 400, "bad_request", "unknown parameter; known are "
-	    "stream, types, snapshot, must_exist, heartbeat, timeout, "
-	    "strict, last_event_id");
+	return bad(c, 400, "bad_request", access_is_free(c->gateway->access) ?
+	    "unknown parameter; known are " KNOWN :
+	    "unknown parameter; known are " KNOWN ", ticket");
 }
 
 /* Header, else query; both must agree. */

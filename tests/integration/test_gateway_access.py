@@ -107,6 +107,16 @@ def test_without_a_token_only_what_tells_nothing_is_answered(guarded):
     assert (status, body["code"]) == (401, "unauthorized")
 
 
+def test_what_is_missing_is_named_with_the_ways_to_give_it(guarded):
+    assert "ticket" not in guarded.get("/api/v1/status")[2]["error"]
+    text = guarded.get("/api/v1/streams?stream=job:a")[2]["error"]
+    for part in ("Bearer", "POST /api/v1/tickets", "cookie sluice_token"):
+        assert part in text
+    token = guarded.issuer.grants(["*"])
+    status, _, body = guarded.get("/api/v1/streams?stream=job:a&token=x", token)
+    assert status == 400 and body["error"].endswith("last_event_id, ticket")
+
+
 def test_with_a_token_any_host_and_origin_will_do(guarded):
     token = guarded.issuer.token(sluice=ADMIN)
     head = {"Host": "events.example:443", "Origin": "https://page.example"}

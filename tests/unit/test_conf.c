@@ -2,6 +2,8 @@
 #include "tests/unit/conf_fixture.h"
 
 #include <inttypes.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/conf_value.h"
 
@@ -522,6 +524,57 @@ test_with_tokens_any_address_may_be_listened_on(void **unused UNUSED)
 	conf_free(&conf);
 }
 
+/* The gateways would refuse them, and only after the start. */
+static void
+test_files_that_others_have_a_hand_in_are_refused(void **unused UNUSED)
+{
+	static const struct { mode_t keys, secret; int count;
+	    const char *want; } tries[] = {
+		{ 0644, 0600, 0, "" }, { 0644, 0640, 0, "" },
+		{ 0646, 0600, 1, "k: every user may write it; chmod 0640" },
+		{ 0600, 0604, 1, "s: every user may read it; chmod 0600" },
+		{ 0602, 0602, 2, "s: every user may write it; chmod 0600" },
+	};
+	char dir[] = "/tmp/sl-conf-XXXXXX", keys[64], secret[64], text[256];
+	char *said = NULL;
+	struct conf conf;
+	size_t n;
+	FILE *f;
+
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(keys, sizeof(keys), "%s/k", dir);
+	(void)snprintf(secret, sizeof(secret), "%s/s", dir);
+	(void)snprintf(text, sizeof(text), "auth: jwt\nencryption_key_file: "
+	    "%s\njwt: {jwks_file: %s, audience: a}\n", secret, keys);
+	assert_int_equal(parse(&conf, text, &said), 0);
+	free(said);
+	for (size_t i = 0; i < NELEM(tries); i++) {
+		f = fopen(keys, "we");
+		assert_true(f != NULL && fclose(f) == 0);
+		f = fopen(secret, "we");
+		assert_true(f != NULL && fclose(f) == 0);
+		assert_int_equal(chmod(keys, tries[i].keys), 0);
+		assert_int_equal(chmod(secret, tries[i].secret), 0);
+		said = NULL;
+		f = open_memstream(&said, &n);
+		assert_non_null(f);
+		assert_int_equal(conf_check_files(&conf, f), tries[i].count);
+		assert_int_equal(fclose(f), 0);
+		assert_non_null(strstr(said, tries[i].want));
+		free(said);
+	}
+	assert_int_equal(unlink(secret), 0);
+	f = open_memstream(&said, &n);
+	assert_non_null(f);
+	assert_int_equal(conf_check_files(&conf, f), 2);
+	assert_int_equal(fclose(f), 0);
+	assert_non_null(strstr(said, "head -c 32 /dev/urandom"));
+	free(said);
+	(void)unlink(keys);
+	(void)rmdir(dir);
+	conf_free(&conf);
+}
+
 /* A new key has its readers in conf_table.c, or stands here. */
 static void
 test_only_these_keys_are_for_nobody_but_the_supervisor(void **unused UNUSED)
@@ -645,6 +698,8 @@ main(void)
 		    test_each_role_is_told_what_it_needs_and_no_secret_of_others),
 		cmocka_unit_test(
 		    test_a_watcher_is_told_of_its_own_cluster_only),
+		cmocka_unit_test(
+		    test_files_that_others_have_a_hand_in_are_refused),
 		cmocka_unit_test(
 		    test_only_these_keys_are_for_nobody_but_the_supervisor),
 		cmocka_unit_test(

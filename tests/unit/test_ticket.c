@@ -284,6 +284,8 @@ test_the_key_of_an_installation_is_made_once(void **state)
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(path, sizeof(path), "%s/key", dir);
 	assert_int_equal(install_key_read(path, false, one, &err), -1);
+	assert_non_null(strstr(err.text, "head -c 32 /dev/urandom"));
+	assert_int_equal(err.code, ENOENT);
 	assert_int_equal(install_key_read(path, true, one, &err), 0);
 	assert_int_equal(install_key_read(path, true, two, &err), 0);
 	assert_memory_equal(one, two, sizeof(one));
