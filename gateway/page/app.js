@@ -5,6 +5,8 @@
 const ROW = 34;              // pixels, --row in style.css
 const EXTRA = 8;             // rows rendered beyond the view
 const FLASH_MS = 1400;
+const RETRY_MS = 3000;
+const REFUSED_MS = 60000;    // who is not let in need not ask often
 const SELECTORS = ["cluster:*", "watcher:*", "resource:*", "workflow:*", "pack-run:*"];
 const EVENTS = [
   "status_update", "resource.deleted", "node_update", "workflow_sync",
@@ -37,6 +39,7 @@ let changes = 0;
 let recent = [];             // times of the last changes
 let messageAt = 0;           // of the last message, heartbeats included
 let source = null;
+let refused = 0;             // the timer of the next try; 0: it was not refused
 let dirty = false;
 let drawnCards = "";
 const elements = new Map();  // stream key -> the element of a row in view
@@ -372,10 +375,39 @@ function onSnapshot(message) {
   if (event.i === event.n) endOfSnapshot();
 }
 
+// An EventSource does not tell the answer that made it give up: asked again.
+async function refusal(url) {
+  const stop = new AbortController();
+  try {
+    const answer = await fetch(url, { signal: stop.signal, headers: { Accept: "text/event-stream" } });
+    if (answer.status !== 401 && answer.status !== 403) return "";
+    const error = String((await answer.json()).error);
+    return answer.status === 403 ? `not let in: ${error}` :
+      `this installation wants a token, in the cookie that jwt.cookie names (${error})`;
+  } catch {
+    return "";
+  } finally {
+    stop.abort();
+  }
+}
+
+async function giveUp(url) {
+  const why = await refusal(url);
+  if (why) {
+    say("lost", why);
+    refused = setTimeout(connect, REFUSED_MS);
+  } else {
+    setTimeout(connect, RETRY_MS);
+  }
+}
+
 function connect() {
+  clearTimeout(refused);
+  refused = 0;
   const query = new URLSearchParams();
   for (const s of SELECTORS) query.append("stream", s);
-  source = new EventSource(`/api/v1/streams?${query.toString().replace(/%3A/g, ":").replace(/%2A/g, "*")}`);
+  const url = `/api/v1/streams?${query.toString().replace(/%3A/g, ":").replace(/%2A/g, "*")}`;
+  source = new EventSource(url);
   source.addEventListener("stream.open", () => {
     if (blind) begin();
     say("live", "live");
@@ -402,7 +434,7 @@ function connect() {
     say("lost", "connection lost, retrying");
     // The browser retries by itself, with its last id, unless an answer made
     // it give up: then a new one starts from a snapshot.
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000);
+    if (source.readyState === EventSource.CLOSED) giveUp(url);
   };
 }
 
@@ -444,6 +476,8 @@ function setUp() {
   }
   $("objects").addEventListener("scroll", () => requestAnimationFrame(drawRows), { passive: true });
   window.addEventListener("resize", redraw);
+  // Perhaps back from where the cookie is set.
+  window.addEventListener("focus", () => refused && connect());
   setInterval(redraw, 1000);
   draw();
   connect();

@@ -8,6 +8,8 @@ import pytest
 from tests.bed.browser import Browser
 from tests.bed.net import wait_until
 from tests.bed.sluice import REPO, Sluice
+from tests.bed.tokens import Issuer
+from tests.bed.tokens import conf as tokens_conf
 
 KINDS = ["deployment", "pod", "pod", "pod", "pod"]
 HEALTH = ["healthy", "healthy", "progressing", "failed", "healthy"]
@@ -68,6 +70,38 @@ def test_the_page_lists_10000_objects_and_follows_changes_through_a_gateway_kill
         sluice.wait_restarted("gateway/0", pid)
         sluice.publish([resource(20001)])
         until(lambda: objects() == "10000", "the page to come back", 20)
+        assert not browser.errors
+
+
+@pytest.mark.slow
+def test_the_page_says_that_a_token_is_wanted_and_does_not_ask_over_and_over(tmp_path):
+    keys, issuer = str(tmp_path / "keys.json"), Issuer()
+    issuer.write(keys)
+    with Sluice(tokens_conf(keys, cookie="sluice_token")) as sluice, Browser() as browser:
+        url = f"http://127.0.0.1:{sluice.port}/"
+        page = browser.open(url)
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+
+        def text():
+            page.wait_for_timeout(20)
+            return page.locator("#connection-text").text_content()
+
+        said = wait_until(lambda: "wants a token" in text() and text(), 15, "the cause")
+        assert "cookie sluice_token" in said
+        before = len(asked)
+        page.wait_for_timeout(4000)
+        assert len(asked) == before
+
+        def enter(token):
+            cookie = {"name": "sluice_token", "value": token, "url": url}
+            page.context.add_cookies([cookie])
+            page.evaluate("window.dispatchEvent(new Event('focus'))")
+
+        enter(issuer.grants(["job:*"]))
+        wait_until(lambda: "not let in: this token may not read cluster:*" in text(), 15, "why not")
+        enter(issuer.grants(["*"]))
+        wait_until(lambda: text() == "live", 15, "live")
         assert not browser.errors
 
 
