@@ -16,7 +16,7 @@ in_scope(const struct inv_compare *c, const struct inv_object *o)
 
 static void
 suspect(struct inv_compare *c, struct slice namespace, struct slice name,
-    const uint8_t uid[16], uint64_t version, bool surplus)
+    const uint8_t uid[16], uint64_t version, enum inv_suspicion what)
 {
 	struct inv_suspect *s;
 	size_t size = namespace.n + name.n + 2;
@@ -28,7 +28,7 @@ suspect(struct inv_compare *c, struct slice namespace, struct slice name,
 	(void)snprintf(s->path, size, "%.*s/%.*s", (int)namespace.n,
 	    namespace.p != NULL ? namespace.p : "", (int)name.n, name.p);
 	s->namespace_len = (uint16_t)namespace.n;
-	s->surplus = surplus;
+	s->what = what;
 	s->again = false;
 	memcpy(s->uid, uid, sizeof(s->uid));
 	s->version = version;
@@ -54,15 +54,21 @@ inv_compare_begin(struct inv_compare *c, struct inventory *inv, unsigned kind,
 	c->namespace = namespace;
 	while ((o = inventory_next(inv, &cursor)) != NULL)
 		if (in_scope(c, o))
-			o->compared = false;
+			o->compared = o->behind = false;
+}
+
+static bool
+same(const struct inv_object *o, const uint8_t uid[16])
+{
+	return o != NULL && o->present &&
+	    memcmp(o->uid, uid, sizeof(o->uid)) == 0;
 }
 
 /* What is here is that object, and not older than the list has it. */
 static bool
 knows(const struct inv_object *o, const uint8_t uid[16], uint64_t version)
 {
-	return o != NULL && o->present &&
-	    memcmp(o->uid, uid, sizeof(o->uid)) == 0 && o->version >= version;
+	return same(o, uid) && o->version >= version;
 }
 
 static struct slice
@@ -90,7 +96,9 @@ named_again(struct inv_compare *c, const struct kube_object *object)
 		    !slice_eq(namespace_of(s), object->namespace))
 			continue;
 		(void)inv_object_uid(object->uid, uid);
-		if (memcmp(s->uid, uid, sizeof(uid)) == 0)
+		if (memcmp(s->uid, uid, sizeof(uid)) == 0 &&
+		    (s->what != INV_BEHIND ||
+		    inv_object_version(object->resource_version) < s->version))
 			s->again = true;
 	}
 }
@@ -113,7 +121,9 @@ inv_compare_item(struct inv_compare *c, struct inventory *inv,
 		o->compared = true;
 	if (!knows(o, uid, version))
 		suspect(c, object->namespace, object->name, uid, version,
-		    false);
+		    INV_MISSING);
+	else if (version > 0)
+		o->behind = version < o->version;
 }
 
 bool
@@ -124,11 +134,13 @@ inv_compare_end(struct inv_compare *c, struct inventory *inv,
 	struct inv_table_cursor cursor = { 0 };
 	struct inv_object *o;
 
-	while ((o = inventory_next(inv, &cursor)) != NULL)
-		if (in_scope(c, o) && o->present && !o->compared &&
-		    o->version <= at)
-			suspect(c, inv_object_namespace(o),
-			    inv_object_name(o), o->uid, o->version, true);
+	while ((o = inventory_next(inv, &cursor)) != NULL) {
+		if (!in_scope(c, o) || !o->present || o->version > at ||
+		    (o->compared && !o->behind))
+			continue;
+		suspect(c, inv_object_namespace(o), inv_object_name(o), o->uid,
+		    o->version, o->compared ? INV_BEHIND : INV_SURPLUS);
+	}
 	return c->n > 0;
 }
 
@@ -139,9 +151,9 @@ differs(const struct inv_compare *c, const struct inventory *inv,
 	const struct inv_object *o = inventory_find(inv, c->kind,
 	    namespace_of(s), name_of(s));
 
-	if (!s->surplus)
+	if (s->what == INV_MISSING)
 		return !knows(o, s->uid, s->version);
-	return knows(o, s->uid, s->version) && o->version == s->version;
+	return same(o, s->uid) && o->version == s->version;
 }
 
 bool
@@ -167,7 +179,7 @@ inv_compare_differs(const struct inv_compare *c, const struct inventory *inv)
 
 	for (i = 0; i < c->n; i++) {
 		s = &c->suspects[i];
-		if (s->again != s->surplus && differs(c, inv, s))
+		if (s->again == (s->what != INV_SURPLUS) && differs(c, inv, s))
 			return true;
 	}
 	return false;

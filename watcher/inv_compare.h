@@ -15,13 +15,20 @@
 
 #define INV_COMPARE_SUSPECTS_MAX 16u
 
+enum inv_suspicion {
+	INV_MISSING,   /* in the list, not here, or older here */
+	INV_SURPLUS,   /* here, not in the list */
+	INV_BEHIND,    /* newer here than in a list that is newer still: it
+			* went back, as with an etcd restored */
+};
+
 struct inv_suspect {
 	char		*path;      /* namespace/name */
 	uint16_t	 namespace_len;
-	bool		 surplus;   /* here, not in the list */
-	bool		 again;     /* the second list names it */
+	enum inv_suspicion what;
+	bool		 again;     /* the second list names it so, too */
 	uint8_t		 uid[16];
-	uint64_t	 version;   /* the list's; surplus: ours */
+	uint64_t	 version;   /* MISSING: the list's; else ours */
 };
 
 struct inv_compare {

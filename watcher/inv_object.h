@@ -57,6 +57,7 @@ struct inv_object {
 	bool			 leaving : 1; /* what is in flight deletes it */
 	bool			 shown : 1;    /* `stored` before that */
 	bool			 compared : 1; /* inv_compare: named, or new */
+	bool			 behind : 1;   /* there: as it was before */
 	uint16_t		 namespace_len;
 	char			 path[];       /* "namespace/name" */
 };

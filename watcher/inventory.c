@@ -189,6 +189,7 @@ inventory_seen(struct inventory *inv, unsigned kind,
 	o->present = true;
 	o->uid_real = real;
 	o->compared = true;
+	o->behind = false;
 	memcpy(o->uid, uid, sizeof(uid));
 	o->mark = inv->mark[kind];
 	o->version = inv_object_version(object->resource_version);

@@ -58,8 +58,8 @@ test_a_list_older_or_newer_than_the_watch_is_no_difference(void **state)
 	seen("a", "u1", "10");
 	seen("new", "u2", "30");
 	begin();
-	listed("a", "u1", "9");
-	assert_false(inv_compare_end(&c, inv, slice_str("20")));
+	listed("a", "u1", "8");
+	assert_false(inv_compare_end(&c, inv, slice_str("9")));
 	/* The list knows more: the watch brings it in its time. */
 	begin();
 	listed("a", "u1", "40");
@@ -170,6 +170,56 @@ test_a_deletion_that_was_not_told_is_a_difference(void **state)
 	inv_compare_clear(&c);
 }
 
+/* An etcd restored, that has passed the watch's version since. */
+static void
+test_an_object_that_went_back_is_a_difference(void **state)
+{
+	(void)state;
+	seen("a", "u1", "900");
+	seen("b", "u2", "1300");
+	begin();
+	listed("a", "u1", "750");
+	listed("b", "u2", "740");   /* newer here than the list: no wonder */
+	assert_true(inv_compare_end(&c, inv, slice_str("1200")));
+	assert_int_equal(c.n, 1);
+	assert_true(inv_compare_again(&c, inv));
+	listed("a", "u1", "750");
+	assert_true(inv_compare_differs(&c, inv));
+	/* The second list has it as it is here. */
+	begin();
+	listed("a", "u1", "750");
+	listed("b", "u2", "1300");
+	assert_true(inv_compare_end(&c, inv, slice_str("1300")));
+	assert_true(inv_compare_again(&c, inv));
+	listed("a", "u1", "900");
+	assert_false(inv_compare_differs(&c, inv));
+	/* The watch told in its time. */
+	begin();
+	listed("a", "u1", "750");
+	listed("b", "u2", "1300");
+	assert_true(inv_compare_end(&c, inv, slice_str("1300")));
+	seen("a", "u1", "1201");
+	assert_false(inv_compare_again(&c, inv));
+	inv_compare_clear(&c);
+}
+
+/* What was listed as it had been is told before the list ends. */
+static void
+test_an_older_item_is_none_when_its_object_is_told_meanwhile(void **state)
+{
+	(void)state;
+	seen("a", "u1", "10");
+	begin();
+	listed("a", "u1", "9");
+	seen("a", "u1", "15");
+	assert_false(inv_compare_end(&c, inv, slice_str("20")));
+	begin();
+	listed("a", "u1", "9");
+	deleted("a", "u1", "16");
+	assert_false(inv_compare_end(&c, inv, slice_str("20")));
+	inv_compare_clear(&c);
+}
+
 static void
 test_suspects_are_bounded_and_other_places_are_left_out(void **state)
 {
@@ -199,6 +249,8 @@ main(void)
 		CASE(test_what_is_deleted_while_a_list_comes_is_no_difference),
 		CASE(test_what_came_in_its_time_is_not_suspected_again),
 		CASE(test_a_deletion_that_was_not_told_is_a_difference),
+		CASE(test_an_object_that_went_back_is_a_difference),
+		CASE(test_an_older_item_is_none_when_its_object_is_told_meanwhile),
 		CASE(test_suspects_are_bounded_and_other_places_are_left_out),
 	};
 
