@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SKIPPED_MAX 300
+#define MESSAGE_MAX 511   /* of a watch_reason */
+
 /* The higher, the more there is to say of it. */
 static unsigned
 severity(const struct list_watch_view *v)
@@ -71,12 +74,15 @@ kind_parts_text(const struct kind_part *parts, size_t n,
     char text[KIND_PARTS_TEXT_MAX])
 {
 	const struct kind_part *w = worst(parts, n);
+	bool watching = w->view.state == WATCH_WATCHING;
 	size_t i, at = 0;
 
-	if (w->view.state != WATCH_WATCHING || w->view.skipped)
+	/* Room is kept only where something is said behind it. */
+	if (!watching || w->view.skipped)
 		at = (size_t)snprintf(text, KIND_PARTS_TEXT_MAX,
-		    "in namespace %s: %.300s", w->namespace, w->view.message);
-	if (w->view.state != WATCH_WATCHING || at >= KIND_PARTS_TEXT_MAX)
+		    "in namespace %s: %.*s", w->namespace, watching ?
+		    SKIPPED_MAX : MESSAGE_MAX, w->view.message);
+	if (!watching || at >= KIND_PARTS_TEXT_MAX)
 		return;
 	(void)snprintf(text + at, KIND_PARTS_TEXT_MAX - at, "%snot allowed in "
 	    "the whole cluster; watched in namespaces", at > 0 ? "; " : "");

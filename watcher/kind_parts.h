@@ -11,7 +11,8 @@
 
 #include "watcher/list_watch.h"
 
-#define KIND_PARTS_TEXT_MAX 512u
+/* "in namespace X: " and a whole message of a watch_reason. */
+#define KIND_PARTS_TEXT_MAX 600u
 
 struct kind_part {
 	const char		*namespace;

@@ -81,6 +81,26 @@ test_the_namespace_that_stands_worst_speaks_for_the_kind(void **state)
 	assert_string_equal(text, "in namespace b: no answer");
 }
 
+/* Its end names the remedy. */
+static void
+test_a_long_message_is_told_to_its_end(void **state)
+{
+	char long_text[401], text[KIND_PARTS_TEXT_MAX];
+	struct kind_part p = part("b", WATCH_FULL, "TooManyObjects", long_text);
+
+	(void)state;
+	memset(long_text, 'x', sizeof(long_text) - 1);
+	long_text[sizeof(long_text) - 1] = '\0';
+	kind_parts_text(&p, 1, text);
+	assert_int_equal(strlen(text), strlen("in namespace b: ") + 400);
+	/* Where all are watched, they are named behind it. */
+	p.view.state = WATCH_WATCHING;
+	p.view.skipped = true;
+	kind_parts_text(&p, 1, text);
+	assert_non_null(strstr(text, "x; not allowed in the whole cluster; "
+	    "watched in namespaces b"));
+}
+
 static void
 test_a_kind_of_no_namespace_lacks_the_right_to_see_it(void **state)
 {
@@ -120,6 +140,7 @@ main(void)
 		    test_the_namespace_that_stands_worst_speaks_for_the_kind),
 		cmocka_unit_test(
 		    test_a_kind_of_no_namespace_lacks_the_right_to_see_it),
+		cmocka_unit_test(test_a_long_message_is_told_to_its_end),
 		cmocka_unit_test(test_more_namespaces_than_fit_are_cut),
 	};
 
