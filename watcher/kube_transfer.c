@@ -208,6 +208,8 @@ kube_transfer_new(const struct kube_get *get,
 void
 kube_transfer_free(struct kube_transfer *t)
 {
+	if (t == NULL)
+		return;
 	free(t->path);
 	free(t->post);
 	curl_easy_cleanup(t->easy);

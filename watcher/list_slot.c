@@ -73,13 +73,17 @@ list_slot_return(struct list_slot *s)
 static void
 list_slot_patience_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
+	struct list_slot *s = arg;
+
+	assert(s->magic == LIST_SLOT_MAGIC);
 	log_warn("the first lists take long; other clusters begin theirs");
-	list_slot_return(arg);
+	list_slot_return(s);
 }
 
 void
 list_slot_stop(struct list_slot *s)
 {
+	assert(s->magic == LIST_SLOT_MAGIC);
 	s->stopped = true;
 }
 

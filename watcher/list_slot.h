@@ -1,9 +1,10 @@
 /*
  * list_slot: the first lists of a host's clusters are spread: at most ten of
  * its watchers begin theirs at a time (the supervisor's LIST_SLOT). Asks for
- * the slot, says when the kinds may begin, and gives it back when each of them
- * was tried once, or when that takes too long for those who wait. Runs in the
- * watcher's loop.
+ * the slot and says when the kinds may begin. Gives it back when its owner, the
+ * watcher, says that each of them was tried once (list_slot_return), or by
+ * itself when that takes too long for those who wait. Runs in the watcher's
+ * loop.
  *
  * Only for the first lists. They are what meets at one time by nature: a start
  * of the service begins all of them at once, each with its whole cluster to be
