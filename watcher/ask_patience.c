@@ -1,6 +1,14 @@
 #include "watcher/ask_patience.h"
 
+#include <stdio.h>
+
 #include "common/macros.h"
+
+void
+ask_patience_init(struct ask_patience *p, const struct conf *conf)
+{
+	*p = (struct ask_patience){ .conf = conf };
+}
 
 void
 ask_patience_begin(struct ask_patience *p, enum ask_what what)
@@ -64,6 +72,13 @@ ask_patience_limit(const struct ask_patience *p, unsigned timeout_s,
 	return (timeout_s + ASK_PATIENCE_GRACE_S) * INT64_C(1000);
 }
 
+void
+ask_patience_heard(struct ask_patience *p, size_t n)
+{
+	if (p->what == ASK_LIST)
+		p->window += n;
+}
+
 bool
 ask_patience_missed(struct ask_patience *p, struct mono now)
 {
@@ -79,8 +94,13 @@ void
 ask_patience_silent(const struct ask_patience *p, bool open,
     struct watch_outcome *o)
 {
-	watch_outcome_say(o, 0, "Stale", "the API server sent nothing for too "
-	    "long");
+	char text[160];
+
+	(void)snprintf(text, sizeof(text), "no byte came within %lld s (%s); "
+	    "does the API server hang, or something on the way to it?",
+	    (long long)(ask_patience_silence(p) / 1000),
+	    p->what == ASK_STREAM ? "a fifth of watch.stale" : "watch.stale");
+	watch_outcome_say(o, 0, "Stale", text);
 	watch_outcome_decide(o, p->what == ASK_STREAM && open ?
 	    WATCH_IN_UNSUPPORTED : WATCH_IN_STALE);
 }

@@ -28,8 +28,9 @@ struct ask_patience {
 	size_t			 window;  /* bytes of a list, lately */
 };
 
-/* A request begins; of a WATCH its server was told to end it after
- * `timeout_s`. What a list shows makes good for what was missed. */
+/* `conf` must outlive it. */
+void	ask_patience_init(struct ask_patience *p, const struct conf *conf);
+/* A request begins. What a list shows makes good for what was missed. */
 void	ask_patience_begin(struct ask_patience *p, enum ask_what what);
 /* What the server is told: `watch.timeout`, to twice that. */
 unsigned ask_patience_timeout_s(const struct ask_patience *p,
@@ -39,9 +40,13 @@ void	ask_patience_follow(struct ask_patience *p);
 
 /* In ms; -1: silence alone is no trouble of a list. */
 int64_t	ask_patience_silence(const struct ask_patience *p);
+/* In ms from `now`; of a WATCH the server was told to end it after `timeout_s`
+ * (of the others it is not looked at). */
 int64_t	ask_patience_limit(const struct ask_patience *p, unsigned timeout_s,
 	    struct mono now);
 
+/* So many bytes of a list came. */
+void	ask_patience_heard(struct ask_patience *p, size_t n);
 /* An event was skipped: the limit is to be armed anew if this is true. */
 bool	ask_patience_missed(struct ask_patience *p, struct mono now);
 

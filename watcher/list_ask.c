@@ -238,7 +238,7 @@ list_data_cb(const char *p, size_t n, void *arg)
 
 	assert(a->magic == LIST_ASK_MAGIC);
 	heard(a, n);
-	a->patience.window += n;
+	ask_patience_heard(&a->patience, n);
 	if (list_pages_feed(&a->list, p, n, list_object_cb, a, &err) < 0)
 		watch_outcome_refuse(&a->outcome, err.text);
 	skipped(a, list_pages_skipped(&a->list) - before);
@@ -454,7 +454,8 @@ list_ask_new(struct event_base *base, struct kube_api *api,
 
 	a->magic = LIST_ASK_MAGIC;
 	a->api = api;
-	a->conf = a->patience.conf = conf;
+	a->conf = conf;
+	ask_patience_init(&a->patience, conf);
 	a->place = place;
 	a->ops = ops;
 	a->arg = arg;

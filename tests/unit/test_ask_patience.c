@@ -19,8 +19,9 @@ static const struct mono begin = { 5 };
 static struct ask_patience
 asking(enum ask_what what)
 {
-	struct ask_patience p = { .conf = &conf };
+	struct ask_patience p;
 
+	ask_patience_init(&p, &conf);
 	ask_patience_begin(&p, what);
 	return p;
 }
@@ -70,8 +71,12 @@ test_silence_is_a_dead_connection_but_of_an_answered_stream(void **state)
 	ask_patience_silent(&watch, true, &a);
 	assert_int_equal(a.input, WATCH_IN_STALE);
 	assert_string_equal(a.why.reason, "Stale");
+	assert_string_equal(a.why.message, "no byte came within 150 s "
+	    "(watch.stale); does the API server hang, or something on the way "
+	    "to it?");
 	ask_patience_silent(&stream, false, &b);
 	assert_int_equal(b.input, WATCH_IN_STALE);
+	assert_non_null(strstr(b.why.message, "within 30 s (a fifth of"));
 	ask_patience_silent(&stream, true, &c);
 	assert_int_equal(c.input, WATCH_IN_UNSUPPORTED);
 }
@@ -83,10 +88,11 @@ test_a_list_that_comes_on_has_as_long_again(void **state)
 	struct watch_outcome o = { 0 };
 
 	(void)state;
-	p.window = ASK_PATIENCE_LIST_BYTES;
+	ask_patience_heard(&p, 1);
+	ask_patience_heard(&p, ASK_PATIENCE_LIST_BYTES - 1);
 	assert_false(ask_patience_over(&p, &o));
 	assert_false(o.decided);
-	p.window += ASK_PATIENCE_LIST_BYTES - 1;
+	ask_patience_heard(&p, ASK_PATIENCE_LIST_BYTES - 1);
 	assert_true(ask_patience_over(&p, &o));
 	assert_int_equal(o.input, WATCH_IN_STALE);
 	assert_string_equal(o.why.reason, "SlowList");
