@@ -194,7 +194,8 @@ const struct conf_key conf_keys[] = {
 	  .help = "How often a kind is compared with the metadata of a list, "
 	  "up to twice that; a difference is a new list. After an outage of "
 	  "the API server a kind of few objects is compared within a "
-	  "thirtieth of it." },
+	  "thirtieth of it, as soon as it is watched again, but once in a "
+	  "tenth of it at most." },
 	{ .path = "watch.no_address", .type = CONF_TYPE_DURATION,
 	  .readers = R(WATCHER),
 	  .off = C(watch.no_address_ms), .min = 100, .max = DAY,

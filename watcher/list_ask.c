@@ -399,6 +399,8 @@ list_ask_stale_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 	assert(a->magic == LIST_ASK_MAGIC);
 	ask_patience_silent(&a->patience, a->open, &outcome);
+	/* A watch may be quiet all its life; one that told is not. */
+	outcome.silent = a->patience.what == ASK_WATCH && a->watch.events;
 	give_up(a, &outcome);
 }
 

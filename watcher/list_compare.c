@@ -7,6 +7,7 @@
 #include "common/mono.h"
 #include "common/timer.h"
 #include "common/xmalloc.h"
+#include "watcher/compare_turn.h"
 #include "watcher/inv_compare.h"
 #include "watcher/list_pages.h"
 
@@ -25,16 +26,8 @@ struct list_compare {
 	struct kube_request		*request;
 	struct list_pages		 list;
 	struct inv_compare		 compare;
-	bool				 hurried;   /* the last time: */
-	struct mono			 hurried_at;
+	struct compare_turn		 turn;
 };
-
-/* In that time, up to twice of it. */
-static void
-arm_spread(struct event *timer, int64_t ms)
-{
-	timer_arm(timer, ms + (int64_t)(arc4random() % (uint64_t)(ms + 1)));
-}
 
 static void
 drop(struct list_compare *c)
@@ -46,39 +39,59 @@ drop(struct list_compare *c)
 	list_gate_return(c->env->gate, &c->pass);
 }
 
+static bool
+under_way(const struct list_compare *c)
+{
+	return c->request != NULL || c->pass.waits || c->pass.held ||
+	    c->compare.n > 0;
+}
+
+static void
+arm_next(struct list_compare *c)
+{
+	timer_arm(c->next, compare_turn_next(&c->turn,
+	    c->env->conf->watch.compare_ms, c->ops->watches(c->arg),
+	    mono_now(), arc4random()));
+}
+
+/* What was begun is of no use any more; the turn after it is armed. */
+static void
+begin_anew(struct list_compare *c)
+{
+	drop(c);
+	inv_compare_clear(&c->compare);
+	arm_next(c);
+}
+
+static void
+failed(struct list_compare *c)
+{
+	compare_turn_failed(&c->turn);
+	begin_anew(c);
+}
+
 void
 list_compare_start(struct list_compare *c)
 {
-	int64_t ms;
-
 	if (c == NULL)
 		return;
-	ms = c->env->conf->watch.compare_ms;
-	drop(c);
-	inv_compare_clear(&c->compare);
-	arm_spread(c->next, ms);
-}
-
-/* It was so lately; then it may be under way, and is not to be put off. */
-static bool
-hurried(const struct list_compare *c)
-{
-	return c->hurried && mono_diff_ms(mono_now(), c->hurried_at) <
-	    c->env->conf->watch.compare_ms / LIST_COMPARE_SOON_EVERY;
+	compare_turn_listed(&c->turn);
+	begin_anew(c);
 }
 
 void
-list_compare_soon(struct list_compare *c)
+list_compare_outage(struct list_compare *c)
 {
-	if (c == NULL || hurried(c) || c->compare.n > 0 ||
-	    evtimer_pending(c->next, NULL) == 0 ||
-	    inventory_counts(c->env->inv)->objects[c->kind] >
-	    LIST_COMPARE_SOON_MAX)
-		return;
-	c->hurried = true;
-	c->hurried_at = mono_now();
-	arm_spread(c->next, c->env->conf->watch.compare_ms /
-	    LIST_COMPARE_SOON);
+	if (c != NULL)
+		compare_turn_outage(&c->turn,
+		    inventory_counts(c->env->inv)->objects[c->kind]);
+}
+
+void
+list_compare_open(struct list_compare *c)
+{
+	if (c != NULL && compare_turn_open(&c->turn) && !under_way(c))
+		arm_next(c);
 }
 
 void
@@ -89,6 +102,7 @@ list_compare_cancel(struct list_compare *c)
 	drop(c);
 	(void)evtimer_del(c->next);
 	inv_compare_clear(&c->compare);
+	compare_turn_off(&c->turn);
 }
 
 /* --- the list ------------------------------------------------------------- */
@@ -133,12 +147,14 @@ compared(struct list_compare *c)
 		return;
 	}
 	differs = inv_compare_differs(&c->compare, c->env->inv);
-	list_compare_start(c);
-	if (differs)
-		c->ops->differs(c->arg);
+	compare_turn_whole(&c->turn, mono_now());
+	begin_anew(c);
+	/* It has to be found once more, when the watch is back. */
+	if (differs && !c->ops->differs(c->arg))
+		compare_turn_outage(&c->turn, 0);
 }
 
-/* What cannot be compared now is at the next turn: the watch is not the worse
+/* What cannot be compared now is at another turn: the watch is not the worse
  * for it. */
 static void
 list_compare_done_cb(const struct kube_result *result, void *arg)
@@ -149,10 +165,11 @@ list_compare_done_cb(const struct kube_result *result, void *arg)
 
 	assert(c->magic == LIST_COMPARE_MAGIC);
 	c->request = NULL;
+	c->ops->ended(c->arg);
 	if (result->curl != CURLE_OK || result->status != 200 ||
 	    list_pages_end(&c->list, &more, &err) < 0 ||
 	    c->list.oversized > 0) {
-		list_compare_start(c);
+		failed(c);
 		return;
 	}
 	if (more)
@@ -182,7 +199,7 @@ request(struct list_compare *c)
 	c->request = kube_api_get(c->env->api, &get, &err);
 	buf_free(&path);
 	if (c->request == NULL)
-		list_compare_start(c);
+		failed(c);
 }
 
 /* --- turns ---------------------------------------------------------------- */
@@ -194,9 +211,11 @@ list_compare_granted(void *arg)
 	const char *namespace = c->place->namespace;
 
 	assert(c->magic == LIST_COMPARE_MAGIC);
-	if (!c->compare.again)
+	if (!c->compare.again) {
+		compare_turn_begin(&c->turn);
 		inv_compare_begin(&c->compare, c->env->inv, c->kind,
 		    namespace == NULL ? SLICE_NONE : slice_str(namespace));
+	}
 	request(c);
 }
 
@@ -206,11 +225,16 @@ list_compare_next_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	struct list_compare *c = arg;
 
 	assert(c->magic == LIST_COMPARE_MAGIC);
-	if (!c->ops->watches(c->arg) || (c->compare.n > 0 &&
-	    !inv_compare_again(&c->compare, c->env->inv)))
-		list_compare_start(c);
-	else
+	if (!c->ops->watches(c->arg)) {
+		compare_turn_shut(&c->turn);
+		begin_anew(c);
+	} else if (c->compare.n > 0 &&
+	    !inv_compare_again(&c->compare, c->env->inv)) {
+		compare_turn_whole(&c->turn, mono_now());
+		begin_anew(c);
+	} else {
 		list_gate_ask(c->env->gate, &c->pass);
+	}
 }
 
 static void
@@ -219,7 +243,8 @@ list_compare_limit_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	struct list_compare *c = arg;
 
 	assert(c->magic == LIST_COMPARE_MAGIC);
-	list_compare_start(c);
+	failed(c);
+	c->ops->ended(c->arg);
 }
 
 struct list_compare *

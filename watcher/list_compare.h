@@ -1,8 +1,9 @@
 /*
  * list_compare: from time to time (`watch.compare`) asks for the metadata of
  * what a kind's watch should have told, and says when the inventory differs
- * (k8s-watch.md A 33: no watch is right for ever). Runs in the watcher's loop,
- * beside the watch, as one of the lists that list_gate lets through.
+ * (k8s-watch.md A 33: no watch is right for ever). When: compare_turn. Runs in
+ * the watcher's loop, beside the watch, as one of the lists that list_gate lets
+ * through.
  */
 #ifndef SLUICE_LIST_COMPARE_H
 #define SLUICE_LIST_COMPARE_H
@@ -11,20 +12,17 @@
 #include "watcher/request_path.h"
 
 #define LIST_COMPARE_GRACE_MS (10 * 1000)   /* for what is on its way */
-/* After an outage: after the first part of `watch.compare`, but once in the
- * second (a proxy may break watches every minute), and only of kinds with so
- * many objects at most (ten pages). */
-#define LIST_COMPARE_SOON       60
-#define LIST_COMPARE_SOON_EVERY 10
-#define LIST_COMPARE_SOON_MAX   5000u
 
 struct list_compare;
 
 struct list_compare_ops {
 	/* A watch is open: there is something to compare. */
 	bool	(*watches)(void *arg);
-	/* Called from the loop; may cancel it. */
-	void	(*differs)(void *arg);
+	/* Called from the loop; may cancel it. False: no watch goes on, and
+	 * nothing was done. */
+	bool	(*differs)(void *arg);
+	/* A request of it is over. */
+	void	(*ended)(void *arg);
 };
 
 /* NULL: the configuration wants none; the others then do nothing. `env` and
@@ -35,11 +33,12 @@ struct list_compare *list_compare_new(const struct watch_env *env,
 void	list_compare_free(struct list_compare *c);
 /* A whole list is there, and a watch goes on from it. */
 void	list_compare_start(struct list_compare *c);
-/* The server may have been away, and answers again: if it has lost its data
- * meanwhile, and wrote as many versions since, the watch never tells. That
- * takes one with few objects: a large one's versions are not caught up with so
- * quickly. */
-void	list_compare_soon(struct list_compare *c);
+/* The server may have been away: if it has lost its data meanwhile, and wrote
+ * as many versions since, the watch never tells. That takes one with few
+ * objects: a large one's versions are not caught up with so quickly. */
+void	list_compare_outage(struct list_compare *c);
+/* The watch is open (again): what is owed after an outage comes soon. */
+void	list_compare_open(struct list_compare *c);
 /* A list begins: what was asked for is of no use. */
 void	list_compare_cancel(struct list_compare *c);
 

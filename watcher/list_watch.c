@@ -37,7 +37,6 @@ struct list_watch {
 	bool				 tried;
 	bool				 unanswered; /* asks again later */
 	bool				 retried;    /* at once, after 401 */
-	bool				 away;       /* or broke off, lately */
 	bool				 skipped;    /* since it was listed */
 	enum watch_state		 shown;      /* meanwhile */
 	int64_t				 delay_ms;
@@ -86,9 +85,7 @@ list_watch_answered_cb(void *arg)
 	if (lw->fsm.state != WATCH_WATCHING)
 		return;
 	lw->ops->open(lw, lw->arg);
-	if (lw->away)
-		list_compare_soon(lw->compare);
-	lw->away = false;
+	list_compare_open(lw->compare);
 }
 
 /* What a list had to skip exists: it cannot tell what is gone. A comparison
@@ -97,7 +94,6 @@ static void
 list_ended(struct list_watch *lw, uint64_t oversized)
 {
 	lw->listed = lw->tried = true;
-	lw->away = false;
 	watch_reason_set(&lw->why, 0, "", "");
 	if (oversized > 0) {
 		tell(lw, WATCH_NEWS_NOTICE, "the list held objects larger "
@@ -159,11 +155,11 @@ list_watch_done_cb(const struct watch_outcome *outcome, void *arg)
 	if (outcome->input != WATCH_IN_PAGE &&
 	    outcome->input != WATCH_IN_UNSUPPORTED)
 		lw->tried = true;
+	tell(lw, WATCH_NEWS_ENDED, NULL);
 	if (outcome->unreachable)
 		tell(lw, WATCH_NEWS_UNREACHABLE, NULL);
-	/* A server that restarts may listen before anyone asks again. */
-	if (outcome->unreachable || outcome->cut)
-		lw->away = true;
+	if (watch_outcome_outage(outcome))
+		list_compare_outage(lw->compare);
 	if (outcome->input == WATCH_IN_LISTED) {
 		list_ended(lw, outcome->oversized);
 		if (outcome->full) {
@@ -351,20 +347,31 @@ list_anew(struct list_watch *lw, enum watch_input input)
 	step(lw, input, NULL);
 }
 
-static void
+static bool
 list_watch_differs(void *arg)
 {
 	struct list_watch *lw = arg;
 
 	assert(lw->magic == LIST_WATCH_MAGIC);
 	if (lw->fsm.state != WATCH_WATCHING)
-		return;
+		return false;
 	tell(lw, WATCH_NEWS_NOTICE, "the watch did not tell all that a list "
 	    "shows: listing anew");
 	list_anew(lw, WATCH_IN_MISSED);
+	return true;
+}
+
+static void
+list_watch_compared(void *arg)
+{
+	struct list_watch *lw = arg;
+
+	assert(lw->magic == LIST_WATCH_MAGIC);
+	tell(lw, WATCH_NEWS_ENDED, NULL);
 }
 
 static const struct list_compare_ops compare_ops = {
+	.ended = list_watch_compared,
 	.watches = list_watch_watches,
 	.differs = list_watch_differs,
 };

@@ -217,11 +217,15 @@ side_question_limit_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct watch_outcome o = { 0 };
 	struct side_question *q = arg;
+	char text[160];
 
 	assert(q->magic == QUESTION_MAGIC);
 	side_question_cancel(q);
-	watch_outcome_say(&o, 0, "Stale", "the API server sent nothing for too "
-	    "long");
+	(void)snprintf(text, sizeof(text), "no whole answer to a small "
+	    "question came within %d s; does the API server hang, or something "
+	    "on the way to it?", SIDE_QUESTION_MS / 1000);
+	watch_outcome_say(&o, 0, "Stale", text);
+	o.silent = true;
 	watch_outcome_decide(&o, WATCH_IN_STALE);
 	finish(q, &o);
 }

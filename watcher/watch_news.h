@@ -13,6 +13,7 @@ enum watch_news_type {
 	WATCH_NEWS_UNREACHABLE,   /* nothing was answered */
 	WATCH_NEWS_EXPIRED,       /* a version was too old */
 	WATCH_NEWS_RECEIVED,      /* `bytes` of a body */
+	WATCH_NEWS_ENDED,         /* a request; what it took is free again */
 	WATCH_NEWS_NOTICE,        /* `text` for the log */
 	WATCH_NEWS_SKIPPED,       /* `objects` that cannot be shown */
 };

@@ -100,6 +100,17 @@ watch_outcome_explains(const struct watch_outcome *o, enum watch_state state)
 	    o->input == WATCH_IN_ALLOWED);
 }
 
+/* A server that restarts may listen before anyone asks again: then a watch was
+ * cut, and that is all. While it reads its data it answers 429, what stands
+ * before it 502 to 504. */
+bool
+watch_outcome_outage(const struct watch_outcome *o)
+{
+	return o->unreachable || o->cut || o->silent ||
+	    (o->input == WATCH_IN_FAILED && o->explained &&
+	    (o->why.code == 429 || o->why.code >= 500));
+}
+
 void
 watch_outcome_page(struct watch_outcome *o, struct list_pages *list)
 {

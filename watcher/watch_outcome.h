@@ -22,6 +22,7 @@ struct watch_outcome {
 	bool			 paged;       /* of a list's further page */
 	bool			 full;        /* not all found room */
 	bool			 unreachable; /* nothing was answered */
+	bool			 silent;      /* STALE, though bytes were due */
 	int64_t			 retry_after_ms;
 	uint64_t		 oversized;   /* LISTED: objects skipped */
 };
@@ -52,6 +53,10 @@ bool	watch_outcome_result(struct watch_outcome *o,
  * a review only what it allows says more than the refusal it asks about. */
 bool	watch_outcome_explains(const struct watch_outcome *o,
 	    enum watch_state state);
+/* The API server may have been away meanwhile, as far as can be seen: a watch
+ * that it ended well, and that is answered at once when asked for again, says
+ * nothing of it. */
+bool	watch_outcome_outage(const struct watch_outcome *o);
 /* A whole page is there: where it stands in the list. */
 void	watch_outcome_page(struct watch_outcome *o, struct list_pages *list);
 

@@ -249,6 +249,9 @@ watcher_news_cb(struct kind_watch *kw, const struct watch_news *news,
 	case WATCH_NEWS_UNREACHABLE:
 		check_now(w);
 		break;
+	case WATCH_NEWS_ENDED:
+		settle_soon(w);
+		break;
 	case WATCH_NEWS_EXPIRED:
 	case WATCH_NEWS_RECEIVED:
 	case WATCH_NEWS_SKIPPED:
@@ -295,7 +298,10 @@ watcher_begin_cb(void *arg)
 static void
 watcher_returned_cb(void *arg)
 {
-	settle_soon(arg);
+	struct watcher *w = arg;
+
+	assert(w->magic == WATCHER_MAGIC);
+	settle_soon(w);
 }
 
 static const struct list_slot_ops slot_ops = {

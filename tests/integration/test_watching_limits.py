@@ -236,6 +236,46 @@ def test_after_an_outage_a_comparison_comes_soon():
         assert not light_and_whole(bed, DEPLOYMENTS)[0], "no outage of these"
 
 
+@pytest.mark.slow
+def test_a_comparison_after_an_outage_that_is_refused_is_asked_for_again():
+    """Its list is answered 503 once, or its watch is shut just then: its turn is minutes away."""
+    with watching({"compare": "3m"}) as bed:
+        bed.sim.faults(next=[{"match": PODS_WATCH, "action": "drop"}], drop_watches=True)
+        bed.sim.wait_watches(2)
+        untold, told = sorted(bed.shown("pod"))[:2]
+        bed.sim.api.set_pod_status(*untold, {"phase": "Failed"})
+        bed.sim.api.set_pod_status(*told, {"phase": "Unknown"})
+        wait_until(lambda: bed.shown("pod")[told]["phase"] == "Unknown", 20, "the one behind it")
+        bed.sim.clear_requests()
+        rules = [
+            {"match": PODS_WATCH, "action": "reset"},
+            {"match": "GET /api/v1/pods?limit=500&resourceVersion=0", "status": 503},
+        ]
+        bed.sim.faults(next=rules, drop_watches=True)
+        wait_until(lambda: light_and_whole(bed, PODS)[0], 30, "a comparison")
+        # A second outage: the watch is shut, and open again, while another try is due.
+        bed.sim.faults(next=[{"match": PODS_WATCH, "status": 503}], drop_watches=True)
+        bed.wait_level("pod", timeout=60)
+        bed.wait_watching()
+        light, whole = light_and_whole(bed, PODS)
+        assert len(light) >= 3 and len(whole) == 1, bed.lists(PODS)
+
+
+@pytest.mark.slow
+def test_a_server_that_is_busy_or_not_ready_is_compared_with_when_it_answers():
+    """What it may have lost meanwhile no watch tells: 429 is what one says that reads its data."""
+    with watching({"compare": "3m"}) as bed:
+        bed.sim.faults(next=[{"match": PODS_WATCH, "action": "drop"}], drop_watches=True)
+        bed.sim.wait_watches(2)
+        untold, told = sorted(bed.shown("pod"))[:2]
+        bed.sim.api.set_pod_status(*untold, {"phase": "Failed"})
+        bed.sim.api.set_pod_status(*told, {"phase": "Unknown"})
+        wait_until(lambda: bed.shown("pod")[told]["phase"] == "Unknown", 20, "the one behind it")
+        bed.sim.faults(next=[{"match": PODS_WATCH, "status": 429}], drop_watches=True)
+        bed.wait_level("pod", timeout=60)
+        bed.wait_watching()
+
+
 def test_comparisons_that_find_nothing_cost_no_list():
     """Only metadata is listed, again and again."""
     with watching({"compare": "300ms"}) as bed:

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "common/macros.h"
 #include "watcher/watch_outcome.h"
 
 static const struct watch_asked list = { .origin = "context a in b" };
@@ -67,6 +68,41 @@ test_a_200_that_breaks_off_is_cut_and_silence_is_unreachable(void **state)
 	assert_true(b.unreachable);
 	assert_int_equal(b.input, WATCH_IN_FAILED);
 	assert_string_equal(b.why.reason, "ConnectFailed");
+}
+
+/* What a comparison follows. */
+static void
+test_a_server_that_was_away_shows_in_what_it_answers(void **state)
+{
+	static const struct {
+		long	 status;
+		bool	 outage;
+	} cases[] = {
+		{ 0, true }, { 429, true }, { 500, true }, { 502, true },
+		{ 503, true }, { 401, false }, { 403, false }, { 404, false },
+		{ 410, false }, { 400, false },
+	};
+	struct watch_outcome ended = { .decided = true,
+		.input = WATCH_IN_ENDED };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NELEM(cases); i++) {
+		struct kube_result r = answer(cases[i].status, "");
+		struct watch_outcome o = { 0 };
+
+		r.curl = r.status == 0 ? CURLE_COULDNT_CONNECT : CURLE_OK;
+		assert_false(watch_outcome_result(&o, &r, &list));
+		assert_int_equal(watch_outcome_outage(&o), cases[i].outage);
+	}
+	assert_false(watch_outcome_outage(&ended));
+	ended = (struct watch_outcome){ .input = WATCH_IN_STALE };
+	assert_false(watch_outcome_outage(&ended));
+	ended.silent = true;
+	assert_true(watch_outcome_outage(&ended));
+	ended = (struct watch_outcome){ .input = WATCH_IN_FAILED,
+		.cut = true };
+	assert_true(watch_outcome_outage(&ended));
 }
 
 static void
@@ -191,6 +227,8 @@ main(void)
 		cmocka_unit_test(test_the_first_decision_stands),
 		cmocka_unit_test(
 		    test_a_200_that_breaks_off_is_cut_and_silence_is_unreachable),
+		cmocka_unit_test(
+		    test_a_server_that_was_away_shows_in_what_it_answers),
 		cmocka_unit_test(test_only_a_list_by_watch_can_be_unsupported),
 		cmocka_unit_test(test_406_for_metadata_tells_the_remedy),
 		cmocka_unit_test(
