@@ -375,6 +375,47 @@ def test_who_comes_before_the_gateway_has_caught_up_is_held_and_not_sent_away():
             stream.close()
 
 
+def _first_answer(sluice, key):
+    """To must_exist for KEY, published just before gateway, store and broker were away.
+
+    The gateway and the store began anew while there was no broker, and the store had not got
+    the event before. None if the gateway was not back in the time it holds a stream.
+    """
+    store = sluice.kill("store", signal.SIGSTOP)
+    publish(sluice, key, 0, 1, event_type="job.state_changed")
+    broker = sluice.kill("broker", signal.SIGSTOP)
+    try:
+        gateway = sluice.kill("gateway/0")
+        os.kill(store, signal.SIGKILL)
+        wait_until(lambda: sluice.pid("store") != store, 20, "the next store")
+        wait_until(lambda: sluice.pid("gateway/0") != gateway, 20, "the next gateway")
+        wait_until(lambda: _says(sluice, "/healthz") == 200, 20, "its first answer")
+        # The store answers what it has.
+        wait_until(lambda: _says(sluice, "/api/v1/clusters") == 200, 20, "the store")
+        stream = sluice.stream(key, must_exist=1)
+        pump_all([stream], 0.2)
+    finally:
+        os.kill(broker, signal.SIGCONT)
+    with stream:
+        stream.read_until(
+            lambda s: s.status == 404 or s.named("stream.open", "stream.closing"), 10, "an answer"
+        )
+        away = stream.named("stream.closing")
+    sluice.wait_ready()
+    return None if away else stream.status
+
+
+@pytest.mark.slow
+def test_what_neither_store_nor_ring_has_yet_is_not_said_to_be_absent():
+    with Sluice({**FAST, "supervise": {"hang_timeout": "60s"}}, gateways=1) as sluice:
+        publish(sluice, "job:seen", 0, 1, event_type="job.state_changed")
+        wait_kept(sluice, "job:seen")
+        for n in range(5):
+            if status := _first_answer(sluice, f"job:late/{n}"):
+                break
+        assert status == 200
+
+
 @pytest.mark.slow
 def test_who_is_held_too_long_is_told_to_come_again():
     with Sluice({**FAST, "supervise": {"hang_timeout": "60s"}}, gateways=1) as sluice:
