@@ -104,8 +104,9 @@ const struct conf_key conf_keys[] = {
 	{ .path = "gateway.max_per_address", .type = CONF_TYPE_COUNT,
 	  .readers = R(GATEWAY),
 	  .off = C(gateway.max_per_address), .min = 1, .max = 1000000,
-	  .def = "100", .help = "Connections of one client's address, IPv6 by "
-	  "/64; not counted for loopback and trusted proxies." },
+	  .def = "100", .help = "Connections of one client's address to one "
+	  "gateway, IPv6 by /64; not counted for loopback and trusted "
+	  "proxies." },
 	{ .path = "gateway.ring", .type = CONF_TYPE_SIZE,
 	  .readers = R(GATEWAY),
 	  .off = C(gateway.ring), .min = 256 * KIB, .max = 16 * GIB,
