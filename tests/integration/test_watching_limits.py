@@ -276,6 +276,21 @@ def test_a_server_that_is_busy_or_not_ready_is_compared_with_when_it_answers():
         bed.wait_watching()
 
 
+@pytest.mark.slow
+def test_a_watch_that_falls_silent_is_followed_by_a_comparison():
+    """Its server may have been away unseen; a kind that is quiet all the time costs no list."""
+    with watching({"compare": "3m", "stale": "1s"}) as bed:
+        bed.sim.faults(next=[{"match": PODS_WATCH, "action": "drop"}], drop_watches=True)
+        bed.sim.wait_watches(2)
+        untold, told = sorted(bed.shown("pod"))[:2]
+        bed.sim.api.set_pod_status(*untold, {"phase": "Failed"})
+        bed.sim.api.set_pod_status(*told, {"phase": "Unknown"})
+        bed.wait_level("pod", timeout=60)
+        assert light_and_whole(bed, PODS)[0], bed.lists(PODS)
+        assert bed.asked(DEPLOYMENTS, "limit=1"), "was asked whether its version is one"
+        assert not light_and_whole(bed, DEPLOYMENTS)[0], bed.lists(DEPLOYMENTS)
+
+
 def test_comparisons_that_find_nothing_cost_no_list():
     """Only metadata is listed, again and again."""
     with watching({"compare": "300ms"}) as bed:
