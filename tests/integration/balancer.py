@@ -2,9 +2,8 @@
 
 import contextlib
 import socket
-import threading
 
-from tests.integration.credentials_bed import Server, pump
+from tests.integration.credentials_bed import Server, both_ways
 
 
 class Balancer(Server):
@@ -22,8 +21,7 @@ class Balancer(Server):
             return
         with socket.create_connection(("127.0.0.1", self.to)) as up:
             self.open.add(up)
-            threading.Thread(target=pump, args=(conn, up), daemon=True).start()
-            pump(up, conn)
+            both_ways(conn, up)
             self.open.discard(up)
 
     def move(self, port):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import select
 import shutil
 import socket
 import ssl
@@ -34,6 +35,34 @@ def pump(source, sink):
     for one in (source, sink):
         with contextlib.suppress(OSError):
             one.shutdown(socket.SHUT_RDWR)
+
+
+def pump_until_gone(source, sink):
+    """The same, also until the SINK sends anything, which is its end: all by one thread.
+
+    A second one that read the sink would be within OpenSSL when its descriptor is closed, and
+    would then read, and answer, on the connection that is given the number next.
+    """
+    with contextlib.suppress(OSError):
+        ends = select.poll()
+        ends.register(source, select.POLLIN)
+        ends.register(sink, select.POLLIN)
+        while sink.fileno() not in {fd for fd, _ in ends.poll()}:
+            if not (data := source.recv(65536)):
+                break
+            sink.sendall(data)
+    for one in (source, sink):
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+
+def both_ways(one, other):
+    """Carries bytes both ways until an end; afterwards nobody uses either."""
+    back = threading.Thread(target=pump, args=(one, other), daemon=True)
+    back.start()
+    pump(other, one)
+    # Closed earlier, its descriptor might be another's by the time the thread reads it.
+    back.join()
 
 
 def read_head(conn):
@@ -155,17 +184,7 @@ class Front(Server):
                 answer += data
             head, _, rest = answer.partition(b"\r\n\r\n")
             tls.sendall(head + b"\r\nConnection: close\r\n\r\n" + rest)
-            closed = threading.Thread(target=self._watch_end, args=(tls, up), daemon=True)
-            closed.start()
-            pump(up, tls)
-
-    @staticmethod
-    def _watch_end(tls, up):
-        """When the client goes, the simulator hears of it."""
-        with contextlib.suppress(OSError, ValueError):
-            tls.recv(1)
-        with contextlib.suppress(OSError):
-            up.shutdown(socket.SHUT_RDWR)
+            pump_until_gone(up, tls)
 
     def asked(self, word, after=0):
         """The requests from the AFTERth on whose path holds WORD."""
@@ -201,8 +220,7 @@ class Tunnel(Server):
         self.asked.append(lines[0].split(" ")[1])
         with socket.create_connection(("127.0.0.1", self.to)) as up:
             conn.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-            threading.Thread(target=pump, args=(conn, up), daemon=True).start()
-            pump(up, conn)
+            both_ways(conn, up)
 
 
 class Socks(Tunnel):
@@ -219,8 +237,7 @@ class Socks(Tunnel):
         self.asked.append(f"{name}:{int.from_bytes(conn.recv(2), 'big')}")
         conn.sendall(b"\x05\x00\x00\x01" + bytes(6))
         with socket.create_connection(("127.0.0.1", self.to)) as up:
-            threading.Thread(target=pump, args=(conn, up), daemon=True).start()
-            pump(up, conn)
+            both_ways(conn, up)
 
 
 PLUGIN = """#!{python}
