@@ -90,8 +90,9 @@ class ApiFront:
         with self._lock:
             found = [sock for line, sock in self._open if word in line]
         for sock in found:
+            # Not the SSLSocket's own, after which what is left would be read undecrypted.
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def asked(self, *words):
         """The requests whose line holds all of the WORDS."""
