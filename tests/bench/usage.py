@@ -33,9 +33,18 @@ def rss_bytes(pid):
     return _kilobytes(f"/proc/{pid}/status")["VmRSS"]
 
 
-def file_bytes(pid):
-    """What of it are pages of files: program and libraries."""
-    return _kilobytes(f"/proc/{pid}/status")["RssFile"]
+def library_bytes(pid, *names):
+    """What of it are unchanged pages of the libraries whose files' names begin with NAMES."""
+    total, mine = 0, False
+    with open(f"/proc/{pid}/smaps", encoding="ascii") as file:
+        for row in map(str.split, file):
+            if not row[0].endswith(":"):
+                mine = len(row) > 5 and os.path.basename(row[5]).startswith(names)
+            elif mine and row[0] == "Rss:":
+                total += int(row[1])
+            elif mine and row[0] == "Anonymous:":
+                total -= int(row[1])
+    return total * 1024
 
 
 def peak_rss_bytes(pid):
