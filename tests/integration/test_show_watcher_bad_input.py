@@ -18,7 +18,7 @@ import pytest
 from tests.bed.account import Account
 from tests.bed.api_front import ApiFront, edited
 from tests.bed.cluster import RealCluster
-from tests.bed.kinds import KIND_OF
+from tests.bed.kinds import KIND_OF, PLURAL_OF
 from tests.bed.kubeapi import pod_spec, resource_path
 from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import Sluice
@@ -321,22 +321,47 @@ def test_a_certificate_that_is_not_the_servers(real, sort):
         it.wait_level()
 
 
+def take_token(it, file, token):
+    """Gives the bad way a TOKEN by its FILE; returns when each of its watches stands by it."""
+    fresh = file.with_suffix(".new")
+    fresh.write_text(token)
+    fresh.rename(file)
+    # Otherwise the file would be read only after 50 s.
+    it.bad.front.spoil("watch=", answer=(401, {}, b""), count=1)
+
+    def taken():
+        """True when each kind's newest does; else all are asked for anew."""
+        watches = [it.bad.front.asked(f"/{PLURAL_OF[kind]}?", "watch=")[-1] for kind in it.kinds]
+        if all((w["token"], w["status"]) == (token, 200) for w in watches):
+            return True
+        it.bad.front.drop()
+        return False
+
+    wait_until(taken, 60, "watches by the new token", interval=2)
+
+
 def test_a_token_that_expires(real, tmp_path):
     """Open watches outlive it; new ones are refused by the server until there is a fresh one."""
     account = Account(real, "kube-system", "reader")
     file = tmp_path / "token"
-    file.write_text(account.token(deadline(30)))
+    file.write_text(account.token(3600))
     with scene(real, user={"tokenFile": str(file)}, blind=("",)) as it:
-        old = file.read_text()
+        # Only now: a loaded machine may need long for all before.
+        old = account.token(deadline(40))
+        take_token(it, file, old)
+        it.bad.wait_watching(it.kinds)
         pods = resource_path("pods")
         wait_until(lambda: real.request("GET", pods, token=old)[0] == 401, 120, "the token's end")
         it.set_pods("Running", "by the open watch")
         it.wait_level()
+        requests, said = len(it.bad.front.requests), len(it.bad.said("pod"))
+        lines = len(it.logged("watcher/bad", "Unauthorized"))
         it.bad.front.drop()
         it.set_pods("Failed", "meanwhile")
-        it.wait_said("pod", "Unauthorized")
-        it.wait_logged("watcher/bad", "Unauthorized")
-        assert {r["token"] for r in it.bad.front.asked("watch=") if r["status"] == 401} == {old}
+        it.wait_said("pod", "Unauthorized", since=said)
+        wait_until(lambda: len(it.logged("watcher/bad", "Unauthorized")) > lines, 20, "it logged")
+        watches = [r for r in it.bad.front.requests[requests:] if "watch=" in r["line"]]
+        assert {r["token"] for r in watches if r["status"] == 401} == {old}
         fresh = file.with_suffix(".new")
         fresh.write_text(account.token(3600))
         fresh.rename(file)
