@@ -1,6 +1,7 @@
 """Many watchers of one API server that dies and comes back: no storm, and nothing is lost."""
 
 import contextlib
+import itertools
 import pathlib
 import re
 import time
@@ -23,6 +24,9 @@ CONF = {
     },
 }
 WINDOW_MS = 100
+# A stall of 0.8 s brings half of all together; then the outage is tried again.
+STALL = 0.5
+ROUNDS = 4
 
 
 def cluster(number):
@@ -111,43 +115,58 @@ def most(times):
     return max(sum(1 for t in times if begin <= t < begin + WINDOW_MS) for begin in times)
 
 
+def spread(times):
+    """Whether TIMES are: pauses of 4 s differ by up to 1.6 s; without that all came in 70 ms."""
+    return times[-1] - times[0] >= 800 and most(times) <= len(times) / 2
+
+
+def outage(many):
+    """kill -9 and a start of the server: (ms of its first watches, of lists, longest stall in s).
+
+    What the simulator could not read while it, or the machine, stood still has one time. Such a
+    stall is measured by what it answered meanwhile.
+    """
+    many.sim.wait_watches(2 * WATCHERS, timeout=60)
+    # Of the pods, versions of the future for the next server: all must list them.
+    many.sim.change("pod", count=500)
+    many.sim.api.delete("pods", *sorted(many.sim.state("Pod"))[0][1:], force=True)
+    many.wait_level()
+    many.sim.kill()
+    begin = time.monotonic()
+    wait_until(lambda: all(row["status_state"] == "backoff" for row in many.rows()), 20, "back-off")
+    # All try once in vain, 2.4 s from now at the latest.
+    wait_until(lambda: time.monotonic() - begin > 3, 20, "the first try")
+    many.sim.start()
+    answered = [time.monotonic()]
+
+    def came():
+        """[ms] of the first watches, and of the lists of pods, once there are all."""
+        rows = many.asked()
+        answered.append(time.monotonic())
+        watches = sorted(r["time_ms"] for r in rows if "watch=1" in r["target"])
+        lists = sorted(r["time_ms"] for r in rows if "watch=1" not in r["target"])
+        whole = len(lists) >= WATCHERS
+        return (watches[: 2 * WATCHERS], lists[:WATCHERS]) if whole else None
+
+    watches, lists = wait_until(came, 60, "lists of all")
+    many.sim.wait_watches(2 * WATCHERS, timeout=60)
+    seconds = time.monotonic() - begin
+    # Each of 48 waits for `stale` before it asks anew.
+    assert len(many.asked()) <= 2 * WATCHERS * (3 + seconds), len(many.asked())
+    return watches, lists, max(b - a for a, b in itertools.pairwise(answered))
+
+
 @pytest.mark.slow
 @pytest.mark.release_only
 def test_watchers_of_a_server_that_comes_back_do_not_come_all_at_once():
     """kill -9 and a start: first requests and lists are spread, few, and lead to the truth."""
     with herd() as many:
         many.wait_level()
-        many.sim.wait_watches(2 * WATCHERS)
-        # Of the pods, versions of the future for the next server: all must list them.
-        many.sim.change("pod", count=500)
-        many.sim.api.delete("pods", *sorted(many.sim.state("Pod"))[0][1:], force=True)
-        many.wait_level()
-        many.sim.kill()
-        begin = time.monotonic()
-        wait_until(
-            lambda: all(row["status_state"] == "backoff" for row in many.rows()), 20, "back-off"
-        )
-        # All try once in vain, 2.4 s from now at the latest.
-        wait_until(lambda: time.monotonic() - begin > 3, 20, "the first try")
-        many.sim.start()
-
-        def came():
-            """[ms] of the first watches, and of the lists of pods, once there are all."""
-            rows = many.asked()
-            watches = sorted(r["time_ms"] for r in rows if "watch=1" in r["target"])
-            lists = sorted(r["time_ms"] for r in rows if "watch=1" not in r["target"])
-            whole = len(lists) >= WATCHERS
-            return (watches[: 2 * WATCHERS], lists[:WATCHERS]) if whole else None
-
-        watches, lists = wait_until(came, 60, "lists of all")
-        many.sim.wait_watches(2 * WATCHERS, timeout=60)
-        # Pauses of 4 s differ by up to 1.6 s: without that all came within 70 ms.
-        for times in (watches, lists):
-            assert times[-1] - times[0] >= 800, times
-            assert most(times) <= len(times) / 2, times
-        seconds = time.monotonic() - begin
-        # Each of 48 waits for `stale` before it asks anew.
-        assert len(many.asked()) <= 2 * WATCHERS * (3 + seconds), len(many.asked())
+        for _ in range(ROUNDS):
+            watches, lists, stall = outage(many)
+            if (spread(watches) and spread(lists)) or stall < STALL:
+                break
+        assert spread(watches) and spread(lists), (stall, watches, lists)
         many.sim.api.delete("pods", *sorted(many.sim.state("Pod"))[-1][1:], force=True)
         many.sim.change("pod", count=30)
         many.wait_level()
