@@ -1,6 +1,7 @@
 """What happens while nothing comes: the sockets' own watch over the peer, and statuses that age."""
 
 import contextlib
+import datetime
 import socket
 import time
 
@@ -11,6 +12,7 @@ from tests.bed.sluice import Sluice
 from tests.bed.sockets import inet_sockets, peer_of
 from tests.integration.watching import QUICK, Watching, watching
 
+NO_ADDRESS_S = 10
 # Younger than the 15 s after which a pod that fits nowhere is a trouble.
 AGE_MS = 8000
 
@@ -60,3 +62,39 @@ def test_a_pod_that_fits_nowhere_for_15_s_is_told_without_an_event():
         wait_until(lambda: len(told()) == 2, 40, "two states", interval=0.2)
         version = sim.api.get("pods", "shop", "homeless")["metadata"]["resourceVersion"]
         assert told() == [("progressing", version), ("degraded", version)]
+
+
+def seconds(text):
+    """A time as the API and frames write it, in seconds since 1970."""
+    return datetime.datetime.fromisoformat(text).timestamp()
+
+
+def test_an_ingress_without_an_address_is_told_again_without_an_event():
+    """Of one version: first progressing; after `watch.no_address` nobody waits for one any more."""
+    conf = {"kinds": ["ingress"], "no_address": f"{NO_ADDRESS_S}s"}
+    with watching(conf, ready=False) as bed:
+        bed.wait_watching(["ingress"])
+        made = bed.sim.api.create(
+            "ingresses", "shop", {"metadata": {"name": "door"}, "spec": {"rules": []}}
+        )
+        key = f"resource:{bed.cluster}/ingress/shop/door"
+
+        def told():
+            """What was told of it."""
+            bed.objects.pump()
+            return [e for e in bed.objects.events() if e["stream_key"] == key]
+
+        wait_until(lambda: len(told()) == 2, 40, "two states", interval=0.2)
+        version = made["metadata"]["resourceVersion"]
+        said = [(e["data"]["status"], e["data"]["resource_version"]) for e in told()]
+        assert [(s["state"], s["health"], s["reason"], v) for s, v in said] == [
+            ("pending", "progressing", "NoAddressAssigned", version),
+            ("healthy", "healthy", "NoAddressPublished", version),
+        ]
+        due = seconds(made["metadata"]["creationTimestamp"]) + NO_ADDRESS_S
+        before, after = (seconds(e["timestamp"]) for e in told())
+        assert before <= due < after
+        live = bed.sim.api.get("ingresses", "shop", "door")
+        assert live["metadata"]["resourceVersion"] == version
+        # One list, one watch: nobody asked again either.
+        assert len(bed.lists("ingresses")) == 1
