@@ -362,7 +362,8 @@ writable(struct conn *c)
 		linger(c);
 	} else if (rc == 1 && c->state == CONN_READING) {
 		conn_hear(c);
-		if (c->exchange->in.len > 0)
+		/* A body behind a "100 Continue" has its own time. */
+		if (c->exchange->in.len > 0 && c->exchange->request == NULL)
 			conn_due_exactly(c, gateway_now_ms() + CONN_HEAD_MS);
 	}
 	return rc;
