@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from tests.bed.net import deadline, wait_until
+from tests.bed.net import deadline, factor, wait_until
 from tests.bed.sluice import Sluice
 from tests.bed.sockets import inet_sockets, peer_of
 
@@ -224,7 +224,9 @@ def test_long_bodies_that_never_end_keep_others_from_long_ones_only():
         status, headers, body = sluice.request("POST", "/api/v1/events", long)
         assert (status, body["code"]) == (429, "overloaded") and headers["Retry-After"]
         assert sluice.request("POST", "/api/v1/events", good)[0] == 202
-        assert resident(pid) - before < 250_000_000
+        # Under a sanitizer what was freed is held back, in a quarantine of 256 MiB.
+        held_back = 256 << 20 if factor() > 1 else 0
+        assert resident(pid) - before < 250_000_000 + held_back
         for sock in socks:
             sock.close()
         wait_until(
