@@ -21,7 +21,8 @@
 #include "common/sealed.h"
 #include "common/xmalloc.h"
 
-#define ROLE_MAGIC 0x454c4f52u   /* "ROLE" */
+#define ROLE_MAGIC    0x454c4f52u   /* "ROLE" */
+#define CALLBACKS_MAX 512           /* between two looks of the loop */
 
 /* struct role is what the role sees; this is the whole. */
 struct role_private {
@@ -357,13 +358,29 @@ identify(struct role *role, const char *name, int argc, char **argv)
 		    role->instance);
 }
 
+/* After so many callbacks the loop looks again at what is there: else some
+ * that keep each other busy (requests in pipelines) would keep all others
+ * waiting, and PING unanswered. */
+static struct event_base *
+new_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config != NULL && event_config_set_max_dispatch_interval(config,
+	    NULL, CALLBACKS_MAX, 0) == 0)
+		base = event_base_new_with_config(config);
+	if (base == NULL)
+		fatalx("event_base_new_with_config failed: no epoll?");
+	event_config_free(config);
+	return base;
+}
+
 static void
 open_loop(struct role_private *p)
 {
-	struct event_base *base = event_base_new();
+	struct event_base *base = new_base();
 
-	if (base == NULL)
-		fatalx("event_base_new failed: no epoll?");
 	p->pub.base = base;
 	p->channel = channel_new(base, MSG_CHANNEL_FD, MSG_FROM_SUPERVISOR,
 	    role_message_cb, p);
