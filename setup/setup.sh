@@ -9,18 +9,24 @@ build_packages='gcc make pkg-config ca-certificates libevent-dev
 	libnanomsg-dev libyaml-dev libssl-dev libjose-dev zlib1g-dev
 	libnghttp2-dev'
 check_packages='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
-	codespell libcmocka-dev python3-venv chromium curl haproxy openssl git
-	procps util-linux mandoc systemd'
+	codespell libcmocka-dev python3-venv chromium curl haproxy nginx
+	libnginx-mod-nchan openssl git procps util-linux mandoc systemd'
 
 packages=$build_packages
 [ "$1" = check ] && packages="$build_packages $check_packages"
 
-# quieten: the tests start HAProxies of their own, and what Debian starts on
-# installing it (a service for all, at every boot) nobody asked for.
+# quieten: the tests start a HAProxy and an nginx of their own, and what Debian
+# starts on installing them (a service for all, at every boot) nobody asked for.
 quieten() {
-	[ -x /usr/sbin/haproxy ] || return 0
-	$as_root service haproxy stop >/dev/null
-	$as_root systemctl --quiet disable haproxy.service
+	for daemon in haproxy nginx; do
+		case "$missing " in
+		*" $daemon "*) ;;
+		*) continue ;;
+		esac
+		[ -x "/usr/sbin/$daemon" ] || continue
+		$as_root service "$daemon" stop >/dev/null
+		$as_root systemctl --quiet disable "$daemon.service"
+	done
 }
 
 missing=
@@ -51,12 +57,8 @@ if [ -n "$missing" ]; then
 	echo "setup: installing$missing"
 	$as_root apt-get update -qq
 	(
-		case "$missing " in
-		*' haproxy '*)
-			trap quieten EXIT
-			trap 'exit 1' HUP INT TERM
-			;;
-		esac
+		trap quieten EXIT
+		trap 'exit 1' HUP INT TERM
 		# shellcheck disable=SC2086  # a list of words is meant
 		$as_root env DEBIAN_FRONTEND=noninteractive $apt >/dev/null
 	)

@@ -99,10 +99,10 @@ def test_a_package_that_was_removed_is_missing(wires):
     assert f"setup: installing {removed}\n" in call("run", directory).stdout
 
 
-@pytest.mark.parametrize("missing", ["haproxy", "curl"])
+@pytest.mark.parametrize("missing", ["haproxy", "nginx", "curl"])
 @pytest.mark.parametrize("status", [0, 3], ids=["installed", "failed"])
-def test_what_debian_starts_with_haproxy_is_stopped_where_it_is_installed(wires, status, missing):
-    """Also where apt fails half-way; a HAProxy that was there before is left as it is."""
+def test_what_debian_starts_with_a_package_is_stopped_where_it_is_installed(wires, status, missing):
+    """Also where apt fails half-way; what was there before is left as it is."""
     directory, noted = wires
     known = set(BUILD_PACKAGES + CHECK_PACKAGES) - {missing}
     listed = "".join(f"{name} ii \\n" for name in known)
@@ -118,11 +118,11 @@ def test_what_debian_starts_with_haproxy_is_stopped_where_it_is_installed(wires,
         (directory / name).chmod(0o755)
     done = call("check", directory)
     assert done.returncode == status, done.stderr
-    stopped = ["service haproxy stop", "systemctl --quiet disable haproxy.service"]
+    stopped = [f"service {missing} stop", f"systemctl --quiet disable {missing}.service"]
     assert noted().splitlines() == [
         "apt-get update -qq",
         f"apt-get install -y --no-install-recommends {missing}",
-        *(stopped if missing == "haproxy" else []),
+        *(stopped if missing != "curl" else []),
     ]
 
 
