@@ -91,8 +91,10 @@ TEST_SRCS  := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(TEST_SRCS))
 TOOL_SRCS  := $(sort $(wildcard tests/tools/*.c tests/bench/*.c))
 TOOLS      := $(patsubst tests/%.c,$(BUILD)/%,$(TOOL_SRCS)) \
+	$(BUILD)/bench/sse_load \
 	$(if $(wildcard tests/kubesim/kubesim.c),$(BUILD)/kubesim)
 KUBESIM_SRCS := $(sort $(wildcard tests/kubesim/*.c))
+SSE_LOAD_SRCS := $(sort $(wildcard tests/bench/load/*.c))
 
 .PHONY: all
 all: $(BINS) $(if $(wildcard tests/kubesim/kubesim.c),$(BUILD)/kubesim)
@@ -159,6 +161,11 @@ $(BUILD)/kubesim: $(call objs,$(KUBESIM_SRCS)) $(BUILD)/common.a
 		$(shell $(PKG_CONFIG) --libs libevent_openssl libssl zlib \
 		libnghttp2) -o $@
 
+$(BUILD)/bench/sse_load: $(call objs,$(SSE_LOAD_SRCS)) $(BUILD)/common.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $^ $(ALL_LDFLAGS) $(LIBS_BASE) -o $@
+
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o | $(ARCHIVES)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
@@ -180,7 +187,7 @@ $(BUILD)/tools/% $(BUILD)/bench/%: $(ARCHIVES)
 	$(Q)$(CC) $(ALL_CFLAGS) $(BUILD)/obj/tests/$(patsubst $(BUILD)/%,%,$@).o \
 		-Wl,--start-group $(ARCHIVES) -Wl,--end-group \
 		$(ALL_LDFLAGS) $(LIBS_ALL) -o $@
-$(foreach t,$(filter $(BUILD)/tools/% $(BUILD)/bench/%,$(TOOLS)),\
+$(foreach t,$(patsubst tests/%.c,$(BUILD)/%,$(TOOL_SRCS)),\
 	$(eval $(t): $(patsubst $(BUILD)/%,$(BUILD)/obj/tests/%.o,$(t))))
 
 # Kept, so that a second make links and compiles nothing again.
