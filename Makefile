@@ -52,10 +52,10 @@ endif
 # Debian 12's: nothing older was ever tried.
 PKGS_MIN  := libevent >= 2.1.12 yaml-0.1 >= 0.2.5 libcurl >= 7.88.1 \
 	jansson >= 2.14 libmongoc-1.0 >= 1.23.1 sqlite3 >= 3.40.1 \
-	nanomsg >= 1.1.5 libcrypto >= 3.0 jose >= 11
+	nanomsg >= 1.1.5 libcrypto >= 3.0 jose >= 11 libseccomp >= 2.5.4
 PKGS_BASE := libevent yaml-0.1
 PKGS_ALL  := libevent yaml-0.1 libcurl jansson libmongoc-1.0 sqlite3 \
-	nanomsg libcrypto jose
+	nanomsg libcrypto jose libseccomp
 pkg-cflags = $(patsubst -I%,-isystem %,$(filter-out \
 	-I/usr/include/%-linux-gnu,$(shell $(PKG_CONFIG) --cflags $(1))))
 pkg-libs   = $(shell $(PKG_CONFIG) --libs $(1))
@@ -91,7 +91,7 @@ TEST_SRCS  := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(TEST_SRCS))
 TOOL_SRCS  := $(sort $(wildcard tests/tools/*.c tests/bench/*.c))
 TOOLS      := $(patsubst tests/%.c,$(BUILD)/%,$(TOOL_SRCS)) \
-	$(BUILD)/bench/sse_load \
+	$(BUILD)/bench/sse_load $(BUILD)/hooks/sluice-gateway \
 	$(if $(wildcard tests/kubesim/kubesim.c),$(BUILD)/kubesim)
 KUBESIM_SRCS := $(sort $(wildcard tests/kubesim/*.c))
 SSE_LOAD_SRCS := $(sort $(wildcard tests/bench/load/*.c))
@@ -117,7 +117,8 @@ $(BUILD)/obj/%.o: %.c $(FLAGS_MK)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # The page is embedded by .incbin, which -MMD does not see.
-$(BUILD)/obj/gateway/page_data.o: $(wildcard gateway/page/*)
+$(BUILD)/obj/gateway/page_data.o $(BUILD)/hooks/obj/gateway/page_data.o: \
+	$(wildcard gateway/page/*)
 
 # What the binaries know of where they will be installed: `make` and then `make
 # install PREFIX=...` must not leave the old place in them.
@@ -143,6 +144,17 @@ $(BUILD)/sluice-$(1): $(BUILD)/obj/$(1)/$(1).o $(BUILD)/$(1).a $(BUILD)/common.a
 	$$(Q)$(CC) $$(ALL_CFLAGS) $$^ $$(ALL_LDFLAGS) $$(LIBS_ALL) -o $$@
 endef
 $(foreach r,$(ROLES),$(eval $(call role-rule,$(r))))
+
+# A gateway with what tests alone need (gateway/test_hooks.h): never installed.
+HOOKS_OBJS := $(patsubst %.c,$(BUILD)/hooks/obj/%.o,$(call srcs,gateway))
+$(BUILD)/hooks/obj/%.o: %.c $(FLAGS_MK)
+	$(call say,CC,$< (hooks))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) -DTEST_HOOKS $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/hooks/sluice-gateway: $(HOOKS_OBJS) $(BUILD)/common.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $^ $(ALL_LDFLAGS) $(LIBS_ALL) -o $@
 
 # The supervisor links libevent and libyaml, nothing of the data path.
 $(BUILD)/sluiced: $(BUILD)/obj/supervisor/supervisor.o $(BUILD)/supervisor.a \
@@ -193,11 +205,11 @@ $(foreach t,$(patsubst tests/%.c,$(BUILD)/%,$(TOOL_SRCS)),\
 # Kept, so that a second make links and compiles nothing again.
 .SECONDARY: $(patsubst tests/unit/%.c,$(BUILD)/obj/tests/unit/%.o,$(TEST_SRCS))
 
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/hooks -name '*.d' 2>/dev/null)
 
 # --- run and test ------------------------------------------------------------
 .PHONY: run check test check-unit check-integration unit unit-programs tools \
-	lint bench fuzz check-fresh format help
+	hooks lint bench fuzz check-fresh format help
 run:
 	@setup/setup.sh run
 	@$(MAKE) --no-print-directory all
@@ -224,6 +236,7 @@ check-fresh:
 	@tests/check-fresh.sh
 
 tools: $(TOOLS)
+hooks: $(BUILD)/hooks/sluice-gateway
 unit-programs: $(UNIT_TESTS)
 unit: $(UNIT_TESTS)
 	@tests/run-unit.sh $(UNIT_TESTS)
@@ -287,7 +300,7 @@ dist:
 		gzip -n >$(BUILD)/sluice-$(VERSION).tar.gz
 
 clean:
-	rm -rf $(BUILD)/obj $(BUILD)/unit $(BUILD)/tools $(BUILD)/*.a \
+	rm -rf $(BUILD)/obj $(BUILD)/hooks $(BUILD)/unit $(BUILD)/tools $(BUILD)/*.a \
 		$(BUILD)/sluice* $(BUILD)/kubesim $(BUILD)/asan $(BUILD)/tsan \
 		$(BUILD)/clang $(BUILD)/flags-*.mk
 

@@ -40,7 +40,7 @@ bus_address(char *buf, size_t size, const char *directory, const char *leaf,
 /* What the kernel lets a socket buffer be: more absorbs a longer stall of a
  * reader before its tail must come from the file. */
 static int
-bus_sndbuf(void)
+read_sndbuf(void)
 {
 	char text[32];
 	ssize_t n;
@@ -61,6 +61,25 @@ bus_sndbuf(void)
 	if (errno != 0 || end == text || v <= 0 || v > INT_MAX / 2)
 		return BUS_SNDBUF_DEFAULT;
 	return (int)v;
+}
+
+static int
+bus_sndbuf(void)
+{
+	static int known;   /* 0: not yet */
+	int n = __atomic_load_n(&known, __ATOMIC_RELAXED);
+
+	if (n == 0) {
+		n = read_sndbuf();
+		__atomic_store_n(&known, n, __ATOMIC_RELAXED);
+	}
+	return n;
+}
+
+void
+bus_read_limits(void)
+{
+	(void)bus_sndbuf();
 }
 
 static int

@@ -26,6 +26,10 @@
 int	bus_address(char *buf, size_t size, const char *directory,
 	    const char *leaf, struct err *err) MUST_CHECK;
 
+/* Reads what bus_open needs from /proc, once: for a process that will close
+ * /proc to itself before it opens its first socket. */
+void	bus_read_limits(void);
+
 enum bus_kind {
 	BUS_REQ,       /* connect, raw: what is asked bears a number */
 	BUS_REP,       /* bind, raw: a request's header returns with answer */

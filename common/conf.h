@@ -98,6 +98,7 @@ struct conf {
 		uint32_t max_connections; /* 0: from RLIMIT_NOFILE */
 		uint32_t max_per_address;
 		size_t	 ring;            /* bytes */
+		bool	 sandbox;
 	} gateway;
 	struct conf_stream streams[STREAM_TYPE_MAX + 1];
 	struct {

@@ -112,6 +112,11 @@ const struct conf_key conf_keys[] = {
 	  .off = C(gateway.ring), .min = 256 * KIB, .max = 16 * GIB,
 	  .def = "64MiB",
 	  .help = "Newest events each gateway keeps in memory." },
+	{ .path = "gateway.sandbox", .type = CONF_TYPE_BOOL,
+	  .readers = R(GATEWAY),
+	  .off = C(gateway.sandbox), .def = "true",
+	  .help = "Gateways give up the files and system calls that they need "
+	  "no more once they run; false is for finding out what breaks." },
 
 	{ .path = "health.workers", .type = CONF_TYPE_COUNT,
 	  .readers = R(HEALTH),

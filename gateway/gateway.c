@@ -16,8 +16,10 @@
 #include "gateway/journal_tail.h"
 #include "gateway/publish_api.h"
 #include "gateway/replay.h"
+#include "gateway/sandbox.h"
 #include "gateway/snapshot.h"
 #include "gateway/stream.h"
+#include "gateway/test_hooks.h"
 
 #define GATEWAY_STATUS_MS 2000
 
@@ -223,6 +225,46 @@ out:
 	return rc;
 }
 
+#define SANDBOX "sandbox (gateway.sandbox: false does without, at a price: " \
+	"SECURITY.md)"
+
+/* Before open_bus, which starts nanomsg's thread. */
+static int
+close_files(struct gateway *g, struct err *err)
+{
+	const struct conf *conf = &g->role->conf;
+	int version;
+
+	if (!conf->gateway.sandbox) {
+		log_warn("gateway.sandbox: false: whoever takes this process "
+		    "over can do what its user can");
+		return 0;
+	}
+	if (sandbox_files(conf, g->journal, &version, err) == -1)
+		return err_prefix(err, SANDBOX);
+	if (version > 0)
+		log_info("sandbox: files by landlock %d, system calls by "
+		    "seccomp", version);
+	else
+		log_warn("sandbox: system calls by seccomp, files by their "
+		    "modes alone: %s", SANDBOX_SANITIZED ? "this is built "
+		    "with a sanitizer" : "this kernel has no landlock (Linux "
+		    "5.13 and lsm=landlock,...)");
+	return 0;
+}
+
+/* When all is open. */
+static int
+close_calls(struct gateway *g, struct err *err)
+{
+	const struct conf *conf = &g->role->conf;
+
+	if (conf->gateway.sandbox && sandbox_calls(conf, err) == -1)
+		return err_prefix(err, SANDBOX);
+	test_hooks_started(g);
+	return 0;
+}
+
 static int
 gateway_start(struct role *role, struct err *err)
 {
@@ -250,9 +292,10 @@ gateway_start(struct role *role, struct err *err)
 		return -1;
 	g->replay = replay_new(g);
 	role_status(role, "starting", "reading the journal's tail");
-	if (open_bus(g, err) == -1)
+	if (close_files(g, err) == -1 || open_bus(g, err) == -1)
 		return -1;
-	return event_add(g->report, &every);
+	(void)event_add(g->report, &every);
+	return close_calls(g, err);
 }
 
 /* Every stream is told; requests under way get their answer. */

@@ -84,7 +84,12 @@ read_file(const char *path, struct stat *ret, struct err *err)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct jwks *keys = NULL;
 
-	if (fd == -1)
+	if (fd == -1 && errno == EACCES)
+		(void)err_set(err, "cannot be opened: by its mode or those of "
+		    "its directories, or it is a link to outside the "
+		    "directory where it was at the start (gateway.sandbox in "
+		    "sluice.yaml(5)), which takes a restart");
+	else if (fd == -1)
 		(void)err_errno(err, errno, "cannot be opened");
 	else if (fstat(fd, ret) != 0 || !S_ISREG(ret->st_mode))
 		(void)err_set(err, "is no file; write the path of a JSON Web "

@@ -6,8 +6,8 @@ cd "$(dirname "$0")/.."
 
 build_packages='gcc make pkg-config ca-certificates libevent-dev
 	libcurl4-openssl-dev libmongoc-dev libsqlite3-dev libjansson-dev
-	libnanomsg-dev libyaml-dev libssl-dev libjose-dev zlib1g-dev
-	libnghttp2-dev'
+	libnanomsg-dev libyaml-dev libssl-dev libjose-dev
+	libseccomp-dev zlib1g-dev libnghttp2-dev'
 check_packages='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
 	codespell libcmocka-dev python3-venv chromium curl haproxy nginx
 	libnginx-mod-nchan openssl git procps util-linux mandoc systemd'

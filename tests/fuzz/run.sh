@@ -13,7 +13,7 @@ make -s BUILD="$out" CC=clang SAN=address,undefined \
 	"$out/common.a" "$out/gateway.a" "$out/watcher.a" "$out/store.a" \
 	"$out/broker.a"
 libs=$(pkg-config --libs libevent yaml-0.1 libcurl jansson libmongoc-1.0 \
-	sqlite3 nanomsg libcrypto jose)
+	sqlite3 nanomsg libcrypto jose libseccomp)
 n=0
 for source in tests/fuzz/fuzz_*.c; do
 	name=$(basename "$source" .c)

@@ -27,7 +27,14 @@ LINKS = {
         "libjansson",
         "libnanomsg",
     },
-    "sluice-gateway": {"libevent", "libjansson", "libnanomsg", "libcrypto", "libjose"},
+    "sluice-gateway": {
+        "libevent",
+        "libjansson",
+        "libnanomsg",
+        "libcrypto",
+        "libjose",
+        "libseccomp",
+    },
 }
 LIBC = {"libc", "libm", "libpthread", "ld-linux-x86-64", "ld-linux-aarch64", "libgcc_s"}
 
