@@ -64,6 +64,7 @@ struct conf_stream {
 	int64_t			write_stall_timeout_ms;
 	enum conf_overflow	on_overflow;
 	int64_t			retry_ms;
+	uint64_t		max_event;               /* bytes */
 	int64_t			log_grace_ms;
 	int64_t			snapshot_retention_ms;
 };
@@ -195,7 +196,8 @@ char	*conf_state_path(const struct conf *conf, const char *leaf);
  * character '-'); to be freed. NULL with *err that names the remedy when the
  * result is no slug. */
 char	*conf_slug(const char *context, struct err *err);
-/* The options of a stream type; every type has a whole row. */
+/* The options of a stream type, or with STREAM_TYPE_MAX the default ones;
+ * every type has a whole row. */
 const struct conf_stream *conf_stream(const struct conf *conf,
     enum stream_type type);
 

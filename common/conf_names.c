@@ -46,7 +46,7 @@ conf_state_path(const struct conf *conf, const char *leaf)
 const struct conf_stream *
 conf_stream(const struct conf *conf, enum stream_type type)
 {
-	assert((unsigned)type < STREAM_TYPE_MAX);
+	assert((unsigned)type <= STREAM_TYPE_MAX);
 	return &conf->streams[type];
 }
 

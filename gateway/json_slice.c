@@ -108,30 +108,49 @@ name_is(struct slice key, const char *name)
 }
 
 bool
+json_slice_object(struct slice object, struct slice *ret_at)
+{
+	struct slice s = skip_space(object);
+
+	if (s.n < 2 || *s.p != '{')
+		return false;
+	*ret_at = (struct slice){ s.p + 1, s.n - 1 };
+	return true;
+}
+
+bool
+json_slice_pair(struct slice *at, struct slice *ret_name,
+    struct slice *ret_value)
+{
+	struct slice s = skip_space(*at), name;
+
+	if (s.n > 0 && *s.p == ',')
+		s = (struct slice){ s.p + 1, s.n - 1 };
+	if (!json_slice_value(s, &name, &s) || *name.p != '"')
+		return false;
+	s = skip_space(s);
+	if (s.n == 0 || *s.p != ':' ||
+	    !json_slice_value((struct slice){ s.p + 1, s.n - 1 }, ret_value,
+	    at))
+		return false;
+	*ret_name = name;
+	return true;
+}
+
+bool
 json_slice_member(struct slice object, const char *name, struct slice *ret)
 {
-	struct slice at = skip_space(object), key, value;
+	struct slice at, key, value;
 
-	if (at.n < 2 || *at.p != '{')
+	if (!json_slice_object(object, &at))
 		return false;
-	for (;;) {
-		at = skip_space((struct slice){ at.p + 1, at.n - 1 });
-		if (!json_slice_value(at, &key, &at) || *key.p != '"')
-			return false;
-		at = skip_space(at);
-		if (at.n == 0 || *at.p != ':')
-			return false;
-		at = (struct slice){ at.p + 1, at.n - 1 };
-		if (!json_slice_value(at, &value, &at))
-			return false;
-		if (name_is(key, name)) {
-			*ret = value;
-			return true;
-		}
-		at = skip_space(at);
-		if (at.n == 0 || *at.p != ',')
-			return false;
+	while (json_slice_pair(&at, &key, &value)) {
+		if (!name_is(key, name))
+			continue;
+		*ret = value;
+		return true;
 	}
+	return false;
 }
 
 bool

@@ -16,6 +16,12 @@ bool	json_slice_value(struct slice text, struct slice *ret,
  * false if it has none of that name. */
 bool	json_slice_member(struct slice object, const char *name,
 	    struct slice *ret);
+/* Steps through an object: `*at` is the text after '{' or after the member
+ * before; false at the end. The name is as it stands, with its quotes.
+ * json_slice_object gives the first. */
+bool	json_slice_object(struct slice object, struct slice *ret_at);
+bool	json_slice_pair(struct slice *at, struct slice *ret_name,
+	    struct slice *ret_value);
 /* Steps through an array: `*at` is the text after '[' or after the value
  * before; false at the end. json_slice_array gives the first. */
 bool	json_slice_array(struct slice array, struct slice *ret_at);

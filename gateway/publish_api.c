@@ -301,7 +301,7 @@ judge(struct conn *c, struct publish_body *b, bool atomic)
 	struct reply_details details = { .n = 0 };
 
 	publish_body_check(b, slice_str(c->identity->tenant),
-	    wall_unix_ms(), problem_cb, &details);
+	    wall_unix_ms(), &c->gateway->role->conf, problem_cb, &details);
 	if (b->status != 0) {
 		reply_error(c, b->status, b->code, b->text, NULL);
 		buf_free(&details.json);

@@ -1,11 +1,13 @@
 #include "gateway/publish_body.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/json_slice.h"
+#include "gateway/stream_kind.h"
 
 static void
 hard_problem(struct publish_body *b, int status, const char *code,
@@ -128,9 +130,29 @@ envelope_cb(const char *path, const char *text, void *arg)
 	b->cb(where, text, b->arg);
 }
 
+/* After envelope_item, which knows the type. */
+static bool
+is_small_enough(struct publish_body *b, const struct item *item,
+    const struct conf *conf)
+{
+	enum stream_type type = stream_kind_of(item->key);
+	uint64_t max = conf_stream(conf, type)->max_event;
+
+	if (b->raw[b->at].n > max)
+		hard_problem(b, 413, "too_large", "event %zu has %zu bytes, "
+		    "allowed are %" PRIu64 " (streams.%s.max_event)", b->at,
+		    b->raw[b->at].n, max, stream_type_name(type));
+	/* Escaping may have made it longer. */
+	else if (item->frame.n > EVENT_DATA_LINE_MAX - 128)
+		hard_problem(b, 413, "too_large", "event %zu is over %u bytes "
+		    "as a data line", b->at, EVENT_DATA_LINE_MAX);
+	return b->status == 0;
+}
+
 void
 publish_body_check(struct publish_body *b, struct slice tenant,
-    int64_t now_unix_ms, envelope_problem_cb cb, void *arg)
+    int64_t now_unix_ms, const struct conf *conf, envelope_problem_cb cb,
+    void *arg)
 {
 	struct item *item;
 
@@ -146,13 +168,8 @@ publish_body_check(struct publish_body *b, struct slice tenant,
 		    tenant, now_unix_ms, &b->frames[b->good], item,
 		    envelope_cb, b) > 0)
 			continue;
-		/* Escaping may have made it longer. */
-		if (item->frame.n > EVENT_DATA_LINE_MAX - 128) {
-			hard_problem(b, 413, "too_large", "event %zu is over "
-			    "%u bytes as a data line", b->at,
-			    EVENT_DATA_LINE_MAX);
+		if (!is_small_enough(b, item, conf))
 			return;
-		}
 		b->places[b->good++] = (uint32_t)b->at;
 	}
 }

@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 
+#include "common/conf.h"
 #include "common/event.h"
 #include "gateway/envelope.h"
 
@@ -40,10 +41,12 @@ struct publish_body {
 /* Either is called once, then publish_body_check. */
 void	publish_body_json(struct publish_body *b, struct slice body);
 void	publish_body_ndjson(struct publish_body *b, struct slice body);
-/* Makes items of the events, each by the contract (envelope); cb is told the
- * path of each problem, from the request's begin. */
+/* Makes items of the events, each by the contract (envelope) and at most as
+ * large as the options of its stream's type say; cb is told the path of each
+ * problem, from the request's begin. */
 void	publish_body_check(struct publish_body *b, struct slice tenant,
-	    int64_t now_unix_ms, envelope_problem_cb cb, void *arg);
+	    int64_t now_unix_ms, const struct conf *conf,
+	    envelope_problem_cb cb, void *arg);
 /* Frees b too. */
 void	publish_body_free(struct publish_body *b);
 

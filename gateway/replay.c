@@ -197,6 +197,7 @@ take_record(struct conn *c, const void *bytes, size_t n)
 	struct stream *s = &c->stream;
 	struct record_header header;
 	struct record_exception exception;
+	struct buf frame = BUF_EMPTY;
 	struct item item;
 	struct rd rd;
 	uint32_t i;
@@ -209,7 +210,7 @@ take_record(struct conn *c, const void *bytes, size_t n)
 			return;
 	for (i = 0; i < header.count && c->out.len < STREAM_FILL; i++) {
 		if (record_item_decode(&rd, &header, i, &item) == -1)
-			return;
+			break;
 		if (item.position.number <= s->cursor.number)
 			continue;
 		/* From "-1" it may still be of an epoch before. */
@@ -217,13 +218,16 @@ take_record(struct conn *c, const void *bytes, size_t n)
 		if (!hub_wants(s->sub, item.tenant, item.key,
 		    item.event_type))
 			continue;
-		if (sse_event(&c->out, &item) == -1)
+		buf_reset(&frame);
+		if (sse_event(&frame, &item) == -1)
 			continue;
+		stream_add_event(c, frame.data, frame.len);
 		s->events++;
 		s->event_ms = gateway_now_ms();
 		c->gateway->metrics.replayed++;
 		c->gateway->metrics.events_delivered++;
 	}
+	buf_free(&frame);
 }
 
 /* Whether the ring has all that this client still wants. */

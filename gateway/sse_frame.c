@@ -151,28 +151,49 @@ sse_event(struct buf *b, const struct item *item)
 	return frame_end(b, start, data_start, item->position);
 }
 
-int
-sse_event_without_id(struct buf *b, const void *chunk, size_t n)
+/* The rest of a line that begins with `name`; *at moves behind it. */
+static bool
+take_line(struct slice *at, const char *name, struct slice *ret)
 {
-	static const char line[] = "\nid: ";
-	const char *text = chunk, *head = memchr(chunk, '\n', n), *end;
-	size_t start, i;
+	size_t n = strlen(name);
+	const char *lf = at->n > 0 ? memchr(at->p, '\n', at->n) : NULL;
 
-	/* ... <LF> id: <id> <LF> <LF> <CR> <LF>: data has no LF. */
-	if (head == NULL || n < 4 + sizeof(line))
-		return -1;
-	head++;
-	end = text + n - 4;
-	for (i = 0; i < EVENT_ID_MAX + sizeof(line); i++, end--)
-		if (end > head && memcmp(end, line, sizeof(line) - 1) == 0)
-			break;
-	if (i == EVENT_ID_MAX + sizeof(line))
+	if (lf == NULL || (size_t)(lf - at->p) < n ||
+	    memcmp(at->p, name, n) != 0)
+		return false;
+	*ret = (struct slice){ at->p + n, (size_t)(lf - at->p) - n };
+	at->n -= (size_t)(lf + 1 - at->p);
+	at->p = lf + 1;
+	return true;
+}
+
+bool
+sse_event_parts(const void *chunk, size_t n, struct sse_parts *ret)
+{
+	struct slice at = { chunk, n }, size;
+
+	return take_line(&at, "", &size) &&
+	    take_line(&at, "event: ", &ret->event) &&
+	    take_line(&at, "data: ", &ret->data) &&
+	    take_line(&at, "id: ", &ret->id);
+}
+
+int
+sse_event_of(struct buf *b, const struct sse_parts *parts)
+{
+	struct position id = { 0, 0 };
+	size_t start, data_start;
+
+	if (!event_type_valid(parts->event) || (parts->id.p != NULL &&
+	    !position_parse(parts->id, &id)))
 		return -1;
 	start = chunk_begin(b);
-	buf_add(b, head, (size_t)(end - head));
-	buf_add(b, "\n\n", 2);
-	chunk_end(b, start);
-	return 0;
+	buf_adds(b, "event: ");
+	buf_add(b, parts->event.p, parts->event.n);
+	buf_adds(b, "\ndata: ");
+	data_start = b->len;
+	buf_add(b, parts->data.p, parts->data.n);
+	return frame_end(b, start, data_start, id);
 }
 
 int

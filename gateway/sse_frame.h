@@ -70,9 +70,17 @@ bool		 sse_name_reserved(struct slice event_type);
 
 /* Appends an event of the broker's order as one chunk. */
 int	sse_event(struct buf *b, const struct item *item) MUST_CHECK;
-/* Appends an event chunk made by sse_event again, without its id line. */
-int	sse_event_without_id(struct buf *b, const void *chunk, size_t n)
-	    MUST_CHECK;
+/* What an event chunk made by sse_event says; slices point into it. false: it
+ * is not one. */
+struct sse_parts {
+	struct slice	event;
+	struct slice	data;
+	struct slice	id;
+};
+bool	sse_event_parts(const void *chunk, size_t n, struct sse_parts *ret);
+/* Appends an event of these parts as one chunk; an id that is SLICE_NONE is
+ * left out. */
+int	sse_event_of(struct buf *b, const struct sse_parts *parts) MUST_CHECK;
 /* Appends a kept event, the i-th of n, as of a position. `id` is the bookmark
  * of the set's last frame, epoch 0 for all others. */
 int	sse_snapshot(struct buf *b, const struct item *item,

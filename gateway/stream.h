@@ -73,6 +73,7 @@ struct stream {
 	enum conf_overflow	 on_overflow;
 	bool			 snapshots;  /* snapshot=0 turns them off */
 	bool			 comment;    /* heartbeat=comment */
+	bool			 cloud;      /* format=cloudevents */
 	bool			 strict;
 	bool			 blind_sent; /* an event went out in BLIND */
 	bool			 replaying;  /* stands in the replay queue */
@@ -109,6 +110,9 @@ void	stream_lookback(struct conn *c);
 /* Called by replay: the ring has the rest, though the list may not have it
  * yet. */
 void	stream_go_on(struct conn *c);
+/* Called by replay: appends an event to `out`, in the form that the client
+ * asked for; `chunk` as sse_event makes it. */
+void	stream_add_event(struct conn *c, const void *chunk, size_t n);
 
 /* Called by gateway. */
 void	stream_flush_subscription(struct gateway *g,

@@ -98,13 +98,26 @@ stream_open(struct conn *c)
 		conn_due(c, s->expires_ms);
 }
 
+/* Those of the type of all its streams; of streams of several types the
+ * default ones (contract 6). */
+static const struct conf_stream *
+options_of(const struct conn *c, const struct stream_wish *w)
+{
+	enum stream_type type = stream_kind_of(w->selectors[0]);
+	size_t i;
+
+	for (i = 1; i < w->n_selectors; i++)
+		if (stream_kind_of(w->selectors[i]) != type)
+			type = STREAM_TYPE_MAX;
+	return conf_stream(&c->gateway->role->conf, type);
+}
+
 /* Draining, overloaded, or not caught up in time: 200, so that an EventSource
  * comes back. */
 static void
-turn_away(struct conn *c, enum sse_reason reason)
+turn_away(struct conn *c, const struct stream_wish *w, enum sse_reason reason)
 {
-	const struct conf_stream *o =
-	    &c->gateway->role->conf.streams[STREAM_TYPE_MAX];
+	const struct conf_stream *o = options_of(c, w);
 	struct sse_control ctl = { .kind = SSE_RETRY,
 	    .retry_ms = stream_retry_ms(o->retry_ms) };
 
@@ -123,8 +136,7 @@ static void
 set_options(struct conn *c, const struct stream_wish *w)
 {
 	struct stream *s = &c->stream;
-	const struct conf_stream *o = conf_stream(&c->gateway->role->conf,
-	    stream_kind_of(w->selectors[0]));
+	const struct conf_stream *o = options_of(c, w);
 
 	*s = (struct stream){ .next = CONN_NONE, .prev = CONN_NONE,
 	    .replay_next = CONN_NONE };
@@ -138,6 +150,7 @@ set_options(struct conn *c, const struct stream_wish *w)
 	/* 80 to 100 % of max_duration, so that not all end at one time. */
 	s->age_ms = o->max_duration_ms - (int64_t)((uint64_t)
 	    (o->max_duration_ms / 5) * (gateway_random() % 1024) / 1024);
+	s->cloud = w->cloud;
 	s->snapshots = w->snapshot;
 	s->strict = w->strict;
 	s->opened_ms = s->event_ms = gateway_now_ms();
@@ -280,7 +293,7 @@ held_tick(struct conn *c)
 	}
 	lookup_leaves(l);
 	if (c->gateway->beats == 0)
-		turn_away(c, c->gateway->draining ? SSE_SHUTDOWN :
+		turn_away(c, &l->wish, c->gateway->draining ? SSE_SHUTDOWN :
 		    SSE_OVERLOADED);
 	else
 		proceed(c, &l->wish, lookup_key(l));
@@ -305,9 +318,9 @@ arrive(struct conn *c, const struct stream_wish *w)
 	struct gateway *g = c->gateway;
 
 	if (g->draining || c->spare)
-		turn_away(c, g->draining ? SSE_SHUTDOWN : SSE_OVERLOADED);
+		turn_away(c, w, g->draining ? SSE_SHUTDOWN : SSE_OVERLOADED);
 	else if (!connections_admit(c))
-		turn_away(c, SSE_OVERLOADED);
+		turn_away(c, w, SSE_OVERLOADED);
 	else
 		begin(c, w);
 }

@@ -10,7 +10,7 @@
 #define TIMEOUT_MIN_MS 1000
 #define TIMEOUT_MAX_MS (24LL * 3600 * 1000)
 #define KNOWN          "stream, types, snapshot, must_exist, heartbeat, " \
-		       "timeout, strict, last_event_id"
+		       "timeout, strict, format, last_event_id"
 
 /* Sends the answer; false, so that callers can return it. */
 static bool
@@ -115,6 +115,11 @@ take_param(struct conn *c, struct stream_wish *w,
 		return w->comment || slice_is(p->value, "event") ||
 		    bad(c, 400, "bad_request",
 		    "heartbeat must be event or comment");
+	}
+	if (slice_is(p->name, "format")) {
+		w->cloud = slice_is(p->value, "cloudevents");
+		return w->cloud || bad(c, 400, "bad_request",
+		    "format must be cloudevents, or left out");
 	}
 	if (slice_is(p->name, "timeout")) {
 		w->timeout_ms = duration_ms(p->value);

@@ -25,6 +25,7 @@ struct stream_wish {
 	bool			strict;
 	bool			must_exist;
 	bool			comment;
+	bool			cloud;        /* format=cloudevents */
 	bool			heartbeat_set;
 };
 

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "common/log.h"
+#include "gateway/cloud_event.h"
 #include "gateway/connection.h"
 #include "gateway/replay.h"
 #include "gateway/sse_frame.h"
@@ -76,6 +78,14 @@ overflow(struct conn *c)
 	}
 }
 
+/* This one goes on in the next turn. */
+static void
+others_first(struct conn *c)
+{
+	hub_mark_dirty(c->gateway->hub, c->stream.sub);
+	gateway_flush_soon(c->gateway);
+}
+
 static enum sent
 send_live(struct conn *c, size_t *budget)
 {
@@ -112,15 +122,37 @@ send_live(struct conn *c, size_t *budget)
 	*budget -= MIN(*budget, taken);
 	if (*budget > 0)
 		return i == STREAM_IOV ? SENT_MORE : SENT_ALL;
-	/* Others first; this one goes on in the next turn. */
-	hub_mark_dirty(g->hub, s->sub);
-	gateway_flush_soon(g);
+	others_first(c);
 	return SENT_ALL;
 }
 
-/* BLIND: the same events without their ids, made in slices. */
+void
+stream_add_event(struct conn *c, const void *chunk, size_t n)
+{
+	const struct stream *s = &c->stream;
+	struct buf event = BUF_EMPTY;
+	struct sse_parts parts;
+	bool good = sse_event_parts(chunk, n, &parts);
+
+	if (good && s->cloud) {
+		good = cloud_event(&event, parts.data);
+		parts.data = (struct slice){ (const char *)event.data,
+		    event.len };
+	}
+	if (s->phase == STREAM_BLIND)
+		parts.id = SLICE_NONE;
+	/* Its frame was made of an item that was checked by who published it:
+	 * only a stranger on the bus can have left a member out of the rule. */
+	if (!good || sse_event_of(&c->out, &parts) == -1)
+		log_warn("an event cannot be told to a client in the form "
+		    "it wants: it is left out");
+	buf_free(&event);
+}
+
+/* Events that do not go out as they stand in the ring, made in slices: without
+ * their ids while BLIND, or in another form. */
 static enum sent
-send_blind(struct conn *c)
+send_made(struct conn *c, size_t *budget)
 {
 	struct stream *s = &c->stream;
 	struct gateway *g = c->gateway;
@@ -130,20 +162,28 @@ send_blind(struct conn *c)
 
 	n = hub_list(g->hub, s->sub, s->cursor.number, positions, STREAM_IOV);
 	if (s->cursor.number < s->sub->lost_through) {
-		stream_lost(c, SSE_SLOW_CONSUMER);
-		return SENT_MORE;
+		/* BLIND: nobody could resume where it stands. */
+		if (s->phase == STREAM_BLIND)
+			stream_lost(c, SSE_SLOW_CONSUMER);
+		else
+			overflow(c);
+		return c->state == CONN_STREAM ? SENT_MORE : SENT_GONE;
 	}
 	for (i = 0; i < n && c->out.len < STREAM_FILL; i++) {
 		s->cursor.number = positions[i];
-		if (!ring_get(g->ring, positions[i], &f) ||
-		    sse_event_without_id(&c->out, f.chunk, f.n) == -1)
+		if (!ring_get(g->ring, positions[i], &f))
 			continue;
+		stream_add_event(c, f.chunk, f.n);
 		s->blind_sent = true;
 		s->events++;
 		g->metrics.events_delivered++;
 		s->event_ms = gateway_now_ms();
 	}
-	return n > 0 ? SENT_MORE : SENT_ALL;
+	*budget -= MIN(*budget, c->out.len);
+	if (n == 0 || *budget > 0)
+		return n > 0 ? SENT_MORE : SENT_ALL;
+	others_first(c);
+	return SENT_ALL;
 }
 
 int
@@ -165,10 +205,11 @@ stream_flush(struct conn *c)
 			sent = SENT_FULL;
 		else if (s->snapshot != NULL)
 			sent = send_snapshot(c);
+		else if (s->phase == STREAM_BLIND ||
+		    (s->phase == STREAM_LIVE && s->cloud))
+			sent = send_made(c, &budget);
 		else if (s->phase == STREAM_LIVE)
 			sent = send_live(c, &budget);
-		else if (s->phase == STREAM_BLIND)
-			sent = send_blind(c);
 		else
 			sent = SENT_ALL;
 		if (sent == SENT_MORE)

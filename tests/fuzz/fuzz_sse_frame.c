@@ -208,6 +208,16 @@ check_event(struct item *item, const json_t *sent)
 	buf_free(&b);
 }
 
+static const struct conf *
+options(void)
+{
+	static struct conf conf;
+
+	for (size_t i = 0; i <= STREAM_TYPE_MAX; i++)
+		conf.streams[i].max_event = EVENT_MAX;
+	return &conf;
+}
+
 static void
 fuzz_body(const char *p, size_t n, bool lines)
 {
@@ -219,7 +229,8 @@ fuzz_body(const char *p, size_t n, bool lines)
 		publish_body_ndjson(b, body);
 	else
 		publish_body_json(b, body);
-	publish_body_check(b, slice_str("-"), FUZZ_NOW_MS, problem_cb, NULL);
+	publish_body_check(b, slice_str("-"), FUZZ_NOW_MS, options(),
+	    problem_cb, NULL);
 	if (b->status == 0)
 		for (i = 0; i < b->good; i++)
 			check_event(&b->items[i], b->events[b->places[i]]);

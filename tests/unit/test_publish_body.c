@@ -18,6 +18,7 @@
 #define BAD  "{\"stream_key\":\"job:a\",\"event_type\":\"job.progress\"}"
 
 static struct buf told;
+static struct conf conf;
 
 static void
 problem_cb(const char *path, const char *problem, void *arg)
@@ -36,7 +37,10 @@ read_body(const char *text, bool ndjson)
 	else
 		publish_body_json(b, slice_str(text));
 	buf_reset(&told);
-	publish_body_check(b, slice_str("-"), NOW, problem_cb, NULL);
+	for (size_t i = 0; i <= STREAM_TYPE_MAX; i++)
+		if (conf.streams[i].max_event == 0)
+			conf.streams[i].max_event = EVENT_MAX;
+	publish_body_check(b, slice_str("-"), NOW, &conf, problem_cb, NULL);
 	return b;
 }
 
@@ -157,6 +161,18 @@ test_an_event_too_large_is_413_by_its_place(void **state)
 	buf_free(&text);
 }
 
+static void
+test_each_stream_type_has_its_own_largest_event(void **state)
+{
+	(void)state;
+	conf.streams[STREAM_RUN].max_event = sizeof(GOOD) - 2;
+	expect_items(GOOD, false, 1, 1);
+	expect_status("{\"stream_key\":\"run:a\",\"event_type\":"
+	    "\"run.progress\",\"data\":{}}", false, 413,
+	    "(streams.run.max_event)");
+	conf.streams[STREAM_RUN].max_event = 0;
+}
+
 int
 main(void)
 {
@@ -171,6 +187,8 @@ main(void)
 		cmocka_unit_test(test_an_empty_body_is_told_in_words),
 		cmocka_unit_test(test_one_event_too_many_is_413),
 		cmocka_unit_test(test_an_event_too_large_is_413_by_its_place),
+		cmocka_unit_test(
+		    test_each_stream_type_has_its_own_largest_event),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

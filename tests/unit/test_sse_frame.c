@@ -26,6 +26,7 @@ test_an_event_is_event_data_id_in_one_chunk(void **state)
 	struct item item = make_item("job:8f2c", "job.state_changed",
 	    "\"type\":\"job\",\"data\":{\"a\":1}}", 3, 41);
 	struct buf b = BUF_EMPTY, c = BUF_EMPTY;
+	struct sse_parts parts;
 	char *text;
 
 	(void)state;
@@ -35,7 +36,11 @@ test_an_event_is_event_data_id_in_one_chunk(void **state)
 	    "data: {\"id\":\"65f1a2b3-41\",\"seq\":3,\"type\":\"job\","
 	    "\"data\":{\"a\":1}}\nid: 65f1a2b3-41\n\n");
 	free(text);
-	assert_int_equal(sse_event_without_id(&c, b.data, b.len), 0);
+	assert_true(sse_event_parts(b.data, b.len, &parts));
+	assert_true(slice_is(parts.event, "job.state_changed"));
+	assert_true(slice_is(parts.id, "65f1a2b3-41"));
+	parts.id = SLICE_NONE;
+	assert_int_equal(sse_event_of(&c, &parts), 0);
 	text = unchunk(&c);
 	assert_string_equal(text, "event: job.state_changed\n"
 	    "data: {\"id\":\"65f1a2b3-41\",\"seq\":3,\"type\":\"job\","
