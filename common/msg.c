@@ -197,3 +197,21 @@ msg_segment_decode(const void *p, size_t n, uint64_t *ret_first)
 	*ret_first = first;
 	return 0;
 }
+
+void
+msg_listener_encode(struct buf *b, uint32_t index)
+{
+	buf_u32(b, index);
+}
+
+int
+msg_listener_decode(const void *p, size_t n, uint32_t *ret_index)
+{
+	struct rd r = rd_init(p, n);
+	uint32_t index = rd_u32(&r);
+
+	if (!rd_done(&r))
+		return -1;
+	*ret_index = index;
+	return 0;
+}

@@ -18,7 +18,7 @@
 #include "common/buf.h"
 #include "common/err.h"
 
-#define MSG_VERSION      2u
+#define MSG_VERSION      3u
 #define MSG_PAYLOAD_MAX  (60u * 1024)   /* larger things travel as a memfd */
 #define MSG_CHANNEL_FD   3
 
@@ -26,6 +26,8 @@
 #define MSG_LIST(X)                                                            \
 	X(CONFIG,           SUPERVISOR, true)  /* memfd: conf_encode() */      \
 	X(LISTENER,         SUPERVISOR, true)  /* a gateway's socket */        \
+	X(UNLISTEN,         SUPERVISOR, false) /* another has it now */        \
+	X(DRAIN,            SUPERVISOR, false) /* let go of all streams */     \
 	X(PING,             SUPERVISOR, false) /* answer with PONG */          \
 	X(STOP,             SUPERVISOR, false) /* leave in order, exit 0 */    \
 	X(RELOAD,           SUPERVISOR, true)  /* memfd: new configuration */  \
@@ -96,7 +98,8 @@ struct msg_status {
 	char	text[ERR_TEXT_MAX];
 };
 
-/* SEGMENT: first position of the memory segment in the fd. */
+/* SEGMENT: first position of the memory segment in the fd.
+ * LISTENER, UNLISTEN: whose of the gateways it is by number, from 0. */
 
 void	msg_peer_encode(struct buf *b, const struct msg_peer *m);
 int	msg_peer_decode(const void *p, size_t n, struct msg_peer *ret);
@@ -113,5 +116,7 @@ void	msg_status_encode(struct buf *b, const struct msg_status *m);
 int	msg_status_decode(const void *p, size_t n, struct msg_status *ret);
 void	msg_segment_encode(struct buf *b, uint64_t first);
 int	msg_segment_decode(const void *p, size_t n, uint64_t *ret_first);
+void	msg_listener_encode(struct buf *b, uint32_t index);
+int	msg_listener_decode(const void *p, size_t n, uint32_t *ret_index);
 
 #endif

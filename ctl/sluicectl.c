@@ -40,7 +40,9 @@ usage(void)
 	    "  status             processes: state, pid, restarts, cause\n"
 	    "  restart ROLE       end it in order and start it again\n"
 	    "  stop [ROLE]        stop one process, or the whole service\n"
-	    "  start ROLE         start one that was stopped or has failed\n"
+	    "  start ROLE         start one that was stopped, has failed, or "
+	    "drains\n"
+	    "  drain ROLE         have a gateway let go of its streams\n"
 	    "  reload             read the configuration again\n"
 	    "  journal info|dump|verify ...\n"
 	    "see sluicectl(8)\n", stderr);
@@ -358,7 +360,7 @@ is_known(const char *verb, int operands)
 	if (strcmp(verb, "stop") == 0)
 		return operands <= 1;
 	return operands == 1 && (strcmp(verb, "restart") == 0 ||
-	    strcmp(verb, "start") == 0);
+	    strcmp(verb, "start") == 0 || strcmp(verb, "drain") == 0);
 }
 
 static int

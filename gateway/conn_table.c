@@ -36,9 +36,7 @@ struct connections {
 	struct wheel	*wheel;
 	struct event	*tick;
 	struct event	*rest;
-	int		 listeners[CONN_LISTENERS_MAX];
-	struct event	*accepts[CONN_LISTENERS_MAX];
-	size_t		 n_listeners;
+	struct event	*accepts[CONN_LISTENERS_MAX];   /* NULL: not ours */
 	uint64_t	 serial;
 };
 
@@ -93,8 +91,9 @@ connections_rest_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	struct connections *cs = arg;
 	size_t i;
 
-	for (i = 0; i < cs->n_listeners; i++)
-		(void)event_add(cs->accepts[i], NULL);
+	for (i = 0; i < CONN_LISTENERS_MAX; i++)
+		if (cs->accepts[i] != NULL)
+			(void)event_add(cs->accepts[i], NULL);
 }
 
 struct connections *
@@ -128,17 +127,14 @@ void
 connections_free(struct connections *cs)
 {
 	uint32_t i;
-	size_t k;
 
 	if (cs == NULL)
 		return;
 	for (i = 0; cs->conns != NULL && i < cs->used; i++)
 		if (cs->conns[i].state != CONN_FREE)
 			conn_close(&cs->conns[i], CLOSE_ENDED);
-	for (k = 0; k < cs->n_listeners; k++) {
-		event_free(cs->accepts[k]);
-		(void)close(cs->listeners[k]);
-	}
+	for (i = 0; i < CONN_LISTENERS_MAX; i++)
+		connections_unlisten(cs, i);
 	if (cs->tick != NULL)
 		event_free(cs->tick);
 	if (cs->rest != NULL)
@@ -329,8 +325,9 @@ rest(struct connections *cs)
 	size_t i;
 
 	cs->gateway->metrics.accept_errors++;
-	for (i = 0; i < cs->n_listeners; i++)
-		(void)event_del(cs->accepts[i]);
+	for (i = 0; i < CONN_LISTENERS_MAX; i++)
+		if (cs->accepts[i] != NULL)
+			(void)event_del(cs->accepts[i]);
 	(void)event_add(cs->rest, &tv);
 }
 
@@ -371,13 +368,13 @@ connections_accept_cb(evutil_socket_t fd, short what UNUSED, void *arg)
 }
 
 void
-connections_listen(struct connections *cs, int fd)
+connections_listen(struct connections *cs, uint32_t index, int fd)
 {
 	struct event *ev;
 
-	if (cs->n_listeners == CONN_LISTENERS_MAX) {
-		log_warn("more than %u listeners: one refused",
-		    CONN_LISTENERS_MAX);
+	if (index >= CONN_LISTENERS_MAX || cs->accepts[index] != NULL) {
+		log_warn("listener %u refused: it is here, or there is none",
+		    index);
 		(void)close(fd);
 		return;
 	}
@@ -386,6 +383,29 @@ connections_listen(struct connections *cs, int fd)
 	    connections_accept_cb, cs);
 	if (ev == NULL || event_add(ev, NULL) != 0)
 		fatalx("event_new failed");
-	cs->listeners[cs->n_listeners] = fd;
-	cs->accepts[cs->n_listeners++] = ev;
+	cs->accepts[index] = ev;
+}
+
+void
+connections_unlisten(struct connections *cs, uint32_t index)
+{
+	int fd;
+
+	if (index >= CONN_LISTENERS_MAX || cs->accepts[index] == NULL)
+		return;
+	fd = event_get_fd(cs->accepts[index]);
+	event_free(cs->accepts[index]);
+	cs->accepts[index] = NULL;
+	(void)close(fd);
+}
+
+bool
+connections_listening(const struct connections *cs)
+{
+	uint32_t i;
+
+	for (i = 0; i < CONN_LISTENERS_MAX; i++)
+		if (cs->accepts[i] != NULL)
+			return true;
+	return false;
 }

@@ -15,12 +15,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/conf.h"
 #include "common/err.h"
 #include "common/macros.h"
 
 #define CONN_MAX_DEFAULT    20000u
 #define CONN_SPARE          16u           /* slots to say "overloaded" with */
-#define CONN_LISTENERS_MAX  8u
+#define CONN_LISTENERS_MAX  CONF_GATEWAYS_MAX
 #define CONN_ACCEPT_TURN    64            /* accepts per turn of the loop */
 
 struct conn;
@@ -30,8 +31,13 @@ struct gateway;
 struct connections *connections_new(struct gateway *g, struct err *err)
 		    MUST_CHECK;
 void		 connections_free(struct connections *cs);
-/* Takes a listening socket (and closes it in the end). */
-void		 connections_listen(struct connections *cs, int fd);
+/* Takes a listening socket, by its number below CONN_LISTENERS_MAX, and closes
+ * it in the end, or when it is another's to accept on. */
+void		 connections_listen(struct connections *cs, uint32_t index,
+		    int fd);
+void		 connections_unlisten(struct connections *cs, uint32_t index);
+/* It has one at least. */
+bool		 connections_listening(const struct connections *cs);
 uint32_t	 connections_max(const struct connections *cs);
 size_t		 connections_count(const struct connections *cs);
 /* How many client addresses are counted now. */

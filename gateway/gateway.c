@@ -13,6 +13,7 @@
 #include "common/xmalloc.h"
 #include "gateway/access.h"
 #include "gateway/connection.h"
+#include "gateway/drain.h"
 #include "gateway/journal_tail.h"
 #include "gateway/publish_api.h"
 #include "gateway/replay.h"
@@ -80,8 +81,8 @@ report(struct gateway *g)
 
 	note_trouble(g, subscriber_trouble(g->subscriber));
 	if (g->draining)
-		return;
-	if (g->trouble != NULL)
+		drain_report(g->drain);
+	else if (g->trouble != NULL)
 		role_status(g->role, "behind", "%s", g->trouble);
 	else if (g->beats == 0)
 		role_status(g->role, "starting",
@@ -291,6 +292,7 @@ gateway_start(struct role *role, struct err *err)
 	if (g->connections == NULL)
 		return -1;
 	g->replay = replay_new(g);
+	g->drain = drain_new(g);
 	role_status(role, "starting", "reading the journal's tail");
 	if (close_files(g, err) == -1 || open_bus(g, err) == -1)
 		return -1;
@@ -298,57 +300,12 @@ gateway_start(struct role *role, struct err *err)
 	return close_calls(g, err);
 }
 
-/* Every stream is told; requests under way get their answer. */
-static void
-drain_one(struct conn *c, void *arg UNUSED)
-{
-	if (c->state == CONN_STREAM)
-		stream_close(c, SSE_SHUTDOWN);
-	else if (c->state == CONN_READING && c->exchange->in.len == 0 &&
-	    c->exchange->request == NULL)
-		conn_finish(c, CLOSE_ENDED);
-	else if (c->state == CONN_WAITING && c->on_gone == NULL)
-		conn_close(c, CLOSE_ENDED);
-}
-
-static void
-drain(struct gateway *g)
-{
-	if (g->draining)
-		return;
-	g->draining = true;
-	log_info("draining: %llu streams are told",
-	    (unsigned long long)g->metrics.streaming);
-	role_status(g->role, "draining", "%llu streams",
-	    (unsigned long long)g->metrics.streaming);
-	connections_each(g->connections, drain_one, NULL);
-}
-
-static void
-gateway_leave_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
-{
-	struct gateway *g = arg;
-	struct timeval again = { 0, 20000 };
-
-	assert(g->magic == GATEWAY_MAGIC);
-	if (connections_drained(g->connections) ||
-	    !mono_before(mono_now(), g->stop_at)) {
-		role_exit(g->role);
-		return;
-	}
-	(void)event_base_once(g->role->base, -1, EV_TIMEOUT,
-	    gateway_leave_cb, g, &again);
-}
-
 static void
 gateway_stop(struct role *role)
 {
 	struct gateway *g = role->state;
 
-	drain(g);
-	g->stopping = true;
-	g->stop_at = mono_add_ms(mono_now(), GATEWAY_STOP_MS);
-	gateway_leave_cb(-1, 0, g);
+	drain_stop(g->drain);
 }
 
 static void
@@ -362,14 +319,32 @@ add_segment(struct gateway *g, const void *payload, size_t n, int fd)
 	subscriber_add_segment(g->subscriber, first, fd);
 }
 
+/* Its own, a sibling's, or, without fd, one that a sibling has now. */
+static void
+take_listener(struct gateway *g, const void *payload, size_t n, int fd)
+{
+	uint32_t index;
+
+	if (msg_listener_decode(payload, n, &index) == -1)
+		fatalx("supervisor: malformed LISTENER");
+	if (fd == -1)
+		connections_unlisten(g->connections, index);
+	else if (g->stopping)
+		(void)close(fd);   /* for the next process */
+	else
+		connections_listen(g->connections, index, fd);
+}
+
 static void
 gateway_message(struct role *role, enum msg_type type, const void *payload,
     size_t n, int fd)
 {
 	struct gateway *g = role->state;
 
-	if (type == MSG_LISTENER && fd != -1) {
-		connections_listen(g->connections, fd);
+	if (type == MSG_LISTENER || type == MSG_UNLISTEN) {
+		take_listener(g, payload, n, fd);
+	} else if (type == MSG_DRAIN) {
+		drain_begin(g->drain);
 	} else if (type == MSG_SEGMENT && fd != -1) {
 		add_segment(g, payload, n, fd);
 	} else if (type == MSG_RELOAD && fd != -1) {
@@ -386,6 +361,7 @@ gateway_finish(struct role *role)
 {
 	struct gateway *g = role->state;
 
+	drain_free(g->drain);
 	connections_free(g->connections);
 	access_free(g->access);
 	replay_free(g->replay);

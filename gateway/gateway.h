@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/mono.h"
 #include "common/publisher.h"
 #include "common/query.h"
 #include "common/role.h"
@@ -22,10 +21,10 @@
 #define GATEWAY_BROKER_SILENT_MS  1000
 #define GATEWAY_PUBLISH_STALL_MS  3000
 #define GATEWAY_PUBLISH_QUEUE_MAX (16u * 1024 * 1024)
-#define GATEWAY_STOP_MS           2000   /* for stream.closing to be taken */
 
 struct access;
 struct connections;
+struct drain;
 struct replay;
 
 struct gateway {
@@ -46,9 +45,9 @@ struct gateway {
 	struct heartbeat	 beat;       /* the latest */
 	uint64_t		 beats;      /* how many were seen */
 	size_t			 bodies;     /* bytes, of CONN_BODIES_MAX */
-	bool			 draining;   /* readyz 503, streams ended */
+	bool			 draining;   /* see drain.h */
 	bool			 stopping;   /* leaves when all are closed */
-	struct mono		 stop_at;
+	struct drain		*drain;
 	char			*journal;    /* directory */
 	char			*trouble;    /* with reading it, as logged; or
 					      * NULL */

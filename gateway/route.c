@@ -5,6 +5,7 @@
 
 #include "gateway/access.h"
 #include "gateway/connection.h"
+#include "gateway/drain.h"
 #include "gateway/cors.h"
 #include "gateway/http_request.h"
 #include "gateway/page.h"
@@ -236,7 +237,7 @@ refused(struct conn *c, const struct route *t, const struct http_request *r)
 		return true;
 	if (t->stream || t->always)
 		return false;
-	if (c->gateway->draining) {
+	if (drain_refuses(c->gateway->drain)) {
 		reply_unavailable(c, "draining", "this gateway is stopping");
 		return true;
 	}

@@ -62,6 +62,8 @@ child_shown_state(const struct child *c)
 {
 	if (c->state == CHILD_STOPPED && c->desired == CHILD_UP)
 		return "waiting";
+	if (c->state == CHILD_READY && c->drain)
+		return "draining";
 	return child_state_name(c->state);
 }
 
@@ -388,6 +390,14 @@ child_restart(struct child *c, const char *cause)
 	if (child_running(c))
 		c->pending = CHILD_PENDING_RESTART;
 	feed(c, CHILD_EV_RESTART);
+}
+
+void
+child_drain(struct child *c, const char *cause)
+{
+	c->drain = true;
+	set_cause(c, "%s", cause);
+	(void)child_send(c, MSG_DRAIN, NULL, 0, -1);
 }
 
 void

@@ -83,6 +83,8 @@ struct child {
 	uint64_t		 listeners;      /* bits of those handed over */
 	unsigned		 due;            /* what is still to be told */
 	uint64_t		 bindings;     /* of a watcher: their version */
+	bool			 drain;        /* a gateway, by command: until
+						* it is restarted by one */
 	bool			 unlisted;       /* freed once it rests */
 };
 
@@ -97,6 +99,9 @@ void	child_want(struct child *c, enum child_desired desired,
 /* Wanted, but not to be started before child_want(c, CHILD_UP, ...). */
 void	child_hold(struct child *c, const char *cause);
 void	child_restart(struct child *c, const char *cause);
+/* A gateway is to serve no stream, nor is its next process, until its `drain`
+ * is taken back and it is restarted. */
+void	child_drain(struct child *c, const char *cause);
 /* STOP with this much time before SIGKILL (service stop); one that is hung
  * has no more time than that either. */
 void	child_stop_within(struct child *c, int64_t ms, const char *cause);
@@ -113,7 +118,8 @@ bool	child_send(struct child *c, enum msg_type type, const void *payload,
  * put off then, so that none can make another look hung. */
 bool	child_has_room(const struct child *c);
 bool	child_running(const struct child *c);
-/* "waiting" where it is wanted but not started yet, else the state's name. */
+/* "waiting" where it is wanted but not started yet, "draining" where it would
+ * be "ready", else the state's name. */
 const char *child_shown_state(const struct child *c);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * The operator's socket, runtime_directory/control, mode 0600. A request is one
- * line: "status", "restart ROLE", "start ROLE", "stop ROLE", "stop" (the whole
- * service), "reload". The answer is one line of JSON: {"ok":true,...} or
- * {"ok":false,"error":"..."}; then the connection closes.
+ * line: "status", "restart ROLE", "start ROLE", "stop ROLE", "drain ROLE",
+ * "stop" (the whole service), "reload". The answer is one line of JSON:
+ * {"ok":true,...} or {"ok":false,"error":"..."}; then the connection closes.
  */
 #include <assert.h>
 #include <errno.h>
@@ -156,6 +156,15 @@ objection(const struct supervisor *s, const char *verb, const char *title,
 		return xasprintf("%s is stopping for good: its cluster left "
 		    "the configuration; to have it back, add the cluster "
 		    "again, then: sluicectl reload", title);
+	if (strcmp(verb, "drain") != 0)
+		return NULL;
+	if (strcmp(c->role, "gateway") != 0)
+		return xasprintf("%s has no streams: only a gateway can be "
+		    "drained, such as gateway/0", title);
+	if (c->state != CHILD_STARTING && c->state != CHILD_READY)
+		return xasprintf("%s does not run (%s): there is nothing to "
+		    "drain; to keep it down: sluicectl stop %s", title,
+		    child_shown_state(c), title);
 	return NULL;
 }
 
@@ -165,6 +174,7 @@ do_child(struct supervisor *s, const char *verb, const char *title,
 {
 	struct child *c = service_find(s, title);
 	char *text = objection(s, verb, title, c);
+	bool drained;
 
 	if (text != NULL) {
 		refuse(b, text);
@@ -172,11 +182,18 @@ do_child(struct supervisor *s, const char *verb, const char *title,
 		return;
 	}
 	log_info("control: %s %s", verb, title);
+	if (strcmp(verb, "drain") == 0) {
+		listeners_drain(s, c);
+		buf_adds(b, "{\"ok\":true}");
+		return;
+	}
+	drained = c->drain;
+	c->drain = false;
 	if (strcmp(verb, "restart") == 0)
 		child_restart(c, "restart by command");
 	else if (strcmp(verb, "stop") == 0)
 		child_want(c, CHILD_DOWN, "stop by command");
-	else if (!child_running(c))
+	else if (!child_running(c) || drained)
 		child_restart(c, "start by command");
 	else
 		child_want(c, CHILD_UP, "start by command");
@@ -211,11 +228,12 @@ execute(struct supervisor *s, char *line, struct buf *b)
 		buf_adds(b, "{\"ok\":true}");
 		service_stop(s, "sluicectl stop");
 	} else if (title != NULL && (strcmp(line, "restart") == 0 ||
-	    strcmp(line, "start") == 0 || strcmp(line, "stop") == 0)) {
+	    strcmp(line, "start") == 0 || strcmp(line, "stop") == 0 ||
+	    strcmp(line, "drain") == 0)) {
 		do_child(s, line, title, b);
 	} else {
 		refuse(b, "unknown request; there are: status, restart ROLE, "
-		    "start ROLE, stop [ROLE], reload");
+		    "start ROLE, stop [ROLE], drain ROLE, reload");
 	}
 	buf_addc(b, '\n');
 }

@@ -356,69 +356,6 @@ relay_message(struct child *c, enum msg_type type, const void *payload,
 
 /* --- what follows from a change of state ---------------------------------- */
 
-static size_t
-gateway_index(const struct child *c)
-{
-	size_t v = 0;
-
-	for (const char *p = c->instance; *p != '\0'; p++)
-		v = v * 10 + (size_t)(*p - '0');
-	return v;
-}
-
-static void
-give_listener(struct supervisor *s, struct child *to, size_t index)
-{
-	if (index >= s->keeper.n || (to->listeners >> index & 1) != 0)
-		return;
-	if (child_send(to, MSG_LISTENER, NULL, 0, s->keeper.fds[index]))
-		to->listeners |= UINT64_C(1) << index;
-}
-
-/* A gateway that will not accept for a while: failed, or stopped by command.
- * When the whole service stops nobody takes over. */
-static bool
-is_away(const struct supervisor *s, const struct child *c)
-{
-	return s->stop_phase == STOP_NOT && is(c, "gateway") &&
-	    (c->state == CHILD_FAILED ||
-	    (c->state == CHILD_STOPPED && c->desired == CHILD_DOWN));
-}
-
-/* Clients of its listener are served by a sibling. */
-static void
-cover_listener(struct supervisor *s, size_t index)
-{
-	for (size_t i = 0; i < s->n_children; i++) {
-		struct child *c = s->children[i];
-
-		if (is(c, "gateway") && c->state == CHILD_READY) {
-			log_warn("gateway/%zu: its listener goes to %s", index,
-			    c->title);
-			give_listener(s, c, index);
-			return;
-		}
-	}
-}
-
-/* The first ready gateway takes over from all that are away. */
-static void
-gateway_changed(struct supervisor *s, struct child *c)
-{
-	if (c->state == CHILD_STARTING) {
-		give_listener(s, c, gateway_index(c));
-		for (size_t i = 0; i < s->n_segments; i++)
-			send_segment(c, &s->segments[i]);
-	} else if (is_away(s, c)) {
-		cover_listener(s, gateway_index(c));
-	} else if (c->state == CHILD_READY) {
-		for (size_t i = 0; i < s->n_children; i++)
-			if (is_away(s, s->children[i]))
-				give_listener(s, c,
-				    gateway_index(s->children[i]));
-	}
-}
-
 static void
 broker_ready(struct supervisor *s)
 {
@@ -437,11 +374,12 @@ relay_changed(struct supervisor *s, struct child *c)
 	}
 	if (is(c, "broker") && c->state == CHILD_READY)
 		broker_ready(s);
-	if (is(c, "gateway"))
-		gateway_changed(s, c);
-	if (is(c, "store") && c->state == CHILD_STARTING)
+	if ((is(c, "store") || is(c, "gateway")) &&
+	    c->state == CHILD_STARTING)
 		for (size_t i = 0; i < s->n_segments; i++)
 			send_segment(c, &s->segments[i]);
+	if (is(c, "gateway"))
+		listeners_changed(s, c);
 	if (is(c, "watcher"))
 		make_due(s, c, DUE_STATE);
 	if (is(c, "health") && c->state == CHILD_READY)

@@ -103,6 +103,13 @@ void	relay_credential(const char *title, const char *cluster, uint64_t id,
 	    int fd, void *arg);
 void	relay_free(struct supervisor *s);
 
+/* --- listeners.c: which gateway accepts where ----------------------------- */
+
+/* A gateway's state has changed. */
+void	listeners_changed(struct supervisor *s, struct child *c);
+/* By command: `c` serves no streams until it is started again. */
+void	listeners_drain(struct supervisor *s, struct child *c);
+
 /* --- control.c: the operator's socket ------------------------------------- */
 
 struct control *control_open(struct supervisor *s, struct err *err)

@@ -18,6 +18,7 @@ static struct msg_pong pong;
 static struct msg_status status;
 static enum msg_slot slot;
 static uint64_t first;
+static uint32_t listener;
 
 #define DECODER(name, place)					\
 	static int							\
@@ -33,6 +34,7 @@ DECODER(pong, pong)
 DECODER(status, status)
 DECODER(slot, slot)
 DECODER(segment, first)
+DECODER(listener, listener)
 
 static void
 check(struct buf *b, decode_fn decode)
@@ -60,7 +62,7 @@ test_a_peer_survives_the_way(void **unused UNUSED)
 }
 
 static void
-test_cluster_bindings_slot_and_segment_survive(void **unused UNUSED)
+test_what_is_short_survives(void **unused UNUSED)
 {
 	struct msg_cluster c = { "prod", "ready" };
 	struct msg_bindings d = { "dev", UINT64_MAX };
@@ -78,6 +80,9 @@ test_cluster_bindings_slot_and_segment_survive(void **unused UNUSED)
 	msg_segment_encode(&b, 4711);
 	check(&b, decode_segment);
 	assert_int_equal(first, 4711);
+	msg_listener_encode(&b, 63);
+	check(&b, decode_listener);
+	assert_int_equal(listener, 63);
 }
 
 static void
@@ -138,8 +143,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_peer_survives_the_way),
-		cmocka_unit_test(
-		    test_cluster_bindings_slot_and_segment_survive),
+		cmocka_unit_test(test_what_is_short_survives),
 		cmocka_unit_test(test_pong_and_status_survive),
 		cmocka_unit_test(test_a_slot_of_unknown_meaning_is_refused),
 		cmocka_unit_test(
