@@ -1,9 +1,9 @@
 /*
  * stream_start: from a request to an open stream: whether it exists (the ring
- * is looked at first, then the store is asked), options, head. One that comes
- * before this gateway has caught up is held until then, HOLD_MS at most: after
- * a crash all its clients come back at once, and would be sent away for
- * seconds because of some milliseconds.
+ * is looked at first, then store and broker are asked), options, head. One
+ * that comes before this gateway has caught up is held until then, HOLD_MS at
+ * most: after a crash all its clients come back at once, and would be sent
+ * away for seconds because of some milliseconds.
  */
 #include <assert.h>
 #include <jansson.h>
@@ -26,6 +26,7 @@
 
 #define LOOKUP_MAGIC       0x4c4f4f4bu   /* "LOOK" */
 #define LOOKUP_DEADLINE_MS 1500
+#define LOOKUP_LEAST_MS    200   /* for the broker, behind a slow store */
 #define HOLD_MS            3000
 #define HOLD_LOOK_MS       50
 
@@ -207,14 +208,15 @@ begin(struct conn *c, const struct stream_wish *w)
 
 /* --- what waits ----------------------------------------------------------- */
 
-/* A request that waits for the store to say whether its streams exist, or for
- * this gateway to catch up. The request itself stays with the connection
- * meanwhile. */
+/* A request that waits for the store, and then the broker, to say whether its
+ * streams exist, or for this gateway to catch up. The request itself stays
+ * with the connection meanwhile. */
 struct lookup {
 	uint32_t		magic;
 	struct conn		*conn;
+	struct query_client	*asked;
 	uint64_t		ticket;     /* of the question; 0: held */
-	int64_t			until_ms;   /* held */
+	int64_t			until_ms;
 	struct stream_wish	wish;
 	char			key[EVENT_KEY_MAX + 32];
 };
@@ -246,7 +248,7 @@ lookup_gone(struct conn *c)
 
 	assert(l->magic == LOOKUP_MAGIC);
 	if (l->ticket != 0)
-		query_cancel(c->gateway->query, l->ticket);
+		query_cancel(l->asked, l->ticket);
 	c->waiting = NULL;
 	free(l);
 }
@@ -358,22 +360,60 @@ is_absent(const struct gateway *g, struct slice json)
 	return absent;
 }
 
+/* A stream's GET never gets 503: without an answer it opens. It may also have
+ * begun since the question. */
 static void
-lookup_answer_cb(int status, struct slice json, void *arg)
+settle(struct lookup *l, bool absent)
 {
-	struct lookup *l = arg;
 	struct conn *c = l->conn;
 
-	assert(l->magic == LOOKUP_MAGIC);
 	lookup_leaves(l);
-	/* A stream's GET never gets 503: without an answer it opens. It may
-	 * also have begun since the question. */
-	if (status == 0 && is_absent(c->gateway, json) &&
-	    !known_here(c, &l->wish))
+	if (absent && !known_here(c, &l->wish))
 		reply_error(c, 404, "not_found", "no such stream", NULL);
 	else
 		arrive(c, &l->wish);
 	free(l);
+}
+
+static void
+journal_answer_cb(const struct query_last *last, const struct err *err UNUSED,
+    void *arg)
+{
+	struct lookup *l = arg;
+
+	assert(l->magic == LOOKUP_MAGIC);
+	l->ticket = 0;
+	settle(l, last != NULL && (last->last == 0 ||
+	    last->last < last->oldest));
+}
+
+/* Alerts, and others of which the store keeps nothing, may stand in the
+ * journal alone: the broker knows. */
+static void
+ask_broker(struct lookup *l)
+{
+	struct gateway *g = l->conn->gateway;
+	int64_t left = MAX(l->until_ms - gateway_now_ms(), LOOKUP_LEAST_MS);
+
+	l->asked = g->broker;
+	l->ticket = query_last(g->broker,
+	    slice_str(l->conn->identity->tenant), l->wish.selectors,
+	    l->wish.n_selectors, left, journal_answer_cb, l);
+	if (l->ticket == 0)
+		settle(l, false);
+}
+
+static void
+lookup_answer_cb(int status, struct slice json, void *arg)
+{
+	struct lookup *l = arg;
+
+	assert(l->magic == LOOKUP_MAGIC);
+	l->ticket = 0;
+	if (status == 0 && is_absent(l->conn->gateway, json))
+		ask_broker(l);
+	else
+		settle(l, false);
 }
 
 static char *
@@ -399,8 +439,10 @@ look_up(struct conn *c, const struct stream_wish *w, struct slice key)
 	struct lookup *l = lookup_new(c, w, key);
 	char *text = question(w, c->identity->tenant);
 
-	l->ticket = query_json(c->gateway->query, slice_str(text),
-	    LOOKUP_DEADLINE_MS, lookup_answer_cb, l);
+	l->until_ms = gateway_now_ms() + LOOKUP_DEADLINE_MS;
+	l->asked = c->gateway->query;
+	l->ticket = query_json(l->asked, slice_str(text), LOOKUP_DEADLINE_MS,
+	    lookup_answer_cb, l);
 	free(text);
 	if (l->ticket == 0) {
 		free(l);

@@ -129,6 +129,15 @@ def test_a_cursor_older_than_the_ring_is_replayed_from_the_journal(small):
         stream.wait_events(3099)
 
 
+def test_a_stream_that_only_the_journal_has_exists(small):
+    """The store keeps nothing of alerts."""
+    publish(small, "alerts:old", 0, 3, event_type="alert_fired")
+    publish(small, "job:noise", 0, 4000, size=1000)
+    with small.stream("alerts:old", "alerts:never", must_exist=1, last_event_id="-1") as stream:
+        stream.wait_events(3)
+    assert small.request("GET", "/api/v1/streams?stream=alerts:never&must_exist=1")[0] == 404
+
+
 @pytest.mark.slow
 def test_a_slow_reader_gets_an_exact_gap_and_delays_nobody(small):
     with small.stream("job:slow", snapshot=0) as fast:
