@@ -9,6 +9,7 @@
 #include "gateway/reply.h"
 #include "gateway/sse_frame.h"
 #include "gateway/stream_private.h"
+#include "gateway/wheel.h"
 
 static const struct position no_position = { 0, 0 };
 
@@ -351,6 +352,8 @@ void
 stream_tick(struct conn *c, int64_t now)
 {
 	struct stream *s = &c->stream;
+	int64_t due;
+	bool beat;
 
 	if (c->state != CONN_STREAM) {
 		if (s->phase == STREAM_JUDGE)
@@ -370,11 +373,17 @@ stream_tick(struct conn *c, int64_t now)
 		ask_snapshot(c);
 	if (c->magic != CONN_MAGIC || c->state != CONN_STREAM)
 		return;
-	if (c->out.len == c->out_off && s->snapshot == NULL &&
-	    now - c->progress_ms >= s->heartbeat_ms)
+	due = c->progress_ms + s->heartbeat_ms;
+	beat = c->out.len == c->out_off && s->snapshot == NULL && now >= due;
+	if (beat)
 		heartbeat(c);
-	if (stream_flush(c) != -1 && c->state == CONN_STREAM)
-		due_again(c);
+	if (stream_flush(c) == -1 || c->state != CONN_STREAM)
+		return;
+	/* The next is due from when this one was: else each interval would be
+	 * longer by a tick of the wheel. */
+	if (beat && !c->want_write && now - due < 2 * WHEEL_TICK_MS)
+		c->progress_ms = due;
+	due_again(c);
 }
 
 /* --- the end -------------------------------------------------------------- */
