@@ -1,4 +1,5 @@
-"""The test bed for pytest: fixtures, and the logs of its programs under a failed test.
+"""The test bed for pytest: fixtures, the logs of its programs under a failed test, and the frames
+that a test received, held against the contract.
 
 pyproject.toml loads it for every run.
 """
@@ -8,7 +9,9 @@ import re
 
 import pytest
 
+from . import sse
 from .cluster import RealCluster
+from .frames import Collector
 from .mongo import MongoServer
 from .process import forget_ended, save_logs
 from .sluice import REPO
@@ -26,6 +29,16 @@ def _directory_of(nodeid):
 def pytest_runtest_setup(item):
     """The logs of the test before are of no use any more."""
     forget_ended()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """A test that is otherwise good fails by a frame that breaks the contract (frames.py)."""
+    if sse.collector is None:
+        sse.collector = Collector()
+    result = yield
+    sse.collector.judge()
+    return result
 
 
 @pytest.hookimpl(hookwrapper=True)

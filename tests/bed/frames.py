@@ -1,0 +1,141 @@
+"""Every frame that any test receives, held against the contract's framing and JSON Schemas.
+
+Readers (sse.Stream) only note what they got: a test that measures, or must keep up with a stream,
+is not held up. What differs is judged when the test has ended, once, by an independent validator.
+"""
+
+import functools
+import json
+import os
+import re
+
+from jsonschema import Draft202012Validator
+
+from .sluice import REPO
+
+SCHEMAS = os.path.join(REPO, "schemas")
+DATA_LINE_MAX = 60_000
+# Of a test that got more frames than ALL, one in SOME of those behind is judged: 100 us each.
+ALL = 3_000
+SOME = 10
+
+# Contract, section 4: event, data, id in that order, one line each, the id where there is one.
+_EVENT = re.compile(
+    rb"event: ([a-z][a-z0-9_.]{0,63})\n"
+    rb"data: ([^\x00-\x1f\x7f]+)"
+    rb"(?:\nid: ([0-9a-f]{8}-[0-9]{1,20}))?"
+)
+# What no event is: how long to wait before the next attempt, and heartbeats as comments.
+_OTHER = re.compile(
+    rb"(?:(?:retry: [0-9]{1,9}|:[^\x00-\x1f\x7f]*|id: [0-9a-f]{8}-[0-9]{1,20})(?:\n|$))+"
+)
+# Contract, section 3: a control frame with a bookmark.
+_BOOKMARKS = {"heartbeat", "snapshot", "stream.closing"}
+
+
+def _read(name):
+    """A schema as it stands."""
+    with open(os.path.join(SCHEMAS, name), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def _whole(part):
+    """A schema with what it refers to in its place: a reference costs more than all the rest."""
+    if isinstance(part, dict) and "$ref" in part:
+        name, _, path = part["$ref"].partition("#/")
+        found = _read(name)
+        for step in path.split("/"):
+            found = found[step]
+        return _whole(found)
+    if isinstance(part, dict):
+        return {key: _whole(value) for key, value in part.items()}
+    return part
+
+
+@functools.cache
+def validator(name):
+    """The compiled schema of this name ("stream.open"); None if there is none."""
+    if not os.path.exists(os.path.join(SCHEMAS, f"{name}.json")):
+        return None
+    schema = _read(f"{name}.json")
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(_whole(schema))
+
+
+def _against_schema(name, body):
+    """What is wrong with a frame's data by the schema NAME, or None."""
+    for error in validator(name).iter_errors(body):
+        return f"{name}.json: {error.json_path}: {error.message[:200]}"
+    return None
+
+
+def _of_event(kind, frame_id, body):
+    """What is wrong with a stored event, or None."""
+    if body.get("event_type") != kind:
+        return "its event: line is not its event_type"
+    if frame_id is not None and body.get("id") != frame_id:
+        return "its id: line is not its id"
+    key = body.get("stream_key", "")
+    if body.get("type") != key.partition(":")[0]:
+        return "its type is not its stream_key's"
+    return None
+
+
+def _of_control(kind, frame_id, body):
+    """What is wrong with a control frame, or None."""
+    if frame_id is not None and kind not in _BOOKMARKS:
+        return "this control frame is no bookmark"
+    if kind == "snapshot" and (frame_id is not None) != (body["i"] == body["n"]):
+        return "the last frame of a set, and only it, has an id: line"
+    if kind == "snapshot" and not 1 <= body["i"] <= body["n"]:
+        return "it is not one of its set"
+    if kind == "stream.closing" and body.get("last_id") != frame_id:
+        return "its id: line is not its last_id"
+    return None
+
+
+def _of_data(kind, frame_id, data):
+    """What is wrong with an event's data line, or None."""
+    if len(data) > DATA_LINE_MAX:
+        return f"its data line has {len(data)} bytes"
+    try:
+        text = data.decode("utf-8")
+        body = json.loads(text)
+    except ValueError as error:
+        return f"its data is no JSON in UTF-8: {error}"
+    if "\u2028" in text or "\u2029" in text:
+        return "a line or paragraph separator is not escaped"
+    if not isinstance(body, dict):
+        return "its data is no object"
+    if validator(kind) is not None:
+        return _against_schema(kind, body) or _of_control(kind, frame_id, body)
+    return _against_schema("stream-event", body) or _of_event(kind, frame_id, body)
+
+
+def problem(block):
+    """What is wrong with one native frame (bytes without the empty line), or None."""
+    found = _EVENT.fullmatch(block)
+    if found is None:
+        return None if _OTHER.fullmatch(block) else "it is no frame of the contract"
+    return _of_data(found[1].decode(), found[3] and found[3].decode(), found[2])
+
+
+class Collector:
+    """The frames of one test, each different one once."""
+
+    def __init__(self):
+        """None so far."""
+        self.blocks = {}
+
+    def note(self, blocks):
+        """Frames that a reader got."""
+        self.blocks.update(dict.fromkeys(blocks))
+
+    def judge(self):
+        """AssertionError for the first frame that is not as it must be; forgets all."""
+        blocks, self.blocks = self.blocks, {}
+        for n, block in enumerate(blocks):
+            if n >= ALL and n % SOME != 0:
+                continue
+            wrong = problem(block)
+            assert wrong is None, f"a frame that breaks the contract: {wrong}\n{block[:2000]!r}"
