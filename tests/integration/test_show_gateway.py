@@ -1,0 +1,270 @@
+"""The contract's own list (section 7), rows 3, 5 and 8: heartbeats, clients that go, idle streams.
+
+Two gateways, at least 30 % of the streams on each. Times are measured: these run alone.
+"""
+
+import concurrent.futures
+import contextlib
+import os
+import re
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+
+from tests.bed.net import wait_until
+from tests.bed.sluice import Sluice
+from tests.bed.sse import pump_all
+
+from .crowd import gateway_of, one_on_each, spread, subscribers
+from .numbered import numbers, publish
+
+pytestmark = [pytest.mark.slow, pytest.mark.release_only]
+
+FAST = {"streams": {"default": {"heartbeat_interval": "500ms"}}}
+
+
+@pytest.fixture(name="two", scope="module")
+def _two():
+    with Sluice(FAST, gateways=2) as running:
+        yield running
+
+
+def at_the_other(sluice, key, cursor, gateway):
+    """A stream that resumes after CURSOR at another gateway than this one."""
+    with contextlib.ExitStack() as stack:
+
+        def connect():
+            return sluice.stream(key, last_event_id=cursor)
+
+        streams = one_on_each(stack, connect)
+        stack.pop_all()
+    for other, stream in streams.items():
+        if other == gateway:
+            stream.close()
+        else:
+            found = stream
+    return found
+
+
+# --- row 3: heartbeats -------------------------------------------------------------------
+
+
+def test_heartbeats_keep_their_interval_and_stop_while_events_flow(two):
+    key = "job:beats"
+    with contextlib.ExitStack() as stack:
+        streams = spread(stack, 10, lambda: two.stream(key, snapshot=0))
+        # From one heartbeat on, so that all begin alike.
+        for stream in streams:
+            stream.read_until(lambda s: s.named("heartbeat"), 5, "the first heartbeat")
+        pump_all(streams, 5.05)
+        cursors = {}
+        for stream in streams:
+            beats = stream.named("heartbeat")
+            first = beats[0].at
+            within = [beat for beat in beats[1:] if beat.at - first <= 5.05]
+            assert 9 <= len(within) <= 10, [round(b.at - first, 3) for b in beats]
+            gaps = [b.at - a.at for a, b in zip(beats, beats[1:], strict=False)]
+            assert all(0.4 <= gap <= 0.6 for gap in gaps), gaps
+            assert [b.json["n"] for b in beats] == list(range(1, len(beats) + 1))
+            cursors[gateway_of(stream)] = beats[-1].id
+        # While events flow, five a second, there are none.
+        before = [len(stream.named("heartbeat")) for stream in streams]
+        for n in range(20):
+            publish(two, key, n, n + 1)
+            if n == 0:
+                # One may have been due just before the first event.
+                for stream in streams:
+                    stream.wait_events(1)
+                before = [len(stream.named("heartbeat")) for stream in streams]
+            pump_all(streams, 0.2)
+        for stream, beats in zip(streams, before, strict=True):
+            stream.wait_events(20)
+            assert len(stream.named("heartbeat")) == beats
+        # What a heartbeat's id stands for: all of this stream before, and nothing after.
+        for gateway, cursor in cursors.items():
+            with at_the_other(two, key, cursor, gateway) as stream:
+                stream.read_until(lambda s: s.named("heartbeat"), 10, "it is live")
+                assert numbers(stream) == list(range(20))
+                assert not stream.named("stream.gap", "snapshot")
+
+
+# --- row 5: clients that go --------------------------------------------------------------
+
+STALL_S = 3
+LEAVING = {
+    "streams": {"default": {"heartbeat_interval": "500ms", "write_stall_timeout": f"{STALL_S}s"}},
+    "gateway": {"ring": "8MiB"},
+}
+
+
+class Talker(threading.Thread):
+    """Publishes a hundred events of 1 KB a second until stop(); .sent counts them."""
+
+    def __init__(self, sluice, key):
+        """Nothing is sent yet."""
+        super().__init__(daemon=True)
+        self.sluice, self.key = sluice, key
+        self.sent = 0
+        self.ended = threading.Event()
+
+    def run(self):
+        """Publishes."""
+        while not self.ended.wait(0.1):
+            publish(self.sluice, self.key, self.sent, self.sent + 10, size=1000)
+            self.sent += 10
+
+    def stop(self):
+        """Ends it; how many were sent."""
+        self.ended.set()
+        self.join()
+        return self.sent
+
+
+def held(pids):
+    """(descriptors, bytes of memory of their own) of the processes together."""
+    fds = sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
+    memory = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            memory += int(re.search(r"RssAnon:\s+(\d+)", file.read())[1]) * 1024
+    return fds, memory
+
+
+def reset(stream):
+    """Ends a connection by RST."""
+    linger = struct.pack("ii", 1, 0)
+    stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    stream.close()
+
+
+def ten_clients(sluice, key):
+    """Ten clients: three go by FIN, three by RST, one stops reading; the others miss nothing."""
+    with contextlib.ExitStack() as stack:
+        streams = spread(stack, 10, lambda: sluice.stream(key, snapshot=0))
+        stays, fin, rst = streams[:3], streams[3:6], streams[6:9]
+        wait_until(lambda: subscribers(sluice) == 10, 5, "ten subscribers")
+        talker = Talker(sluice, key)
+        talker.start()
+        pump_all(streams, 0.5)
+        begin = time.monotonic()
+        for stream in fin:
+            stream.sock.shutdown(socket.SHUT_WR)
+        for stream in rst:
+            reset(stream)
+        wait_until(lambda: subscribers(sluice) == 4, 2, "the six are gone", interval=0.02)
+        assert time.monotonic() - begin <= 2
+        for stream in fin:
+            stream.close()
+        pump_all(stays, 1)
+        sent = talker.stop()
+        # No byte goes to the last one from some moment of this burst on.
+        begin = time.monotonic()
+        publish(sluice, key, sent, sent + 4000, size=1000)
+        full = time.monotonic()
+        sent += 4000
+        wait_until(
+            lambda: pump_all(stays, 0.02) or subscribers(sluice) == 3,
+            STALL_S + 2,
+            "the one that reads no more is gone",
+            interval=0,
+        )
+        gone = time.monotonic()
+        assert gone - begin >= STALL_S and gone - full <= STALL_S + 0.5, (begin, full, gone)
+        for stream in stays:
+            stream.wait_events(sent)
+            assert numbers(stream) == list(range(sent))
+            assert not stream.named("stream.gap") and stream.ended is None
+
+
+def test_clients_that_go_or_stop_reading_leave_nothing_behind():
+    assert os.geteuid() == 0, "only root may look into a gateway: run this test as root"
+    with Sluice(LEAVING, gateways=2) as sluice:
+        pids = [sluice.pid(f"gateway/{n}") for n in range(2)]
+        # What a gateway takes but once: its ring is full, and all of this has happened before.
+        publish(sluice, "job:before", 0, 10_000, size=1000)
+        for n in range(2):
+            ten_clients(sluice, f"job:before/{n}")
+        wait_until(lambda: subscribers(sluice) == 0, 10, "all are gone")
+        fds, memory = held(pids)
+        for n in range(3):
+            ten_clients(sluice, f"job:now/{n}")
+        wait_until(lambda: subscribers(sluice) == 0, 10, "all are gone")
+        wait_until(lambda: held(pids)[0] <= fds, 10, "all descriptors are back")
+        # A client's share, if any were left, would be its kernel's 256 KiB or more than a page.
+        assert held(pids)[1] - memory <= 256 * 1024, (memory, held(pids))
+
+
+# --- row 8: idle streams -----------------------------------------------------------------
+
+
+def curl(sluice, key, *more, query="timeout=2s"):
+    """Runs curl on a stream to its end: (exit status, seconds, what it printed)."""
+    url = f"http://127.0.0.1:{sluice.port}/api/v1/streams?stream={key}&{query}"
+    done = subprocess.run(
+        ["curl", "-sN", "--max-time", "20", "-w", "\ntook %{time_total}\n", *more, url],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    text, _, took = done.stdout.rpartition("\ntook ")
+    return done.returncode, float(took), text
+
+
+def test_curl_is_told_that_an_idle_stream_closes_and_ends_without_an_error(two):
+    with contextlib.ExitStack() as stack:
+        # Its options must do for any gateway: twenty runs, four at a time.
+        pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(4))
+        runs = list(pool.map(lambda n: curl(two, f"job:curl/{n}"), range(20)))
+    gateways = []
+    for status, took, text in runs:
+        assert status == 0 and 2.0 <= took <= 2.5, (status, took, text)
+        blocks = text.strip().split("\n\n")
+        assert 2 <= sum(block.startswith("event: heartbeat\n") for block in blocks) <= 4, text
+        last = blocks[-1].split("\n")
+        assert last[0] == "event: stream.closing" and '"reason":"idle_timeout"' in last[1]
+        assert re.fullmatch("id: [0-9a-f]{8}-[0-9]+", last[2])
+        gateways.append(int(re.search('"connection_id":"([0-9a-f]+)"', text)[1], 16) >> 32)
+    counts = [gateways.count(gateway) for gateway in set(gateways)]
+    assert len(counts) == 2, counts
+
+
+def test_an_event_postpones_the_end_and_the_cursor_misses_nothing(two):
+    key = "job:postponed"
+    with contextlib.ExitStack() as stack:
+        streams = spread(stack, 10, lambda: two.stream(key, snapshot=0, timeout="2s"))
+        # Those opened first have used up some of their time: one event makes all alike.
+        publish(two, key, 0, 1)
+        for stream in streams:
+            stream.wait_events(1)
+        begin = time.monotonic()
+        pump_all(streams, 1.5)
+        assert all(stream.ended is None for stream in streams)
+        publish(two, key, 1, 2)
+        told = time.monotonic() - begin
+        cursors = {}
+        for stream in streams:
+            stream.wait_events(2)
+        pump_all(streams, 4)
+        for stream in streams:
+            assert stream.ended == "clean"
+            closing = stream.frames[-1]
+            assert closing.json["reason"] == "idle_timeout"
+            assert told + 1.9 <= closing.at - begin <= 4.0, (told, closing.at - begin)
+            cursors[gateway_of(stream)] = closing.id
+    assert len(cursors) == 2
+    publish(two, key, 2, 12)
+    for gateway, cursor in cursors.items():
+        with at_the_other(two, key, cursor, gateway) as stream:
+            stream.wait_events(10)
+            # Nothing else comes, up to a heartbeat behind them.
+            beats = len(stream.named("heartbeat"))
+            stream.read_until(
+                lambda s, seen=beats: len(s.named("heartbeat")) > seen, 10, "a heartbeat"
+            )
+            assert numbers(stream) == list(range(2, 12))
+            assert not stream.named("stream.gap", "snapshot")
