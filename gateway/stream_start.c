@@ -382,7 +382,6 @@ journal_answer_cb(const struct query_last *last, const struct err *err UNUSED,
 	struct lookup *l = arg;
 
 	assert(l->magic == LOOKUP_MAGIC);
-	l->ticket = 0;
 	settle(l, last != NULL && (last->last == 0 ||
 	    last->last < last->oldest));
 }
@@ -409,7 +408,6 @@ lookup_answer_cb(int status, struct slice json, void *arg)
 	struct lookup *l = arg;
 
 	assert(l->magic == LOOKUP_MAGIC);
-	l->ticket = 0;
 	if (status == 0 && is_absent(l->conn->gateway, json))
 		ask_broker(l);
 	else

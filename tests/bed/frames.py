@@ -81,6 +81,15 @@ def _of_event(kind, frame_id, body):
     return None
 
 
+def _of_cloud_event(kind, frame_id, body):
+    """What is wrong with an event told as a CloudEvent, or None."""
+    if body.get("type") != kind:
+        return "its event: line is not its type"
+    if frame_id is not None and body.get("id") != frame_id:
+        return "its id: line is not its id"
+    return None
+
+
 def _of_control(kind, frame_id, body):
     """What is wrong with a control frame, or None."""
     if frame_id is not None and kind not in _BOOKMARKS:
@@ -94,7 +103,16 @@ def _of_control(kind, frame_id, body):
     return None
 
 
-def _of_data(kind, frame_id, data):
+def _of_body(kind, frame_id, body, cloud):
+    """What is wrong with the object that is a frame's data, or None."""
+    if validator(kind) is not None:
+        return _against_schema(kind, body) or _of_control(kind, frame_id, body)
+    if cloud:
+        return _against_schema("cloud-event", body) or _of_cloud_event(kind, frame_id, body)
+    return _against_schema("stream-event", body) or _of_event(kind, frame_id, body)
+
+
+def _of_data(kind, frame_id, data, cloud):
     """What is wrong with an event's data line, or None."""
     if len(data) > DATA_LINE_MAX:
         return f"its data line has {len(data)} bytes"
@@ -107,17 +125,18 @@ def _of_data(kind, frame_id, data):
         return "a line or paragraph separator is not escaped"
     if not isinstance(body, dict):
         return "its data is no object"
-    if validator(kind) is not None:
-        return _against_schema(kind, body) or _of_control(kind, frame_id, body)
-    return _against_schema("stream-event", body) or _of_event(kind, frame_id, body)
+    return _of_body(kind, frame_id, body, cloud)
 
 
-def problem(block):
-    """What is wrong with one native frame (bytes without the empty line), or None."""
+def problem(block, cloud=False):
+    """What is wrong with one frame (bytes without the empty line), or None.
+
+    CLOUD: of a stream that was asked for CloudEvents.
+    """
     found = _EVENT.fullmatch(block)
     if found is None:
         return None if _OTHER.fullmatch(block) else "it is no frame of the contract"
-    return _of_data(found[1].decode(), found[3] and found[3].decode(), found[2])
+    return _of_data(found[1].decode(), found[3] and found[3].decode(), found[2], cloud)
 
 
 class Collector:
@@ -127,15 +146,15 @@ class Collector:
         """None so far."""
         self.blocks = {}
 
-    def note(self, blocks):
+    def note(self, blocks, cloud=False):
         """Frames that a reader got."""
-        self.blocks.update(dict.fromkeys(blocks))
+        self.blocks.update(dict.fromkeys((block, cloud) for block in blocks))
 
     def judge(self):
         """AssertionError for the first frame that is not as it must be; forgets all."""
         blocks, self.blocks = self.blocks, {}
-        for n, block in enumerate(blocks):
+        for n, (block, cloud) in enumerate(blocks):
             if n >= ALL and n % SOME != 0:
                 continue
-            wrong = problem(block)
+            wrong = problem(block, cloud)
             assert wrong is None, f"a frame that breaks the contract: {wrong}\n{block[:2000]!r}"

@@ -101,6 +101,27 @@ def test_a_bad_frame_is_told_what_is_wrong(frame, what):
     assert what in problem(frame)
 
 
+def test_a_cloud_event_is_judged_as_one():
+    """By a schema of its own; as a native event it would be a bad one."""
+    cloud = {
+        "specversion": "1.0",
+        "id": "65f1a2b3-41",
+        "sequence": "3",
+        "type": "x.n",
+        "streamkey": "job:8f2c",
+        "time": EVENT["timestamp"],
+        "source": "/worker/w-17",
+        "version": 1,
+        "data": {},
+    }
+    frame = block("x.n", cloud, "65f1a2b3-41")
+    assert problem(frame, cloud=True) is None
+    assert problem(frame) is not None
+    assert "$.sequence" in problem(block("x.n", {**cloud, "sequence": 3}), cloud=True)
+    assert "not its type" in problem(block("x.m", cloud), cloud=True)
+    assert problem(block("stream.closing", CLOSING), cloud=True) is None
+
+
 def test_every_schema_is_one():
     """All of them compile, and refer only to what is there."""
     names = [name.removesuffix(".json") for name in os.listdir(SCHEMAS)]
