@@ -131,6 +131,9 @@ metrics_print(struct buf *b, const struct metrics *m,
 	    m->heartbeats);
 	one(b, "snapshots_total", "counter", "Snapshots given to clients.",
 	    m->snapshots);
+	one(b, "snapshot_questions_total", "counter",
+	    "Questions to the store, each for all who wait for its answer.",
+	    m->snapshot_questions);
 	one(b, "snapshot_failures_total", "counter",
 	    "Questions to the store without a usable answer.",
 	    m->snapshot_failures);

@@ -60,6 +60,7 @@ struct metrics {
 	uint64_t	writes;
 	uint64_t	heartbeats;
 	uint64_t	snapshots;
+	uint64_t	snapshot_questions; /* to the store */
 	uint64_t	snapshot_failures;
 	uint64_t	replayed;          /* events sent from the journal */
 	uint64_t	published;

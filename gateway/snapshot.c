@@ -229,6 +229,15 @@ snapshot_answer_cb(const struct query_snapshot *answer, const struct err *err,
 	snapshot_unref(snap);
 }
 
+static bool
+still_good(const struct gateway *g, const struct snapshot_source *src)
+{
+	int64_t age = gateway_now_ms() - src->fresh_ms;
+
+	return age <= SNAPSHOT_FRESH_MS || (age <= SNAPSHOT_SAME_MS &&
+	    src->fresh->as_of.number >= ring_tip(g->ring).number);
+}
+
 void
 snapshot_want(struct gateway *g, struct conn *c, struct position at_least)
 {
@@ -240,8 +249,7 @@ snapshot_want(struct gateway *g, struct conn *c, struct position at_least)
 		stream_refuse_snapshot(c);
 		return;
 	}
-	if (src->fresh != NULL &&
-	    gateway_now_ms() - src->fresh_ms > SNAPSHOT_FRESH_MS) {
+	if (src->fresh != NULL && !still_good(g, src)) {
 		snapshot_unref(src->fresh);
 		src->fresh = NULL;
 	}
@@ -255,6 +263,7 @@ snapshot_want(struct gateway *g, struct conn *c, struct position at_least)
 	if (src->ticket != 0 || gateway_now_ms() < src->again_ms)
 		return;
 	src->at_least = at_least;
+	g->metrics.snapshot_questions++;
 	src->ticket = query_snapshot(g->query, sub->tenant, sub->selectors,
 	    sub->n_selectors, at_least, SNAPSHOT_DEADLINE_MS,
 	    snapshot_answer_cb, src);

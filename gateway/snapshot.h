@@ -12,6 +12,10 @@
 #define SNAPSHOT_DEADLINE_MS 1500
 /* An answer this young serves later joiners too (the ring has the rest). */
 #define SNAPSHOT_FRESH_MS    1000
+/* And one this young, while no event at all came after it: the store would say
+ * the same again, but for what time alone takes away (snapshot_retention). So a
+ * storm of joins is one question. */
+#define SNAPSHOT_SAME_MS    10000
 /* After a question without a usable answer: the least and the most to wait. */
 #define SNAPSHOT_AGAIN_MS     250
 #define SNAPSHOT_AGAIN_MAX_MS 5000

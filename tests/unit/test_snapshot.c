@@ -113,6 +113,7 @@ setup(void **state UNUSED)
 	}
 	clients[0].stream.sub->first_client = 0;
 	asked = given = refused = cancelled = 0;
+	gateway.metrics.snapshot_questions = 0;
 	now_ms = 1000;
 	leave = false;
 	return 0;
@@ -160,6 +161,41 @@ test_one_answer_serves_all_who_wait(void **state UNUSED)
 	assert_int_equal(asked, 1);
 	answer();
 	assert_int_equal(given, CLIENTS);
+}
+
+static void
+want_after(int64_t ms)
+{
+	now_ms += ms;
+	snapshot_want(&gateway, &clients[0], (struct position){ 0, 0 });
+}
+
+static void
+test_an_answer_serves_later_joiners_while_nothing_came_after_it(
+    void **state UNUSED)
+{
+	want_after(0);
+	answer();
+	want_after(SNAPSHOT_FRESH_MS + 1);
+	want_after(SNAPSHOT_SAME_MS - SNAPSHOT_FRESH_MS - 1);
+	assert_int_equal(given, CLIENTS + 2);
+	assert_int_equal(asked, 1);
+	want_after(1);
+	assert_int_equal(asked, 2);
+	assert_int_equal(gateway.metrics.snapshot_questions, 2);
+}
+
+static void
+test_an_answer_is_asked_for_again_when_anything_came_after_it(
+    void **state UNUSED)
+{
+	want_after(0);
+	answer();
+	ring_clear(gateway.ring, (struct position){ 1, 10 });
+	want_after(SNAPSHOT_FRESH_MS);
+	assert_int_equal(asked, 1);
+	want_after(1);
+	assert_int_equal(asked, 2);
 }
 
 static void
@@ -237,6 +273,12 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    test_one_answer_serves_all_who_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_an_answer_serves_later_joiners_while_nothing_came_after_it,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_an_answer_is_asked_for_again_when_anything_came_after_it,
+		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_all_clients_may_go_while_they_are_given_it, setup,
 		    teardown),
