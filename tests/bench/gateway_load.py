@@ -1,7 +1,8 @@
 """What the gateway's benchmarks share: the two servers, their load (build/bench/sse_load), figures.
 
-A server is Ours or Peer, used alike: `pids`, `cpu()`, `memory()`, `read()`, `publish()`. Ours has
-one gateway process, and all its processes are counted: supervisor, broker, store, gateway.
+A server is Ours or Peer, used alike: `pids`, `pid` (which has the clients' sockets), `cpu()`,
+`memory()`, `read()`, `publish()`. Ours has one gateway process, and all its processes are counted:
+supervisor, broker, store, gateway.
 """
 
 import json
@@ -31,9 +32,15 @@ def many_files():
 class Readers(Lines):
     """Clients of streams in one process, as load_readers.h says; all are open when it is made."""
 
-    def __init__(self, server, connections, *, streams=1, stalled=0, target=None, options=()):
-        """CONNECTIONS clients, the last STALLED of which never read, spread over STREAMS."""
+    def __init__(
+        self, server, connections, *, streams=1, stalled=0, target=None, options=(), before=()
+    ):
+        """CONNECTIONS clients, the last STALLED of which never read, spread over STREAMS.
+
+        OPTIONS are more of sse_load's, BEFORE what stands before it in the command.
+        """
         argv = [
+            *before,
             *(binary("bench/sse_load"), "read", "-p", server.port, "-n", connections),
             *("-s", streams, "-S", stalled, "-t", target or server.stream_target, *options),
         ]
@@ -72,15 +79,15 @@ class Readers(Lines):
         """What was read so far."""
         return self.ask("report", REPORT)
 
-    def fresh(self, wanted):
-        """The report once WANTED events were read since mark(), or nothing more comes."""
+    def fresh(self, wanted, key="fresh"):
+        """The report once WANTED events (of KEY) were read since mark(), or no more come."""
         last, since = -1, time.monotonic()
         while True:
             now = self.report()
-            if now["fresh"] >= wanted:
+            if now[key] >= wanted:
                 return now
-            if now["fresh"] != last:
-                last, since = now["fresh"], time.monotonic()
+            if now[key] != last:
+                last, since = now[key], time.monotonic()
             if time.monotonic() - since > QUIET:
                 return now
             time.sleep(0.02)
@@ -93,6 +100,11 @@ class Publishing(Lines):
         """Starts it."""
         argv = [binary("bench/sse_load"), "publish", "-p", server.port, *server.publish_options]
         super().__init__(server.directory, [*argv, *options])
+
+    def stop(self):
+        """Ends it once what is under way was answered; its figures."""
+        self.process.terminate()
+        return self.result()
 
     def result(self, seconds=PATIENCE):
         """Waits for its end; its figures."""
@@ -118,7 +130,7 @@ class Server:
         many_files()
         self.directory = tempfile.mkdtemp(prefix="sl-load-", dir="/tmp")
         self.shared = f"{self.directory}/shared"
-        self.port = 0
+        self.port = self.pid = 0
         self.pids = []
 
     def close(self):
@@ -160,6 +172,7 @@ class Ours(Server):
         self.sluice.start(ready=False)
         rows = self.sluice.wait_ready(timeout=60)
         self.pids = [self.sluice.process.pid, *(row["pid"] for row in rows.values())]
+        self.pid = rows["gateway/0"]["pid"]
         return self
 
     def __exit__(self, *_):
@@ -192,6 +205,7 @@ class Peer(Server):
         """Starts it."""
         self.nchan.start()
         self.pids = self.nchan.pids
+        self.pid = self.pids[0]
         return self
 
     def __exit__(self, *_):

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,14 @@ struct publisher_run {
 	struct load_histogram	 answers;
 };
 
+static volatile sig_atomic_t ended;
+
+static void
+end_cb(int number UNUSED)
+{
+	ended = 1;
+}
+
 NORETURN static void
 die(const char *what)
 {
@@ -72,7 +81,7 @@ add_data(struct publisher_run *p, struct lane *lane, uint32_t stream)
 	size_t begin = p->body.len, n;
 
 	buf_addf(&p->body, "{\"job_id\":\"b%" PRIu32 "\",\"attempt\":1,"
-	    "\"percent\":1,\"message\":\"", stream);
+	    "\"percent\":1,\"message\":\"", p->options->first + stream);
 	n = p->body.len - begin + LOAD_MARK_SIZE + 2;
 	if (n < p->options->bytes)
 		buf_add(&p->body, p->padding, p->options->bytes - n);
@@ -90,7 +99,7 @@ add_event(struct publisher_run *p, struct lane *lane, uint32_t stream)
 	}
 	buf_addf(&p->body, "{\"type\":\"job\",\"stream_key\":\"job:b%" PRIu32
 	    "\",\"event_type\":\"job.progress\",\"source\":\"/bench\","
-	    "\"data\":", stream);
+	    "\"data\":", p->options->first + stream);
 	add_data(p, lane, stream);
 	buf_addc(&p->body, '}');
 	if (p->options->batch > 1)
@@ -115,7 +124,8 @@ add_head(struct publisher_run *p, struct lane *lane, uint32_t stream)
 
 	buf_addf(&lane->request, "POST %.*s", before, o->target);
 	if (place != NULL)
-		buf_addf(&lane->request, "%" PRIu32 "%s", stream, place + 2);
+		buf_addf(&lane->request, "%" PRIu32 "%s", o->first + stream,
+		    place + 2);
 	buf_addf(&lane->request, " HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
 	    "Content-Type: application/%s\r\nContent-Length: %zu\r\n\r\n",
 	    o->port, o->batch > 1 ? "x-ndjson" : "json", p->body.len);
@@ -136,15 +146,27 @@ lane_write(struct lane *lane)
 	}
 }
 
+/* Of the next request: the last one may be smaller. */
+static uint64_t
+batch_size(const struct publisher_run *p)
+{
+	uint64_t batch = p->options->batch;
+
+	if (p->options->count == 0)
+		return batch;
+	return MIN(batch, p->options->count - p->events);
+}
+
 static void
 lane_begin(struct publisher_run *p, struct lane *lane)
 {
+	uint64_t batch = batch_size(p);
 	uint32_t stream = next_stream(p);
 
 	buf_reset(&p->body);
 	buf_reset(&lane->request);
 	lane->sent_ns = load_now_ns();
-	for (uint32_t i = 0; i < p->options->batch; i++) {
+	for (uint64_t i = 0; i < batch; i++) {
 		add_event(p, lane, next_stream(p));
 		p->events++;
 	}
@@ -215,6 +237,8 @@ all_sent(const struct publisher_run *p, int64_t now)
 {
 	const struct load_publisher_options *o = p->options;
 
+	if (ended)
+		return true;
 	if (o->count > 0)
 		return p->events >= o->count;
 	return (double)(now - p->begin_ns) >= o->seconds * (double)NS_PER_S;
@@ -354,6 +378,7 @@ int
 load_publisher_run(const struct load_publisher_options *options)
 {
 	struct publisher_run *p = xcalloc(1, sizeof(*p));
+	struct sigaction end = { .sa_handler = end_cb };
 	int64_t wait_ns;
 	bool good;
 
@@ -365,6 +390,7 @@ load_publisher_run(const struct load_publisher_options *options)
 		die(options->shared);
 	for (uint32_t i = 0; i < options->connections; i++)
 		lane_open(p, &p->lanes[i]);
+	(void)sigaction(SIGTERM, &end, NULL);
 	/* Else a pause of 100 us takes 50 more. */
 	(void)prctl(PR_SET_TIMERSLACK, 1000UL);
 	p->begin_ns = load_now_ns();

@@ -5,9 +5,10 @@
  *
  * Events go round robin over the streams; each ends with a mark (load_mark). To
  * Sluice they go in the envelope of a job.progress, one as JSON, several as
- * ndjson; to Nchan bare, one per request. At its end it prints one line of
- * JSON: events, requests, refused, seconds, late_ms (how far it fell behind its
- * pace at most) and the latency of the answers.
+ * ndjson; to Nchan bare, one per request. At its end, or on SIGTERM once what
+ * is under way was answered, it prints one line of JSON: events, requests,
+ * refused, seconds, late_ms (how far it fell behind its pace at most) and the
+ * latency of the answers.
  */
 #ifndef LOAD_PUBLISHER_H
 #define LOAD_PUBLISHER_H
@@ -20,6 +21,7 @@ struct load_publisher_options {
 	const char	*target;        /* "{}" stands for the stream */
 	bool		 bare;          /* no envelope */
 	uint32_t	 streams;
+	uint32_t	 first;         /* of the streams */
 	uint32_t	 connections;   /* lanes, at most LOAD_LANES_MAX */
 	uint32_t	 batch;         /* events of a request */
 	uint32_t	 bytes;         /* of an event's data */

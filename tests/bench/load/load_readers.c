@@ -236,8 +236,8 @@ request_of(const struct readers *rs, uint32_t i)
 		target = xstrdup(o->target);
 	else
 		target = xasprintf("%.*s%" PRIu32 "%s",
-		    (int)(place - o->target), o->target, i % o->streams,
-		    place + 2);
+		    (int)(place - o->target), o->target,
+		    o->first + i % o->streams, place + 2);
 	if (rs->resuming && r->id[0] != '\0')
 		id = r->id;
 	request = xasprintf("GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"

@@ -26,7 +26,8 @@ struct load_readers_options {
 	uint16_t	 port;          /* of 127.0.0.1 */
 	uint32_t	 connections;
 	uint32_t	 stalled;       /* of them, the last: never read */
-	uint32_t	 streams;       /* client i reads stream i % streams */
+	uint32_t	 streams;
+	uint32_t	 first;         /* client i reads first + i % streams */
 	const char	*target;        /* "{}" stands for the stream */
 	const char	*last_id;       /* sent by all at first; or NULL */
 	const char	*shared;        /* path of load_mark's page; or NULL */

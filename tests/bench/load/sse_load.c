@@ -2,24 +2,23 @@
  * sse_load: the load of the gateway's benchmarks, for Sluice and Nchan alike:
  * clients that read streams, and a publisher, each a process of its own.
  *
- *	sse_load read -p PORT -n CONNECTIONS [-s STREAMS] [-t TARGET]
- *	    [-S STALLED] [-i LAST_EVENT_ID] [-a ADDRESSES] [-P PENDING]
- *	    [-R RECEIVE_BUFFER] [-w FILE]
+ *	sse_load read -p PORT -n CONNECTIONS [-s STREAMS] [-f FIRST]
+ *	    [-t TARGET] [-S STALLED] [-i LAST_EVENT_ID] [-a ADDRESSES]
+ *	    [-P PENDING] [-R RECEIVE_BUFFER] [-w FILE]
  *	sse_load publish -p PORT (-n EVENTS | -d SECONDS) [-s STREAMS]
- *	    [-t TARGET] [-b] [-B BYTES] [-m BATCH] [-c CONNECTIONS] [-r RATE]
- *	    [-o AFTER] [-w FILE -W WINDOW -F FANOUT]
+ *	    [-f FIRST] [-t TARGET] [-b] [-B BYTES] [-m BATCH] [-c CONNECTIONS]
+ *	    [-r RATE] [-o AFTER] [-w FILE -W WINDOW -F FANOUT]
  *
  * What they do is in load_readers.h and load_publisher.h. TARGET is Sluice's
  * unless given; -b publishes bare payloads, as Nchan takes them. -w: the file
  * by which readers tell a publisher with a window how far they are.
  */
-#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "common/macros.h"
@@ -62,11 +61,12 @@ read_main(int argc, char **argv)
 		.pending = 256, .target = "/api/v1/streams?stream=job:b{}" };
 	int c;
 
-	while ((c = getopt(argc, argv, "p:n:s:t:S:i:a:P:R:w:")) != -1) {
+	while ((c = getopt(argc, argv, "p:n:s:f:t:S:i:a:P:R:w:")) != -1) {
 		switch (c) {
 		case 'p': o.port = (uint16_t)whole(optarg, 65535); break;
 		case 'n': o.connections = whole(optarg, CONNECTIONS_MAX); break;
 		case 's': o.streams = whole(optarg, 1000000); break;
+		case 'f': o.first = whole(optarg, 1000000); break;
 		case 't': o.target = optarg; break;
 		case 'S': o.stalled = whole(optarg, CONNECTIONS_MAX); break;
 		case 'i': o.last_id = optarg; break;
@@ -92,12 +92,14 @@ publish_main(int argc, char **argv)
 		.target = "/api/v1/events" };
 	int c;
 
-	while ((c = getopt(argc, argv, "p:n:d:s:t:bB:m:c:r:o:w:W:F:")) != -1) {
+	while ((c = getopt(argc, argv, "p:n:d:s:f:t:bB:m:c:r:o:w:W:F:")) !=
+	    -1) {
 		switch (c) {
 		case 'p': o.port = (uint16_t)whole(optarg, 65535); break;
 		case 'n': o.count = (uint64_t)number(optarg, 1e10); break;
 		case 'd': o.seconds = number(optarg, 1e6); break;
 		case 's': o.streams = whole(optarg, 1000000); break;
+		case 'f': o.first = whole(optarg, 1000000); break;
 		case 't': o.target = optarg; break;
 		case 'b': o.bare = true; break;
 		case 'B': o.bytes = whole(optarg, BYTES_MAX); break;
