@@ -10,7 +10,8 @@ build_packages='gcc make pkg-config ca-certificates libevent-dev
 	libseccomp-dev zlib1g-dev libnghttp2-dev'
 check_packages='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
 	codespell libcmocka-dev python3-venv chromium curl haproxy nginx
-	libnginx-mod-nchan openssl git procps util-linux mandoc systemd'
+	libnginx-mod-nchan openjdk-17-jdk-headless openssl git procps
+	util-linux mandoc systemd'
 
 packages=$build_packages
 [ "$1" = check ] && packages="$build_packages $check_packages"
@@ -80,3 +81,6 @@ fi
 
 # The test cluster: kube-apiserver, etcd, controller manager, kwok.
 SLUICE_VENV=$PWD/$venv tests/cluster/build.sh
+
+# Clients of event streams, from npm, Maven Central and the Go proxy.
+SLUICE_VENV=$PWD/$venv tests/clients/build.sh

@@ -13,7 +13,7 @@ from tests.bed.sluice import REPO, binary
 # Whatever could fetch or install something; pip is called by its path in the venv.
 INSTALLERS = (
     *("apt", "apt-get", "aptitude", "dpkg", "sudo", "pip", "pip3", "go"),
-    *("curl", "wget", "git", "mmdebstrap"),
+    *("curl", "wget", "git", "mmdebstrap", "npm", "node", "javac"),
 )
 FOLDERS = (
     *("common", "supervisor", "ctl", "watcher", "health"),

