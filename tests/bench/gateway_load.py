@@ -13,11 +13,13 @@ import time
 
 from tests.bed.bus import Lines
 from tests.bed.net import wait_until
+from tests.bed.process import BedError
 from tests.bed.sluice import Sluice, binary
 from tests.bench import usage
 from tests.bench.nchan import Nchan
 
 PATIENCE = 120  # seconds
+FILES_SPARE = 300
 QUIET = 3  # seconds after which readers have what they will get
 REPORT = r'\{"open":\d+,"events".*'
 DONE = r'\{"events":.*'
@@ -147,6 +149,9 @@ class Server:
 
     def read(self, connections, **options):
         """Readers, all of them open."""
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        if files != resource.RLIM_INFINITY and connections + FILES_SPARE > files:
+            raise BedError(f"{connections} readers need more than {files} open files (ulimit -Hn)")
         return Readers(self, connections, **options)
 
     def publish(self, *options):

@@ -61,8 +61,9 @@ class Panel:
         return parts
 
     def curves(self):
-        """The series, each with its name at its last point."""
+        """The series, each with its name at its last point: below it for the lowest."""
         parts = []
+        lowest = min(rows[-1][1] for rows in self.series.values())
         for color, (name, rows) in zip(COLORS, self.series.items(), strict=False):
             places = [self.at(x, y) for x, y in rows]
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
@@ -73,7 +74,8 @@ class Panel:
                 f"<circle cx='{x:.1f}' cy='{y:.1f}' r='3.5' fill='{color}'/>" for x, y in places
             ]
             x, y = places[-1]
-            parts.append(text(x - 6, y - 10, name, "end", "bold", color))
+            y += 20 if rows[-1][1] == lowest and len(self.series) > 1 else -10
+            parts.append(text(x - 2, y, name, "end", "bold", color))
         return parts
 
 
