@@ -135,11 +135,10 @@ load_frames_feed(struct load_frames *f, const char *p, size_t n,
 		return f->rest.len < LOAD_FRAMES_REST;
 	buf_add(&more, f->rest.data + used, f->rest.len - used);
 	buf_free(&f->rest);
-	if (more.len > LOAD_FRAMES_READ)
-		good = false;
-	else
-		good = f->status == 200 && feed_body(f,
-		    (const char *)more.data, more.len, cb, arg);
+	good = f->status == 200 && more.len <= LOAD_FRAMES_READ;
+	if (good && more.len > 0)
+		good = feed_body(f, (const char *)more.data, more.len, cb,
+		    arg);
 	buf_free(&more);
 	return good;
 }
