@@ -13,7 +13,7 @@
 #define NUMBERS_MAX     (128u * 1024 * 1024)   /* more than max_streams */
 
 enum stream_flag {
-	STREAM_ENDED   = 1 << 0,   /* terminal event seen: for good */
+	STREAM_ENDED   = 1 << 0,   /* its last lifecycle event is terminal */
 	STREAM_DELETED = 1 << 1,   /* until its next event */
 };
 
@@ -139,6 +139,7 @@ apply(struct table_stream *st, const struct item *item)
 	if ((item->flags & ITEM_LIFECYCLE) != 0) {
 		st->lifecycle = item->position;
 		st->state = item->state;
+		st->flags &= (uint8_t)~STREAM_ENDED;
 	}
 	if ((item->flags & ITEM_TERMINAL) != 0)
 		st->flags |= STREAM_ENDED;
@@ -236,7 +237,7 @@ sequencer_find(const struct sequencer *s, struct slice tenant, struct slice key,
 	ret->gone = gone_of(s, st);
 	ret->lifecycle = st->lifecycle;
 	ret->state = st->state;
-	ret->ended = st->flags != 0;
+	ret->ended = (st->flags & STREAM_ENDED) != 0;
 	return true;
 }
 

@@ -62,7 +62,7 @@ struct sequencer_stream {
 	uint64_t	gone;      /* the last that has left the journal */
 	struct position	lifecycle;
 	uint8_t		state;
-	bool		ended;
+	bool		ended;     /* its last lifecycle event is terminal */
 };
 bool	sequencer_find(const struct sequencer *s, struct slice tenant,
 	    struct slice key, struct sequencer_stream *ret);

@@ -11,8 +11,13 @@ look_up(struct stream_search *v, const struct sequencer *s, struct slice key)
 	if (sequencer_find(s, v->tenant, key, &found)) {
 		v->answer.last = MAX(v->answer.last, found.last);
 		v->answer.gone = MAX(v->answer.gone, found.gone);
+		v->open |= !found.ended;
+		if (found.ended && found.lifecycle.number > v->answer.ended) {
+			v->answer.ended = found.lifecycle.number;
+			v->answer.state = found.state;
+		}
 	} else {
-		v->forgotten = true;
+		v->forgotten = v->open = true;
 	}
 }
 
@@ -81,6 +86,10 @@ settle(struct stream_search *v, struct sequencer *s, size_t steps)
 	v->answer.oldest = sequencer_oldest(s);
 	for (size_t i = 0; i < v->n_keys; i++)
 		look_up(v, s, v->keys[i]);
+	if (v->open || v->n_prefixes > 0) {
+		v->answer.ended = 0;
+		v->answer.state = 0;
+	}
 	return true;
 }
 

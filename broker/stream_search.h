@@ -26,6 +26,7 @@ struct stream_search {
 	size_t			cursor;
 	bool			settled;    /* the keys were looked up */
 	bool			forgotten;  /* one of them may have been */
+	bool			open;       /* one of them has not ended */
 };
 
 /* Reads the question behind its head. -1: it is not one; nothing to free. */

@@ -20,7 +20,7 @@ static const char *const stream_type_names[STREAM_TYPE_MAX] = {
 };
 
 #define ITEM_FLAGS_ALL (ITEM_LIFECYCLE | ITEM_TERMINAL | ITEM_DELETED | \
-	ITEM_IDEMPOTENT | ITEM_GUARDED)
+	ITEM_IDEMPOTENT | ITEM_GUARDED | ITEM_LAST)
 /* "{}" and the brace that closes the event. */
 #define ITEM_FRAME_MIN 3u
 

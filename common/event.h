@@ -96,6 +96,7 @@ enum item_flag {
 	ITEM_DELETED    = 1 << 2,  /* object gone: stream may be forgotten */
 	ITEM_IDEMPOTENT = 1 << 3,  /* idem and body are set */
 	ITEM_GUARDED    = 1 << 4,  /* requests: only if guard still holds */
+	ITEM_LAST       = 1 << 5,  /* the last line of its stream's log */
 };
 
 #define EVENT_HASH_SIZE 16u   /* first half of a SHA-256 */

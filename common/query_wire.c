@@ -176,6 +176,8 @@ query_wire_answer_last(struct buf *b, const struct query_last *last)
 	buf_u64(b, last->last);
 	buf_u64(b, last->oldest);
 	buf_u64(b, last->gone);
+	buf_u64(b, last->ended);
+	buf_u8(b, last->state);
 }
 
 int
@@ -190,6 +192,8 @@ query_wire_answer_last_decode(struct slice answer, struct query_last *ret)
 	last.last = rd_u64(&r);
 	last.oldest = rd_u64(&r);
 	last.gone = rd_u64(&r);
+	last.ended = rd_u64(&r);
+	last.state = rd_u8(&r);
 	if (!rd_done(&r))
 		return -1;
 	*ret = last;

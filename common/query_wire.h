@@ -21,7 +21,8 @@
  *     snapshot_unavailable), u32 n, n items with position (event.h), in the
  *     order of (key, slot, subject), logs by position
  *   JSON: str32 JSON
- *   last: u32 epoch, u64 tip, u64 last, u64 oldest, u64 gone
+ *   last: u32 epoch, u64 tip, u64 last, u64 oldest, u64 gone, u64 ended,
+ *     u8 state
  *   error: u16 HTTP-like code, str32 JSON {"error","code"}.
  * An exact key's snapshot holds a deleted object's last event too, a prefix's
  * does not, nor streams that ended longer ago than snapshot_retention.
@@ -62,12 +63,16 @@ struct query_snapshot {
  * stands behind `last`; and of those before `oldest`, which have left the
  * journal, none behind `gone`. Both are the highest of any that matches, or,
  * where the broker may have forgotten one, that of the last it forgot at all.
+ * `ended`: where the last of them ended, 0 while one of them has not, is not
+ * known, or is a prefix; `state` is then the state byte of that event.
  */
 struct query_last {
 	struct position	as_of;
 	uint64_t	last;
 	uint64_t	oldest;
 	uint64_t	gone;
+	uint64_t	ended;
+	uint8_t		state;
 };
 
 /* --- questions ----------------------------------------------------------- */

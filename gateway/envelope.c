@@ -220,6 +220,50 @@ hash_idempotency(struct item *item, struct slice source, struct slice key)
 	item->flags |= ITEM_IDEMPOTENT;
 }
 
+/* --- its stream's end ----------------------------------------------------- */
+
+static struct slice
+data_text(const struct check *k, const char *name)
+{
+	json_t *v = json_object_get(json_object_get(k->event, "data"), name);
+
+	return (struct slice){ json_string_value(v), json_string_length(v) };
+}
+
+static bool
+data_is_true(const struct check *k, const char *name)
+{
+	return json_is_true(json_object_get(json_object_get(k->event, "data"),
+	    name));
+}
+
+/* Flags and state byte: what of its stream's life and end the event is. */
+static void
+judge_end(const struct check *k, enum stream_type type, struct item *item)
+{
+	const struct stream_kind_event *row = stream_kind_event(type,
+	    item->event_type);
+
+	if (row == NULL)
+		return;
+	item->flags |= row->flags;
+	if ((row->flags & ITEM_LAST) != 0 && !data_is_true(k, "last"))
+		item->flags &= (uint8_t)~ITEM_LAST;
+	else if ((row->flags & ITEM_LAST) != 0 &&
+	    stream_kind(type)->log_ends) {
+		item->flags |= ITEM_LIFECYCLE;
+		item->state = FINAL_COMPLETE;
+	}
+	if ((row->flags & ITEM_LIFECYCLE) != 0)
+		item->state = (uint8_t)stream_kind_final(type,
+		    item->event_type, data_text(k, "state"));
+	if (item->state == FINAL_NONE)
+		return;
+	item->flags |= ITEM_TERMINAL;
+	if (data_is_true(k, "logs_open"))
+		item->state |= STREAM_KIND_LOGS_OPEN;
+}
+
 /* --- the frame ------------------------------------------------------------ */
 
 static void
@@ -240,7 +284,6 @@ envelope_item(struct slice raw, json_t *event, struct slice tenant,
 	struct check k = { event, cb, arg, 0 };
 	struct slice key, type, event_type, source, subject, correlation;
 	struct slice trace, idem;
-	const struct stream_kind_event *row;
 	enum stream_type t;
 	int32_t version;
 	int64_t at;
@@ -276,6 +319,13 @@ envelope_item(struct slice raw, json_t *event, struct slice tenant,
 	if (source.n == 0)
 		source = slice_str(DEFAULT_SOURCE);
 
+	*ret = (struct item){
+		.tenant = tenant,
+		.key = key,
+		.event_type = event_type,
+		.subject = subject,
+	};
+	judge_end(&k, t, ret);
 	head = frame->len;
 	add_text(frame, "type", slice_str(stream_type_name(t)));
 	add_text(frame, "stream_key", key);
@@ -288,21 +338,15 @@ envelope_item(struct slice raw, json_t *event, struct slice tenant,
 	add_text(frame, "correlation_id", correlation);
 	add_text(frame, "traceparent", trace);
 	add_text(frame, "idempotency_key", idem);
+	if ((ret->flags & ITEM_LIFECYCLE) != 0)
+		buf_addf(frame, "\"terminal\":%s,",
+		    (ret->flags & ITEM_TERMINAL) != 0 ? "true" : "false");
 	buf_adds(frame, "\"data\":");
-	*ret = (struct item){
-		.tenant = tenant,
-		.key = key,
-		.event_type = event_type,
-		.subject = subject,
-		.data_off = (uint32_t)(frame->len - head),
-	};
+	ret->data_off = (uint32_t)(frame->len - head);
 	json_slice_compact(frame, data);
 	buf_addc(frame, '}');
 	ret->frame = (struct slice){ (const char *)frame->data + head,
 	    frame->len - head };
-	row = stream_kind_event(t, event_type);
-	if (row != NULL)
-		ret->flags |= row->flags;
 	if (idem.n > 0)
 		hash_idempotency(ret, source, idem);
 	hash(ret->body, raw.p, raw.n);

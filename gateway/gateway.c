@@ -15,11 +15,13 @@
 #include "gateway/connection.h"
 #include "gateway/drain.h"
 #include "gateway/journal_tail.h"
+#include "gateway/open_logs.h"
 #include "gateway/publish_api.h"
 #include "gateway/replay.h"
 #include "gateway/sandbox.h"
 #include "gateway/snapshot.h"
 #include "gateway/stream.h"
+#include "gateway/stream_end.h"
 #include "gateway/test_hooks.h"
 
 #define GATEWAY_STATUS_MS 2000
@@ -137,8 +139,10 @@ item_cb(const struct item *item, void *arg)
 	struct gateway *g = arg;
 
 	g->metrics.events_in++;
+	if ((item->flags & RING_ENDING) != 0)
+		stream_end_note(g, item);
 	hub_dispatch(g->hub, item->tenant, item->key, item->event_type,
-	    item->position.number);
+	    (item->flags & RING_ENDING) != 0, item->position.number);
 }
 
 static void
@@ -189,6 +193,15 @@ static void
 fenced_cb(void *arg UNUSED)
 {
 	fatalx("a newer incarnation of this gateway runs: leaving");
+}
+
+static void
+gateway_look_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct gateway *g = arg;
+
+	assert(g->magic == GATEWAY_MAGIC);
+	stream_end_look(g);
 }
 
 /* --- life ----------------------------------------------------------------- */
@@ -270,6 +283,7 @@ static int
 gateway_start(struct role *role, struct err *err)
 {
 	const struct timeval every = mono_timeval_ms(GATEWAY_STATUS_MS);
+	const struct timeval look = mono_timeval_ms(STREAM_END_LOOK_MS);
 	struct gateway *g = xcalloc(1, sizeof(*g));
 
 	g->magic = GATEWAY_MAGIC;
@@ -279,7 +293,9 @@ gateway_start(struct role *role, struct err *err)
 	g->flush = evtimer_new(role->base, gateway_flush_cb, g);
 	g->report = event_new(role->base, -1, EV_PERSIST, gateway_report_cb,
 	    g);
-	if (g->flush == NULL || g->report == NULL)
+	g->look = event_new(role->base, -1, EV_PERSIST, gateway_look_cb, g);
+	g->open_logs = open_logs_new();
+	if (g->flush == NULL || g->report == NULL || g->look == NULL)
 		return err_set(err, "event_new failed");
 	g->ring = ring_new(role->conf.gateway.ring, err);
 	if (g->ring == NULL)
@@ -297,6 +313,7 @@ gateway_start(struct role *role, struct err *err)
 	if (close_files(g, err) == -1 || open_bus(g, err) == -1)
 		return -1;
 	(void)event_add(g->report, &every);
+	(void)event_add(g->look, &look);
 	return close_calls(g, err);
 }
 
@@ -376,6 +393,8 @@ gateway_finish(struct role *role)
 	ring_free(g->ring);
 	event_free(g->flush);
 	event_free(g->report);
+	event_free(g->look);
+	open_logs_free(g->open_logs);
 	free(g->trouble);
 	free(g->journal);
 	g->magic = 0;

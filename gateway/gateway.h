@@ -25,6 +25,7 @@
 struct access;
 struct connections;
 struct drain;
+struct open_logs;
 struct replay;
 
 struct gateway {
@@ -41,6 +42,8 @@ struct gateway {
 	struct replay		*replay;
 	struct event		*flush;      /* runs once after input */
 	struct event		*report;     /* every GATEWAY_STATUS_MS */
+	struct event		*look;       /* every STREAM_END_LOOK_MS */
+	struct open_logs	*open_logs;
 	struct metrics		 metrics;
 	struct heartbeat	 beat;       /* the latest */
 	uint64_t		 beats;      /* how many were seen */

@@ -84,8 +84,8 @@ types_want(const struct hub_subscription *s, struct slice event_type)
 	return false;
 }
 
-static bool
-selectors_want(const struct hub_subscription *s, struct slice tenant,
+bool
+hub_wants_stream(const struct hub_subscription *s, struct slice tenant,
     struct slice key)
 {
 	size_t i;
@@ -102,7 +102,7 @@ bool
 hub_wants(const struct hub_subscription *s, struct slice tenant,
     struct slice key, struct slice event_type)
 {
-	return types_want(s, event_type) && selectors_want(s, tenant, key);
+	return types_want(s, event_type) && hub_wants_stream(s, tenant, key);
 }
 
 bool
@@ -116,7 +116,9 @@ hub_reach(struct hub *h, struct hub_subscription *s, uint64_t cursor)
 	for (steps = 0; s->lost_through > end && steps < HUB_REACH_STEP;
 	    steps++, s->lost_through--) {
 		if (ring_get(h->ring, s->lost_through, &f) &&
-		    hub_wants(s, f.tenant, f.key, f.event_type))
+		    hub_wants_stream(s, f.tenant, f.key) &&
+		    ((f.flags & RING_ENDING) != 0 ||
+		    types_want(s, f.event_type)))
 			match_list_prepend(&s->list, s->lost_through);
 	}
 	return cursor >= s->lost_through;
@@ -141,7 +143,8 @@ fill_key(struct hub *h, const struct hub_subscription *s, struct slice key,
 	for (; at != 0 && ring_get(h->ring, at, &frame); at = frame.next) {
 		if (f->steps++ == HUB_REACH_STEP)
 			return false;
-		if (types_want(s, frame.event_type))
+		if ((frame.flags & RING_ENDING) != 0 ||
+		    types_want(s, frame.event_type))
 			f->positions[f->n++] = at;
 	}
 	return true;
@@ -391,6 +394,7 @@ struct dispatch {
 	struct hub	*hub;
 	struct slice	 event_type;
 	uint64_t	 position;
+	bool		 ending;
 };
 
 static void
@@ -399,7 +403,7 @@ dispatch_to(uint32_t id, void *arg)
 	const struct dispatch *d = arg;
 	struct hub_subscription *s = d->hub->arena[id];
 
-	if (!types_want(s, d->event_type))
+	if (!d->ending && !types_want(s, d->event_type))
 		return;
 	drop_evicted(d->hub, s);
 	/* Another of its selectors may have matched, too: it is in it once. */
@@ -409,11 +413,34 @@ dispatch_to(uint32_t id, void *arg)
 
 void
 hub_dispatch(struct hub *h, struct slice tenant, struct slice key,
-    struct slice event_type, uint64_t position)
+    struct slice event_type, bool ending, uint64_t position)
 {
-	struct dispatch d = { h, event_type, position };
+	struct dispatch d = { h, event_type, position, ending };
 
 	topics_match(h->topics, tenant, key, dispatch_to, &d);
+}
+
+struct each_of {
+	struct hub	*hub;
+	void		(*cb)(struct hub_subscription *s, void *arg);
+	void		*arg;
+};
+
+static void
+each_of_cb(uint32_t id, void *arg)
+{
+	const struct each_of *e = arg;
+
+	e->cb(e->hub->arena[id], e->arg);
+}
+
+void
+hub_each_of(struct hub *h, struct slice tenant, struct slice key,
+    void (*cb)(struct hub_subscription *s, void *arg), void *arg)
+{
+	struct each_of e = { h, cb, arg };
+
+	topics_match(h->topics, tenant, key, each_of_cb, &e);
 }
 
 static void

@@ -59,10 +59,16 @@ struct hub_subscription *hub_acquire(struct hub *h, struct slice tenant,
 bool		 hub_release(struct hub *h, struct hub_subscription *s);
 
 /* An event now stands in the ring: every subscription that wants it notes its
- * position and becomes dirty. */
+ * position and becomes dirty; one that may end its stream (RING_ENDING) also
+ * where the subscription does not want its type. */
 void		 hub_dispatch(struct hub *h, struct slice tenant,
-		    struct slice key, struct slice event_type,
+		    struct slice key, struct slice event_type, bool ending,
 		    uint64_t position);
+/* Calls back for each subscription that names the stream. */
+void		 hub_each_of(struct hub *h, struct slice tenant,
+		    struct slice key,
+		    void (*cb)(struct hub_subscription *s, void *arg),
+		    void *arg);
 /* How many are dirty, and the one that is for longest, taken off the list;
  * NULL: none. */
 size_t		 hub_dirty(const struct hub *h);
@@ -87,6 +93,9 @@ size_t		 hub_list(struct hub *h, struct hub_subscription *s,
 bool		 hub_wants(const struct hub_subscription *s,
 		    struct slice tenant, struct slice key,
 		    struct slice event_type);
+/* The same whatever its type. */
+bool		 hub_wants_stream(const struct hub_subscription *s,
+		    struct slice tenant, struct slice key);
 size_t		 hub_count(const struct hub *h);
 /* Calls back for every subscription in use. */
 void		 hub_each(struct hub *h,

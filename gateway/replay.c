@@ -12,6 +12,8 @@
 #include "common/xmalloc.h"
 #include "gateway/connection.h"
 #include "gateway/sse_frame.h"
+#include "gateway/stream_end.h"
+#include "gateway/stream_kind.h"
 
 #define REPLAY_SEGMENTS_MAX 64u
 
@@ -190,6 +192,21 @@ reader_for(struct replay *r, uint64_t after, struct err *err)
 	return best;
 }
 
+static void
+take_item(struct conn *c, const struct item *item, struct buf *frame)
+{
+	struct stream *s = &c->stream;
+
+	buf_reset(frame);
+	if (sse_event(frame, item) == -1)
+		return;
+	stream_add_event(c, frame->data, frame->len);
+	s->events++;
+	s->event_ms = gateway_now_ms();
+	c->gateway->metrics.replayed++;
+	c->gateway->metrics.events_delivered++;
+}
+
 /* One record's items that the client wants, into its `out`. */
 static void
 take_record(struct conn *c, const void *bytes, size_t n)
@@ -208,24 +225,23 @@ take_record(struct conn *c, const void *bytes, size_t n)
 	for (i = 0; i < header.exceptions; i++)
 		if (record_exception_decode(&rd, &exception) == -1)
 			return;
-	for (i = 0; i < header.count && c->out.len < STREAM_FILL; i++) {
+	for (i = 0; i < header.count && c->out.len < STREAM_FILL &&
+	    !s->over; i++) {
 		if (record_item_decode(&rd, &header, i, &item) == -1)
 			break;
 		if (item.position.number <= s->cursor.number)
 			continue;
 		/* From "-1" it may still be of an epoch before. */
 		s->cursor = item.position;
-		if (!hub_wants(s->sub, item.tenant, item.key,
+		if (hub_wants(s->sub, item.tenant, item.key,
 		    item.event_type))
-			continue;
-		buf_reset(&frame);
-		if (sse_event(&frame, &item) == -1)
-			continue;
-		stream_add_event(c, frame.data, frame.len);
-		s->events++;
-		s->event_ms = gateway_now_ms();
-		c->gateway->metrics.replayed++;
-		c->gateway->metrics.events_delivered++;
+			take_item(c, &item, &frame);
+		/* A log that is open may be closed by now: it is asked for
+		 * when the client goes on. */
+		if ((item.flags & ITEM_TERMINAL) != 0 &&
+		    (item.state & STREAM_KIND_LOGS_OPEN) == 0 &&
+		    hub_wants_stream(s->sub, item.tenant, item.key))
+			stream_ended(c, item.key, item.state, item.position);
 	}
 	buf_free(&frame);
 }
@@ -253,7 +269,8 @@ read_journal(struct replay *r, struct conn *c)
 	uint64_t first;
 	size_t n, read = 0;
 
-	while (x != NULL && read < REPLAY_SLICE && c->out.len < STREAM_FILL) {
+	while (x != NULL && read < REPLAY_SLICE && !s->over &&
+	    c->out.len < STREAM_FILL) {
 		next = journal_reader_next(x->journal, s->cursor.number,
 		    ring_tip(g->ring).number, &bytes, &n, &first, &err);
 		if (next != JOURNAL_RECORD)
@@ -264,7 +281,9 @@ read_journal(struct replay *r, struct conn *c)
 		if (ring_has_rest(g, s))
 			break;
 	}
-	if (ring_has_rest(g, s)) {
+	if (s->over) {
+		/* The flush that follows ends it. */
+	} else if (ring_has_rest(g, s)) {
 		stream_go_on(c);
 	} else if (x == NULL || next == JOURNAL_ERROR) {
 		log_warn("replay: %s; its client gets a gap", err.text);

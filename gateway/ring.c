@@ -8,6 +8,7 @@
 
 #include "common/xmalloc.h"
 #include "gateway/sse_frame.h"
+#include "gateway/stream_kind.h"
 #include "gateway/strmap.h"
 
 /* The smallest frame an event can have, roughly: bounds the index. */
@@ -24,7 +25,8 @@ struct ring_head {
 	uint32_t	stream;
 	uint32_t	type_off;  /* of the event name inside the chunk */
 	uint32_t	type_len;
-	uint32_t	padding;
+	uint8_t		flags;
+	uint8_t		padding[3];
 };
 
 struct ring_stream {
@@ -33,7 +35,9 @@ struct ring_stream {
 	uint32_t	 name_len;
 	uint64_t	 first;    /* oldest and newest frame in the ring */
 	uint64_t	 last;
+	uint64_t	 end;      /* stream.end follows it; 0: none */
 	uint32_t	 next_free;
+	uint8_t		 state;    /* of its terminal event; 0: none */
 };
 
 struct ring {
@@ -238,6 +242,22 @@ link_frame(struct ring *r, struct ring_head *h, size_t off)
 	r->stats.bytes += h->size;
 }
 
+/* What the frame says of its stream's end. */
+static void
+note_end(struct ring *r, const struct ring_head *h, const struct item *item)
+{
+	struct ring_stream *s = &r->streams[h->stream];
+
+	if ((item->flags & ITEM_LIFECYCLE) != 0) {
+		s->state = (item->flags & ITEM_TERMINAL) != 0 ? item->state :
+		    0;
+		s->end = s->state == 0 ||
+		    (s->state & STREAM_KIND_LOGS_OPEN) != 0 ? 0 : h->position;
+	}
+	if ((item->flags & ITEM_LAST) != 0 && s->state != 0 && s->end == 0)
+		s->end = h->position;
+}
+
 static int
 put_frame(struct ring *r, const struct item *item)
 {
@@ -266,11 +286,13 @@ put_frame(struct ring *r, const struct item *item)
 		.chunk_len = (uint32_t)chunk_len,
 		.type_off = (uint32_t)(name - (const char *)r->scratch.data),
 		.type_len = (uint32_t)item->event_type.n,
+		.flags = item->flags,
 	};
 	r->head = off + size;
 	/* After make_room, which may have forgotten this very stream. */
 	h->stream = stream_intern(r, item->tenant, item->key);
 	link_frame(r, h, off);
+	note_end(r, h, item);
 	return 0;
 }
 
@@ -366,21 +388,51 @@ ring_get(const struct ring *r, uint64_t position, struct ring_frame *ret)
 		    h->type_len },
 		.chunk = chunk,
 		.n = h->chunk_len,
+		.flags = h->flags,
+		.state = s->state,
+		.ends = s->end == position,
 	};
 	return true;
+}
+
+/* NULL: it has no frame here. */
+static struct ring_stream *
+find_stream(const struct ring *r, struct slice tenant, struct slice key)
+{
+	struct buf b = BUF_EMPTY;
+	uint32_t id;
+	bool found = strmap_get(r->names, stream_name(&b, tenant, key), &id);
+
+	buf_free(&b);
+	return found ? &r->streams[id] : NULL;
 }
 
 uint64_t
 ring_stream_first(const struct ring *r, struct slice tenant, struct slice key)
 {
-	struct buf b = BUF_EMPTY;
-	uint32_t id;
-	uint64_t first = 0;
+	const struct ring_stream *s = find_stream(r, tenant, key);
 
-	if (strmap_get(r->names, stream_name(&b, tenant, key), &id))
-		first = r->streams[id].first;
-	buf_free(&b);
-	return first;
+	return s != NULL ? s->first : 0;
+}
+
+uint64_t
+ring_stream_last(const struct ring *r, struct slice tenant, struct slice key)
+{
+	const struct ring_stream *s = find_stream(r, tenant, key);
+
+	return s != NULL ? s->last : 0;
+}
+
+uint64_t
+ring_end_stream(struct ring *r, struct slice tenant, struct slice key)
+{
+	struct ring_stream *s = find_stream(r, tenant, key);
+
+	if (s == NULL || s->state == 0)
+		return 0;
+	if (s->end == 0)
+		s->end = s->last;
+	return s->end;
 }
 
 struct ring_stats

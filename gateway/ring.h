@@ -32,7 +32,13 @@ struct ring_frame {
 	struct slice	 event_type;
 	const uint8_t	*chunk;       /* valid until the next input */
 	size_t		 n;
+	uint8_t		 flags;       /* the item's */
+	uint8_t		 state;       /* that its stream ended in, or 0 */
+	bool		 ends;        /* stream.end follows it */
 };
+
+/* Frames after which stream.end may follow. */
+#define RING_ENDING (ITEM_TERMINAL | ITEM_LAST)
 
 struct ring_stats {
 	uint64_t	frames;       /* in the ring now */
@@ -68,6 +74,14 @@ bool		 ring_get(const struct ring *r, uint64_t position,
 		    struct ring_frame *ret);
 /* The oldest position in the ring of one stream, 0 if it has none. */
 uint64_t	 ring_stream_first(const struct ring *r, struct slice tenant,
+		    struct slice key);
+/* The newest position in the ring of one stream, 0 if it has none. */
+uint64_t	 ring_stream_last(const struct ring *r, struct slice tenant,
+		    struct slice key);
+/* A stream whose terminal event left its log open (state, stream_kind) ends
+ * with its log's last line, or here, with the newest of its frames: their
+ * position; 0: it has none, or goes on. */
+uint64_t	 ring_end_stream(struct ring *r, struct slice tenant,
 		    struct slice key);
 struct ring_stats ring_stats(const struct ring *r);
 

@@ -9,7 +9,9 @@
 #include "common/xmalloc.h"
 #include "gateway/audience.h"
 #include "gateway/connection.h"
+#include "gateway/open_logs.h"
 #include "gateway/sse_frame.h"
+#include "gateway/stream_kind.h"
 
 /* What a subscription's `owner` points to. */
 struct snapshot_source {
@@ -57,14 +59,20 @@ snapshot_frame_end(const struct snapshot *s, size_t off)
 
 /* --- encoding ------------------------------------------------------------- */
 
+/* The client has it: it came while the store was away. */
+static bool
+was_sent(struct position at, struct position after, struct position id)
+{
+	return after.epoch != 0 && at.number > after.number &&
+	    at.number <= id.number;
+}
+
 static bool
 left_out(const struct item *item, const struct hub_subscription *s,
     struct position after, struct position id)
 {
-	if (!hub_wants(s, item->tenant, item->key, item->event_type))
-		return true;
-	return after.epoch != 0 && item->position.number > after.number &&
-	    item->position.number <= id.number;
+	return !hub_wants(s, item->tenant, item->key, item->event_type) ||
+	    was_sent(item->position, after, id);
 }
 
 static uint32_t
@@ -85,10 +93,90 @@ count_items(const struct query_snapshot *answer,
 	return n;
 }
 
+/* What the items of one stream say of its end. */
+struct stream_so_far {
+	struct slice	key;
+	struct position	end;       /* of the terminal event; epoch 0: none */
+	struct position	last;
+	uint8_t		state;
+	bool		log_closed;
+};
+
+static bool
+is_named(const struct hub_subscription *s, struct slice key)
+{
+	for (size_t i = 0; i < s->n_selectors; i++)
+		if (slice_eq(s->selectors[i], key))
+			return true;
+	return false;
+}
+
+/* True when it has ended. */
+static bool
+end_stream(struct buf *frames, const struct stream_so_far *x,
+    const struct hub_subscription *s, const struct open_logs *open,
+    struct position after, struct position id)
+{
+	struct sse_control ctl = { .kind = SSE_END, .tip = x->last,
+	    .state = x->state };
+
+	if (x->end.epoch == 0 || !is_named(s, x->key))
+		return false;
+	if ((x->state & STREAM_KIND_LOGS_OPEN) != 0 && !x->log_closed &&
+	    open_logs_has(open, s->tenant, x->key))
+		return false;
+	if (!was_sent(x->end, after, id) &&
+	    sse_control(frames, &ctl, x->key) == -1)
+		assert(0);
+	return true;
+}
+
+static void
+add_item(struct stream_so_far *x, const struct item *item)
+{
+	if (!slice_eq(x->key, item->key))
+		*x = (struct stream_so_far){ .key = item->key };
+	if ((item->flags & ITEM_TERMINAL) != 0) {
+		x->end = item->position;
+		x->state = item->state;
+	}
+	if ((item->flags & ITEM_LAST) != 0)
+		x->log_closed = true;
+	if (item->position.number > x->last.number)
+		x->last = item->position;
+}
+
+/* stream.end for each stream that is named and has ended: a prefix shows
+ * states, and of thousands that ended nobody asked by name. */
+static void
+add_ends(struct snapshot *snap, const struct query_snapshot *answer,
+    const struct hub_subscription *s, const struct open_logs *open,
+    struct position after, struct position id)
+{
+	struct stream_so_far x = { .key = SLICE_NONE };
+	struct rd rd = answer->items;
+	struct item item;
+	size_t ended = 0;
+	uint32_t i;
+
+	for (i = 0; i < answer->count; i++) {
+		if (item_decode(&rd, &item, true) == -1)
+			break;
+		if (x.key.p != NULL && !slice_eq(x.key, item.key))
+			ended += end_stream(&snap->frames, &x, s, open, after,
+			    id);
+		add_item(&x, &item);
+	}
+	if (x.key.p != NULL)
+		ended += end_stream(&snap->frames, &x, s, open, after, id);
+	snap->over = ended == s->n_selectors &&
+	    stream_kind_all_end(s->selectors, s->n_selectors);
+}
+
 struct snapshot *
 snapshot_encode(const struct query_snapshot *answer,
-    const struct hub_subscription *s, struct position after,
-    struct position id)
+    const struct hub_subscription *s, const struct open_logs *open,
+    struct position after, struct position id)
 {
 	static const struct position none = { 0, 0 };
 	struct snapshot *snap = xcalloc(1, sizeof(*snap));
@@ -113,6 +201,7 @@ snapshot_encode(const struct query_snapshot *answer,
 		else
 			snap->count++;
 	}
+	add_ends(snap, answer, s, open, after, id);
 	return snap;
 }
 
@@ -219,8 +308,8 @@ snapshot_answer_cb(const struct query_snapshot *answer, const struct err *err,
 		return;
 	}
 	src->wait_ms = src->again_ms = 0;
-	snap = snapshot_encode(&own, src->sub, (struct position){ 0, 0 },
-	    own.as_of);
+	snap = snapshot_encode(&own, src->sub, g->open_logs,
+	    (struct position){ 0, 0 }, own.as_of);
 	snapshot_unref(src->fresh);
 	src->fresh = snap;
 	src->fresh_ms = gateway_now_ms();
@@ -296,8 +385,8 @@ snapshot_forget(struct gateway *g, struct hub_subscription *sub)
 	sub->owner = NULL;
 }
 
-static void
-drop_fresh(struct hub_subscription *sub, void *arg UNUSED)
+void
+snapshot_renew(struct hub_subscription *sub)
 {
 	struct snapshot_source *src = sub->owner;
 
@@ -305,6 +394,12 @@ drop_fresh(struct hub_subscription *sub, void *arg UNUSED)
 		return;
 	snapshot_unref(src->fresh);
 	src->fresh = NULL;
+}
+
+static void
+drop_fresh(struct hub_subscription *sub, void *arg UNUSED)
+{
+	snapshot_renew(sub);
 }
 
 void

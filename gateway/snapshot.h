@@ -21,12 +21,16 @@
 #define SNAPSHOT_AGAIN_MAX_MS 5000
 
 struct conn;
+struct open_logs;
 
 struct snapshot {
 	uint32_t	refs;
 	struct position	as_of;
-	uint32_t	count;
-	struct buf	frames;     /* the set, each frame one chunk */
+	uint32_t	count;      /* frames of the set */
+	struct buf	frames;     /* the set, each frame one chunk; behind it
+				     * stream.end of each named stream that
+				     * has ended */
+	bool		over;       /* and all of them have */
 };
 
 /* The client wants a snapshot that stands for `at_least` or later. It comes by
@@ -42,6 +46,8 @@ void	snapshot_want(struct gateway *g, struct conn *c,
 int64_t	snapshot_again_ms(const struct hub_subscription *s);
 /* The subscription goes: forgets its answer and question. */
 void	snapshot_forget(struct gateway *g, struct hub_subscription *s);
+/* A kept answer is not what one would be now. */
+void	snapshot_renew(struct hub_subscription *s);
 /* The kept answers are of another epoch. */
 void	snapshot_forget_all(struct gateway *g);
 
@@ -49,7 +55,8 @@ void	snapshot_forget_all(struct gateway *g);
  * that stands in (after, as_of] when `after` has an epoch. `id` is the
  * bookmark of the last frame. One reference. */
 struct snapshot	*snapshot_encode(const struct query_snapshot *answer,
-		    const struct hub_subscription *s, struct position after,
+		    const struct hub_subscription *s,
+		    const struct open_logs *open, struct position after,
 		    struct position id);
 struct snapshot	*snapshot_ref(struct snapshot *s);
 void		 snapshot_unref(struct snapshot *s);

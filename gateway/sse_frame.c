@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/mono.h"
+#include "gateway/stream_kind.h"
 
 #define CHUNK_HEAD_MAX 10u   /* "ffffffff" CRLF */
 
@@ -274,6 +275,17 @@ add_closing(struct buf *b, const struct sse_control *c)
 }
 
 static void
+add_end(struct buf *b, const struct sse_control *c, struct slice key)
+{
+	buf_addc(b, '{');
+	add_member(b, "stream_key", key);
+	buf_addf(b, ",\"final_state\":\"%s\",",
+	    stream_kind_final_name(c->state));
+	add_position(b, "last_id", c->tip);
+	buf_adds(b, ",\"reason\":\"terminal\"}");
+}
+
+static void
 add_error(struct buf *b, const struct sse_control *c)
 {
 	buf_adds(b, "{\"code\":\"snapshot_unavailable\",\"message\":\"");
@@ -315,6 +327,7 @@ sse_control(struct buf *b, const struct sse_control *c, struct slice keys)
 		[SSE_ERROR] = "stream.error",
 		[SSE_TOO_LARGE] = "stream.error",
 		[SSE_CLOSING] = "stream.closing",
+		[SSE_END] = "stream.end",
 	};
 	size_t start, data_start;
 
@@ -335,6 +348,8 @@ sse_control(struct buf *b, const struct sse_control *c, struct slice keys)
 		add_gap(b, c);
 	else if (c->kind == SSE_CLOSING)
 		add_closing(b, c);
+	else if (c->kind == SSE_END)
+		add_end(b, c, keys);
 	else
 		add_error(b, c);
 	return frame_end(b, start, data_start, c->id);

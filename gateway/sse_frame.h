@@ -27,6 +27,7 @@ enum sse_kind {
 	SSE_ERROR,           /* snapshot_unavailable, retrying */
 	SSE_TOO_LARGE,       /* snapshot_unavailable, not retrying */
 	SSE_CLOSING,
+	SSE_END,
 	SSE_KIND_MAX
 };
 
@@ -51,7 +52,8 @@ struct sse_control {
 	enum sse_reason	reason;
 	struct position	id;             /* bookmark; epoch 0: no id line */
 	struct position	tip;            /* open, heartbeat; gap: to;
-					 * closing: last_id (epoch 0: none) */
+					 * closing, end: last_id (epoch 0:
+					 * none) */
 	struct position	oldest;         /* open; gap: from (epoch 0: -1) */
 	int64_t		ts_unix_ms;     /* heartbeat */
 	uint64_t	n;              /* heartbeat; open: connection id;
@@ -59,6 +61,7 @@ struct sse_control {
 	int64_t		heartbeat_ms;   /* open */
 	int64_t		idle_timeout_ms; /* open; 0: off */
 	int64_t		retry_ms;       /* open, closing, retry */
+	uint8_t		state;          /* end: how (stream_kind) */
 };
 
 const char	*sse_reason_name(enum sse_reason reason);
@@ -86,8 +89,8 @@ int	sse_event_of(struct buf *b, const struct sse_parts *parts) MUST_CHECK;
 int	sse_snapshot(struct buf *b, const struct item *item,
 	    struct position as_of, uint32_t i, uint32_t n, struct position id)
 	    MUST_CHECK;
-/* Appends a control frame. `keys` (SSE_OPEN only) is the JSON array of the
- * subscription's keys, a single line. */
+/* Appends a control frame. `keys`: for SSE_OPEN the JSON array of the
+ * subscription's keys, a single line; for SSE_END the stream's key. */
 int	sse_control(struct buf *b, const struct sse_control *c,
 	    struct slice keys) MUST_CHECK;
 /* The chunk that ends a response cleanly. */

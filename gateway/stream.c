@@ -8,6 +8,7 @@
 #include "gateway/replay.h"
 #include "gateway/reply.h"
 #include "gateway/sse_frame.h"
+#include "gateway/stream_end.h"
 #include "gateway/stream_private.h"
 #include "gateway/wheel.h"
 
@@ -85,10 +86,15 @@ stream_go_on(struct conn *c)
 {
 	struct stream *s = &c->stream;
 
+	bool replayed = s->phase == STREAM_REPLAY;
+
 	if (hub_reach(c->gateway->hub, s->sub, s->cursor.number))
 		s->phase = STREAM_LIVE;
 	else
 		s->phase = STREAM_REPLAY;
+	/* With what came from the journal a log may have been closed. */
+	if (replayed && s->phase == STREAM_LIVE)
+		stream_end_ask(c);
 }
 
 static void
@@ -229,12 +235,15 @@ attach(struct conn *c, struct snapshot *snap)
 	struct stream *s = &c->stream;
 
 	c->gateway->metrics.snapshots++;
-	s->snapshot = snap->frames.len > 0 ? snapshot_ref(snap) : NULL;
+	s->snapshot = NULL;
 	s->snapshot_off = 0;
 	stream_go_on(c);
 	/* An empty set still tells from where the client is complete. */
-	if (s->snapshot == NULL)
+	if (snap->count == 0)
 		heartbeat(c);
+	/* Of an empty one, too, streams may have ended. */
+	if (snap->frames.len > 0)
+		s->snapshot = snapshot_ref(snap);
 }
 
 /* After BLIND: leaves out what was sent, and is never behind it. */
@@ -259,7 +268,8 @@ take_blind(struct conn *c, struct snapshot *snap,
 	}
 	if (answer == NULL)
 		return;
-	own = snapshot_encode(answer, s->sub, s->blind_from, s->cursor);
+	own = snapshot_encode(answer, s->sub, g->open_logs, s->blind_from,
+	    s->cursor);
 	attach(c, own);
 	snapshot_unref(own);
 }

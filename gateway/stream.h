@@ -74,6 +74,8 @@ struct stream {
 	bool			 snapshots;  /* snapshot=0 turns them off */
 	bool			 comment;    /* heartbeat=comment */
 	bool			 cloud;      /* format=cloudevents */
+	bool			 over;       /* ends when all is written */
+	bool			 ask_end;    /* once the snapshot is sent */
 	bool			 strict;
 	bool			 blind_sent; /* an event went out in BLIND */
 	bool			 replaying;  /* stands in the replay queue */

@@ -76,6 +76,7 @@ stream_lookback(struct conn *c)
 	struct stream *s = &c->stream;
 	const struct hub_subscription *sub = s->sub;
 
+	stream_lookback_cancel(c);   /* another question, about its end */
 	s->phase = STREAM_LOOKBACK;
 	s->lookback = query_last(c->gateway->broker, sub->tenant,
 	    sub->selectors, sub->n_selectors, LOOKBACK_MS, lookback_cb, c);

@@ -20,6 +20,7 @@
 #include "gateway/identity.h"
 #include "gateway/reply.h"
 #include "gateway/sse_frame.h"
+#include "gateway/stream_end.h"
 #include "gateway/stream_kind.h"
 #include "gateway/stream_private.h"
 #include "gateway/stream_wish.h"
@@ -327,6 +328,87 @@ arrive(struct conn *c, const struct stream_wish *w)
 		begin(c, w);
 }
 
+/* --- 204 ------------------------------------------------------------------ */
+
+/* Where the client stands; false: it has no cursor of this order. */
+static bool
+stands_at(const struct conn *c, const struct stream_wish *w,
+    struct position *ret)
+{
+	*ret = ring_tip(c->gateway->ring);
+	if (w->cursor_kind == CURSOR_NOW)
+		return true;
+	if (w->cursor_kind != CURSOR_AT || w->cursor.epoch != ret->epoch)
+		return false;
+	*ret = w->cursor;
+	return true;
+}
+
+/* The broker knows of streams that left the ring; one that had an event since
+ * is not asked for. */
+static bool
+may_be_over(const struct conn *c, const struct stream_wish *w)
+{
+	const struct gateway *g = c->gateway;
+	struct slice tenant = slice_str(c->identity->tenant);
+	struct position at;
+	size_t i;
+
+	if (!stands_at(c, w, &at) ||
+	    !stream_kind_all_end(w->selectors, w->n_selectors) ||
+	    stream_end_log_open(g, tenant, w->selectors, w->n_selectors))
+		return false;
+	for (i = 0; i < w->n_selectors; i++)
+		if (ring_stream_last(g->ring, tenant, w->selectors[i]) >
+		    at.number)
+			return false;
+	return true;
+}
+
+static void
+over_answer_cb(const struct query_last *last, const struct err *err UNUSED,
+    void *arg)
+{
+	struct lookup *l = arg;
+	struct conn *c = l->conn;
+	struct position at = { 0, 0 };
+
+	assert(l->magic == LOOKUP_MAGIC);
+	lookup_leaves(l);
+	/* EventSource stops then. Without an answer it opens. */
+	if (last != NULL && last->ended != 0 && stands_at(c, &l->wish, &at) &&
+	    last->as_of.epoch == at.epoch && last->last <= at.number &&
+	    at.number <= last->as_of.number)
+		reply_send(c, 204, "", "", 0, "");
+	else
+		arrive(c, &l->wish);
+	free(l);
+}
+
+/* Opens the stream, unless all of it is over and the client has it all. */
+static void
+open_unless_over(struct conn *c, const struct stream_wish *w,
+    struct slice key)
+{
+	struct lookup *l;
+
+	if (!may_be_over(c, w)) {
+		arrive(c, w);
+		return;
+	}
+	l = lookup_new(c, w, key);
+	l->asked = c->gateway->broker;
+	l->ticket = query_last(l->asked, slice_str(c->identity->tenant),
+	    w->selectors, w->n_selectors, LOOKUP_DEADLINE_MS, over_answer_cb,
+	    l);
+	if (l->ticket == 0) {
+		free(l);
+		arrive(c, w);
+		return;
+	}
+	lookup_waits(l);
+}
+
 /* --- must_exist ----------------------------------------------------------- */
 
 /* A prefix always counts as there. */
@@ -371,7 +453,7 @@ settle(struct lookup *l, bool absent)
 	if (absent && !known_here(c, &l->wish))
 		reply_error(c, 404, "not_found", "no such stream", NULL);
 	else
-		arrive(c, &l->wish);
+		open_unless_over(c, &l->wish, lookup_key(l));
 	free(l);
 }
 
@@ -444,7 +526,7 @@ look_up(struct conn *c, const struct stream_wish *w, struct slice key)
 	free(text);
 	if (l->ticket == 0) {
 		free(l);
-		arrive(c, w);
+		open_unless_over(c, w, key);
 		return;
 	}
 	lookup_waits(l);
@@ -485,7 +567,7 @@ proceed(struct conn *c, const struct stream_wish *w, struct slice key)
 		if (w->must_exist && !known_here(c, w))
 			look_up(c, w, key);
 		else
-			arrive(c, w);
+			open_unless_over(c, w, key);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "gateway/connection.h"
 #include "gateway/replay.h"
 #include "gateway/sse_frame.h"
+#include "gateway/stream_end.h"
 
 #define STREAM_IOV 64
 
@@ -32,8 +33,12 @@ send_snapshot(struct conn *c)
 	s->snapshot_off += taken;
 	if (s->snapshot_off < s->snapshot->frames.len)
 		return SENT_FULL;
+	s->over |= s->snapshot->over;
 	snapshot_unref(s->snapshot);
 	s->snapshot = NULL;
+	if (s->ask_end)
+		stream_end_ask(c);
+	s->ask_end = false;
 	return SENT_MORE;
 }
 
@@ -86,6 +91,32 @@ others_first(struct conn *c)
 	gateway_flush_soon(c->gateway);
 }
 
+/* A frame behind which stream.end stands, or that is only looked at for that:
+ * the subscription does not want its type. */
+static bool
+is_special(const struct conn *c, const struct ring_frame *f)
+{
+	return (f->flags & RING_ENDING) != 0 && (f->ends ||
+	    !hub_wants(c->stream.sub, f->tenant, f->key, f->event_type));
+}
+
+static void
+send_special(struct conn *c, const struct ring_frame *f)
+{
+	struct stream *s = &c->stream;
+
+	s->cursor.number = f->position.number;
+	if (hub_wants(s->sub, f->tenant, f->key, f->event_type)) {
+		stream_add_event(c, f->chunk, f->n);
+		s->blind_sent = true;
+		s->events++;
+		s->event_ms = gateway_now_ms();
+		c->gateway->metrics.events_delivered++;
+	}
+	if (f->ends)
+		stream_ended(c, f->key, f->state, f->position);
+}
+
 static enum sent
 send_live(struct conn *c, size_t *budget)
 {
@@ -105,6 +136,13 @@ send_live(struct conn *c, size_t *budget)
 	for (i = 0; i < n && want < *budget; i++) {
 		if (!ring_get(g->ring, positions[i], &f))
 			continue;
+		/* Alone: what follows it comes in the next round. */
+		if (is_special(c, &f)) {
+			if (k > 0)
+				break;
+			send_special(c, &f);
+			return SENT_MORE;
+		}
 		positions[k] = positions[i];
 		/* writev only reads. */
 		iov[k].iov_base = (void *)(uintptr_t)f.chunk;
@@ -121,7 +159,7 @@ send_live(struct conn *c, size_t *budget)
 		return SENT_FULL;
 	*budget -= MIN(*budget, taken);
 	if (*budget > 0)
-		return i == STREAM_IOV ? SENT_MORE : SENT_ALL;
+		return i == STREAM_IOV || i < n ? SENT_MORE : SENT_ALL;
 	others_first(c);
 	return SENT_ALL;
 }
@@ -173,6 +211,10 @@ send_made(struct conn *c, size_t *budget)
 		s->cursor.number = positions[i];
 		if (!ring_get(g->ring, positions[i], &f))
 			continue;
+		if (is_special(c, &f)) {
+			send_special(c, &f);
+			break;
+		}
 		stream_add_event(c, f.chunk, f.n);
 		s->blind_sent = true;
 		s->events++;
@@ -205,7 +247,10 @@ stream_flush(struct conn *c)
 			sent = SENT_FULL;
 		else if (s->snapshot != NULL)
 			sent = send_snapshot(c);
-		else if (s->phase == STREAM_BLIND ||
+		else if (s->over) {
+			stream_end_finish(c);
+			return -1;
+		} else if (s->phase == STREAM_BLIND ||
 		    (s->phase == STREAM_LIVE && s->cloud))
 			sent = send_made(c, &budget);
 		else if (s->phase == STREAM_LIVE)

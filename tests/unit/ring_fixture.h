@@ -45,13 +45,13 @@ dispatch_cb(const struct item *item, void *arg)
 {
 	if (arg != NULL)
 		hub_dispatch(arg, item->tenant, item->key, item->event_type,
-		    item->position.number);
+		    (item->flags & RING_ENDING) != 0, item->position.number);
 }
 
 /* One record with one event of `key` at `position`. */
 static UNUSED void
-put(struct ring *r, struct hub *h, uint32_t epoch, uint64_t position,
-    const char *key, const char *type)
+put_flagged(struct ring *r, struct hub *h, uint32_t epoch, uint64_t position,
+    const char *key, const char *type, uint8_t flags, uint8_t state)
 {
 	struct buf b = BUF_EMPTY;
 	struct err err = { 0 };
@@ -64,12 +64,21 @@ put(struct ring *r, struct hub *h, uint32_t epoch, uint64_t position,
 	(void)snprintf(frame, sizeof(frame), "\"stream_key\":\"%s\",\"data\":"
 	    "{\"p\":%" PRIu64 "}}", key, position);
 	item = make_item(key, type, frame, position, position);
+	item.flags = flags;
+	item.state = state;
 	record_begin(&b, &header, NULL);
 	record_item(&b, &item);
 	record_end(&b);
 	if (ring_input(r, b.data, b.len, dispatch_cb, h, &err) == -1)
 		fail_msg("%s", err.text);
 	buf_free(&b);
+}
+
+static UNUSED void
+put(struct ring *r, struct hub *h, uint32_t epoch, uint64_t position,
+    const char *key, const char *type)
+{
+	put_flagged(r, h, epoch, position, key, type, 0, 0);
 }
 
 #endif

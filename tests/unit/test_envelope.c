@@ -126,6 +126,75 @@ test_the_same_key_and_source_hash_alike_and_others_do_not(void **state)
 	buf_free(&frame);
 }
 
+/* Flags and state of an event of this stream with this data. */
+static struct item
+judged(const char *key, const char *event_type, const char *data)
+{
+	struct buf frame = BUF_EMPTY;
+	char text[256];
+	json_t *event;
+	struct item item;
+
+	(void)snprintf(text, sizeof(text), "{\"stream_key\":\"%s\","
+	    "\"event_type\":\"%s\",\"data\":%s}", key, event_type, data);
+	assert_int_equal(make(text, &frame, &item, &event), 0);
+	assert_int_equal(strstr(buf_cstr(&frame), "\"terminal\":true,\"data") !=
+	    NULL, (item.flags & ITEM_TERMINAL) != 0);
+	assert_int_equal(strstr(buf_cstr(&frame), "\"terminal\":") != NULL,
+	    (item.flags & ITEM_LIFECYCLE) != 0);
+	buf_free(&frame);
+	json_decref(event);
+	return item;
+}
+
+static void
+test_a_terminal_event_is_known_by_its_state_and_says_so(void **state UNUSED)
+{
+	const uint8_t life = ITEM_LIFECYCLE, end = life | ITEM_TERMINAL;
+	static const struct {
+		const char	*key, *event_type, *data;
+		uint8_t		 flags, state;
+	} cases[] = {
+		{ "job:a", "job.state_changed", "{\"state\":\"running\"}",
+		  life, 0 },
+		{ "job:a", "job.state_changed", "{\"state\":\"succeeded\"}",
+		  end, FINAL_SUCCEEDED },
+		{ "job:a", "job.state_changed", "{\"state\":\"cancelled\","
+		  "\"logs_open\":true}", end,
+		  FINAL_CANCELED | STREAM_KIND_LOGS_OPEN },
+		{ "job:a", "job.state_changed",
+		  "{\"state\":\"partially_succeeded\"}", life, 0 },
+		{ "run:a", "run.state_changed",
+		  "{\"state\":\"partially_succeeded\",\"logs_open\":1}",
+		  end, FINAL_PARTIALLY_SUCCEEDED },
+		{ "run:a", "run.state_changed", "{\"state\":3}", life, 0 },
+		{ "run:a", "run.state_changed", "{}", life, 0 },
+		{ "job:a", "job.progress", "{\"state\":\"succeeded\"}", 0, 0 },
+		{ "job:a", "x.y", "{\"state\":\"succeeded\"}", 0, 0 },
+		{ "build:a", "failed", "{\"state\":\"complete\"}", end,
+		  FINAL_FAILED },
+		{ "import:a", "cancelled", "{}", end, FINAL_CANCELLED },
+		{ "build:a", "progress", "{\"state\":\"failed\"}", 0, 0 },
+		{ "job:a", "job.log", "{\"last\":true}", ITEM_LAST, 0 },
+		{ "job:a", "job.log", "{\"last\":\"true\"}", 0, 0 },
+		{ "pod-logs:a", "log", "{\"last\":false}", 0, 0 },
+		{ "pod-logs:a", "log", "{\"last\":true}", end | ITEM_LAST,
+		  FINAL_COMPLETE },
+		{ "watcher:a", "watcher.state_changed",
+		  "{\"state\":\"failed\"}", 0, 0 },
+	};
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct item item = judged(cases[i].key, cases[i].event_type,
+		    cases[i].data);
+
+		assert_int_equal(item.flags, cases[i].flags);
+		assert_int_equal(item.state, cases[i].state);
+	}
+	assert_string_equal(stream_kind_final_name(0), "unknown");
+	assert_string_equal(stream_kind_final_name(FINAL_MAX), "unknown");
+}
+
 static void
 test_slices_of_json_keep_their_content(void **state)
 {
@@ -222,6 +291,8 @@ main(void)
 	    cmocka_unit_test(test_every_problem_is_told_with_its_path),
 	    cmocka_unit_test(
 	        test_the_same_key_and_source_hash_alike_and_others_do_not),
+	    cmocka_unit_test(
+	        test_a_terminal_event_is_known_by_its_state_and_says_so),
 	    cmocka_unit_test(test_slices_of_json_keep_their_content),
 	    cmocka_unit_test(test_control_names_are_nobodys_events),
 	    cmocka_unit_test(

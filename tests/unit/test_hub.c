@@ -276,6 +276,33 @@ test_a_list_reaches_back_no_further_than_the_ring(void **state)
 	ring_free(r);
 }
 
+static void
+test_what_may_end_a_stream_is_listed_whatever_types_are_wanted(
+    void **state UNUSED)
+{
+	struct err err = { 0 };
+	struct ring *r = ring_new(RING_BYTES_MIN, &err);
+	struct hub *h = hub_new(r);
+	struct hub_subscription *live = acquire(h, "job:a", NULL, "job.log");
+	struct hub_subscription *key, *prefix;
+
+	put(r, h, EPOCH, 1, "job:a", "job.state_changed");
+	put_flagged(r, h, EPOCH, 2, "job:a", "job.state_changed",
+	    ITEM_TERMINAL, 1);
+	put_flagged(r, h, EPOCH, 3, "job:b", "job.state_changed",
+	    ITEM_TERMINAL, 1);
+	key = acquire(h, "job:a", "job:c", "job.log");
+	prefix = acquire(h, "job:*", NULL, "job.log");
+	assert_int_equal(hub_next(h, live, 0), 2);
+	assert_int_equal(hub_next(h, live, 2), 0);
+	assert_int_equal(hub_next(h, key, 0), 2);
+	assert_int_equal(hub_next(h, key, 2), 0);
+	assert_int_equal(hub_next(h, prefix, 0), 2);
+	assert_int_equal(hub_next(h, prefix, 2), 3);
+	hub_free(h);
+	ring_free(r);
+}
+
 int
 main(void)
 {
@@ -292,6 +319,8 @@ main(void)
 	    test_keys_are_found_however_far_back_and_a_long_chain_in_steps),
 		cmocka_unit_test(
 	    test_a_list_reaches_back_no_further_than_the_ring),
+		cmocka_unit_test(
+	    test_what_may_end_a_stream_is_listed_whatever_types_are_wanted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,8 +158,8 @@ test_a_question_for_the_last_position_reads_back_and_is_bounded(
 static void
 test_the_last_position_reads_back_and_an_error_is_none(void **state UNUSED)
 {
-	const struct query_last last = { { 0xab, 41 }, 17, 12, 5 };
-	struct query_last found = { { 0, 0 }, 0, 0, 0 };
+	const struct query_last last = { { 0xab, 41 }, 17, 12, 5, 16, 3 };
+	struct query_last found = { .last = 0 };
 	struct buf b = BUF_EMPTY;
 	struct slice json;
 	uint16_t status;
@@ -172,6 +172,8 @@ test_the_last_position_reads_back_and_an_error_is_none(void **state UNUSED)
 	assert_int_equal(found.last, 17);
 	assert_int_equal(found.oldest, 12);
 	assert_int_equal(found.gone, 5);
+	assert_int_equal(found.ended, 16);
+	assert_int_equal(found.state, 3);
 	b.len--;
 	assert_int_equal(query_wire_answer_last_decode(slice_of(&b), &found),
 	    -1);

@@ -1,4 +1,6 @@
 /* ring: what is kept, what is whole, what was forgotten. */
+#include "gateway/stream_kind.h"
+
 #include "tests/unit/ring_fixture.h"
 
 static void
@@ -84,6 +86,73 @@ test_streams_that_left_the_ring_are_forgotten(void **state)
 	ring_free(r);
 }
 
+#define TERMINAL (ITEM_LIFECYCLE | ITEM_TERMINAL)
+#define OPEN     (FINAL_FAILED | STREAM_KIND_LOGS_OPEN)
+
+static bool
+ends(const struct ring *r, uint64_t position)
+{
+	struct ring_frame f;
+
+	assert_true(ring_get(r, position, &f));
+	return f.ends;
+}
+
+static void
+test_a_stream_ends_with_its_terminal_event_or_the_last_line_of_an_open_log(
+    void **state UNUSED)
+{
+	struct err err = { 0 };
+	struct ring *r = ring_new(RING_BYTES_MIN, &err);
+	struct slice tenant = slice_str("-"), other = slice_str("job:b");
+
+	put_flagged(r, NULL, EPOCH, 1, "job:a", "job.log", ITEM_LAST, 0);
+	put_flagged(r, NULL, EPOCH, 2, "job:a", "job.state_changed", TERMINAL,
+	    FINAL_FAILED);
+	put(r, NULL, EPOCH, 3, "job:a", "x.n");
+	assert_false(ends(r, 1));
+	assert_true(ends(r, 2));
+	assert_false(ends(r, 3));
+	/* Its log is open. */
+	put_flagged(r, NULL, EPOCH, 4, "job:b", "job.state_changed", TERMINAL,
+	    OPEN);
+	put(r, NULL, EPOCH, 5, "job:b", "job.log");
+	assert_false(ends(r, 4) || ends(r, 5));
+	put_flagged(r, NULL, EPOCH, 6, "job:b", "job.log", ITEM_LAST, 0);
+	put_flagged(r, NULL, EPOCH, 7, "job:b", "job.log", ITEM_LAST, 0);
+	assert_true(ends(r, 6));
+	assert_false(ends(r, 4) || ends(r, 5) || ends(r, 7));
+	assert_int_equal(ring_end_stream(r, tenant, other), 6);
+	assert_int_equal(ring_stream_last(r, tenant, other), 7);
+	/* It goes on, against the contract, and is no longer over. */
+	put_flagged(r, NULL, EPOCH, 8, "job:b", "job.state_changed",
+	    ITEM_LIFECYCLE, 0);
+	assert_false(ends(r, 6));
+	assert_int_equal(ring_end_stream(r, tenant, other), 0);
+	ring_free(r);
+}
+
+static void
+test_an_open_log_is_closed_behind_the_newest_frame(void **state UNUSED)
+{
+	struct err err = { 0 };
+	struct ring *r = ring_new(RING_BYTES_MIN, &err);
+	struct slice tenant = slice_str("-"), key = slice_str("job:a");
+	struct ring_frame f;
+
+	assert_int_equal(ring_end_stream(r, tenant, key), 0);
+	put_flagged(r, NULL, EPOCH, 1, "job:a", "job.state_changed", TERMINAL,
+	    OPEN);
+	put(r, NULL, EPOCH, 2, "job:a", "job.log");
+	assert_int_equal(ring_end_stream(r, tenant, key), 2);
+	assert_false(ends(r, 1));
+	assert_true(ring_get(r, 2, &f));
+	assert_true(f.ends);
+	assert_int_equal(f.state, OPEN);
+	assert_int_equal(ring_stream_last(r, tenant, slice_str("job:b")), 0);
+	ring_free(r);
+}
+
 int
 main(void)
 {
@@ -93,6 +162,10 @@ main(void)
 		cmocka_unit_test(
 		    test_a_repeated_record_changes_nothing_and_a_hole_clears),
 		cmocka_unit_test(test_streams_that_left_the_ring_are_forgotten),
+		cmocka_unit_test(
+    test_a_stream_ends_with_its_terminal_event_or_the_last_line_of_an_open_log),
+		cmocka_unit_test(
+		    test_an_open_log_is_closed_behind_the_newest_frame),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,9 @@
 
 #include "common/xmalloc.h"
 #include "gateway/connection.h"
+#include "gateway/open_logs.h"
 #include "gateway/snapshot.h"
+#include "gateway/stream_kind.h"
 
 #define CLIENTS 3u
 
@@ -267,6 +269,96 @@ test_all_clients_may_go_when_it_is_refused(void **state UNUSED)
 	assert_int_equal(hub_count(gateway.hub), 0);
 }
 
+/* --- ends ----------------------------------------------------------------- */
+
+static void
+add_item(struct buf *b, const char *key, const char *type, uint64_t position,
+    uint8_t flags, uint8_t final)
+{
+	struct item item = {
+		.flags = flags,
+		.state = final,
+		.seq = position,
+		.position = { 1, position },
+		.tenant = slice_str("-"),
+		.key = slice_str(key),
+		.event_type = slice_str(type),
+		.frame = slice_str("\"data\":{}}"),
+		.data_off = 7,
+	};
+
+	item_encode(b, &item, true);
+}
+
+/* What a client of these selectors and types gets of job:a (ended at 3),
+ * job:b (at 4, with its log open) and job:c (goes on), as the names of the
+ * frames; `after` 0: of all. */
+static void
+expect_frames(const char *one, const char *two, const char *type,
+    uint64_t after, const char *wanted, bool over)
+{
+	const uint8_t end = ITEM_LIFECYCLE | ITEM_TERMINAL;
+	const uint8_t open = FINAL_FAILED | STREAM_KIND_LOGS_OPEN;
+	struct slice selectors[] = { slice_str(one), slice_str(two) };
+	struct slice types[] = { slice_str(type) };
+	struct position from = { after > 0, after }, to = { 1, 8 };
+	struct query_snapshot q = { .as_of = { 1, 8 }, .complete = true };
+	struct buf items = BUF_EMPTY, names = BUF_EMPTY;
+	struct hub_subscription *sub;
+	struct snapshot *s;
+	char *at;
+
+	sub = hub_acquire(gateway.hub, slice_str("-"), selectors, 2, types,
+	    *type != '\0');
+	for (size_t i = 0; i < 2; i++) {
+		if (slice_is(selectors[i], "job:a")) {
+			add_item(&items, "job:a", "job.state_changed", 3, end,
+			    FINAL_SUCCEEDED);
+			add_item(&items, "job:a", "job.log", 2, 0, 0);
+			q.count += 2;
+		} else if (slice_is(selectors[i], "job:b")) {
+			add_item(&items, "job:b", "job.state_changed", 4, end,
+			    open);
+			q.count++;
+		} else {
+			add_item(&items, "job:c", "job.state_changed", 5,
+			    ITEM_LIFECYCLE, 0);
+			q.count++;
+		}
+	}
+	q.items = rd_init(items.data, items.len);
+	s = snapshot_encode(&q, sub, gateway.open_logs, from, to);
+	buf_addc(&s->frames, '\0');
+	for (at = (char *)s->frames.data; (at = strstr(at, "event: ")) != NULL;
+	    at += 7)
+		buf_addc(&names, strncmp(at + 7, "snap", 4) == 0 ? 's' : 'e');
+	assert_string_equal(buf_cstr(&names), wanted);
+	assert_int_equal(s->over, over);
+	snapshot_unref(s);
+	(void)hub_release(gateway.hub, sub);
+	buf_free(&items);
+	buf_free(&names);
+}
+
+static void
+test_a_named_stream_that_has_ended_is_told_behind_the_set(void **state UNUSED)
+{
+	gateway.open_logs = open_logs_new();
+	expect_frames("job:a", "job:b", "", 0, "sssee", true);
+	expect_frames("job:a", "job:c", "", 0, "ssse", false);
+	expect_frames("job:a", "job:b", "job.log", 0, "see", true);
+	expect_frames("job:a", "job:b", "x.y", 0, "ee", true);
+	/* What is under a prefix shows its state only. */
+	expect_frames("job:*", "job:a", "", 0, "ssse", false);
+	/* The end of job:b was told live. */
+	expect_frames("job:a", "job:b", "", 3, "sse", true);
+	/* Its log may yet go on. */
+	open_logs_add(gateway.open_logs, slice_str("-"), slice_str("job:b"),
+	    FINAL_FAILED, (struct position){ 1, 4 }, 5);
+	expect_frames("job:a", "job:b", "", 0, "ssse", false);
+	open_logs_free(gateway.open_logs);
+}
+
 int
 main(void)
 {
@@ -294,6 +386,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    test_all_clients_may_go_when_it_is_refused, setup,
 		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_a_named_stream_that_has_ended_is_told_behind_the_set,
+		    setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

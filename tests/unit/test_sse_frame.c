@@ -2,6 +2,8 @@
  * injected. */
 #include "gateway/sse_frame.h"
 
+#include "gateway/stream_kind.h"
+
 #include "tests/unit/ring_fixture.h"
 
 /* Unwraps one chunk and checks it is nothing but that. */
@@ -134,6 +136,14 @@ test_control_frames_are_a_function_of_their_parameters(void **state)
 	text = control_text(&c);
 	assert_string_equal(text, "event: stream.closing\ndata: "
 	    "{\"reason\":\"shutdown\",\"retry_ms\":3000}\n\n");
+	free(text);
+	c = (struct sse_control){ .kind = SSE_END, .tip = { EPOCH, 9 },
+	    .state = FINAL_TIMED_OUT | STREAM_KIND_LOGS_OPEN };
+	text = control_text(&c);
+	assert_string_equal(text, "event: stream.end\ndata: "
+	    "{\"stream_key\":\"[\\\"job:a\\\"]\",\"final_state\":"
+	    "\"timed_out\",\"last_id\":\"65f1a2b3-9\","
+	    "\"reason\":\"terminal\"}\n\n");
 	free(text);
 	c = (struct sse_control){ .kind = SSE_RETRY, .retry_ms = 3000 };
 	text = control_text(&c);

@@ -75,6 +75,60 @@ gone(struct bench *b, const char *one, const char *two)
 	return found;
 }
 
+/* Where the last of them ended, and its state byte; 0: not all have. */
+static uint64_t
+ended(struct bench *b, const char *one, const char *two, uint8_t *ret_state)
+{
+	struct stream_search v;
+	uint64_t found;
+
+	assert_int_equal(begin(b, &v, "-", one, two), 0);
+	while (!stream_search_step(&v, b->s, 3))
+		continue;
+	found = v.answer.ended;
+	*ret_state = v.answer.state;
+	stream_search_end(&v);
+	return found;
+}
+
+static uint64_t
+append_end(struct bench *b, const char *key, uint8_t state)
+{
+	struct item item = of("-", key, ITEM_LIFECYCLE | ITEM_TERMINAL);
+
+	item.state = state;
+	sequencer_append(b->s, &item);
+	return item.position.number;
+}
+
+static void
+test_streams_that_have_all_ended_are_told_with_the_last_end(
+    void **state UNUSED)
+{
+	struct bench b = bench_new(100, 100);
+	uint64_t first = append_end(&b, "job:a", 3), second;
+	uint8_t how;
+
+	(void)append(&b, "-", "job:a", 0);
+	assert_int_equal(ended(&b, "job:a", NULL, &how), first);
+	assert_int_equal(how, 3);
+	assert_int_equal(ended(&b, "job:a", "job:never", &how), 0);
+	(void)append(&b, "-", "job:b", ITEM_LIFECYCLE);
+	assert_int_equal(ended(&b, "job:b", "job:a", &how), 0);
+	assert_int_equal(how, 0);
+	second = append_end(&b, "job:b", 1);
+	assert_int_equal(ended(&b, "job:b", "job:a", &how), second);
+	assert_int_equal(how, 1);
+	assert_int_equal(ended(&b, "job:*", "job:a", &how), 0);
+	/* A deleted object's stream goes on, and so does one that began
+	 * again. */
+	(void)append(&b, "-", "resource:c/pod/n/x", ITEM_DELETED);
+	assert_int_equal(ended(&b, "resource:c/pod/n/x", NULL, &how), 0);
+	(void)append(&b, "-", "job:a", ITEM_LIFECYCLE);
+	assert_int_equal(ended(&b, "job:a", NULL, &how), 0);
+	bench_free(&b);
+}
+
 static void
 test_a_key_is_answered_with_its_last_position(void **state UNUSED)
 {
@@ -331,6 +385,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_key_is_answered_with_its_last_position),
+		cmocka_unit_test(
+		    test_streams_that_have_all_ended_are_told_with_the_last_end),
 		cmocka_unit_test(
 		    test_a_prefix_is_answered_with_the_last_of_all_that_begin_so),
 		cmocka_unit_test(test_a_tenant_sees_only_its_own_streams),
