@@ -54,12 +54,12 @@ static const int free_calls[] = {
 	SCMP_SYS(pipe2), SCMP_SYS(dup), SCMP_SYS(dup2), SCMP_SYS(dup3),
 	SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(readlink),
 	SCMP_SYS(readlinkat), SCMP_SYS(access), SCMP_SYS(faccessat),
-	SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(mmap), SCMP_SYS(munmap),
-	SCMP_SYS(mprotect), SCMP_SYS(mremap), SCMP_SYS(madvise),
-	SCMP_SYS(fcntl), SCMP_SYS(ioctl), SCMP_SYS(prlimit64),
-	SCMP_SYS(tgkill),
-	SCMP_SYS(set_tid_address), SCMP_SYS(getcwd), SCMP_SYS(geteuid),
-	SCMP_SYS(getuid), SCMP_SYS(rt_sigtimedwait), SCMP_SYS(personality),
+	SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(getdents), SCMP_SYS(getcwd),
+	SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mprotect),
+	SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(fcntl), SCMP_SYS(ioctl),
+	SCMP_SYS(prlimit64), SCMP_SYS(tgkill), SCMP_SYS(set_tid_address),
+	SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(rt_sigtimedwait),
+	SCMP_SYS(personality),
 #endif
 };
 

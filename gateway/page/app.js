@@ -7,6 +7,7 @@ const EXTRA = 8;             // rows rendered beyond the view
 const FLASH_MS = 1400;
 const RETRY_MS = 3000;
 const REFUSED_MS = 60000;    // who is not let in need not ask often
+const TOKEN = "sluice.token"; // its name in this tab's storage
 const SELECTORS = ["cluster:*", "watcher:*", "resource:*", "workflow:*", "pack-run:*"];
 const EVENTS = [
   "status_update", "resource.deleted", "node_update", "workflow_sync",
@@ -40,6 +41,8 @@ let recent = [];             // times of the last changes
 let messageAt = 0;           // of the last message, heartbeats included
 let source = null;
 let refused = 0;             // the timer of the next try; 0: it was not refused
+let attempt = 0;             // to connect; what an earlier one waited for is void
+let token = "";              // "": there is none, or a cookie has it
 let dirty = false;
 let drawnCards = "";
 const elements = new Map();  // stream key -> the element of a row in view
@@ -358,6 +361,88 @@ function redraw() {
   else requestAnimationFrame(draw);
 }
 
+// --- the token ---------------------------------------------------------------------
+//
+// Kept for this tab alone, sent in a header alone. What stands in a URL, which an
+// EventSource cannot do without, is a ticket: it reads only, and after half a
+// minute it opens a stream for nobody but who was there before.
+
+// False: this browser keeps nothing, the token is gone with the page.
+function keepToken(value) {
+  try {
+    if (value) sessionStorage.setItem(TOKEN, value);
+    else sessionStorage.removeItem(TOKEN);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function keptToken() {
+  try {
+    return sessionStorage.getItem(TOKEN) || "";
+  } catch {
+    return "";
+  }
+}
+
+function askForToken() {
+  $("forget").hidden = true;
+  if (!$("login").hidden) return;
+  $("login").hidden = false;
+  $("token").focus();
+}
+
+function takeToken(text) {
+  const value = text.trim().replace(/^Bearer\s+/i, "");
+  if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(value)) {
+    say("lost", "that is no token: it has three parts of letters, digits, - and _, with dots between");
+    return;
+  }
+  token = value;
+  // All that stands here may be another's.
+  if (keepToken(value)) location.reload();
+  else connect();
+}
+
+// The selectors of this page that the token grants; it is read, not judged.
+function selectors() {
+  let granted;
+  try {
+    const claims = token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");
+    granted = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(claims), (c) => c.charCodeAt(0)))).sluice.subscribe;
+    if (granted.includes("*")) return SELECTORS;
+    granted = granted.filter((p) => SELECTORS.includes(`${parts(p).type}:*`));
+  } catch {
+    return SELECTORS;
+  }
+  return granted.length ? granted : SELECTORS;
+}
+
+// "": none is needed; null: there is none now, and what follows is arranged.
+async function newTicket() {
+  let answer, body;
+  try {
+    answer = await fetch("/api/v1/tickets", { method: "POST", headers: { Authorization: `Bearer ${token}` } });
+    body = await answer.json();
+  } catch {
+    answer = { status: 0 };
+  }
+  if (answer.status === 201) return String(body.ticket);
+  if (answer.status === 404) return "";
+  if (answer.status === 401) {
+    token = "";
+    keepToken("");
+    notLetIn(`the token is not taken: ${body.error}`);
+  } else if (answer.status === 403 || answer.status === 413) {
+    notLetIn(`not let in: ${body.error}`);
+  } else {
+    say("lost", "no ticket for the stream, retrying");
+    setTimeout(connect, RETRY_MS);
+  }
+  return null;
+}
+
 // --- the stream ------------------------------------------------------------------
 
 function say(state, text) {
@@ -375,42 +460,65 @@ function onSnapshot(message) {
   if (event.i === event.n) endOfSnapshot();
 }
 
+// Where an EventSource finds its stream: what the token grants of what is shown.
+function streamUrl(ticket) {
+  const query = new URLSearchParams();
+  for (const s of selectors()) query.append("stream", s);
+  if (ticket) query.append("ticket", ticket);
+  return `/api/v1/streams?${query.toString().replace(/%3A/g, ":").replace(/%2A/g, "*").replace(/%2F/g, "/")}`;
+}
+
 // An EventSource does not tell the answer that made it give up: asked again.
 async function refusal(url) {
   const stop = new AbortController();
   try {
     const answer = await fetch(url, { signal: stop.signal, headers: { Accept: "text/event-stream" } });
-    if (answer.status !== 401 && answer.status !== 403) return "";
-    const error = String((await answer.json()).error);
-    return answer.status === 403 ? `not let in: ${error}` :
-      `this installation wants a token, in the cookie that jwt.cookie names (${error})`;
+    if (answer.status !== 401 && answer.status !== 403) return null;
+    return { status: answer.status, error: String((await answer.json()).error) };
   } catch {
-    return "";
+    return null;
   } finally {
     stop.abort();
   }
 }
 
-async function giveUp(url) {
-  const why = await refusal(url);
-  if (why) {
-    say("lost", why);
-    refused = setTimeout(connect, REFUSED_MS);
-  } else {
-    setTimeout(connect, RETRY_MS);
-  }
+function notLetIn(text) {
+  say("lost", text);
+  askForToken();
+  clearTimeout(refused);
+  refused = setTimeout(connect, REFUSED_MS);
 }
 
-function connect() {
+async function giveUp(url, opened) {
+  const mine = ++attempt;
+  const why = await refusal(url);
+  if (mine !== attempt) return;
+  if (why && why.status === 403) notLetIn(`not let in: ${why.error}`);
+  else if (why && !token) notLetIn(`this installation wants a token (${why.error})`);
+  // Its ticket is over, or of a key that is no more: the token gives another.
+  else if (why && opened) connect();
+  else setTimeout(connect, RETRY_MS);
+}
+
+async function connect() {
+  const mine = ++attempt;
   clearTimeout(refused);
   refused = 0;
-  const query = new URLSearchParams();
-  for (const s of SELECTORS) query.append("stream", s);
-  const url = `/api/v1/streams?${query.toString().replace(/%3A/g, ":").replace(/%2A/g, "*")}`;
-  source = new EventSource(url);
+  if (source) source.close();
+  const ticket = token ? await newTicket() : "";
+  if (mine === attempt && ticket !== null) follow(streamUrl(ticket));
+}
+
+function follow(url) {
+  const own = new EventSource(url);
+  let opened = false;
+  source = own;
   source.addEventListener("stream.open", () => {
+    opened = true;
     if (blind) begin();
     say("live", "live");
+    $("login").hidden = true;
+    $("forget").hidden = !token;
   });
   source.addEventListener("snapshot", onSnapshot);
   source.addEventListener("heartbeat", () => {
@@ -434,7 +542,7 @@ function connect() {
     say("lost", "connection lost, retrying");
     // The browser retries by itself, with its last id, unless an answer made
     // it give up: then a new one starts from a snapshot.
-    if (source.readyState === EventSource.CLOSED) giveUp(url);
+    if (own.readyState === EventSource.CLOSED) giveUp(url, opened);
   };
 }
 
@@ -458,7 +566,7 @@ function setUp() {
     redraw();
   });
   document.addEventListener("keydown", (e) => {
-    if (e.key === "/" && document.activeElement !== $("filter")) {
+    if (e.key === "/" && document.activeElement?.tagName !== "INPUT") {
       e.preventDefault();
       $("filter").focus();
     } else if (e.key === "Escape" && document.activeElement === $("filter")) {
@@ -476,9 +584,20 @@ function setUp() {
   }
   $("objects").addEventListener("scroll", () => requestAnimationFrame(drawRows), { passive: true });
   window.addEventListener("resize", redraw);
+  $("login").addEventListener("submit", (e) => {
+    e.preventDefault();
+    const value = $("token").value;
+    $("token").value = "";
+    takeToken(value);
+  });
+  $("forget").addEventListener("click", () => {
+    keepToken("");
+    location.reload();
+  });
   // Perhaps back from where the cookie is set.
   window.addEventListener("focus", () => refused && connect());
   setInterval(redraw, 1000);
+  token = keptToken();
   draw();
   connect();
 }

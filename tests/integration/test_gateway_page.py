@@ -8,7 +8,7 @@ import pytest
 from tests.bed.browser import Browser
 from tests.bed.net import wait_until
 from tests.bed.sluice import REPO, Sluice
-from tests.bed.tokens import Issuer
+from tests.bed.tokens import Issuer, bearer
 from tests.bed.tokens import conf as tokens_conf
 
 KINDS = ["deployment", "pod", "pod", "pod", "pod"]
@@ -103,6 +103,134 @@ def test_the_page_says_that_a_token_is_wanted_and_does_not_ask_over_and_over(tmp
         enter(issuer.grants(["*"]))
         wait_until(lambda: text() == "live", 15, "live")
         assert not browser.errors
+
+
+class Asking:
+    """The page of an installation that wants tokens, in a browser; what it asked and said."""
+
+    def __init__(self, browser, url):
+        """Opens the page."""
+        self.page = browser.open(url)
+        self.browser = browser
+        self.urls = []
+        self.page.on("request", lambda request: self.urls.append(request.url))
+
+    def text(self):
+        """What it says of its connection."""
+        self.page.wait_for_timeout(20)
+        return self.page.locator("#connection-text").text_content()
+
+    def until(self, cond, what):
+        """Waits while the browser goes on."""
+        return wait_until(lambda: self.text() is not None and cond(), 20, what)
+
+    def says(self, words):
+        """Waits until it says WORDS and asks for a token."""
+        self.until(lambda: words in self.text(), words)
+        assert self.page.locator("#login").is_visible()
+
+    def enter(self, token):
+        """Types a token, as somebody does who read what it says."""
+        self.page.locator("#token").fill(token)
+        self.page.locator("#login button").click()
+
+    def live(self, shown=None):
+        """Waits until it follows the stream, with so many objects."""
+        self.until(lambda: self.text() == "live", "live")
+        assert not self.page.locator("#login").is_visible()
+        if shown is not None:
+            box = self.page.locator("#fact-objects")
+            self.until(lambda: box.text_content() == str(shown), f"{shown} objects")
+
+    def tickets(self):
+        """How many it has asked for."""
+        return sum(u.endswith("/api/v1/tickets") for u in self.urls)
+
+    def check(self, *tokens):
+        """No token stood in a URL, and nothing went wrong but what was answered."""
+        wrong = [u for u in self.urls if any(t in u for t in tokens)]
+        assert not wrong and not self.browser.errors
+        refused = "Failed to load resource: the server responded with a status of 40"
+        lost = "Failed to load resource: net::ERR_"
+        said = [c for c in self.browser.console if c.startswith(("error", "warning"))]
+        assert [c for c in said if refused not in c and lost not in c] == []
+
+
+@pytest.fixture(name="issuer")
+def fixture_issuer(tmp_path):
+    """Whose tokens are taken, by the key set keys.json."""
+    issuer = Issuer()
+    issuer.write(str(tmp_path / "keys.json"))
+    return issuer
+
+
+def installation(tmp_path):
+    """One that takes the tokens of the issuer."""
+    fast = {"heartbeat_interval": "1s", "retry": "500ms"}
+    conf = tokens_conf(str(tmp_path / "keys.json"))
+    return Sluice({**conf, "streams": {"default": fast}})
+
+
+def post(sluice, issuer, events):
+    """Publishes with a token for all."""
+    head = bearer(issuer.grants(publish=["*"]))
+    assert sluice.request("POST", "/api/v1/events", events, head)[0] == 202
+
+
+@pytest.mark.slow
+def test_the_page_asks_for_a_token_and_reads_by_tickets_through_a_restart(tmp_path, issuer):
+    token = issuer.grants(["*"])
+    with installation(tmp_path) as sluice, Browser() as browser:
+        post(sluice, issuer, [resource(n) for n in range(20)])
+        asking = Asking(browser, f"http://127.0.0.1:{sluice.port}/")
+        asking.says("wants a token")
+        asking.enter("not.a token")
+        asking.says("that is no token")
+        asking.enter(issuer.token(aud="another"))
+        asking.says("the token is not taken: ")
+        asking.enter(f" Bearer {token} ")
+        asking.live(20)
+        assert sum("ticket=" in u for u in asking.urls) >= 1
+        # A gateway that is gone: the browser comes back by itself, with the same ticket.
+        before = asking.tickets()
+        sluice.wait_restarted("gateway/0", sluice.kill("gateway/0"))
+        post(sluice, issuer, [resource(50)])
+        asking.live(21)
+        assert asking.tickets() == before
+        # A service that does not know its old tickets any more: by the token, a new one.
+        sluice.stop()
+        os.remove(f"{sluice.directory}/state/key")
+        sluice.start()
+        post(sluice, issuer, [resource(51)])
+        asking.live(22)
+        assert asking.tickets() > before
+        # The token stays with the tab until it is to be forgotten.
+        asking.page.reload()
+        asking.live(22)
+        asking.page.locator("#forget").click()
+        asking.says("wants a token")
+        asking.check(token)
+
+
+@pytest.mark.slow
+def test_the_page_asks_again_when_its_token_is_over_and_shows_what_one_grants(tmp_path, issuer):
+    # Long enough for a busy machine to be live before it is over.
+    short = issuer.grants(["resource:prod/pod/*", "job:*"], lasts=12)
+    whole = issuer.grants(["*"])
+    with installation(tmp_path) as sluice, Browser() as browser:
+        post(sluice, issuer, [resource(n) for n in range(20)] + [cluster("prod", "connected")])
+        asking = Asking(browser, f"http://127.0.0.1:{sluice.port}/")
+        asking.says("wants a token")
+        asking.enter(issuer.grants(["job:*"]))
+        asking.says("not let in: this token may not read cluster:*")
+        asking.enter(short)
+        asking.live(16)
+        assert asking.page.locator(".card").count() == 0
+        asking.says("the token is not taken: ")
+        asking.enter(whole)
+        asking.live(20)
+        assert asking.page.locator(".card").count() == 1
+        asking.check(short, whole)
 
 
 @pytest.mark.slow
