@@ -15,6 +15,7 @@ from tests.bed.net import wait_until
 from tests.bed.tokens import bearer
 
 from .guarded import Guarded, refusal
+from .numbered import events
 from .tenants import Model, granted, position
 
 TENANTS = ["-", "acme", "acme2", "a"]
@@ -244,6 +245,38 @@ def test_no_tenant_is_ever_told_of_another_ones_events(seed):
     with Guarded(**settings) as guarded:
         run(guarded, seed)
         wait_until(lambda: replayed(guarded) > 0, 10, "some of it came from the journal")
+
+
+def test_what_left_the_journal_is_a_gap_for_its_tenant_alone():
+    """Whether another tenant had events of an equal key is not told by a gap either."""
+    settings = {"gateway": {"ring": "1MiB"}, "journal": {"size": "8MiB", "segment": "2MiB"}}
+    with Guarded(**settings) as guarded:
+        writer = {t: guarded.issuer.grants([], ["*"], tenant=t) for t in ("acme", "beta")}
+        reader = {t: guarded.issuer.grants(["*"], tenant=t) for t in writer}
+
+        def send(tenant, key, begin, end, size):
+            status, _, said = guarded.post(writer[tenant], events(key, begin, end, size))
+            assert status == 202, said
+            return said["first_id"]
+
+        cursor = send("acme", "job:shared", 0, 1, 10)
+        mine = send("beta", "job:shared", 0, 1, 10)
+
+        def left():
+            send("beta", "job:noise", 0, 800, 1000)
+            with guarded.stream(reader["acme"], "job:tip", snapshot=0) as stream:
+                return position(stream.wait_open()["oldest"]) > position(mine)
+
+        wait_until(left, 60, "the events have left the journal")
+        for tenant, keys, lost in (
+            ("acme", ["job:shared"], False),
+            ("acme", ["job:*"], False),
+            ("beta", ["job:shared"], True),
+            ("beta", ["job:*"], True),
+        ):
+            with guarded.stream(reader[tenant], *keys, last_event_id=cursor) as stream:
+                stream.read_until(lambda s: s.last_id() or s.named("stream.gap"), 10, "its state")
+                assert bool(stream.named("stream.gap")) == lost, (tenant, keys)
 
 
 def test_the_model_knows_a_leak_when_it_sees_one():

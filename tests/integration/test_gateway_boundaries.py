@@ -1,0 +1,167 @@
+"""Every size and count that doc/contract.md names: the last that passes, the first that does not.
+
+What is refused has the error of the contract's table, and nothing of it was taken.
+"""
+
+import datetime
+import json
+
+import pytest
+
+from tests.bed.sluice import Sluice
+from tests.bed.sse import Stream
+
+EVENTS = "/api/v1/events"
+KIB = 1024
+
+
+@pytest.fixture(name="sluice", scope="module")
+def _sluice():
+    with Sluice({"streams": {"default": {"heartbeat_interval": "500ms"}}}) as running:
+        yield running
+
+
+def event(**more):
+    """A good event, MORE laid upon it."""
+    return {"stream_key": "job:limits", "event_type": "x.n", "data": {}, **more}
+
+
+def padded(size, **more):
+    """An event as text of exactly SIZE bytes."""
+    empty = len(json.dumps(event(data={"p": ""}, **more)))
+    return json.dumps(event(data={"p": "p" * (size - empty)}, **more))
+
+
+def lines(total):
+    """Events as ndjson of exactly TOTAL bytes: 26 of them, each of less than 48 KiB."""
+    each = total // 26
+    rows = [padded(each - 1) for _ in range(25)]
+    return "".join(row + "\n" for row in [*rows, padded(total - 25 * each - 1)])
+
+
+def ahead(seconds):
+    """A time so far in the future."""
+    at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+# what: (content type, the last body that passes, the first that does not, its error)
+BODIES = {
+    "event of 48 KiB": ("json", padded(48 * KIB), padded(48 * KIB + 1), (413, "too_large")),
+    "event of 48 KiB in a list": (
+        "json",
+        f"[{padded(48 * KIB)}]",
+        f"[{padded(48 * KIB + 1)}]",
+        (413, "too_large"),
+    ),
+    "1000 events": (
+        "x-ndjson",
+        (json.dumps(event()) + "\n") * 1000,
+        (json.dumps(event()) + "\n") * 1001,
+        (413, "too_large"),
+    ),
+    "1000 events in a list": (
+        "json",
+        json.dumps([event()] * 1000),
+        json.dumps([event()] * 1001),
+        (413, "too_large"),
+    ),
+    "1 MiB": ("x-ndjson", lines(KIB * KIB), lines(KIB * KIB + 1), (413, "too_large")),
+}
+
+# member: the last value that passes, the first that does not
+MEMBERS = {
+    "event_type": ("x." + "a" * 62, "x." + "a" * 63),
+    "stream_key": ("job:" + "n" * 512, "job:" + "n" * 513),
+    "idempotency_key": ("k" * 256, "k" * 257),
+    "source": ("/" + "s" * 255, "/" + "s" * 256),
+    "correlation_id": ("c" * 256, "c" * 257),
+    "subject": ("s" * 512, "s" * 513),
+    "version": (1, 0),
+    "timestamp": (ahead(270), ahead(1000)),
+}
+
+# query: the last that passes, the first that does not, its error
+QUERIES = [
+    ("timeout=1s", "timeout=999ms", "bad_request"),
+    ("timeout=24h", "timeout=86401s", "bad_request"),
+    (
+        "&".join(f"stream=job:{n}" for n in range(63)),
+        "&".join(["stream=job:b"] * 64),
+        "bad_request",
+    ),
+    (
+        "last_event_id=00000001-18446744073709551615",
+        "last_event_id=00000001-18446744073709551616",
+        "invalid_cursor",
+    ),
+    ("last_event_id=-1", "last_event_id=-2", "invalid_cursor"),
+    ("last_event_id=now", "last_event_id=NOW", "invalid_cursor"),
+    ("lastEventId=00000001-1", "lastEventId=0000001-1", "invalid_cursor"),
+]
+
+
+def count(sluice):
+    """How many events the gateway took so far."""
+    text = sluice.request("GET", "/metrics")[2]
+    return int(text.split("\nsluice_gateway_published_total ")[1].split()[0])
+
+
+def post(sluice, body, kind="json"):
+    """Publishes; (status, code)."""
+    head = {"Content-Type": f"application/{kind}"}
+    status, _, answer = sluice.request("POST", EVENTS, body, head)
+    return status, answer.get("code")
+
+
+@pytest.mark.parametrize("what", BODIES)
+def test_a_body_may_be_so_large_and_no_larger(sluice, what):
+    kind, last, first, error = BODIES[what]
+    before = count(sluice)
+    assert post(sluice, first, kind) == error and count(sluice) == before
+    assert post(sluice, last, kind) == (202, None) and count(sluice) > before
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_member_may_be_so_long_and_no_longer(sluice, member):
+    last, first = MEMBERS[member]
+    before = count(sluice)
+    status, _, answer = sluice.request("POST", EVENTS, event(**{member: first}))
+    assert (status, answer["code"]) == (422, "schema_violation")
+    assert {row["path"] for row in answer["details"]} == {member}
+    assert count(sluice) == before
+    assert post(sluice, json.dumps(event(**{member: last}))) == (202, None)
+
+
+@pytest.mark.parametrize("last,first,code", QUERIES)
+def test_a_query_may_ask_for_so_much_and_no_more(sluice, last, first, code):
+    status, _, answer = sluice.request("GET", f"/api/v1/streams?stream=job:a&{first}")
+    assert (status, answer["code"]) == (400, code)
+    with Stream(sluice.port, f"/api/v1/streams?stream=job:a&{last}") as stream:
+        stream.wait_open()
+
+
+def test_a_target_and_a_head_may_be_so_long_and_no_longer(sluice):
+    path = "/nothing/"
+    for size, error in ((8 * KIB, (404, "not_found")), (8 * KIB + 1, (414, "target_too_long"))):
+        status, _, answer = sluice.request("GET", path + "a" * (size - len(path)))
+        assert (status, answer["code"]) == error
+    # The whole head, from its first byte to the empty line.
+    for size, status in ((16 * KIB, 200), (16 * KIB + 1, 431)):
+        head = f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{sluice.port}\r\n"
+        head += "Accept-Encoding: identity\r\nX: "
+        fill = "a" * (size - len(head) - 4)
+        assert sluice.request("GET", "/healthz", headers={"X": fill})[0] == status
+
+
+def test_a_workflow_may_have_500_nodes_and_no_more(sluice):
+    def put(nodes):
+        rows = [
+            {"id": f"n{i}", "type": "pod", "name": f"p{i}", "namespace": "d"} for i in range(nodes)
+        ]
+        return sluice.request("PUT", "/api/v1/workflows/large", {"cluster": "c", "nodes": rows})
+
+    status, _, answer = put(501)
+    assert (status, answer["code"]) == (422, "schema_violation")
+    assert [row["path"] for row in answer["details"]] == ["nodes"]
+    assert put(500)[0] == 200
