@@ -29,6 +29,7 @@ BEFORE = 3  # events of each stream that everybody has seen
 BATCH = 100
 OBJECTS_EACH = 500  # of a request
 ASKED = "sluice_gateway_snapshot_questions_total"
+REPLAYED = "sluice_gateway_events_replayed_total"
 NICE = ("/usr/bin/nice", "-n", "10")
 
 
@@ -80,11 +81,13 @@ def reconnect(server, clients, streams, missed):
             cpu = server.cpu() - cpu
             stormy = live.readers.report()
             lost = live.lost()
+        replayed = server.metrics()[REPLAYED] if server.name == Ours.name else 0
         now = readers.report()
     return {
         "seconds": level["ms"] / 1000,
         "cpu": cpu,
         "per_frame": cpu * 1e6 / (clients * missed),
+        "replayed": replayed,
         "calm": calm["p99_ms"],
         "stormy": stormy["p99_ms"],
         "lost": lost + abs(now["events"] - clients * (BEFORE + missed)) + wrong(now),
@@ -151,6 +154,7 @@ def main():
         report.figure(
             "reconnect: CPU per frame", storm["per_frame"], "us", peer=peer.get("per_frame")
         ),
+        report.figure("reconnect: of it read from the journal", storm["replayed"], "frames"),
         report.figure("reconnect: live clients' p99 before", storm["calm"], "ms"),
         report.figure("reconnect: live clients' p99", storm["stormy"], "ms", aim=50),
         report.figure("snapshots: questions to the store", joined["asked"], "", aim=1),
