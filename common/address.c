@@ -1,10 +1,13 @@
 #include "common/address.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #define SUBSCRIBER_BYTES 8   /* of an IPv6 address */
+
+static_assert(ADDRESS_TEXT_SIZE >= INET6_ADDRSTRLEN, "room for either");
 
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
@@ -31,6 +34,17 @@ address_of_sockaddr(const struct sockaddr *sa, struct address *ret)
 	memcpy(&six, sa, sizeof(six));
 	memcpy(ret->b, &six.sin6_addr, 16);
 	return true;
+}
+
+const char *
+address_format(const struct address *a, char buf[ADDRESS_TEXT_SIZE])
+{
+	const char *text = is_v4(a) ?
+	    inet_ntop(AF_INET, a->b + sizeof(mapped), buf, ADDRESS_TEXT_SIZE) :
+	    inet_ntop(AF_INET6, a->b, buf, ADDRESS_TEXT_SIZE);
+
+	assert(text != NULL);
+	return text;
 }
 
 /* Nothing but an address in `text`. */

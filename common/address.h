@@ -31,6 +31,10 @@ bool	address_parse(struct slice text, struct address *ret);
 /* "10.0.0.0/8", "2001:db8::/32", or one address. No bit may be set behind the
  * prefix: who writes 10.1.0.0/8 means something else. */
 bool	address_network_parse(struct slice text, struct address_network *ret);
+/* Writes it as "192.0.2.1" or "2001:db8::1"; returns buf. */
+#define ADDRESS_TEXT_SIZE 46
+const char *address_format(const struct address *a,
+	    char buf[ADDRESS_TEXT_SIZE]);
 bool	address_in(const struct address *a, const struct address_network *n);
 bool	address_is_loopback(const struct address *a);
 /* What one subscriber of the internet has: the address of IPv4, the first 64

@@ -98,6 +98,7 @@ struct conf {
 		size_t	  n_trusted_proxies;
 		uint32_t max_connections; /* 0: from RLIMIT_NOFILE */
 		uint32_t max_per_address;
+		uint32_t max_per_token;
 		size_t	 ring;            /* bytes */
 		bool	 sandbox;
 	} gateway;

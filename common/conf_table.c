@@ -107,6 +107,12 @@ const struct conf_key conf_keys[] = {
 	  .def = "100", .help = "Connections of one client's address to one "
 	  "gateway, IPv6 by /64; not counted for loopback and trusted "
 	  "proxies." },
+	{ .path = "gateway.max_per_token", .type = CONF_TYPE_COUNT,
+	  .readers = R(GATEWAY),
+	  .off = C(gateway.max_per_token), .min = 1, .max = 1000000,
+	  .def = "50", .help = "Streams that one subject's tokens may have "
+	  "open on one gateway; without authentication they are not "
+	  "counted." },
 	{ .path = "gateway.ring", .type = CONF_TYPE_SIZE,
 	  .readers = R(GATEWAY),
 	  .off = C(gateway.ring), .min = 256 * KIB, .max = 16 * GIB,

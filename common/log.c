@@ -1,6 +1,7 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -96,8 +97,9 @@ clean(char *text)
 	}
 }
 
+/* `members` is "" or, for JSON, what follows the message. */
 static void
-emit(enum log_level level, const char *text)
+emit(enum log_level level, const char *text, const char *members)
 {
 	char line[LOG_LINE_MAX], now[MONO_RFC3339_SIZE];
 	size_t n = 0;
@@ -111,9 +113,9 @@ emit(enum log_level level, const char *text)
 		    "{\"ts\":\"%s\",\"level\":\"%s\",\"process\":\"%s\","
 		    "\"pid\":%d,\"message\":\"", now, levels[level].name,
 		    logger.ident, (int)getpid());
-		n = escape(line, n, sizeof(line) - 4, text);
-		memcpy(line + n, "\"}\n", 3);
-		n += 3;
+		n = escape(line, n, sizeof(line) - 4 - strlen(members), text);
+		n += (size_t)snprintf(line + n, sizeof(line) - n, "\"%s}\n",
+		    members);
 	} else {
 		n += (size_t)(logger.journal
 		    ? snprintf(line + n, sizeof(line) - n, "%s: %s\n",
@@ -136,8 +138,61 @@ vlog(enum log_level level, const char *fmt, va_list ap)
 	if (level <= logger.level) {
 		(void)vsnprintf(text, sizeof(text), fmt, ap);
 		clean(text);
-		emit(level, text);
+		emit(level, text, "");
 	}
+	errno = saved;
+}
+
+/* A word that needs no quotes where name=value pairs stand in a row. */
+static bool
+is_word(const char *text)
+{
+	return *text != '\0' && text[strspn(text, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~:/@*-")] == '\0';
+}
+
+/* One field as this format has it; 0: there is no room. */
+static size_t
+add_field(char *out, size_t size, const struct log_field *f)
+{
+	bool json = logger.format == LOG_FORMAT_JSON;
+	const char *quote = json || (f->text != NULL && !is_word(f->text)) ?
+	    "\"" : "";
+	char value[LOG_FIELDS_MAX], text[LOG_FIELDS_MAX / 2];
+	int n;
+
+	if (f->text == NULL) {
+		quote = "";
+		(void)snprintf(value, sizeof(value), "%" PRIu64, f->number);
+	} else {
+		(void)snprintf(text, sizeof(text), "%s", f->text);
+		clean(text);
+		value[escape(value, 0, sizeof(value), text)] = '\0';
+	}
+	n = snprintf(out, size, json ? ",\"%s\":%s%s%s" : " %s=%s%s%s",
+	    f->name, quote, value, quote);
+	return n > 0 && (size_t)n < size ? (size_t)n : 0;
+}
+
+void
+log_fields(const char *message, const struct log_field *fields, size_t n)
+{
+	char all[LOG_FIELDS_MAX] = "", text[LOG_LINE_MAX - 200];
+	int saved = errno;
+	size_t used = 0, more;
+
+	if (LOG_LEVEL_INFO > logger.level)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		more = add_field(all + used, sizeof(all) - used, &fields[i]);
+		used += more;
+		all[used] = '\0';
+	}
+	(void)snprintf(text, sizeof(text), "%s%s", message,
+	    logger.format == LOG_FORMAT_JSON ? "" : all);
+	clean(text);
+	emit(LOG_LEVEL_INFO, text, logger.format == LOG_FORMAT_JSON ? all :
+	    "");
 	errno = saved;
 }
 

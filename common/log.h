@@ -13,6 +13,8 @@
 #define SLUICE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "common/macros.h"
 
@@ -43,6 +45,20 @@ void	log_debug(const char *fmt, ...) PRINTF(1, 2);
 void	log_info(const char *fmt, ...) PRINTF(1, 2);
 void	log_warn(const char *fmt, ...) PRINTF(1, 2);
 void	log_error(const char *fmt, ...) PRINTF(1, 2);
+
+/* A line with named values, at info: with format text they follow the message
+ * as name=value, with json each is a member. What makes the line longer than
+ * LOG_FIELDS_MAX is left out, whole fields. */
+#define LOG_FIELDS_MAX 2048
+
+struct log_field {
+	const char	*name;
+	const char	*text;     /* NULL: it is the number */
+	uint64_t	 number;
+};
+
+void	log_fields(const char *message, const struct log_field *fields,
+	    size_t n);
 
 /* Logs at error and ends the process: fatal() appends strerror(errno) and
  * exits 1, fatalx() exits 1, fatal_config() exits 78 (sysexits EX_CONFIG: the

@@ -5,6 +5,7 @@
 
 #define RECORD_CRC_OFFSET       4u
 #define RECORD_COUNT_OFFSET     20u
+#define RECORD_TIME_OFFSET      24u
 /* length .. time, empty publisher, incarnation, batch, exceptions */
 #define RECORD_HEADER_MIN       54u
 #define RECORD_EXCEPTION_SIZE   30u
@@ -104,6 +105,15 @@ record_decode(const void *p, size_t n, struct record_header *ret,
 	*ret = h;
 	*ret_rd = r;
 	return 0;
+}
+
+int64_t
+record_time(const void *p, size_t n)
+{
+	struct rd r = rd_init(p, n);
+
+	(void)rd_bytes(&r, RECORD_TIME_OFFSET);
+	return (int64_t)rd_u64(&r);
 }
 
 void

@@ -88,6 +88,8 @@ void	record_end(struct buf *b);
  * `n` may be more than the record is. 0, or -1 with *err. */
 int	record_decode(const void *p, size_t n, struct record_header *ret,
 	    struct rd *ret_rd, struct err *err);
+/* When the broker sequenced it, of a record that was decoded before. */
+int64_t	record_time(const void *p, size_t n);
 /* The one form of an exception: in a record, in the answer to its publisher,
  * in a state file. */
 void	record_exception_encode(struct buf *b,

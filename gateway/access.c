@@ -10,15 +10,19 @@
 #include "common/log.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
+#include "gateway/conn_list.h"
 #include "gateway/connection.h"
 #include "gateway/identity.h"
 #include "gateway/install_key.h"
 #include "gateway/jwks_file.h"
 #include "gateway/jwt.h"
 #include "gateway/reply.h"
+#include "gateway/revocations.h"
+#include "gateway/subject_limit.h"
 #include "gateway/ticket_uses.h"
 
 #define ACCESS_MAGIC 0x41434345u   /* "ACCE" */
+#define LOOK_MS      200           /* what was revoked ends within a second */
 
 static_assert(IDENTITY_KEY_SIZE == JWKS_PRINT_SIZE,
     "an identity holds a key's thumbprint");
@@ -31,6 +35,11 @@ struct access {
 	const char		*cookie;    /* NULL: none is looked at */
 	struct ticket_key	 seal;      /* of tickets */
 	struct ticket_uses	*uses;
+	struct gateway		*gateway;
+	struct subject_limit	*limit;
+	struct revocations	*revoked;
+	struct event		*look;      /* for new revocations */
+	uint64_t		 changes;   /* of them, that were acted on */
 };
 
 /* --- life ----------------------------------------------------------------- */
@@ -68,6 +77,37 @@ open_tickets(struct access *a, const struct conf *conf, struct err *err)
 	return rc;
 }
 
+static void
+access_look_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct access *a = arg;
+	uint64_t changes = revocations_changes(a->revoked);
+
+	assert(a->magic == ACCESS_MAGIC);
+	if (changes == a->changes)
+		return;
+	a->changes = changes;
+	conn_list_close_revoked(a->gateway);
+}
+
+static int
+open_revocations(struct access *a, const struct conf *conf, struct err *err)
+{
+	const struct timeval every = mono_timeval_ms(LOOK_MS);
+	char *path = conf_state_path(conf, "revoked");
+
+	a->revoked = revocations_open(path, err);
+	free(path);
+	if (a->revoked == NULL)
+		return -1;
+	a->changes = revocations_changes(a->revoked);
+	a->look = event_new(a->gateway->role->base, -1, EV_PERSIST,
+	    access_look_cb, a);
+	if (a->look == NULL || event_add(a->look, &every) != 0)
+		fatalx("event_new failed");
+	return 0;
+}
+
 struct access *
 access_new(struct gateway *g, struct err *err)
 {
@@ -75,6 +115,7 @@ access_new(struct gateway *g, struct err *err)
 	struct access *a = xcalloc(1, sizeof(*a));
 
 	a->magic = ACCESS_MAGIC;
+	a->gateway = g;
 	if (conf->auth == CONF_AUTH_NONE) {
 		a->anybody = identity_anybody();
 		return a;
@@ -85,12 +126,14 @@ access_new(struct gateway *g, struct err *err)
 	a->keys = jwks_file_open(g->role->base, conf->jwt.jwks_file, err);
 	if (a->keys == NULL)
 		(void)err_prefix(err, "jwt.jwks_file");
-	if (a->keys == NULL || open_tickets(a, conf, err) == -1) {
+	if (a->keys == NULL || open_tickets(a, conf, err) == -1 ||
+	    open_revocations(a, conf, err) == -1) {
 		if (is_hopeless(err))
 			err->code = EX_CONFIG;
 		access_free(a);
 		return NULL;
 	}
+	a->limit = subject_limit_new(conf->gateway.max_per_token);
 	log_info("auth: jwt: %zu keys", jwks_file_keys(a->keys)->n);
 	return a;
 }
@@ -103,6 +146,10 @@ access_free(struct access *a)
 	identity_unref(a->anybody);
 	jwks_file_close(a->keys);
 	ticket_uses_close(a->uses);
+	if (a->look != NULL)
+		event_free(a->look);
+	revocations_close(a->revoked);
+	subject_limit_free(a->limit);
 	explicit_bzero(&a->seal, sizeof(a->seal));
 	a->magic = 0;
 	free(a);
@@ -124,6 +171,9 @@ access_is_free(const struct access *a)
 void
 access_forget(struct conn *c)
 {
+	if (c->admitted)
+		subject_limit_give(c->gateway->access->limit, c->identity);
+	c->admitted = false;
 	identity_unref(c->identity);
 	c->identity = NULL;
 	c->ticket = (struct ticket_use){ 0, 0 };
@@ -136,19 +186,23 @@ access_forget(struct conn *c)
 static void
 refuse(struct conn *c, enum metrics_auth why, const char *text)
 {
+	static const char *const codes[AUTH_MAX] = {
+		[AUTH_MISSING] = "unauthorized",
+		[AUTH_INVALID] = "invalid_token",
+		[AUTH_REVOKED] = "token_revoked",
+	};
 	struct buf b = BUF_EMPTY;
 
 	c->gateway->metrics.auth_failures[why]++;
 	/* Each try costs a signature: who guesses pays with a new connection,
 	 * which the limit per address counts. */
-	if (why == AUTH_INVALID)
+	if (why == AUTH_INVALID || why == AUTH_REVOKED)
 		c->keep_alive = false;
 	buf_adds(&b, "WWW-Authenticate: Bearer realm=\"sluice\"");
 	if (why != AUTH_MISSING)
 		buf_adds(&b, ", error=\"invalid_token\"");
 	buf_adds(&b, "\r\n");
-	reply_refusal(c, 401, why == AUTH_MISSING ? "unauthorized" :
-	    "invalid_token", text, buf_cstr(&b));
+	reply_refusal(c, 401, codes[why], text, buf_cstr(&b));
 	buf_free(&b);
 }
 
@@ -344,9 +398,55 @@ identify(struct conn *c, const struct http_request *r, enum access_need need)
 	}
 	id = ticket.p != NULL ? by_ticket(c, r, ticket, &err) :
 	    by_token(a, token, &err);
-	if (id == NULL)
+	if (id == NULL) {
 		refuse(c, AUTH_INVALID, err.text);
+	} else if (revocations_has(a->revoked, id)) {
+		identity_unref(id);
+		id = NULL;
+		refuse(c, AUTH_REVOKED, "what this subject's tokens were good "
+		    "for was revoked: it needs a new one");
+	}
 	return id;
+}
+
+/* --- limits and revocation ------------------------------------------------ */
+
+bool
+access_admit(struct conn *c)
+{
+	struct access *a = c->gateway->access;
+
+	if (a->limit == NULL)
+		return true;
+	assert(!c->admitted);
+	c->admitted = subject_limit_take(a->limit, c->identity);
+	if (!c->admitted)
+		c->gateway->metrics.over_token++;
+	return c->admitted;
+}
+
+bool
+access_is_revoked(const struct conn *c)
+{
+	const struct access *a = c->gateway->access;
+
+	return a->revoked != NULL && c->identity != NULL &&
+	    revocations_has(a->revoked, c->identity);
+}
+
+int
+access_revoke(struct access *a, const char *tenant, const char *subject,
+    int64_t now_unix_ms, struct err *err)
+{
+	assert(a->revoked != NULL);
+	if (revocations_add(a->revoked, tenant, subject, now_unix_ms,
+	    err) == -1)
+		return -1;
+	log_info("revoked: subject %s of %s%s", subject, tenant != NULL ?
+	    "tenant " : "every tenant", tenant != NULL ? tenant : "");
+	/* Now: the other gateways look by themselves. */
+	event_active(a->look, EV_TIMEOUT, 0);
+	return 0;
 }
 
 static bool

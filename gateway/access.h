@@ -47,6 +47,18 @@ bool		 access_check(struct conn *c, const struct http_request *r,
  * ticket that only who was here before may use, and the cursor (NULL: none) is
  * none of this journal; the client was answered 401. */
 bool		 access_resume(struct conn *c, const struct position *cursor);
+/* A stream is about to open: counts it for who asks. False: that one has
+ * max_per_token of them on this gateway. The count is given back by
+ * access_forget. */
+bool		 access_admit(struct conn *c);
+/* The token of what is under way on c was revoked. */
+bool		 access_is_revoked(const struct conn *c);
+/* From now on the tokens of this subject that were issued until now are
+ * refused on every gateway, and what is open by them ends; `tenant` NULL: of
+ * every tenant. Not with auth: none. -1 with *err: there is no room. */
+int		 access_revoke(struct access *a, const char *tenant,
+		    const char *subject, int64_t now_unix_ms,
+		    struct err *err);
 /* A stream was opened: its ticket, if it came by one, is used. */
 void		 access_opened(struct conn *c);
 /* POST /api/v1/tickets: a ticket for who asks. */

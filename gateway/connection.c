@@ -255,6 +255,8 @@ conn_close(struct conn *c, enum metrics_close cause)
 	assert(c->magic == CONN_MAGIC && c->state != CONN_FREE);
 	if (c->state == CONN_WAITING && c->on_gone != NULL)
 		c->on_gone(c);
+	if (c->state == CONN_STREAM)
+		stream_log_ended(c, cause);
 	stream_release(c);
 	c->gateway->metrics.closes[cause]++;
 	conn_set_state(c, CONN_FREE);
@@ -289,6 +291,8 @@ conn_finish(struct conn *c, enum metrics_close cause)
 
 	c->cause = cause;
 	if (c->state != CONN_CLOSING) {
+		if (c->state == CONN_STREAM)
+			stream_log_ended(c, cause);
 		stream_release(c);
 		end_exchange(c);
 		conn_set_state(c, CONN_CLOSING);

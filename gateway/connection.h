@@ -93,6 +93,7 @@ struct conn {
 	bool			 over;        /* beyond max_per_address */
 	bool			 proxied;     /* the peer is a trusted proxy */
 	bool			 counted;     /* `client` is, by the table */
+	bool			 admitted;    /* `identity` is, by access */
 	enum metrics_close	 cause;
 	struct address		 peer;        /* other end of the socket */
 	struct address		 client;      /* the same, or whom a trusted

@@ -13,6 +13,7 @@
 #include "common/xmalloc.h"
 #include "gateway/access.h"
 #include "gateway/connection.h"
+#include "gateway/desk.h"
 #include "gateway/drain.h"
 #include "gateway/journal_tail.h"
 #include "gateway/open_logs.h"
@@ -81,6 +82,7 @@ report(struct gateway *g)
 	char tip[EVENT_ID_MAX];
 	const char *why;
 
+	stream_log_tick(g);
 	note_trouble(g, subscriber_trouble(g->subscriber));
 	if (g->draining)
 		drain_report(g->drain);
@@ -120,6 +122,17 @@ gateway_flush_soon(struct gateway *g)
 		(void)event_add(g->flush, &now);
 }
 
+/* One look at the clock for a whole flush; what was read at the start is old
+ * and nobody's. */
+static void
+note_lag(struct gateway *g)
+{
+	if (g->unflushed_ms != 0 && g->beats > 0)
+		histogram_observe(&g->metrics.lag,
+		    wall_unix_ms() - g->unflushed_ms);
+	g->unflushed_ms = 0;
+}
+
 static void
 gateway_flush_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
@@ -131,6 +144,7 @@ gateway_flush_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	/* Each at most once a turn: what gets dirty again waits. */
 	while (n-- > 0 && (s = hub_next_dirty(g->hub)) != NULL)
 		stream_flush_subscription(g, s);
+	note_lag(g);
 }
 
 static void
@@ -153,6 +167,8 @@ record_cb(const void *bytes, size_t n, void *arg)
 
 	assert(g->magic == GATEWAY_MAGIC);
 	g->metrics.records++;
+	if (g->unflushed_ms == 0)
+		g->unflushed_ms = record_time(bytes, n);
 	if (ring_input(g->ring, bytes, n, item_cb, g, &err) == -1)
 		fatalx("a record of the broker: %s", err.text);
 	gateway_flush_soon(g);
@@ -288,6 +304,7 @@ gateway_start(struct role *role, struct err *err)
 
 	g->magic = GATEWAY_MAGIC;
 	g->role = role;
+	metrics_init(&g->metrics);
 	role->state = g;
 	g->journal = conf_journal_directory(&role->conf);
 	g->flush = evtimer_new(role->base, gateway_flush_cb, g);
@@ -309,6 +326,9 @@ gateway_start(struct role *role, struct err *err)
 		return -1;
 	g->replay = replay_new(g);
 	g->drain = drain_new(g);
+	g->desk = desk_new(g, err);
+	if (g->desk == NULL)
+		return -1;
 	role_status(role, "starting", "reading the journal's tail");
 	if (close_files(g, err) == -1 || open_bus(g, err) == -1)
 		return -1;
@@ -379,7 +399,9 @@ gateway_finish(struct role *role)
 	struct gateway *g = role->state;
 
 	drain_free(g->drain);
+	desk_free(g->desk);
 	connections_free(g->connections);
+	stream_log_tick(g);
 	access_free(g->access);
 	replay_free(g->replay);
 	query_client_free(g->broker);

@@ -14,6 +14,7 @@
 #include "gateway/hub.h"
 #include "gateway/metrics.h"
 #include "gateway/ring.h"
+#include "gateway/stream_log.h"
 
 #define GATEWAY_MAGIC 0x47415445u   /* "GATE" */
 
@@ -24,6 +25,7 @@
 
 struct access;
 struct connections;
+struct desk;
 struct drain;
 struct open_logs;
 struct replay;
@@ -42,11 +44,17 @@ struct gateway {
 	struct replay		*replay;
 	struct event		*flush;      /* runs once after input */
 	struct event		*report;     /* every GATEWAY_STATUS_MS */
+	struct desk		*desk;       /* other gateways, sluicectl */
 	struct event		*look;       /* every STREAM_END_LOOK_MS */
 	struct open_logs	*open_logs;
 	struct metrics		 metrics;
+	struct stream_log	 log;
+	int64_t			 unflushed_ms; /* when the oldest event that
+						* waits for a flush was
+						* sequenced; 0: none */
 	struct heartbeat	 beat;       /* the latest */
 	uint64_t		 beats;      /* how many were seen */
+	unsigned int		 asking;     /* of SIBLINGS_ASKS_MAX */
 	size_t			 bodies;     /* bytes, of CONN_BODIES_MAX */
 	bool			 draining;   /* see drain.h */
 	bool			 stopping;   /* leaves when all are closed */

@@ -9,6 +9,7 @@ static const char *const close_names[CLOSE_MAX] = {
 	[CLOSE_BODY_TIMEOUT] = "body_timeout",
 	[CLOSE_STALLED] = "write_stalled",
 	[CLOSE_BAD_REQUEST] = "bad_request",
+	[CLOSE_REVOKED] = "revoked",
 	[CLOSE_ENDED] = "stream_closing",
 };
 
@@ -22,8 +23,31 @@ static const char *const lookback_names[LOOKBACK_MAX] = {
 static const char *const auth_names[AUTH_MAX] = {
 	[AUTH_MISSING] = "missing",
 	[AUTH_INVALID] = "invalid",
+	[AUTH_REVOKED] = "revoked",
 	[AUTH_FORBIDDEN] = "forbidden",
 };
+
+static const int64_t lag_bounds[] = { 1, 2, 5, 10, 20, 50, 100, 200, 500,
+	1000, 5000, 30000 };
+static const int64_t duration_bounds[] = { 100, 1000, 10000, 60000, 300000,
+	1800000, 7200000, 43200000, 86400000 };
+
+void
+metrics_init(struct metrics *m)
+{
+	*m = (struct metrics){
+		.lag = { .bounds_ms = lag_bounds,
+		    .n_bounds = NELEM(lag_bounds) },
+		.duration = { .bounds_ms = duration_bounds,
+		    .n_bounds = NELEM(duration_bounds) },
+	};
+}
+
+const char *
+metrics_close_name(enum metrics_close cause)
+{
+	return close_names[cause];
+}
 
 static void
 head(struct buf *b, const char *name, const char *type, const char *help)
@@ -67,6 +91,8 @@ print_connections(struct buf *b, const struct metrics *m)
 	one(b, "over_address_total", "counter",
 	    "Connections, and streams behind trusted proxies, over "
 	    "max_per_address.", m->over_address);
+	one(b, "over_token_total", "counter",
+	    "Streams over max_per_token, told to come back.", m->over_token);
 	one(b, "accept_errors_total", "counter",
 	    "accept(2) failures, each followed by a pause of 100 ms.",
 	    m->accept_errors);
@@ -153,6 +179,15 @@ metrics_print(struct buf *b, const struct metrics *m,
 		labelled(b, "lookbacks_total", "result", lookback_names[i],
 		    m->lookbacks[i]);
 	print_ring(b, ring);
+	one(b, "log_left_out_total", "counter",
+	    "Finished streams without a line in the log: too many at a time.",
+	    m->log_left_out);
+	histogram_print(b, &m->lag, "sluice_gateway_lag_seconds",
+	    "From the broker's sequencing of an event to the write to its "
+	    "clients: of each flush, its oldest event.");
+	histogram_print(b, &m->duration,
+	    "sluice_gateway_stream_duration_seconds",
+	    "How long streams were open, when they end.");
 }
 
 static void

@@ -9,6 +9,7 @@
 
 #include "common/buf.h"
 #include "common/record.h"
+#include "gateway/histogram.h"
 #include "gateway/ring.h"
 #include "gateway/sse_frame.h"
 
@@ -20,6 +21,7 @@ enum metrics_close {
 	CLOSE_BODY_TIMEOUT,
 	CLOSE_STALLED,         /* took no byte for write_stall_timeout */
 	CLOSE_BAD_REQUEST,
+	CLOSE_REVOKED,         /* its token was, before it was a stream */
 	CLOSE_ENDED,           /* by stream.closing, counted by its reason */
 	CLOSE_MAX
 };
@@ -37,6 +39,7 @@ enum metrics_lookback {
 enum metrics_auth {
 	AUTH_MISSING,          /* no token */
 	AUTH_INVALID,          /* a token that is not good (any more) */
+	AUTH_REVOKED,          /* a good one whose subject was revoked */
 	AUTH_FORBIDDEN,        /* a good one without the grant */
 	AUTH_MAX
 };
@@ -48,6 +51,7 @@ struct metrics {
 	uint64_t	refused;           /* accepted and closed: no slot */
 	uint64_t	over_address;      /* connections and streams over
 					    * max_per_address */
+	uint64_t	over_token;        /* streams over max_per_token */
 	uint64_t	accept_errors;
 	uint64_t	reading;           /* connections now, by state */
 	uint64_t	waiting;
@@ -71,8 +75,15 @@ struct metrics {
 	uint64_t	closes[CLOSE_MAX];
 	uint64_t	answers[METRICS_STATUS_MAX];
 	uint64_t	auth_failures[AUTH_MAX];
+	uint64_t	log_left_out;      /* finished streams not logged */
+	struct histogram lag;              /* of a flush: since the oldest of
+					    * its events was sequenced */
+	struct histogram duration;         /* of streams, when they end */
 };
 
+void	metrics_init(struct metrics *m);   /* all 0, histograms ready */
+
+const char *metrics_close_name(enum metrics_close cause);
 void	metrics_print(struct buf *b, const struct metrics *m,
 	    const struct ring_stats *ring, uint64_t subscriptions);
 /* What the broker's heartbeat says of its journal. */

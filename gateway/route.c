@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/access.h"
+#include "gateway/conn_api.h"
 #include "gateway/connection.h"
 #include "gateway/drain.h"
 #include "gateway/cors.h"
@@ -104,6 +105,10 @@ static const struct route {
 	    .handler = rest_workflow },
 	{ { "api", "v1", "clusters" }, 3, READ, .need = ACCESS_ADMIN,
 	    .handler = rest_clusters },
+	{ { "api", "v1", "connections" }, 3, READ | M(DELETE),
+	    .need = ACCESS_ADMIN, .handler = conn_api_all },
+	{ { "api", "v1", "connections", "*" }, 4, M(DELETE),
+	    .need = ACCESS_ADMIN, .handler = conn_api_one },
 	{ { "api", "v1", "status" }, 3, READ, .need = ACCESS_ADMIN,
 	    .handler = rest_status },
 };

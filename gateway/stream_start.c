@@ -322,7 +322,7 @@ arrive(struct conn *c, const struct stream_wish *w)
 
 	if (g->draining || c->spare)
 		turn_away(c, w, g->draining ? SSE_SHUTDOWN : SSE_OVERLOADED);
-	else if (!connections_admit(c))
+	else if (!connections_admit(c) || !access_admit(c))
 		turn_away(c, w, SSE_OVERLOADED);
 	else
 		begin(c, w);

@@ -132,10 +132,59 @@ test_a_line_too_long_is_cut_and_still_ends(void **unused UNUSED)
 	assert_non_null(strstr(logged(), "0\"}\n"));
 }
 
+static const struct log_field some[] = {
+	{ "id", "1e0/7", 0 },
+	{ "who", "a \"b\"\n\xff", 0 },
+	{ "none", "", 0 },
+	{ "n", NULL, UINT64_MAX },
+};
+
+static void
+test_fields_are_pairs_in_a_text_line(void **unused UNUSED)
+{
+	be_the_journal();
+	log_init("gateway/0", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+	log_fields("ended", some, NELEM(some));
+	assert_string_equal(logged(), "<6>gateway/0: ended id=1e0/7 "
+	    "who=\"a \\\"b\\\" ?\" none=\"\" n=18446744073709551615\n");
+}
+
+static void
+test_fields_are_members_of_a_json_line(void **unused UNUSED)
+{
+	log_init("gateway/0", LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+	log_fields("ended", some, NELEM(some));
+	assert_non_null(strstr(logged(), "\"message\":\"ended\","
+	    "\"id\":\"1e0/7\",\"who\":\"a \\\"b\\\" ?\",\"none\":\"\","
+	    "\"n\":18446744073709551615}\n"));
+}
+
+static void
+test_a_field_that_does_not_fit_is_left_out_whole(void **unused UNUSED)
+{
+	static char longest[LOG_FIELDS_MAX * 2];
+	const struct log_field all[] = {
+		{ "a", longest, 0 }, { "b", longest, 0 }, { "c", "x", 0 },
+	};
+
+	memset(longest, 'x', sizeof(longest) - 1);
+	log_init("gateway/0", LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+	log_fields("m", all, NELEM(all));
+	assert_non_null(strstr(logged(), "xx\",\"c\":\"x\"}\n"));
+	assert_null(strstr(logged(), "\"b\""));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    test_fields_are_pairs_in_a_text_line, begin, end),
+		cmocka_unit_test_setup_teardown(
+		    test_fields_are_members_of_a_json_line, begin, end),
+		cmocka_unit_test_setup_teardown(
+		    test_a_field_that_does_not_fit_is_left_out_whole, begin,
+		    end),
 		cmocka_unit_test_setup_teardown(
 		    test_a_json_line_for_the_journal_begins_with_its_priority,
 		    begin, end),

@@ -1,0 +1,328 @@
+"""Who is connected, to whichever gateway; the end of one, and of all that a subject has."""
+
+import contextlib
+import os
+import signal
+import time
+
+import pytest
+
+from tests.bed.net import deadline, wait_until
+from tests.bed.sluice import Sluice
+from tests.bed.sse import Stream
+from tests.bed.tokens import bearer
+
+from .guarded import ADMIN, Guarded, refusal
+from .numbered import events
+
+PATH = "/api/v1/connections"
+TWO = {"gateway": {"processes": 2}}
+
+
+@pytest.fixture(name="two", scope="module")
+def _two():
+    with Sluice(gateways=2) as sluice:
+        yield sluice
+
+
+@pytest.fixture(name="guarded", scope="module")
+def _guarded():
+    with Guarded(**TWO) as running:
+        yield running
+
+
+def rows(sluice, query="", headers=None):
+    """One page of the list."""
+    status, _, body = sluice.request("GET", PATH + query, headers=headers)
+    assert status == 200, body
+    return body
+
+
+def told(stream):
+    """Why a stream was closed; it must have been told, and ended as it should."""
+    stream.read_until(lambda s: s.ended, 10, "the end")
+    closing = stream.named("stream.closing")
+    assert len(closing) == 1 and stream.frames[-1] is closing[0]
+    return closing[0].json["reason"], stream.ended
+
+
+def on_both(stack, start):
+    """Streams on both of two gateways: ten, or more until each has one; and where each is."""
+    streams = []
+    for _ in range(100):
+        streams.append(stack.enter_context(start()))
+        opened = streams[-1].wait_open()
+        streams[-1].connection = opened["connection_id"]
+        # The upper half of an id is the process's incarnation.
+        streams[-1].process = int(opened["connection_id"], 16) >> 32
+        if len(streams) >= 10 and len({s.process for s in streams}) == 2:
+            return streams
+    raise AssertionError("a hundred connections are all with one gateway")
+
+
+def test_every_gateway_lists_the_streams_of_all(two):
+    with contextlib.ExitStack() as stack:
+        streams = on_both(stack, lambda: two.stream("job:listed", "cluster:*"))
+        two.publish(events("job:listed", 0, 3))
+        for stream in streams:
+            stream.wait_events(3)
+        seen = set()
+        for _ in range(20):
+            page = rows(two)
+            own = [r for r in page["connections"] if "job:listed" in r["streams"]]
+            assert [r["id"] for r in own] == sorted((s.connection for s in streams), key=by_id)
+            assert page["unanswered"] == [] and page["next"] is None
+            seen.add(page["gateways"][0]["gateway"])
+            assert {g["gateway"] for g in page["gateways"]} == {"0", "1"}
+        assert sum(g["streams"] for g in page["gateways"]) == len(page["connections"])
+        assert seen == {"0", "1"}, "only one gateway was asked"
+        for row in own:
+            assert row["client"] == "127.0.0.1" and row["tenant"] == "-" and row["subject"] == ""
+            assert sorted(row["streams"]) == ["cluster:*", "job:listed"]
+            assert row["state"] == "live" and row["lag"] == 0 and row["events"] >= 3
+            assert row["bytes"] > 500 and row["since"].endswith("Z")
+            assert row["cursor"] >= streams[0].ids()[-1].partition("-")[0]
+        assert {r["gateway"] for r in own} == {"0", "1"}
+
+
+def by_id(text):
+    """Order of connection ids."""
+    return int(text, 16)
+
+
+def test_the_list_comes_in_pages_and_says_where_it_goes_on(two):
+    with contextlib.ExitStack() as stack:
+        streams = on_both(stack, lambda: two.stream("job:paged"))
+        found, after = [], "0"
+        for _ in range(100):
+            page = rows(two, f"?limit=3&after={after}")
+            assert 1 <= len(page["connections"]) <= 3
+            found += [r["id"] for r in page["connections"]]
+            after = page["next"]
+            if after is None:
+                break
+        assert found == sorted(found, key=by_id) and len(set(found)) == len(found)
+        assert {s.connection for s in streams} <= set(found)
+
+
+def test_one_stream_is_ended_through_any_gateway(two):
+    with contextlib.ExitStack() as stack:
+        streams = on_both(stack, lambda: two.stream("job:ended"))
+        for stream in streams:
+            stream.wait_joined()
+            status, _, body = two.request("DELETE", f"{PATH}/{stream.connection}")
+            assert (status, body) == (200, {"connection_id": stream.connection})
+            # The end is clean: a client may come back.
+            assert told(stream) == ("admin", "clean")
+            assert stream.named("stream.closing")[0].json["last_id"] == stream.last_id()
+            assert problem(two, "DELETE", f"{PATH}/{stream.connection}") == (404, "not_found")
+
+
+def problem(sluice, method, path, headers=None):
+    """Status and code of a request that fails."""
+    status, _, body = sluice.request(method, path, headers=headers)
+    return status, body["code"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "want"),
+    [
+        ("DELETE", PATH + "/xyz", (400, "invalid_id")),
+        ("DELETE", PATH + "/0123456789abcdef0", (400, "invalid_id")),
+        ("DELETE", PATH + "/-1", (400, "invalid_id")),
+        ("DELETE", PATH + "/1", (404, "not_found")),
+        ("GET", PATH + "/1", (405, "method_not_allowed")),
+        ("GET", PATH + "?limit=0", (400, "bad_request")),
+        ("GET", PATH + "?limit=501", (400, "bad_request")),
+        ("GET", PATH + "?limit=99999999999", (400, "bad_request")),
+        ("GET", PATH + "?after=G", (400, "invalid_id")),
+        ("GET", PATH + "?subject=a", (400, "bad_request")),
+        ("DELETE", PATH + "?id=1", (400, "bad_request")),
+        # Nobody has a subject with auth: none.
+        ("DELETE", PATH + "?subject=a", (404, "not_found")),
+    ],
+)
+def test_what_is_wrong_is_named(two, method, path, want):
+    assert problem(two, method, path) == want
+
+
+def test_a_gateway_that_hangs_is_named_and_the_rest_is_told():
+    patient = {"supervise": {"hang_timeout": "10m"}}
+    with Sluice(patient, gateways=2) as two, contextlib.ExitStack() as stack:
+        streams = on_both(stack, lambda: two.stream("job:hung"))
+        pid = two.pid("gateway/1")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            # The kernel gives some connections to the one that hangs: asked is the other.
+            page = ask_other(two, "GET", PATH)
+            assert page["unanswered"] == ["1"]
+            assert {r["gateway"] for r in page["connections"]} == {"0"}
+            theirs = {r["id"] for r in page["connections"]}
+            lost = next(s for s in streams if s.connection not in theirs)
+            answer = ask_other(two, "DELETE", f"{PATH}/{lost.connection}")
+            assert answer["code"] == "gateway_unavailable"
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+def ask_other(sluice, method, path):
+    """The answer of a gateway that does answer; each try is another connection."""
+    for _ in range(40):
+        with contextlib.suppress(TimeoutError):
+            return sluice.request(method, path, timeout=2)[2]
+    raise AssertionError("no gateway answers")
+
+
+def test_only_admins_see_and_end_connections(guarded):
+    issuer = guarded.issuer
+    user = issuer.grants(["*"], sub="user")
+    other = issuer.grants(admin=True, tenant="acme", sub="boss")
+    for method, path in (
+        ("GET", PATH),
+        ("DELETE", PATH + "/1"),
+        ("DELETE", PATH + "?subject=user"),
+    ):
+        for token in (user, other):
+            answer = problem(guarded.sluice, method, path, bearer(token))
+            assert answer == (403, "forbidden")
+        assert problem(guarded.sluice, method, path) == (401, "unauthorized")
+
+
+def revoke(guarded, query, token=None):
+    """Revokes; the answer's body."""
+    head = bearer(token or guarded.issuer.token(sluice=ADMIN, sub="the admin", iat=time.time()))
+    status, _, body = guarded.sluice.request("DELETE", f"{PATH}?{query}", headers=head)
+    assert status == 200, body
+    return body
+
+
+def refused(guarded, token, want=(401, "token_revoked")):
+    """Whether both gateways refuse the token, whatever it is used for."""
+    for _ in range(12):
+        for method, path in (("GET", "/api/v1/streams?stream=job:x"), ("POST", "/api/v1/tickets")):
+            assert problem(guarded.sluice, method, path, bearer(token)) == want
+    return True
+
+
+def test_a_revoked_subject_is_out_within_a_second_everywhere_and_stays_out(guarded):
+    issuer, sluice = guarded.issuer, guarded.sluice
+    now = time.time()
+    eve = issuer.grants(["*"], ["*"], sub="eve", iat=now - 5)
+    undated = issuer.grants(["*"], sub="eve")
+    bob = issuer.grants(["*"], sub="bob", iat=now - 5)
+    ticket = sluice.request("POST", "/api/v1/tickets", "", bearer(eve))[2]["ticket"]
+    with contextlib.ExitStack() as stack:
+        streams = on_both(stack, lambda: guarded.stream(eve, "job:revoked"))
+        streams += on_both(stack, lambda: guarded.stream(undated, "job:revoked"))
+        by_ticket = guarded.stream(None, "job:revoked", headers={}, ticket=ticket)
+        streams.append(stack.enter_context(by_ticket))
+        by_ticket.wait_open()
+        others = on_both(stack, lambda: guarded.stream(bob, "job:revoked"))
+        for stream in streams + others:
+            stream.wait_joined()
+        began = time.monotonic()
+        answer = revoke(guarded, "subject=eve")
+        assert answer["revoked_at"].endswith("Z")
+        for stream in streams:
+            assert told(stream) == ("admin", "clean")
+        assert time.monotonic() - began < deadline(1)
+        assert refused(guarded, eve) and refused(guarded, undated)
+        again = stack.enter_context(
+            Stream(
+                sluice.port,
+                "/api/v1/streams",
+                [("stream", "job:revoked"), ("ticket", ticket)],
+                last_event_id=by_ticket.last_id(),
+            )
+        )
+        assert refusal(again)[0] == 401
+        # Who is not meant goes on, and so does the subject with a newer token.
+        assert (
+            guarded.post(issuer.grants([], ["*"], sub="p"), events("job:revoked", 0, 2))[0] == 202
+        )
+        for stream in others:
+            assert len(stream.wait_events(2)) == 2
+        fresh = issuer.grants(["*"], sub="eve", iat=time.time() + 2)
+        with guarded.stream(fresh, "job:revoked") as stream:
+            stream.wait_open()
+    # A gateway that is new knows it too.
+    for name in ("gateway/0", "gateway/1"):
+        old = sluice.pid(name)
+        sluice.kill(name)
+        sluice.wait_restarted(name, old)
+    assert refused(guarded, eve)
+    text = guarded.get("/metrics")[2]
+    assert 'sluice_gateway_auth_failures_total{reason="revoked"}' in text
+
+
+def test_a_revocation_outlives_the_service():
+    with Guarded(**TWO) as guarded:
+        token = guarded.issuer.grants(["*"], sub="eve", iat=time.time() - 5)
+        revoke(guarded, "subject=eve")
+        guarded.sluice.stop()
+        guarded.sluice.start()
+        assert refused(guarded, token)
+
+
+def test_a_subject_of_one_tenant_is_not_that_of_another(guarded):
+    issuer = guarded.issuer
+    made = {
+        t: issuer.grants(["*"], tenant=t, sub="dora", iat=time.time() - 5) for t in ("acme", "-")
+    }
+    with contextlib.ExitStack() as stack:
+        streams = {
+            t: on_both(stack, lambda k=k: guarded.stream(k, "job:d")) for t, k in made.items()
+        }
+        revoke(guarded, "subject=dora&tenant=acme")
+        for stream in streams["acme"]:
+            assert told(stream) == ("admin", "clean")
+        assert refused(guarded, made["acme"])
+        for stream in streams["-"]:
+            beats = len(stream.named("heartbeat"))
+            stream.read_until(lambda s, n=beats: len(s.named("heartbeat")) > n, 10, "life")
+    head = bearer(issuer.token(sluice=ADMIN, iat=time.time()))
+    for query in ("subject=", "tenant=acme", "subject=a&tenant=a%20b", "subject=" + "x" * 256):
+        assert problem(guarded.sluice, "DELETE", f"{PATH}?{query}", head) == (400, "bad_request")
+
+
+def test_a_subject_has_as_many_streams_as_it_may_on_each_gateway():
+    settings = {"gateway": {"processes": 1, "max_per_token": 3}}
+    with Guarded(**settings) as guarded, contextlib.ExitStack() as stack:
+        issuer = guarded.issuer
+
+        def first(token):
+            stream = stack.enter_context(guarded.stream(token, "job:many"))
+            stream.read_until(
+                lambda s: s.named("stream.open", "stream.closing"), 10, "the first frame"
+            )
+            return stream
+
+        # Several tokens, one person.
+        held = [first(issuer.grants(["*"], sub="eve", iat=n)) for n in range(3)]
+        assert all(s.named("stream.open") for s in held)
+        more = first(issuer.grants(["*"], sub="eve"))
+        more.read_until(lambda s: s.ended, 10, "the end")
+        # 200 and a pause, or an EventSource would never come back; not a clean end.
+        assert (more.status, more.ended) == (200, "cut") and not more.named("stream.open")
+        assert more.named("stream.closing")[0].json["reason"] == "overloaded"
+        assert more.named("stream.closing")[0].json["retry_ms"] >= 2400
+        for other in (
+            issuer.grants(["*"], sub="bob"),
+            issuer.grants(["*"], sub="eve", tenant="acme"),
+            issuer.grants(["*"], sub=None),
+        ):
+            assert first(other).named("stream.open")
+        held.pop().close()
+
+        def again():
+            with guarded.stream(issuer.grants(["*"], sub="eve"), "job:many") as stream:
+                stream.read_until(
+                    lambda s: s.named("stream.open", "stream.closing"), 10, "the first frame"
+                )
+                return stream.named("stream.open")
+
+        wait_until(again, 10, "the place of the stream that was closed is free")
+        text = guarded.get("/metrics")[2]
+        assert int(text.split("\nsluice_gateway_over_token_total ")[1].split()[0]) >= 1
+        # Requests that are no streams are not counted.
+        assert guarded.get("/api/v1/status", issuer.token(sluice=ADMIN, sub="eve"))[0] == 200
