@@ -375,20 +375,13 @@ def test_a_workflow_of_another_media_type_is_415(sluice, kind):
     assert (answer[0], answer[2]["code"]) == (415, "unsupported_media_type")
 
 
-def test_status_health_and_metrics_tell_the_truth(sluice):
+def test_status_and_health_tell_the_truth(sluice):
     with sluice.stream("job:m") as stream:
         stream.wait_open()
         status = sluice.request("GET", "/api/v1/status")[2]
         assert status["gateway"]["ready"] and status["gateway"]["connections"]["streams"] == 1
         assert isinstance(status["store"], dict)
         assert sluice.request("GET", "/readyz")[0] == 200
-        text = sluice.request("GET", "/metrics")[2]
-    lines = text.splitlines()
-    names = {line.split("{")[0].split(" ")[0] for line in lines if not line.startswith("#")}
-    for name in names:
-        assert any(line.startswith(f"# HELP {name} ") for line in lines), name
-        assert any(line.startswith(f"# TYPE {name} ") for line in lines), name
-    assert 'sluice_gateway_connections{state="streaming"} 1' in lines
 
 
 def test_the_page_is_whole_and_lets_nothing_foreign_in(sluice):

@@ -1,0 +1,186 @@
+"""/metrics, read by Prometheus' own parser, and the log's line for each stream that ended."""
+
+import contextlib
+import json
+import re
+import time
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.bed.net import wait_until
+from tests.bed.sluice import Sluice
+from tests.bed.tokens import bearer
+
+from .guarded import ADMIN, Guarded
+from .numbered import events
+
+PREFIX = "sluice_gateway_"
+
+
+def families(sluice):
+    """What /metrics says, by name, as the parser reads it."""
+    status, headers, text = sluice.request("GET", "/metrics")
+    assert status == 200
+    assert headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return {family.name: family for family in text_string_to_metric_families(text)}
+
+
+def value(sluice, name, **labels):
+    """One sample; 0 when it is not there yet."""
+    for family in families(sluice).values():
+        for sample in family.samples:
+            if sample.name == PREFIX + name and sample.labels == labels:
+                return sample.value
+    return 0
+
+
+def check_histogram(family):
+    """Buckets grow to the count, and the last of them is the count."""
+    of = {}
+    for sample in family.samples:
+        of.setdefault(sample.name.removeprefix(family.name), []).append(sample)
+    buckets = [(float(s.labels["le"]), s.value) for s in of["_bucket"]]
+    assert buckets == sorted(buckets) and len(buckets) >= 5
+    assert [v for _, v in buckets] == sorted(v for _, v in buckets)
+    assert buckets[-1] == (float("inf"), of["_count"][0].value)
+    assert of["_sum"][0].value >= 0
+
+
+def test_the_whole_text_is_as_prometheus_wants_it():
+    with Sluice() as sluice, sluice.stream("job:m") as stream:
+        stream.wait_open()
+        sluice.publish(events("job:m", 0, 3))
+        stream.wait_events(3)
+        found = families(sluice)
+    seen = set()
+    for family in found.values():
+        assert family.documentation and family.type in ("counter", "gauge", "histogram")
+        assert family.samples, family.name
+        for sample in family.samples:
+            one = (sample.name, tuple(sorted(sample.labels.items())))
+            assert one not in seen, one
+            seen.add(one)
+            assert family.type != "counter" or sample.name.endswith("_total")
+        if family.type == "histogram":
+            check_histogram(family)
+    histograms = {f.name for f in found.values() if f.type == "histogram"}
+    assert histograms == {PREFIX + "lag_seconds", PREFIX + "stream_duration_seconds"}
+    for name in ("connections", "ring_bytes", "ring_size_bytes", "gaps", "closes", "http_answers"):
+        assert PREFIX + name in found, name
+
+
+def test_figures_count_what_happened():
+    with Sluice() as sluice, contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(sluice.stream("job:m", snapshot=0)) for _ in range(3)]
+        for stream in streams:
+            stream.wait_open()
+        assert value(sluice, "connections", state="streaming") == 3
+        before = value(sluice, "sent_bytes_total")
+        for n in range(10):
+            sluice.publish(events("job:m", n, n + 1, size=1000))
+        for stream in streams:
+            stream.wait_events(10)
+        assert value(sluice, "events_delivered_total") == 30
+        assert value(sluice, "sent_bytes_total") - before > 30_000
+        # A flush of one event or more, each within the time it took to be read here.
+        flushes = value(sluice, "lag_seconds_count")
+        assert 1 <= flushes <= 10
+        assert value(sluice, "lag_seconds_sum") < 10 * 20
+        assert value(sluice, "ring_frames") == 10
+        assert value(sluice, "http_answers_total", code="404") == 0
+        assert sluice.request("GET", "/nothing")[0] == 404
+        assert value(sluice, "http_answers_total", code="404") == 1
+        assert value(sluice, "stream_duration_seconds_count") == 0
+        streams[0].close()
+        opened = streams[1].named("stream.open")[0].json["connection_id"]
+        assert sluice.request("DELETE", f"/api/v1/connections/{opened}")[0] == 200
+        wait_until(lambda: value(sluice, "stream_duration_seconds_count") == 2, 10, "two ends")
+        assert value(sluice, "stream_closings_total", reason="admin") == 1
+        with sluice.stream("job:m", last_event_id="00000001-5") as lost:
+            lost.read_until(lambda s: s.named("stream.gap"), 10, "a gap")
+        assert value(sluice, "gaps_total", reason="epoch_changed") == 1
+
+
+def test_every_reason_for_which_a_request_was_not_let_in_is_counted():
+    with Guarded() as guarded:
+        issuer, sluice = guarded.issuer, guarded.sluice
+        path = "/api/v1/streams?stream=job:a"
+
+        def count():
+            family = families(sluice)[PREFIX + "auth_failures"]
+            return {s.labels["reason"]: s.value for s in family.samples}
+
+        assert count() == {"missing": 0, "invalid": 0, "revoked": 0, "forbidden": 0}
+        eve = issuer.grants(["job:*"], sub="eve")
+        admin = bearer(issuer.token(sluice=ADMIN, sub="admin"))
+        assert guarded.get(path)[0] == 401
+        assert guarded.get(path, eve + "x")[0] == 401
+        assert guarded.get("/api/v1/streams?stream=run:a", eve)[0] == 403
+        target = "/api/v1/connections?subject=eve"
+        assert sluice.request("DELETE", target, headers=admin)[0] == 200
+        assert guarded.get(path, eve)[0] == 401
+        assert count() == {"missing": 1, "invalid": 1, "revoked": 1, "forbidden": 1}
+
+
+def ended(sluice):
+    """The lines of streams that ended, as dicts of their fields."""
+    lines = [line for line in sluice.log().splitlines() if "stream ended" in line]
+    return [dict(re.findall(r" (\w+)=(\"[^\"]*\"|\S+)", line)) for line in lines]
+
+
+def test_a_stream_that_ended_has_one_line_in_the_log():
+    with Guarded() as guarded:
+        token = guarded.issuer.grants(["job:*"], ["*"], sub="eve the 1st", tenant="acme")
+        ticket = guarded.sluice.request("POST", "/api/v1/tickets", "", bearer(token))[2]["ticket"]
+        with guarded.stream(None, "job:a", headers={}, ticket=ticket, snapshot=0) as one:
+            opened = one.wait_open()
+            assert guarded.post(token, events("job:a", 0, 4))[0] == 202
+            one.wait_events(4)
+        with guarded.stream(token, "job:a", timeout="1s") as two:
+            two.read_until(lambda s: s.ended, 10, "the idle time-out")
+        # One that was never opened has none.
+        assert guarded.get("/api/v1/streams?stream=run:a", token)[0] == 403
+        wait_until(lambda: len(ended(guarded.sluice)) == 2, 10, "two lines")
+        first = next(r for r in ended(guarded.sluice) if r["reason"] == "client")
+        second = next(r for r in ended(guarded.sluice) if r["reason"] == "idle_timeout")
+        assert first["connection"] == opened["connection_id"] and first["client"] == "127.0.0.1"
+        assert first["subject"] == '"eve the 1st"' and first["tenant"] == "acme"
+        assert first["events"] == "4" and int(first["bytes"]) > 400
+        assert second["events"] == "0" and 1000 <= int(second["duration_ms"]) < 60_000
+        log = guarded.sluice.log()
+        for secret in (token, ticket, token.split(".")[2], token.split(".")[1]):
+            assert secret not in log
+        assert "job:a" not in log.split("stream ended", 1)[1].split("\n", 1)[0]
+
+
+def test_with_json_each_field_is_a_member():
+    with Sluice({"log": {"format": "json"}}) as sluice:
+        with sluice.stream("job:a") as stream:
+            opened = stream.wait_open()
+
+        def line():
+            rows = [r for r in sluice.log().splitlines() if '"stream ended"' in r]
+            return json.loads(rows[0]) if rows else None
+
+        row = wait_until(line, 10, "the line")
+        assert row["process"] == "gateway/0" and row["connection"] == opened["connection_id"]
+        assert row["events"] == 0 and row["reason"] == "client" and row["subject"] == ""
+
+
+def test_a_storm_of_ends_is_cut_and_what_was_left_out_is_said():
+    with Sluice() as sluice:
+        streams = [sluice.stream("job:a", snapshot=0) for _ in range(600)]
+        for stream in streams:
+            stream.wait_open()
+        began = time.monotonic()
+        for stream in streams:
+            stream.close()
+        wait_until(lambda: value(sluice, "stream_duration_seconds_count") == 600, 20, "all ends")
+        took = time.monotonic() - began
+
+        def told():
+            return sum(int(n) for n in re.findall(r" (\d+) more streams ended", sluice.log()))
+
+        wait_until(lambda: len(ended(sluice)) + told() == 600, 10, "a line, or its count, for each")
+        assert 100 <= len(ended(sluice)) <= 100 * (int(took) + 2)
+        assert value(sluice, "log_left_out_total") == told() == 600 - len(ended(sluice))
