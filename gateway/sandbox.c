@@ -14,6 +14,7 @@
 #include "common/bus.h"
 #include "common/watch_figures.h"
 #include "common/xmalloc.h"
+#include "gateway/desk.h"
 #include "gateway/landlock.h"
 #include "gateway/sandbox_calls.h"
 #include "gateway/sealed_address.h"
@@ -136,6 +137,7 @@ seal_addresses(const struct conf *conf, struct err *err)
 {
 	static const char *const leaves[] = { BUS_BROKER, BUS_STORE };
 	char *bus = conf_bus_directory(conf);
+	struct sockaddr_un desk;
 	int rc = 0;
 
 	for (size_t i = 0; i < NELEM(leaves) && rc == 0; i++) {
@@ -144,6 +146,9 @@ seal_addresses(const struct conf *conf, struct err *err)
 		rc = sealed_address_add(path, err);
 		free(path);
 	}
+	for (unsigned int i = 0; i < CONF_GATEWAYS_MAX && rc == 0; i++)
+		if (desk_address(bus, i, &desk))
+			rc = sealed_address_add(desk.sun_path, err);
 	free(bus);
 	return rc == 0 ? sealed_address_seal(err) : -1;
 }

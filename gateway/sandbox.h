@@ -23,9 +23,10 @@
  *    is open. Allowed is what the loop, nanomsg's thread, malloc and OpenSSL
  *    need, by its arguments where those matter:
  *	openat		for reading
- *	socket		a Unix stream: nanomsg connects to a new broker
- *	connect		to the broker's and the store's sockets
- *			(sealed_address)
+ *	socket		a Unix stream: nanomsg connects to a new broker, and
+ *			siblings asks
+ *	connect		to the broker's and the store's sockets, and the
+ *			gateways' desks (sealed_address)
  *	sendmsg, sendto	not to an address, and not as TCP's fast open, which is
  *			a connect by another name
  *	mmap, mprotect, …  nothing executable, nothing over the sealed page

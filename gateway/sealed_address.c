@@ -19,7 +19,7 @@ static bool sealed;
 const size_t sealed_address_length = sizeof(struct sockaddr_un);
 
 _Static_assert(SEALED_ADDRESSES_MAX * sizeof(struct sockaddr_un) <=
-    SEALED_END - SEALED_BEGIN, "they fit into one page");
+    SEALED_END - SEALED_BEGIN, "they fit into these pages");
 
 static int
 map_page(struct err *err)

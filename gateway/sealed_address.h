@@ -1,20 +1,20 @@
 /*
  * sealed_address: the only addresses that this process may connect to, in a
- * page that cannot be written any more. Process: gateway.
+ * place that cannot be written any more. Process: gateway.
  *
  * A filter of system calls sees the pointer that connect() is given, not what
  * it points to, and landlock knows no right for a Unix socket's path. So the
- * addresses are written into a page of their own before anybody is served; the
- * filter (sandbox) lets connect() through for pointers into it alone, and no
- * call through that would change the page: mprotect, munmap, mremap, madvise
- * and a fixed mmap are refused below SEALED_END, and it lies at the very bottom
- * of the address space, so that no range can reach it from below.
+ * addresses are written into pages of their own before anybody is served; the
+ * filter (sandbox) lets connect() through for pointers into them alone, and no
+ * call through that would change them: mprotect, munmap, mremap, madvise and a
+ * fixed mmap are refused below SEALED_END, and they lie at the very bottom of
+ * the address space, so that no range can reach them from below.
  *
  * nanomsg, which connects by itself whenever a broker is there again, has its
  * addresses on its stack. Therefore connect() is defined here, in front of
  * libc's for all libraries of the process: once sealed, it looks the address
- * up, and hands the kernel the one in the page; EPERM for any other. Who calls
- * the kernel without it gets nowhere.
+ * up, and hands the kernel the one in these pages; EPERM for any other. Who
+ * calls the kernel without it gets nowhere.
  */
 #ifndef SLUICE_SEALED_ADDRESS_H
 #define SLUICE_SEALED_ADDRESS_H
@@ -24,10 +24,10 @@
 
 #include "common/err.h"
 
-#define SEALED_ADDRESSES_MAX 8u
+#define SEALED_ADDRESSES_MAX 72u   /* broker, store, each gateway's desk */
 
 #define SEALED_BEGIN  UINT64_C(0x200000)
-#define SEALED_END    (SEALED_BEGIN + 4096)
+#define SEALED_END    (SEALED_BEGIN + 2 * 4096)
 
 /* How long every address in the page is, for the third argument. */
 extern const size_t sealed_address_length;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/mono.h"
 #include "common/xmalloc.h"
 #include "gateway/desk.h"
 #include "gateway/gateway.h"
