@@ -53,12 +53,12 @@ bookmark(struct conn *c)
 }
 
 static void
-heartbeat(struct conn *c)
+heartbeat(struct conn *c, struct position id)
 {
 	struct stream *s = &c->stream;
 	struct sse_control ctl = {
 		.kind = s->comment ? SSE_HEARTBEAT_COMMENT : SSE_HEARTBEAT,
-		.id = bookmark(c),
+		.id = id,
 		.tip = ring_tip(c->gateway->ring),
 		.ts_unix_ms = wall_unix_ms(),
 		.n = ++s->beats,
@@ -105,8 +105,8 @@ ask_snapshot(struct conn *c)
 
 	if (s->phase == STREAM_BLIND)
 		at_least = s->blind_from;
-	else if (s->gap == SSE_EVICTED || s->gap == SSE_SLOW_CONSUMER)
-		at_least = s->gap_from;
+	else if (s->gap != SSE_REASON_NONE)
+		at_least = s->cursor;
 	conn_due(c, gateway_now_ms() + snapshot_again_ms(s->sub));
 	if (s->phase == STREAM_SNAPSHOT)
 		conn_due(c, s->asked_ms + STREAM_SNAPSHOT_WAIT_MS);
@@ -238,9 +238,10 @@ attach(struct conn *c, struct snapshot *snap)
 	s->snapshot = NULL;
 	s->snapshot_off = 0;
 	stream_go_on(c);
-	/* An empty set still tells from where the client is complete. */
+	/* An empty set still tells up to where the client is complete, also
+	 * when what follows must be read from the journal first. */
 	if (snap->count == 0)
-		heartbeat(c);
+		heartbeat(c, s->cursor);
 	/* Of an empty one, too, streams may have ended. */
 	if (snap->frames.len > 0)
 		s->snapshot = snapshot_ref(snap);
@@ -285,10 +286,10 @@ stream_take_snapshot(struct conn *c, struct snapshot *snap,
 		(void)stream_flush(c);
 		return;
 	}
-	/* Never back in time. */
-	if ((s->gap == SSE_EVICTED || s->gap == SSE_SLOW_CONSUMER) &&
-	    s->gap_from.epoch == snap->as_of.epoch &&
-	    snap->as_of.number < s->gap_from.number)
+	/* Never back in time; and one from before the tip at which the loss
+	 * was seen may stand before what was lost. */
+	if (s->gap != SSE_REASON_NONE &&
+	    snap->as_of.number < s->cursor.number)
 		return;
 	cut_snapshot(c);
 	s->cursor = snap->as_of;
@@ -386,7 +387,7 @@ stream_tick(struct conn *c, int64_t now)
 	due = c->progress_ms + s->heartbeat_ms;
 	beat = c->out.len == c->out_off && s->snapshot == NULL && now >= due;
 	if (beat)
-		heartbeat(c);
+		heartbeat(c, bookmark(c));
 	if (stream_flush(c) == -1 || c->state != CONN_STREAM)
 		return;
 	/* The next is due from when this one was: else each interval would be
