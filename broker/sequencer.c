@@ -166,6 +166,11 @@ static void
 remember(struct sequencer *s, uint64_t position,
     const struct table_stream *st)
 {
+	/* Before a new epoch only a cursor "-1" can stand, from the oldest
+	 * kept: all of it that has left since counts, of each stream. */
+	if (trail_jumps(&s->trail, position))
+		while (part_with(s, UINT64_MAX))
+			continue;
 	/* Nothing has to make room for what a replay repeats. */
 	if (trail_is_full(&s->trail) && !trail_knows(&s->trail, position))
 		(void)part_with(s, UINT64_MAX);

@@ -55,12 +55,18 @@ trail_knows(const struct trail *t, uint64_t position)
 	return t->n > 0 && position < t->first + t->n;
 }
 
+bool
+trail_jumps(const struct trail *t, uint64_t position)
+{
+	return t->n > 0 && position > t->first + t->n;
+}
+
 void
 trail_add(struct trail *t, uint64_t position, uint32_t stream)
 {
 	if (trail_knows(t, position))
 		return;
-	if (t->n > 0 && position != t->first + t->n)
+	if (trail_jumps(t, position))
 		trail_clear(t);
 	if (t->n == 0)
 		t->first = position;

@@ -4,8 +4,8 @@
  * each stream lost (contract 4, `evicted`). Pure. Owned by sequencer, whose
  * numbers of streams it holds.
  *
- * Positions follow each other; a jump is a new epoch, before which no cursor
- * can stand that is still answered: what was known is dropped then. Limit:
+ * Positions follow each other; a jump is a new epoch, at which the owner takes
+ * what was known, or it is dropped. Limit:
  * TRAIL_MAX; beyond it the oldest must be taken before its event leaves.
  */
 #ifndef SLUICE_TRAIL_H
@@ -29,6 +29,8 @@ void	trail_free(struct trail *t);
 void	trail_clear(struct trail *t);
 /* It is not after the newest. */
 bool	trail_knows(const struct trail *t, uint64_t position);
+/* It is behind a jump. */
+bool	trail_jumps(const struct trail *t, uint64_t position);
 /* The position after the newest, or a jump; one that is known already changes
  * nothing, and another may not come when it is full. */
 void	trail_add(struct trail *t, uint64_t position, uint32_t stream);

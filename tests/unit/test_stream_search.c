@@ -297,6 +297,27 @@ test_a_new_epoch_makes_nothing_of_the_one_before_count_as_kept(
 }
 
 static void
+test_what_has_left_of_the_epoch_before_is_gone(void **state UNUSED)
+{
+	struct bench b = bench_new(100, 100);
+	uint64_t first = append(&b, "-", "job:a", 0), old;
+
+	old = append(&b, "-", "job:a", 0);
+	sequencer_begin_epoch(b.s, 6, 1000);
+	(void)append(&b, "-", "job:a", 0);
+	(void)append(&b, "-", "job:b", 0);
+	/* A cursor from the oldest kept, "-1", may stand before the epoch. */
+	assert_int_equal(gone(&b, "job:a", NULL), 0);
+	sequencer_set_oldest(b.s, old);
+	assert_int_equal(gone(&b, "job:a", NULL), first);
+	sequencer_set_oldest(b.s, 1000);
+	assert_int_equal(gone(&b, "job:a", NULL), old);
+	assert_int_equal(gone(&b, "job:*", NULL), old);
+	assert_int_equal(gone(&b, "job:b", NULL), 0);
+	bench_free(&b);
+}
+
+static void
 test_a_stream_forgotten_during_the_search_is_not_missed(void **state UNUSED)
 {
 	struct bench b = bench_new(100, 100);
@@ -400,6 +421,8 @@ main(void)
 		    test_a_prefix_search_during_which_more_leaves_is_right_for_its_oldest),
 		cmocka_unit_test(
 		    test_a_new_epoch_makes_nothing_of_the_one_before_count_as_kept),
+		cmocka_unit_test(
+		    test_what_has_left_of_the_epoch_before_is_gone),
 		cmocka_unit_test(
 		    test_a_stream_forgotten_during_the_search_is_not_missed),
 		cmocka_unit_test(
