@@ -10,6 +10,7 @@
 #include "gateway/sse_frame.h"
 #include "gateway/stream_end.h"
 #include "gateway/stream_private.h"
+#include "gateway/test_hooks.h"
 #include "gateway/wheel.h"
 
 static const struct position no_position = { 0, 0 };
@@ -75,6 +76,8 @@ gap(struct conn *c, enum sse_reason reason, struct position from,
 	struct sse_control ctl = { .kind = SSE_GAP, .reason = reason,
 	    .oldest = from, .tip = to };
 
+	if (test_hooks_has_bug("gap-to"))
+		ctl.tip.number++;
 	c->gateway->metrics.gaps[reason]++;
 	control(c, &ctl);
 }
@@ -172,6 +175,8 @@ is_known(const struct gateway *g, struct position p)
 {
 	struct position tip = ring_tip(g->ring);
 
+	if (test_hooks_has_bug("epoch-ignored"))
+		p.epoch = tip.epoch;
 	return p.epoch == tip.epoch && p.number <= tip.number;
 }
 
@@ -192,6 +197,8 @@ stream_judge(struct conn *c)
 		    SSE_CURSOR_AHEAD : SSE_EPOCH_CHANGED);
 		return;
 	}
+	if (test_hooks_has_bug("epoch-ignored"))
+		s->cursor.epoch = ring_tip(g->ring).epoch;
 	(void)hub_next(g->hub, s->sub, s->cursor.number);
 	if (s->cursor.number + 1 < g->beat.oldest &&
 	    s->cursor.number + 1 < ring_oldest(g->ring) &&
@@ -292,7 +299,8 @@ stream_take_snapshot(struct conn *c, struct snapshot *snap,
 	    snap->as_of.number < s->cursor.number)
 		return;
 	cut_snapshot(c);
-	s->cursor = snap->as_of;
+	s->cursor = test_hooks_has_bug("join-late") ?
+	    ring_tip(c->gateway->ring) : snap->as_of;
 	if (s->gap != SSE_REASON_NONE)
 		gap(c, s->gap, s->gap_from, snap->as_of);
 	s->gap = SSE_REASON_NONE;
