@@ -209,7 +209,7 @@ $(foreach t,$(patsubst tests/%.c,$(BUILD)/%,$(TOOL_SRCS)),\
 
 # --- run and test ------------------------------------------------------------
 .PHONY: run check test check-unit check-integration unit unit-programs tools \
-	hooks lint bench fuzz check-fresh format help
+	hooks lint bench fuzz chaos check-fresh format help
 run:
 	@setup/setup.sh run
 	@$(MAKE) --no-print-directory all
@@ -251,6 +251,15 @@ bench:
 FUZZ_SECONDS ?= 600
 fuzz:
 	@tests/fuzz/run.sh $(FUZZ_SECONDS)
+
+# One run of load and faults under the checker of histories (tests/README.md).
+SEED    ?= $(shell shuf -i 1-999999 -n 1)
+SECONDS ?= 30
+chaos:
+	@setup/setup.sh check
+	@$(MAKE) --no-print-directory all
+	@SLUICE_BUILD=$(BUILD) build/venv/bin/python -m tests.chaos.run \
+		--seed $(SEED) --seconds $(SECONDS)
 
 format:
 	git diff -U0 --no-color HEAD -- '*.c' '*.h' | \

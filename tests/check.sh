@@ -113,6 +113,7 @@ sanitized() { # environment of a sanitizer run
 if [ "$mode" = integration ]; then
 	side_by_side integration build $((2 * jobs)) 'not release_only'
 	pytests alone build -m release_only tests/integration
+	pytests chaos build -n $((2 * jobs)) tests/chaos
 elif [ "$mode" = fast ]; then
 	side_by_side integration build $((3 * jobs)) \
 		'not slow and not cluster and not mongo and not release_only'
@@ -122,6 +123,7 @@ elif [ "$mode" = all ]; then
 		all tools unit-programs
 	side_by_side integration build $((2 * jobs)) 'not release_only'
 	pytests alone build -m release_only tests/integration
+	pytests chaos build -n $((2 * jobs)) tests/chaos
 	pytests bed build tests/bed/selftest
 	stage bench tests/bench/run.sh --short
 	stage fuzz tests/fuzz/run.sh --short

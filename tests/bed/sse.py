@@ -107,6 +107,11 @@ class Stream:
             self._body()
         return True
 
+    @property
+    def torn(self):
+        """Whether a frame has begun that is not whole yet."""
+        return bool(self._text or self._raw)
+
     def _head(self):
         """Parses the response head once it is whole."""
         end = self._raw.find(b"\r\n\r\n")

@@ -1,0 +1,85 @@
+"""The checker of histories: a record of a run in, what is wrong with it out.
+
+Pure: no clock, no socket, no process. `python -m tests.chaos.checker FILE` judges a record again.
+
+What it holds a run to, by the contract's words: nothing that was acknowledged is lost, nothing
+stands twice, the order of each stream and of all; every connection gets exactly what follows its
+cursor, or a stream.gap that says truly what it missed, and why, and then a snapshot that is the
+fold of the history up to its position; bookmarks from which nothing is missing; and no connection
+that ends, or is refused, for no reason.
+"""
+
+import sys
+
+from .history import Truth, load
+from .session_rules import Session
+
+# An end may be noticed, and a process come back, so much later than the fault.
+FAULT_S = 8.0
+
+
+def _ends(session, faults):
+    """Whether the connection ended, if the server ended it, because something happened to it."""
+    if session["status"] not in (None, 200):
+        yield f"client {session['client']} from {session['cursor']}: status {session['status']}"
+    if session["ended"] is None or session["status"] is None:
+        return
+    closing = session["frames"] and session["frames"][-1][1] == "stream.closing"
+    if session["ended"] == "clean" and not closing:
+        yield f"client {session['client']}: a clean end without stream.closing"
+    excused = any(
+        f["who"] in ("all", "gateway/0", "gateway/1")
+        and f["at"] - 1 <= session["until"]
+        and session["at"] <= f["until"] + FAULT_S
+        for f in faults
+    )
+    if session["ended"] == "cut" and not closing and not excused:
+        yield (
+            f"client {session['client']}, opened {session['at']:.3f}: cut at "
+            f"{session['until']:.3f}, and nothing had happened to a gateway"
+        )
+
+
+def check(records):
+    """The problems of a run, as texts."""
+    truth = Truth(records)
+    problems = [r["text"] for r in records if r["what"] == "problem"] + truth.problems
+    faults = [r for r in records if r["what"] == "fault"]
+    sessions = [r for r in records if r["what"] == "session"]
+    for session in sessions:
+        problems += Session(truth, session).check()
+        problems += _ends(session, faults)
+    return problems
+
+
+def figures(records):
+    """What a run consisted of, so that an empty one is not taken for a good one."""
+    sessions = [r for r in records if r["what"] == "session"]
+    frames = [frame for s in sessions for frame in s["frames"]]
+    counts = {
+        "events": sum(len(r["events"]) for r in records if r["what"] == "journal"),
+        "sessions": len(sessions),
+        "frames": len(frames),
+        "resumed": sum(1 for s in sessions if s["cursor"] not in (None, "-1", "now")),
+        "snapshots": sum(1 for f in frames if f[1] == "snapshot" and f[3]["i"] == f[3]["n"]),
+        "blind": sum(1 for f in frames if f[1] == "stream.error"),
+        "faults": sum(1 for r in records if r["what"] == "fault"),
+    }
+    for frame in frames:
+        if frame[1] == "stream.gap":
+            name = f"gap {frame[3]['reason']}"
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def main():
+    """Judges the record whose name is given."""
+    records = load(sys.argv[1])
+    print(figures(records))
+    problems = check(records)
+    print("\n".join(problems) or "nothing is wrong with it")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

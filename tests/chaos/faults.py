@@ -1,0 +1,151 @@
+"""What happens to the processes: a plan made of the seed, and its execution step by step."""
+
+import contextlib
+import os
+import signal
+import time
+import uuid
+
+from tests.bed.net import wait_until
+
+VICTIMS = ("broker", "store", "gateway/0", "gateway/1")
+# A process that stands still for longer than this is ended by the supervisor.
+PAUSE_MAX_S = 2.2
+MEAN_S = 1.2
+
+
+def plan(random, seconds):
+    """[(second, kind, who, length)], in order; one reboot in every plan."""
+    steps = []
+    reboot = random.uniform(0.4, 0.65) * seconds
+    at = 2.0
+    while at < seconds - 1:
+        kind = random.choice(("kill", "kill", "kill", "pause", "pause", "pause", "hang", "restart"))
+        who = random.choice(VICTIMS)
+        if kind == "restart":
+            who = random.choice(VICTIMS[2:])
+        # Nothing else while all is down, and a while after it.
+        if abs(at - reboot) > 2.5:
+            steps.append((at, kind, who, random.uniform(0.1, PAUSE_MAX_S)))
+        at += random.expovariate(1 / MEAN_S)
+    steps.append((reboot, "reboot", "all", random.choice((0, 0, 4096))))
+    return sorted(steps)
+
+
+class Faults:
+    """Executes a plan on one Sluice."""
+
+    def __init__(self, sluice, steps, journal, record):
+        """JOURNAL is the run's Journal; `record` is called with each fault's record."""
+        self.sluice = sluice
+        self.steps = list(steps)
+        self.journal = journal
+        self.record = record
+        self._paused = []  # (until, pid, record)
+
+    def step(self, second):
+        """What is due by this second of the run."""
+        for paused in [p for p in self._paused if p[0] <= second]:
+            self._resume(paused)
+        while self.steps and self.steps[0][0] <= second:
+            _, kind, who, length = self.steps.pop(0)
+            self._do(second, kind, who, length)
+
+    def end(self):
+        """No fault any more."""
+        for paused in list(self._paused):
+            self._resume(paused)
+
+    def _resume(self, paused):
+        self._paused.remove(paused)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(paused[1], signal.SIGCONT)
+        paused[2]["until"] = time.time()
+
+    def _pid(self, who):
+        """The pid of a process that is ready and not stopped by us; None while there is none."""
+        try:
+            row = self.sluice.status().get(who, {})
+        except (AssertionError, ValueError):
+            return None
+        pid = row.get("pid") if row.get("state") == "ready" else None
+        return None if pid in [p[1] for p in self._paused] else pid
+
+    def _do(self, second, kind, who, length):
+        fault = {"what": "fault", "kind": kind, "who": who, "at": time.time()}
+        if kind == "reboot":
+            self._reboot(fault, length)
+            return
+        pid = self._pid(who)
+        if not pid:
+            return
+        fault["until"] = fault["at"]
+        with contextlib.suppress(ProcessLookupError):
+            if kind == "kill":
+                os.kill(pid, signal.SIGKILL)
+            elif kind == "restart":
+                self.sluice.ctl("restart", who, check=False)
+            else:
+                os.kill(pid, signal.SIGSTOP)
+        if kind == "pause":
+            self._paused.append((second + length, pid, fault))
+        elif kind == "hang":
+            # Never woken by us: found, aborted and replaced by the supervisor.
+            fault["until"] += 8
+        self.record(fault)
+
+    # --- a machine that lost power ---------------------------------------------------------------
+
+    def _reboot(self, fault, lose_bytes):
+        """All processes die, the journal loses its end (or nothing), another boot_id."""
+        self.end()
+        try:
+            pids = [row["pid"] for row in self.sluice.status().values() if row["pid"]]
+        except (AssertionError, ValueError):
+            pids = []
+        self.sluice.process.kill()
+        for pid in pids:
+            wait_until(lambda pid=pid: not _is_alive(pid), 20, "the children gone")
+        self.journal.read()
+        before = set(self.journal.kept)
+        directory = self.journal.directory
+        if lose_bytes:
+            _cut(directory, lose_bytes)
+        _another_boot(directory)
+        self.journal.read()
+        kept = set(self.journal.kept)
+        fault["lost"] = [i for i in self.journal.ids if i in before - kept]
+        fault["until"] = time.time()
+        self.record(fault)
+        self.sluice.start(ready=False)
+
+
+def _is_alive(pid):
+    """Whether a process is there and no zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+def _cut(directory, length):
+    """Zeroes the last bytes that were written to the newest segment, as a power cut may."""
+    newest = max(name for name in os.listdir(directory) if name.endswith(".seg"))
+    with open(f"{directory}/{newest}", "r+b") as segment:
+        size = len(segment.read().rstrip(b"\0"))
+        if size > 4 * length:  # not into its header
+            segment.seek(size - length)
+            segment.write(b"\0" * length)
+
+
+def _another_boot(directory):
+    """The journal's history was written before a reboot, it says."""
+    with open(f"{directory}/epochs", encoding="utf-8") as file:
+        text = file.read()
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
+        boot_id = file.read().strip()
+    if boot_id not in text:
+        raise AssertionError(f"no {boot_id} in the history of epochs: {text!r}")
+    with open(f"{directory}/epochs", "w", encoding="utf-8") as file:
+        file.write(text.replace(boot_id, str(uuid.uuid4())))

@@ -1,0 +1,389 @@
+"""The checker itself: hand-made histories, good ones it must pass and bad ones it must not."""
+
+import copy
+
+import pytest
+
+from .checker import check
+from .fold import fold
+from .history import Event, Truth
+
+A, B = "job:a", "job:b"
+E1, E2 = "aaaaaaaa", "bbbbbbbb"
+
+
+class Made:
+    """A history: ten events, in turn of job:a and job:b, numbers 1 to 10; all acknowledged."""
+
+    def __init__(self):
+        """Positions 1 and 2 have left the journal by time 50."""
+        self.events = {}
+        listed, batch = [], []
+        for n in range(1, 11):
+            key, seq = (A, B)[(n - 1) % 2], (n + 1) // 2
+            self.events[n] = (key, seq)
+            listed.append([f"{E1}-{n}", key, seq, "job.progress"])
+            batch.append([key, "job.progress", None, 1000 + n])
+        self.batch = {
+            "what": "published",
+            "publisher": "p",
+            "first": 1,
+            "events": batch,
+            "at": 0,
+            "acked": 1,
+            "first_id": f"{E1}-1",
+            "last_id": f"{E1}-10",
+        }
+        self.journal = {
+            "what": "journal",
+            "begun": 2,
+            "at": 2,
+            "oldest": f"{E1}-1",
+            "newest": f"{E1}-10",
+            "events": listed,
+        }
+        later = {**self.journal, "begun": 50, "at": 50, "oldest": f"{E1}-3", "events": []}
+        self.records = [self.batch, self.journal, later, {"what": "end", "tip": f"{E1}-10"}]
+
+    def session(self, *frames, cursor=None, selectors=("job:*",), snapshot=True, **more):
+        """Adds a connection that was opened at time 40 with these frames; the history."""
+        self.records.append(
+            {
+                "what": "session",
+                "client": 1,
+                "at": 40,
+                "selectors": list(selectors),
+                "types": [],
+                "snapshot": snapshot,
+                "cursor": cursor,
+                "reach": False,
+                "status": 200,
+                "frames": [[40, *frame] for frame in frames],
+                "ended": None,
+                "until": 41,
+                **more,
+            }
+        )
+        return self
+
+    def event(self, n, epoch=E1, **more):
+        """The frame of event N."""
+        key, seq = self.events[n]
+        info = {"id": f"{epoch}-{n}", "seq": seq, "key": key, "type": "job.progress"}
+        return ["job.progress", info["id"], {**info, "subject": None, "sum": 1000 + n, **more}]
+
+    def live(self, *numbers, **more):
+        """The frames of events."""
+        return [self.event(n, **more) for n in numbers]
+
+    def blind(self, n):
+        """The frame of event N without its id: line."""
+        return ["job.progress", None, self.event(n)[2]]
+
+    def kept(self, as_of, *numbers, last_id=None):
+        """The frames of a snapshot at AS_OF that has these events."""
+        frames = []
+        for i, n in enumerate(numbers, 1):
+            key, seq = self.events[n]
+            info = {"key": key, "type": "job.progress", "subject": None, "seq": seq}
+            info |= {"as_of": f"{E1}-{as_of}", "i": i, "n": len(numbers), "sum": 1000 + n}
+            last = i == len(numbers)
+            frames.append(["snapshot", f"{E1}-{last_id or as_of}" if last else None, info])
+        return frames
+
+    def problems(self):
+        """What the checker says."""
+        return check(copy.deepcopy(self.records))
+
+
+def opened(tip=10, epoch=E1, oldest=1, keys=("job:*",)):
+    """stream.open."""
+    info = {"stream_keys": list(keys), "epoch": epoch, "tip": f"{epoch}-{tip}"}
+    return ["stream.open", None, {**info, "oldest": f"{epoch}-{oldest}"}]
+
+
+def gap(low, high, reason="evicted", epoch=E1):
+    """stream.gap."""
+    info = {"from": f"{epoch}-{low}", "to": f"{E1}-{high}", "reason": reason}
+    return ["stream.gap", None, info]
+
+
+def beat(n, epoch=E1):
+    """A heartbeat with a bookmark."""
+    return ["heartbeat", f"{epoch}-{n}", {}]
+
+
+ERROR = ["stream.error", None, {"code": "snapshot_unavailable", "retrying": True}]
+
+
+def closing(n):
+    """stream.closing with a bookmark."""
+    return ["stream.closing", f"{E1}-{n}", {"reason": "shutdown", "last_id": f"{E1}-{n}"}]
+
+
+M = Made()
+GOOD = {
+    "a snapshot, then what is after it": [opened(6), *M.kept(6, 5, 6), *M.live(7, 8, 9, 10)],
+    "a snapshot older than the join": [opened(8), *M.kept(4, 3, 4), *M.live(5, 6, 7, 8)],
+    "a bookmark at the end": [opened(6), *M.kept(6, 5, 6), *M.live(7, 8), beat(8)],
+    "live without ids until the snapshot": [
+        opened(4),
+        ERROR,
+        M.blind(5),
+        M.blind(6),
+        *M.kept(4, 3, 4, last_id=6),
+        *M.live(7),
+    ],
+    "a snapshot that has some of what was told": [
+        opened(4),
+        ERROR,
+        M.blind(5),
+        *M.kept(6, 6, last_id=6),
+        *M.live(7),
+    ],
+    "a gap in the middle": [
+        opened(4),
+        *M.kept(4, 3, 4),
+        gap(4, 8, "slow_consumer"),
+        *M.kept(8, 7, 8),
+        *M.live(9),
+    ],
+    "a clean good-bye": [opened(6), *M.kept(6, 5, 6), closing(6)],
+}
+BAD = {
+    "again": ([opened(6), *M.kept(6, 5, 6), *M.live(7, 7)], "again, or back in time"),
+    "in the snapshot, and again": ([opened(6), *M.kept(6, 5, 6), *M.live(6)], "again"),
+    "lost": ([opened(6), *M.kept(6, 5, 6), *M.live(7, 9)], "lost without a gap: 1 events"),
+    "lost between snapshot and join": ([opened(8), *M.kept(4, 3, 4), *M.live(9)], "lost without"),
+    "order": ([opened(6), *M.kept(6, 5, 6), *M.live(8, 7)], "lost without a gap"),
+    "another seq": ([opened(6), *M.kept(6, 5, 6), M.event(7, seq=9)], "its seq is 9"),
+    "other data": ([opened(6), *M.kept(6, 5, 6), M.event(7, sum=1)], "not the data"),
+    "an id that is not": ([opened(6), *M.kept(6, 5, 6), *M.live(7, epoch=E2)], "never published"),
+    "a snapshot of old": ([opened(6), *M.kept(6, 3, 6)], "not the latest"),
+    "a snapshot of the future": ([opened(6), *M.kept(4, 5, 4)], "not the latest"),
+    "a snapshot that lacks one": ([opened(6), *M.kept(6, 6)], "lacks"),
+    "a torn snapshot": ([opened(6), M.kept(6, 5, 6)[1]], "is the 1th of its set"),
+    "an event before the snapshot": ([opened(6), *M.live(7)], "before the snapshot was whole"),
+    "no id at the snapshot's end": ([opened(6), ["snapshot", None, M.kept(6, 6)[0][2]]], "its id"),
+    "an empty snapshot that is not": ([opened(6), beat(6)], "lacks"),
+    "a bookmark too far": ([opened(6), *M.kept(6, 5, 6), beat(7)], "skips 1 events"),
+    "a bookmark back": ([opened(6), *M.kept(6, 5, 6), beat(5)], "went back"),
+    "no id, and no reason": ([opened(6), *M.kept(6, 5, 6), M.blind(7)], "without its id"),
+    "blind and lost": (
+        [opened(4), ERROR, M.blind(5), M.blind(7)],
+        "lost without a gap",
+    ),
+    "between snapshot and blind": (
+        [opened(4), ERROR, M.blind(7), *M.kept(4, 3, 4, last_id=7)],
+        "neither in the snapshot",
+    ),
+    "told blind and again": (
+        [opened(4), ERROR, M.blind(5), M.blind(6), *M.kept(6, 5, 6, last_id=6)],
+        "and again in the snapshot",
+    ),
+    "a gap's end one too far": (
+        [opened(4), *M.kept(4, 3, 4), gap(4, 9, "slow_consumer"), *M.kept(8, 7, 8)],
+        "its snapshot is at 8",
+    ),
+    "a gap over what was never given": (
+        [opened(4), *M.kept(4, 3, 4), gap(5, 8, "slow_consumer"), *M.kept(8, 7, 8)],
+        "passes over",
+    ),
+    "a gap from before": (
+        [opened(4), *M.kept(4, 3, 4), gap(2, 8, "slow_consumer"), *M.kept(8, 7, 8)],
+        "it stands at 4",
+    ),
+    "a gap of nothing": (
+        [opened(4), *M.kept(4, 3, 4), gap(4, 4, "slow_consumer"), *M.kept(4, 3, 4)],
+        "nothing stands there",
+    ),
+    "something behind the good-bye": (
+        [opened(6), *M.kept(6, 5, 6), closing(6), *M.live(7)],
+        "follows stream.closing",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_connection_passes(name):
+    assert Made().session(*GOOD[name]).problems() == []
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_connection_does_not(name):
+    frames, words = BAD[name]
+    problems = Made().session(*frames).problems()
+    assert len(problems) == 1 and words in problems[0], problems
+
+
+def test_every_cursor_is_followed_by_exactly_the_rest():
+    for n in range(2, 10):
+        frames = [opened(), *M.live(*range(n + 1, 11)), beat(10)]
+        assert Made().session(*frames, cursor=f"{E1}-{n}", reach=True).problems() == []
+        assert Made().session(*frames[:-2], cursor=f"{E1}-{n}", reach=True).problems()
+        assert Made().session(*frames, cursor=f"{E1}-{n - 1}").problems()
+        assert Made().session(*frames, cursor=f"{E1}-{n + 1}").problems()
+
+
+def test_oldest_and_now_are_cursors_too():
+    assert Made().session(opened(oldest=3), *M.live(3, 4), cursor="-1").problems() == []
+    assert Made().session(opened(oldest=3), *M.live(4), cursor="-1").problems()
+    assert Made().session(opened(oldest=4), *M.live(4), cursor="-1").problems()
+    assert Made().session(opened(8), *M.live(9), cursor="now").problems() == []
+    assert Made().session(opened(8), *M.live(10), cursor="now").problems()
+
+
+def test_other_streams_are_none_of_its_business():
+    only = {"selectors": (A,), "cursor": f"{E1}-2"}
+    keys = opened(keys=(A,))
+    assert Made().session(keys, *M.live(3, 5, 7), beat(8), **only).problems() == []
+    assert "not of this" in Made().session(keys, *M.live(3, 4), **only).problems()[0]
+
+
+def test_evicted_must_be_true():
+    frames = [opened(oldest=3), gap(1, 6), *M.kept(6, 5, 6)]
+    assert Made().session(*frames, cursor=f"{E1}-1").problems() == []
+    frames = [opened(oldest=3), gap(2, 6), *M.kept(6, 5, 6)]
+    problems = Made().session(*frames, cursor=f"{E1}-2").problems()
+    assert "nothing of that is gone" in problems[0]
+    silent = Made().session(*frames, cursor=f"{E1}-2")
+    silent.records.append({"what": "log", "at": 39, "text": "no answer"})
+    assert silent.problems() == []
+
+
+def test_a_gap_without_a_snapshot_ends_where_it_says():
+    more = {"cursor": f"{E1}-1", "snapshot": False}
+    assert Made().session(opened(), gap(1, 6), *M.live(7), **more).problems() == []
+    assert Made().session(opened(), gap(1, 7), *M.live(7), **more).problems()
+    assert Made().session(opened(), gap(1, 5), *M.live(7), **more).problems()
+
+
+def test_a_cursor_of_another_epoch_must_be_told_so():
+    more = {"cursor": f"{E2}-4"}
+    told = [opened(), gap(4, 6, "epoch_changed", E2), *M.kept(6, 5, 6), *M.live(7)]
+    assert Made().session(*told, **more).problems() == []
+    problems = Made().session(opened(), *M.live(5), **more).problems()
+    assert "no stream.gap epoch_changed" in problems[0]
+    told[1] = gap(4, 6, "evicted", E2)
+    assert "it should be epoch_changed" in Made().session(*told, **more).problems()[0]
+
+
+def test_a_cursor_ahead_must_be_told_so_and_no_other():
+    told = [opened(), gap(99, 10, "cursor_ahead"), *M.kept(10, 9, 10)]
+    assert Made().session(*told, cursor=f"{E1}-99").problems() == []
+    assert Made().session(opened(), beat(99), cursor=f"{E1}-99").problems()
+    told[1] = gap(9, 10, "cursor_ahead")
+    assert "was there before" in Made().session(*told, cursor=f"{E1}-9").problems()[0]
+
+
+def test_an_end_needs_a_reason():
+    frames = [opened(6), *M.kept(6, 5, 6)]
+    cut = Made().session(*frames, ended="cut")
+    assert "nothing had happened" in cut.problems()[0]
+    cut.records.append({"what": "fault", "kind": "kill", "who": "gateway/1", "at": 39, "until": 39})
+    assert cut.problems() == []
+    assert "without stream.closing" in Made().session(*frames, ended="clean").problems()[0]
+    assert "status 503" in Made().session(status=503).problems()[0]
+
+
+# --- what publishers and journal say --------------------------------------------------------------
+
+
+def test_an_acknowledged_event_that_the_journal_never_had_is_lost():
+    made = Made()
+    del made.journal["events"][4]
+    assert any("lost: batch p-1" in p for p in made.problems())
+
+
+def test_a_repeat_that_was_appended_again_is_found():
+    made = Made()
+    made.journal["events"].append([f"{E1}-11", A, 6, "job.progress"])
+    assert any("nobody published" in p for p in made.problems())
+    twice = Made()
+    twice.records.append({**twice.batch, "publisher": "q"})
+    assert any("was acknowledged to" in p for p in twice.problems())
+
+
+def test_holes_in_positions_and_seqs_are_found():
+    made = Made()
+    made.journal["events"][4][2] = 7
+    assert any("seq should be" in p for p in made.problems())
+    made = Made()
+    for event in made.journal["events"][5:]:
+        event[0] = f"{E1}-{int(event[0][9:]) + 1}"
+    assert any("positions have a hole" in p for p in made.problems())
+
+
+def test_what_a_reboot_took_is_known_only_before_it():
+    made = Made()
+    made.records.append(
+        {
+            "what": "fault",
+            "kind": "reboot",
+            "who": "all",
+            "at": 3,
+            "until": 4,
+            "lost": [f"{E1}-9", f"{E1}-10"],
+        }
+    )
+    made.records.append(
+        {
+            "what": "journal",
+            "begun": 60,
+            "at": 60,
+            "oldest": f"{E1}-3",
+            "newest": f"{E2}-20",
+            "events": [[f"{E2}-20", A, 5, "job.progress"]],
+        }
+    )
+    made.records.append(
+        {
+            "what": "published",
+            "publisher": "p",
+            "first": 11,
+            "events": [[A, "job.progress", None, 1020]],
+            "at": 5,
+            "acked": 6,
+            "first_id": f"{E2}-20",
+            "last_id": f"{E2}-20",
+        }
+    )
+    made.events[20] = (A, 5)
+    later = made.event(20, epoch=E2)
+    before = copy.deepcopy(made)
+    before.session(opened(8), *M.live(9, 10), cursor=f"{E1}-8")
+    assert before.problems() == []
+    after = copy.deepcopy(made)
+    frames = [opened(20, epoch=E2, oldest=3), *M.live(*range(3, 9)), later]
+    after.session(*frames, cursor="-1")
+    assert after.problems() == []
+    after.session(*frames[:-1], *M.live(9), cursor="-1")
+    assert "lost before it" in after.problems()[0]
+    wrong = copy.deepcopy(made)
+    wrong.session(*frames, beat(20), cursor="-1")
+    assert "another epoch" in wrong.problems()[0]
+
+
+def test_the_truth_of_a_good_run_is_whole():
+    truth = Truth(Made().records)
+    assert truth.problems == []
+    assert [e.sum for e in truth.events] == list(range(1001, 1011))
+
+
+def test_the_fold_keeps_the_latest_of_each_slot_and_subject():
+    def event(n, event_type, subject=None):
+        made = Event(E1, n, A, n, event_type)
+        made.subject = subject
+        return made
+
+    events = [
+        event(1, "job.state_changed"),
+        event(2, "job.progress"),
+        event(3, "job.progress", "s1"),
+        event(4, "job.state_changed"),
+        event(5, "job.progress", "s1"),
+        event(6, "job.artifact", "a"),
+        event(7, "x.other"),
+        *[event(n, "job.log") for n in range(8, 120)],
+    ]
+    assert sorted(fold(events)) == [2, 4, 5, 6, *range(20, 120)]

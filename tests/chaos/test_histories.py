@@ -1,0 +1,24 @@
+"""Random load and faults: what every client was given, judged by the checker.
+
+Each run is made of a seed alone. `make check` runs four of 30 s; another, or one again:
+
+    make chaos SEED=17 SECONDS=300
+"""
+
+import pytest
+
+from .run import reports_of, run, verdict
+
+SECONDS = 30
+SEEDS = (1, 2, 3, 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_lost_doubled_or_out_of_order_and_every_gap_is_true(seed):
+    directory = reports_of(f"seed-{seed}")
+    found, problems = run(seed, SECONDS, reports=directory)
+    assert not problems, verdict(seed, SECONDS, found, problems, directory)
+    # A run in which nothing happened would show nothing.
+    assert found["events"] > 500 and found["resumed"] > 50 and found["snapshots"] > 5, found
+    assert found["faults"] >= 4 and found.get("gap epoch_changed"), found
