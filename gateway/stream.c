@@ -189,7 +189,10 @@ stream_judge(struct conn *c)
 	struct stream *s = &c->stream;
 
 	if (!is_known(g, s->cursor)) {
-		if (g->beats < s->judge_at) {
+		/* After a pause of this process those of the pause come all
+		 * at once, and tell what was known then. */
+		if (g->beats < s->judge_at ||
+		    gateway_now_ms() - s->opened_ms < STREAM_JUDGE_MS) {
 			conn_due(c, gateway_now_ms() + 100);
 			return;
 		}

@@ -9,7 +9,7 @@
  *
  * Phases:
  *   JUDGE     a cursor that this gateway cannot judge yet (ahead of the tip or
- *             of an unknown epoch): two heartbeats decide
+ *             of an unknown epoch): two heartbeats decide, 300 ms from now
  *   LOOKBACK  the journal no longer has what follows the cursor: the broker
  *             was asked whether any of it was wanted (stream_lookback)
  *   SNAPSHOT  the store was asked; live events wait in the ring, at most 2 s
@@ -28,6 +28,7 @@
 
 #define STREAM_SNAPSHOT_WAIT_MS 2000
 #define STREAM_JUDGE_BEATS      2
+#define STREAM_JUDGE_MS         300
 #define STREAM_FILL             (64u * 1024)    /* bytes made ahead at most */
 #define STREAM_TURN             (256u * 1024)   /* bytes per client and turn */
 
