@@ -6,12 +6,21 @@
 
 #include "gateway/connection.h"
 #include "gateway/sse_frame.h"
+#include "gateway/stream_wish.h"
 
 void	stream_control(struct conn *c, const struct sse_control *control,
 	    struct slice keys);
 /* Writes the head, retry: and stream.open, once. */
 void	stream_open(struct conn *c);
 void	stream_judge(struct conn *c);
+/* Opens the stream as soon as it may, or answers why not. `key` is the one
+ * stream of a single-stream path, or SLICE_NONE. */
+void	stream_lookup(struct conn *c, const struct stream_wish *w,
+	    struct slice key);
+/* Opens it, or turns it away: 200, so that an EventSource comes back. */
+void	stream_arrive(struct conn *c, const struct stream_wish *w);
+void	stream_turn_away(struct conn *c, const struct stream_wish *w,
+	    enum sse_reason reason);
 /* The connection goes, or its order is another one: no answer is awaited. */
 void	stream_lookback_cancel(struct conn *c);
 void	stream_begin_snapshot(struct conn *c);
