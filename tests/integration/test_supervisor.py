@@ -181,6 +181,47 @@ def test_the_listener_of_a_stopped_gateway_goes_to_a_sibling(rogues):
     assert "gateway/0: its listener" not in sluice.log()
 
 
+def test_the_listener_of_a_gateway_that_drains_is_lent_and_comes_back(rogues):
+    """To one that serves; while there is none the one that drains has all of them."""
+    sluice = rogues({"supervise": {"circuit_deaths": 100}}, gateways=3).start()
+
+    def said(name):
+        return [n.split()[1] for n in sluice.notes("messages") if n.split()[0] == name]
+
+    def hears(name, *words):
+        wait_until(lambda: said(name)[-len(words) :] == list(words), 10, f"{name}: {words}")
+
+    sluice.ctl("drain", "gateway/1")
+    hears("gateway/1", "LISTENER", "UNLISTEN", "DRAIN")
+    hears("gateway/0", "LISTENER", "LISTENER")
+    # Twice is once.
+    sluice.ctl("drain", "gateway/0")
+    hears("gateway/0", "LISTENER", "LISTENER", "UNLISTEN", "UNLISTEN", "DRAIN")
+    hears("gateway/2", "LISTENER", "LISTENER", "LISTENER")
+    # Who has them dies: they wait for its next process, and nobody else is bothered.
+    before = len(said("gateway/2"))
+    sluice.wait_restarted("gateway/2", sluice.kill("gateway/2"))
+    wait_until(lambda: said("gateway/2")[before:] == ["LISTENER"] * 3, 10, "its next process")
+    assert said("gateway/1")[-1] == "DRAIN" and said("gateway/0")[-1] == "DRAIN"
+    # It does not serve for long: better one that drains than nobody.
+    sluice.ctl("stop", "gateway/2")
+    hears("gateway/0", "DRAIN", "LISTENER", "LISTENER")
+    hears("gateway/1", "DRAIN", "LISTENER")
+    # One that died while it drained still does.
+    sluice.kill("gateway/1")
+    wait_until(lambda: said("gateway/1").count("DRAIN") == 2, 10, "its next process drains")
+    sluice.ctl("start", "gateway/1")
+    wait_until(lambda: said("gateway/1")[-3:] == ["LISTENER"] * 3, 10, "it serves for all")
+    wait_until(
+        lambda: (told := said("gateway/0")).count("LISTENER") == told.count("UNLISTEN"),
+        10, "the one that drains has none",
+    )  # fmt: skip
+    for name in ("gateway/0", "gateway/2"):
+        sluice.ctl("start", name)
+    sluice.wait_ready()
+    hears("gateway/1", "UNLISTEN", "UNLISTEN")
+
+
 def test_a_watcher_that_leaves_for_good_cannot_be_restarted(rogues):
     """Its cluster left the configuration; the answer says what would bring it back."""
     sluice = rogues().script("watcher-dev", "stubborn").start()
