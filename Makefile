@@ -17,6 +17,7 @@ SBINDIR    ?= $(PREFIX)/sbin
 BINDIR     ?= $(PREFIX)/bin
 LIBEXECDIR ?= $(PREFIX)/libexec/sluice
 MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/sluice
 SYSCONFDIR ?= /etc
 SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
 # Warnings are errors for who works on it, never for who builds a release: a
@@ -276,7 +277,8 @@ install: all
 		$(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(MANDIR)/man8 \
 		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(SYSTEMDUNITDIR) \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d \
-		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(DESTDIR)$(SYSCONFDIR)/sluice
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d \
+		$(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(SYSCONFDIR)/sluice
 	install -m 755 $(BUILD)/sluiced $(DESTDIR)$(SBINDIR)/sluiced
 	install -m 755 $(BUILD)/sluicectl $(DESTDIR)$(BINDIR)/sluicectl
 	for bin in $(INSTALLED_BINS); do \
@@ -292,6 +294,9 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/sluice.conf
 	install -m 644 systemd/sluice.tmpfiles \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sluice.conf
+	install -m 644 doc/balancer.md $(DESTDIR)$(DOCDIR)
+	install -m 644 systemd/examples/haproxy.cfg \
+		systemd/examples/nginx.conf $(DESTDIR)$(DOCDIR)/examples
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/sluiced $(DESTDIR)$(BINDIR)/sluicectl \
@@ -301,7 +306,10 @@ uninstall:
 		$(DESTDIR)$(MANDIR)/man5/sluice.yaml.5 \
 		$(DESTDIR)$(SYSTEMDUNITDIR)/sluice.service \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/sluice.conf \
-		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sluice.conf
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sluice.conf \
+		$(DESTDIR)$(DOCDIR)/balancer.md \
+		$(DESTDIR)$(DOCDIR)/examples/haproxy.cfg \
+		$(DESTDIR)$(DOCDIR)/examples/nginx.conf
 
 dist:
 	@mkdir -p $(BUILD)

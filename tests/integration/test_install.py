@@ -48,6 +48,8 @@ INSTALLED = {
     *("sbin/sluiced", "bin/sluicectl", "share/man/man8/sluiced.8", "share/man/man8/sluicectl.8"),
     *("share/man/man5/sluice.yaml.5", "lib/systemd/system/sluice.service"),
     *("lib/sysusers.d/sluice.conf", "lib/tmpfiles.d/sluice.conf"),
+    *(f"share/doc/sluice/{name}" for name in ("balancer.md", "examples/nginx.conf")),
+    "share/doc/sluice/examples/haproxy.cfg",
     *(
         f"libexec/sluice/sluice-{role}"
         for role in ("watcher", "health", "broker", "store", "gateway", "exec")
