@@ -18,6 +18,7 @@
 /* Who answers, in the bus directory. */
 #define BUS_BROKER     "broker.rep"
 #define BUS_STORE      "store.rep"
+#define BUS_DESK       "gateway-%u.desk"   /* no nanomsg: gateway/desk.h */
 #define BUS_PATH_MAX   107u          /* sun_path without its NUL */
 #define BUS_NUMBER_MAX 0x7fffffffu   /* the highest bit ends the path */
 

@@ -1,6 +1,6 @@
 /*
  * sluicectl: the operator's command: asks the supervisor over its control
- * socket, and reads the journal's files.
+ * socket and the gateways at their desks, and reads the journal's files.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -17,13 +17,13 @@
 #include "common/conf.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
+#include "ctl/ask_line.h"
+#include "ctl/connections_cmd.h"
 #include "ctl/journal_cmd.h"
 
 #define DEFAULT_FILE   "/etc/sluice/sluice.yaml"
 /* Where the unit's RuntimeDirectory= is, whatever the caller's defaults say. */
 #define SERVICE_SOCKET "/run/sluice/control"
-#define ANSWER_MAX     (8u * 1024 * 1024)
-#define ANSWER_TIMEOUT 10   /* seconds */
 
 struct options {
 	const char	*file;
@@ -44,6 +44,10 @@ usage(void)
 	    "drains\n"
 	    "  drain ROLE         have a gateway let go of its streams\n"
 	    "  reload             read the configuration again\n"
+	    "  connections        open streams of all gateways\n"
+	    "  disconnect ID      end one of them\n"
+	    "  disconnect --subject S [--tenant T]\n"
+	    "                     end a subject's, and refuse its tokens\n"
 	    "  journal info|dump|verify ...\n"
 	    "see sluicectl(8)\n", stderr);
 }
@@ -110,128 +114,39 @@ control_path(const struct options *o)
 	return path;
 }
 
-static void
-did_not_answer(const char *path)
-{
-	(void)fprintf(stderr, "sluicectl: %s: sluiced did not answer within %d "
-	    "s: it hangs, or is stopped (ps shows T); systemd restarts one "
-	    "that hangs, else: kill -KILL its pid\n", path, ANSWER_TIMEOUT);
-}
-
-/* connect(2), send(2) and recv(2) with a time-out do not begin again by
- * themselves when the shell stops and continues us. */
-static int
-connect_again(int fd, const struct sockaddr_un *sun)
-{
-	int rc;
-
-	do
-		rc = connect(fd, (const struct sockaddr *)sun, sizeof(*sun));
-	while (rc == -1 && errno == EINTR);
-	return rc;
-}
-
-static bool
-send_all(int fd, const char *line)
-{
-	size_t left = strlen(line);
-	ssize_t n;
-
-	while (left > 0) {
-		n = send(fd, line, left, MSG_NOSIGNAL);
-		if (n == -1 && errno != EINTR)
-			return false;
-		if (n > 0) {
-			line += n;
-			left -= (size_t)n;
-		}
-	}
-	return true;
-}
-
-static int
-connect_to(const char *path)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	struct timeval tv = { .tv_sec = ANSWER_TIMEOUT };
-	int fd;
-
-	if (strlen(path) >= sizeof(sun.sun_path)) {
-		(void)fprintf(stderr, "sluicectl: %s: longer than a socket's "
-		    "path may be\n", path);
-		return -1;
-	}
-	memcpy(sun.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* The one for sending is connect(2)'s too: a sluiced that hangs leaves
-	 * its queue full. */
-	if (fd != -1 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv,
-	    sizeof(tv)) == 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv,
-	    sizeof(tv)) == 0 && connect_again(fd, &sun) == 0)
-		return fd;
-	if (errno == ENOENT || errno == ECONNREFUSED)
-		(void)fprintf(stderr, "sluicectl: no sluiced runs here (%s): "
-		    "start it (systemctl start sluice, or sluiced -c FILE), "
-		    "or name another with -c FILE or --runtime DIR\n", path);
-	else if (errno == EACCES || errno == EPERM)
-		(void)fprintf(stderr, "sluicectl: %s: %s; run it as the user "
-		    "sluiced runs as, or as root\n", path,
-		    strerrordesc_np(errno));
-	else if (errno == EAGAIN)
-		did_not_answer(path);
-	else
-		(void)fprintf(stderr, "sluicectl: %s: %s\n", path,
-		    strerrordesc_np(errno));
-	if (fd != -1)
-		(void)close(fd);
-	return -1;
-}
-
-/* All that sluiced answers until it closes: 0, or the errno of what came
- * instead. */
-static int
-receive(int fd, struct buf *answer)
-{
-	ssize_t n;
-
-	while (answer->len < ANSWER_MAX) {
-		n = recv(fd, buf_reserve(answer, 65536), 65536, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? errno : 0;
-		buf_grew(answer, (size_t)n);
-	}
-	return EFBIG;
-}
-
 /* The answer to one line, or NULL after a message. */
 static json_t *
 ask(const char *path, const char *line)
 {
-	struct buf answer = BUF_EMPTY;
-	int fd = connect_to(path);
-	json_error_t error;
-	json_t *json = NULL;
-	int code = EPIPE;
+	int code;
+	json_t *json = ask_line(path, line, &code);
 
-	if (fd == -1)
-		return NULL;
-	if (send_all(fd, line))
-		code = receive(fd, &answer);
-	(void)close(fd);
-	/* Reset: it refused the request without reading all of it. */
-	if ((code == 0 || code == ECONNRESET) && answer.len != 0)
-		json = json_loadb((const char *)answer.data, answer.len, 0,
-		    &error);
-	buf_free(&answer);
-	if (json == NULL && code == EAGAIN)
-		did_not_answer(path);
-	else if (json == NULL)
+	if (json != NULL)
+		return json;
+	if (code == ENOENT || code == ECONNREFUSED)
+		(void)fprintf(stderr, "sluicectl: no sluiced runs here (%s): "
+		    "start it (systemctl start sluice, or sluiced -c FILE), "
+		    "or name another with -c FILE or --runtime DIR\n", path);
+	else if (code == EACCES || code == EPERM)
+		(void)fprintf(stderr, "sluicectl: %s: %s; run it as the user "
+		    "sluiced runs as, or as root\n", path,
+		    strerrordesc_np(code));
+	else if (code == ENAMETOOLONG)
+		(void)fprintf(stderr, "sluicectl: %s: longer than a socket's "
+		    "path may be\n", path);
+	else if (code == EAGAIN)
+		(void)fprintf(stderr, "sluicectl: %s: sluiced did not answer "
+		    "within %d s: it hangs, or is stopped (ps shows T); "
+		    "systemd restarts one that hangs, else: kill -KILL its "
+		    "pid\n", path, ASK_LINE_TIMEOUT);
+	else if (code == EPIPE)
 		(void)fprintf(stderr, "sluicectl: %s: sluiced closed the "
 		    "connection: it ends, or too many others ask it at once; "
 		    "try again\n", path);
-	return json;
+	else
+		(void)fprintf(stderr, "sluicectl: %s: %s\n", path,
+		    strerrordesc_np(code));
+	return NULL;
 }
 
 /* --- output --------------------------------------------------------------- */
@@ -413,6 +328,31 @@ journal(const struct options *o, int argc, char **argv)
 	return rc;
 }
 
+/* `connections`, `disconnect ...` */
+static int
+connections(const struct options *o, int argc, char **argv)
+{
+	struct connections_ask ask = { .json = o->json };
+	char *path, *bus;
+	int rc;
+
+	if (connections_cmd_parse(argc - o->first, argv + o->first,
+	    &ask) != 0) {
+		usage();
+		return EX_USAGE;
+	}
+	path = control_path(o);
+	if (path == NULL)
+		return EX_CONFIG;
+	/* Beside the control socket. */
+	*strrchr(path, '/') = '\0';
+	bus = xasprintf("%s/bus", path);
+	rc = connections_cmd(bus, &ask);
+	free(bus);
+	free(path);
+	return rc;
+}
+
 /* What was printed may be cut: the disk is full, or nobody reads. */
 static int
 flushed(int status)
@@ -438,6 +378,9 @@ main(int argc, char **argv)
 		usage();
 		return EX_USAGE;
 	}
+	if (strcmp(argv[o.first], "connections") == 0 ||
+	    strcmp(argv[o.first], "disconnect") == 0)
+		return flushed(connections(&o, argc, argv));
 	if (strcmp(argv[o.first], "journal") == 0)
 		return flushed(journal(&o, argc, argv));
 	return flushed(command(&o, argc, argv));

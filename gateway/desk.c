@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/bus.h"
 #include "common/log.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
@@ -241,7 +242,7 @@ desk_address(const char *bus_directory, unsigned int index,
 {
 	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	return (size_t)snprintf(ret->sun_path, sizeof(ret->sun_path),
-	    "%s/gateway-%u.desk", bus_directory, index) <
+	    "%s/" BUS_DESK, bus_directory, index) <
 	    sizeof(ret->sun_path);
 }
 

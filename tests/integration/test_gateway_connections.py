@@ -1,8 +1,10 @@
 """Who is connected, to whichever gateway; the end of one, and of all that a subject has."""
 
 import contextlib
+import json
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -326,3 +328,75 @@ def test_a_subject_has_as_many_streams_as_it_may_on_each_gateway():
         assert int(text.split("\nsluice_gateway_over_token_total ")[1].split()[0]) >= 1
         # Requests that are no streams are not counted.
         assert guarded.get("/api/v1/status", issuer.token(sluice=ADMIN, sub="eve"))[0] == 200
+
+
+def test_the_operator_lists_and_ends_streams_without_a_token(guarded):
+    issuer, sluice = guarded.issuer, guarded.sluice
+    token = issuer.grants(["*"], sub="operated", iat=time.time() - 5)
+    with contextlib.ExitStack() as stack:
+        streams = on_both(stack, lambda: guarded.stream(token, "job:op"))
+        listed = json.loads(sluice.ctl("--json", "connections"))
+        own = [r for r in listed["connections"] if r["subject"] == "operated"]
+        assert {r["id"] for r in own} == {s.connection for s in streams}
+        assert {r["gateway"] for r in own} == {"0", "1"} and listed["unanswered"] == []
+        lines = sluice.ctl("connections").splitlines()
+        row = next(line.split() for line in lines if line.startswith(streams[0].connection + " "))
+        assert row[2:5] == ["127.0.0.1", "operated", "-"] and row[-1] == "job:op"
+        for stream in (streams.pop(0), streams.pop()):
+            sluice.ctl("disconnect", stream.connection)
+            assert told(stream) == ("admin", "clean")
+            again = sluice.ctl("disconnect", stream.connection, check=False)
+            assert again.returncode == 1 and "no stream has the id" in again.stderr
+        sluice.ctl("disconnect", "--subject", "operated")
+        for stream in streams:
+            assert told(stream) == ("admin", "clean")
+        assert refused(guarded, token)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "text"),
+    [
+        (["connections", "x"], 64, "usage"),
+        (["disconnect"], 64, "usage"),
+        (["disconnect", "1", "--subject", "a"], 64, "usage"),
+        (["disconnect", "--tenant", "a"], 64, "usage"),
+        (["disconnect", "--subject"], 1, "up to 16 hex digits"),
+        (["disconnect", "xyz"], 1, "up to 16 hex digits"),
+        (["disconnect", "--subject", "a", "--tenant", "a b"], 1, "no tenant of this name"),
+        (["--runtime", "/nonexistent", "connections"], 1, "no gateway runs here"),
+    ],
+)
+def test_the_operator_is_told_what_is_wrong(guarded, words, status, text):
+    done = guarded.sluice.ctl(*words, check=False)
+    assert done.returncode == status and text in done.stderr
+
+
+def test_the_desk_bears_whatever_stands_before_it(two):
+    path = f"{two.conf['runtime_directory']}/bus/gateway-0.desk"
+    assert os.stat(path).st_mode & 0o777 == 0o600
+
+    def say(data):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(deadline(10))
+            sock.connect(path)
+            with contextlib.suppress(BrokenPipeError):
+                sock.sendall(data)
+            answer = b""
+            with contextlib.suppress(ConnectionResetError):
+                while piece := sock.recv(65536):
+                    answer += piece
+            return answer
+
+    for data in (b"", b"[]", b"\xff", b'{"op":"connections"}', b'{"op":7}', b"{" * 9):
+        assert json.loads(say(data + b"\n"))["code"] == "bad_request"
+    assert say(b"x" * 10_000) == b""
+    # More than have room wait, and none is in the way of the streams.
+    with contextlib.ExitStack() as stack:
+        for _ in range(40):
+            sock = stack.enter_context(socket.socket(socket.AF_UNIX))
+            sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                sock.connect(path)
+        with two.stream("job:desk") as stream:
+            stream.wait_open()
+    wait_until(lambda: say(b"[]\n"), 20, "the desk has room again")

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import time
 
 import pytest
@@ -94,6 +95,10 @@ STAGED = {
     (503, "draining"),
     (503, "not_ready"),
     (503, "too_many_streams"),
+    # By a subject that was revoked, a full file of them, and a gateway that hangs.
+    (401, "token_revoked"),
+    (503, "too_many_revocations"),
+    (503, "gateway_unavailable"),
 }
 
 
@@ -177,6 +182,34 @@ def test_a_token_that_is_missing_bad_or_not_enough(tmp_path):
         check(ask(few), 403, "forbidden", ("WWW-Authenticate",))
         answer = sluice.request("POST", EVENTS, event(), {**JSON, **bearer(few)})
         check(answer, 403, "forbidden", ("WWW-Authenticate",))
+
+
+def test_a_revoked_subject_and_one_too_many(tmp_path):
+    issuer, keys = Issuer(), str(tmp_path / "jwks.json")
+    issuer.write(keys)
+    with Sluice(conf(keys)) as sluice:
+        admin = bearer(issuer.grants(admin=True, sub="admin"))
+        eve = bearer(issuer.grants(["*"], sub="eve"))
+
+        def revoke(subject):
+            path = f"/api/v1/connections?subject={subject}"
+            return sluice.request("DELETE", path, headers=admin)
+
+        assert revoke("eve")[0] == 200
+        answer = sluice.request("GET", STREAM, headers=eve)
+        check(answer, 401, "token_revoked", ("WWW-Authenticate",))
+        # As if others had been since: a file of places, each a key and a time.
+        path = f"{sluice.conf['state_directory']}/revoked"
+        with open(path, "r+b") as file:
+            head, changes, used = struct.unpack("<QQQ", file.read(24))
+            assert used == 1
+            file.seek(0)
+            file.write(struct.pack("<QQQ", head, changes, 4096))
+            file.seek(24 + used * 24)
+            now = int(time.time() * 1000)
+            file.write(b"".join(struct.pack("<16sq", b"%16d" % n, now) for n in range(1, 4096)))
+        check(revoke("mallory"), 503, "too_many_revocations", ("Retry-After",))
+        assert revoke("eve")[0] == 200
 
 
 def test_another_body_under_the_same_key_is_a_conflict(sluice):

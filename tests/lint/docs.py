@@ -15,7 +15,7 @@ from lint import problem, problems, tracked
 FOLDERS = ("common", "supervisor", "broker", "watcher", "health", "exec", "store", "gateway", "ctl")
 MANUALS = {
     "supervisor/sluiced.8": ("supervisor/supervisor.c",),
-    "ctl/sluicectl.8": ("ctl/sluicectl.c", "ctl/journal_cmd.c"),
+    "ctl/sluicectl.8": ("ctl/sluicectl.c", "ctl/journal_cmd.c", "ctl/connections_cmd.c"),
 }
 KEYS = ("supervisor/sluice.yaml.5", "common/conf_table.c")
 # Where people and processes live; not a setting.
