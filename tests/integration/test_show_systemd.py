@@ -277,6 +277,16 @@ def test_the_sandbox_is_on(unit):
     assert float(re.search(r"sluice.service: ([\d.]+)", said)[1]) <= 1.3
 
 
+def test_the_gateways_close_their_own_sandbox_in_that_of_the_unit(unit):
+    """The unit's filter of system calls leaves them those by which they give up more."""
+    said = texts(unit.messages("--unit=sluice"))
+    assert any("sandbox: files by landlock" in text for text in said)
+    for name in [name for name in unit.rows() if name.startswith("gateway/")]:
+        filters = unit.process_status(unit.rows()[name]["pid"])["Seccomp_filters"]
+        above = unit.process_status(unit.main_pid())["Seccomp_filters"]
+        assert int(filters) == int(above) + 1
+
+
 def test_its_temporary_files_are_not_the_machines(unit):
     """Other programs see nothing of them; /dev/shm is one process's own."""
     files = [f"{place}/sluice-was-here" for place in ("/tmp", "/var/tmp", "/dev/shm")]
