@@ -174,6 +174,11 @@ set_attributes(scmp_filter_ctx filter, struct err *err)
 
 	if (rc != 0)
 		return err_errno(err, -rc, "seccomp for all threads");
+	/* The whole process: one thread less would be a hung one. */
+	rc = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH,
+	    SCMP_ACT_KILL_PROCESS);
+	if (rc != 0)
+		return err_errno(err, -rc, "seccomp for other architectures");
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);

@@ -14,6 +14,8 @@
 /* The page; NULL before the first address. */
 static struct sockaddr_un *addresses;
 static size_t n_addresses;
+/* Set last, and atomically: nanomsg's thread, which connects, looks at the rest
+ * only when it is. */
 static bool sealed;
 
 const size_t sealed_address_length = sizeof(struct sockaddr_un);
@@ -65,7 +67,7 @@ sealed_address_seal(struct err *err)
 		return err_set(err, "no address to seal");
 	if (mprotect(addresses, SEALED_END - SEALED_BEGIN, PROT_READ) != 0)
 		return err_errno(err, errno, "mprotect");
-	sealed = true;
+	__atomic_store_n(&sealed, true, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -103,7 +105,7 @@ int	connect(int fd, const struct sockaddr_un *to, socklen_t n);
 int
 connect(int fd, const struct sockaddr_un *to, socklen_t n)
 {
-	if (sealed) {
+	if (__atomic_load_n(&sealed, __ATOMIC_ACQUIRE)) {
 		to = find(to, n);
 		n = (socklen_t)sealed_address_length;
 	}

@@ -71,6 +71,7 @@ def by_modes_alone(sluice):
     return "files by their modes alone" in sluice.log()
 
 
+@pytest.mark.threads
 def test_what_a_stranger_would_try_is_refused_and_what_is_needed_is_not(outside):
     sluice = Hooked()
     sluice.env["SLUICE_TEST_SANDBOX"] = str(outside)
