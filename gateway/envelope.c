@@ -10,7 +10,6 @@
 #include "gateway/json_slice.h"
 #include "gateway/stream_kind.h"
 
-#define DEFAULT_SOURCE "/publisher"
 
 struct check {
 	json_t			*event;
@@ -278,7 +277,7 @@ add_text(struct buf *b, const char *name, struct slice s)
 
 unsigned int
 envelope_item(struct slice raw, json_t *event, struct slice tenant,
-    int64_t now_unix_ms, struct buf *frame, struct item *ret,
+    struct slice publisher, int64_t now_unix_ms, struct buf *frame, struct item *ret,
     envelope_problem_cb cb, void *arg)
 {
 	struct check k = { event, cb, arg, 0 };
@@ -317,7 +316,7 @@ envelope_item(struct slice raw, json_t *event, struct slice tenant,
 	if (!json_slice_member(raw, "data", &data))
 		abort();
 	if (source.n == 0)
-		source = slice_str(DEFAULT_SOURCE);
+		source = publisher;
 
 	*ret = (struct item){
 		.tenant = tenant,

@@ -20,12 +20,13 @@
 typedef void (*envelope_problem_cb)(const char *path, const char *problem,
     void *arg);
 
-/* `raw` is the event as received, `event` the same parsed. On success (0) the
- * item's slices point into `frame`, which the caller frees, and `event`.
- * Otherwise the number of problems told. */
+/* `raw` is the event as received, `event` the same parsed, `publisher` the
+ * source of one that names none (a URI reference). On success (0) the item's
+ * slices point into `frame`, which the caller frees, and `event`. Otherwise the
+ * number of problems told. */
 unsigned int	envelope_item(struct slice raw, json_t *event,
-		    struct slice tenant, int64_t now_unix_ms,
-		    struct buf *frame, struct item *ret,
+		    struct slice tenant, struct slice publisher,
+		    int64_t now_unix_ms, struct buf *frame, struct item *ret,
 		    envelope_problem_cb cb, void *arg);
 
 #endif

@@ -56,6 +56,33 @@ identity_unref(struct identity *id)
 	free(id);
 }
 
+/* RFC 3986: unreserved characters stand for themselves. */
+static bool
+is_unreserved(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	    (c >= '0' && c <= '9') || (c != '\0' && strchr("-._~", c) != NULL);
+}
+
+void
+identity_source(const struct identity *id, struct buf *b)
+{
+	size_t begin = b->len, bare;
+
+	buf_adds(b, "/publisher");
+	bare = b->len;
+	if (id->subject[0] != '\0')
+		buf_addc(b, '/');
+	for (const char *p = id->subject; *p != '\0'; p++) {
+		if (is_unreserved(*p))
+			buf_addc(b, *p);
+		else
+			buf_addf(b, "%%%02X", (unsigned char)*p);
+	}
+	if (b->len - begin > IDENTITY_SOURCE_MAX)
+		b->len = bare;
+}
+
 bool
 identity_expired(const struct identity *id, int64_t now_unix_ms)
 {

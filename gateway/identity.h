@@ -27,6 +27,7 @@
 #define IDENTITY_LEEWAY_MS   30000
 #define IDENTITY_SUBJECT_MAX 255u
 #define IDENTITY_KEY_SIZE    32u
+#define IDENTITY_SOURCE_MAX  256u
 
 struct identity {
 	uint32_t	 refs;
@@ -57,6 +58,10 @@ struct identity	*identity_of_claims(const json_t *claims,
 		    struct err *err);
 struct identity	*identity_ref(struct identity *id);
 void		 identity_unref(struct identity *id);   /* NULL is none */
+/* Appends the source of events that name none: /publisher/ and the subject,
+ * percent-encoded; /publisher where there is none, or one that would make it
+ * longer than IDENTITY_SOURCE_MAX. */
+void		 identity_source(const struct identity *id, struct buf *b);
 /* The time has come. */
 bool		 identity_expired(const struct identity *id,
 		    int64_t now_unix_ms);

@@ -299,9 +299,13 @@ static void
 judge(struct conn *c, struct publish_body *b, bool atomic)
 {
 	struct reply_details details = { .n = 0 };
+	struct buf source = BUF_EMPTY;
 
+	identity_source(c->identity, &source);
 	publish_body_check(b, slice_str(c->identity->tenant),
+	    (struct slice){ (const char *)source.data, source.len },
 	    wall_unix_ms(), &c->gateway->role->conf, problem_cb, &details);
+	buf_free(&source);
 	if (b->status != 0) {
 		reply_error(c, b->status, b->code, b->text, NULL);
 		buf_free(&details.json);

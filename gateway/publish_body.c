@@ -151,7 +151,7 @@ is_small_enough(struct publish_body *b, const struct item *item,
 
 void
 publish_body_check(struct publish_body *b, struct slice tenant,
-    int64_t now_unix_ms, const struct conf *conf, envelope_problem_cb cb,
+    struct slice publisher, int64_t now_unix_ms, const struct conf *conf, envelope_problem_cb cb,
     void *arg)
 {
 	struct item *item;
@@ -165,7 +165,7 @@ publish_body_check(struct publish_body *b, struct slice tenant,
 	for (b->at = 0; b->at < b->n; b->at++) {
 		item = &b->items[b->good];
 		if (envelope_item(b->raw[b->at], b->events[b->at],
-		    tenant, now_unix_ms, &b->frames[b->good], item,
+		    tenant, publisher, now_unix_ms, &b->frames[b->good], item,
 		    envelope_cb, b) > 0)
 			continue;
 		if (!is_small_enough(b, item, conf))

@@ -6,7 +6,8 @@
  *	tenant=- reason=client duration_ms=5121 events=17 bytes=4711
  *
  * With log.format json each of these is a member. The reason is that of
- * stream.closing, or else the cause that sluice_gateway_closes_total counts.
+ * stream.closing, stream_end, or else the cause that sluice_gateway_closes_total
+ * counts.
  * No token, ticket or part of one stands there, and nothing of the request's
  * target.
  *

@@ -229,7 +229,7 @@ fuzz_body(const char *p, size_t n, bool lines)
 		publish_body_ndjson(b, body);
 	else
 		publish_body_json(b, body);
-	publish_body_check(b, slice_str("-"), FUZZ_NOW_MS, options(),
+	publish_body_check(b, slice_str("-"), slice_str("/p"), FUZZ_NOW_MS, options(),
 	    problem_cb, NULL);
 	if (b->status == 0)
 		for (i = 0; i < b->good; i++)

@@ -135,7 +135,8 @@ def test_a_stream_that_ended_has_one_line_in_the_log():
         with guarded.stream(None, "job:a", headers={}, ticket=ticket, snapshot=0) as one:
             opened = one.wait_open()
             assert guarded.post(token, events("job:a", 0, 4))[0] == 202
-            one.wait_events(4)
+            # Who publishes is told by the token, where the event does not say.
+            assert one.wait_events(4)[0]["source"] == "/publisher/eve%20the%201st"
         with guarded.stream(token, "job:a", timeout="1s") as two:
             two.read_until(lambda s: s.ended, 10, "the idle time-out")
         # One that was never opened has none.

@@ -187,10 +187,39 @@ test_patterns_are_as_many_as_there_may_be(void **state)
 	assert_int_equal(g.n, 0);
 }
 
+static void
+expect_source(const char *subject, const char *want)
+{
+	struct identity id = { .subject = (char *)(uintptr_t)subject };
+	struct buf b = BUF_EMPTY;
+
+	identity_source(&id, &b);
+	assert_string_equal(buf_cstr(&b), want);
+	buf_free(&b);
+}
+
+static void
+test_the_source_of_events_is_the_subject_as_a_uri_has_it(void **state)
+{
+	static char longest[IDENTITY_SUBJECT_MAX + 1];
+
+	(void)state;
+	expect_source("w-17", "/publisher/w-17");
+	expect_source("a b/\"\xc3\xa9", "/publisher/a%20b%2F%22%C3%A9");
+	expect_source("", "/publisher");
+	memset(longest, 'x', 245);
+	assert_int_equal(strlen(longest) + strlen("/publisher/"),
+	    IDENTITY_SOURCE_MAX);
+	longest[0] = '/';
+	expect_source(longest, "/publisher");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    test_the_source_of_events_is_the_subject_as_a_uri_has_it),
 		cmocka_unit_test(test_times_are_kept_to_the_second),
 		cmocka_unit_test(test_issuer_and_audience_are_compared_whole),
 		cmocka_unit_test(test_a_grant_that_is_misread_refuses_the_token),
