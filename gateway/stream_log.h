@@ -6,10 +6,9 @@
  *	tenant=- reason=client duration_ms=5121 events=17 bytes=4711
  *
  * With log.format json each of these is a member. The reason is that of
- * stream.closing, stream_end, or else the cause that sluice_gateway_closes_total
- * counts.
- * No token, ticket or part of one stands there, and nothing of the request's
- * target.
+ * stream.closing, stream_end, or else the cause that
+ * sluice_gateway_closes_total counts. No token, ticket or part of one stands
+ * there, and nothing of the request's target.
  *
  * When many end at one time (a drain, a storm) at most STREAM_LOG_LINES_MAX
  * lines are written in a second; how many were left out is said once that

@@ -229,8 +229,8 @@ fuzz_body(const char *p, size_t n, bool lines)
 		publish_body_ndjson(b, body);
 	else
 		publish_body_json(b, body);
-	publish_body_check(b, slice_str("-"), slice_str("/p"), FUZZ_NOW_MS, options(),
-	    problem_cb, NULL);
+	publish_body_check(b, slice_str("-"), slice_str("/p"), FUZZ_NOW_MS,
+	    options(), problem_cb, NULL);
 	if (b->status == 0)
 		for (i = 0; i < b->good; i++)
 			check_event(&b->items[i], b->events[b->places[i]]);

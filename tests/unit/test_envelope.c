@@ -36,8 +36,8 @@ make(const char *text, struct buf *frame, struct item *item, json_t **event)
 	*event = json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL |
 	    JSON_DECODE_INT_AS_REAL, NULL);
 	assert_non_null(*event);
-	return envelope_item(slice_str(text), *event, slice_str("-"), slice_str("/p"), NOW,
-	    frame, item, tell, NULL);
+	return envelope_item(slice_str(text), *event, slice_str("-"),
+	    slice_str("/p"), NOW, frame, item, tell, NULL);
 }
 
 static void

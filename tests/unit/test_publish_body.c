@@ -40,7 +40,8 @@ read_body(const char *text, bool ndjson)
 	for (size_t i = 0; i <= STREAM_TYPE_MAX; i++)
 		if (conf.streams[i].max_event == 0)
 			conf.streams[i].max_event = EVENT_MAX;
-	publish_body_check(b, slice_str("-"), slice_str("/p"), NOW, &conf, problem_cb, NULL);
+	publish_body_check(b, slice_str("-"), slice_str("/p"), NOW, &conf,
+	    problem_cb, NULL);
 	return b;
 }
 
