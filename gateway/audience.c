@@ -15,7 +15,7 @@ audience_join(struct conn *c, struct hub_subscription *sub)
 	if (s->next != CONN_NONE)
 		connections_get(cs, s->next)->stream.prev = c->id;
 	sub->first_client = c->id;
-	c->row->subscription = sub->id + 1;
+	conn_row_subscribe(c->row, sub->id + 1);
 }
 
 /* One reference less; before the last, what only the gateway can free. */
@@ -42,7 +42,7 @@ audience_leave(struct conn *c)
 	s->next = s->prev = CONN_NONE;
 	give_back(c->gateway, s->sub);
 	s->sub = NULL;
-	c->row->subscription = 0;
+	conn_row_subscribe(c->row, 0);
 }
 
 void

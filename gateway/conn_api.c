@@ -38,11 +38,11 @@ api_free(struct conn_api *a)
 static void
 client_gone(struct conn *c)
 {
-	struct conn_api *a = c->waiting;
+	struct conn_api *a = c->exchange->waiting;
 
 	assert(a->magic == CONN_API_MAGIC);
 	siblings_cancel(a->question);
-	c->waiting = NULL;
+	c->exchange->waiting = NULL;
 	api_free(a);
 }
 
@@ -65,8 +65,8 @@ ask(struct conn *c, struct slice request, struct buf *own, uint64_t id,
 		    "other gateways");
 		return;
 	}
-	c->waiting = a;
-	c->on_gone = client_gone;
+	c->exchange->waiting = a;
+	c->exchange->on_gone = client_gone;
 	conn_set_state(c, CONN_WAITING);
 }
 
@@ -75,8 +75,8 @@ static struct conn *
 answered(struct conn_api *a)
 {
 	assert(a->magic == CONN_API_MAGIC);
-	a->conn->waiting = NULL;
-	a->conn->on_gone = NULL;
+	a->conn->exchange->waiting = NULL;
+	a->conn->exchange->on_gone = NULL;
 	return a->conn;
 }
 

@@ -9,6 +9,9 @@
 
 /* By the table: a slot was given to an accepted socket. */
 void	conn_open(struct conn *c);
+/* By the table: the socket has something (CONN_POLL_*), or is asked for the
+ * next request of what is here. */
+void	conn_polled(struct conn *c, unsigned int what);
 /* By the table: the time of conn_due() has come. */
 void	conn_expired(struct conn *c);
 
@@ -22,6 +25,11 @@ void	conn_hear(struct conn *c);
 /* By a connection: when conn_expired() is to be called, or not any more. */
 void	connections_due(struct connections *cs, uint32_t id, int64_t at_ms);
 void	connections_not_due(struct connections *cs, uint32_t id);
+/* By a connection: what its socket is to be waited for (CONN_POLL_*); and that
+ * there is a request to be read without it. */
+void	connections_poll(struct connections *cs, struct conn *c,
+	    unsigned int what);
+void	connections_again(struct connections *cs, struct conn *c);
 /* By a connection that was closed: the slot is free again. */
 void	connections_release(struct connections *cs, struct conn *c);
 

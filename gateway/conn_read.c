@@ -119,7 +119,7 @@ static bool
 owes(const struct conn *c)
 {
 	if (c->state == CONN_WAITING)
-		return c->on_gone != NULL;
+		return c->exchange->on_gone != NULL;
 	return c->exchange->in.len > 0 || c->out.len > c->out_off;
 }
 

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/xmalloc.h"
 #include "gateway/address_limit.h"
+#include "gateway/conn_poll.h"
 #include "gateway/conn_private.h"
 #include "gateway/wheel.h"
 
@@ -24,7 +25,9 @@
 struct connections {
 	struct gateway	*gateway;
 	struct conn	*conns;       /* slots, untouched until used */
+	struct conn_row_header *table;   /* and the rows behind it */
 	struct conn_row	*rows;
+	struct conn_poll *poll;
 	uint32_t	 size;        /* slots */
 	uint32_t	 max;         /* without the spare ones */
 	uint32_t	 used;        /* slots ever used */
@@ -69,6 +72,21 @@ limit_of(uint32_t configured)
 	return (uint32_t)MIN((rlim_t)configured, fds);
 }
 
+static size_t
+table_bytes(const struct connections *cs)
+{
+	return sizeof(struct conn_row_header) +
+	    cs->size * sizeof(struct conn_row);
+}
+
+static void
+poll_cb(uint32_t id, unsigned int what, void *arg)
+{
+	struct connections *cs = arg;
+
+	conn_polled(&cs->conns[id], what);
+}
+
 static void
 wheel_cb(uint32_t id, void *arg)
 {
@@ -106,11 +124,14 @@ connections_new(struct gateway *g, struct err *err)
 	cs->max = limit_of(g->role->conf.gateway.max_connections);
 	cs->size = cs->max + CONN_SPARE;
 	cs->conns = map(cs->size * sizeof(*cs->conns), err);
-	cs->rows = map(cs->size * sizeof(*cs->rows), err);
-	if (cs->conns == NULL || cs->rows == NULL) {
+	cs->table = map(table_bytes(cs), err);
+	cs->poll = conn_poll_new(g->role->base, poll_cb, cs, err);
+	if (cs->conns == NULL || cs->table == NULL || cs->poll == NULL) {
 		connections_free(cs);
 		return NULL;
 	}
+	conn_row_header_init(cs->table, cs->size, g->role->incarnation);
+	cs->rows = (struct conn_row *)(void *)(cs->table + 1);
 	cs->free_ids = xcalloc(cs->size, sizeof(*cs->free_ids));
 	cs->addresses = address_limit_new(&g->role->conf);
 	cs->wheel = wheel_new(cs->size, gateway_now_ms());
@@ -143,8 +164,9 @@ connections_free(struct connections *cs)
 	address_limit_free(cs->addresses);
 	if (cs->conns != NULL)
 		(void)munmap(cs->conns, cs->size * sizeof(*cs->conns));
-	if (cs->rows != NULL)
-		(void)munmap(cs->rows, cs->size * sizeof(*cs->rows));
+	if (cs->table != NULL)
+		(void)munmap(cs->table, table_bytes(cs));
+	conn_poll_free(cs->poll);
 	free(cs->free_ids);
 	free(cs);
 }
@@ -210,13 +232,25 @@ connections_not_due(struct connections *cs, uint32_t id)
 }
 
 void
+connections_poll(struct connections *cs, struct conn *c, unsigned int what)
+{
+	conn_poll_change(cs->poll, c->fd, c->id, c->polled, what);
+}
+
+void
+connections_again(struct connections *cs, struct conn *c)
+{
+	conn_poll_again(cs->poll, c->id);
+}
+
+void
 connections_release(struct connections *cs, struct conn *c)
 {
 	wheel_remove(cs->wheel, c->id);
 	connections_dismiss(c);
 	if (c->over)
 		cs->over--;
-	memset(c->row, 0, sizeof(*c->row));
+	conn_row_begin(c->row, 0);
 	c->magic = 0;
 	cs->free_ids[cs->n_free++] = c->id;
 	cs->open--;
@@ -246,11 +280,21 @@ bool
 connections_admit(struct conn *c)
 {
 	struct connections *cs = c->gateway->connections;
+	struct address proxy = c->client;
+	union {
+		struct sockaddr		sa;
+		struct sockaddr_storage	room;
+	} peer;
+	socklen_t n = sizeof(peer);
 
 	if (!c->proxied)
 		return true;
 	assert(!c->counted);
-	c->client = address_limit_client(cs->addresses, &c->peer,
+	/* c->client may be whom an earlier request named. It fails when the
+	 * proxy is gone, and so will the first write. */
+	if (getpeername(c->fd, &peer.sa, &n) == 0)
+		(void)address_of_sockaddr(&peer.sa, &proxy);
+	c->client = address_limit_client(cs->addresses, &proxy,
 	    c->exchange->request);
 	return count(cs, c);
 }
@@ -282,9 +326,8 @@ take_slot(struct connections *cs, int fd)
 	c->fd = fd;
 	c->gateway = cs->gateway;
 	c->row = &cs->rows[id];
-	memset(c->row, 0, sizeof(*c->row));
-	c->row->connection = (cs->gateway->role->incarnation << 32) +
-	    ++cs->serial;
+	conn_row_begin(c->row, (cs->gateway->role->incarnation << 32) +
+	    ++cs->serial);
 	c->spare = cs->open > cs->max;
 	return c;
 }
@@ -302,9 +345,8 @@ open_slot(struct connections *cs, int fd, const struct sockaddr *peer)
 {
 	struct conn *c = take_slot(cs, fd);
 
-	if (address_of_sockaddr(peer, &c->peer)) {
-		c->client = c->peer;
-		c->proxied = address_limit_trusts(cs->addresses, &c->peer);
+	if (address_of_sockaddr(peer, &c->client)) {
+		c->proxied = address_limit_trusts(cs->addresses, &c->client);
 		if (!c->proxied && !count(cs, c)) {
 			if (cs->over == CONN_SPARE) {
 				give_slot(cs, c);

@@ -13,10 +13,9 @@
 #include "common/log.h"
 #include "common/xmalloc.h"
 #include "gateway/access.h"
+#include "gateway/conn_poll.h"
 #include "gateway/conn_private.h"
 #include "gateway/conn_read.h"
-
-static void	conn_event_cb(evutil_socket_t fd, short what, void *arg);
 
 /* --- state and time ------------------------------------------------------- */
 
@@ -83,8 +82,8 @@ conn_expired(struct conn *c)
 			    CLOSE_HEAD_TIMEOUT : CLOSE_DONE);
 		break;
 	case CONN_WAITING:
-		if (c->on_tick != NULL)
-			c->on_tick(c);
+		if (c->exchange->on_tick != NULL)
+			c->exchange->on_tick(c);
 		else
 			stream_tick(c, gateway_now_ms());
 		break;
@@ -102,23 +101,16 @@ conn_expired(struct conn *c)
 static void
 watch(struct conn *c, bool want_write, bool deaf)
 {
-	short what = EV_PERSIST;
+	unsigned int what = deaf ? 0 : CONN_POLL_READ;
 
-	if (!deaf)
-		what |= EV_READ;
 	if (want_write)
-		what |= EV_WRITE;
-	if (c->want_write == want_write && c->deaf == deaf &&
-	    event_initialized(&c->event))
-		return;
-	if (event_initialized(&c->event))
-		(void)event_del(&c->event);
+		what |= CONN_POLL_WRITE;
 	c->want_write = want_write;
 	c->deaf = deaf;
-	if (event_assign(&c->event, c->gateway->role->base, c->fd, what,
-	    conn_event_cb, c) != 0 ||
-	    (what != EV_PERSIST && event_add(&c->event, NULL) != 0))
-		fatalx("event_add failed");
+	if (c->polled == what)
+		return;
+	connections_poll(c->gateway->connections, c, what);
+	c->polled = (uint8_t)what;
 }
 
 void
@@ -188,15 +180,14 @@ conn_open(struct conn *c)
 /* --- writing -------------------------------------------------------------- */
 
 int
-conn_writev(struct conn *c, struct iovec *iov, int n, size_t *ret_taken)
+conn_writev(struct conn *c, const struct iovec *iov, size_t n, size_t bytes,
+    size_t *ret_taken)
 {
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n };
-	size_t want = 0;
+	/* Only read, though its type does not say so. */
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov,
+	    .msg_iovlen = n };
 	ssize_t done;
-	int i;
 
-	for (i = 0; i < n; i++)
-		want += iov[i].iov_len;
 	do {
 		done = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	} while (done == -1 && errno == EINTR);
@@ -215,7 +206,7 @@ conn_writev(struct conn *c, struct iovec *iov, int n, size_t *ret_taken)
 		c->gateway->metrics.writes++;
 		c->progress_ms = gateway_now_ms();
 	}
-	if ((size_t)done == want) {
+	if ((size_t)done == bytes) {
 		watch(c, false, c->deaf);
 		return 1;
 	}
@@ -236,7 +227,7 @@ conn_flush_out(struct conn *c)
 		return 1;
 	iov.iov_base = c->out.data + c->out_off;
 	iov.iov_len = c->out.len - c->out_off;
-	rc = conn_writev(c, &iov, 1, &taken);
+	rc = conn_writev(c, &iov, 1, iov.iov_len, &taken);
 	if (rc == -1)
 		return -1;
 	c->out_off += taken;
@@ -253,14 +244,14 @@ void
 conn_close(struct conn *c, enum metrics_close cause)
 {
 	assert(c->magic == CONN_MAGIC && c->state != CONN_FREE);
-	if (c->state == CONN_WAITING && c->on_gone != NULL)
-		c->on_gone(c);
+	if (c->state == CONN_WAITING && c->exchange->on_gone != NULL)
+		c->exchange->on_gone(c);
 	if (c->state == CONN_STREAM)
 		stream_log_ended(c, cause);
 	stream_release(c);
 	c->gateway->metrics.closes[cause]++;
 	conn_set_state(c, CONN_FREE);
-	(void)event_del(&c->event);
+	connections_poll(c->gateway->connections, c, 0);
 	(void)close(c->fd);
 	end_exchange(c);
 	access_forget(c);
@@ -309,8 +300,8 @@ conn_answered(struct conn *c)
 	int64_t now = gateway_now_ms();
 	struct buf in;
 
-	c->on_gone = NULL;
-	c->on_tick = NULL;
+	c->exchange->on_gone = NULL;
+	c->exchange->on_tick = NULL;
 	/* Of a stream that did not open; the next request is another's. */
 	if (c->proxied)
 		connections_dismiss(c);
@@ -337,15 +328,13 @@ conn_answered(struct conn *c)
 		return;
 	conn_due_exactly(c, now + CONN_HEAD_MS);
 	/* Not by recursion: a pipeline of thousands would eat the stack. */
-	event_active(&c->event, EV_READ, 0);
+	connections_again(c->gateway->connections, c);
 }
 
 void
 conn_begin_stream(struct conn *c)
 {
 	end_exchange(c);
-	c->on_gone = NULL;
-	c->on_tick = NULL;
 	conn_set_state(c, CONN_STREAM);
 	/* On a stream the end of the input is the client's leave. */
 	c->half = false;
@@ -373,13 +362,13 @@ writable(struct conn *c)
 	return rc;
 }
 
-static void
-conn_event_cb(evutil_socket_t fd UNUSED, short what, void *arg)
+void
+conn_polled(struct conn *c, unsigned int what)
 {
-	struct conn *c = arg;
-
+	if (c->state == CONN_FREE)
+		return;
 	assert(c->magic == CONN_MAGIC);
-	if ((what & EV_WRITE) != 0 && writable(c) == -1)
+	if ((what & CONN_POLL_WRITE) != 0 && writable(c) == -1)
 		return;
 	if (c->state == CONN_FREE)
 		return;

@@ -4,8 +4,7 @@
  * what a stream sends is stream's. Process: gateway.
  *
  * Each connection has a slot (conn_table). What a stream's next bytes depend on
- * stands in the slot's row, which is plain data (architecture 5: the table of
- * rows will later live in memory that outlives the process). All else can be
+ * stands in the slot's row (conn_row), which is plain data; all else can be
  * made anew.
  *
  * Limits: a whole head within 5 s; a body within 30 s; an idle kept-alive
@@ -17,10 +16,8 @@
 #ifndef SLUICE_CONNECTION_H
 #define SLUICE_CONNECTION_H
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
-
 #include "common/address.h"
+#include "gateway/conn_row.h"
 #include "gateway/conn_table.h"
 #include "gateway/gateway.h"
 #include "gateway/http_request.h"
@@ -46,16 +43,7 @@ enum conn_state {
 	CONN_CLOSING         /* all is said: flush, shutdown, linger */
 };
 
-/* Plain data, no pointer. */
-struct conn_row {
-	uint32_t		subscription;   /* hub id + 1; 0: no stream */
-	uint64_t		connection;     /* id told in stream.open */
-	struct position		base;           /* all up to here was written */
-	uint64_t		base_bytes;     /* by this many bytes */
-	struct sse_control	control;        /* the frame under way there */
-};
-
-/* A request being read or answered. */
+/* A request being read or answered: what a stream does not need. */
 struct exchange {
 	struct buf		 in;
 	struct http_scan	 scan;
@@ -64,17 +52,26 @@ struct exchange {
 	bool			 judged;    /* route_head let it in */
 	size_t			 held;      /* of CONN_BODIES_MAX */
 	int64_t			 started_ms;
+	/* CONN_WAITING: the handler's own, told when the client goes and when
+	 * the connection is due. Without on_tick it is a stream-to-be. */
+	void			*waiting;
+	void			(*on_gone)(struct conn *c);
+	void			(*on_tick)(struct conn *c);
 };
+
+/* Ten thousand idle ones stand beside each other: each byte here counts, and
+ * what only some need for a while belongs elsewhere. */
 
 struct conn {
 	uint32_t		 magic;
 	uint32_t		 id;
-	enum conn_state		 state;
 	int			 fd;
+	uint32_t		 discarded;
+	enum conn_state		 state;
+	enum metrics_close	 cause;
 	struct gateway		*gateway;
 	struct conn_row		*row;
 	struct exchange		*exchange;
-	struct event		 event;
 	struct buf		 out;
 	size_t			 out_off;
 	uint64_t		 bytes;        /* written in all */
@@ -82,7 +79,7 @@ struct conn {
 	int64_t			 blocked_ms;   /* want_write: since, or the
 						* last progress after that */
 	int64_t			 due_ms;     /* what the wheel holds; 0: none */
-	uint32_t		 discarded;
+	uint8_t			 polled;       /* CONN_POLL_* waited for */
 	bool			 want_write;
 	bool			 deaf;         /* input is full: not read */
 	bool			 half;        /* the client's side is shut down:
@@ -94,17 +91,11 @@ struct conn {
 	bool			 proxied;     /* the peer is a trusted proxy */
 	bool			 counted;     /* `client` is, by the table */
 	bool			 admitted;    /* `identity` is, by access */
-	enum metrics_close	 cause;
-	struct address		 peer;        /* other end of the socket */
-	struct address		 client;      /* the same, or whom a trusted
-					       * proxy named; with `counted` */
+	struct address		 client;      /* other end of the socket, or
+					       * whom a trusted proxy named;
+					       * with `counted` */
 	struct identity		*identity;    /* who asks (access); or NULL */
 	struct ticket_use	 ticket;      /* by it; tag 0: by none */
-	/* CONN_WAITING: the handler's own, told when the client goes and when
-	 * the connection is due. Without on_tick it is a stream-to-be. */
-	void			*waiting;
-	void			(*on_gone)(struct conn *c);
-	void			(*on_tick)(struct conn *c);
 	struct stream		 stream;
 };
 
@@ -116,10 +107,11 @@ void	conn_due(struct conn *c, int64_t at_ms);
 /* Writes what is pending. Returns 1 when all was taken, 0 when the socket is
  * full (EV_WRITE is on), -1 when the connection is gone (c is free). */
 int	conn_flush_out(struct conn *c);
-/* The same for up to n parts; *ret_taken says how many bytes were. */
+/* The same for n parts of `bytes` in all; *ret_taken says how many of them
+ * were taken. */
 struct iovec;
-int	conn_writev(struct conn *c, struct iovec *iov, int n,
-	    size_t *ret_taken);
+int	conn_writev(struct conn *c, const struct iovec *iov, size_t n,
+	    size_t bytes, size_t *ret_taken);
 /* Everything that belongs to an answer is in `out`: sends it, then reads the
  * next request or closes. */
 void	conn_answered(struct conn *c);

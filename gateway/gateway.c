@@ -15,6 +15,8 @@
 #include "gateway/connection.h"
 #include "gateway/desk.h"
 #include "gateway/drain.h"
+#include "gateway/flight.h"
+#include "gateway/flush.h"
 #include "gateway/journal_tail.h"
 #include "gateway/open_logs.h"
 #include "gateway/publish_api.h"
@@ -27,10 +29,20 @@
 
 #define GATEWAY_STATUS_MS 2000
 
+static int64_t held_ms;   /* 0: the clock is not held */
+
 int64_t
 gateway_now_ms(void)
 {
-	return mono_now().ns / 1000000;
+	return held_ms != 0 ? held_ms : mono_now().ns / 1000000;
+}
+
+void
+gateway_hold_clock(bool hold)
+{
+	held_ms = 0;
+	if (hold)
+		held_ms = gateway_now_ms();
 }
 
 uint32_t
@@ -113,40 +125,6 @@ gateway_report_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 /* --- input ---------------------------------------------------------------- */
 
-void
-gateway_flush_soon(struct gateway *g)
-{
-	struct timeval now = { 0, 0 };
-
-	if (!event_pending(g->flush, EV_TIMEOUT, NULL))
-		(void)event_add(g->flush, &now);
-}
-
-/* One look at the clock for a whole flush; what was read at the start is old
- * and nobody's. */
-static void
-note_lag(struct gateway *g)
-{
-	if (g->unflushed_ms != 0 && g->beats > 0)
-		histogram_observe(&g->metrics.lag,
-		    wall_unix_ms() - g->unflushed_ms);
-	g->unflushed_ms = 0;
-}
-
-static void
-gateway_flush_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
-{
-	struct gateway *g = arg;
-	struct hub_subscription *s;
-	size_t n = hub_dirty(g->hub);
-
-	assert(g->magic == GATEWAY_MAGIC);
-	/* Each at most once a turn: what gets dirty again waits. */
-	while (n-- > 0 && (s = hub_next_dirty(g->hub)) != NULL)
-		stream_flush_subscription(g, s);
-	note_lag(g);
-}
-
 static void
 item_cb(const struct item *item, void *arg)
 {
@@ -171,7 +149,7 @@ record_cb(const void *bytes, size_t n, void *arg)
 		g->unflushed_ms = record_time(bytes, n);
 	if (ring_input(g->ring, bytes, n, item_cb, g, &err) == -1)
 		fatalx("a record of the broker: %s", err.text);
-	gateway_flush_soon(g);
+	flush_after_input(g->flush);
 }
 
 static void
@@ -307,12 +285,13 @@ gateway_start(struct role *role, struct err *err)
 	metrics_init(&g->metrics);
 	role->state = g;
 	g->journal = conf_journal_directory(&role->conf);
-	g->flush = evtimer_new(role->base, gateway_flush_cb, g);
+	g->flush = flush_new(g);
+	g->flights = xcalloc(1, sizeof(*g->flights));
 	g->report = event_new(role->base, -1, EV_PERSIST, gateway_report_cb,
 	    g);
 	g->look = event_new(role->base, -1, EV_PERSIST, gateway_look_cb, g);
 	g->open_logs = open_logs_new();
-	if (g->flush == NULL || g->report == NULL || g->look == NULL)
+	if (g->report == NULL || g->look == NULL)
 		return err_set(err, "event_new failed");
 	g->ring = ring_new(role->conf.gateway.ring, err);
 	if (g->ring == NULL)
@@ -413,7 +392,8 @@ gateway_finish(struct role *role)
 	publish_finish();
 	hub_free(g->hub);
 	ring_free(g->ring);
-	event_free(g->flush);
+	flush_free(g->flush);
+	free(g->flights);
 	event_free(g->report);
 	event_free(g->look);
 	open_logs_free(g->open_logs);

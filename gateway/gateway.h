@@ -27,6 +27,8 @@ struct access;
 struct connections;
 struct desk;
 struct drain;
+struct flights;
+struct flush;
 struct open_logs;
 struct replay;
 
@@ -42,7 +44,8 @@ struct gateway {
 	struct access		*access;
 	struct connections	*connections;
 	struct replay		*replay;
-	struct event		*flush;      /* runs once after input */
+	struct flush		*flush;
+	struct flights		*flights;    /* of the pass under way */
 	struct event		*report;     /* every GATEWAY_STATUS_MS */
 	struct desk		*desk;       /* other gateways, sluicectl */
 	struct event		*look;       /* every STREAM_END_LOOK_MS */
@@ -64,14 +67,14 @@ struct gateway {
 					      * NULL */
 };
 
-/* Milliseconds of CLOCK_MONOTONIC. */
+/* Milliseconds of CLOCK_MONOTONIC. While the clock is held it stands still:
+ * for a pass over many clients, which would read it for each. */
 int64_t	gateway_now_ms(void);
+void	gateway_hold_clock(bool hold);
 /* For jitter, not for secrets. */
 uint32_t gateway_random(void);
 /* Caught up at least once, the broker was heard within a second, and not
  * draining; else *ret_why says which. */
 bool	gateway_is_ready(const struct gateway *g, const char **ret_why);
-/* After input: writes to every client of a dirty subscription, soon. */
-void	gateway_flush_soon(struct gateway *g);
 
 #endif

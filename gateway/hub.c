@@ -40,6 +40,7 @@ subscription_free(struct hub_subscription *s)
 		return;
 	buf_free(&s->canon);
 	match_list_free(&s->list);
+	free(s->selectors);
 	free(s);
 }
 
@@ -275,6 +276,23 @@ arena_add(struct hub *h, struct hub_subscription *s)
 	return id;
 }
 
+/* What is asked for, in order, and its canon. */
+static void
+wish_of(struct hub_subscription *s, struct slice tenant,
+    const struct slice *selectors, size_t n_selectors,
+    const struct slice *types, size_t n_types)
+{
+	size_t n = n_selectors + n_types;
+
+	s->tenant = tenant;
+	s->selectors = xreallocarray(NULL, MAX(n, 1), sizeof(*s->selectors));
+	s->n_selectors = (uint32_t)sorted(s->selectors, selectors,
+	    n_selectors);
+	s->types = s->selectors + s->n_selectors;
+	s->n_types = (uint32_t)sorted(s->types, types, n_types);
+	make_canon(s);
+}
+
 struct hub_subscription *
 hub_acquire(struct hub *h, struct slice tenant,
     const struct slice *selectors, size_t n_selectors,
@@ -286,10 +304,7 @@ hub_acquire(struct hub *h, struct slice tenant,
 	size_t i;
 
 	assert(n_selectors <= HUB_SELECTORS_MAX && n_types <= HUB_TYPES_MAX);
-	s->tenant = tenant;
-	s->n_selectors = sorted(s->selectors, selectors, n_selectors);
-	s->n_types = sorted(s->types, types, n_types);
-	make_canon(s);
+	wish_of(s, tenant, selectors, n_selectors, types, n_types);
 	canon = (struct slice){ (const char *)s->canon.data, s->canon.len };
 	if (strmap_get(h->by_canon, canon, &id)) {
 		subscription_free(s);
@@ -305,6 +320,26 @@ hub_acquire(struct hub *h, struct slice tenant,
 		topics_add(h->topics, s->tenant, s->selectors[i], s->id);
 	list_fill(h, s);
 	return s;
+}
+
+struct hub_subscription *
+hub_get(const struct hub *h, uint32_t id)
+{
+	return id < h->n_arena ? h->arena[id] : NULL;
+}
+
+void
+hub_keys_json(struct buf *b, const struct hub_subscription *s)
+{
+	size_t i;
+
+	buf_addc(b, '[');
+	for (i = 0; i < s->n_selectors; i++) {
+		buf_adds(b, i > 0 ? ",\"" : "\"");
+		buf_json_text(b, s->selectors[i].p, s->selectors[i].n);
+		buf_addc(b, '"');
+	}
+	buf_addc(b, ']');
 }
 
 bool

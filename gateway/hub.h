@@ -35,10 +35,10 @@ struct hub_subscription {
 	bool		 dirty;
 	struct buf	 canon;         /* what it was interned by */
 	struct slice	 tenant;        /* all slices point into canon */
-	struct slice	 selectors[HUB_SELECTORS_MAX];
-	size_t		 n_selectors;
-	struct slice	 types[HUB_TYPES_MAX];
-	size_t		 n_types;       /* 0: every type */
+	struct slice	*selectors;
+	struct slice	*types;         /* behind them */
+	uint32_t	 n_selectors;
+	uint32_t	 n_types;       /* 0: every type */
 	struct match_list list;
 	uint64_t	 lost_through;  /* matches up to here are not in the
 					 * list: they left the ring, or it does
@@ -54,6 +54,10 @@ void		 hub_free(struct hub *h);
 struct hub_subscription *hub_acquire(struct hub *h, struct slice tenant,
 		    const struct slice *selectors, size_t n_selectors,
 		    const struct slice *types, size_t n_types);
+/* By its id; NULL: there is none. */
+struct hub_subscription *hub_get(const struct hub *h, uint32_t id);
+/* Appends its selectors as a JSON array, as stream.open tells them. */
+void		 hub_keys_json(struct buf *b, const struct hub_subscription *s);
 /* One reference less. True when it was the last: `owner` must have been
  * released, and the subscription is gone. */
 bool		 hub_release(struct hub *h, struct hub_subscription *s);

@@ -69,9 +69,9 @@ publish_finish(void)
 static void
 detach(struct publish_wait *w)
 {
-	w->conn->waiting = NULL;
-	w->conn->on_gone = NULL;
-	w->conn->on_tick = NULL;
+	w->conn->exchange->waiting = NULL;
+	w->conn->exchange->on_gone = NULL;
+	w->conn->exchange->on_tick = NULL;
 	w->conn = NULL;
 }
 
@@ -188,7 +188,7 @@ publish_result_cb(const struct publish_result *result, void *arg)
 static void
 client_gone(struct conn *c)
 {
-	struct publish_wait *w = c->waiting;
+	struct publish_wait *w = c->exchange->waiting;
 
 	if (w != NULL)
 		detach(w);
@@ -198,7 +198,7 @@ client_gone(struct conn *c)
 static void
 tick(struct conn *c)
 {
-	struct publish_wait *w = c->waiting;
+	struct publish_wait *w = c->exchange->waiting;
 
 	assert(w->magic == PUBLISH_MAGIC);
 	if (publisher_stalled_ms(c->gateway->publisher) <
@@ -262,9 +262,9 @@ hand_over(struct conn *c, const struct publish_body *b, bool atomic,
 		    "the queue to the broker is full; nothing was taken");
 		return;
 	}
-	c->waiting = w;
-	c->on_gone = client_gone;
-	c->on_tick = tick;
+	c->exchange->waiting = w;
+	c->exchange->on_gone = client_gone;
+	c->exchange->on_tick = tick;
 	conn_set_state(c, CONN_WAITING);
 	conn_due(c, gateway_now_ms() + PUBLISH_TICK_MS);
 }

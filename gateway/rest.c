@@ -32,11 +32,11 @@ struct rest_wait {
 static void
 client_gone(struct conn *c)
 {
-	struct rest_wait *w = c->waiting;
+	struct rest_wait *w = c->exchange->waiting;
 
 	assert(w->magic == REST_MAGIC);
 	query_cancel(c->gateway->query, w->ticket);
-	c->waiting = NULL;
+	c->exchange->waiting = NULL;
 	free(w);
 }
 
@@ -47,8 +47,8 @@ rest_answer_cb(int status, struct slice json, void *arg)
 	struct conn *c = w->conn;
 
 	assert(w->magic == REST_MAGIC);
-	c->waiting = NULL;
-	c->on_gone = NULL;
+	c->exchange->waiting = NULL;
+	c->exchange->on_gone = NULL;
 	w->answer(c, status, json);
 	free(w);
 }
@@ -104,8 +104,8 @@ ask(struct conn *c, json_t *question,
 		    "too many questions wait for the store");
 		return;
 	}
-	c->waiting = w;
-	c->on_gone = client_gone;
+	c->exchange->waiting = w;
+	c->exchange->on_gone = client_gone;
 	conn_set_state(c, CONN_WAITING);
 }
 

@@ -5,6 +5,7 @@
 #include "common/mono.h"
 #include "gateway/audience.h"
 #include "gateway/connection.h"
+#include "gateway/flight.h"
 #include "gateway/replay.h"
 #include "gateway/reply.h"
 #include "gateway/sse_frame.h"
@@ -17,15 +18,21 @@ static const struct position no_position = { 0, 0 };
 
 /* --- control frames ------------------------------------------------------- */
 
+bool
+stream_from_ring(const struct stream *s)
+{
+	return s->phase == STREAM_LIVE && s->snapshot == NULL &&
+	    !s->cloud && !s->over;
+}
+
 /* Writes a control frame into `out` and anchors the row there: everything up
- * to `base` was written by then. */
+ * to the cursor was written by then. */
 void
 stream_control(struct conn *c, const struct sse_control *control,
     struct slice keys)
 {
-	c->row->base = c->stream.cursor;
-	c->row->base_bytes = c->bytes + (c->out.len - c->out_off);
-	c->row->control = *control;
+	conn_row_control(c->row, c->stream.cursor, c->bytes +
+	    (c->out.len - c->out_off), control, stream_from_ring(&c->stream));
 	if (sse_control(&c->out, control, keys) == -1)
 		assert(0);
 }
@@ -107,7 +114,7 @@ ask_snapshot(struct conn *c)
 	struct position at_least = no_position;
 
 	if (s->phase == STREAM_BLIND)
-		at_least = s->blind_from;
+		at_least = s->from;
 	else if (s->gap != SSE_REASON_NONE)
 		at_least = s->cursor;
 	conn_due(c, gateway_now_ms() + snapshot_again_ms(s->sub));
@@ -146,7 +153,7 @@ stream_lost(struct conn *c, enum sse_reason reason)
 		return;
 	}
 	s->gap = reason;
-	s->gap_from = from;
+	s->from = from;
 	stream_begin_snapshot(c);
 }
 
@@ -161,11 +168,11 @@ go_blind(struct conn *c)
 	if (s->cursor.number < s->sub->lost_through)
 		s->cursor = ring_tip(c->gateway->ring);
 	if (s->gap != SSE_REASON_NONE)
-		gap(c, s->gap, s->gap_from, s->cursor);
+		gap(c, s->gap, s->from, s->cursor);
 	s->gap = SSE_REASON_NONE;
 	control(c, &ctl);
 	s->phase = STREAM_BLIND;
-	s->blind_from = s->cursor;
+	s->from = s->cursor;
 	s->blind_sent = false;
 	ask_snapshot(c);
 }
@@ -270,7 +277,7 @@ take_blind(struct conn *c, struct snapshot *snap,
 	    s->cursor.number >= s->sub->lost_through)
 		s->cursor = ring_tip(g->ring);
 	/* Events at or before S that are still to be sent go first. */
-	if (snap->as_of.number < s->blind_from.number ||
+	if (snap->as_of.number < s->from.number ||
 	    snap->as_of.number > s->cursor.number)
 		return;
 	if (!s->blind_sent) {
@@ -279,7 +286,7 @@ take_blind(struct conn *c, struct snapshot *snap,
 	}
 	if (answer == NULL)
 		return;
-	own = snapshot_encode(answer, s->sub, g->open_logs, s->blind_from,
+	own = snapshot_encode(answer, s->sub, g->open_logs, s->from,
 	    s->cursor);
 	attach(c, own);
 	snapshot_unref(own);
@@ -305,7 +312,7 @@ stream_take_snapshot(struct conn *c, struct snapshot *snap,
 	s->cursor = test_hooks_has_bug("join-late") ?
 	    ring_tip(c->gateway->ring) : snap->as_of;
 	if (s->gap != SSE_REASON_NONE)
-		gap(c, s->gap, s->gap_from, snap->as_of);
+		gap(c, s->gap, s->from, snap->as_of);
 	s->gap = SSE_REASON_NONE;
 	attach(c, snap);
 	(void)stream_flush(c);
@@ -320,7 +327,7 @@ stream_refuse_snapshot(struct conn *c)
 
 	cut_snapshot(c);
 	if (s->gap != SSE_REASON_NONE)
-		gap(c, s->gap, s->gap_from, s->cursor);
+		gap(c, s->gap, s->from, s->cursor);
 	s->gap = SSE_REASON_NONE;
 	control(c, &ctl);
 	stream_go_on(c);
@@ -465,7 +472,9 @@ flush_live(struct conn *c, void *arg UNUSED)
 void
 stream_flush_subscription(struct gateway *g, struct hub_subscription *sub)
 {
+	flights_begin(g->flights, sub);
 	audience_each(g, sub, flush_live, NULL);
+	flights_begin(g->flights, NULL);
 }
 
 static void
@@ -492,6 +501,7 @@ order_broken(struct conn *c, void *arg)
 		/* What was asked stands for the old order. */
 		stream_lookback_cancel(c);
 		c->stream.phase = STREAM_JUDGE;
+		c->stream.judge_at = 0;
 		conn_due(c, gateway_now_ms());
 		break;
 	case STREAM_NONE:

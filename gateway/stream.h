@@ -51,20 +51,24 @@ struct stream {
 	struct snapshot		*snapshot;   /* being sent; a reference */
 	size_t			 snapshot_off;
 	struct position		 cursor;
-	struct position		 blind_from; /* BLIND: live began after it */
-	struct position		 gap_from;
-	uint64_t		 judge_at;   /* gateway->beats that decides */
-	uint64_t		 lookback;  /* the question's ticket; 0: none */
+	struct position		 from;       /* SNAPSHOT: the gap to be told
+					      * begins there; BLIND: live
+					      * began after it */
+	union {
+		uint64_t	 judge_at;   /* JUDGE: gateway->beats that
+					      * decides */
+		int64_t		 asked_ms;   /* SNAPSHOT: since */
+	};
+	uint64_t		 lookback;   /* a question's ticket; 0: no */
 	int64_t			 opened_ms;
 	int64_t			 event_ms;   /* last stored event */
-	int64_t			 asked_ms;   /* SNAPSHOT since */
-	int64_t			 heartbeat_ms;
 	int64_t			 idle_ms;    /* 0: off */
 	int64_t			 age_ms;     /* 0: off */
 	int64_t			 expires_ms; /* of the token; 0: never */
-	int64_t			 stall_ms;
-	int64_t			 retry_ms;
 	uint64_t		 events;
+	uint32_t		 heartbeat_ms;
+	uint32_t		 stall_ms;
+	uint32_t		 retry_ms;
 	uint32_t		 next;       /* clients of one subscription */
 	uint32_t		 prev;
 	uint32_t		 replay_next;

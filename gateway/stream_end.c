@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "gateway/audience.h"
+#include "gateway/flush.h"
 #include "gateway/open_logs.h"
 #include "gateway/sse_frame.h"
 #include "gateway/snapshot.h"
@@ -160,7 +161,7 @@ stream_end_look(struct gateway *g)
 		if (end > x.last.number)
 			x.last.number = end;
 		hub_each_of(g->hub, tenant, x.key, tell_subscription, &x);
-		gateway_flush_soon(g);
+		flush_go_on(g->flush);
 		free(log.tenant);
 		free(log.key);
 	}

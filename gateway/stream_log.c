@@ -47,18 +47,19 @@ has_room(struct gateway *g)
 
 /* What the client was told at last, or what ended it without a word. */
 static const char *
-reason(const struct sse_control *last, enum metrics_close cause)
+reason(const struct conn *c, enum metrics_close cause)
 {
-	if (cause == CLOSE_ENDED && last->kind == SSE_CLOSING)
-		return sse_reason_name(last->reason);
-	return cause == CLOSE_ENDED && last->kind == SSE_END ? "stream_end" :
+	const struct sse_control last = conn_row_frame(c->row);
+
+	if (cause == CLOSE_ENDED && last.kind == SSE_CLOSING)
+		return sse_reason_name(last.reason);
+	return cause == CLOSE_ENDED && c->stream.over ? "stream_end" :
 	    metrics_close_name(cause);
 }
 
 void
 stream_log_ended(struct conn *c, enum metrics_close cause)
 {
-	const struct sse_control *last = &c->row->control;
 	int64_t age = gateway_now_ms() - c->stream.opened_ms;
 	char id[24], client[ADDRESS_TEXT_SIZE];
 
@@ -73,7 +74,7 @@ stream_log_ended(struct conn *c, enum metrics_close cause)
 		{ "client", address_format(&c->client, client), 0 },
 		{ "subject", c->identity->subject, 0 },
 		{ "tenant", c->identity->tenant, 0 },
-		{ "reason", reason(last, cause), 0 },
+		{ "reason", reason(c, cause), 0 },
 		{ "duration_ms", NULL, (uint64_t)age },
 		{ "events", NULL, c->stream.events },
 		{ "bytes", NULL, c->bytes + c->out.len - c->out_off },

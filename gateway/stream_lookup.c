@@ -60,12 +60,12 @@ lookup_new(struct conn *c, const struct stream_wish *w, struct slice key)
 static void
 lookup_gone(struct conn *c)
 {
-	struct lookup *l = c->waiting;
+	struct lookup *l = c->exchange->waiting;
 
 	assert(l->magic == LOOKUP_MAGIC);
 	if (l->ticket != 0)
 		query_cancel(l->asked, l->ticket);
-	c->waiting = NULL;
+	c->exchange->waiting = NULL;
 	free(l);
 }
 
@@ -74,8 +74,8 @@ lookup_waits(struct lookup *l)
 {
 	struct conn *c = l->conn;
 
-	c->waiting = l;
-	c->on_gone = lookup_gone;
+	c->exchange->waiting = l;
+	c->exchange->on_gone = lookup_gone;
 	conn_set_state(c, CONN_WAITING);
 }
 
@@ -83,9 +83,9 @@ lookup_waits(struct lookup *l)
 static void
 lookup_leaves(struct lookup *l)
 {
-	l->conn->waiting = NULL;
-	l->conn->on_gone = NULL;
-	l->conn->on_tick = NULL;
+	l->conn->exchange->waiting = NULL;
+	l->conn->exchange->on_gone = NULL;
+	l->conn->exchange->on_tick = NULL;
 }
 
 /* What its wish's first selector points to, if it is the lookup's own. */
@@ -101,7 +101,7 @@ lookup_key(const struct lookup *l)
 static void
 held_tick(struct conn *c)
 {
-	struct lookup *l = c->waiting;
+	struct lookup *l = c->exchange->waiting;
 
 	assert(l->magic == LOOKUP_MAGIC);
 	if (c->gateway->beats == 0 && !c->gateway->draining &&
@@ -125,7 +125,7 @@ hold(struct conn *c, const struct stream_wish *w, struct slice key)
 
 	l->until_ms = gateway_now_ms() + HOLD_MS;
 	lookup_waits(l);
-	c->on_tick = held_tick;
+	c->exchange->on_tick = held_tick;
 	conn_due(c, gateway_now_ms() + HOLD_LOOK_MS);
 }
 

@@ -8,6 +8,8 @@
 #include "gateway/sse_frame.h"
 #include "gateway/stream_wish.h"
 
+/* What follows is in the ring, as it stands there. */
+bool	stream_from_ring(const struct stream *s);
 void	stream_control(struct conn *c, const struct sse_control *control,
 	    struct slice keys);
 /* Writes the head, retry: and stream.open, once. */

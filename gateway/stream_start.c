@@ -31,20 +31,6 @@ write_head(struct conn *c)
 	buf_adds(&c->out, "Transfer-Encoding: chunked\r\n\r\n");
 }
 
-static void
-keys_json(struct buf *b, const struct hub_subscription *s)
-{
-	size_t i;
-
-	buf_addc(b, '[');
-	for (i = 0; i < s->n_selectors; i++) {
-		buf_adds(b, i > 0 ? ",\"" : "\"");
-		buf_json_text(b, s->selectors[i].p, s->selectors[i].n);
-		buf_addc(b, '"');
-	}
-	buf_addc(b, ']');
-}
-
 void
 stream_open(struct conn *c)
 {
@@ -70,7 +56,7 @@ stream_open(struct conn *c)
 	access_opened(c);
 	write_head(c);
 	conn_begin_stream(c);
-	keys_json(&keys, s->sub);
+	hub_keys_json(&keys, s->sub);
 	stream_control(c, &retry, SLICE_NONE);
 	stream_control(c, &open, (struct slice){ (const char *)keys.data,
 	    keys.len });
@@ -127,12 +113,12 @@ set_options(struct conn *c, const struct stream_wish *w)
 
 	*s = (struct stream){ .next = CONN_NONE, .prev = CONN_NONE,
 	    .replay_next = CONN_NONE };
-	s->heartbeat_ms = o->heartbeat_interval_ms;
+	s->heartbeat_ms = (uint32_t)o->heartbeat_interval_ms;
 	s->comment = w->heartbeat_set ? w->comment :
 	    o->heartbeat_form == CONF_HEARTBEAT_COMMENT;
 	s->idle_ms = w->timeout_ms >= 0 ? w->timeout_ms : o->idle_timeout_ms;
-	s->stall_ms = o->write_stall_timeout_ms;
-	s->retry_ms = o->retry_ms;
+	s->stall_ms = (uint32_t)o->write_stall_timeout_ms;
+	s->retry_ms = (uint32_t)o->retry_ms;
 	s->on_overflow = o->on_overflow;
 	/* 80 to 100 % of max_duration, so that not all end at one time. */
 	s->age_ms = o->max_duration_ms - (int64_t)((uint64_t)

@@ -9,11 +9,14 @@
 #include "common/log.h"
 #include "gateway/cloud_event.h"
 #include "gateway/connection.h"
+#include "gateway/flight.h"
+#include "gateway/flush.h"
 #include "gateway/replay.h"
 #include "gateway/sse_frame.h"
 #include "gateway/stream_end.h"
+#include "gateway/stream_private.h"
 
-#define STREAM_IOV 64
+#define BLIND_TURN 64   /* events, of one look at the list */
 
 enum sent { SENT_GONE = -1, SENT_FULL = 0, SENT_ALL = 1, SENT_MORE = 2 };
 
@@ -26,7 +29,7 @@ send_snapshot(struct conn *c)
 		.iov_len = s->snapshot->frames.len - s->snapshot_off,
 	};
 	size_t taken;
-	int rc = conn_writev(c, &iov, 1, &taken);
+	int rc = conn_writev(c, &iov, 1, iov.iov_len, &taken);
 
 	if (rc == -1)
 		return SENT_GONE;
@@ -45,25 +48,27 @@ send_snapshot(struct conn *c)
 /* `taken` bytes of these frames are with the kernel: moves the cursor; of a
  * frame taken in part the rest is kept in `out`. */
 static void
-frames_taken(struct conn *c, const uint64_t *positions,
-    const struct iovec *iov, size_t n, size_t taken)
+frames_taken(struct conn *c, const struct flight *f, size_t taken)
 {
 	struct stream *s = &c->stream;
-	size_t i;
+	size_t i = f->n;
 
-	for (i = 0; i < n && taken > 0; i++) {
-		s->cursor.number = positions[i];
-		s->events++;
-		c->gateway->metrics.events_delivered++;
-		if (taken < iov[i].iov_len) {
-			buf_add(&c->out, (const uint8_t *)iov[i].iov_base +
-			    taken, iov[i].iov_len - taken);
-			break;
+	if (taken == 0)
+		return;
+	if (taken < f->bytes) {
+		for (i = 0; taken >= f->iov[i].iov_len; i++)
+			taken -= f->iov[i].iov_len;
+		if (taken > 0) {
+			buf_add(&c->out, (const uint8_t *)f->iov[i].iov_base +
+			    taken, f->iov[i].iov_len - taken);
+			i++;
 		}
-		taken -= iov[i].iov_len;
 	}
-	if (i > 0 || taken > 0)
-		s->event_ms = c->progress_ms;
+	if (i > 0)
+		s->cursor.number = f->positions[i - 1];
+	s->events += i;
+	c->gateway->metrics.events_delivered += i;
+	s->event_ms = c->progress_ms;
 }
 
 /* A live reader left the ring. */
@@ -88,33 +93,28 @@ static void
 others_first(struct conn *c)
 {
 	hub_mark_dirty(c->gateway->hub, c->stream.sub);
-	gateway_flush_soon(c->gateway);
+	flush_go_on(c->gateway->flush);
 }
 
-/* A frame behind which stream.end stands, or that is only looked at for that:
- * the subscription does not want its type. */
-static bool
-is_special(const struct conn *c, const struct ring_frame *f)
-{
-	return (f->flags & RING_ENDING) != 0 && (f->ends ||
-	    !hub_wants(c->stream.sub, f->tenant, f->key, f->event_type));
-}
-
+/* A flight's special frame. */
 static void
-send_special(struct conn *c, const struct ring_frame *f)
+send_special(struct conn *c, uint64_t position)
 {
 	struct stream *s = &c->stream;
+	struct ring_frame f;
 
-	s->cursor.number = f->position.number;
-	if (hub_wants(s->sub, f->tenant, f->key, f->event_type)) {
-		stream_add_event(c, f->chunk, f->n);
+	s->cursor.number = position;
+	if (!ring_get(c->gateway->ring, position, &f))
+		return;
+	if (hub_wants(s->sub, f.tenant, f.key, f.event_type)) {
+		stream_add_event(c, f.chunk, f.n);
 		s->blind_sent = true;
 		s->events++;
 		s->event_ms = gateway_now_ms();
 		c->gateway->metrics.events_delivered++;
 	}
-	if (f->ends)
-		stream_ended(c, f->key, f->state, f->position);
+	if (f.ends)
+		stream_ended(c, f.key, f.state, f.position);
 }
 
 static enum sent
@@ -122,44 +122,32 @@ send_live(struct conn *c, size_t *budget)
 {
 	struct stream *s = &c->stream;
 	struct gateway *g = c->gateway;
-	uint64_t positions[STREAM_IOV];
-	struct iovec iov[STREAM_IOV];
-	struct ring_frame f;
-	size_t i, n, taken, k = 0, want = 0;
+	const struct flight *f = flights_get(g->flights, g->hub, g->ring,
+	    s->sub, s->cursor.number);
+	size_t taken;
 	int rc;
 
-	n = hub_list(g->hub, s->sub, s->cursor.number, positions, STREAM_IOV);
 	if (s->cursor.number < s->sub->lost_through) {
 		overflow(c);
 		return c->state == CONN_STREAM ? SENT_MORE : SENT_GONE;
 	}
-	for (i = 0; i < n && want < *budget; i++) {
-		if (!ring_get(g->ring, positions[i], &f))
-			continue;
-		/* Alone: what follows it comes in the next round. */
-		if (is_special(c, &f)) {
-			if (k > 0)
-				break;
-			send_special(c, &f);
-			return SENT_MORE;
-		}
-		positions[k] = positions[i];
-		/* writev only reads. */
-		iov[k].iov_base = (void *)(uintptr_t)f.chunk;
-		iov[k++].iov_len = f.n;
-		want += f.n;
+	if (f->special) {
+		send_special(c, f->positions[0]);
+		return SENT_MORE;
 	}
-	if (k == 0)
+	if (f->n == 0)
 		return SENT_ALL;
-	rc = conn_writev(c, iov, (int)k, &taken);
+	rc = conn_writev(c, f->iov, f->n, f->bytes, &taken);
 	if (rc == -1)
 		return SENT_GONE;
-	frames_taken(c, positions, iov, k, taken);
+	frames_taken(c, f, taken);
 	if (rc == 0)
 		return SENT_FULL;
 	*budget -= MIN(*budget, taken);
+	if (!f->more)
+		return SENT_ALL;
 	if (*budget > 0)
-		return i == STREAM_IOV || i < n ? SENT_MORE : SENT_ALL;
+		return SENT_MORE;
 	others_first(c);
 	return SENT_ALL;
 }
@@ -194,11 +182,11 @@ send_made(struct conn *c, size_t *budget)
 {
 	struct stream *s = &c->stream;
 	struct gateway *g = c->gateway;
-	uint64_t positions[STREAM_IOV];
+	uint64_t positions[BLIND_TURN];
 	struct ring_frame f;
 	size_t i, n;
 
-	n = hub_list(g->hub, s->sub, s->cursor.number, positions, STREAM_IOV);
+	n = hub_list(g->hub, s->sub, s->cursor.number, positions, BLIND_TURN);
 	if (s->cursor.number < s->sub->lost_through) {
 		/* BLIND: nobody could resume where it stands. */
 		if (s->phase == STREAM_BLIND)
@@ -211,8 +199,8 @@ send_made(struct conn *c, size_t *budget)
 		s->cursor.number = positions[i];
 		if (!ring_get(g->ring, positions[i], &f))
 			continue;
-		if (is_special(c, &f)) {
-			send_special(c, &f);
+		if (flight_is_special(s->sub, &f)) {
+			send_special(c, positions[i]);
 			break;
 		}
 		stream_add_event(c, f.chunk, f.n);
@@ -228,6 +216,14 @@ send_made(struct conn *c, size_t *budget)
 	return SENT_ALL;
 }
 
+/* All is with the kernel up to the cursor, and the ring has what follows. */
+static void
+move_anchor(struct conn *c)
+{
+	if (stream_from_ring(&c->stream) && c->out.len == c->out_off)
+		conn_row_anchor(c->row, c->stream.cursor, c->bytes);
+}
+
 int
 stream_flush(struct conn *c)
 {
@@ -240,6 +236,8 @@ stream_flush(struct conn *c)
 		/* What is sent may end the stream (a gap, a time-out). */
 		if (c->state != CONN_STREAM)
 			return -1;
+		if (!stream_from_ring(s))
+			conn_row_adrift(c->row);
 		rc = conn_flush_out(c);
 		if (rc == -1)
 			return rc;
@@ -265,6 +263,7 @@ stream_flush(struct conn *c)
 			replay_add(c->gateway->replay, c);
 		if (sent == SENT_FULL)
 			conn_due(c, c->blocked_ms + s->stall_ms);
+		move_anchor(c);
 		return sent == SENT_ALL ? 1 : 0;
 	}
 }
