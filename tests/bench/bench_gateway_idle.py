@@ -22,10 +22,11 @@ KIB = 1024
 
 
 def idle(server, connections, streams, settle):
-    """{figure: value} of one server."""
-    with server.read(streams, streams=streams):
+    """{figure: value} of one server; what is joined with a snapshot has it long before SETTLE."""
+    how = {"streams": streams, "target": None if settle < 1 else server.whole_target}
+    with server.read(streams, **how):
         few = server.memory()
-        with server.read(connections - streams, streams=streams) as readers:
+        with server.read(connections - streams, **how) as readers:
             cpu, begin = server.cpu(), time.monotonic()
             time.sleep(settle)
             many, share = server.memory(), (server.cpu() - cpu) / (time.monotonic() - begin)

@@ -124,7 +124,7 @@ class Server:
     """What both have in common; `directory` is for the logs of the load."""
 
     name = ""
-    stream_target = ""
+    stream_target = whole_target = ""
     publish_options = ()
 
     def __init__(self):
@@ -163,7 +163,9 @@ class Ours(Server):
     """Sluice with one gateway; a context manager."""
 
     name = "Sluice"
-    stream_target = "/api/v1/streams?stream=job:b{}"
+    # Without a snapshot: else the first events might come in it, not as events.
+    stream_target = "/api/v1/streams?snapshot=0&stream=job:b{}"
+    whole_target = "/api/v1/streams?stream=job:b{}"
 
     def __init__(self, conf=None, gateways=1):
         """Nothing is started yet."""
@@ -197,7 +199,7 @@ class Peer(Server):
     """Nchan; a context manager."""
 
     name = "Nchan"
-    stream_target = "/sub/b{}"
+    stream_target = whole_target = "/sub/b{}"
     publish_options = ("-b", "-t", "/pub/b{}")
 
     def __init__(self):

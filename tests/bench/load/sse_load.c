@@ -58,7 +58,8 @@ static int
 read_main(int argc, char **argv)
 {
 	struct load_readers_options o = { .streams = 1, .addresses = 8,
-		.pending = 256, .target = "/api/v1/streams?stream=job:b{}" };
+		.pending = 256,
+		.target = "/api/v1/streams?snapshot=0&stream=job:b{}" };
 	int c;
 
 	while ((c = getopt(argc, argv, "p:n:s:f:t:S:i:a:P:R:w:")) != -1) {
