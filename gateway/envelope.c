@@ -277,8 +277,8 @@ add_text(struct buf *b, const char *name, struct slice s)
 
 unsigned int
 envelope_item(struct slice raw, json_t *event, struct slice tenant,
-    struct slice publisher, int64_t now_unix_ms, struct buf *frame, struct item *ret,
-    envelope_problem_cb cb, void *arg)
+    struct slice publisher, int64_t now_unix_ms, struct buf *frame,
+    struct item *ret, envelope_problem_cb cb, void *arg)
 {
 	struct check k = { event, cb, arg, 0 };
 	struct slice key, type, event_type, source, subject, correlation;

@@ -151,8 +151,8 @@ is_small_enough(struct publish_body *b, const struct item *item,
 
 void
 publish_body_check(struct publish_body *b, struct slice tenant,
-    struct slice publisher, int64_t now_unix_ms, const struct conf *conf, envelope_problem_cb cb,
-    void *arg)
+    struct slice publisher, int64_t now_unix_ms, const struct conf *conf,
+    envelope_problem_cb cb, void *arg)
 {
 	struct item *item;
 

@@ -45,8 +45,8 @@ void	publish_body_ndjson(struct publish_body *b, struct slice body);
  * large as the options of its stream's type say; cb is told the path of each
  * problem, from the request's begin. */
 void	publish_body_check(struct publish_body *b, struct slice tenant,
-	    struct slice publisher, int64_t now_unix_ms, const struct conf *conf,
-	    envelope_problem_cb cb, void *arg);
+	    struct slice publisher, int64_t now_unix_ms,
+	    const struct conf *conf, envelope_problem_cb cb, void *arg);
 /* Frees b too. */
 void	publish_body_free(struct publish_body *b);
 
