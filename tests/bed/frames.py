@@ -150,6 +150,10 @@ class Collector:
         """Frames that a reader got."""
         self.blocks.update(dict.fromkeys((block, cloud) for block in blocks))
 
+    def forget(self):
+        """None any more."""
+        self.blocks = {}
+
     def judge(self):
         """AssertionError for the first frame that is not as it must be; forgets all."""
         blocks, self.blocks = self.blocks, {}

@@ -36,7 +36,12 @@ def pytest_runtest_call(item):
     """A test that is otherwise good fails by a frame that breaks the contract (frames.py)."""
     if sse.collector is None:
         sse.collector = Collector()
-    result = yield
+    try:
+        result = yield
+    except BaseException:
+        # One reason is enough, and the next test is not to be blamed for these.
+        sse.collector.forget()
+        raise
     sse.collector.judge()
     return result
 
