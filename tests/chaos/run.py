@@ -47,7 +47,7 @@ HUNG = re.compile(r"^(\S+) .*state: (gateway/\d): \w+ -> hung", re.MULTILINE)
 def configuration(chance):
     """The configuration of one run."""
     return {
-        "gateway": {"ring": chance.choice(["256KiB", "512KiB", "1MiB"])},
+        "gateway": {"ring": chance.choice(["256KiB", "256KiB", "512KiB"])},
         "journal": {"size": "8MiB", "segment": "2MiB"},
         "streams": {
             "default": {
