@@ -54,11 +54,11 @@ static const struct stream_kind kinds[STREAM_TYPE_MAX] = {
 	[STREAM_WORKFLOW] = { {
 		{ "node_update", 0 },
 		{ "workflow_sync", 0 },
-	} },
+	}, 0, false },
 	[STREAM_RESOURCE] = { {
 		{ "status_update", 0 },
 		{ "resource.deleted", ITEM_DELETED },
-	} },
+	}, 0, false },
 	[STREAM_POD_LOGS] = { { { "log", ITEM_LAST } }, F(COMPLETE), true },
 	[STREAM_BUILD] = { {
 		{ "log", ITEM_LAST },
@@ -78,18 +78,18 @@ static const struct stream_kind kinds[STREAM_TYPE_MAX] = {
 		{ "cluster.health", 0 },
 		{ "cluster.status_changed", 0 },
 		{ "cluster.metadata_updated", 0 },
-	} },
-	[STREAM_WATCHER] = { { { "watcher.state_changed", 0 } } },
+	}, 0, false },
+	[STREAM_WATCHER] = { { { "watcher.state_changed", 0 } }, 0, false },
 	[STREAM_ALERTS] = { {
 		{ "alert_fired", 0 },
 		{ "alert_resolved", 0 },
 		{ "new_notification", 0 },
-	} },
+	}, 0, false },
 	[STREAM_NOTIFICATIONS] = { {
 		{ "alert_fired", 0 },
 		{ "alert_resolved", 0 },
 		{ "new_notification", 0 },
-	} },
+	}, 0, false },
 };
 
 const struct stream_kind *
