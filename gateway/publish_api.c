@@ -341,7 +341,7 @@ publish_api(struct conn *c, const struct http_request *r)
 		    "the broker does not answer; nothing was taken");
 		return;
 	}
-	b = xcalloc(1, sizeof(*b));
+	b = publish_body_new();
 	if (http_content_type_is(r, "application/json")) {
 		publish_body_json(b, body);
 	} else if (http_content_type_is(r, "application/x-ndjson")) {

@@ -2,10 +2,12 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/xmalloc.h"
 #include "gateway/json_slice.h"
 #include "gateway/stream_kind.h"
 
@@ -26,6 +28,18 @@ hard_problem(struct publish_body *b, int status, const char *code,
 	va_start(ap, fmt);
 	(void)vsnprintf(b->text, sizeof(b->text), fmt, ap);
 	va_end(ap);
+}
+
+struct publish_body *
+publish_body_new(void)
+{
+	struct publish_body *b = xmalloc(sizeof(*b));
+	size_t begin = offsetof(struct publish_body, n_roots);
+
+	/* Room for EVENT_BATCH_MAX events is 200 KiB, and most requests have
+	 * one: each place is emptied when it is used. */
+	memset((char *)b + begin, 0, sizeof(*b) - begin);
+	return b;
 }
 
 static json_t *
@@ -61,6 +75,8 @@ add_event(struct publish_body *b, struct slice raw, json_t *event)
 		return;
 	}
 	b->raw[b->n] = raw;
+	b->frames[b->n] = BUF_EMPTY;
+	b->items[b->n] = (struct item){ .seq = 0 };
 	b->events[b->n++] = event;
 }
 

@@ -17,8 +17,8 @@
 #include "common/event.h"
 #include "gateway/envelope.h"
 
-/* All zero at first (large: on the heap). Slices of items point into the body,
- * which must stay, and into frames. */
+/* Of the arrays only the first n_roots, n and good are anything. Slices of
+ * items point into the body, which must stay, and into frames. */
 struct publish_body {
 	json_t		*roots[EVENT_BATCH_MAX];
 	struct slice	 raw[EVENT_BATCH_MAX];
@@ -38,6 +38,8 @@ struct publish_body {
 	void		*arg;
 };
 
+/* An empty one, to be freed by publish_body_free. */
+struct publish_body *publish_body_new(void);
 /* Either is called once, then publish_body_check. */
 void	publish_body_json(struct publish_body *b, struct slice body);
 void	publish_body_ndjson(struct publish_body *b, struct slice body);

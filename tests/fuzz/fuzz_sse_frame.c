@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/xmalloc.h"
 #include "gateway/publish_body.h"
 #include "gateway/sse_frame.h"
 
@@ -221,7 +220,7 @@ options(void)
 static void
 fuzz_body(const char *p, size_t n, bool lines)
 {
-	struct publish_body *b = xcalloc(1, sizeof(*b));
+	struct publish_body *b = publish_body_new();
 	struct slice body = { p, n };
 	size_t i;
 

@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include "common/xmalloc.h"
 
 #define NOW  INT64_C(1700000000000)
 #define GOOD "{\"stream_key\":\"job:a\",\"event_type\":\"job.progress\"," \
@@ -30,7 +29,7 @@ problem_cb(const char *path, const char *problem, void *arg)
 static struct publish_body *
 read_body(const char *text, bool ndjson)
 {
-	struct publish_body *b = xcalloc(1, sizeof(*b));
+	struct publish_body *b = publish_body_new();
 
 	if (ndjson)
 		publish_body_ndjson(b, slice_str(text));
