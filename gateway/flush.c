@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/log.h"
+#include "common/macros.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
 #include "gateway/gateway.h"
@@ -18,6 +19,7 @@ struct flush {
 	struct event	*event;
 	struct mono	 ended;      /* the latest */
 	int64_t		 took_ns;
+	struct mono	 held;       /* since then, by choice; 0: not held */
 };
 
 /* One look at the clock for a whole flush; what was read at the start is old
@@ -32,6 +34,17 @@ note_lag(struct gateway *g)
 }
 
 static void
+note_held(struct flush *f, struct mono now)
+{
+	struct metrics *m = &f->gateway->metrics;
+
+	if (f->held.ns != 0)
+		m->flush_held_max_ns = MAX(m->flush_held_max_ns,
+		    now.ns - f->held.ns);
+	f->held.ns = 0;
+}
+
+static void
 flush_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct flush *f = arg;
@@ -41,6 +54,7 @@ flush_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	size_t n = hub_dirty(hub);
 
 	assert(f->magic == FLUSH_MAGIC);
+	note_held(f, began);
 	/* Each at most once a turn: what gets dirty again waits. */
 	while (n-- > 0 && (s = hub_next_dirty(hub)) != NULL) {
 		gateway_hold_clock(true);
@@ -88,12 +102,16 @@ void
 flush_after_input(struct flush *f)
 {
 	struct timeval delay = { 0, 0 };
+	struct mono now;
 
 	if (evtimer_pending(f->event, NULL))
 		return;
+	now = mono_now();
 	if (f->took_ns >= FLUSH_LONG_MS * 1000000LL &&
-	    mono_now().ns - f->ended.ns < f->took_ns)
+	    now.ns - f->ended.ns < f->took_ns) {
 		delay.tv_usec = (suseconds_t)MIN(f->took_ns / 1000,
 		    (int64_t)FLUSH_DELAY_MS * 1000);
+		f->held = now;
+	}
 	(void)evtimer_add(f->event, &delay);
 }

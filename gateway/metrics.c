@@ -182,6 +182,11 @@ metrics_print(struct buf *b, const struct metrics *m,
 	one(b, "log_left_out_total", "counter",
 	    "Finished streams without a line in the log: too many at a time.",
 	    m->log_left_out);
+	head(b, "flush_held_max_seconds", "gauge",
+	    "The longest that news were held back, to be written to clients "
+	    "with later ones.");
+	buf_addf(b, "sluice_gateway_flush_held_max_seconds %.6f\n",
+	    (double)m->flush_held_max_ns / 1e9);
 	histogram_print(b, &m->lag, "sluice_gateway_lag_seconds",
 	    "From the broker's sequencing of an event to the write to its "
 	    "clients: of each flush, its oldest event.");

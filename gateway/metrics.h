@@ -76,6 +76,7 @@ struct metrics {
 	uint64_t	answers[METRICS_STATUS_MAX];
 	uint64_t	auth_failures[AUTH_MAX];
 	uint64_t	log_left_out;      /* finished streams not logged */
+	int64_t		flush_held_max_ns; /* by choice: see flush */
 	struct histogram lag;              /* of a flush: since the oldest of
 					    * its events was sequenced */
 	struct histogram duration;         /* of streams, when they end */

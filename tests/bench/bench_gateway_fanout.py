@@ -17,6 +17,7 @@ sys.path.insert(0, __file__.rsplit("/tests/", 1)[0])
 from tests.bench import report
 from tests.bench.gateway_load import Ours, Peer, Run, warm_up
 
+HELD = "sluice_gateway_flush_held_max_seconds"
 LANES = 32
 WINDOW = 32
 READERS, READERS_SHORT = 1000, 50
@@ -38,7 +39,9 @@ class Loads:
         """EACH readers on each of STREAMS."""
         with server.read(streams * each, streams=streams, options=read_options) as readers:
             warm_up(server, readers)
-            return Run(server, readers, ("-d", self.seconds, "-s", streams, *options))
+            run = Run(server, readers, ("-d", self.seconds, "-s", streams, *options))
+        run.held_ms = server.metrics()[HELD] * 1000 if server.name == Ours.name else None
+        return run
 
     def wide(self, server):
         """Saturated, one stream."""
@@ -83,6 +86,11 @@ def events_per_second(run):
     return run.events / run.published["seconds"]
 
 
+def held(run):
+    """Milliseconds that news were held back at most, as the gateway counts it; Nchan: no such."""
+    return run.held_ms
+
+
 def p99(run):
     """Milliseconds from sending to having read."""
     return run.read["p99_ms"]
@@ -94,6 +102,7 @@ ROWS = (
     ("wide", "1 x 1000 saturated, per second", "frames", per_second, None),
     ("wide", "1 x 1000 saturated, events taken", "per s", events_per_second, None),
     ("wide", "1 x 1000 saturated, p99", "ms", p99, None),
+    ("wide", "1 x 1000 saturated, news held back", "ms", held, 5),
     ("window", "1 x 1000, 32 outstanding, p99", "ms", p99, 60),
     ("window", "1 x 1000, 32 outstanding, per CPU-second", "frames", per_cpu_second, None),
     ("pace", "1 x 1000 at 50/s, CPU per frame", "us", cpu_us, "x0.7"),
