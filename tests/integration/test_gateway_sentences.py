@@ -252,7 +252,8 @@ def test_a_slow_reader_gets_the_gap_then_the_snapshot_at_its_end_then_what_is_af
         with sluice.stream("job:slow") as stream:
             stream.wait_joined()
             publish(sluice, "job:slow", 1, 16000, size=1000)
-            publish(sluice, "job:slow", 16000, 16001, event_type="job.state_changed")
+            (state,) = events("job:slow", 16000, 16001, event_type="job.state_changed")
+            newest = sluice.publish([state])["last_id"]
             stream.read_until(lambda s: s.named("stream.gap"), 30, "a gap")
             publish(sluice, "job:slow", 16001, 16003)
             stream.read_until(lambda s: 16002 in numbers(s), 30, "live again")
@@ -261,7 +262,9 @@ def test_a_slow_reader_gets_the_gap_then_the_snapshot_at_its_end_then_what_is_af
         frames = [f for f in stream.frames if f.event != "heartbeat"]
         gap, kept = frames[at].json, frames[at + 1]
         assert gap["reason"] == "slow_consumer" and kept.event == "snapshot"
-        assert kept.id == kept.json["as_of"] == gap["to"] and kept.json["data"]["n"] == 16000
+        assert kept.id == kept.json["as_of"] == gap["to"]
+        # A store that is busy may stand anywhere behind the gap's begin.
+        assert kept.json["data"]["n"] == (16000 if position(gap["to"]) >= position(newest) else 0)
         # Up to the gap without a hole, and nothing told twice or out of order.
         ids = [position(f.id) for f in frames if f.id]
         assert ids == sorted(set(ids))
