@@ -16,7 +16,7 @@ import time
 import urllib.parse
 
 from .kubeapi import KubeApi
-from .net import wait_until
+from .net import free_port, wait_until
 from .process import BedError, Process
 
 _REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -65,7 +65,8 @@ class KubeSim:
         self.context = context
         self.token = "token-of-" + context
         self.tls = tls
-        self.port = 0
+        # One that no client's socket takes while it is down; many clusters find theirs themselves.
+        self.port = 0 if "--clusters" in options else free_port()
         self.ports = []
         self.url = None
         self.api = None
