@@ -25,6 +25,8 @@ def idle(server, connections, streams, settle):
     """{figure: value} of one server; what is joined with a snapshot has it long before SETTLE."""
     how = {"streams": streams, "target": None if settle < 1 else server.whole_target}
     with server.read(streams, **how):
+        # What a start leaves to be done after it is ready must not count.
+        time.sleep(settle)
         few = server.memory()
         with server.read(connections - streams, **how) as readers:
             cpu, begin = server.cpu(), time.monotonic()
