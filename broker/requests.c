@@ -185,7 +185,7 @@ int
 requests_listen(struct requests *r, struct event_base *base,
     const char *bus_directory, struct err *err)
 {
-	char address[BUS_PATH_MAX + 8];
+	char address[BUS_ADDRESS_SIZE];
 
 	if (mkdir(bus_directory, 0700) < 0 && errno != EEXIST)
 		return err_errno(err, errno, "bus directory %s",

@@ -20,6 +20,7 @@
 #define BUS_STORE      "store.rep"
 #define BUS_DESK       "gateway-%u.desk"   /* no nanomsg: gateway/desk.h */
 #define BUS_PATH_MAX   107u          /* sun_path without its NUL */
+#define BUS_ADDRESS_SIZE (BUS_PATH_MAX + 8)
 #define BUS_NUMBER_MAX 0x7fffffffu   /* the highest bit ends the path */
 
 /* "ipc://<dir>/<leaf>" into buf; -1 when the path is longer than a Unix

@@ -4,16 +4,15 @@ int
 bus_request_open(struct bus_request *r, const char *bus_directory,
     const char *leaf, struct err *err)
 {
-	char address[BUS_PATH_MAX + 8];
-
 	*r = (struct bus_request){ .socket = -1 };
-	if (bus_address(address, sizeof(address), bus_directory, leaf,
+	if (bus_address(r->address, sizeof(r->address), bus_directory, leaf,
 	    err) < 0)
 		return -1;
 	r->socket = bus_open(BUS_REQ, err);
 	if (r->socket < 0)
 		return -1;
-	if (bus_connect(r->socket, address, err) < 0) {
+	r->endpoint = bus_connect(r->socket, r->address, err);
+	if (r->endpoint < 0) {
 		bus_request_close(r);
 		return -1;
 	}
@@ -34,6 +33,17 @@ bus_request_begin(struct bus_request *r)
 	r->sent = false;
 }
 
+/* Connections come and go, and nothing over them: another endpoint. */
+static int
+make_anew(struct bus_request *r, uint64_t connections, struct err *err)
+{
+	if (r->endpoint >= 0)
+		bus_disconnect(r->socket, r->endpoint);
+	r->heard = connections;
+	r->endpoint = bus_connect(r->socket, r->address, err);
+	return r->endpoint < 0 ? -1 : 0;
+}
+
 int
 bus_request_put(struct bus_request *r, const void *p, size_t n,
     struct err *err)
@@ -41,6 +51,10 @@ bus_request_put(struct bus_request *r, const void *p, size_t n,
 	/* Counted first: one that is made meanwhile is a reason to repeat. */
 	uint64_t connections = bus_connections(r->socket);
 
+	if ((r->endpoint < 0 ||
+	    connections - r->heard > BUS_REQUEST_FLAPS_MAX) &&
+	    make_anew(r, connections, err) < 0)
+		return -1;
 	if (bus_ask(r->socket, r->number, p, n, err) < 0)
 		return -1;
 	r->connections = connections;
@@ -65,6 +79,7 @@ bus_request_answer(struct bus_request *r, struct bus_message *ret,
 	int rc;
 
 	while ((rc = bus_receive(r->socket, ret, err)) == 1) {
+		r->heard = bus_connections(r->socket);
 		if (bus_answer_number(ret, &number) == 0 &&
 		    number == r->number)
 			return 1;

@@ -8,6 +8,13 @@
  * memory, and one that comes too late is freed again at the close, which ends
  * the process by an assertion. Who answers must know a repeated question by
  * what is in it.
+ *
+ * A connection that nanomsg makes again begins with what was received on the
+ * one before and not looked at (1.1.5: its buffer for small reads is kept). If
+ * who answered died just then, that is no multiple of the eight bytes that a
+ * connection begins with, and every next one fails over the same rest, a
+ * hundred times a second and for ever. So one that was made in vain
+ * BUS_REQUEST_FLAPS_MAX times gives way to a new one, with a buffer of its own.
  */
 #ifndef SLUICE_BUS_REQUEST_H
 #define SLUICE_BUS_REQUEST_H
@@ -25,10 +32,17 @@
 #define BUS_REQUEST_LOOK_MS    50
 /* A send that found no room, or nobody yet, is tried again after this. */
 #define BUS_REQUEST_RETRY_MS   10
+/* Connections without an answer: some have died under way for good reasons,
+ * and a new one costs nothing but a question repeated. */
+#define BUS_REQUEST_FLAPS_MAX  16
 
 struct bus_request {
 	int		socket;        /* -1: none */
+	int		endpoint;      /* of it, to `address` */
+	char		address[BUS_ADDRESS_SIZE];
 	uint32_t	number;        /* of the question under way */
+	uint64_t	heard;         /* connections made before the latest
+					* answer, or before this endpoint */
 	uint64_t	connections;   /* made before it was sent */
 	struct mono	sent_at;
 	bool		sent;

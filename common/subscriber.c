@@ -30,7 +30,7 @@ struct subscriber {
 	struct event			*receive;
 	struct event			*repair;
 	struct journal_reader		*reader;
-	char				 path[BUS_PATH_MAX + 8];
+	char				 path[BUS_ADDRESS_SIZE];
 	const struct subscriber_ops	*ops;
 	void				*arg;
 	struct position			 at;        /* given to the owner */

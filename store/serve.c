@@ -223,7 +223,7 @@ serve_new(struct event_base *base, const char *bus_directory,
 {
 	struct serve *s = xcalloc(1, sizeof(*s));
 	struct timeval tv = mono_timeval_ms(SERVE_SWEEP_MS);
-	char address[BUS_PATH_MAX + 8];
+	char address[BUS_ADDRESS_SIZE];
 
 	s->magic = SERVE_MAGIC;
 	s->reader = reader;

@@ -24,12 +24,6 @@ def plan(random, seconds):
         who = random.choice(VICTIMS)
         if kind == "restart":
             who = random.choice(VICTIMS[2:])
-        # NEEDSWORK: a store that hangs is left out. Of a gateway that was started while the store
-        # stood still, and before the supervisor ended it (SIGABRT, SIGCONT), it was seen twice that
-        # the next store answers none of its questions, for 30 s or for good: its connection to the
-        # store seems to be one that nanomsg (1.1.5) holds for open and never makes again.
-        if (kind, who) == ("hang", "store"):
-            kind = "kill"
         # Nothing else while all is down, and a while after it.
         if abs(at - reboot) > 2.5:
             steps.append((at, kind, who, random.uniform(0.1, PAUSE_MAX_S)))

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,7 +22,7 @@
 #define LONG    40000   /* no answer that nanomsg keeps without a chunk */
 
 static char directory[32];
-static char address[BUS_PATH_MAX + 8];
+static char address[BUS_ADDRESS_SIZE];
 static char text[LONG];
 static struct bus_request asking;
 static struct err err;
@@ -218,6 +220,89 @@ test_a_close_after_a_late_answer_is_a_close(void **state UNUSED)
 	bus_close(s);
 }
 
+/* --- who answers, byte by byte -------------------------------------------- */
+
+static int
+listener(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(s >= 0);
+	memcpy(sun.sun_path, address + strlen("ipc://"),
+	    strlen(address + strlen("ipc://")) + 1);
+	(void)unlink(sun.sun_path);
+	assert_int_equal(bind(s, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	assert_int_equal(listen(s, 8), 0);
+	return s;
+}
+
+static void
+read_all(int fd, void *p, size_t n)
+{
+	assert_int_equal(recv(fd, p, n, MSG_WAITALL), (ssize_t)n);
+}
+
+/* A connection with nanomsg's headers of both sides, and the question that
+ * came over it: type, length, number, "q". */
+static int
+greeted(int s, uint8_t question[14])
+{
+	static const uint8_t rep[8] = { 0, 'S', 'P', 0, 0, 0x31, 0, 0 };
+	uint8_t req[8];
+	int fd = accept4(s, NULL, NULL, SOCK_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(send(fd, rep, sizeof(rep), MSG_NOSIGNAL),
+	    (ssize_t)sizeof(rep));
+	read_all(fd, req, sizeof(req));
+	put("q");
+	read_all(fd, question, 14);
+	return fd;
+}
+
+/* Two answers come together, as from one that was woken to die; the second is
+ * not looked at before the end. Its 14 bytes are no two headers. */
+static void
+test_what_a_dead_other_left_does_not_bar_the_next(void **state UNUSED)
+{
+	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
+	int s = listener(), fd;
+	struct bus_message m;
+	uint8_t q[14], both[28];
+
+	bus_request_begin(&asking);
+	fd = greeted(s, q);
+	memcpy(both, q, 14);
+	memcpy(both + 14, q, 14);
+	assert_int_equal(send(fd, both, sizeof(both), MSG_NOSIGNAL),
+	    (ssize_t)sizeof(both));
+	assert_int_equal(nn_poll(&(struct nn_pollfd){ .fd = asking.socket,
+	    .events = NN_POLLIN }, 1, WAIT_MS), 1);
+	(void)close(fd);
+	(void)close(s);
+	while (nn_get_statistic(asking.socket,
+	    NN_STAT_BROKEN_CONNECTIONS) == 0) {
+		assert_true(mono_before(mono_now(), end));
+		poll(NULL, 0, 2);
+	}
+	while (bus_request_answer(&asking, &m, &err) == 1)
+		bus_message_free(&m);
+
+	s = other();
+	bus_request_begin(&asking);
+	put("next");
+	while (bus_receive(s, &m, &err) != 1) {
+		assert_true(mono_before(mono_now(), end));
+		if (bus_request_due(&asking, mono_now()))
+			put("next");
+		poll(NULL, 0, 2);
+	}
+	answer(s, &m, 'n');
+	assert_int_equal(answered(WAIT_MS), 'n');
+	bus_close(s);
+}
+
 int
 main(void)
 {
@@ -233,6 +318,9 @@ main(void)
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_a_close_after_a_late_answer_is_a_close,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_what_a_dead_other_left_does_not_bar_the_next,
 		    setup, teardown),
 	};
 

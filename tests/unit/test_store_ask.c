@@ -102,7 +102,7 @@ store_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg UNUSED)
 static int
 setup(void **state)
 {
-	char address[BUS_PATH_MAX + 8], *bus;
+	char address[BUS_ADDRESS_SIZE], *bus;
 	struct err err;
 
 	if (fixture_setup(state) == -1)
