@@ -69,7 +69,7 @@ BODIES = {
     "1 MiB": ("x-ndjson", lines(KIB * KIB), lines(KIB * KIB + 1), (413, "too_large")),
 }
 
-# member: the last value that passes, the first that does not
+# member: the last value that passes, the first that does not; called, what is so only now
 MEMBERS = {
     "event_type": ("x." + "a" * 62, "x." + "a" * 63),
     "stream_key": ("job:" + "n" * 512, "job:" + "n" * 513),
@@ -78,7 +78,7 @@ MEMBERS = {
     "correlation_id": ("c" * 256, "c" * 257),
     "subject": ("s" * 512, "s" * 513),
     "version": (1, 0),
-    "timestamp": (ahead(270), ahead(1000)),
+    "timestamp": (lambda: ahead(270), lambda: ahead(330)),
 }
 
 # query: the last that passes, the first that does not, its error
@@ -124,7 +124,7 @@ def test_a_body_may_be_so_large_and_no_larger(sluice, what):
 
 @pytest.mark.parametrize("member", MEMBERS)
 def test_a_member_may_be_so_long_and_no_longer(sluice, member):
-    last, first = MEMBERS[member]
+    last, first = [value() if callable(value) else value for value in MEMBERS[member]]
     before = count(sluice)
     status, _, answer = sluice.request("POST", EVENTS, event(**{member: first}))
     assert (status, answer["code"]) == (422, "schema_violation")

@@ -44,14 +44,15 @@ def to_the_end(stream, timeout=15):
 
 
 def test_heartbeat_interval_and_form_are_those_of_the_type(sluice):
+    begin = time.monotonic()
     with sluice.stream("run:a", snapshot=0) as run, sluice.stream("job:a", snapshot=0) as job:
         assert run.wait_open()["heartbeat_ms"] == 200
         assert job.wait_open()["heartbeat_ms"] == 500
         run.read_until(lambda s: len(bookmarks(s)) >= 4, 10, "comments")
         beats = bookmarks(run)
         assert all(f.event is None and f.data == "" for f in beats)
-        # Never earlier than the interval; the clock is the gateway's, and writes are whole.
-        assert beats[3].at - beats[0].at >= 0.5
+        # Never earlier than the interval; they may be read later than they came.
+        assert beats[3].at - begin >= 0.6
         assert job.read_until(lambda s: s.named("heartbeat"), 10, "an event")[0].json["n"] == 1
 
 

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from tests.bed.browser import Browser
-from tests.bed.net import wait_until
+from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import REPO, Sluice
 from tests.bed.tokens import Issuer, bearer
 from tests.bed.tokens import conf as tokens_conf
@@ -214,8 +214,6 @@ def test_the_page_asks_for_a_token_and_reads_by_tickets_through_a_restart(tmp_pa
 
 @pytest.mark.slow
 def test_the_page_asks_again_when_its_token_is_over_and_shows_what_one_grants(tmp_path, issuer):
-    # Long enough for a busy machine to be live before it is over.
-    short = issuer.grants(["resource:prod/pod/*", "job:*"], lasts=12)
     whole = issuer.grants(["*"])
     with installation(tmp_path) as sluice, Browser() as browser:
         post(sluice, issuer, [resource(n) for n in range(20)] + [cluster("prod", "connected")])
@@ -223,6 +221,8 @@ def test_the_page_asks_again_when_its_token_is_over_and_shows_what_one_grants(tm
         asking.says("wants a token")
         asking.enter(issuer.grants(["job:*"]))
         asking.says("not let in: this token may not read cluster:*")
+        # Long enough for a busy machine to be live before it is over.
+        short = issuer.grants(["resource:prod/pod/*", "job:*"], lasts=deadline(10))
         asking.enter(short)
         asking.live(16)
         assert asking.page.locator(".card").count() == 0

@@ -53,22 +53,35 @@ def at_the_other(sluice, key, cursor, gateway):
 # --- row 3: heartbeats -------------------------------------------------------------------
 
 
+def irregular(streams):
+    """The times of heartbeats where a stream has not 9 or 10 in 5 s, 400 to 600 ms apart."""
+    # From here on each is read as it comes, and one at least has come.
+    pump_all(streams, 0.7)
+    known = {stream: len(stream.named("heartbeat")) - 1 for stream in streams}
+    pump_all(streams, 5.05)
+    wrong = []
+    for stream in streams:
+        times = [beat.at for beat in stream.named("heartbeat")[known[stream] :]]
+        within = [at for at in times[1:] if at - times[0] <= 5.05]
+        gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+        if not 9 <= len(within) <= 10 or not all(0.4 <= gap <= 0.6 for gap in gaps):
+            wrong.append([round(at - times[0], 3) for at in times])
+    return wrong
+
+
 def test_heartbeats_keep_their_interval_and_stop_while_events_flow(two):
     key = "job:beats"
     with contextlib.ExitStack() as stack:
         streams = spread(stack, 10, lambda: two.stream(key, snapshot=0))
-        # From one heartbeat on, so that all begin alike.
-        for stream in streams:
-            stream.read_until(lambda s: s.named("heartbeat"), 5, "the first heartbeat")
-        pump_all(streams, 5.05)
+        for _ in range(3):
+            wrong = irregular(streams)
+            # Once more where this machine stood still.
+            if not wrong:
+                break
+        assert not wrong
         cursors = {}
         for stream in streams:
             beats = stream.named("heartbeat")
-            first = beats[0].at
-            within = [beat for beat in beats[1:] if beat.at - first <= 5.05]
-            assert 9 <= len(within) <= 10, [round(b.at - first, 3) for b in beats]
-            gaps = [b.at - a.at for a, b in zip(beats, beats[1:], strict=False)]
-            assert all(0.4 <= gap <= 0.6 for gap in gaps), gaps
             assert [b.json["n"] for b in beats] == list(range(1, len(beats) + 1))
             cursors[gateway_of(stream)] = beats[-1].id
         # While events flow, five a second, there are none.
@@ -275,7 +288,7 @@ def test_an_event_postpones_the_end_and_the_cursor_misses_nothing(two):
             assert stream.ended == "clean"
             closing = stream.frames[-1]
             assert closing.json["reason"] == "idle_timeout"
-            assert told + 1.9 <= closing.at - begin <= 4.0, (told, closing.at - begin)
+            assert told + 1.9 <= closing.at - begin <= told + 2.5, (told, closing.at - begin)
             cursors[gateway_of(stream)] = closing.id
     assert len(cursors) == 2
     publish(two, key, 2, 12)

@@ -199,7 +199,7 @@ def claims(issuer):
             int(now),
             1e300,
         ],
-        "nbf": [None, "0", True, now + 60, now + 3600, [0], 1e300],
+        "nbf": [None, "0", True, now + 280, now + 3600, [0], 1e300],
         "iat": [None, "0", True, {}],
         "aud": [
             None,
