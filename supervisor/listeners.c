@@ -1,15 +1,20 @@
 /*
  * Which gateway accepts on which of the keeper's listeners. Each has its own;
- * that of one which is stopped, has failed or drains goes to a sibling, and
- * comes back when its owner is ready again. Giving and taking touch no client:
- * all hold the one socket, and who waits in its queue is accepted by whoever
- * has it then. A gateway that drains and has no sibling that serves keeps what
- * it has: it tells its clients when to come back, which nobody else would.
+ * that of one which is stopped, has failed, waits long for its restart or
+ * drains goes to a sibling, and comes back when its owner is ready again.
+ * Giving and taking touch no client: all hold the one socket, and who waits in
+ * its queue is accepted by whoever has it then. A gateway that drains accepts
+ * wherever no sibling serves: it tells its clients when to come back, which
+ * nobody else would.
  */
 #include <string.h>
 
 #include "common/log.h"
 #include "supervisor/supervisor.h"
+
+/* A pause before a restart that clients may wait for in the queue. With a
+ * longer one they are somebody else's. */
+#define LISTENERS_PAUSE_MS 250
 
 static struct child *
 gateway(const struct supervisor *s, size_t index)
@@ -56,12 +61,13 @@ take(struct child *from, size_t index)
 	buf_free(&b);
 }
 
-/* It will not serve for a while: by command, or after too many deaths. */
+/* It will not serve for a while: by command, or because it died. */
 static bool
 is_away(const struct child *c)
 {
 	return c->drain || c->desired == CHILD_DOWN ||
-	    c->state == CHILD_FAILED;
+	    c->state == CHILD_FAILED || (c->state == CHILD_BACKOFF &&
+	    c->backoff.last_ms > LISTENERS_PAUSE_MS);
 }
 
 /* Who is to accept on a listener; NULL: nobody can now. */
@@ -76,7 +82,8 @@ accepter(const struct supervisor *s, size_t index)
 	for (size_t i = 0; (c = gateway(s, i)) != NULL; i++) {
 		if (!is_away(c) && c->state == CHILD_READY)
 			return c;
-		if (!is_away(c) && soon == NULL)
+		/* One that does not even start yet is no use to who waits. */
+		if (!is_away(c) && c->state == CHILD_STARTING && soon == NULL)
 			soon = c;
 		if (c->state == CHILD_READY && (last == NULL || c == owner))
 			last = c;

@@ -183,6 +183,28 @@ def test_where_no_other_serves_a_stream_is_told_when_to_come_again():
         sluice.wait_ready()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["open", "shutdown"])
+def test_while_one_waits_long_for_its_restart_another_accepts_for_it(first):
+    """Also one that drains: without it nobody would."""
+    # The second death in a row is followed by a pause longer than any wait here.
+    conf = {"supervise": {"first": "10ms", "base": "50s", "max": "60s"}}
+    with Sluice(conf, gateways=2) as sluice:
+        if first == "shutdown":
+            drained(sluice, "gateway/0")
+        pid = sluice.kill("gateway/1")
+        sluice.wait_restarted("gateway/1", pid)
+        sluice.kill("gateway/1")
+
+        def waits():
+            return sluice.status()["gateway/1"]["state"] == "backoff"
+
+        wait_until(waits, 10, "it waits for its restart")
+        # On both listeners: each gets about half of these.
+        assert {told(sluice)[0] for _ in range(12)} == {first}
+        assert waits()
+
+
 def test_only_a_gateway_that_runs_is_drained():
     with Sluice(gateways=2) as sluice:
         for name, why in {
