@@ -193,9 +193,11 @@ static void
 gateway_look_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct gateway *g = arg;
+	struct timeval again;
 
 	assert(g->magic == GATEWAY_MAGIC);
-	stream_end_look(g);
+	again = mono_timeval_ms(stream_end_look(g) ? STREAM_END_LOOK_MS : 0);
+	(void)event_add(g->look, &again);
 }
 
 /* --- life ----------------------------------------------------------------- */
@@ -289,7 +291,7 @@ gateway_start(struct role *role, struct err *err)
 	g->flights = xcalloc(1, sizeof(*g->flights));
 	g->report = event_new(role->base, -1, EV_PERSIST, gateway_report_cb,
 	    g);
-	g->look = event_new(role->base, -1, EV_PERSIST, gateway_look_cb, g);
+	g->look = evtimer_new(role->base, gateway_look_cb, g);
 	g->open_logs = open_logs_new();
 	if (g->report == NULL || g->look == NULL)
 		return err_set(err, "event_new failed");

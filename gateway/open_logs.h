@@ -1,7 +1,9 @@
 /*
  * open_logs: streams that have ended while lines of their log may still follow
  * (contract 4, logs_open and log_grace): until when. Pure. Limit:
- * OPEN_LOGS_MAX; beyond it the one that is to be over first is over.
+ * OPEN_LOGS_MAX; beyond it the one that is to be over first is over. Adding and
+ * taking cost the logarithm of how many there are: after a restart all that
+ * the journal's end holds run out together.
  */
 #ifndef SLUICE_OPEN_LOGS_H
 #define SLUICE_OPEN_LOGS_H

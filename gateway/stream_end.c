@@ -147,12 +147,15 @@ tell_subscription(struct hub_subscription *sub, void *arg)
 	hub_mark_dirty(x->gateway->hub, sub);
 }
 
-void
+bool
 stream_end_look(struct gateway *g)
 {
 	struct open_log log;
+	uint32_t n;
 
-	while (open_logs_take(g->open_logs, gateway_now_ms(), &log)) {
+	for (n = 0; n < STREAM_END_LOOK_MAX; n++) {
+		if (!open_logs_take(g->open_logs, gateway_now_ms(), &log))
+			return true;
 		struct slice tenant = slice_str(log.tenant);
 		struct closing x = { g, slice_str(log.key), log.state,
 		    log.position };
@@ -165,4 +168,5 @@ stream_end_look(struct gateway *g)
 		free(log.tenant);
 		free(log.key);
 	}
+	return false;
 }

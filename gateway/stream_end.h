@@ -15,12 +15,13 @@
 
 #define STREAM_END_ASK_MS   2000
 #define STREAM_END_LOOK_MS  250   /* how often log_grace is looked at */
+#define STREAM_END_LOOK_MAX 64    /* streams that end in one turn by it */
 
 /* Called by the gateway for each event that may end its stream. */
 void	stream_end_note(struct gateway *g, const struct item *item);
 /* Called every STREAM_END_LOOK_MS: tells the clients of streams whose
- * log_grace is over. */
-void	stream_end_look(struct gateway *g);
+ * log_grace is over. False: there may be more, for the next turn. */
+bool	stream_end_look(struct gateway *g);
 
 /* The client was given the last event of a stream: stream.end. With that of
  * its last stream the connection ends when all is written. */

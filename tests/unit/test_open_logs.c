@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -92,6 +93,69 @@ test_beyond_the_limit_the_first_is_over(void **state)
 	open_logs_free(logs);
 }
 
+/* The order holds whatever comes, leaves and begins anew in between. */
+static void
+test_in_any_order_each_leaves_at_its_time(void **state)
+{
+	struct open_log log;
+	uint32_t random = 12345, left = 0;
+	int64_t times[500], before = 0;
+	char key[32];
+
+	(void)state;
+	logs = open_logs_new();
+	for (uint32_t i = 0; i < 2000; i++) {
+		random = random * 1664525 + 1013904223;
+		times[i % 500] = 1 + (int64_t)(random >> 8) % 1000;
+		(void)snprintf(key, sizeof(key), "job:%u", i % 500);
+		if (i % 7 == 0)
+			open_logs_remove(logs, slice_str("-"),
+			    slice_str(key));
+		add("-", key, times[i % 500]);
+	}
+	for (uint32_t i = 0; i < 500; i += 5) {
+		(void)snprintf(key, sizeof(key), "job:%u", i);
+		open_logs_remove(logs, slice_str("-"), slice_str(key));
+	}
+	while (open_logs_take(logs, 1000, &log)) {
+		assert_int_equal(log.until_ms, times[atol(log.key + 4)]);
+		assert_true(log.until_ms >= before);
+		before = log.until_ms;
+		left++;
+		free(log.tenant);
+		free(log.key);
+	}
+	assert_int_equal(left, 400);
+	open_logs_free(logs);
+}
+
+/* After a restart all have one deadline: a look at each for each of them would
+ * be two thousand million. */
+static void
+test_as_many_as_there_may_be_leave_together_at_once(void **state)
+{
+	struct timespec began, ended;
+	struct open_log log;
+	char key[32];
+
+	(void)state;
+	logs = open_logs_new();
+	for (unsigned int i = 0; i < OPEN_LOGS_MAX; i++) {
+		(void)snprintf(key, sizeof(key), "job:%u", i);
+		add("-", key, 1000);
+	}
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &began);
+	for (unsigned int i = 0; i < OPEN_LOGS_MAX; i++) {
+		assert_true(open_logs_take(logs, 1000, &log));
+		free(log.tenant);
+		free(log.key);
+	}
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ended);
+	assert_false(open_logs_take(logs, 1000, &log));
+	assert_true(ended.tv_sec - began.tv_sec < 2);
+	open_logs_free(logs);
+}
+
 int
 main(void)
 {
@@ -101,6 +165,9 @@ main(void)
 		cmocka_unit_test(
 		    test_tenants_are_apart_and_a_stream_is_there_once),
 		cmocka_unit_test(test_beyond_the_limit_the_first_is_over),
+		cmocka_unit_test(test_in_any_order_each_leaves_at_its_time),
+		cmocka_unit_test(
+		    test_as_many_as_there_may_be_leave_together_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
