@@ -82,6 +82,8 @@ struct http_request {
 	struct slice		host;          /* may be empty with 1.0 */
 	struct slice		segments[HTTP_SEGMENTS_MAX];  /* decoded */
 	size_t			n_segments;
+	uint32_t		escaped;       /* bit i: segment i was */
+	bool			slash_last;    /* one more "/" than segments */
 	struct http_pair	params[HTTP_PARAMS_MAX];      /* decoded */
 	size_t			n_params;
 	struct http_pair	headers[HTTP_HEADERS_MAX];

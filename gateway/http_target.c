@@ -70,8 +70,10 @@ parse_path(struct http_request *r, struct slice path,
 		if (slash == p && slash != end)
 			return http_problem_set(problem, 400,
 			    "empty path segment");
-		if (slash == p)
+		if (slash == p) {
+			r->slash_last = r->n_segments > 0;
 			break;
+		}
 		if (r->n_segments == HTTP_SEGMENTS_MAX)
 			return http_problem_set(problem, 404,
 			    "more path segments than any resource has");
@@ -80,6 +82,8 @@ parse_path(struct http_request *r, struct slice path,
 			return -1;
 		if (slice_is(seg, ".") || slice_is(seg, ".."))
 			return http_problem_set(problem, 400, "dot segment");
+		if (seg.n != (size_t)(slash - p))
+			r->escaped |= UINT32_C(1) << r->n_segments;
 		r->segments[r->n_segments++] = seg;
 		p = slash + 1;
 	}

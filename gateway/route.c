@@ -113,16 +113,19 @@ static const struct route {
 	    .handler = rest_status },
 };
 
+/* A path has one spelling: a balancer compares the bytes it received, and what
+ * it keeps to itself must not be had as "/metrics/" or "/%6detrics". */
 static bool
 route_matches(const struct route *t, const struct http_request *r)
 {
 	size_t i;
 
-	if (t->n != r->n_segments)
+	if (t->n != r->n_segments || r->slash_last)
 		return false;
 	for (i = 0; i < t->n; i++)
 		if (strcmp(t->path[i], "*") != 0 &&
-		    !slice_is(r->segments[i], t->path[i]))
+		    ((r->escaped & (UINT32_C(1) << i)) != 0 ||
+		    !slice_is(r->segments[i], t->path[i])))
 			return false;
 	return true;
 }

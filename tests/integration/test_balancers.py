@@ -77,7 +77,27 @@ def test_each_event_comes_at_once_as_it_is(kind, tmp_path):
         assert "cache-control: no-cache, no-store, no-transform" in head
         assert "content-encoding" not in head and "event: stream.open" in body
         assert "HTTP/2 200" in curl(balancer, "/readyz")
-        assert "HTTP/2 404" in curl(balancer, "/metrics")
+
+
+def test_what_a_proxy_keeps_to_itself_is_had_by_no_other_spelling(kind):
+    """The gateway answers to the bytes of a path that the proxies compare, and to no others."""
+    spelled = ["/metrics/", "//metrics", "/metrics//", "/%6detrics", "/%6Detric%73", "/x/../metrics"]
+    spelled += ["/./metrics", "/metrics%2F", "/metrics;x", "/metrics%3Fx", "/METRICS", "/metrics/."]
+    with Sluice(BEHIND) as sluice, kind(sluice.port) as balancer:
+        assert sluice.request("GET", "/metrics")[0] == 200
+        for query in ("", "?x=1"):
+            for path in ("/metrics", *spelled):
+                said = curl(balancer, path + query, "--path-as-is")
+                assert re.match(r"HTTP/2 40[04]", said) and "sluice_" not in said, path
+        for target in ("/metrics", "//metrics", "/metrics/"):
+            target = f"http://127.0.0.1:{balancer.port}{target}"
+            said = curl(balancer, "/", "--http1.1", "--request-target", target)
+            assert re.match(r"HTTP/1.1 40[04]", said) and "sluice_" not in said, target
+        # What is no stream to the proxy is none to the gateway: no EventSource hangs on an
+        # answer that is not for streams.
+        for path in ("/api/v1/streams/", "/api/v1/%73treams"):
+            said = curl(balancer, path + "?stream=job:x", "--max-time", "5")
+            assert said.startswith("HTTP/2 404"), said
 
 
 def test_drain_of_one_of_two_gateways_shows_nobody_anything_but_200(kind, tmp_path):

@@ -60,6 +60,11 @@ ERRORS = [
     (403, "forbidden_host", (), ("GET", "/", {"Host": "evil.example"}, None)),
     (403, "forbidden_origin", (), ("POST", EVENTS, {"Origin": "https://evil.example"}, event())),
     (404, "not_found", (), ("GET", "/nothing/here", {}, None)),
+    # A path has one spelling: a balancer that keeps it to itself knows no other.
+    (404, "not_found", (), ("GET", "/metrics/", {}, None)),
+    (404, "not_found", (), ("GET", "/%6detrics", {}, None)),
+    (404, "not_found", (), ("GET", "/api/v1/%73treams?stream=job:none", {}, None)),
+    (404, "not_found", (), ("GET", "/api/v1/streams/?stream=job:none", {}, None)),
     (404, "not_found", (), ("GET", "/api/v1/workflows/unknown", {}, None)),
     (404, "not_found", (), ("GET", "/api/v1/streams?stream=job:none&must_exist=1", {}, None)),
     (405, "method_not_allowed", ("Allow",), ("DELETE", EVENTS, {}, None)),

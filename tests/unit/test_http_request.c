@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -247,6 +248,38 @@ test_a_request_is_read_alike_however_it_is_cut(void **state)
 }
 
 static void
+test_another_spelling_of_a_path_is_told(void **state)
+{
+	static const struct {
+		const char	*path;
+		uint32_t	 escaped;
+		bool		 slash_last;
+	} all[] = {
+		{ "/", 0, false }, { "/?a=%2F", 0, false },
+		{ "/metrics", 0, false }, { "/metrics/", 0, true },
+		{ "/%6detrics", 1, false }, { "/a/b%2fc/d", 2, false },
+		{ "/a/b/%64/", 4, true },
+	};
+	struct http_request *r;
+	char text[128];
+	size_t used;
+	int n;
+
+	(void)state;
+	for (size_t i = 0; i < NELEM(all); i++) {
+		r = NULL;
+		n = snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\n"
+		    "Host: a\r\n\r\n", all[i].path);
+		assert_int_equal(take_request(text, (size_t)n, (size_t)n, &r,
+		    &used), 0);
+		assert(r != NULL);
+		assert_int_equal(r->escaped, all[i].escaped);
+		assert_int_equal(r->slash_last, all[i].slash_last);
+		http_request_free(r);
+	}
+}
+
+static void
 test_pipelined_requests_are_read_one_by_one(void **state)
 {
 	static const char text[] =
@@ -294,6 +327,7 @@ main(void)
 	    cmocka_unit_test(test_limits_have_their_own_status),
 	    cmocka_unit_test(test_other_refusals_name_what_is_wrong),
 	    cmocka_unit_test(test_a_request_is_read_alike_however_it_is_cut),
+	    cmocka_unit_test(test_another_spelling_of_a_path_is_told),
 	    cmocka_unit_test(test_pipelined_requests_are_read_one_by_one),
 	    cmocka_unit_test(test_lists_are_searched_for_a_token),
 	};
