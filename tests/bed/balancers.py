@@ -108,6 +108,7 @@ class ShippedNginx(Balancer):
             "/etc/nginx/sluice.crt": pair.cert,
             "/etc/nginx/sluice.key": pair.key,
             "server 127.0.0.1:8085": f"server 127.0.0.1:{self.server}",
+            "/var/log/nginx/": f"{self.directory}/",
         }
         self.write("sluice.conf", shipped("nginx.conf", changes))
         path = self.write("nginx.conf", NGINX.format(directory=self.directory))

@@ -3,9 +3,11 @@
 import contextlib
 import http.client
 import json
+import pathlib
 import re
 import ssl
 import subprocess
+import urllib.parse
 
 import pytest
 
@@ -98,6 +100,23 @@ def test_what_a_proxy_keeps_to_itself_is_had_by_no_other_spelling(kind):
         for path in ("/api/v1/streams/", "/api/v1/%73treams"):
             said = curl(balancer, path + "?stream=job:x", "--max-time", "5")
             assert said.startswith("HTTP/2 404"), said
+
+
+def test_no_log_of_a_proxy_holds_a_ticket(kind):
+    """Neither of what it served nor of what it could not serve."""
+    with Sluice(BEHIND) as sluice, kind(sluice.port) as balancer:
+        path = f"{PATH}&ticket=thesecret"
+        # Without tokens there are no tickets; the proxies do not know that.
+        assert "HTTP/2 400" in curl(balancer, path)
+        assert "event: stream.open" in curl(balancer, PATH, "--max-time", "1")
+        sluice.stop()
+        assert "HTTP/2 200" in curl(balancer, path)
+        assert "HTTP/2 200" in curl(balancer, path + "2")
+        logs = [*pathlib.Path(balancer.directory).rglob("*")]
+        texts = {p.name: p.read_text("utf-8", "replace") for p in logs if p.is_file()}
+        assert [name for name, text in texts.items() if "thesecret" in text] == []
+        if kind is ShippedNginx:
+            assert f"GET {urllib.parse.urlsplit(PATH).path}" in texts["sluice.log"]
 
 
 def test_drain_of_one_of_two_gateways_shows_nobody_anything_but_200(kind, tmp_path):
