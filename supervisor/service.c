@@ -379,6 +379,16 @@ kill_strays(struct supervisor *s)
 			    (int)pids[i]);
 }
 
+static void
+clean_up_after(const struct supervisor *s, const struct child *c)
+{
+	struct err err = { 0 };
+
+	if (state_dir_clean_bus(&s->conf, c->title, &err) == -1)
+		log_warn("%s: its sockets are left until the service starts "
+		    "again: %s", c->title, err.text);
+}
+
 void
 service_reap(struct supervisor *s)
 {
@@ -392,6 +402,8 @@ service_reap(struct supervisor *s)
 		c = find_pid(s, pid);
 		if (c != NULL) {
 			child_ended = true;
+			/* First: being told of it, it may start the next. */
+			clean_up_after(s, c);
 			child_reaped(c, status);
 		} else if (!plugins_reaped(s->plugins, pid, status)) {
 			log_debug("reaped stray process %d", (int)pid);

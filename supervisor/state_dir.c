@@ -117,9 +117,25 @@ ends_with(const char *name, const char *end)
 	return n > m && strcmp(name + n - m, end) == 0;
 }
 
-/* Only sockets with the names the bus gives them. */
+/* The socket of a SUB, or a gateway's desk, of this child: "gateway-0.17.sub",
+ * "gateway-0.desk". */
+static bool
+is_left_by(const char *name, const char *title)
+{
+	size_t n = strlen(title);
+
+	for (size_t i = 0; i < n; i++)
+		if (name[i] != (title[i] == '/' ? '-' : title[i]))
+			return false;
+	if (name[n++] != '.')
+		return false;
+	return strcmp(name + n, "desk") == 0 ||
+	    strcmp(name + n + strspn(name + n, "0123456789"), ".sub") == 0;
+}
+
+/* Only sockets with the names the bus gives them; `title` NULL: of all. */
 static int
-clean_bus(const char *path, struct err *err)
+clean_bus(const char *path, const char *title, struct err *err)
 {
 	struct dirent *entry;
 	struct stat st;
@@ -128,8 +144,10 @@ clean_bus(const char *path, struct err *err)
 	if (dir == NULL)
 		return err_errno(err, errno, "%s", path);
 	while ((entry = readdir(dir)) != NULL) {
-		if (!ends_with(entry->d_name, ".sub") &&
-		    !ends_with(entry->d_name, ".rep"))
+		if (title != NULL ? !is_left_by(entry->d_name, title) :
+		    !ends_with(entry->d_name, ".sub") &&
+		    !ends_with(entry->d_name, ".rep") &&
+		    !ends_with(entry->d_name, ".desk"))
 			continue;
 		if (fstatat(dirfd(dir), entry->d_name, &st,
 		    AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode))
@@ -149,7 +167,7 @@ open_bus(const struct conf *conf, struct err *err)
 	if (rc == 0 && chmod(path, 0700) != 0)
 		rc = err_errno(err, errno, "%s: chmod 700", path);
 	if (rc == 0)
-		rc = clean_bus(path, err);
+		rc = clean_bus(path, NULL, err);
 	free(path);
 	return rc;
 }
@@ -255,6 +273,17 @@ state_dir_open(struct state_dir *s, const struct conf *conf, struct err *err)
 fail:
 	state_dir_close(s);
 	return -1;
+}
+
+int
+state_dir_clean_bus(const struct conf *conf, const char *title,
+    struct err *err)
+{
+	char *path = conf_bus_directory(conf);
+	int rc = clean_bus(path, title, err);
+
+	free(path);
+	return rc;
 }
 
 void

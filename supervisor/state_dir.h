@@ -26,6 +26,10 @@ int	state_dir_open(struct state_dir *s, const struct conf *conf,
 	    struct err *err) MUST_CHECK;
 int	state_dir_incarnation(struct state_dir *s, uint64_t *ret,
 	    struct err *err) MUST_CHECK;
+/* Removes the sockets that an ended process of this child left on the bus. Only
+ * while none of its processes runs. */
+int	state_dir_clean_bus(const struct conf *conf, const char *title,
+	    struct err *err) MUST_CHECK;
 void	state_dir_close(struct state_dir *s);
 
 #endif

@@ -193,3 +193,23 @@ def test_the_password_of_mongodb_is_known_to_the_store_alone(sim):
             sluice.wait_restarted(name, before)
         assert holders(sluice, NEW) == {"store"}
         assert holders(sluice, OLD) == set()
+
+
+def test_what_an_ended_gateway_left_on_the_bus_is_removed():
+    with Sluice() as sluice:
+        bus = os.path.join(sluice.conf["runtime_directory"], "bus")
+
+        def left():
+            return sorted(name for name in os.listdir(bus) if name.startswith("gateway-0."))
+
+        pid = sluice.pid("gateway/0")
+        before = left()
+        sluice.kill("gateway/0")
+        sluice.wait_restarted("gateway/0", pid)
+        after = left()
+        assert len(before) == len(after) == 2 and "gateway-0.desk" in after
+        assert set(before) & set(after) == {"gateway-0.desk"}, "its own sockets, of this life"
+        sluice.ctl("stop", "gateway/0")
+        wait_until(lambda: left() == [], 10, "nothing of it")
+        others = os.listdir(bus)
+        assert "broker.rep" in others and any(name.startswith("store.") for name in others)
