@@ -269,7 +269,8 @@ close_calls(struct gateway *g, struct err *err)
 {
 	const struct conf *conf = &g->role->conf;
 
-	if (conf->gateway.sandbox && sandbox_calls(conf, err) == -1)
+	if (conf->gateway.sandbox && sandbox_calls(conf,
+	    subscriber_path(g->subscriber), err) == -1)
 		return err_prefix(err, SANDBOX);
 	test_hooks_started(g);
 	return 0;

@@ -133,12 +133,19 @@ sandbox_files(const struct conf *conf, const char *journal, int *ret_version,
 /* --- system calls --------------------------------------------------------- */
 
 static int
-seal_addresses(const struct conf *conf, struct err *err)
+seal_addresses(const struct conf *conf, const char *own, struct err *err)
 {
 	static const char *const leaves[] = { BUS_BROKER, BUS_STORE };
 	char *bus = conf_bus_directory(conf);
 	struct sockaddr_un desk;
-	int rc = 0;
+	const char *slash = strchr(own, '/');   /* behind "ipc:" */
+	int rc;
+
+	if (slash == NULL || strncmp(slash, "//", 2) != 0) {
+		free(bus);
+		return err_set(err, "%s is no address of the bus", own);
+	}
+	rc = sealed_address_own(slash + 2, err);
 
 	for (size_t i = 0; i < NELEM(leaves) && rc == 0; i++) {
 		char *path = xasprintf("%s/%s", bus, leaves[i]);
@@ -154,9 +161,10 @@ seal_addresses(const struct conf *conf, struct err *err)
 }
 
 int
-sandbox_calls(const struct conf *conf, struct err *err)
+sandbox_calls(const struct conf *conf, const char *own, struct err *err)
 {
-	if (seal_addresses(conf, err) == -1 || sandbox_calls_filter(err) == -1)
+	if (seal_addresses(conf, own, err) == -1 ||
+	    sandbox_calls_filter(err) == -1)
 		return -1;
 	return 0;
 }

@@ -15,10 +15,11 @@
  *				directory, and the one it points to at the
  *				start if it is a symbolic link
  *    and in the bus directory sockets may be made and removed (SUB binds its
- *    own there). All else was opened before: keys, the uses of tickets, the
+ *    own there; which may be removed says the filter below). All else was opened before: keys, the uses of tickets, the
  *    configuration, the listener; the page is in the binary. With a kernel
  *    that has no landlock (before 5.13, or without it among its `lsm=`), files
- *    are kept by their modes alone, still read-only, and the log says so.
+ *    may be read as far as their modes let this user, and the log says so; the
+ *    filter below still lets none be changed or removed.
  * 2. System calls, by seccomp, for all threads at one stroke, when everything
  *    is open. Allowed is what the loop, nanomsg's thread, malloc and OpenSSL
  *    need, by its arguments where those matter:
@@ -27,12 +28,20 @@
  *			siblings asks
  *	connect		to the broker's and the store's sockets, and the
  *			gateways' desks (sealed_address)
+ *	unlink		of the one socket that it bound itself (there, too)
  *	sendmsg, sendto	not to an address, and not as TCP's fast open, which is
  *			a connect by another name
  *	mmap, mprotect, …  nothing executable, nothing over the sealed page
  *	tgkill		itself (abort)
  *	fcntl, ioctl, prlimit64  the few that are used, nothing that sets a
  *			limit
+ *    What flows to clients goes by writev(2), which is allowed without a look:
+ *    for such a call the kernel finds out once, when the filter is loaded, that
+ *    no argument is read on its way to ALLOW, and from then on takes the answer
+ *    from a bitmap (Linux 5.11) and runs no filter. For sendmsg the filter runs
+ *    each time (nanomsg's and the supervisor's channel go by it), and cannot be
+ *    spared: a listener that is shut down is a socket without a peer, which
+ *    TCP's fast open would connect to wherever its caller likes.
  *    No exec, no fork, no thread, no other socket, bind or listen, no ptrace,
  *    no io_uring, no change of a file or of its mode.
  *
@@ -69,7 +78,9 @@
  * is none. -1 with *err: what the kernel has could not be used. */
 int	sandbox_files(const struct conf *conf, const char *journal,
 	    int *ret_version, struct err *err) MUST_CHECK;
-/* Step 2; -1 with *err. */
-int	sandbox_calls(const struct conf *conf, struct err *err) MUST_CHECK;
+/* Step 2. `own` is the address of SUB's socket (subscriber_path), which is
+ * removed when it is closed. -1 with *err. */
+int	sandbox_calls(const struct conf *conf, const char *own,
+	    struct err *err) MUST_CHECK;
 
 #endif

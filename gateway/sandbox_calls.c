@@ -29,10 +29,9 @@ static const int free_calls[] = {
 	SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(recvfrom),
 	SCMP_SYS(recvmsg), SCMP_SYS(shutdown), SCMP_SYS(setsockopt),
 	SCMP_SYS(getsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
-	/* files that may be opened; what may be removed says landlock: nanomsg
-	 * removes its socket when it is closed */
+	/* files that may be opened */
 	SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(statx),
-	SCMP_SYS(getdents64), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
+	SCMP_SYS(getdents64),
 	/* memory */
 	SCMP_SYS(brk),
 	/* threads that are there (nanomsg's may just be beginning), and signals
@@ -125,6 +124,8 @@ static int
 allow_own(scmp_filter_ctx filter, struct err *err)
 {
 	const struct scmp_arg_cmp self = IS(0, getpid());
+	const struct scmp_arg_cmp own = { 0, SCMP_CMP_EQ,
+		sealed_address_own_path(), 0 };
 
 	for (size_t i = 0; i < sealed_address_count(); i++) {
 		const struct scmp_arg_cmp to[] = {
@@ -135,6 +136,8 @@ allow_own(scmp_filter_ctx filter, struct err *err)
 		if (allow(filter, SCMP_SYS(connect), NELEM(to), to, err) == -1)
 			return -1;
 	}
+	if (allow(filter, SCMP_SYS(unlink), 1, &own, err) == -1)
+		return -1;
 	return SANDBOX_SANITIZED ? 0 :
 	    allow(filter, SCMP_SYS(tgkill), 1, &self, err);
 }

@@ -11,7 +11,8 @@
 
 #define FAMILY_UNIX 1   /* AF_UNIX, of sys/socket.h */
 
-/* The page; NULL before the first address. */
+/* The pages; NULL before the first address. Behind the last place for one lies
+ * that of the socket that may be removed. */
 static struct sockaddr_un *addresses;
 static size_t n_addresses;
 /* Set last, and atomically: nanomsg's thread, which connects, looks at the rest
@@ -20,11 +21,11 @@ static bool sealed;
 
 const size_t sealed_address_length = sizeof(struct sockaddr_un);
 
-_Static_assert(SEALED_ADDRESSES_MAX * sizeof(struct sockaddr_un) <=
+_Static_assert((SEALED_ADDRESSES_MAX + 1) * sizeof(struct sockaddr_un) <=
     SEALED_END - SEALED_BEGIN, "they fit into these pages");
 
 static int
-map_page(struct err *err)
+map_pages(struct err *err)
 {
 	void *want = (void *)SEALED_BEGIN;
 	void *p = mmap(want, SEALED_END - SEALED_BEGIN,
@@ -43,21 +44,38 @@ map_page(struct err *err)
 	return 0;
 }
 
-int
-sealed_address_add(const char *path, struct err *err)
+static int
+put(size_t at, const char *path, struct err *err)
 {
 	struct sockaddr_un *to;
 
-	if (sealed || n_addresses == SEALED_ADDRESSES_MAX)
-		return err_set(err, "no room for the address %s", path);
 	if (strlen(path) >= sizeof(to->sun_path))
 		return err_set(err, "%s is too long for a Unix socket", path);
-	if (addresses == NULL && map_page(err) == -1)
+	if (addresses == NULL && map_pages(err) == -1)
 		return -1;
-	to = &addresses[n_addresses++];
+	to = &addresses[at];
 	to->sun_family = FAMILY_UNIX;
 	memcpy(to->sun_path, path, strlen(path) + 1);
 	return 0;
+}
+
+int
+sealed_address_add(const char *path, struct err *err)
+{
+	if (sealed || n_addresses == SEALED_ADDRESSES_MAX)
+		return err_set(err, "no room for the address %s", path);
+	if (put(n_addresses, path, err) == -1)
+		return -1;
+	n_addresses++;
+	return 0;
+}
+
+int
+sealed_address_own(const char *path, struct err *err)
+{
+	if (sealed)
+		return err_set(err, "no room for the address %s", path);
+	return put(SEALED_ADDRESSES_MAX, path, err);
 }
 
 int
@@ -81,6 +99,12 @@ uint64_t
 sealed_address_at(size_t i)
 {
 	return (uint64_t)(uintptr_t)&addresses[i];
+}
+
+uint64_t
+sealed_address_own_path(void)
+{
+	return (uint64_t)(uintptr_t)addresses[SEALED_ADDRESSES_MAX].sun_path;
 }
 
 /* --- instead of libc's ---------------------------------------------------- */
@@ -114,4 +138,22 @@ connect(int fd, const struct sockaddr_un *to, socklen_t n)
 		return -1;
 	}
 	return (int)syscall(SYS_connect, fd, to, n);
+}
+
+int	unlink(const char *path);
+
+int
+unlink(const char *path)
+{
+	const char *own;
+
+	if (__atomic_load_n(&sealed, __ATOMIC_ACQUIRE)) {
+		own = addresses[SEALED_ADDRESSES_MAX].sun_path;
+		if (own[0] == '\0' || strcmp(path, own) != 0) {
+			errno = EPERM;
+			return -1;
+		}
+		path = own;
+	}
+	return (int)syscall(SYS_unlink, path);
 }

@@ -1,6 +1,7 @@
 /*
- * sealed_address: the only addresses that this process may connect to, in a
- * place that cannot be written any more. Process: gateway.
+ * sealed_address: the only addresses that this process may connect to, and the
+ * only file that it may remove, in a place that cannot be written any more.
+ * Process: gateway.
  *
  * A filter of system calls sees the pointer that connect() is given, not what
  * it points to, and landlock knows no right for a Unix socket's path. So the
@@ -15,6 +16,10 @@
  * libc's for all libraries of the process: once sealed, it looks the address
  * up, and hands the kernel the one in these pages; EPERM for any other. Who
  * calls the kernel without it gets nowhere.
+ *
+ * unlink() likewise: nanomsg removes the path of the socket that it bound when
+ * that is closed, and aborts when it cannot; nothing else is to be removed,
+ * least of all where there is no landlock to say so.
  */
 #ifndef SLUICE_SEALED_ADDRESS_H
 #define SLUICE_SEALED_ADDRESS_H
@@ -34,10 +39,15 @@ extern const size_t sealed_address_length;
 
 /* Adds a Unix socket's path; -1 with *err (too long, too many, sealed). */
 int	sealed_address_add(const char *path, struct err *err) MUST_CHECK;
+/* The path of the socket that this process bound: the one that unlink() is let
+ * through for. -1 with *err (too long, sealed). */
+int	sealed_address_own(const char *path, struct err *err) MUST_CHECK;
 /* From now on connect() goes to these only; -1 with *err. */
 int	sealed_address_seal(struct err *err) MUST_CHECK;
 size_t	sealed_address_count(void);
 /* Where the address `i` of them lies. */
 uint64_t sealed_address_at(size_t i);
+/* Where the text of that path lies, once one of the above was added. */
+uint64_t sealed_address_own_path(void);
 
 #endif

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -85,6 +86,7 @@ test_sealed_it_goes_to_these_addresses_and_no_other(void **state)
 	(void)state;
 	assert_int_equal(sealed_address_add(a.sun_path, &err), 0);
 	assert_int_equal(sealed_address_add(b.sun_path, &err), 0);
+	assert_int_equal(sealed_address_own(a.sun_path, &err), 0);
 	assert_int_equal(sealed_address_seal(&err), 0);
 	assert_int_equal(sealed_address_add(c.sun_path, &err), -1);
 	assert_int_equal(sealed_address_count(), 2);
@@ -120,12 +122,29 @@ test_the_sealed_page_is_the_one_the_filter_keeps_and_cannot_be_written(
 }
 
 static void
+test_sealed_it_removes_its_own_socket_and_nothing_else(void **state)
+{
+	struct sockaddr_un own = address("a"), other = address("b");
+	uint64_t at = sealed_address_own_path();
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(sealed_address_own(other.sun_path, &err), -1);
+	assert_true(at >= SEALED_BEGIN && at < SEALED_END);
+	assert_int_equal(unlink(other.sun_path), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(access(other.sun_path, F_OK), 0);
+	assert_int_equal(unlink(own.sun_path), 0);
+	assert_int_equal(access(own.sun_path, F_OK), -1);
+}
+
+static void
 remove_socket(const char *name, int fd)
 {
 	struct sockaddr_un at = address(name);
 
 	(void)close(fd);
-	(void)unlink(at.sun_path);
+	(void)syscall(SYS_unlink, at.sun_path);
 }
 
 int
@@ -140,6 +159,8 @@ main(void)
 		    test_sealed_it_goes_to_these_addresses_and_no_other),
 		cmocka_unit_test(
 		    test_the_sealed_page_is_the_one_the_filter_keeps_and_cannot_be_written),
+		cmocka_unit_test(
+		    test_sealed_it_removes_its_own_socket_and_nothing_else),
 	};
 	int a, b, c, failed;
 
