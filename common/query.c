@@ -35,6 +35,8 @@ struct query_client {
 	uint64_t		 asker;
 	uint64_t		 last_ticket;
 	unsigned int		 waiting;
+	unsigned int		 questions;
+	struct mono		 armed;      /* the timer, when it is pending */
 	struct query_question	*on_wire;    /* not in the queue */
 	bool			 telling;    /* its waiters, right now */
 	struct query_questions	 queue;
@@ -54,10 +56,11 @@ query_client_of(void *arg)
 }
 
 static void
-question_free(struct query_question *q)
+question_free(struct query_client *c, struct query_question *q)
 {
 	if (q == NULL)
 		return;
+	c->questions--;
 	query_waiters_free(&q->waiters);
 	buf_free(&q->body);
 	free(q);
@@ -83,7 +86,7 @@ query_answered(struct query_client *c, struct slice answer)
 	}
 	c->telling = false;
 	c->on_wire = NULL;
-	question_free(q);
+	question_free(c, q);
 }
 
 static void
@@ -181,7 +184,7 @@ query_expire(struct query_client *c, struct mono now)
 	if (c->on_wire != NULL) {
 		question_expire(c, c->on_wire, now);
 		if (TAILQ_EMPTY(&c->on_wire->waiters)) {
-			question_free(c->on_wire);
+			question_free(c, c->on_wire);
 			c->on_wire = NULL;
 		}
 	}
@@ -190,7 +193,7 @@ query_expire(struct query_client *c, struct mono now)
 		question_expire(c, q, now);
 		if (TAILQ_EMPTY(&q->waiters)) {
 			TAILQ_REMOVE(&c->queue, q, link);
-			question_free(q);
+			question_free(c, q);
 		}
 	}
 }
@@ -254,7 +257,22 @@ query_arm(struct query_client *c)
 		earliest = look;
 	/* +1: mono_diff_ms rounds down. */
 	tv = mono_timeval_ms(mono_diff_ms(earliest, now) + 1);
+	c->armed = earliest;
 	(void)event_add(c->timer, &tv);
+}
+
+/* The same after one more has come, without a look at all the others: when
+ * thousands come at once each would look at all before it. */
+static void
+query_arm_for(struct query_client *c, const struct query_waiter *w)
+{
+	struct mono look = mono_add_ms(mono_now(), c->on_wire != NULL ?
+	    BUS_REQUEST_LOOK_MS : BUS_REQUEST_RETRY_MS);
+
+	if (!event_pending(c->timer, EV_TIMEOUT, NULL) ||
+	    mono_before(look, c->armed) ||
+	    mono_before(w->deadline, c->armed))
+		query_arm(c);
 }
 
 /* --- asking -------------------------------------------------------------- */
@@ -292,7 +310,9 @@ query_ask(struct query_client *c, enum query_op op, struct buf *body,
 	struct query_question *q;
 	struct query_waiter *w;
 
-	if (c->waiting >= QUERY_PENDING_MAX) {
+	q = find_equal(c, op, body);
+	if (c->waiting >= QUERY_WAITERS_MAX ||
+	    (q == NULL && c->questions >= QUERY_PENDING_MAX)) {
 		buf_free(body);
 		return 0;
 	}
@@ -300,19 +320,19 @@ query_ask(struct query_client *c, enum query_op op, struct buf *body,
 	w->ticket = ++c->last_ticket;
 	w->deadline = mono_add_ms(mono_now(), deadline_ms);
 	c->waiting++;
-	q = find_equal(c, op, body);
 	if (q != NULL) {
 		buf_free(body);
 	} else {
 		q = xcalloc(1, sizeof(*q));
 		q->op = op;
 		q->body = *body;
+		c->questions++;
 		TAILQ_INIT(&q->waiters);
 		TAILQ_INSERT_TAIL(&c->queue, q, link);
 	}
 	TAILQ_INSERT_TAIL(&q->waiters, w, link);
 	query_kick(c);
-	query_arm(c);
+	query_arm_for(c, w);
 	return w->ticket;
 }
 
@@ -364,6 +384,13 @@ query_last(struct query_client *c, struct slice tenant,
 	    (struct query_waiter){ .last_cb = cb, .arg = arg });
 }
 
+bool
+query_is_busy(const struct query_client *c)
+{
+	return c->questions >= QUERY_PENDING_MAX / 2 ||
+	    c->waiting >= QUERY_WAITERS_MAX / 2;
+}
+
 /* What nobody waits for any more: the store may hold a snapshot for long, and
  * whoever comes next shall not wait behind it. */
 static void
@@ -372,7 +399,7 @@ query_let_go(struct query_client *c)
 	if (c->telling || c->on_wire->op == QUERY_JSON ||
 	    !TAILQ_EMPTY(&c->on_wire->waiters))
 		return;
-	question_free(c->on_wire);
+	question_free(c, c->on_wire);
 	c->on_wire = NULL;
 	query_kick(c);
 	query_arm(c);
@@ -390,7 +417,7 @@ queue_remove(struct query_client *c, uint64_t ticket)
 	}
 	if (q != NULL && TAILQ_EMPTY(&q->waiters)) {
 		TAILQ_REMOVE(&c->queue, q, link);
-		question_free(q);
+		question_free(c, q);
 		return true;
 	}
 	return q != NULL;
@@ -478,9 +505,9 @@ query_client_free(struct query_client *c)
 	bus_request_close(&c->other);
 	while ((q = TAILQ_FIRST(&c->queue)) != NULL) {
 		TAILQ_REMOVE(&c->queue, q, link);
-		question_free(q);
+		question_free(c, q);
 	}
-	question_free(c->on_wire);
+	question_free(c, c->on_wire);
 	query_waiters_free(&c->failed);
 	free(c);
 }

@@ -5,8 +5,9 @@
  * too): behind which position some streams had no event.
  * One asynchronous client per process and server, in its libevent loop
  * (gateway, watcher, health); at most QUERY_PENDING_MAX questions in order, one
- * on the wire at a time (equal questions that change nothing share one
- * answer). What they and the answers look like: query_wire.h.
+ * on the wire at a time. Equal questions that change nothing are one, with one
+ * answer for all who wait for it, QUERY_WAITERS_MAX in all. What they and the
+ * answers look like: query_wire.h.
  */
 #ifndef SLUICE_QUERY_H
 #define SLUICE_QUERY_H
@@ -17,6 +18,7 @@
 #include "common/query_wire.h"
 
 #define QUERY_PENDING_MAX   4096u
+#define QUERY_WAITERS_MAX   16384u
 
 struct query_client;
 
@@ -41,7 +43,7 @@ void	query_client_free(struct query_client *c);
 
 /* Asks; the callback comes from the loop, also for a time-out. Returns a
  * ticket for query_cancel (after which the callback is not called), or 0 when
- * QUERY_PENDING_MAX are waiting. */
+ * there is no room. */
 uint64_t query_snapshot(struct query_client *c, struct slice tenant,
 	    const struct slice *selectors, size_t n, struct position wait_for,
 	    int64_t deadline_ms, query_snapshot_cb cb, void *arg);
@@ -57,5 +59,7 @@ uint64_t query_last(struct query_client *c, struct slice tenant,
 	    const struct slice *selectors, size_t n, int64_t deadline_ms,
 	    query_last_cb cb, void *arg);
 void	 query_cancel(struct query_client *c, uint64_t ticket);
+/* Half of the room is taken: what can be asked later shall be. */
+bool	 query_is_busy(const struct query_client *c);
 
 #endif

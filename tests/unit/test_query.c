@@ -311,6 +311,55 @@ test_a_selector_that_is_none_is_refused(void **state UNUSED)
 }
 
 static void
+count_cb(const struct query_snapshot *answer, const struct err *err UNUSED,
+    void *arg UNUSED)
+{
+	assert_non_null(answer);
+	answers++;
+}
+
+static uint64_t
+ask_counted(const char *key)
+{
+	struct slice selector = slice_str(key);
+
+	return query_snapshot(client, slice_str("-"), &selector, 1,
+	    (struct position){ 1, 1 }, 60000, count_cb, NULL);
+}
+
+/* Ten thousand clients of one subscription are one question. */
+static void
+test_those_who_ask_the_same_leave_room_for_other_questions(void **state UNUSED)
+{
+	uint64_t held;
+
+	held = ask_counted("job:held");
+	for (unsigned int i = 0; i < 10000; i++)
+		assert_true(ask_counted("job:a") != 0);
+	assert_true(ask_counted("job:b") != 0);
+	query_cancel(client, held);
+	publish(1, "job:a");
+	run_until(10001);
+}
+
+static void
+test_there_are_so_many_questions_and_so_many_who_wait(void **state UNUSED)
+{
+	char key[32];
+
+	for (unsigned int i = 0; i < QUERY_PENDING_MAX; i++) {
+		assert_int_equal(query_is_busy(client),
+		    i >= QUERY_PENDING_MAX / 2);
+		(void)snprintf(key, sizeof(key), "job:%u", i);
+		assert_true(ask_counted(key) != 0);
+	}
+	assert_true(ask_counted("job:x") == 0);
+	for (unsigned int i = QUERY_PENDING_MAX; i < QUERY_WAITERS_MAX; i++)
+		assert_true(ask_counted("job:4095") != 0);
+	assert_true(ask_counted("job:4095") == 0);
+}
+
+static void
 test_a_store_that_is_away_is_told_after_the_deadline(void **state UNUSED)
 {
 	serve_free(serve);
@@ -354,6 +403,8 @@ main(void)
 		TEST(test_nobody_waits_behind_a_held_snapshot_that_was_cancelled),
 		TEST(test_who_is_told_may_cancel_who_would_be_told_next),
 		TEST(test_a_selector_that_is_none_is_refused),
+		TEST(test_those_who_ask_the_same_leave_room_for_other_questions),
+		TEST(test_there_are_so_many_questions_and_so_many_who_wait),
 		TEST(test_a_store_that_is_away_is_told_after_the_deadline),
 		TEST(test_many_records_are_applied_in_order),
 	};
