@@ -16,7 +16,9 @@
 #include "gateway/stream_end.h"
 #include "gateway/stream_private.h"
 
-#define BLIND_TURN 64   /* events, of one look at the list */
+#define BLIND_TURN   64    /* events, of one look at the list */
+#define SPECIAL_COST 512   /* bytes of a turn that one costs that is looked at
+			    * and, as a rule, not written */
 
 enum sent { SENT_GONE = -1, SENT_FULL = 0, SENT_ALL = 1, SENT_MORE = 2 };
 
@@ -98,16 +100,18 @@ others_first(struct conn *c)
 
 /* A flight's special frame. */
 static void
-send_special(struct conn *c, uint64_t position)
+send_special(struct conn *c, uint64_t position, size_t *budget)
 {
 	struct stream *s = &c->stream;
 	struct ring_frame f;
 
+	*budget -= MIN(*budget, SPECIAL_COST);
 	s->cursor.number = position;
 	if (!ring_get(c->gateway->ring, position, &f))
 		return;
 	if (hub_wants(s->sub, f.tenant, f.key, f.event_type)) {
 		stream_add_event(c, f.chunk, f.n);
+		*budget -= MIN(*budget, f.n);
 		s->blind_sent = true;
 		s->events++;
 		s->event_ms = gateway_now_ms();
@@ -115,6 +119,16 @@ send_special(struct conn *c, uint64_t position)
 	}
 	if (f.ends)
 		stream_ended(c, f.key, f.state, f.position);
+}
+
+/* There is more, in this turn or in the next. */
+static enum sent
+more_if(struct conn *c, size_t budget)
+{
+	if (budget > 0)
+		return SENT_MORE;
+	others_first(c);
+	return SENT_ALL;
 }
 
 static enum sent
@@ -132,8 +146,8 @@ send_live(struct conn *c, size_t *budget)
 		return c->state == CONN_STREAM ? SENT_MORE : SENT_GONE;
 	}
 	if (f->special) {
-		send_special(c, f->positions[0]);
-		return SENT_MORE;
+		send_special(c, f->positions[0], budget);
+		return more_if(c, *budget);
 	}
 	if (f->n == 0)
 		return SENT_ALL;
@@ -144,12 +158,7 @@ send_live(struct conn *c, size_t *budget)
 	if (rc == 0)
 		return SENT_FULL;
 	*budget -= MIN(*budget, taken);
-	if (!f->more)
-		return SENT_ALL;
-	if (*budget > 0)
-		return SENT_MORE;
-	others_first(c);
-	return SENT_ALL;
+	return f->more ? more_if(c, *budget) : SENT_ALL;
 }
 
 void
@@ -200,7 +209,7 @@ send_made(struct conn *c, size_t *budget)
 		if (!ring_get(g->ring, positions[i], &f))
 			continue;
 		if (flight_is_special(s->sub, &f)) {
-			send_special(c, positions[i]);
+			send_special(c, positions[i], budget);
 			break;
 		}
 		stream_add_event(c, f.chunk, f.n);
@@ -210,10 +219,7 @@ send_made(struct conn *c, size_t *budget)
 		s->event_ms = gateway_now_ms();
 	}
 	*budget -= MIN(*budget, c->out.len);
-	if (n == 0 || *budget > 0)
-		return n > 0 ? SENT_MORE : SENT_ALL;
-	others_first(c);
-	return SENT_ALL;
+	return n > 0 ? more_if(c, *budget) : SENT_ALL;
 }
 
 /* All is with the kernel up to the cursor, and the ring has what follows. */

@@ -353,6 +353,21 @@ def test_without_the_store_the_end_is_told_and_without_the_broker_nobody_waits()
             os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.parametrize("query", [{}, {"types": "x.n"}], ids=["all", "types"])
+def test_who_resumes_over_thousands_of_ends_gets_all_that_is_wanted(sluice, query):
+    """They are more than one turn of the loop may take of them."""
+    prefix = f"job:many/{len(query)}"
+    before = sluice.publish([state(f"{prefix}/start", "failed")])["last_id"]
+    for i in range(0, 3000, 500):
+        sluice.publish([state(f"{prefix}/{n}", "failed") for n in range(i, i + 500)])
+    publish(sluice, f"{prefix}/go-on", 0, 1)
+    wanted = 1 if query else 3001
+    with sluice.stream(f"{prefix}/*", last_event_id=before, **query) as stream:
+        assert len(stream.wait_events(wanted, timeout=30)) == wanted
+        assert stream.events()[-1]["stream_key"] == f"{prefix}/go-on"
+        assert stream.ended is None
+
+
 # --- retention ---------------------------------------------------------------------------
 
 
