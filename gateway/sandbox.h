@@ -15,8 +15,9 @@
  *				directory, and the one it points to at the
  *				start if it is a symbolic link
  *    and in the bus directory sockets may be made and removed (SUB binds its
- *    own there; which may be removed says the filter below). All else was opened before: keys, the uses of tickets, the
- *    configuration, the listener; the page is in the binary. With a kernel
+ *    own there; which may be removed says the filter below). All else was
+ *    opened before: keys, the uses of tickets, the configuration, the listener;
+ *    the page is in the binary. With a kernel
  *    that has no landlock (before 5.13, or without it among its `lsm=`), files
  *    may be read as far as their modes let this user, and the log says so; the
  *    filter below still lets none be changed or removed.
@@ -29,8 +30,9 @@
  *	connect		to the broker's and the store's sockets, and the
  *			gateways' desks (sealed_address)
  *	unlink		of the one socket that it bound itself (there, too)
- *	sendmsg, sendto	not to an address, and not as TCP's fast open, which is
- *			a connect by another name
+ *	sendmsg, sendto	not as TCP's fast open, which is a connect by another
+ *			name, and sendto not to an address (sendmsg's is out of
+ *			sight; no socket there can be takes one)
  *	mmap, mprotect, …  nothing executable, nothing over the sealed page
  *	tgkill		itself (abort)
  *	fcntl, ioctl, prlimit64  the few that are used, nothing that sets a

@@ -12,7 +12,8 @@
 #include "common/err.h"
 
 /* For all threads; connect() to the sealed addresses, and unlink() of the path
- * that lies with them (sealed_address), which must be sealed before. -1 with *err. */
+ * that lies with them (sealed_address), which must be sealed before. -1 with
+ * *err. */
 int	sandbox_calls_filter(struct err *err) MUST_CHECK;
 
 #endif
