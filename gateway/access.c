@@ -20,6 +20,7 @@
 #include "gateway/revocations.h"
 #include "gateway/subject_limit.h"
 #include "gateway/ticket_uses.h"
+#include "gateway/token_place.h"
 
 #define ACCESS_MAGIC 0x41434345u   /* "ACCE" */
 #define LOOK_MS      200           /* what was revoked ends within a second */
@@ -38,8 +39,8 @@ struct access {
 	struct gateway		*gateway;
 	struct subject_limit	*limit;
 	struct revocations	*revoked;
-	struct event		*look;      /* for new revocations */
-	uint64_t		 changes;   /* of them, that were acted on */
+	struct event		*look;      /* for what was revoked */
+	uint64_t		 changes;   /* of that, that were acted on */
 };
 
 /* --- life ----------------------------------------------------------------- */
@@ -77,11 +78,19 @@ open_tickets(struct access *a, const struct conf *conf, struct err *err)
 	return rc;
 }
 
+/* Subjects that were revoked, and sets of keys. Either number only grows, and
+ * that the sum did is all that is asked. */
+static uint64_t
+changes_of(const struct access *a)
+{
+	return revocations_changes(a->revoked) + jwks_file_changes(a->keys);
+}
+
 static void
 access_look_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct access *a = arg;
-	uint64_t changes = revocations_changes(a->revoked);
+	uint64_t changes = changes_of(a);
 
 	assert(a->magic == ACCESS_MAGIC);
 	if (changes == a->changes)
@@ -100,7 +109,7 @@ open_revocations(struct access *a, const struct conf *conf, struct err *err)
 	free(path);
 	if (a->revoked == NULL)
 		return -1;
-	a->changes = revocations_changes(a->revoked);
+	a->changes = changes_of(a);
 	a->look = event_new(a->gateway->role->base, -1, EV_PERSIST,
 	    access_look_cb, a);
 	if (a->look == NULL || event_add(a->look, &every) != 0)
@@ -230,62 +239,6 @@ access_forbid(struct conn *c, const char *text)
 	    "realm=\"sluice\", error=\"insufficient_scope\"\r\n");
 }
 
-/* --- where a token stands ------------------------------------------------- */
-
-/* "Bearer " and the token; false if it is anything else. */
-static bool
-bearer(struct slice value, struct slice *ret)
-{
-	static const char scheme[] = "Bearer ";
-	size_t n = sizeof(scheme) - 1;
-
-	if (value.n <= n || !http_slice_is_nocase((struct slice){ value.p, n },
-	    scheme))
-		return false;
-	*ret = (struct slice){ value.p + n, value.n - n };
-	while (ret->n > 0 && ret->p[0] == ' ')
-		*ret = (struct slice){ ret->p + 1, ret->n - 1 };
-	return true;
-}
-
-/* One "name=value" of a Cookie field; moves *rest behind it. */
-static struct slice
-next_pair(struct slice *rest)
-{
-	const char *semi = memchr(rest->p, ';', rest->n);
-	struct slice pair = { rest->p,
-	    semi != NULL ? (size_t)(semi - rest->p) : rest->n };
-	size_t used = MIN(rest->n, pair.n + 1);
-
-	*rest = (struct slice){ rest->p + used, rest->n - used };
-	while (pair.n > 0 && pair.p[0] == ' ')
-		pair = (struct slice){ pair.p + 1, pair.n - 1 };
-	return pair;
-}
-
-static bool
-cookie(const struct http_request *r, const char *name, struct slice *ret)
-{
-	size_t n = name != NULL ? strlen(name) : 0;
-
-	for (size_t i = 0; n > 0 && i < r->n_headers; i++) {
-		struct slice rest = r->headers[i].value, pair;
-
-		if (!http_slice_is_nocase(r->headers[i].name, "cookie"))
-			continue;
-		while (rest.n > 0) {
-			pair = next_pair(&rest);
-			if (pair.n <= n || pair.p[n] != '=' ||
-			    memcmp(pair.p, name, n) != 0)
-				continue;
-			*ret = (struct slice){ pair.p + n + 1,
-			    pair.n - n - 1 };
-			return true;
-		}
-	}
-	return false;
-}
-
 /* --- who it is ------------------------------------------------------------ */
 
 /* By a token; NULL with *err. */
@@ -378,26 +331,27 @@ static struct identity *
 identify(struct conn *c, const struct http_request *r, enum access_need need)
 {
 	const struct access *a = c->gateway->access;
-	size_t n = http_header_count(r, "authorization");
-	struct slice token = SLICE_NONE, ticket = SLICE_NONE;
 	struct identity *id = NULL;
 	struct err err = { 0 };
+	struct slice token;
 
-	if (n > 1 || (n == 1 && !bearer(http_header(r, "authorization"),
-	    &token))) {
+	switch (token_place_find(r, need == ACCESS_SUBSCRIBE, a->cookie,
+	    &token)) {
+	case TOKEN_PLACE_BROKEN:
 		refuse(c, AUTH_INVALID, "Authorization must be there once, as "
 		    "Bearer TOKEN");
 		return NULL;
-	}
-	if (n == 0 && need == ACCESS_SUBSCRIBE)
-		ticket = http_param(r, "ticket");
-	if (n == 0 && ticket.p == NULL && (need != ACCESS_SUBSCRIBE ||
-	    !cookie(r, a->cookie, &token))) {
+	case TOKEN_PLACE_NONE:
 		refuse_missing(c, a, need);
 		return NULL;
+	case TOKEN_PLACE_TICKET:
+		id = by_ticket(c, r, token, &err);
+		break;
+	case TOKEN_PLACE_HEADER:
+	case TOKEN_PLACE_COOKIE:
+		id = by_token(a, token, &err);
+		break;
 	}
-	id = ticket.p != NULL ? by_ticket(c, r, ticket, &err) :
-	    by_token(a, token, &err);
 	if (id == NULL) {
 		refuse(c, AUTH_INVALID, err.text);
 	} else if (revocations_has(a->revoked, id)) {
@@ -430,8 +384,9 @@ access_is_revoked(const struct conn *c)
 {
 	const struct access *a = c->gateway->access;
 
-	return a->revoked != NULL && c->identity != NULL &&
-	    revocations_has(a->revoked, c->identity);
+	return a->keys != NULL && c->identity != NULL &&
+	    (!jwks_has(jwks_file_keys(a->keys), c->identity->key) ||
+	    revocations_has(a->revoked, c->identity));
 }
 
 int

@@ -51,7 +51,8 @@ bool		 access_resume(struct conn *c, const struct position *cursor);
  * max_per_token of them on this gateway. The count is given back by
  * access_forget. */
 bool		 access_admit(struct conn *c);
-/* The token of what is under way on c was revoked. */
+/* The token of what is under way on c was revoked, or the key that it was
+ * signed with is not in force any more. */
 bool		 access_is_revoked(const struct conn *c);
 /* From now on the tokens of this subject that were issued until now are
  * refused on every gateway, and what is open by them ends; `tenant` NULL: of

@@ -20,6 +20,7 @@ struct jwks_file {
 	char		*path;
 	struct jwks	*keys;
 	struct stat	 seen;      /* when they were read */
+	uint64_t	 changes;
 	char		*trouble;   /* with what stands there now; or NULL */
 	struct event	*look;
 };
@@ -149,6 +150,7 @@ jwks_file_reload(struct jwks_file *f)
 	jwks_free(f->keys);
 	f->keys = keys;
 	f->seen = st;
+	f->changes++;
 }
 
 static void
@@ -204,4 +206,10 @@ const struct jwks *
 jwks_file_keys(const struct jwks_file *f)
 {
 	return f->keys;
+}
+
+uint64_t
+jwks_file_changes(const struct jwks_file *f)
+{
+	return f->changes;
 }

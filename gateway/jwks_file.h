@@ -30,6 +30,8 @@ struct jwks_file *jwks_file_open(struct event_base *base, const char *path,
 void		 jwks_file_close(struct jwks_file *f);   /* NULL is none */
 /* The keys in force; valid until the loop goes on. */
 const struct jwks *jwks_file_keys(const struct jwks_file *f);
+/* Another number whenever others came into force, or the same once more. */
+uint64_t	 jwks_file_changes(const struct jwks_file *f);
 /* Reads it again though it may not have changed. */
 void		 jwks_file_reload(struct jwks_file *f);
 

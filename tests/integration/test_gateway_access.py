@@ -353,6 +353,27 @@ def test_keys_are_read_again_and_a_broken_file_changes_nothing():
         wait_until(lambda: answers(guarded, "HS256") == 200, 10, "all keys")
 
 
+def test_a_stream_ends_with_the_key_that_its_token_was_signed_with():
+    with Guarded() as guarded:
+        stolen = guarded.issuer.token("ES256", sluice=ADMIN)
+        other = guarded.issuer.token("RS256", sluice=ADMIN)
+        ticket = ticket_of(guarded, stolen)
+        with (
+            guarded.stream(stolen, "job:key") as stream,
+            guarded.stream(None, "job:key", headers={}, ticket=ticket) as by_ticket,
+            guarded.stream(other, "job:key") as good,
+        ):
+            for each in (stream, by_ticket, good):
+                each.wait_open()
+            guarded.issuer.write(guarded.keys, "RS256", "HS256")
+            for each in (stream, by_ticket):
+                each.read_until(lambda s: s.named("stream.closing"), 10, "its end")
+                assert each.named("stream.closing")[0].json["reason"] == "admin"
+            assert guarded.post(other, events("job:key", 0, 3))[0] == 202
+            good.wait_events(3)
+            assert not good.named("stream.closing")
+
+
 def test_a_set_without_keys_puts_all_out_of_force():
     with Guarded("ES256") as guarded:
         assert answers(guarded, "ES256") == 200
