@@ -82,5 +82,7 @@ fi
 # The test cluster: kube-apiserver, etcd, controller manager, kwok.
 SLUICE_VENV=$PWD/$venv tests/cluster/build.sh
 
-# Clients of event streams, from npm, Maven Central and the Go proxy.
-SLUICE_VENV=$PWD/$venv tests/clients/build.sh
+# Clients of event streams, from npm, Maven Central and the Go proxy. A registry
+# that is away costs the tests of its client, which say so, not all the others.
+SLUICE_VENV=$PWD/$venv tests/clients/build.sh ||
+	echo 'setup: a client of event streams is absent, its tests will fail' >&2

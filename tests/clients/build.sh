@@ -4,7 +4,7 @@
 #   ${XDG_CACHE_HOME:-~/.cache}/sluice-testbed/<hash of what it is built from>/
 # What is there already is left alone, so a second call only looks.
 #
-#   build.sh            make what is absent
+#   build.sh            make what is absent; status 1 if one could not be made, the others are
 #   build.sh --print    print "<client> <directory>" for each, make nothing
 #
 # tests/cluster/go.sh has the environment, and how a Go program is built. Node and npm are those of
@@ -39,19 +39,36 @@ make_node() {
 	[[ -x $npm ]] || die "there is no $npm" "setup/setup.sh check, which makes that venv"
 	cp -- "$here"/node/* "$1"
 	(cd "$1" && PATH=$venv/bin:$PATH "$npm" ci --no-audit --no-fund --ignore-scripts \
-		--loglevel=error >&2) || die "npm cannot install what $here/node/package-lock.json names" \
-		"make the npm registry reachable (npm config get registry)"
+		--fetch-retries=5 --fetch-retry-mintimeout=2000 --loglevel=error >&2) ||
+		die "npm cannot install what $here/node/package-lock.json names" \
+			"make the npm registry reachable (npm config get registry)"
+}
+
+# has_sum SUM FILE: is FILE there, and what SUM says?
+has_sum() {
+	[[ -f $2 ]] && printf '%s  %s\n' "$1" "$2" | sha256sum --check --status
+}
+
+# fetch_jar SUM PATH: PATH of Maven Central, into the cache under its sum: a next call has it.
+fetch_jar() {
+	local kept=$cache/jars/$1
+	! has_sum "$1" "$kept" || return 0
+	begin_file "$kept"
+	curl --silent --show-error --fail --location --connect-timeout 20 --max-time 300 \
+		--retry 5 --retry-all-errors --retry-max-time 120 -o "$new_file" "$maven/$2" ||
+		die "$maven/$2 cannot be had" \
+			"make Maven Central reachable and call $0 again; what was fetched is kept"
+	has_sum "$1" "$new_file" || die "$maven/$2 is not what $here/java/jars.sha256 says" \
+		"find out why before changing that file"
+	end_file "$kept"
 }
 
 # make_java DIRECTORY: the jars of jars.sha256, and the program.
 make_java() {
 	local sum path
 	while read -r sum path; do
-		curl --silent --show-error --fail --location --retry 3 -o "$1/${path##*/}" "$maven/$path" ||
-			die "$maven/$path cannot be had" "make Maven Central reachable"
-		printf '%s  %s\n' "$sum" "$1/${path##*/}" | sha256sum --check --status ||
-			die "$maven/$path is not what $here/java/jars.sha256 says" \
-				"find out why before changing that file"
+		fetch_jar "$sum" "$path"
+		cp -- "$cache/jars/$sum" "$1/${path##*/}"
 	done <"$here/java/jars.sha256"
 	javac -Xlint:all -Werror -cp "$1/*" -d "$1" "$here/java/Follow.java" >&2 ||
 		die "$here/java/Follow.java was not compiled" "apt-get install -y openjdk-17-jdk-headless"
@@ -74,9 +91,33 @@ make_client() {
 	: >"$directory/whole"
 }
 
+# make_all: what is absent, one after the other; 1 if one was not made, which no other suffers by.
+make_all() {
+	local client begin status failed=0
+	for client in $(absent); do
+		begin=$SECONDS
+		say "$client client: making it"
+		# Not behind || or if: there, no error would end the subshell.
+		set +e
+		(
+			set -e
+			trap clean_up EXIT
+			make_client "$client"
+		)
+		status=$?
+		set -e
+		if ((status == 0)); then
+			say "$client client: done in $((SECONDS - begin)) s"
+		else
+			failed=1
+		fi
+	done
+	return "$failed"
+}
+
 # The whole: look, make what is absent, one builder at a time.
 main() {
-	local client begin
+	local client
 	find_directories
 	case ${1:-} in
 	--print)
@@ -90,12 +131,7 @@ main() {
 	esac
 	[[ -n $(absent) ]] || return 0
 	lock_cache
-	for client in $(absent); do
-		begin=$SECONDS
-		say "$client client: making it"
-		make_client "$client"
-		say "$client client: done in $((SECONDS - begin)) s"
-	done
+	make_all
 }
 
 main "$@"
