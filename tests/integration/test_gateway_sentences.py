@@ -154,11 +154,13 @@ def test_the_bytes_of_frames_are_event_data_id_by_lf_each_frame_a_chunk(sluice):
         sock.settimeout(deadline(10))
         sock.sendall(f"GET {PATH}stream=job:bytes HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         answer = b""
-        while b"event: snapshot" not in answer or not answer.endswith(b"\n\n\r\n"):
-            answer += sock.recv(65536)
-        publish(sluice, "job:bytes", 1, 2)
-        while b"event: x.n" not in answer or not answer.endswith(b"\n\n\r\n"):
-            answer += sock.recv(65536)
+        for event in (b"event: snapshot", b"event: x.n"):
+            while event not in answer or not answer.endswith(b"\n\n\r\n"):
+                piece = sock.recv(65536)
+                assert piece, f"the gateway closed behind {answer[-300:]!r}"
+                answer += piece
+            if event == b"event: snapshot":
+                publish(sluice, "job:bytes", 1, 2)
     body = answer.partition(b"\r\n\r\n")[2]
     frames = []
     while body:
