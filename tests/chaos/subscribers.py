@@ -97,6 +97,7 @@ class Subscriber:
             "selectors": self.selectors,
             "types": self.types,
             "snapshot": self.snapshot,
+            "slow": self.slow,
             "cursor": cursor,
             "reach": reach,
             "status": None,

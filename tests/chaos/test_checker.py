@@ -55,6 +55,7 @@ class Made:
                 "selectors": list(selectors),
                 "types": [],
                 "snapshot": snapshot,
+                "slow": False,
                 "cursor": cursor,
                 "reach": False,
                 "status": 200,
@@ -249,6 +250,11 @@ def test_evicted_must_be_true():
     silent = Made().session(*frames, cursor=f"{E1}-2")
     silent.records.append({"what": "log", "at": 39, "text": "no answer"})
     assert silent.problems() == []
+    # Who reads slowly reads late what was sent in time.
+    for at, slow, excused in ((30, False, False), (30, True, True), (15, True, False)):
+        late = Made().session(*frames, cursor=f"{E1}-2", slow=slow)
+        late.records.append({"what": "log", "at": at, "text": "no answer"})
+        assert (late.problems() == []) == excused, (at, slow)
 
 
 def test_a_gap_without_a_snapshot_ends_where_it_says():
