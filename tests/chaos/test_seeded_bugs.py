@@ -10,6 +10,8 @@ from tests.bed.sluice import binary
 from .run import reports_of, run, verdict
 
 SECONDS = 12
+# Of three runs, each of which may wait in vain for publishers, processes and, twice, readers.
+PATIENCE_S = 900
 # Mostly the first is enough; when a fault meets a process is not in the seed.
 SEEDS = (3, 4, 5)
 # What it says of each; any of the words.
@@ -28,6 +30,7 @@ BUGS = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(PATIENCE_S)
 @pytest.mark.parametrize("bug", BUGS)
 def test_the_checker_finds_a_gateway_with_the_bug(bug):
     said = []
