@@ -138,15 +138,21 @@ class Sluice:
         return self.process.exit_status if self.process.stop(grace) else None
 
     def ctl(self, *args, check=True):
-        """Runs sluicectl on this installation; its standard output."""
-        done = subprocess.run(
-            [self.program("sluicectl"), "--runtime", self.conf["runtime_directory"], *args],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            env=self.env,
-            check=False,
-        )
+        """Runs sluicectl on this installation; its standard output.
+
+        Without CHECK what subprocess.run() returns, whatever its exit status.
+        """
+        try:
+            done = subprocess.run(
+                [self.program("sluicectl"), "--runtime", self.conf["runtime_directory"], *args],
+                capture_output=True,
+                text=True,
+                timeout=20,
+                env=self.env,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"sluicectl {args}: not ended after 20 s") from error
         if check and done.returncode != 0:
             raise AssertionError(f"sluicectl {args}: {done.returncode}: {done.stderr}")
         return done.stdout if check else done

@@ -179,7 +179,10 @@ class Run:
             lambda: not any(p.is_alive() for p in self.publishers), "the publishers acknowledged"
         )
         self.sluice.wait_ready(40)
-        tip = max((p.last_id for p in self.publishers if p.last_id), key=lambda i: split_id(i)[1])
+        told = [p.last_id for p in self.publishers if p.last_id]
+        if not told:
+            raise DeadlineError("no publisher was ever acknowledged")
+        tip = max(told, key=lambda i: split_id(i)[1])
         self.records.append({"what": "end", "tip": tip})
         for fresh in (False, True):
             for subscriber in self.subscribers:
@@ -235,11 +238,16 @@ def run(seed, seconds, *, hooks=False, bug=None, reports=None):
         )
         sluice.env.update(env)
         with sluice:
-            history = Run(seed, seconds, sluice)
-            history.run()
-            problems = check(history.records)
-            if problems and reports:
-                save(reports, history, problems)
+            history, problems = Run(seed, seconds, sluice), []
+            try:
+                history.run()
+                problems = check(history.records)
+            except BaseException as error:
+                problems = [f"the run broke off: {error!r}"]
+                raise
+            finally:
+                if problems and reports:
+                    save(reports, history, problems)
     return figures(history.records), problems
 
 
