@@ -95,7 +95,7 @@ conn_poll_free(struct conn_poll *p)
 	free(p);
 }
 
-void
+bool
 conn_poll_change(struct conn_poll *p, int fd, uint32_t id, unsigned int was,
     unsigned int what)
 {
@@ -105,7 +105,7 @@ conn_poll_change(struct conn_poll *p, int fd, uint32_t id, unsigned int was,
 	int op = EPOLL_CTL_MOD;
 
 	if (was == what)
-		return;
+		return true;
 	if ((what & CONN_POLL_READ) != 0)
 		ev.events |= EPOLLIN;
 	if ((what & CONN_POLL_WRITE) != 0)
@@ -114,8 +114,12 @@ conn_poll_change(struct conn_poll *p, int fd, uint32_t id, unsigned int was,
 		op = EPOLL_CTL_DEL;
 	else if (was == 0)
 		op = EPOLL_CTL_ADD;
-	if (epoll_ctl(p->fd, op, fd, &ev) == -1)
+	if (epoll_ctl(p->fd, op, fd, &ev) == 0)
+		return true;
+	/* Only one more may be one too many. */
+	if (op != EPOLL_CTL_ADD)
 		fatal("epoll_ctl");
+	return false;
 }
 
 void

@@ -15,6 +15,7 @@
 #ifndef SLUICE_CONN_POLL_H
 #define SLUICE_CONN_POLL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/err.h"
@@ -35,9 +36,11 @@ struct conn_poll *conn_poll_new(struct event_base *base, conn_poll_cb cb,
 void		 conn_poll_free(struct conn_poll *p);
 /* What the socket was waited for, and is to be now; 0: nothing, not even its
  * end. Before a socket is closed it must be 0: a descriptor that another
- * process holds a copy of does not leave the set by itself. */
-void		 conn_poll_change(struct conn_poll *p, int fd, uint32_t id,
-		    unsigned int was, unsigned int what);
+ * process holds a copy of does not leave the set by itself. False, with errno:
+ * the kernel has no room for a socket that was waited for nothing; it still
+ * is. */
+bool		 conn_poll_change(struct conn_poll *p, int fd, uint32_t id,
+		    unsigned int was, unsigned int what) MUST_CHECK;
 /* As if it could be read, in the next turn; `id` is told once for each. */
 void		 conn_poll_again(struct conn_poll *p, uint32_t id);
 

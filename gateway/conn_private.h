@@ -25,9 +25,10 @@ void	conn_hear(struct conn *c);
 /* By a connection: when conn_expired() is to be called, or not any more. */
 void	connections_due(struct connections *cs, uint32_t id, int64_t at_ms);
 void	connections_not_due(struct connections *cs, uint32_t id);
-/* By a connection: what its socket is to be waited for (CONN_POLL_*); and that
- * there is a request to be read without it. */
-void	connections_poll(struct connections *cs, struct conn *c,
+/* By a connection: what its socket is to be waited for (CONN_POLL_*), false
+ * when there is no room for it, which was logged; and that there is a request
+ * to be read without it. */
+bool	connections_poll(struct connections *cs, struct conn *c,
 	    unsigned int what);
 void	connections_again(struct connections *cs, struct conn *c);
 /* By a connection that was closed: the slot is free again. */

@@ -21,6 +21,7 @@
 
 #define CONN_REST_MS     100     /* of a listener after a failed accept */
 #define CONN_FD_RESERVE  256u
+#define SAY_FULL_MS      60000
 
 struct connections {
 	struct gateway	*gateway;
@@ -41,6 +42,7 @@ struct connections {
 	struct event	*rest;
 	struct event	*accepts[CONN_LISTENERS_MAX];   /* NULL: not ours */
 	uint64_t	 serial;
+	int64_t		 said_full_ms;   /* that epoll has no room; 0: not */
 };
 
 /* --- the table ------------------------------------------------------------ */
@@ -231,10 +233,21 @@ connections_not_due(struct connections *cs, uint32_t id)
 	wheel_remove(cs->wheel, id);
 }
 
-void
+bool
 connections_poll(struct connections *cs, struct conn *c, unsigned int what)
 {
-	conn_poll_change(cs->poll, c->fd, c->id, c->polled, what);
+	int64_t now = gateway_now_ms();
+
+	if (conn_poll_change(cs->poll, c->fd, c->id, c->polled, what))
+		return true;
+	cs->gateway->metrics.accept_errors++;
+	if (cs->said_full_ms != 0 && now - cs->said_full_ms < SAY_FULL_MS)
+		return false;
+	cs->said_full_ms = now;
+	log_warn("connections are closed, since they cannot be waited for: "
+	    "epoll_ctl: %s; raise fs.epoll.max_user_watches, or lower "
+	    "gateway.max_connections", strerror(errno));
+	return false;
 }
 
 void

@@ -109,8 +109,14 @@ watch(struct conn *c, bool want_write, bool deaf)
 	c->deaf = deaf;
 	if (c->polled == what)
 		return;
-	connections_poll(c->gateway->connections, c, what);
-	c->polled = (uint8_t)what;
+	if (connections_poll(c->gateway->connections, c, what)) {
+		c->polled = (uint8_t)what;
+		return;
+	}
+	/* Nothing would be heard of it again: it ends, in the next turn or
+	 * with its next byte, since callers still look at c. */
+	(void)shutdown(c->fd, SHUT_RDWR);
+	conn_due_exactly(c, gateway_now_ms());
 }
 
 void
@@ -250,7 +256,7 @@ conn_close(struct conn *c, enum metrics_close cause)
 	stream_release(c);
 	c->gateway->metrics.closes[cause]++;
 	conn_set_state(c, CONN_FREE);
-	connections_poll(c->gateway->connections, c, 0);
+	(void)connections_poll(c->gateway->connections, c, 0);
 	(void)close(c->fd);
 	end_exchange(c);
 	access_forget(c);

@@ -94,7 +94,8 @@ print_connections(struct buf *b, const struct metrics *m)
 	one(b, "over_token_total", "counter",
 	    "Streams over max_per_token, told to come back.", m->over_token);
 	one(b, "accept_errors_total", "counter",
-	    "accept(2) failures, each followed by a pause of 100 ms.",
+	    "accept(2) failures, each followed by a pause of 100 ms, and "
+	    "sockets that epoll had no room for.",
 	    m->accept_errors);
 	head(b, "closes_total", "counter", "Connections ended, by cause.");
 	for (i = 0; i < CLOSE_MAX; i++)
