@@ -124,9 +124,8 @@ end_one(struct conn *c, void *arg)
 		stream_close(c, SSE_SHUTDOWN);
 	else if (c->state == CONN_READING && is_idle(c, *now))
 		conn_finish(c, CLOSE_ENDED);
-	else if (c->state == CONN_WAITING &&
-	    c->exchange->on_gone == NULL)
-		conn_close(c, CLOSE_ENDED);
+	else if (c->state == CONN_WAITING && c->stream.sub != NULL)
+		stream_leave_unopened(c);
 }
 
 static void

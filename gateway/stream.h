@@ -97,6 +97,9 @@ int	stream_flush(struct conn *c);
 void	stream_tick(struct conn *c, int64_t now);
 /* stream.closing and the end (contract 4 says how, by reason). */
 void	stream_close(struct conn *c, enum sse_reason reason);
+/* The process ends before a strict stream could be opened or refused: told as
+ * stream_close{shutdown} would, so that its client asks another. */
+void	stream_leave_unopened(struct conn *c);
 /* The connection goes: leaves its subscription. */
 void	stream_release(struct conn *c);
 

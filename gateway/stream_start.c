@@ -2,6 +2,7 @@
  * stream_start: from a request to an open stream: what it asks for, whether it
  * may (then stream_lookup), options, head; or 200 and stream.closing at once.
  */
+#include <assert.h>
 #include <stdio.h>
 
 #include "common/mono.h"
@@ -84,15 +85,11 @@ options_of(const struct conn *c, const struct stream_wish *w)
 	return conf_stream(&c->gateway->role->conf, type);
 }
 
-/* Draining, overloaded, or not caught up in time: 200, so that an EventSource
- * comes back. */
-void
-stream_turn_away(struct conn *c, const struct stream_wish *w,
-    enum sse_reason reason)
+static void
+turn_away(struct conn *c, int64_t retry_ms, enum sse_reason reason)
 {
-	const struct conf_stream *o = options_of(c, w);
 	struct sse_control ctl = { .kind = SSE_RETRY,
-	    .retry_ms = stream_retry_ms(o->retry_ms) };
+	    .retry_ms = stream_retry_ms(retry_ms) };
 
 	c->gateway->metrics.closings[reason]++;
 	write_head(c);
@@ -103,6 +100,25 @@ stream_turn_away(struct conn *c, const struct stream_wish *w,
 	stream_control(c, &ctl, SLICE_NONE);
 	c->stream.phase = STREAM_ENDING;
 	conn_finish(c, CLOSE_ENDED);
+}
+
+/* Draining, overloaded, or not caught up in time: 200, so that an EventSource
+ * comes back. */
+void
+stream_turn_away(struct conn *c, const struct stream_wish *w,
+    enum sse_reason reason)
+{
+	turn_away(c, options_of(c, w)->retry_ms, reason);
+}
+
+void
+stream_leave_unopened(struct conn *c)
+{
+	int64_t retry_ms = c->stream.retry_ms;
+
+	assert(c->state == CONN_WAITING && !c->stream.opened);
+	stream_release(c);
+	turn_away(c, retry_ms, SSE_SHUTDOWN);
 }
 
 static void

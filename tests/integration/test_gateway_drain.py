@@ -4,6 +4,8 @@ import collections
 import contextlib
 import http.client
 import json
+import os
+import signal
 import threading
 
 import pytest
@@ -223,6 +225,33 @@ def test_only_a_gateway_that_runs_is_drained():
         for name in ("gateway/0", "gateway/1"):
             sluice.ctl("start", name)
         sluice.wait_ready()
+
+
+@pytest.mark.slow
+def test_a_strict_stream_that_is_not_open_yet_is_told_to_come_again():
+    """Whether its cursor is good it would know by the broker, which is silent."""
+    conf = {"supervise": {"hang_timeout": "60s"}}
+    with Sluice(conf) as sluice:
+        epoch, _, number = sluice.publish(events("workflow:s", 0, 1))["last_id"].partition("-")
+        broker, gateway = sluice.kill("broker", signal.SIGSTOP), sluice.pid("gateway/0")
+        try:
+            ahead = f"{epoch}-{int(number) + 5}"
+            with sluice.stream("workflow:s", strict=1, last_event_id=ahead) as stream:
+
+                def waits():
+                    stream.pump()
+                    return 'waiting"} 1' in sluice.request("GET", "/metrics")[2]
+
+                wait_until(waits, 10, "it waits to be judged")
+                assert stream.status is None
+                sluice.ctl("restart", "gateway/0")
+                stream.read_until(lambda s: s.ended, 10, "the end")
+                assert (stream.status, stream.ended) == (200, "cut")
+                assert stream.frames[0].retry
+                assert stream.frames[-1].json["reason"] == "shutdown"
+        finally:
+            os.kill(broker, signal.SIGCONT)
+        sluice.wait_restarted("gateway/0", gateway)
 
 
 @pytest.mark.slow
