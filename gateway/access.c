@@ -40,7 +40,8 @@ struct access {
 	struct subject_limit	*limit;
 	struct revocations	*revoked;
 	struct event		*look;      /* for what was revoked */
-	uint64_t		 changes;   /* of that, that were acted on */
+	uint64_t		 key_changes;  /* that were acted on */
+	bool			 blind;     /* to revocations; was logged */
 };
 
 /* --- life ----------------------------------------------------------------- */
@@ -78,25 +79,26 @@ open_tickets(struct access *a, const struct conf *conf, struct err *err)
 	return rc;
 }
 
-/* Subjects that were revoked, and sets of keys. Either number only grows, and
- * that the sum did is all that is asked. */
-static uint64_t
-changes_of(const struct access *a)
-{
-	return revocations_changes(a->revoked) + jwks_file_changes(a->keys);
-}
-
+/* For subjects that were revoked, and for other sets of keys. */
 static void
 access_look_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct access *a = arg;
-	uint64_t changes = changes_of(a);
+	struct err err = { 0 };
+	uint64_t key_changes;
+	bool fresh, blind;
 
 	assert(a->magic == ACCESS_MAGIC);
-	if (changes == a->changes)
+	key_changes = jwks_file_changes(a->keys);
+	blind = revocations_look(a->revoked, &fresh, &err) == -1;
+	if (blind && !a->blind)
+		log_error("%s", err.text);
+	a->blind = blind;
+	if (!fresh && key_changes == a->key_changes)
 		return;
-	a->changes = changes;
+	a->key_changes = key_changes;
 	conn_list_close_revoked(a->gateway);
+	revocations_ended(a->revoked);
 }
 
 static int
@@ -109,7 +111,7 @@ open_revocations(struct access *a, const struct conf *conf, struct err *err)
 	free(path);
 	if (a->revoked == NULL)
 		return -1;
-	a->changes = changes_of(a);
+	a->key_changes = jwks_file_changes(a->keys);
 	a->look = event_new(a->gateway->role->base, -1, EV_PERSIST,
 	    access_look_cb, a);
 	if (a->look == NULL || event_add(a->look, &every) != 0)
@@ -386,7 +388,7 @@ access_is_revoked(const struct conn *c)
 
 	return a->keys != NULL && c->identity != NULL &&
 	    (!jwks_has(jwks_file_keys(a->keys), c->identity->key) ||
-	    revocations_has(a->revoked, c->identity));
+	    revocations_ends(a->revoked, c->identity));
 }
 
 int

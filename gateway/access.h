@@ -51,12 +51,13 @@ bool		 access_resume(struct conn *c, const struct position *cursor);
  * max_per_token of them on this gateway. The count is given back by
  * access_forget. */
 bool		 access_admit(struct conn *c);
-/* The token of what is under way on c was revoked, or the key that it was
- * signed with is not in force any more. */
+/* The subject of what is under way on c was revoked since this was asked of
+ * every connection, or the key that its token was signed with is not in force
+ * any more. */
 bool		 access_is_revoked(const struct conn *c);
 /* From now on the tokens of this subject that were issued until now are
  * refused on every gateway, and what is open by them ends; `tenant` NULL: of
- * every tenant. Not with auth: none. -1 with *err: there is no room. */
+ * every tenant. Not with auth: none. -1 with *err as of revocations_add. */
 int		 access_revoke(struct access *a, const char *tenant,
 		    const char *subject, int64_t now_unix_ms,
 		    struct err *err);

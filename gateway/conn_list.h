@@ -26,8 +26,8 @@ void	conn_list_write(struct gateway *g, struct buf *b, uint64_t after,
 /* Ends a stream with stream.closing{admin}; false: it is none of this
  * gateway's. */
 bool	conn_list_close(struct gateway *g, uint64_t id);
-/* Ends all that bears a token that is revoked (access_is_revoked): streams as
- * above, and requests under way without an answer. */
+/* Ends all that bears a token that was revoked (access_is_revoked) since the
+ * last time: streams as above, and requests under way without an answer. */
 void	conn_list_close_revoked(struct gateway *g);
 
 #endif

@@ -103,7 +103,8 @@ do_revoke(struct gateway *g, const json_t *q, struct buf *b)
 	else if (tenant != NULL && !tenant_valid(slice_str(tenant)))
 		refuse(b, "bad_request", "there can be no tenant of this name");
 	else if (access_revoke(g->access, tenant, subject, now, &err) == -1)
-		refuse(b, "too_many_revocations", err.text);
+		refuse(b, err.code == 0 ? "too_many_revocations" :
+		    "gateway_unavailable", err.text);
 	else
 		buf_addf(b, "{\"revoked_at\":\"%s\"}", wall_format(now, at));
 }

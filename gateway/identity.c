@@ -145,6 +145,10 @@ check_times(const json_t *claims, int64_t now, struct identity *id,
 	if (now + IDENTITY_LEEWAY_MS < not_before)
 		return err_set(err, "the token is not valid yet (nbf): is a "
 		    "clock wrong?");
+	/* A revocation would not reach it before that time. */
+	if (now + IDENTITY_LEEWAY_MS < id->issued_unix_ms)
+		return err_set(err, "the token is of a time that has not come "
+		    "(iat): is a clock wrong?");
 	return 0;
 }
 

@@ -5,8 +5,8 @@
  *
  *	exp       required; from that second on it is expired
  *	nbf       at most IDENTITY_LEEWAY_MS ahead
- *	iat       not judged; when a subject is revoked it says whether this
- *	          token is older
+ *	iat       at most IDENTITY_LEEWAY_MS ahead; when a subject is revoked it
+ *	          says whether this token is older
  *	aud       required: the configured one, or a list that has it
  *	iss       as configured, if it is
  *	sub       text, may be absent
@@ -28,6 +28,7 @@
 #define IDENTITY_SUBJECT_MAX 255u
 #define IDENTITY_KEY_SIZE    32u
 #define IDENTITY_SOURCE_MAX  256u
+#define IDENTITY_NAME_SIZE   16u
 
 struct identity {
 	uint32_t	 refs;
@@ -41,6 +42,9 @@ struct identity {
 	/* The thumbprint of the key that signed the token (jwks), which the
 	 * caller sets; zeros with auth: none. */
 	uint8_t		 key[IDENTITY_KEY_SIZE];
+	/* revocations: hashes of the subject, once they were needed. */
+	bool		 named;
+	uint8_t		 names[2][IDENTITY_NAME_SIZE];
 };
 
 /* What a token must be made for; issuer NULL: any. */

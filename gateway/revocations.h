@@ -1,18 +1,23 @@
 /*
  * revocations: whose tokens are worth nothing any more, for all gateways of
  * this host: a file of fixed size in the state directory that each of them
- * maps. Process: gateway. Rules: the contract, section 5.
+ * reads and writes. Process: gateway. Rules: the contract, section 5.
  *
  * A revocation names a subject, of one tenant or of every one, and a time:
  * tokens, and tickets of tokens, that were issued (iat) up to then are refused,
  * and so are those that do not say when. Kept are hashes, no names. Nothing
- * needs telling: a gateway that maps the file knows at once, and looks at
- * revocations_changes() to close what is open.
+ * needs telling: each judgement looks into the file, and revocations_look()
+ * says that what is open must be judged again. Of what is open all ends that
+ * the subject has then, whatever its iat says: the clock of who issued it may
+ * be ahead.
  *
  * At most REVOCATIONS_MAX. A revocation stays; only when there is no room, one
  * that is older than REVOCATION_KEEP_MS, by when tokens issued before are over,
  * makes way for a new one. The file outlives the service and the machine's
- * restart; a power failure may lose what was written in the last half minute.
+ * restart: a revocation is on its disk before it is acknowledged.
+ *
+ * A file that is cut short, or cannot be read, changes nothing in what a
+ * gateway knows already.
  */
 #ifndef SLUICE_REVOCATIONS_H
 #define SLUICE_REVOCATIONS_H
@@ -32,12 +37,21 @@ struct revocations;
  * is taken at once. */
 struct revocations *revocations_open(const char *path, struct err *err);
 void		 revocations_close(struct revocations *r);   /* NULL is none */
-/* From now on. `tenant` NULL: of every one. -1 with *err: there is no room. */
+/* From now on. `tenant` NULL: of every one. Waits for the disk. -1 with *err:
+ * there is no room (code 0), or the disk or another gateway is in the way. */
 int		 revocations_add(struct revocations *r, const char *tenant,
 		    const char *subject, int64_t now_unix_ms, struct err *err);
-bool		 revocations_has(const struct revocations *r,
-		    const struct identity *id);
-/* Another number whenever one was added, by whichever gateway. */
-uint64_t	 revocations_changes(const struct revocations *r);
+/* Whether the token is refused. Keeps its hashes in *id. */
+bool		 revocations_has(struct revocations *r, struct identity *id);
+/* Reads what was added, by whichever gateway. *ret_fresh: some was since
+ * revocations_ended(), also where -1 with *err says that the file cannot be
+ * read now. */
+int		 revocations_look(struct revocations *r, bool *ret_fresh,
+		    struct err *err);
+/* Whether what the subject has open ends by what was added since then. */
+bool		 revocations_ends(const struct revocations *r,
+		    struct identity *id);
+/* All that was open has been judged. */
+void		 revocations_ended(struct revocations *r);
 
 #endif

@@ -95,6 +95,7 @@ static const struct narrow_call narrow_calls[] = {
 	{ SCMP_SYS(munmap), 1, { ABOVE_SEAL(0) } },
 	{ SCMP_SYS(madvise), 1, { ABOVE_SEAL(0) } },
 	{ SCMP_SYS(mremap), 2, { ABOVE_SEAL(0), HAS_NOT(3, MREMAP_FIXED) } },
+	{ SCMP_SYS(msync), 1, { IS(2, MS_SYNC) } },
 	{ SCMP_SYS(fcntl), 1, { IS(1, F_GETFD) } },
 	{ SCMP_SYS(fcntl), 1, { IS(1, F_SETFD) } },
 	{ SCMP_SYS(fcntl), 1, { IS(1, F_GETFL) } },

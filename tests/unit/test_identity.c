@@ -59,6 +59,8 @@ test_times_are_kept_to_the_second(void **state)
 	expect("{" GOOD ",\"nbf\":1030}", NULL);
 	expect("{" GOOD ",\"nbf\":1031}", "not valid yet");
 	expect("{" GOOD ",\"nbf\":\"0\"}", "nbf must be a number");
+	expect("{" GOOD ",\"iat\":1030}", NULL);
+	expect("{" GOOD ",\"iat\":1031}", "(iat)");
 }
 
 static void
