@@ -34,10 +34,29 @@ def _guarded():
 
 
 def rows(sluice, query="", headers=None):
-    """One page of the list."""
-    status, _, body = sluice.request("GET", PATH + query, headers=headers)
-    assert status == 200, body
+    """One page of the list, with what all gateways have: they answer unless the machine stalls."""
+    body = {}
+
+    def whole():
+        status, _, page = sluice.request("GET", PATH + query, headers=headers)
+        assert status == 200, page
+        body.update(page)
+        return page["unanswered"] == []
+
+    wait_until(whole, 20, "every gateway answers the one that is asked")
     return body
+
+
+def end(sluice, connection):
+    """Ends a stream; the status and the answer of a gateway that the other one answered."""
+    said = []
+
+    def heard():
+        said[:] = sluice.request("DELETE", f"{PATH}/{connection}")
+        return said[0] != 503
+
+    wait_until(heard, 20, "every gateway answers the one that is asked")
+    return said[0], said[2]
 
 
 def told(stream):
@@ -73,7 +92,7 @@ def test_every_gateway_lists_the_streams_of_all(two):
             page = rows(two)
             own = [r for r in page["connections"] if "job:listed" in r["streams"]]
             assert [r["id"] for r in own] == sorted((s.connection for s in streams), key=by_id)
-            assert page["unanswered"] == [] and page["next"] is None
+            assert page["next"] is None
             seen.add(page["gateways"][0]["gateway"])
             assert {g["gateway"] for g in page["gateways"]} == {"0", "1"}
         assert sum(g["streams"] for g in page["gateways"]) == len(page["connections"])
@@ -112,12 +131,15 @@ def test_one_stream_is_ended_through_any_gateway(two):
         streams = on_both(stack, lambda: two.stream("job:ended"))
         for stream in streams:
             stream.wait_joined()
-            status, _, body = two.request("DELETE", f"{PATH}/{stream.connection}")
-            assert (status, body) == (200, {"connection_id": stream.connection})
+            was = {"connection_id": stream.connection}
+            status, body = end(two, stream.connection)
+            # Where the other gateway stood still for long it has ended before its answer came.
+            assert (status, body) == (200, was) or status == 404
             # The end is clean: a client may come back.
             assert told(stream) == ("admin", "clean")
             assert stream.named("stream.closing")[0].json["last_id"] == stream.last_id()
-            assert problem(two, "DELETE", f"{PATH}/{stream.connection}") == (404, "not_found")
+            status, body = end(two, stream.connection)
+            assert (status, body["code"]) == (404, "not_found")
 
 
 def problem(sluice, method, path, headers=None):
@@ -145,7 +167,12 @@ def problem(sluice, method, path, headers=None):
     ],
 )
 def test_what_is_wrong_is_named(two, method, path, want):
-    assert problem(two, method, path) == want
+    def answer():
+        got = problem(two, method, path)
+        # What both gateways are asked may find one of them standing still.
+        return got if got[0] != 503 or want[0] == 503 else None
+
+    assert wait_until(answer, 20, "every gateway answers the one that is asked") == want
 
 
 def test_a_gateway_that_hangs_is_named_and_the_rest_is_told():
@@ -219,6 +246,9 @@ def test_a_revoked_subject_is_out_everywhere_and_stays_out(guarded):
         by_ticket = guarded.stream(None, "job:revoked", headers={}, ticket=ticket)
         streams.append(stack.enter_context(by_ticket))
         by_ticket.wait_open()
+        # The clock of who issued it is ahead.
+        ahead = issuer.grants(["*"], sub="eve", iat=now + 20)
+        streams += on_both(stack, lambda: guarded.stream(ahead, "job:revoked"))
         others = on_both(stack, lambda: guarded.stream(bob, "job:revoked"))
         for stream in streams + others:
             stream.wait_joined()
@@ -253,6 +283,12 @@ def test_a_revoked_subject_is_out_everywhere_and_stays_out(guarded):
     assert refused(guarded, eve)
     text = guarded.get("/metrics")[2]
     assert 'sluice_gateway_auth_failures_total{reason="revoked"}' in text
+
+
+def test_a_token_of_a_time_far_ahead_is_refused(guarded):
+    """A revocation would not reach it until then."""
+    token = guarded.issuer.grants(["*"], sub="ahead", iat=time.time() + 90)
+    assert refused(guarded, token, (401, "invalid_token"))
 
 
 def test_what_a_revoked_subject_has_open_ends_within_a_second(guarded):
