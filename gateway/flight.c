@@ -4,8 +4,7 @@ bool
 flight_is_special(const struct hub_subscription *sub,
     const struct ring_frame *frame)
 {
-	return (frame->flags & RING_ENDING) != 0 && (frame->ends ||
-	    !hub_wants(sub, frame->tenant, frame->key, frame->event_type));
+	return frame->ends || !hub_wants_type(sub, frame->event_type);
 }
 
 static void

@@ -20,6 +20,7 @@ struct hub {
 	uint32_t		  first_dirty;
 	uint32_t		  n_dirty;    /* from the array's begin */
 	uint32_t		  size_dirty;
+	uint64_t		  calls;      /* of hub_each_of */
 };
 
 struct hub *
@@ -72,8 +73,8 @@ drop_evicted(struct hub *h, struct hub_subscription *s)
 		s->lost_through = last;
 }
 
-static bool
-types_want(const struct hub_subscription *s, struct slice event_type)
+bool
+hub_wants_type(const struct hub_subscription *s, struct slice event_type)
 {
 	size_t i;
 
@@ -103,7 +104,16 @@ bool
 hub_wants(const struct hub_subscription *s, struct slice tenant,
     struct slice key, struct slice event_type)
 {
-	return types_want(s, event_type) && hub_wants_stream(s, tenant, key);
+	return hub_wants_type(s, event_type) &&
+	    hub_wants_stream(s, tenant, key);
+}
+
+/* Of a stream that the subscription names. */
+static bool
+is_listed(const struct hub_subscription *s, const struct ring_frame *f)
+{
+	return f->ends || (f->flags & RING_ENDING) != 0 ||
+	    hub_wants_type(s, f->event_type);
 }
 
 bool
@@ -118,8 +128,7 @@ hub_reach(struct hub *h, struct hub_subscription *s, uint64_t cursor)
 	    steps++, s->lost_through--) {
 		if (ring_get(h->ring, s->lost_through, &f) &&
 		    hub_wants_stream(s, f.tenant, f.key) &&
-		    ((f.flags & RING_ENDING) != 0 ||
-		    types_want(s, f.event_type)))
+		    is_listed(s, &f))
 			match_list_prepend(&s->list, s->lost_through);
 	}
 	return cursor >= s->lost_through;
@@ -144,8 +153,7 @@ fill_key(struct hub *h, const struct hub_subscription *s, struct slice key,
 	for (; at != 0 && ring_get(h->ring, at, &frame); at = frame.next) {
 		if (f->steps++ == HUB_REACH_STEP)
 			return false;
-		if ((frame.flags & RING_ENDING) != 0 ||
-		    types_want(s, frame.event_type))
+		if (is_listed(s, &frame))
 			f->positions[f->n++] = at;
 	}
 	return true;
@@ -438,7 +446,7 @@ dispatch_to(uint32_t id, void *arg)
 	const struct dispatch *d = arg;
 	struct hub_subscription *s = d->hub->arena[id];
 
-	if (!d->ending && !types_want(s, d->event_type))
+	if (!d->ending && !hub_wants_type(s, d->event_type))
 		return;
 	drop_evicted(d->hub, s);
 	/* Another of its selectors may have matched, too: it is in it once. */
@@ -465,8 +473,13 @@ static void
 each_of_cb(uint32_t id, void *arg)
 {
 	const struct each_of *e = arg;
+	struct hub_subscription *s = e->hub->arena[id];
 
-	e->cb(e->hub->arena[id], e->arg);
+	/* Another of its selectors may have matched, too. */
+	if (s->called == e->hub->calls)
+		return;
+	s->called = e->hub->calls;
+	e->cb(s, e->arg);
 }
 
 void
@@ -475,6 +488,7 @@ hub_each_of(struct hub *h, struct slice tenant, struct slice key,
 {
 	struct each_of e = { h, cb, arg };
 
+	h->calls++;
 	topics_match(h->topics, tenant, key, each_of_cb, &e);
 }
 

@@ -33,6 +33,7 @@ struct hub_subscription {
 	uint32_t	 clients;       /* references */
 	uint32_t	 first_client;  /* the owner's list; HUB_NONE: empty */
 	bool		 dirty;
+	uint64_t	 called;        /* the last hub_each_of() that did */
 	struct buf	 canon;         /* what it was interned by */
 	struct slice	 tenant;        /* all slices point into canon */
 	struct slice	*selectors;
@@ -64,11 +65,12 @@ bool		 hub_release(struct hub *h, struct hub_subscription *s);
 
 /* An event now stands in the ring: every subscription that wants it notes its
  * position and becomes dirty; one that may end its stream (RING_ENDING) also
- * where the subscription does not want its type. */
+ * where the subscription does not want its type. So does a list that is made
+ * later, which also has the frame that ends its stream without being one. */
 void		 hub_dispatch(struct hub *h, struct slice tenant,
 		    struct slice key, struct slice event_type, bool ending,
 		    uint64_t position);
-/* Calls back for each subscription that names the stream. */
+/* Calls back for each subscription that names the stream, once. */
 void		 hub_each_of(struct hub *h, struct slice tenant,
 		    struct slice key,
 		    void (*cb)(struct hub_subscription *s, void *arg),
@@ -96,6 +98,9 @@ size_t		 hub_list(struct hub *h, struct hub_subscription *s,
 /* True when the subscription wants an event that is not in the ring. */
 bool		 hub_wants(const struct hub_subscription *s,
 		    struct slice tenant, struct slice key,
+		    struct slice event_type);
+/* Only by the type. */
+bool		 hub_wants_type(const struct hub_subscription *s,
 		    struct slice event_type);
 /* The same whatever its type. */
 bool		 hub_wants_stream(const struct hub_subscription *s,

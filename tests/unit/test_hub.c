@@ -1,4 +1,6 @@
 /* hub: who wants what, who is next, what was lost. */
+#include "gateway/flight.h"
+#include "gateway/stream_kind.h"
 #include "tests/unit/ring_fixture.h"
 
 static struct hub_subscription *
@@ -303,6 +305,67 @@ test_what_may_end_a_stream_is_listed_whatever_types_are_wanted(
 	ring_free(r);
 }
 
+static void
+test_a_new_list_has_the_frame_that_ends_a_stream_whatever_it_is(
+    void **state UNUSED)
+{
+	const uint8_t open = 3 | STREAM_KIND_LOGS_OPEN;
+	struct err err = { 0 };
+	struct ring *r = ring_new(RING_BYTES_MIN, &err);
+	struct hub *h = hub_new(r);
+	struct hub_subscription *key, *prefix;
+	struct ring_frame f;
+
+	put_flagged(r, h, EPOCH, 1, "job:a", "job.state_changed",
+	    ITEM_LIFECYCLE | ITEM_TERMINAL, open);
+	put(r, h, EPOCH, 2, "job:a", "job.log");
+	put(r, h, EPOCH, 3, "job:a", "job.log");
+	/* Its time of grace is over. */
+	assert_int_equal(ring_end_stream(r, slice_str("-"),
+	    slice_str("job:a")), 3);
+	key = acquire(h, "job:a", NULL, "x.y");
+	prefix = acquire(h, "job:*", NULL, "x.y");
+	assert_int_equal(hub_next(h, key, 1), 3);
+	assert_int_equal(hub_next(h, prefix, 1), 3);
+	/* Not to be sent, but for the end behind it. */
+	assert_true(ring_get(r, 3, &f));
+	assert_true(flight_is_special(key, &f));
+	/* It goes on: what stays in the list is still not wanted. */
+	put_flagged(r, h, EPOCH, 4, "job:a", "job.state_changed",
+	    ITEM_LIFECYCLE, 0);
+	assert_true(ring_get(r, 3, &f));
+	assert_false(f.ends);
+	assert_true(flight_is_special(key, &f));
+	hub_free(h);
+	ring_free(r);
+}
+
+static void
+count_cb(struct hub_subscription *s, void *arg)
+{
+	assert_non_null(s);
+	++*(int *)arg;
+}
+
+static void
+test_who_names_a_stream_twice_is_called_once_each_time(void **state UNUSED)
+{
+	struct err err = { 0 };
+	struct ring *r = ring_new(RING_BYTES_MIN, &err);
+	struct hub *h = hub_new(r);
+	int calls = 0;
+
+	(void)acquire(h, "job:a", "job:*", NULL);
+	(void)acquire(h, "job:b", "job:*", NULL);
+	(void)acquire(h, "job:b", NULL, NULL);
+	hub_each_of(h, slice_str("-"), slice_str("job:a"), count_cb, &calls);
+	assert_int_equal(calls, 2);
+	hub_each_of(h, slice_str("-"), slice_str("job:b"), count_cb, &calls);
+	assert_int_equal(calls, 5);
+	hub_free(h);
+	ring_free(r);
+}
+
 int
 main(void)
 {
@@ -321,6 +384,10 @@ main(void)
 	    test_a_list_reaches_back_no_further_than_the_ring),
 		cmocka_unit_test(
 	    test_what_may_end_a_stream_is_listed_whatever_types_are_wanted),
+		cmocka_unit_test(
+	    test_a_new_list_has_the_frame_that_ends_a_stream_whatever_it_is),
+		cmocka_unit_test(
+		    test_who_names_a_stream_twice_is_called_once_each_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
