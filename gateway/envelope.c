@@ -259,7 +259,8 @@ judge_end(const struct check *k, enum stream_type type, struct item *item)
 	if (item->state == FINAL_NONE)
 		return;
 	item->flags |= ITEM_TERMINAL;
-	if (data_is_true(k, "logs_open"))
+	/* The line that closes the log leaves none open. */
+	if ((item->flags & ITEM_LAST) == 0 && data_is_true(k, "logs_open"))
 		item->state |= STREAM_KIND_LOGS_OPEN;
 }
 

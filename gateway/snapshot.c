@@ -98,8 +98,8 @@ struct stream_so_far {
 	struct slice	key;
 	struct position	end;       /* of the terminal event; epoch 0: none */
 	struct position	last;
+	struct position	log_end;   /* of its log's last line so far */
 	uint8_t		state;
-	bool		log_closed;
 };
 
 static bool
@@ -122,7 +122,8 @@ end_stream(struct buf *frames, const struct stream_so_far *x,
 
 	if (x->end.epoch == 0 || !is_named(s, x->key))
 		return false;
-	if ((x->state & STREAM_KIND_LOGS_OPEN) != 0 && !x->log_closed &&
+	if ((x->state & STREAM_KIND_LOGS_OPEN) != 0 &&
+	    x->log_end.number < x->end.number &&
 	    open_logs_has(open, s->tenant, x->key))
 		return false;
 	if (!was_sent(x->end, after, id) &&
@@ -140,8 +141,10 @@ add_item(struct stream_so_far *x, const struct item *item)
 		x->end = item->position;
 		x->state = item->state;
 	}
-	if ((item->flags & ITEM_LAST) != 0)
-		x->log_closed = true;
+	/* As in the ring: only one that is not before its end closes it. */
+	if ((item->flags & ITEM_LAST) != 0 &&
+	    item->position.number > x->log_end.number)
+		x->log_end = item->position;
 	if (item->position.number > x->last.number)
 		x->last = item->position;
 }

@@ -180,6 +180,9 @@ test_a_terminal_event_is_known_by_its_state_and_says_so(void **state UNUSED)
 		{ "pod-logs:a", "log", "{\"last\":false}", 0, 0 },
 		{ "pod-logs:a", "log", "{\"last\":true}", end | ITEM_LAST,
 		  FINAL_COMPLETE },
+		/* The line that closes a log leaves none open. */
+		{ "pod-logs:a", "log", "{\"last\":true,\"logs_open\":true}",
+		  end | ITEM_LAST, FINAL_COMPLETE },
 		{ "watcher:a", "watcher.state_changed",
 		  "{\"state\":\"failed\"}", 0, 0 },
 	};

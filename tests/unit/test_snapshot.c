@@ -290,6 +290,8 @@ add_item(struct buf *b, const char *key, const char *type, uint64_t position,
 	item_encode(b, &item, true);
 }
 
+static uint64_t last_line;   /* of job:b's log; 0: none */
+
 /* What a client of these selectors and types gets of job:a (ended at 3),
  * job:b (at 4, with its log open) and job:c (goes on), as the names of the
  * frames; `after` 0: of all. */
@@ -320,6 +322,10 @@ expect_frames(const char *one, const char *two, const char *type,
 			add_item(&items, "job:b", "job.state_changed", 4, end,
 			    open);
 			q.count++;
+			if (last_line > 0)
+				add_item(&items, "job:b", "job.log",
+				    last_line, ITEM_LAST, 0);
+			q.count += last_line > 0;
 		} else {
 			add_item(&items, "job:c", "job.state_changed", 5,
 			    ITEM_LIFECYCLE, 0);
@@ -356,6 +362,12 @@ test_a_named_stream_that_has_ended_is_told_behind_the_set(void **state UNUSED)
 	open_logs_add(gateway.open_logs, slice_str("-"), slice_str("job:b"),
 	    FINAL_FAILED, (struct position){ 1, 4 }, 5);
 	expect_frames("job:a", "job:b", "", 0, "ssse", false);
+	/* A last line closes it when it is not from before the end. */
+	last_line = 3;
+	expect_frames("job:a", "job:b", "", 0, "sssse", false);
+	last_line = 5;
+	expect_frames("job:a", "job:b", "", 0, "ssssee", true);
+	last_line = 0;
 	open_logs_free(gateway.open_logs);
 }
 
