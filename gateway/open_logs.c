@@ -183,6 +183,21 @@ open_logs_has(const struct open_logs *l, struct slice tenant,
 	return find(l, tenant, key, &slot);
 }
 
+const struct open_log *
+open_logs_get(const struct open_logs *l, struct slice tenant,
+    struct slice key)
+{
+	uint32_t slot;
+
+	return find(l, tenant, key, &slot) ? &l->slots[slot].log : NULL;
+}
+
+size_t
+open_logs_count(const struct open_logs *l)
+{
+	return l->n;
+}
+
 void
 open_logs_remove(struct open_logs *l, struct slice tenant, struct slice key)
 {

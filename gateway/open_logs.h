@@ -30,6 +30,10 @@ void	open_logs_add(struct open_logs *l, struct slice tenant,
 	    int64_t until_ms);
 bool	open_logs_has(const struct open_logs *l, struct slice tenant,
 	    struct slice key);
+/* What was added; until the next change. NULL: it is not there. */
+const struct open_log *open_logs_get(const struct open_logs *l,
+	    struct slice tenant, struct slice key);
+size_t	open_logs_count(const struct open_logs *l);
 /* Of one that is not there: nothing. */
 void	open_logs_remove(struct open_logs *l, struct slice tenant,
 	    struct slice key);

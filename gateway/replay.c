@@ -237,12 +237,7 @@ take_record(struct conn *c, const void *bytes, size_t n)
 		if (hub_wants(s->sub, item.tenant, item.key,
 		    item.event_type))
 			take_item(c, &item, &frame);
-		/* A log that is open may be closed by now: it is asked for
-		 * when the client goes on. */
-		if ((item.flags & ITEM_TERMINAL) != 0 &&
-		    (item.state & STREAM_KIND_LOGS_OPEN) == 0 &&
-		    hub_wants_stream(s->sub, item.tenant, item.key))
-			stream_ended(c, item.key, item.state, item.position);
+		stream_end_replayed(c, &item);
 	}
 	buf_free(&frame);
 }

@@ -96,15 +96,12 @@ stream_go_on(struct conn *c)
 {
 	struct stream *s = &c->stream;
 
-	bool replayed = s->phase == STREAM_REPLAY;
-
+	/* With what came from the journal a log may have been closed. */
+	s->ask_end |= s->phase == STREAM_REPLAY || s->phase == STREAM_LOOKBACK;
 	if (hub_reach(c->gateway->hub, s->sub, s->cursor.number))
 		s->phase = STREAM_LIVE;
 	else
 		s->phase = STREAM_REPLAY;
-	/* With what came from the journal a log may have been closed. */
-	if (replayed && s->phase == STREAM_LIVE)
-		stream_end_ask(c);
 }
 
 static void
@@ -147,9 +144,11 @@ stream_lost(struct conn *c, enum sse_reason reason)
 	}
 	stream_open(c);
 	s->cursor = tip;
+	stream_end_forget(c);
 	if (!s->snapshots) {
 		gap(c, reason, from, tip);
 		s->phase = STREAM_LIVE;
+		stream_end_unknown(c);
 		return;
 	}
 	s->gap = reason;
@@ -259,9 +258,12 @@ attach(struct conn *c, struct snapshot *snap)
 	 * when what follows must be read from the journal first. */
 	if (snap->count == 0)
 		heartbeat(c, s->cursor);
-	/* Of an empty one, too, streams may have ended. */
+	/* Of an empty one, too, streams may have ended; and of one that says
+	 * nothing, so long ago that the store does not have it. */
 	if (snap->frames.len > 0)
 		s->snapshot = snapshot_ref(snap);
+	else
+		stream_end_unknown(c);
 }
 
 /* After BLIND: leaves out what was sent, and is never behind it. */
@@ -330,6 +332,7 @@ stream_refuse_snapshot(struct conn *c)
 		gap(c, s->gap, s->from, s->cursor);
 	s->gap = SSE_REASON_NONE;
 	control(c, &ctl);
+	stream_end_unknown(c);
 	stream_go_on(c);
 	(void)stream_flush(c);
 }
@@ -454,6 +457,7 @@ stream_release(struct conn *c)
 	stream_lookback_cancel(c);
 	snapshot_unref(s->snapshot);
 	s->snapshot = NULL;
+	stream_end_forget(c);
 	audience_leave(c);
 	s->phase = STREAM_NONE;
 }

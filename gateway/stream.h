@@ -34,6 +34,7 @@
 
 struct conn;
 struct http_request;
+struct open_logs;
 
 enum stream_phase {
 	STREAM_NONE,
@@ -60,6 +61,9 @@ struct stream {
 		int64_t		 asked_ms;   /* SNAPSHOT: since */
 	};
 	uint64_t		 lookback;   /* a question's ticket; 0: no */
+	struct open_logs	*passed;     /* ends to be told; may be NULL */
+	uint64_t		 owed;       /* bit n: whether selector n ended
+					      * is to be asked and told */
 	int64_t			 opened_ms;
 	int64_t			 event_ms;   /* last stored event */
 	int64_t			 idle_ms;    /* 0: off */
@@ -80,7 +84,7 @@ struct stream {
 	bool			 comment;    /* heartbeat=comment */
 	bool			 cloud;      /* format=cloudevents */
 	bool			 over;       /* ends when all is written */
-	bool			 ask_end;    /* once the snapshot is sent */
+	bool			 ask_end;    /* once it has all */
 	bool			 strict;
 	bool			 blind_sent; /* an event went out in BLIND */
 	bool			 replaying;  /* stands in the replay queue */

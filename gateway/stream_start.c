@@ -12,6 +12,7 @@
 #include "gateway/cors.h"
 #include "gateway/identity.h"
 #include "gateway/sse_frame.h"
+#include "gateway/stream_end.h"
 #include "gateway/stream_kind.h"
 #include "gateway/stream_private.h"
 #include "gateway/stream_wish.h"
@@ -176,6 +177,8 @@ begin(struct conn *c, const struct stream_wish *w)
 			stream_begin_snapshot(c);
 		else
 			s->phase = STREAM_LIVE;
+		if (s->phase == STREAM_LIVE && w->cursor_kind == CURSOR_NONE)
+			stream_end_unknown(c);
 	} else {
 		if (w->cursor_kind == CURSOR_AT)
 			s->cursor = w->cursor;

@@ -41,9 +41,6 @@ send_snapshot(struct conn *c)
 	s->over |= s->snapshot->over;
 	snapshot_unref(s->snapshot);
 	s->snapshot = NULL;
-	if (s->ask_end)
-		stream_end_ask(c);
-	s->ask_end = false;
 	return SENT_MORE;
 }
 
@@ -261,7 +258,8 @@ stream_flush(struct conn *c)
 			sent = send_live(c, &budget);
 		else
 			sent = SENT_ALL;
-		if (sent == SENT_MORE)
+		if (sent == SENT_MORE ||
+		    (sent == SENT_ALL && stream_end_settle(c)))
 			continue;
 		if (sent == SENT_GONE)
 			return -1;

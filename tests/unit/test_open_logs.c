@@ -162,6 +162,28 @@ test_as_many_as_there_may_be_leave_together_at_once(void **state)
 	open_logs_free(logs);
 }
 
+static void
+test_what_was_added_newest_is_what_is_there(void **state UNUSED)
+{
+	struct slice tenant = slice_str("-"), key = slice_str("job:a");
+	const struct open_log *log;
+
+	logs = open_logs_new();
+	add("-", "job:a", 30);
+	add("-", "job:b", 10);
+	open_logs_add(logs, tenant, key, 7, (struct position){ 1, 9 }, 20);
+	log = open_logs_get(logs, tenant, key);
+	assert_non_null(log);
+	assert_string_equal(log->key, "job:a");
+	assert_int_equal(log->state, 7);
+	assert_int_equal(log->position.number, 9);
+	assert_int_equal(open_logs_count(logs), 2);
+	open_logs_remove(logs, tenant, key);
+	assert_null(open_logs_get(logs, tenant, key));
+	assert_int_equal(open_logs_count(logs), 1);
+	open_logs_free(logs);
+}
+
 int
 main(void)
 {
@@ -171,6 +193,8 @@ main(void)
 		cmocka_unit_test(
 		    test_tenants_are_apart_and_a_stream_is_there_once),
 		cmocka_unit_test(test_beyond_the_limit_the_first_is_over),
+		cmocka_unit_test(
+		    test_what_was_added_newest_is_what_is_there),
 		cmocka_unit_test(test_in_any_order_each_leaves_at_its_time),
 		cmocka_unit_test(
 		    test_as_many_as_there_may_be_leave_together_at_once),

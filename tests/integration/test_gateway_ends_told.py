@@ -1,0 +1,187 @@
+"""Each end is told once, and behind the last event, wherever a client stands by then."""
+
+import pytest
+
+from tests.bed.net import wait_until
+from tests.bed.sluice import Sluice
+
+from .numbered import publish, wait_kept
+from .test_gateway_ends import FAST, ends, line, state, status_of, to_the_end
+
+# A heartbeat moves cursors: none comes in time to help.
+QUIET = {"heartbeat_interval": "30s", "log_grace": "1s"}
+
+
+@pytest.fixture(name="sluice", scope="module")
+def _sluice():
+    with Sluice({"streams": {"default": QUIET, "run": FAST}}) as running:
+        yield running
+
+
+def over(key, **more):
+    """How a stream ends before its log does."""
+    return state(key, "failed", logs_open=True, **more)
+
+
+def keys_of(stream):
+    """Whose ends were told, in that order."""
+    return [e["stream_key"] for e in ends(stream)]
+
+
+# --- behind the last event ---------------------------------------------------------------
+
+
+def test_a_slow_client_gets_the_whole_of_an_open_log_before_the_end():
+    conf = {"streams": {"default": {"log_grace": "60s"}}}
+    gateway = {"ring": "16MiB", "processes": 1}
+    key, count = "job:slow", 1200
+    with Sluice({**conf, "gateway": gateway}) as sluice:
+        first = sluice.publish([state(key, "running"), over(key)])["first_id"]
+        pad = "x" * 8000
+        for begin in range(0, count, 75):
+            sluice.publish([line(key, n, pad=pad) for n in range(begin, begin + 75)])
+        last = sluice.publish([line(key, count, last=True)])["last_id"]
+        with sluice.stream(key, last_event_id=first) as stream:
+            # The broker answers while the socket is full.
+            wait_until(lambda: stream.sip(16384) or len(stream.events()) > 5, 20, "some of it")
+            assert to_the_end(stream, 30) == "clean"
+            lines = [e["data"]["line_no"] for e in stream.events()[1:]]
+            assert lines == list(range(count + 1))
+            assert [e["last_id"] for e in ends(stream)] == [last] == [stream.last_id()]
+
+
+def test_after_log_grace_who_resumes_is_told_behind_the_last_line(sluice):
+    key = "job:resumed"
+    ids = sluice.publish([over(key), line(key, 1), line(key, 2)])
+    wait_until(lambda: status_of(sluice, key, cursor="now") == 204, 10, "its time of grace")
+    for query in ({}, {"types": "job.state_changed"}, {"format": "cloudevents"}):
+        with sluice.stream(key, last_event_id=ids["first_id"], **query) as stream:
+            assert to_the_end(stream) == "clean"
+            assert [e["last_id"] for e in ends(stream)] == [ids["last_id"]]
+            assert len(stream.events()) == (0 if "types" in query else 2)
+
+
+def test_after_log_grace_who_wants_no_lines_is_told_too(sluice):
+    key = "job:no-lines"
+    with sluice.stream(key, snapshot=0, types="job.state_changed") as stream:
+        stream.wait_open()
+        last = sluice.publish([over(key), line(key, 1), line(key, 2)])["last_id"]
+        assert to_the_end(stream) == "clean"
+        assert [e["last_id"] for e in ends(stream)] == [last]
+
+
+# --- once --------------------------------------------------------------------------------
+
+
+def test_selectors_that_overlap_are_told_once(sluice):
+    key = "job:overlap/1"
+    with sluice.stream(key, "job:overlap/*", snapshot=0) as stream:
+        stream.wait_open()
+        sluice.publish([over(key)])
+        stream.read_until(ends, 10, "its end")
+        sluice.publish([state("job:overlap/2", "running")])
+        stream.wait_events(2)
+        assert keys_of(stream) == [key]
+
+
+# --- from the journal --------------------------------------------------------------------
+
+
+@pytest.fixture(name="small", scope="module")
+def _small():
+    conf = {"streams": {"default": {**FAST, "log_grace": "1s"}}}
+    with Sluice({**conf, "gateway": {"ring": "256KiB", "processes": 1}}) as running:
+        yield running
+
+
+def push_out(sluice, last):
+    """Fills the ring with others' events until this one has left it."""
+    publish(sluice, "workflow:noise", 0, 1500, size=500)
+
+    def oldest():
+        return sluice.request("GET", "/api/v1/status")[2]["gateway"]["ring"]["oldest"]
+
+    wait_until(lambda: oldest() > int(last.partition("-")[2]), 10, "the ring has moved on")
+
+
+def test_from_the_journal_the_end_of_an_open_log_is_told_on_any_connection(small):
+    closed, grace, plain = keys = [f"job:multi/{n}" for n in ("closed", "grace", "plain")]
+    events = [state(closed, "running"), over(closed), line(closed, 1, last=True)]
+    events += [over(grace), line(grace, 1), state(plain, "failed")]
+    ids = small.publish(events)
+    push_out(small, ids["last_id"])
+    wait_until(lambda: status_of(small, grace, cursor="now") == 204, 10, "its time of grace")
+    with small.stream(*keys, last_event_id=ids["first_id"]) as stream:
+        assert to_the_end(stream) == "clean"
+        assert sorted(keys_of(stream)) == keys
+        last = {e["stream_key"]: e["last_id"] for e in ends(stream)}
+        assert last == {e["stream_key"]: e["id"] for e in stream.events()}
+    with small.stream("job:multi/*", last_event_id=ids["first_id"]) as stream:
+        stream.read_until(lambda s: len(ends(s)) == 3, 10, "three ends")
+        assert sorted(keys_of(stream)) == keys
+
+
+def test_from_the_journal_a_log_that_is_open_is_told_when_it_closes(small):
+    key, other = "job:later/1", "job:later/2"
+    ids = small.publish([state(key, "running"), over(key), state(other, "running")])
+    push_out(small, ids["last_id"])
+    with small.stream(key, other, last_event_id=ids["first_id"]) as stream:
+        stream.read_until(ends, 10, "its end")
+        assert keys_of(stream) == [key] and stream.ended is None
+        small.publish([state(other, "failed")])
+        assert to_the_end(stream) == "clean" and keys_of(stream) == [key, other]
+
+
+# --- ended before the client came --------------------------------------------------------
+
+
+@pytest.mark.parametrize("cursor", [None, "00000001-1"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_without_snapshots_an_end_that_was_passed_is_told(sluice, cursor, count):
+    keys = [f"job:passed/{'gap' if cursor else 'new'}/{n}of{count}" for n in range(count)]
+    sluice.publish([state(key, "failed") for key in keys])
+    with sluice.stream(*keys, snapshot=0, last_event_id=cursor) as stream:
+        assert to_the_end(stream) == "clean"
+        assert keys_of(stream) == keys
+        assert len(stream.named("stream.gap")) == (1 if cursor else 0)
+
+
+def test_of_two_without_snapshots_the_one_that_has_ended_is_told(sluice):
+    sluice.publish([state("job:half/1", "failed"), state("job:half/2", "running")])
+    with sluice.stream("job:half/1", "job:half/2", snapshot=0) as stream:
+        stream.read_until(ends, 10, "its end")
+        sluice.publish([state("job:half/2", "failed")])
+        assert to_the_end(stream) == "clean"
+        assert keys_of(stream) == ["job:half/1", "job:half/2"]
+
+
+def test_an_end_that_the_store_does_not_show_is_told(sluice):
+    key = "build:unkept"
+    sluice.publish([{"stream_key": key, "event_type": "complete", "data": {}}])
+    with sluice.stream(key) as stream:
+        assert to_the_end(stream) == "clean" and keys_of(stream) == [key]
+
+
+# --- what closes a log -------------------------------------------------------------------
+
+
+def test_the_last_line_of_a_pod_log_leaves_no_log_open(sluice):
+    key = "pod-logs:p"
+    event = {"stream_key": key, "event_type": "log", "data": {"last": True, "logs_open": True}}
+    with sluice.stream(key) as stream:
+        stream.wait_joined()
+        last = sluice.publish([event])["last_id"]
+        assert to_the_end(stream) == "clean" and len(ends(stream)) == 1
+        assert status_of(sluice, key, cursor=last) == 204
+
+
+def test_a_last_line_before_the_end_does_not_close_the_log_in_a_snapshot():
+    with Sluice({"streams": {"default": {**FAST, "log_grace": "60s"}}}) as sluice:
+        key = "job:early"
+        sluice.publish([state(key, "running"), line(key, 1, last=True), over(key)])
+        wait_kept(sluice, key)
+        with sluice.stream(key) as stream:
+            stream.wait_joined()
+            sluice.publish([line(key, 2, last=True)])
+            assert to_the_end(stream) == "clean"
+            assert [e["data"]["line_no"] for e in stream.events()] == [2]
