@@ -170,6 +170,10 @@ int	conf_parse(struct conf *conf, const char *text, size_t n,
  * say is judged by the gateways alone, which read them. Problems as above;
  * returns how many there were. */
 int	conf_check_files(const struct conf *conf, FILE *problems);
+/* What is nobody's business but lies where the sandbox lets gateways read for
+ * the sake of jwt.jwks_file: below its directory. A line of each is written to
+ * `out`; returns how many there are. It is no reason not to start. */
+int	conf_exposed(const struct conf *conf, FILE *out);
 /* The normalised file, every key, that reads back as the same conf, but for
  * secrets in the URI of MongoDB: they are printed as ***. */
 void	conf_print(const struct conf *conf, FILE *out);

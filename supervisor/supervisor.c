@@ -94,6 +94,43 @@ read_conf(struct conf *conf, const char *file, char **ret_text)
 	return count;
 }
 
+/* Advice on a configuration that is good: a line of each, freed by the
+ * caller. */
+static char *
+advice_of(const struct conf *conf)
+{
+	char *text;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+
+	if (out == NULL)
+		fatal("open_memstream");
+	(void)conf_exposed(conf, out);
+	if (fclose(out) != 0)
+		fatal("open_memstream");
+	return text;
+}
+
+static void
+log_advice(const struct conf *conf)
+{
+	char *text = advice_of(conf), *line, *rest = text;
+
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (*line != '\0')
+			log_warn("%s", line);
+	free(text);
+}
+
+static void
+print_advice(const struct conf *conf)
+{
+	char *text = advice_of(conf);
+
+	(void)fputs(text, stderr);
+	free(text);
+}
+
 static int
 test_conf(const char *file)
 {
@@ -104,8 +141,10 @@ test_conf(const char *file)
 	if (count != 0)
 		tell_problems(problems);
 	free(problems);
-	if (count == 0)
+	if (count == 0) {
+		print_advice(&conf);
 		conf_print(&conf, stdout);
+	}
 	conf_free(&conf);
 	if (fflush(stdout) != 0 || ferror(stdout) != 0) {
 		(void)fputs("sluiced: standard output could not be written "
@@ -298,6 +337,7 @@ run(const char *file)
 		(void)notify_send(&s.notify, "STATUS=%s", err.text);
 		exit(1);
 	}
+	log_advice(&s.conf);
 	(void)event_base_dispatch(s.base);
 	hold_signals(true);
 	service_free(&s);

@@ -194,6 +194,44 @@ def test_keys_are_read_again_within_their_directory_only(tmp_path):
         assert "the 3 keys from before stay in force" in sluice.log()
 
 
+def test_what_lies_beside_the_keys_of_tokens_is_named(tmp_path):
+    said = "jwt.jwks_file: whoever takes a gateway over could read "
+    (tmp_path / "keys").mkdir()
+    apart, kubeconfig = str(tmp_path / "keys" / "set.json"), tmp_path / "kubeconfig"
+    kubeconfig.write_text("{}", encoding="ascii")
+    issuer = Issuer()
+    issuer.write(apart)
+    with Sluice(tokens_conf(apart)) as sluice:
+        assert said not in sluice.log()
+    sluice = Sluice()
+    beside = f"{sluice.directory}/set.json"
+    os.symlink(apart, beside)
+    listed = f"{sluice.directory}/other:{kubeconfig}"
+    sluice.write_conf({**tokens_conf(beside), "kubeconfig": listed})
+    with sluice:
+        named = re.findall(re.escape(said) + "(.*?), ", sluice.log())
+        assert named == [sluice.conf_file, sluice.conf["state_directory"]]
+        tested = subprocess.run(
+            [binary("sluiced"), "-t", "-c", sluice.conf_file],
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        assert tested.stderr.count(said) == 2 and sluice.conf_file in tested.stderr
+        # Where the link leads to counts as well.
+        shutil.copy(apart, tmp_path / "set.json")
+        os.replace(tmp_path / "set.json", tmp_path / "keys.json")
+        os.unlink(beside)
+        os.symlink(tmp_path / "keys.json", beside)
+        tested = subprocess.run(
+            [binary("sluiced"), "-t", "-c", sluice.conf_file],
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        assert f"could read {kubeconfig}, a kubeconfig, which lies" in tested.stderr
+
+
 def test_a_release_has_no_hook_of_tests():
     def texts(name):
         done = subprocess.run(
