@@ -38,6 +38,7 @@ struct access {
 	struct ticket_uses	*uses;
 	struct gateway		*gateway;
 	struct subject_limit	*limit;
+	bool			 crowd_told; /* that nobody's share it */
 	struct revocations	*revoked;
 	struct event		*look;      /* for what was revoked */
 	uint64_t		 key_changes;  /* that were acted on */
@@ -376,9 +377,16 @@ access_admit(struct conn *c)
 		return true;
 	assert(!c->admitted);
 	c->admitted = subject_limit_take(a->limit, c->identity);
-	if (!c->admitted)
-		c->gateway->metrics.over_token++;
-	return c->admitted;
+	if (c->admitted)
+		return true;
+	c->gateway->metrics.over_token++;
+	if (c->identity->subject[0] == '\0' && !a->crowd_told) {
+		a->crowd_told = true;
+		log_warn("gateway.max_per_token: a stream is refused to a "
+		    "token without sub: all of one key, tenant and iat share "
+		    "one allowance, so have tokens say sub (said once)");
+	}
+	return false;
 }
 
 bool

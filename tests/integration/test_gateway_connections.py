@@ -377,6 +377,12 @@ def test_a_subject_has_as_many_streams_as_it_may_on_each_gateway():
         wait_until(again, 10, "the place of the stream that was closed is free")
         text = guarded.get("/metrics")[2]
         assert int(text.split("\nsluice_gateway_over_token_total ")[1].split()[0]) >= 1
+        # Whoever has no sub shares one allowance with all of its kind, which is said.
+        said = "a stream is refused to a token without sub"
+        assert said not in guarded.sluice.log()
+        crowd = [first(issuer.grants(["*"], sub=None, iat=7)) for _ in range(5)]
+        assert [bool(s.named("stream.open")) for s in crowd] == [True] * 3 + [False] * 2
+        wait_until(lambda: guarded.sluice.log().count(said) == 1, 10, "a line of the log")
         # Requests that are no streams are not counted.
         assert guarded.get("/api/v1/status", issuer.token(sluice=ADMIN, sub="eve"))[0] == 200
 
