@@ -365,7 +365,7 @@ function redraw() {
 //
 // Kept for this tab alone, sent in a header alone. What stands in a URL, which an
 // EventSource cannot do without, is a ticket: it reads only, and after half a
-// minute it opens a stream for nobody but who was there before.
+// minute it opens a stream for nobody but who knows an id of this journal.
 
 // False: this browser keeps nothing, the token is gone with the page.
 function keepToken(value) {
