@@ -46,11 +46,13 @@ conn_row_header_init(struct conn_row_header *h, uint32_t rows,
 }
 
 bool
-conn_row_header_good(const struct conn_row_header *h)
+conn_row_header_good(const struct conn_row_header *h, size_t bytes)
 {
-	return h->magic == CONN_ROW_MAGIC && h->version == CONN_ROW_VERSION &&
+	return bytes >= sizeof(*h) && h->magic == CONN_ROW_MAGIC &&
+	    h->version == CONN_ROW_VERSION &&
 	    h->header_size == sizeof(struct conn_row_header) &&
-	    h->row_size == sizeof(struct conn_row);
+	    h->row_size == sizeof(struct conn_row) &&
+	    h->rows <= (bytes - sizeof(*h)) / sizeof(struct conn_row);
 }
 
 void

@@ -2,8 +2,8 @@
  * conn_row: where a stream's bytes stand, as plain data: one row of fixed
  * layout for each connection slot, without a pointer, so that the table can
  * live in memory that outlives the process (architecture 5) and be read by a
- * process built later. From a row, the ring and the count of bytes that the
- * kernel took, the next byte of the stream is known. Pure.
+ * process built later. From a row, its subscription, the ring and the count of
+ * bytes that the kernel took, the next byte of the stream is known. Pure.
  *
  * A table is one conn_row_header, then `rows` rows; row i is of slot i. Words
  * have the machine's byte order: memory does not leave the machine. A reader
@@ -20,6 +20,13 @@
  *	place	  ADRIFT: what is being sent is not in the ring (the head, a
  *		  snapshot, events of the journal, events without ids, the
  *		  end): such a client is cut, and resumes by id
+ *
+ * What a row does not hold: the hub's numbers of subscriptions are of the
+ * process that wrote it, and another process has others, or none. Who adopts a
+ * table must be given the selectors and types by number, subscribe to them
+ * first, and read each row with the number put in its place: until something
+ * hands them over, conn_row_resume is true only in the writer's own process, as
+ * the tests use it, and no program adopts anything.
  *
  * A row may lag behind: base is moved when a control frame is written and when
  * a flush has handed over all it had, always at a frame's end. It is written in
@@ -111,8 +118,9 @@ CONN_ROW_AT(idle_timeout_ms, 120);
 
 void	conn_row_header_init(struct conn_row_header *h, uint32_t rows,
 	    uint64_t incarnation);
-/* Of this build, and so are the rows behind it. */
-bool	conn_row_header_good(const struct conn_row_header *h);
+/* Of this build, and so are the rows behind it, which all lie within the
+ * table's `bytes`. */
+bool	conn_row_header_good(const struct conn_row_header *h, size_t bytes);
 
 /* The slot is a connection's; `connection` 0: nobody's any more. */
 void	conn_row_begin(struct conn_row *r, uint64_t connection);

@@ -72,19 +72,27 @@ subscribe(struct hub *h, const char *key)
 static void
 test_a_header_of_another_layout_is_refused(void **state UNUSED)
 {
+	const size_t bytes = sizeof(struct conn_row_header) +
+	    100 * sizeof(struct conn_row);
 	struct conn_row_header h, other;
 
 	conn_row_header_init(&h, 100, 7);
-	assert_true(conn_row_header_good(&h));
+	assert_true(conn_row_header_good(&h, bytes));
 	other = h;
 	other.version++;
-	assert_false(conn_row_header_good(&other));
+	assert_false(conn_row_header_good(&other, bytes));
 	other = h;
 	other.row_size += 8;
-	assert_false(conn_row_header_good(&other));
+	assert_false(conn_row_header_good(&other, bytes));
 	other = h;
 	other.magic ^= 1;
-	assert_false(conn_row_header_good(&other));
+	assert_false(conn_row_header_good(&other, bytes));
+	/* More rows than the table has room for. */
+	assert_false(conn_row_header_good(&h, bytes - 1));
+	assert_false(conn_row_header_good(&h, 0));
+	other = h;
+	other.rows = UINT32_MAX;
+	assert_false(conn_row_header_good(&other, bytes));
 }
 
 static void
