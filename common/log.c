@@ -63,6 +63,12 @@ log_to_journal(void)
 	return logger.journal;
 }
 
+bool
+log_writes(enum log_level level)
+{
+	return level <= logger.level;
+}
+
 /* Appends text (without control characters) as the inside of a JSON string;
  * returns the new length. */
 static size_t
@@ -135,7 +141,7 @@ vlog(enum log_level level, const char *fmt, va_list ap)
 	char text[LOG_LINE_MAX - 200];
 	int saved = errno;
 
-	if (level <= logger.level) {
+	if (log_writes(level)) {
 		(void)vsnprintf(text, sizeof(text), fmt, ap);
 		clean(text);
 		emit(level, text, "");
@@ -181,7 +187,7 @@ log_fields(const char *message, const struct log_field *fields, size_t n)
 	int saved = errno;
 	size_t used = 0, more;
 
-	if (LOG_LEVEL_INFO > logger.level)
+	if (!log_writes(LOG_LEVEL_INFO))
 		return;
 	for (size_t i = 0; i < n; i++) {
 		more = add_field(all + used, sizeof(all) - used, &fields[i]);

@@ -41,6 +41,9 @@ void	log_init(const char *ident, enum log_level level,
 /* True where lines go to journald, by what log_init found. */
 bool	log_to_journal(void);
 
+/* Whether lines of this level are written. */
+bool	log_writes(enum log_level level);
+
 void	log_debug(const char *fmt, ...) PRINTF(1, 2);
 void	log_info(const char *fmt, ...) PRINTF(1, 2);
 void	log_warn(const char *fmt, ...) PRINTF(1, 2);

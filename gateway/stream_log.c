@@ -66,7 +66,8 @@ stream_log_ended(struct conn *c, enum metrics_close cause)
 	if (!c->stream.opened)
 		return;
 	histogram_observe(&c->gateway->metrics.duration, age);
-	if (!has_room(c->gateway))
+	/* Where no line is written, none is left out. */
+	if (!log_writes(LOG_LEVEL_INFO) || !has_room(c->gateway))
 		return;
 	(void)snprintf(id, sizeof(id), "%" PRIx64, c->row->connection);
 	const struct log_field fields[] = {

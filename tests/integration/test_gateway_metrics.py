@@ -186,3 +186,14 @@ def test_a_storm_of_ends_is_cut_and_what_was_left_out_is_said():
         wait_until(lambda: len(ended(sluice)) + told() == 600, 10, "a line, or its count, for each")
         assert 100 <= len(ended(sluice)) <= 100 * (int(took) + 2)
         assert value(sluice, "log_left_out_total") == told() == 600 - len(ended(sluice))
+
+
+def test_where_no_line_is_written_none_is_left_out():
+    with Sluice({"log": {"level": "warn"}}) as sluice:
+        streams = [sluice.stream("job:a", snapshot=0) for _ in range(250)]
+        for stream in streams:
+            stream.wait_open()
+        for stream in streams:
+            stream.close()
+        wait_until(lambda: value(sluice, "stream_duration_seconds_count") == 250, 20, "all ends")
+        assert value(sluice, "log_left_out_total") == 0 and not ended(sluice)
