@@ -78,7 +78,7 @@ submit(char *line)
 	    "\"event_type\":\"%s\",\"source\":\"/test\",\"subject\":\"%s\","
 	    "\"timestamp\":\"2026-01-01T00:00:00.000Z\",\"version\":1,"
 	    "\"tenant\":\"-\",\"terminal\":false,\"data\":",
-	    (int)strcspn(key, ":"), key, type, key, subject);
+	    (int)strcspn(key, ":"), key, key, type, subject);
 	item.data_off = (uint32_t)b.len;
 	buf_addf(&b, "%s}", data);
 	item.tenant = slice_str("-");
