@@ -319,7 +319,7 @@ dist:
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/hooks $(BUILD)/unit $(BUILD)/tools $(BUILD)/*.a \
 		$(BUILD)/sluice* $(BUILD)/kubesim $(BUILD)/asan $(BUILD)/tsan \
-		$(BUILD)/clang $(BUILD)/flags-*.mk
+		$(BUILD)/clang $(BUILD)/bench $(BUILD)/fuzz $(BUILD)/flags-*.mk
 
 distclean:
 	rm -rf $(BUILD)
