@@ -26,7 +26,8 @@ if [ -d /usr/local/share/ca-certificates ]; then
 	cp -r /usr/local/share/ca-certificates "$root/usr/local/share/"
 	chroot "$root" update-ca-certificates >/dev/null 2>&1
 fi
-for file in /etc/pip.conf "$HOME/.config/pip/pip.conf" /etc/hosts; do
+for file in /etc/pip.conf "$HOME/.config/pip/pip.conf" "$HOME/.npmrc" \
+	/etc/hosts; do
 	[ ! -e "$file" ] || install -D "$file" "$root$file"
 done
 git clone -q --no-hardlinks . "$root/root/sluice"
@@ -52,7 +53,7 @@ echo "check-fresh: make run: $(($(date +%s) - begin)) s to the end"
 [ "$1" = run ] || make check
 E2
 # Proxy and registry settings of this machine, if it has any.
-env=$(env | grep -iE '^(https?_proxy|no_proxy|goproxy|gosumdb|gonosumdb|goflags|pip_(index|extra|trusted|cert)|ssl_cert_file)' |
+env=$(env | grep -iE '^(https?_proxy|no_proxy|goproxy|gosumdb|gonosumdb|goflags|pip_(index|extra|trusted|cert)|npm_config_(registry|cafile|https?_proxy)|ssl_cert_file)' |
 	tr '\n' ' ' || true)
 # The root is pivoted into: tests that mount need "/" to be a mount point, which
 # a chroot's is not. All of it in namespaces that end with the last process.
