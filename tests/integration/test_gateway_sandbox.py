@@ -3,12 +3,12 @@
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 
 import pytest
 
+from tests.bed.hooked import Hooked
 from tests.bed.kernel import landlock
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice, binary
@@ -41,18 +41,6 @@ DONE = ("journal_list", "journal_read", "unix_stream", "broker", "desk")
 UNSEEN = {"message_address": "EOPNOTSUPP", "write": "EBADF"}
 DONE_UNSANITIZED = ("memory", "more_memory")
 PROBE = re.compile(r"^sandbox_probe: (\{.*\})$", re.MULTILINE)
-
-
-class Hooked(Sluice):
-    """An installation whose gateways have the hooks of tests."""
-
-    def __init__(self, conf=None, **more):
-        super().__init__(conf, **more)
-        self.bin = f"{self.directory}/bin"
-        os.mkdir(self.bin)
-        for name in ("sluiced", "sluicectl", "sluice-broker", "sluice-store", "sluice-health"):
-            shutil.copy(binary(name), self.bin)
-        shutil.copy(binary("hooks/sluice-gateway"), self.bin)
 
 
 @pytest.fixture(name="outside")

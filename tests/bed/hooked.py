@@ -1,0 +1,23 @@
+"""An installation whose gateways have the hooks of tests (gateway/test_hooks.h)."""
+
+import os
+import shutil
+
+from .sluice import Sluice, binary
+
+PROGRAMS = (
+    *("sluiced", "sluicectl", "sluice-broker", "sluice-store", "sluice-watcher"),
+    *("sluice-health", "sluice-exec", "hooks/sluice-gateway"),
+)
+
+
+class Hooked(Sluice):
+    """As Sluice, with copies of all programs of its own, so that a test may change them."""
+
+    def __init__(self, conf=None, **more):
+        """As Sluice."""
+        super().__init__(conf, **more)
+        self.bin = f"{self.directory}/bin"
+        os.mkdir(self.bin)
+        for name in PROGRAMS:
+            shutil.copy(binary(name), self.bin)
