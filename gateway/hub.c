@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/xmalloc.h"
+#include "gateway/hub_wish.h"
 #include "gateway/strmap.h"
 #include "gateway/topics.h"
 
@@ -201,71 +202,6 @@ list_fill(struct hub *h, struct hub_subscription *s)
 
 /* --- subscriptions -------------------------------------------------------- */
 
-static int
-by_text(const void *a, const void *b)
-{
-	const struct slice *x = a, *y = b;
-	int c = memcmp(x->p, y->p, MIN(x->n, y->n));
-
-	if (c != 0)
-		return c;
-	return x->n < y->n ? -1 : x->n > y->n;
-}
-
-/* Copies sorted, without repeats; returns how many. */
-static size_t
-sorted(struct slice *ret, const struct slice *from, size_t n)
-{
-	size_t i, len = 0;
-
-	if (n == 0)
-		return 0;
-	memcpy(ret, from, n * sizeof(*ret));
-	qsort(ret, n, sizeof(*ret), by_text);
-	for (i = 0; i < n; i++)
-		if (len == 0 || !slice_eq(ret[len - 1], ret[i]))
-			ret[len++] = ret[i];
-	return len;
-}
-
-/* Points every slice into canon, which holds the same texts in order. */
-static void
-rebase(struct hub_subscription *s)
-{
-	const char *p = (const char *)s->canon.data;
-	size_t i;
-
-	s->tenant.p = p;
-	p += s->tenant.n + 1;
-	for (i = 0; i < s->n_selectors; i++) {
-		s->selectors[i].p = p;
-		p += s->selectors[i].n + 1;
-	}
-	p++;
-	for (i = 0; i < s->n_types; i++) {
-		s->types[i].p = p;
-		p += s->types[i].n + 1;
-	}
-}
-
-static void
-make_canon(struct hub_subscription *s)
-{
-	size_t i;
-
-	buf_add(&s->canon, s->tenant.p, s->tenant.n);
-	buf_addc(&s->canon, '\0');
-	for (i = 0; i < s->n_selectors; i++) {
-		buf_add(&s->canon, s->selectors[i].p, s->selectors[i].n);
-		buf_addc(&s->canon, '\0');
-	}
-	buf_addc(&s->canon, '\0');
-	for (i = 0; i < s->n_types; i++) {
-		buf_add(&s->canon, s->types[i].p, s->types[i].n);
-		buf_addc(&s->canon, '\0');
-	}
-}
-
 static uint32_t
 arena_add(struct hub *h, struct hub_subscription *s)
 {
@@ -284,23 +220,6 @@ arena_add(struct hub *h, struct hub_subscription *s)
 	return id;
 }
 
-/* What is asked for, in order, and its canon. */
-static void
-wish_of(struct hub_subscription *s, struct slice tenant,
-    const struct slice *selectors, size_t n_selectors,
-    const struct slice *types, size_t n_types)
-{
-	size_t n = n_selectors + n_types;
-
-	s->tenant = tenant;
-	s->selectors = xreallocarray(NULL, MAX(n, 1), sizeof(*s->selectors));
-	s->n_selectors = (uint32_t)sorted(s->selectors, selectors,
-	    n_selectors);
-	s->types = s->selectors + s->n_selectors;
-	s->n_types = (uint32_t)sorted(s->types, types, n_types);
-	make_canon(s);
-}
-
 struct hub_subscription *
 hub_acquire(struct hub *h, struct slice tenant,
     const struct slice *selectors, size_t n_selectors,
@@ -312,14 +231,14 @@ hub_acquire(struct hub *h, struct slice tenant,
 	size_t i;
 
 	assert(n_selectors <= HUB_SELECTORS_MAX && n_types <= HUB_TYPES_MAX);
-	wish_of(s, tenant, selectors, n_selectors, types, n_types);
+	hub_wish_set(s, tenant, selectors, n_selectors, types, n_types);
 	canon = (struct slice){ (const char *)s->canon.data, s->canon.len };
 	if (strmap_get(h->by_canon, canon, &id)) {
 		subscription_free(s);
 		h->arena[id]->clients++;
 		return h->arena[id];
 	}
-	rebase(s);
+	hub_wish_own(s);
 	s->clients = 1;
 	s->first_client = HUB_NONE;
 	s->id = arena_add(h, s);
