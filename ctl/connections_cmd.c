@@ -233,6 +233,32 @@ disconnect(const char *bus, const struct connections_ask *ask,
 	return 1;
 }
 
+/* Asked for nothing, only whether it answers. */
+static bool
+is_silent(const char *bus, unsigned int index)
+{
+	int code = 0;
+	json_t *answer = ask_desk(bus, index, json_pack("{s:s, s:s, s:i}",
+	    "op", "connections", "after", "ffffffffffffffff", "limit", 1),
+	    &code);
+	bool silent = answer == NULL && !is_absent(code);
+
+	json_decref(answer);
+	return silent;
+}
+
+static void
+say_still_open(const struct answers *a)
+{
+	for (size_t i = 0; i < json_array_size(a->silent); i++)
+		(void)fprintf(stderr, "sluicectl: gateway/%s does not answer: "
+		    "it is revoked there too, but streams that are open there "
+		    "end only when it runs again; to end them now: sluicectl "
+		    "restart gateway/%s\n", json_string_value(
+		    json_array_get(a->silent, i)), json_string_value(
+		    json_array_get(a->silent, i)));
+}
+
 /* Whichever gateway answers first does it for all. */
 static int
 revoke_subject(const char *bus, const struct connections_ask *ask,
@@ -241,12 +267,18 @@ revoke_subject(const char *bus, const struct connections_ask *ask,
 	json_t *answer = NULL;
 	int code = 0, rc;
 
-	for (unsigned int i = 0; i < CONF_GATEWAYS_MAX && answer == NULL;
-	    i++) {
-		answer = ask_desk(bus, i, json_pack("{s:s, s:s, s:s*}", "op",
-		    "revoke", "subject", ask->subject, "tenant", ask->tenant),
-		    &code);
-		if (answer == NULL && !is_absent(code))
+	for (unsigned int i = 0; i < CONF_GATEWAYS_MAX; i++) {
+		bool silent;
+
+		if (answer == NULL) {
+			answer = ask_desk(bus, i, json_pack("{s:s, s:s, s:s*}",
+			    "op", "revoke", "subject", ask->subject, "tenant",
+			    ask->tenant), &code);
+			silent = answer == NULL && !is_absent(code);
+		} else {
+			silent = is_silent(bus, i);
+		}
+		if (silent)
 			(void)json_array_append_new(a->silent,
 			    json_sprintf("%u", i));
 	}
@@ -256,7 +288,9 @@ revoke_subject(const char *bus, const struct connections_ask *ask,
 	if (rc == 0 && ask->json)
 		print_json(json_incref(answer));
 	json_decref(answer);
-	return rc;
+	if (rc == 0)
+		say_still_open(a);
+	return rc != 0 || json_array_size(a->silent) > 0 ? 1 : 0;
 }
 
 int

@@ -162,6 +162,9 @@ def problem(sluice, method, path, headers=None):
         ("GET", PATH + "?after=G", (400, "invalid_id")),
         ("GET", PATH + "?subject=a", (400, "bad_request")),
         ("DELETE", PATH + "?id=1", (400, "bad_request")),
+        ("DELETE", PATH + "?subject=a&subject=b", (400, "bad_request")),
+        ("DELETE", PATH + "?subject=a&tenant=b&tenant=c", (400, "bad_request")),
+        ("GET", PATH + "?limit=1&limit=2", (400, "bad_request")),
         # Nobody has a subject with auth: none.
         ("DELETE", PATH + "?subject=a", (404, "not_found")),
     ],
@@ -408,6 +411,23 @@ def test_the_operator_lists_and_ends_streams_without_a_token(guarded):
         for stream in streams:
             assert told(stream) == ("admin", "clean")
         assert refused(guarded, token)
+
+
+def test_the_operator_is_told_of_a_gateway_that_could_not_end_what_it_has():
+    patient = {"gateway": {"processes": 2}, "supervise": {"hang_timeout": "10m"}}
+    with Guarded(**patient) as guarded, contextlib.ExitStack() as stack:
+        token = guarded.issuer.grants(["*"], sub="held", iat=time.time() - 5)
+        streams = on_both(stack, lambda: guarded.stream(token, "job:held"))
+        pid = guarded.sluice.pid("gateway/1")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            done = guarded.sluice.ctl("disconnect", "--subject", "held", check=False)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert done.returncode == 1, done
+        assert "gateway/1 does not answer: it is revoked there too" in done.stderr
+        for stream in streams:
+            assert told(stream) == ("admin", "clean")
 
 
 @pytest.mark.parametrize(
