@@ -197,16 +197,30 @@ read_limit(struct slice v, uint32_t *ret)
 	return n >= 1 && n <= CONN_LIST_ROWS_MAX;
 }
 
-/* False: the client was answered that one of the parameters is none. */
+/* Whether parameter i has the name of one before it. */
+static bool
+stands_again(const struct http_request *r, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (slice_eq(r->params[k].name, r->params[i].name))
+			return true;
+	return false;
+}
+
+/* False: the client was answered that one of the parameters is none, or is
+ * there twice: the one that was not meant must not be revoked. */
 static bool
 knows_params(struct conn *c, const struct http_request *r, const char *a,
     const char *b)
 {
 	for (size_t i = 0; i < r->n_params; i++) {
-		if (slice_is(r->params[i].name, a) ||
-		    slice_is(r->params[i].name, b))
+		bool known = slice_is(r->params[i].name, a) ||
+		    slice_is(r->params[i].name, b);
+
+		if (known && !stands_again(r, i))
 			continue;
-		reply_error(c, 400, "bad_request", r->method == HTTP_DELETE ?
+		reply_error(c, 400, "bad_request", known ?
+		    "a parameter is there twice" : r->method == HTTP_DELETE ?
 		    "unknown parameter; known are subject, tenant" :
 		    "unknown parameter; known are after, limit", NULL);
 		return false;
@@ -321,16 +335,16 @@ end_subject(struct conn *c, const struct http_request *r)
 	struct buf answer = BUF_EMPTY;
 	json_t *o, *q;
 	const char *code;
-	char *text;
+	char *text = NULL;
 
 	if (!knows_params(c, r, "subject", "tenant"))
 		return;
 	q = json_pack("{s:s, s:s%}", "op", "revoke", "subject",
 	    subject.p != NULL ? subject.p : "", subject.n);
-	if (q != NULL && tenant.p != NULL)
-		(void)json_object_set_new(q, "tenant", json_stringn(tenant.p,
-		    tenant.n));
-	text = q != NULL ? json_dumps(q, JSON_COMPACT) : NULL;
+	/* A tenant that is lost here would be every tenant. */
+	if (q != NULL && (tenant.p == NULL || json_object_set_new(q, "tenant",
+	    json_stringn(tenant.p, tenant.n)) == 0))
+		text = json_dumps(q, JSON_COMPACT);
 	json_decref(q);
 	if (text == NULL) {
 		reply_error(c, 400, "bad_request", "not UTF-8", NULL);
