@@ -105,9 +105,10 @@ static const struct route {
 	    .handler = rest_workflow },
 	{ { "api", "v1", "clusters" }, 3, READ, .need = ACCESS_ADMIN,
 	    .handler = rest_clusters },
-	{ { "api", "v1", "connections" }, 3, READ | M(DELETE),
+	/* What ends a flood must not be kept out by it. */
+	{ { "api", "v1", "connections" }, 3, READ | M(DELETE), .always = true,
 	    .need = ACCESS_ADMIN, .handler = conn_api_all },
-	{ { "api", "v1", "connections", "*" }, 4, M(DELETE),
+	{ { "api", "v1", "connections", "*" }, 4, M(DELETE), .always = true,
 	    .need = ACCESS_ADMIN, .handler = conn_api_one },
 	{ { "api", "v1", "status" }, 3, READ, .need = ACCESS_ADMIN,
 	    .handler = rest_status },

@@ -243,6 +243,12 @@ def test_over_the_limit_of_connections_the_api_says_so():
         answer = sluice.request("GET", "/api/v1/status")
         check(answer, 429, "overloaded", ("Retry-After",))
         assert answer[1]["Connection"] == "close"
+        # But who would end what is too much gets through.
+        path = "/api/v1/connections"
+        status, head, page = sluice.request("GET", path)
+        assert (status, head["Connection"]) == (200, "close")
+        end = f"{path}/{page['connections'][0]['id']}"
+        assert len(page["connections"]) == 2 and sluice.request("DELETE", end)[0] == 200
 
 
 @pytest.mark.slow
