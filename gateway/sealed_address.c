@@ -140,20 +140,18 @@ connect(int fd, const struct sockaddr_un *to, socklen_t n)
 	return (int)syscall(SYS_connect, fd, to, n);
 }
 
-int	unlink(const char *path);
-
 int
-unlink(const char *path)
+unlink(const char *name)
 {
 	const char *own;
 
 	if (__atomic_load_n(&sealed, __ATOMIC_ACQUIRE)) {
 		own = addresses[SEALED_ADDRESSES_MAX].sun_path;
-		if (own[0] == '\0' || strcmp(path, own) != 0) {
+		if (own[0] == '\0' || strcmp(name, own) != 0) {
 			errno = EPERM;
 			return -1;
 		}
-		path = own;
+		name = own;
 	}
-	return (int)syscall(SYS_unlink, path);
+	return (int)syscall(SYS_unlink, name);
 }
