@@ -112,6 +112,10 @@ open_revocations(struct access *a, const struct conf *conf, struct err *err)
 	free(path);
 	if (a->revoked == NULL)
 		return -1;
+	if (revocations_trouble(a->revoked) != NULL)
+		log_error("%s: nobody can be revoked through this gateway, nor "
+		    "may it hear of whom others revoke, until it is restarted "
+		    "when that is mended", revocations_trouble(a->revoked));
 	a->key_changes = jwks_file_changes(a->keys);
 	a->look = event_new(a->gateway->role->base, -1, EV_PERSIST,
 	    access_look_cb, a);

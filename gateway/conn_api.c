@@ -323,7 +323,8 @@ status_of(const char *code)
 {
 	if (strcmp(code, "not_found") == 0)
 		return 404;
-	return strcmp(code, "too_many_revocations") == 0 ? 503 : 400;
+	return strcmp(code, "too_many_revocations") == 0 ||
+	    strcmp(code, "gateway_unavailable") == 0 ? 503 : 400;
 }
 
 /* This gateway's desk does it for all of them. */

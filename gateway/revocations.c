@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -47,7 +48,8 @@ struct known {
 struct revocations {
 	char		*path;
 	int		 fd;
-	struct file	*file;    /* to add */
+	struct file	*file;    /* to add; NULL: it cannot be written */
+	struct err	 trouble; /* why */
 	struct strmap	*index;   /* key -> place in known[] */
 	struct known	*known;
 	size_t		 n_known;
@@ -155,6 +157,8 @@ refresh(struct revocations *r, struct err *err)
 	struct file *f;
 	uint64_t changes;
 
+	if (r->fd == -1)
+		return 0;   /* there was none to begin with */
 	if (read_at(r, &changes, sizeof(changes),
 	    offsetof(struct file, changes), err) == -1)
 		return -1;
@@ -206,6 +210,44 @@ map_file(struct revocations *r, struct err *err)
 	    "user write there", r->path, n / 1024 + 1);
 }
 
+/* Of a disk that takes nothing more: who was revoked until then stays so. One
+ * without all its room never had an entry. */
+static int
+open_to_read(struct revocations *r, struct err *err)
+{
+	struct stat st;
+
+	if (r->fd != -1)
+		(void)close(r->fd);
+	r->fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (r->fd == -1 && errno == ENOENT)
+		return 0;
+	if (r->fd == -1 || fstat(r->fd, &st) != 0)
+		return err_errno(err, errno, "%s", r->path);
+	if ((size_t)st.st_size < sizeof(struct file)) {
+		(void)close(r->fd);
+		r->fd = -1;
+	}
+	return 0;
+}
+
+static int
+open_file(struct revocations *r, struct err *err)
+{
+	if (map_file(r, &r->trouble) == 0)
+		return 0;
+	switch (r->trouble.code) {
+	case EROFS:
+	case ENOSPC:
+	case EDQUOT:
+	case EIO:
+		return open_to_read(r, err);
+	default:
+		*err = r->trouble;
+		return -1;
+	}
+}
+
 struct revocations *
 revocations_open(const char *path, struct err *err)
 {
@@ -215,13 +257,15 @@ revocations_open(const char *path, struct err *err)
 	r->path = xstrdup(path);
 	r->index = strmap_new();
 	r->fd = -1;
-	if (map_file(r, err) == -1)
+	if (open_file(r, err) == -1)
 		goto fail;
+	if (r->fd == -1)
+		return r;
 	/* Before it is touched where it is mapped. */
 	f = read_file(r, err);
 	if (f == NULL)
 		goto fail;
-	if (!is_ours(r->file)) {
+	if (!is_ours(r->file != NULL ? r->file : f)) {
 		(void)err_set(err, "%s holds no revoked subjects of this "
 		    "version: move it away, and revoke again who was", path);
 		goto fail;
@@ -234,6 +278,12 @@ fail:
 	free(f);
 	revocations_close(r);
 	return NULL;
+}
+
+const char *
+revocations_trouble(const struct revocations *r)
+{
+	return r->file == NULL ? r->trouble.text : NULL;
 }
 
 void
@@ -338,9 +388,14 @@ revocations_add(struct revocations *r, const char *tenant,
 {
 	enum outcome what = AGAIN;
 	uint8_t key[KEY_SIZE];
-	/* What cannot be read must not be touched where it is mapped. */
-	struct file *f = read_file(r, err);
+	struct file *f;
 
+	if (r->file == NULL) {
+		*err = r->trouble;
+		return -1;
+	}
+	/* What cannot be read must not be touched where it is mapped. */
+	f = read_file(r, err);
 	if (f == NULL)
 		return -1;
 	free(f);
