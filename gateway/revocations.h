@@ -34,9 +34,9 @@
 struct revocations;
 
 /* NULL with *err (whose code is 0 when the file is no such one). All its room
- * is taken at once; where the disk is read-only, full or failing, who is revoked
- * already is read, nobody can be added, and there is a trouble: a failed disk
- * must not keep a gateway from serving. */
+ * is taken at once; where the disk is read-only, full or failing, who is
+ * revoked already is read, nobody can be added, and there is a trouble: a bad
+ * disk must not keep a gateway from serving. */
 struct revocations *revocations_open(const char *path, struct err *err);
 /* Why nobody can be added, until the gateway is started again; or NULL. */
 const char	*revocations_trouble(const struct revocations *r);

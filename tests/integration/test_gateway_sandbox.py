@@ -207,8 +207,7 @@ def test_what_lies_beside_the_keys_of_tokens_is_named(tmp_path):
         )
         assert tested.stderr.count(said) == 2 and sluice.conf_file in tested.stderr
         # Where the link leads to counts as well.
-        shutil.copy(apart, tmp_path / "set.json")
-        os.replace(tmp_path / "set.json", tmp_path / "keys.json")
+        issuer.write(str(tmp_path / "keys.json"))
         os.unlink(beside)
         os.symlink(tmp_path / "keys.json", beside)
         tested = subprocess.run(
