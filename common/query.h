@@ -18,7 +18,7 @@
 #include "common/query_wire.h"
 
 #define QUERY_PENDING_MAX   4096u
-#define QUERY_WAITERS_MAX   16384u
+#define QUERY_WAITERS_MAX   32768u
 
 struct query_client;
 

@@ -216,12 +216,12 @@ owed_cb(const struct query_last *last, const struct err *err UNUSED,
 
 	assert(c->magic == CONN_MAGIC && c->state == CONN_STREAM);
 	s->lookback = 0;
-	if (last != NULL && !knows_all(c, last)) {
+	if (last == NULL || !knows_all(c, last)) {
 		s->ask_end = true;
 		return;
 	}
 	s->owed &= s->owed - 1;
-	if (last != NULL && last->ended != 0 &&
+	if (last->ended != 0 &&
 	    !stream_end_log_open(c->gateway, sub->tenant, &sub->selectors[i],
 	    1))
 		stream_ended(c, sub->selectors[i], last->state,
@@ -241,9 +241,13 @@ ended_cb(const struct query_last *last, const struct err *err UNUSED,
 
 	assert(c->magic == CONN_MAGIC && c->state == CONN_STREAM);
 	s->lookback = 0;
-	/* Without an answer it stays open, and ends by its idle time-out. */
-	if (last == NULL || last->ended == 0 || stream_end_log_open(
-	    c->gateway, sub->tenant, sub->selectors, sub->n_selectors))
+	/* Asked again with the next heartbeat, at the latest. */
+	if (last == NULL) {
+		s->ask_end = true;
+		return;
+	}
+	if (last->ended == 0 || stream_end_log_open(c->gateway, sub->tenant,
+	    sub->selectors, sub->n_selectors))
 		return;
 	/* `ended` is where its life did: lines of its log may stand behind. */
 	if (!knows_all(c, last)) {
@@ -269,7 +273,10 @@ stream_end_ask(struct conn *c)
 	    !stream_kind_all_end(sub->selectors, sub->n_selectors))
 		return;
 	stream_lookback_cancel(c);
-	if (s->owed != 0)
+	/* What others missed cannot wait: without room they get a gap. */
+	if (query_is_busy(c->gateway->broker))
+		s->lookback = 0;
+	else if (s->owed != 0)
 		s->lookback = query_last(c->gateway->broker, sub->tenant,
 		    &sub->selectors[__builtin_ctzll(s->owed)], 1,
 		    STREAM_END_ASK_MS, owed_cb, c);
@@ -277,6 +284,7 @@ stream_end_ask(struct conn *c)
 		s->lookback = query_last(c->gateway->broker, sub->tenant,
 		    sub->selectors, sub->n_selectors, STREAM_END_ASK_MS,
 		    ended_cb, c);
+	s->ask_end = s->lookback == 0;
 }
 
 /* --- log_grace ------------------------------------------------------------ */

@@ -29,7 +29,9 @@ bool	stream_end_look(struct gateway *g);
 void	stream_ended(struct conn *c, struct slice key, uint8_t state,
 	    struct position last);
 /* Asks the broker whether all its streams have ended where the client stands,
- * unless it names a prefix, or one that never ends. */
+ * unless it names a prefix, or one that never ends. Without an answer, or room
+ * for the question, again when the client is next written to, by its heartbeat
+ * at the latest. */
 void	stream_end_ask(struct conn *c);
 /* The client goes on somewhere else, and what it passed is not known: it is
  * asked for, of each of its streams, when the client has all. */
