@@ -20,7 +20,7 @@ SAID = "nobody can be revoked through this gateway"
 
 
 def mount(sluice, *args):
-    """mount(8), as the installation's processes see it."""
+    """Runs this with the mounts that the installation's processes see."""
     argv = ["nsenter", "--mount", "-t", str(sluice.process.pid), *args]
     subprocess.run(argv, check=True, timeout=20)
 
@@ -70,15 +70,19 @@ def test_a_gateway_starts_on_a_disk_that_takes_nothing_and_knows_who_is_revoked(
     assert ask(sluice, admin)[0] == 200
 
     # Full, and it is the first start that wants a file: nobody was revoked then.
+    small = f"{sluice.directory}/small"
+    os.mkdir(small)
     mount(sluice, "umount", "--lazy", revoked)
-    os.unlink(sluice.path("revoked"))
-    sluice.fill()
+    mount(sluice, "mount", "-t", "tmpfs", "-o", "size=16k", "sluice-test", small)
+    mount(sluice, "touch", f"{small}/revoked")
+    mount(sluice, "mount", "--bind", f"{small}/revoked", revoked)
     again(sluice)
     wait_until(lambda: sluice.log().count(SAID) == 2, 10, "the log says so")
     assert "No space left" in sluice.log()
     assert ask(sluice, eve)[0] == 200
     assert ask(sluice, admin, *revoke) == (503, "gateway_unavailable")
 
-    sluice.free()
+    mount(sluice, "umount", "--lazy", revoked)
     again(sluice)
+    assert ask(sluice, eve) == (401, "token_revoked")
     assert ask(sluice, admin, *revoke)[0] == 200
