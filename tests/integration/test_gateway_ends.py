@@ -371,20 +371,20 @@ def test_who_resumes_over_thousands_of_ends_gets_all_that_is_wanted(sluice, quer
 @pytest.mark.slow
 def test_who_could_not_ask_whether_all_is_over_asks_again():
     """The broker is silent when the grace of the last of two runs is over."""
-    with Sluice({**CONF, "supervise": {"hang_timeout": "60s"}}) as sluice:
-        with sluice.stream("run:ask/a", "run:ask/b") as stream:
-            stream.wait_joined()
-            sluice.publish([state("run:ask/a", "failed")])
-            sluice.publish([state("run:ask/b", "failed", logs_open=True)])
-            pid = sluice.kill("broker", signal.SIGSTOP)
-            try:
-                stream.read_until(lambda s: len(ends(s)) == 2, 10, "both ends")
-                until = time.monotonic() + 2.5  # the question's time is over
-                wait_until(lambda: stream.pump() or time.monotonic() > until, 10, "no answer")
-            finally:
-                os.kill(pid, signal.SIGCONT)
-            assert to_the_end(stream) == "clean"
-            assert len(ends(stream)) == 2
+    conf = {**CONF, "supervise": {"hang_timeout": "60s"}}
+    with Sluice(conf) as sluice, sluice.stream("run:ask/a", "run:ask/b") as stream:
+        stream.wait_joined()
+        sluice.publish([state("run:ask/a", "failed")])
+        sluice.publish([state("run:ask/b", "failed", logs_open=True)])
+        pid = sluice.kill("broker", signal.SIGSTOP)
+        try:
+            stream.read_until(lambda s: len(ends(s)) == 2, 10, "both ends")
+            until = time.monotonic() + 2.5  # the question's time is over
+            wait_until(lambda: stream.pump() or time.monotonic() > until, 10, "no answer")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert to_the_end(stream) == "clean"
+        assert len(ends(stream)) == 2
 
 
 # --- retention ---------------------------------------------------------------------------
