@@ -407,6 +407,11 @@ stream_tick(struct conn *c, int64_t now)
 		return;
 	due = c->progress_ms + s->heartbeat_ms;
 	beat = c->out.len == c->out_off && s->snapshot == NULL && now >= due;
+	if (beat && test_hooks_has_bug("stream-cut") &&
+	    gateway_random() % 2 == 0) {
+		conn_close(c, CLOSE_DONE);
+		return;
+	}
 	if (beat)
 		heartbeat(c, bookmark(c));
 	if (stream_flush(c) == -1 || c->state != CONN_STREAM)

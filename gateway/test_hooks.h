@@ -9,7 +9,7 @@
  *					what it must not, and writes what came
  *					of it to standard error (sandbox_probe)
  *	SLUICE_TEST_BUG=NAME		has a defect of that name, which a test
- *					must find
+ *					must find (tests/chaos)
  */
 #ifndef SLUICE_TEST_HOOKS_H
 #define SLUICE_TEST_HOOKS_H
@@ -24,7 +24,8 @@ struct gateway;
 
 /* The end of its start: the sandbox is closed, nobody is served yet. */
 void	test_hooks_started(const struct gateway *g);
-/* Where a defect is to be put in: whether this one is wanted. */
+/* Where a defect is to be put in: whether this one is wanted. The first time it
+ * is says so in the log, so it is asked where the defect does its harm. */
 bool	test_hooks_has_bug(const char *name);
 
 #else

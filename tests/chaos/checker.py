@@ -18,7 +18,34 @@ from .session_rules import Session
 FAULT_S = 8.0
 
 
-def _ends(session, faults):
+def _incarnation(session):
+    """Which gateway's process served it; None when it has not said."""
+    for _, event, _, info in session["frames"]:
+        if event == "stream.open":
+            return int(info["connection_id"], 16) >> 32
+    return None
+
+
+def _excuses(fault, session, gateways):
+    """Whether a fault may have cut a connection: it befell the very process that served it.
+
+    GATEWAYS: {incarnation: name}. A pause ends nothing; one that the supervisor found too long is
+    a fault of its own ("hung").
+    """
+    who, at = fault["who"], _incarnation(session)
+    if fault["kind"] == "pause" or who not in ("all", "gateway/0", "gateway/1"):
+        return False
+    # What comes back after a reboot has nothing of it.
+    late = 0 if who == "all" else FAULT_S
+    if not (fault["at"] - 1 <= session["until"] and session["at"] <= fault["until"] + late):
+        return False
+    if who == "all" or at is None:
+        return True
+    # What the log tells of a process names no incarnation.
+    return fault.get("incarnation", at) == at and gateways.get(at, who) == who
+
+
+def _ends(session, faults, gateways):
     """Whether the connection ended, if the server ended it, because something happened to it."""
     if session["status"] not in (None, 200):
         yield f"client {session['client']} from {session['cursor']}: status {session['status']}"
@@ -27,16 +54,11 @@ def _ends(session, faults):
     closing = session["frames"] and session["frames"][-1][1] == "stream.closing"
     if session["ended"] == "clean" and not closing:
         yield f"client {session['client']}: a clean end without stream.closing"
-    excused = any(
-        f["who"] in ("all", "gateway/0", "gateway/1")
-        and f["at"] - 1 <= session["until"]
-        and session["at"] <= f["until"] + FAULT_S
-        for f in faults
-    )
+    excused = any(_excuses(fault, session, gateways) for fault in faults)
     if session["ended"] == "cut" and not closing and not excused:
         yield (
             f"client {session['client']}, opened {session['at']:.3f}: cut at "
-            f"{session['until']:.3f}, and nothing had happened to a gateway"
+            f"{session['until']:.3f}, and nothing had happened to its gateway"
         )
 
 
@@ -45,10 +67,11 @@ def check(records):
     truth = Truth(records)
     problems = [r["text"] for r in records if r["what"] == "problem"] + truth.problems
     faults = [r for r in records if r["what"] == "fault"]
+    gateways = {r["incarnation"]: r["who"] for r in records if r["what"] == "gateway"}
     sessions = [r for r in records if r["what"] == "session"]
     for session in sessions:
         problems += Session(truth, session).check()
-        problems += _ends(session, faults)
+        problems += _ends(session, faults, gateways)
     return problems
 
 
@@ -64,6 +87,7 @@ def figures(records):
         "snapshots": sum(1 for f in frames if f[1] == "snapshot" and f[3]["i"] == f[3]["n"]),
         "blind": sum(1 for f in frames if f[1] == "stream.error"),
         "faults": sum(1 for r in records if r["what"] == "fault"),
+        "struck": sum(1 for r in records if r["what"] == "struck"),
     }
     for frame in frames:
         if frame[1] == "stream.gap":

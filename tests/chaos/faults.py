@@ -62,23 +62,24 @@ class Faults:
             os.kill(paused[1], signal.SIGCONT)
         paused[2]["until"] = time.time()
 
-    def _pid(self, who):
-        """The pid of a process that is ready and not stopped by us; None while there is none."""
+    def _row(self, who):
+        """The row of a process that is ready and not stopped by us; None while there is none."""
         try:
             row = self.sluice.status().get(who, {})
         except (AssertionError, ValueError):
             return None
-        pid = row.get("pid") if row.get("state") == "ready" else None
-        return None if pid in [p[1] for p in self._paused] else pid
+        there = row.get("state") == "ready" and row["pid"] not in [p[1] for p in self._paused]
+        return row if there else None
 
     def _do(self, second, kind, who, length):
         fault = {"what": "fault", "kind": kind, "who": who, "at": time.time()}
         if kind == "reboot":
             self._reboot(fault, length)
             return
-        pid = self._pid(who)
-        if not pid:
+        row = self._row(who)
+        if not row:
             return
+        pid, fault["incarnation"] = row["pid"], row["incarnation"]
         fault["until"] = fault["at"]
         with contextlib.suppress(ProcessLookupError):
             if kind == "kill":

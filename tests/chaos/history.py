@@ -6,7 +6,10 @@ A record is a file of JSON lines; `what` says of each which it is:
                [[key, type, subject, sum]], at, and, once acknowledged, acked, first_id, last_id
     journal    one reading of the journal: begun, at (its end), oldest, newest, and
                events [[id, key, seq, type]] that no reading before had
-    fault      at, until, kind, who; a "reboot" has lost: the ids that it took out of the journal
+    fault      at, until, kind, who, and incarnation where one is known; a "reboot" has lost: the
+               ids that it took out of the journal
+    gateway    who, incarnation: which gateway it was that had this incarnation
+    struck     a seeded bug did its harm in some process
     log        at, text: lines of the log that excuse something
     session    one connection of a subscriber, see session_rules.py
     problem    text: something that must not happen to any process or request

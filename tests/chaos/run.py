@@ -13,14 +13,13 @@ import json
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
+from tests.bed.hooked import Hooked
 from tests.bed.net import DeadlineError, deadline, wait_until
-from tests.bed.sluice import REPO, Sluice, binary
+from tests.bed.sluice import REPO, Sluice
 
 from .checker import check, figures
 from .faults import Faults, plan
@@ -41,6 +40,9 @@ CRASHED = re.compile(
     r"|state: .*(?:killed by signal (?!9 )|exit status [1-9])).*$",
     re.MULTILINE,
 )
+STRUCK = re.compile(r"the bug \S+ of a test strikes")
+# Which gateway an incarnation is of: ids of connections begin with it.
+SERVED = re.compile(r"^\S+ \S+ (gateway/\d): stream ended connection=([0-9a-f]+) ", re.MULTILINE)
 HUNG = re.compile(r"^(\S+) .*state: (gateway/\d): \w+ -> hung", re.MULTILINE)
 
 
@@ -196,7 +198,8 @@ class Run:
         limit = time.monotonic() + deadline(SETTLE_S)
         left = list(self.subscribers)
         while left and time.monotonic() < limit:
-            left = [s for s in left if not s.reached(number)]
+            # One that was ended comes no further.
+            left = [s for s in left if not s.reached(number) and s.stream.ended is None]
             if time.monotonic() >= self.journal.due:
                 self.journal.read()
             time.sleep(TICK_S)
@@ -211,17 +214,12 @@ class Run:
             seconds = datetime.datetime.fromisoformat(at).timestamp()
             fault = {"what": "fault", "kind": "hung", "who": who, "at": seconds, "until": seconds}
             self.records.append(fault)
+        served = {int(number, 16) >> 32: who for who, number in SERVED.findall(text)}
+        for incarnation, who in served.items():
+            self.records.append({"what": "gateway", "who": who, "incarnation": incarnation})
+        self.records += [{"what": "struck"} for _ in STRUCK.findall(text)]
         for line in CRASHED.findall(text)[:5]:
             self.problem(f"in the log: {line[:300]}")
-
-
-def hooked(directory, bug):
-    """A directory of binaries whose gateway is built with -DTEST_HOOKS."""
-    os.mkdir(directory)
-    for name in ("sluiced", "sluicectl", "sluice-broker", "sluice-store", "sluice-health"):
-        shutil.copy(binary(name), directory)
-    shutil.copy(binary("hooks/sluice-gateway"), f"{directory}/sluice-gateway")
-    return {"SLUICE_TEST_BUG": bug} if bug else {}
 
 
 def run(seed, seconds, *, hooks=False, bug=None, reports=None):
@@ -229,25 +227,21 @@ def run(seed, seconds, *, hooks=False, bug=None, reports=None):
 
     HOOKS: with the gateway of build/hooks, and one of its seeded bugs.
     """
-    with tempfile.TemporaryDirectory(prefix="sl-", dir="/tmp") as directory:
-        env = hooked(f"{directory}/bin", bug) if hooks else {}
-        sluice = Sluice(
-            configuration(random.Random(f"{seed} configuration")),
-            gateways=2,
-            bin_directory=f"{directory}/bin" if hooks else None,
-        )
-        sluice.env.update(env)
-        with sluice:
-            history, problems = Run(seed, seconds, sluice), []
-            try:
-                history.run()
-                problems = check(history.records)
-            except BaseException as error:
-                problems = [f"the run broke off: {error!r}"]
-                raise
-            finally:
-                if problems and reports:
-                    save(reports, history, problems)
+    kind = Hooked if hooks else Sluice
+    sluice = kind(configuration(random.Random(f"{seed} configuration")), gateways=2)
+    if bug:
+        sluice.env["SLUICE_TEST_BUG"] = bug
+    with sluice:
+        history, problems = Run(seed, seconds, sluice), []
+        try:
+            history.run()
+            problems = check(history.records)
+        except BaseException as error:
+            problems = [f"the run broke off: {error!r}"]
+            raise
+        finally:
+            if problems and reports:
+                save(reports, history, problems)
     return figures(history.records), problems
 
 

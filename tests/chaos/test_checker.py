@@ -10,6 +10,8 @@ from .history import Event, Truth
 
 A, B = "job:a", "job:b"
 E1, E2 = "aaaaaaaa", "bbbbbbbb"
+# The incarnation of the gateway that serves all of them.
+SERVER = 7
 
 
 class Made:
@@ -100,6 +102,7 @@ class Made:
 def opened(tip=10, epoch=E1, oldest=1, keys=("job:*",)):
     """stream.open."""
     info = {"stream_keys": list(keys), "epoch": epoch, "tip": f"{epoch}-{tip}"}
+    info["connection_id"] = f"{SERVER << 32 | 1:x}"
     return ["stream.open", None, {**info, "oldest": f"{epoch}-{oldest}"}]
 
 
@@ -286,8 +289,25 @@ def test_an_end_needs_a_reason():
     frames = [opened(6), *M.kept(6, 5, 6)]
     cut = Made().session(*frames, ended="cut")
     assert "nothing had happened" in cut.problems()[0]
-    cut.records.append({"what": "fault", "kind": "kill", "who": "gateway/1", "at": 39, "until": 39})
-    assert cut.problems() == []
+    # Only what befell the very process that served it.
+    cut.records.append({"what": "gateway", "who": "gateway/1", "incarnation": SERVER})
+    for kind, who, incarnation, at, excused in (
+        ("kill", "gateway/1", SERVER, 39, True),
+        ("kill", "gateway/1", SERVER, 43, False),
+        ("kill", "gateway/1", SERVER + 1, 39, False),
+        ("kill", "broker", SERVER - 1, 39, False),
+        ("pause", "gateway/1", SERVER, 39, False),
+        ("reboot", "all", None, 40.5, True),
+        ("reboot", "all", None, 39, False),
+        ("hung", "gateway/1", None, 39, True),
+        ("hung", "gateway/0", None, 39, False),
+    ):
+        fault = {"what": "fault", "kind": kind, "who": who, "at": at, "until": at, "lost": []}
+        if incarnation is not None:
+            fault["incarnation"] = incarnation
+        judged = copy.deepcopy(cut)
+        judged.records.append(fault)
+        assert (judged.problems() == []) == excused, fault
     assert "without stream.closing" in Made().session(*frames, ended="clean").problems()[0]
     assert "status 503" in Made().session(status=503).problems()[0]
 

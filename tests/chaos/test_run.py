@@ -11,6 +11,8 @@ from tests.bed.sluice import Sluice
 from . import run as runs
 from .faults import Faults
 
+ROWS = {"gateway/0": {"pid": 5, "state": "ready", "incarnation": 1}}
+
 
 class Silent:
     """In place of an installation: none of it answers."""
@@ -63,7 +65,7 @@ def test_a_run_nobody_acknowledged_says_so(monkeypatch):
 
 def test_a_fault_whose_order_nobody_answers_is_a_fault(monkeypatch):
     records = []
-    monkeypatch.setattr(Silent, "status", lambda _: {"gateway/0": {"pid": 5, "state": "ready"}})
+    monkeypatch.setattr(Silent, "status", lambda _: ROWS)
     faults = Faults(Silent(), [(0, "restart", "gateway/0", 0)], None, records.append)
     faults.step(0)
     assert [record["kind"] for record in records] == ["restart"]
