@@ -265,8 +265,9 @@ stream_flush(struct conn *c)
 			return -1;
 		if (s->phase == STREAM_REPLAY && sent == SENT_ALL)
 			replay_add(c->gateway->replay, c);
-		if (sent == SENT_FULL)
-			conn_due(c, c->blocked_ms + s->stall_ms);
+		/* Who was blocked was due when that would be too long. */
+		conn_due(c, c->want_write ? c->blocked_ms + s->stall_ms :
+		    c->progress_ms + s->heartbeat_ms);
 		move_anchor(c);
 		return sent == SENT_ALL ? 1 : 0;
 	}

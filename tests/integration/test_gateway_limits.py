@@ -156,6 +156,22 @@ def test_a_reader_that_takes_nothing_is_closed_in_time_whatever_the_heartbeat():
         wait_until(lambda: metric(sluice, 'closes_total{reason="write_stalled"}'), 8, "the end")
 
 
+def test_a_reader_that_was_behind_is_sent_heartbeats_again():
+    with (
+        Sluice({"streams": {"default": FAST}}) as sluice,
+        sluice.stream("job:slow", snapshot=0) as slow,
+        sluice.stream("job:clock", snapshot=0) as clock,
+    ):
+        slow.wait_open()
+        publish(sluice, "job:slow", 0, 16000, size=1000)
+        # Blocked for longer than the interval.
+        clock.read_until(lambda s: len(s.named("heartbeat")) > 3, 20, "the time has passed")
+        slow.wait_events(16000, 30)
+        before = len(slow.named("heartbeat"))
+        # Not only once a stalled one would be closed (30 s).
+        slow.read_until(lambda s: len(s.named("heartbeat")) > before, 10, "a heartbeat")
+
+
 # --- senders ---------------------------------------------------------------------------
 
 
