@@ -82,8 +82,10 @@ accepter(const struct supervisor *s, size_t index)
 	for (size_t i = 0; (c = gateway(s, i)) != NULL; i++) {
 		if (!is_away(c) && c->state == CHILD_READY)
 			return c;
-		/* One that does not even start yet is no use to who waits. */
-		if (!is_away(c) && c->state == CHILD_STARTING && soon == NULL)
+		/* In a short pause, too: whoever drains would turn away clients
+		 * that need not wait long. */
+		if (!is_away(c) && soon == NULL &&
+		    (c->state == CHILD_STARTING || c->state == CHILD_BACKOFF))
 			soon = c;
 		if (c->state == CHILD_READY && (last == NULL || c == owner))
 			last = c;
