@@ -141,6 +141,9 @@ strip_absolute(struct http_request *r, struct slice *target,
 	if (slash == NULL)
 		return http_problem_set(problem, 400,
 		    "absolute target has no path");
+	if (slash == p)
+		return http_problem_set(problem, 400,
+		    "absolute target names no host");
 	if ((size_t)(slash - p) != r->host.n ||
 	    strncasecmp(p, r->host.p, r->host.n) != 0)
 		return http_problem_set(problem, 400,

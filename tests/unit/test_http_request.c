@@ -112,6 +112,8 @@ test_the_probes_of_the_reliability_report_are_refused(void **state)
 		B(P "Content-Type: text/plain\r\nContent-Type: a/b\r\n\r\n"),
 		B(G "Host:\r\n\r\n"),
 		B("GET http://other/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+		B("GET http:///a HTTP/1.0\r\n\r\n"),
+		B("GET http:///a HTTP/1.1\r\nHost:\r\n\r\n"),
 		B("GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n"),
 		B("GET a HTTP/1.1\r\nHost: a\r\n\r\n"),
 		B("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n"),
