@@ -4,9 +4,9 @@ import contextlib
 import os
 import signal
 import time
-import uuid
 
 from tests.bed.net import wait_until
+from tests.bed.power import cut_journal, pretend_reboot
 
 VICTIMS = ("broker", "store", "gateway/0", "gateway/1")
 # A process that stands still for longer than this is ended by the supervisor.
@@ -113,8 +113,8 @@ class Faults:
         before = set(self.journal.kept)
         directory = self.journal.directory
         if lose_bytes:
-            _cut(directory, lose_bytes)
-        _another_boot(directory)
+            cut_journal(directory, lose_bytes)
+        pretend_reboot(directory)
         self.journal.read()
         kept = set(self.journal.kept)
         fault["lost"] = [i for i in self.journal.ids if i in before - kept]
@@ -130,25 +130,3 @@ def _is_alive(pid):
             return stat.read().rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:
         return False
-
-
-def _cut(directory, length):
-    """Zeroes the last bytes that were written to the newest segment, as a power cut may."""
-    newest = max(name for name in os.listdir(directory) if name.endswith(".seg"))
-    with open(f"{directory}/{newest}", "r+b") as segment:
-        size = len(segment.read().rstrip(b"\0"))
-        if size > 4 * length:  # not into its header
-            segment.seek(size - length)
-            segment.write(b"\0" * length)
-
-
-def _another_boot(directory):
-    """The journal's history was written before a reboot, it says."""
-    with open(f"{directory}/epochs", encoding="utf-8") as file:
-        text = file.read()
-    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
-        boot_id = file.read().strip()
-    if boot_id not in text:
-        raise AssertionError(f"no {boot_id} in the history of epochs: {text!r}")
-    with open(f"{directory}/epochs", "w", encoding="utf-8") as file:
-        file.write(text.replace(boot_id, str(uuid.uuid4())))

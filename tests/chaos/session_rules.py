@@ -13,18 +13,11 @@ Where the client stands is `at`: it has been given everything it wants up to thi
 it waits for a snapshot that will say.
 """
 
+from tests.bed.sse import CONTROL
+
 from .fold import fold
 from .history import split_id
 
-CONTROL = {
-    "stream.open",
-    "snapshot",
-    "heartbeat",
-    "stream.gap",
-    "stream.end",
-    "stream.error",
-    "stream.closing",
-}
 CLOSINGS = {"shutdown", "overloaded", "idle_timeout", "max_duration"}
 # How long before a gap was read the broker's silence may have begun that explains it; a slow client
 # reads it long after it was sent.

@@ -1,17 +1,16 @@
 """Crashes and stops under load, resuming, the order of a stop."""
 
 import contextlib
-import glob
 import os
 import signal
 import socket
 import time
-import uuid
 
 import pytest
 
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import deadline, factor, wait_until
+from tests.bed.power import cut_journal, pretend_reboot
 from tests.bed.sluice import Sluice
 from tests.bed.sse import pump_all
 
@@ -216,26 +215,6 @@ def test_sigterm_says_closing_and_cuts_within_five_seconds():
                 os.kill(pid, 0)
 
 
-def cut_journal(directory, length):
-    """Zeroes the last LENGTH bytes that were written to the newest segment, as a power cut may."""
-    newest = max(glob.glob(f"{directory}/*.seg"))
-    with open(newest, "r+b") as segment:
-        content = segment.read().rstrip(b"\0")
-        segment.seek(len(content) - length)
-        segment.write(b"\0" * length)
-
-
-def pretend_reboot(directory):
-    """Gives the journal's history another boot_id, as if it was written before a reboot."""
-    with open(f"{directory}/epochs", encoding="utf-8") as file:
-        text = file.read()
-    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
-        boot_id = file.read().strip()
-    assert boot_id in text
-    with open(f"{directory}/epochs", "w", encoding="utf-8") as file:
-        file.write(text.replace(boot_id, str(uuid.uuid4())))
-
-
 def turned(job, state):
     """A job.state_changed event of stream `job:JOB`."""
     return {
@@ -257,7 +236,7 @@ def test_a_journal_cut_by_a_reboot_is_a_new_epoch_and_every_old_cursor_is_told()
         for pid in pids.values():
             wait_until(lambda pid=pid: not os.path.exists(f"/proc/{pid}"), 10, "children gone")
         journal = f"{sluice.conf['state_directory']}/journal"
-        cut_journal(journal, 4096)
+        assert cut_journal(journal, 4096)
         pretend_reboot(journal)
         sluice.start()
         # After a loss the store shows a job again from its next lifecycle event on.
