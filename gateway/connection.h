@@ -67,8 +67,6 @@ struct conn {
 	uint32_t		 id;
 	int			 fd;
 	uint32_t		 discarded;
-	enum conn_state		 state;
-	enum metrics_close	 cause;
 	struct gateway		*gateway;
 	struct conn_row		*row;
 	struct exchange		*exchange;
@@ -79,6 +77,8 @@ struct conn {
 	int64_t			 blocked_ms;   /* want_write: since, or the
 						* last progress after that */
 	int64_t			 due_ms;     /* what the wheel holds; 0: none */
+	enum conn_state		 state : 8;
+	enum metrics_close	 cause : 8;
 	uint8_t			 polled;       /* CONN_POLL_* waited for */
 	bool			 want_write;
 	bool			 deaf;         /* input is full: not read */

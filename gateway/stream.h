@@ -77,9 +77,9 @@ struct stream {
 	uint32_t		 prev;
 	uint32_t		 replay_next;
 	uint32_t		 beats;
-	enum stream_phase	 phase;
-	enum sse_reason		 gap;        /* to be told with the snapshot */
-	enum conf_overflow	 on_overflow;
+	enum stream_phase	 phase : 8;
+	enum sse_reason		 gap : 8;    /* to be told with the snapshot */
+	enum conf_overflow	 on_overflow : 8;
 	bool			 snapshots;  /* snapshot=0 turns them off */
 	bool			 comment;    /* heartbeat=comment */
 	bool			 cloud;      /* format=cloudevents */
