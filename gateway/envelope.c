@@ -10,7 +10,6 @@
 #include "gateway/json_slice.h"
 #include "gateway/stream_kind.h"
 
-
 struct check {
 	json_t			*event;
 	envelope_problem_cb	 cb;
@@ -77,6 +76,16 @@ text_member(struct check *k, const char *name, size_t max)
 	return s;
 }
 
+/* Absent and null are one. */
+static void
+need_member(struct check *k, const char *name)
+{
+	json_t *v = json_object_get(k->event, name);
+
+	if (v == NULL || json_is_null(v))
+		problem(k, name, "is required");
+}
+
 static enum stream_type
 check_key(struct check *k, struct slice key, struct slice type)
 {
@@ -84,8 +93,7 @@ check_key(struct check *k, struct slice key, struct slice type)
 	struct err err = { 0 };
 
 	if (key.n == 0) {
-		if (json_object_get(k->event, "stream_key") == NULL)
-			problem(k, "stream_key", "is required");
+		need_member(k, "stream_key");
 		return STREAM_TYPE_MAX;
 	}
 	if (stream_key_check(key, &t, &err) == -1) {
@@ -102,8 +110,7 @@ check_event_type(struct check *k, struct slice event_type,
     enum stream_type type)
 {
 	if (event_type.n == 0) {
-		if (json_object_get(k->event, "event_type") == NULL)
-			problem(k, "event_type", "is required");
+		need_member(k, "event_type");
 		return;
 	}
 	if (!event_type_valid(event_type))

@@ -96,6 +96,30 @@ test_every_problem_is_told_with_its_path(void **state)
 	buf_free(&frame);
 }
 
+/* A null is what an absent member is: none of a stream or a type that is. */
+static void
+test_a_null_stands_for_no_member(void **state UNUSED)
+{
+	struct buf frame = BUF_EMPTY;
+	struct item item;
+	json_t *event;
+
+	assert_int_equal(make("{\"stream_key\":null,\"event_type\":null,"
+	    "\"data\":null}", &frame, &item, &event), 3);
+	assert_non_null(strstr(told, "stream_key: is required"));
+	assert_non_null(strstr(told, "event_type: is required"));
+	assert_non_null(strstr(told, "data: must be an object"));
+	json_decref(event);
+	assert_int_equal(make("{\"stream_key\":null,\"event_type\":\"x.y\","
+	    "\"data\":{}}", &frame, &item, &event), 1);
+	json_decref(event);
+	assert_int_equal(make("{\"stream_key\":\"job:a\",\"event_type\":"
+	    "\"x.y\",\"subject\":null,\"type\":null,\"data\":{}}", &frame,
+	    &item, &event), 0);
+	json_decref(event);
+	buf_free(&frame);
+}
+
 static void
 test_the_same_key_and_source_hash_alike_and_others_do_not(void **state)
 {
@@ -290,6 +314,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_a_null_stands_for_no_member),
 	    cmocka_unit_test(test_a_good_event_becomes_an_item_with_data_last),
 	    cmocka_unit_test(test_every_problem_is_told_with_its_path),
 	    cmocka_unit_test(
