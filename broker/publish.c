@@ -128,8 +128,9 @@ make_record(struct publish_core *c, const struct publish_request *q,
 	for (uint32_t i = 0; i < q->count; i++) {
 		if (!c->appended[i])
 			continue;
-		/* The guard has done its work. */
-		c->items[i].flags &= (uint8_t)~ITEM_GUARDED;
+		/* The guards have done their work. */
+		c->items[i].flags &=
+		    (uint8_t)~(ITEM_GUARDED | ITEM_LOG_NEXT);
 		record_item(&c->record, &c->items[i]);
 	}
 	record_end(&c->record);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/log_lines.h"
 #include "broker/stream_table.h"
 #include "broker/trail.h"
 #include "common/macros.h"
@@ -22,6 +23,7 @@ struct sequencer {
 	uint32_t		 max_streams;
 	struct stream_table	 table;
 	struct trail		 trail;
+	struct log_lines	 logs;
 	uint32_t		 epoch;
 	uint64_t		 next;
 	uint64_t		 oldest;
@@ -52,6 +54,7 @@ sequencer_free(struct sequencer *s)
 	assert(s->magic == SEQUENCER_MAGIC);
 	stream_table_clear(&s->table);
 	trail_free(&s->trail);
+	log_lines_clear(&s->logs);
 	free(s->numbers);
 	s->magic = 0;
 	free(s);
@@ -95,6 +98,39 @@ count_new(struct sequencer *s, const struct item *items, size_t n)
 	return count;
 }
 
+static bool
+guard_holds(const struct table_stream *st, const struct item *item,
+    struct record_exception *ret)
+{
+	struct position current = { 0, 0 };
+
+	if (st != NULL)
+		current = st->lifecycle;
+	if (position_eq(current, item->guard))
+		return true;
+	ret->code = RECORD_GUARD_LOST;
+	ret->position = current;
+	ret->state = st != NULL ? st->state : 0;
+	return false;
+}
+
+static bool
+is_next_line(const struct sequencer *s, const struct table_stream *st,
+    const struct item *item, struct record_exception *ret)
+{
+	uint64_t last, next = 0;
+
+	if (log_lines_last(&s->logs, st != NULL ? st->logs : 0,
+	    item->attempt, &last))
+		next = last + 1;
+	if (item->line_no == next)
+		return true;
+	ret->code = RECORD_LOG_OFFSET;
+	ret->position = (struct position){ 0, next };
+	ret->state = 0;
+	return false;
+}
+
 int
 sequencer_judge(struct sequencer *s, const struct item *items, size_t n,
     struct record_exception *ret)
@@ -102,23 +138,17 @@ sequencer_judge(struct sequencer *s, const struct item *items, size_t n,
 	assert(s->magic == SEQUENCER_MAGIC);
 	for (size_t i = 0; i < n; i++) {
 		const struct item *item = &items[i];
-		struct position current = { 0, 0 };
 		const struct table_stream *st;
-		uint8_t state = 0;
 
-		if ((item->flags & ITEM_GUARDED) == 0)
+		if ((item->flags & (ITEM_GUARDED | ITEM_LOG_NEXT)) == 0)
 			continue;
 		st = stream_table_find(&s->table, item->tenant, item->key);
-		if (st != NULL) {
-			current = st->lifecycle;
-			state = st->state;
-		}
-		if (position_eq(current, item->guard))
-			continue;
-		ret->code = RECORD_GUARD_LOST;
-		ret->position = current;
-		ret->state = state;
-		return -1;
+		if ((item->flags & ITEM_GUARDED) != 0 &&
+		    !guard_holds(st, item, ret))
+			return -1;
+		if ((item->flags & ITEM_LOG_NEXT) != 0 &&
+		    !is_next_line(s, st, item, ret))
+			return -1;
 	}
 	if (s->table.count + n > s->max_streams &&
 	    s->table.count + count_new(s, items, n) > s->max_streams) {
@@ -190,6 +220,16 @@ stream_of(struct sequencer *s, const struct item *item)
 	return st;
 }
 
+static void
+note_line(struct sequencer *s, struct table_stream *st,
+    const struct item *item)
+{
+	if ((item->flags & ITEM_LOG) != 0)
+		log_lines_note(&s->logs, &st->logs,
+		    stream_table_number(&s->table, st), item->attempt,
+		    item->line_no);
+}
+
 void
 sequencer_append(struct sequencer *s, struct item *item)
 {
@@ -200,7 +240,19 @@ sequencer_append(struct sequencer *s, struct item *item)
 	item->seq = st->seq + 1;
 	item->position = (struct position){ s->epoch, s->next++ };
 	apply(st, item);
+	note_line(s, st, item);
 	remember(s, item->position.number, st);
+}
+
+/* A first event of a stream that is known: it was forgotten in between, and
+ * the lines of its log with it. */
+static void
+replay_new(struct sequencer *s, struct table_stream *st,
+    const struct item *item)
+{
+	if (item->seq == 1)
+		log_lines_forget(&s->logs, &st->logs);
+	apply(st, item);
 }
 
 void
@@ -211,7 +263,8 @@ sequencer_replay(struct sequencer *s, const struct item *item)
 	assert(s->magic == SEQUENCER_MAGIC);
 	st = stream_of(s, item);
 	if (item->position.number > st->last)
-		apply(st, item);
+		replay_new(s, st, item);
+	note_line(s, st, item);
 	remember(s, item->position.number, st);
 	s->epoch = item->position.epoch;
 	if (item->position.number >= s->next)
@@ -276,6 +329,7 @@ forget(struct sequencer *s, uint32_t at)
 {
 	s->forgotten_through = MAX(s->forgotten_through,
 	    s->table.streams[at].last);
+	log_lines_forget(&s->logs, &s->table.streams[at].logs);
 	stream_table_remove(&s->table, at);
 }
 
@@ -432,13 +486,68 @@ note_number(struct sequencer *s, uint32_t old, uint32_t now)
 	s->numbers[old] = now;
 }
 
+size_t
+sequencer_save_logs(const struct sequencer *s, uint32_t *cursor, size_t max,
+    struct buf *b)
+{
+	const struct log_count *count;
+	size_t n;
+
+	for (n = 0; n < max; n++) {
+		const struct table_stream *st;
+
+		count = log_lines_next(&s->logs, cursor);
+		if (count == NULL)
+			break;
+		st = &s->table.streams[count->stream];
+		buf_str16(b, st->name, st->name_len);
+		buf_u32(b, count->attempt);
+		buf_u64(b, count->last);
+	}
+	return n;
+}
+
+/* Tenant and key of a saved stream's name. */
+static bool
+split_name(struct slice name, struct slice *ret_tenant, struct slice *ret_key)
+{
+	const char *nul;
+
+	if (name.n == 0 || name.n > STREAM_TABLE_NAME_MAX)
+		return false;
+	nul = memchr(name.p, '\0', name.n);
+	if (nul == NULL)
+		return false;
+	*ret_tenant = (struct slice){ name.p, (size_t)(nul - name.p) };
+	*ret_key = (struct slice){ nul + 1, name.n - ret_tenant->n - 1 };
+	return true;
+}
+
+int
+sequencer_load_log(struct sequencer *s, struct rd *r)
+{
+	struct slice name = rd_str16(r), tenant, key;
+	uint32_t attempt = rd_u32(r);
+	uint64_t last = rd_u64(r);
+	struct table_stream *st;
+
+	if (r->failed || attempt == 0 || last == 0 ||
+	    !split_name(name, &tenant, &key))
+		return -1;
+	/* One that is not there came later: the journal will tell of it. */
+	st = stream_table_find(&s->table, tenant, key);
+	if (st != NULL)
+		log_lines_note(&s->logs, &st->logs,
+		    stream_table_number(&s->table, st), attempt, last);
+	return 0;
+}
+
 int
 sequencer_load(struct sequencer *s, struct rd *r)
 {
 	struct slice name, tenant, key;
 	struct table_stream in = { 0 }, *st;
 	uint32_t number = rd_u32(r);
-	const char *nul;
 
 	name = rd_str16(r);
 	in.seq = rd_u64(r);
@@ -448,16 +557,14 @@ sequencer_load(struct sequencer *s, struct rd *r)
 	in.lifecycle.number = rd_u64(r);
 	in.state = rd_u8(r);
 	in.flags = rd_u8(r);
-	nul = r->failed || name.n == 0 || name.n > STREAM_TABLE_NAME_MAX ?
-	    NULL : memchr(name.p, '\0', name.n);
-	if (nul == NULL || number >= NUMBERS_MAX)
+	if (r->failed || number >= NUMBERS_MAX ||
+	    !split_name(name, &tenant, &key))
 		return -1;
-	tenant = (struct slice){ name.p, (size_t)(nul - name.p) };
-	key = (struct slice){ nul + 1, name.n - tenant.n - 1 };
 	st = stream_table_get(&s->table, tenant, key);
 	in.name = st->name;
 	in.name_len = st->name_len;
 	in.hash = st->hash;
+	in.logs = st->logs;
 	*st = in;
 	note_number(s, number, stream_table_number(&s->table, st));
 	return 0;

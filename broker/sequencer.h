@@ -1,7 +1,8 @@
 /*
  * sequencer: gives every event its position and its ordinal in its stream,
  * and knows per stream {last seq, last position, position of the last
- * lifecycle event, state byte}. Pure: no clock, no file, no socket.
+ * lifecycle event, state byte}, and how many lines its log has (log_lines.h).
+ * Pure: no clock, no file, no socket.
  *
  * A group is judged first (guards, max_streams) and then appended whole, or
  * not at all. Guards of a group are compared with what stood before the
@@ -88,9 +89,13 @@ size_t	sequencer_save_trail(const struct sequencer *s, uint64_t *position,
 	    uint64_t through, size_t max, struct buf *b);
 size_t	sequencer_save(const struct sequencer *s, size_t *cursor, size_t max,
 	    struct buf *b);
+/* Of the logs' lines, after the streams. */
+size_t	sequencer_save_logs(const struct sequencer *s, uint32_t *cursor,
+	    size_t max, struct buf *b);
 void	sequencer_load_begin(struct sequencer *s);
 int	sequencer_load_trail(struct sequencer *s, size_t n, struct rd *r);
 int	sequencer_load(struct sequencer *s, struct rd *r);
+int	sequencer_load_log(struct sequencer *s, struct rd *r);
 void	sequencer_load_end(struct sequencer *s, bool complete);
 
 #endif

@@ -7,11 +7,12 @@
 
 #define SLICE_TRAIL      65536u
 #define SLICE_STREAMS    2048u
+#define SLICE_LOGS       2048u
 #define SLICE_PUBLISHERS 64u
 #define SLICE_KEYS       8192u
 
-enum phase { PHASE_HEADER, PHASE_TRAIL, PHASE_STREAMS, PHASE_PUBLISHERS,
-	PHASE_KEYS, PHASE_END };
+enum phase { PHASE_HEADER, PHASE_TRAIL, PHASE_STREAMS, PHASE_LOGS,
+	PHASE_PUBLISHERS, PHASE_KEYS, PHASE_END };
 
 void
 state_saver_begin(struct state_saver *v, struct sequencer *s,
@@ -77,6 +78,10 @@ state_saver_next(struct state_saver *v, struct buf *b)
 		n = sequencer_save(v->sequencer, &v->stream, SLICE_STREAMS,
 		    b);
 		break;
+	case PHASE_LOGS:
+		start = chunk_begin(b, 'L');
+		n = sequencer_save_logs(v->sequencer, &v->log, SLICE_LOGS, b);
+		break;
 	case PHASE_PUBLISHERS:
 		start = chunk_begin(b, 'P');
 		n = dedup_save_publishers(v->dedup, &v->publisher,
@@ -107,6 +112,8 @@ entry_load(char kind, struct rd *r, struct sequencer *s, struct dedup *d)
 	switch (kind) {
 	case 'S':
 		return sequencer_load(s, r);
+	case 'L':
+		return sequencer_load_log(s, r);
 	case 'P':
 		return dedup_load_publisher(d, r);
 	case 'K':
@@ -138,7 +145,7 @@ info_count(struct state_info *info, const struct journal_state_chunk *c)
 		info->streams += c->entries;
 	else if (c->kind == 'P')
 		info->publishers += c->entries;
-	else
+	else if (c->kind == 'K')
 		info->keys += c->entries;
 }
 

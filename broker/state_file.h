@@ -19,6 +19,7 @@ struct state_saver {
 	int			 phase;
 	uint64_t		 trail;
 	size_t			 stream;
+	uint32_t		 log;
 	size_t			 publisher;
 	uint64_t		 key;
 };

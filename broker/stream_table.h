@@ -24,6 +24,7 @@ struct table_stream {
 	uint16_t	 name_len;
 	uint8_t		 state;
 	uint8_t		 flags;
+	uint32_t	 logs;      /* log_lines.h */
 };
 
 struct stream_table {

@@ -19,8 +19,6 @@ static const char *const stream_type_names[STREAM_TYPE_MAX] = {
 	[STREAM_NOTIFICATIONS] = "notifications",
 };
 
-#define ITEM_FLAGS_ALL (ITEM_LIFECYCLE | ITEM_TERMINAL | ITEM_DELETED | \
-	ITEM_IDEMPOTENT | ITEM_GUARDED | ITEM_LAST)
 /* "{}" and the brace that closes the event. */
 #define ITEM_FRAME_MIN 3u
 
@@ -263,6 +261,10 @@ item_encode(struct buf *b, const struct item *item, bool with_position)
 		buf_u32(b, item->guard.epoch);
 		buf_u64(b, item->guard.number);
 	}
+	if ((item->flags & ITEM_LOG) != 0) {
+		buf_u32(b, item->attempt);
+		buf_u64(b, item->line_no);
+	}
 	if ((item->flags & ITEM_IDEMPOTENT) != 0)
 		buf_add(b, item->idem, EVENT_HASH_SIZE);
 	/* A lifecycle event's body hash tells a repeat from a change. */
@@ -298,7 +300,9 @@ read_hash(struct rd *r, uint8_t hash[EVENT_HASH_SIZE])
 static bool
 item_possible(const struct item *item)
 {
-	return (item->flags & ~ITEM_FLAGS_ALL) == 0 &&
+	return ((item->flags & ITEM_LOG) != 0 ?
+	    item->attempt >= 1 && item->line_no >= 1 :
+	    (item->flags & ITEM_LOG_NEXT) == 0) &&
 	    item->tenant.n >= 1 && item->tenant.n <= EVENT_TENANT_MAX &&
 	    item->key.n >= 1 && item->key.n <= EVENT_KEY_MAX &&
 	    item->event_type.n >= 1 &&
@@ -322,6 +326,10 @@ item_decode(struct rd *r, struct item *ret, bool with_position)
 		item.position = read_position(r);
 	if ((item.flags & ITEM_GUARDED) != 0)
 		item.guard = read_position(r);
+	if ((item.flags & ITEM_LOG) != 0) {
+		item.attempt = rd_u32(r);
+		item.line_no = rd_u64(r);
+	}
 	if ((item.flags & ITEM_IDEMPOTENT) != 0)
 		read_hash(r, item.idem);
 	if ((item.flags & (ITEM_IDEMPOTENT | ITEM_LIFECYCLE)) != 0)

@@ -97,6 +97,9 @@ enum item_flag {
 	ITEM_IDEMPOTENT = 1 << 3,  /* idem and body are set */
 	ITEM_GUARDED    = 1 << 4,  /* requests: only if guard still holds */
 	ITEM_LAST       = 1 << 5,  /* the last line of its stream's log */
+	ITEM_LOG        = 1 << 6,  /* a line of its log: attempt, line_no */
+	ITEM_LOG_NEXT   = 1 << 7,  /* requests: only if line_no is the one
+				    * after the last that the broker has */
 };
 
 #define EVENT_HASH_SIZE 16u   /* first half of a SHA-256 */
@@ -117,6 +120,8 @@ struct item {
 	struct slice	subject;    /* may be empty */
 	struct slice	frame;
 	uint32_t	data_off;   /* of `data` inside frame */
+	uint32_t	attempt;    /* with ITEM_LOG, both from 1; the pieces */
+	uint64_t	line_no;    /* of a long line have one number */
 	uint8_t		idem[EVENT_HASH_SIZE];  /* of (tenant, source, key) */
 	uint8_t		body[EVENT_HASH_SIZE];  /* of the event as received */
 };

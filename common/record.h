@@ -41,6 +41,9 @@ enum record_code {
 	RECORD_KEY_CONFLICT,      /* same idempotency key, another body */
 	RECORD_GUARD_LOST,        /* position, state: the current pair */
 	RECORD_LIMIT,             /* max_streams reached */
+	RECORD_LOG_OFFSET,        /* not the log's next line: position is
+				   * {0, the line_no that is}, 0 of an attempt
+				   * too long ago to be known */
 	RECORD_CODE_MAX
 };
 

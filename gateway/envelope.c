@@ -243,6 +243,30 @@ data_is_true(const struct check *k, const char *name)
 	    name));
 }
 
+/* A count from 1 in `data`; 0: there is none. Reals, as `version`. */
+static uint64_t
+data_count(const struct check *k, const char *name, double max)
+{
+	json_t *v = json_object_get(json_object_get(k->event, "data"), name);
+	double number = json_number_value(v);
+
+	return number >= 1 && number <= max &&
+	    number <= (double)(uint64_t)number ? (uint64_t)number : 0;
+}
+
+/* Which line of its log the event is, if it says so: it may be published with
+ * lines that the server counts. */
+static void
+judge_line(const struct check *k, struct item *item)
+{
+	item->line_no = data_count(k, "line_no", ENVELOPE_LINE_NO_MAX);
+	item->attempt = (uint32_t)data_count(k, "attempt", INT32_MAX);
+	if (item->attempt == 0)
+		item->attempt = 1;
+	if (item->line_no > 0)
+		item->flags |= ITEM_LOG;
+}
+
 /* Flags and state byte: what of its stream's life and end the event is. */
 static void
 judge_end(const struct check *k, enum stream_type type, struct item *item)
@@ -253,6 +277,8 @@ judge_end(const struct check *k, enum stream_type type, struct item *item)
 	if (row == NULL)
 		return;
 	item->flags |= row->flags;
+	if ((row->flags & ITEM_LAST) != 0)
+		judge_line(k, item);
 	if ((row->flags & ITEM_LAST) != 0 && !data_is_true(k, "last"))
 		item->flags &= (uint8_t)~ITEM_LAST;
 	else if ((row->flags & ITEM_LAST) != 0 &&

@@ -14,6 +14,7 @@
 #include "common/event.h"
 
 #define ENVELOPE_TEXT_MAX      256u    /* source, correlation_id */
+#define ENVELOPE_LINE_NO_MAX   9007199254740991.0   /* 2^53 - 1 */
 #define ENVELOPE_FUTURE_MAX_MS (5 * 60 * 1000)
 
 /* Told each problem: the member's path, and what is wrong with it. */

@@ -168,6 +168,7 @@ publish_result_cb(const struct publish_result *result, void *arg)
 	case RECORD_KEY_CONFLICT:
 	case RECORD_GUARD_LOST:
 	case RECORD_LIMIT:
+	case RECORD_LOG_OFFSET:
 	case RECORD_CODE_MAX:
 		count_refused(w, result);
 		break;

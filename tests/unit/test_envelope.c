@@ -207,6 +207,12 @@ test_a_terminal_event_is_known_by_its_state_and_says_so(void **state UNUSED)
 		/* The line that closes a log leaves none open. */
 		{ "pod-logs:a", "log", "{\"last\":true,\"logs_open\":true}",
 		  end | ITEM_LAST, FINAL_COMPLETE },
+		{ "job:a", "job.log", "{\"line_no\":4,\"attempt\":2}",
+		  ITEM_LOG, 0 },
+		{ "job:a", "job.log", "{\"line_no\":0}", 0, 0 },
+		{ "job:a", "job.log", "{\"line_no\":1.5}", 0, 0 },
+		{ "job:a", "job.log", "{\"line_no\":1e300}", 0, 0 },
+		{ "job:a", "job.progress", "{\"line_no\":4}", 0, 0 },
 		{ "watcher:a", "watcher.state_changed",
 		  "{\"state\":\"failed\"}", 0, 0 },
 	};

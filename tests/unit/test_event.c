@@ -153,6 +153,33 @@ test_an_item_survives_its_binary_form(void **state)
 }
 
 static void
+test_a_line_of_a_log_survives_its_binary_form(void **state)
+{
+	struct item in = sample(), out;
+	struct buf b = BUF_EMPTY;
+	struct rd r;
+
+	(void)state;
+	in.flags |= ITEM_LOG | ITEM_LOG_NEXT;
+	in.attempt = UINT32_MAX;
+	in.line_no = UINT64_MAX;
+	item_encode(&b, &in, false);
+	r = rd_init(b.data, b.len);
+	assert_int_equal(item_decode(&r, &out, false), 0);
+	assert_true(rd_done(&r));
+	assert_int_equal(out.flags, in.flags);
+	assert_int_equal(out.attempt, UINT32_MAX);
+	assert_true(out.line_no == UINT64_MAX);
+	assert_memory_equal(out.body, in.body, EVENT_HASH_SIZE);
+	in.line_no = 0;
+	buf_reset(&b);
+	item_encode(&b, &in, false);
+	r = rd_init(b.data, b.len);
+	assert_int_equal(item_decode(&r, &out, false), -1);
+	buf_free(&b);
+}
+
+static void
 test_an_impossible_item_is_refused(void **state)
 {
 	struct item in = sample(), out;
@@ -165,7 +192,7 @@ test_an_impossible_item_is_refused(void **state)
 	r = rd_init(b.data, b.len);
 	assert_int_equal(item_decode(&r, &out, false), -1);
 	in = sample();
-	in.flags |= 0x80;
+	in.flags |= ITEM_LOG_NEXT;   /* and no line */
 	buf_reset(&b);
 	item_encode(&b, &in, false);
 	r = rd_init(b.data, b.len);
@@ -275,6 +302,8 @@ main(void)
 		cmocka_unit_test(test_event_types_and_slugs_are_checked),
 		cmocka_unit_test(test_positions_have_one_spelling),
 		cmocka_unit_test(test_an_item_survives_its_binary_form),
+		cmocka_unit_test(
+		    test_a_line_of_a_log_survives_its_binary_form),
 		cmocka_unit_test(test_an_impossible_item_is_refused),
 		cmocka_unit_test(
 		    test_crc32c_is_equal_by_hardware_and_by_table),

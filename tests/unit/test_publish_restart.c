@@ -7,6 +7,20 @@
 #include "broker/trail.h"
 #include "tests/unit/publish_fixture.h"
 
+/* The line_no that the broker would take next; 0: it knows none. */
+static uint64_t
+next_line(struct bench *b, const char *key, uint32_t attempt)
+{
+	struct item item = make(0, key, ITEM_LOG | ITEM_LOG_NEXT);
+	struct record_exception e;
+
+	item.attempt = attempt;
+	item.line_no = UINT64_MAX;
+	assert_int_equal(sequencer_judge(b->s, &item, 1, &e), -1);
+	assert_int_equal(e.code, RECORD_LOG_OFFSET);
+	return e.position.number;
+}
+
 static void
 equal(struct bench *a, struct bench *b, char names[KEYS][16], int keys)
 {
@@ -22,6 +36,9 @@ equal(struct bench *a, struct bench *b, char names[KEYS][16], int keys)
 		assert_true(position_eq(x.lifecycle, y.lifecycle));
 		assert_int_equal(x.state, y.state);
 		assert_int_equal(x.ended, y.ended);
+		for (uint32_t attempt = 1; attempt <= 20; attempt++)
+			assert_int_equal(next_line(a, names[k], attempt),
+			    next_line(b, names[k], attempt));
 	}
 	assert_int_equal(sequencer_tip(a->s).number,
 	    sequencer_tip(b->s).number);
@@ -77,6 +94,9 @@ test_a_state_written_in_slices_and_the_journal_equal_the_live_state(
 			items[i] = make((uint32_t)i, names[rand() % KEYS],
 			    rand() % 3 == 0 ? ITEM_LIFECYCLE : 0);
 			items[i].state = (uint8_t)rand();
+			items[i].flags |= ITEM_LOG;
+			items[i].attempt = 1 + (uint32_t)rand() % 20;
+			items[i].line_no = 1 + (uint64_t)rand() % 1000;
 			if (rand() % 2 == 0) {
 				hash[0] = (uint64_t)rand() % 900;
 				items[i] = with_key(items[i], 0, 1);
@@ -141,8 +161,13 @@ static void
 publish_one(struct bench *b, uint64_t batch, const char *key, uint8_t flags,
     struct buf *journal)
 {
-	struct item item = make(0, key, flags);
-	struct publish_outcome o = hand_over(b, batch, &item, 1);
+	struct item item = make(0, key, flags | ITEM_LOG);
+	struct publish_outcome o;
+
+	/* A stream that comes again has other lines than before. */
+	item.attempt = 1;
+	item.line_no = 10 - batch;
+	o = hand_over(b, batch, &item, 1);
 
 	assert_int_equal(o.first.number, batch);
 	buf_add(journal, o.record->data, o.record->len);
@@ -179,6 +204,7 @@ assert_a_loss_is_known(struct bench *b)
 	    &found));
 	assert_int_equal(found.last, 4);
 	assert_int_equal(found.gone, 2);
+	assert_int_equal(next_line(b, "job:x", 1), 7);
 }
 
 /* The stream is forgotten before the call `forget` of those that write the
