@@ -98,7 +98,8 @@ KUBESIM_SRCS := $(sort $(wildcard tests/kubesim/*.c))
 SSE_LOAD_SRCS := $(sort $(wildcard tests/bench/load/*.c))
 
 .PHONY: all
-all: $(BINS) $(if $(wildcard tests/kubesim/kubesim.c),$(BUILD)/kubesim)
+all: $(BINS) $(if $(wildcard tests/kubesim/kubesim.c),$(BUILD)/kubesim) \
+	$(BUILD)/demo-orchestrator
 
 $(FLAGS_MK): Makefile
 	@mkdir -p $(@D)
@@ -173,6 +174,11 @@ $(BUILD)/kubesim: $(call objs,$(KUBESIM_SRCS)) $(BUILD)/common.a
 	$(Q)$(CC) $(ALL_CFLAGS) $^ $(ALL_LDFLAGS) $(LIBS_ALL) \
 		$(shell $(PKG_CONFIG) --libs libevent_openssl libssl zlib \
 		libnghttp2) -o $@
+
+$(BUILD)/demo-orchestrator: $(BUILD)/obj/setup/demo_orchestrator.o \
+		$(BUILD)/common.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $^ $(ALL_LDFLAGS) $(LIBS_ALL) -o $@
 
 $(BUILD)/bench/sse_load: $(call objs,$(SSE_LOAD_SRCS)) $(BUILD)/common.a
 	$(call say,LD,$@)
@@ -318,7 +324,8 @@ dist:
 
 clean:
 	rm -rf $(BUILD)/obj $(BUILD)/hooks $(BUILD)/unit $(BUILD)/tools $(BUILD)/*.a \
-		$(BUILD)/sluice* $(BUILD)/kubesim $(BUILD)/asan $(BUILD)/tsan \
+		$(BUILD)/sluice* $(BUILD)/kubesim $(BUILD)/demo-orchestrator \
+		$(BUILD)/asan $(BUILD)/tsan \
 		$(BUILD)/clang $(BUILD)/bench $(BUILD)/fuzz $(BUILD)/flags-*.mk
 
 distclean:

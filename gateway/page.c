@@ -1,6 +1,9 @@
 #include "gateway/page.h"
 
+#include <assert.h>
+
 #include "gateway/connection.h"
+#include "gateway/http_request.h"
 #include "gateway/page_data.h"
 #include "gateway/reply.h"
 
@@ -13,28 +16,27 @@
 	"X-Frame-Options: DENY\r\n"
 
 static void
-send_page(struct conn *c, const char *type, const char *from, const char *end)
+send_file(struct conn *c, const struct page_data *file)
 {
-	reply_send(c, 200, type, from, (size_t)(end - from), PAGE_HEADERS);
+	reply_send(c, 200, file->type, file->from,
+	    (size_t)(file->end - file->from), PAGE_HEADERS);
 }
 
 void
 page_index(struct conn *c, const struct http_request *r UNUSED)
 {
-	send_page(c, "text/html; charset=utf-8", page_data_index,
-	    page_data_index_end);
+	send_file(c, &page_data[0]);
 }
 
+/* The route has such a name only. */
 void
-page_script(struct conn *c, const struct http_request *r UNUSED)
+page_file(struct conn *c, const struct http_request *r)
 {
-	send_page(c, "text/javascript; charset=utf-8", page_data_script,
-	    page_data_script_end);
-}
+	size_t i = 1;
 
-void
-page_style(struct conn *c, const struct http_request *r UNUSED)
-{
-	send_page(c, "text/css; charset=utf-8", page_data_style,
-	    page_data_style_end);
+	while (!slice_is(r->segments[0], page_data[i].name)) {
+		i++;
+		assert(i < page_data_n);
+	}
+	send_file(c, &page_data[i]);
 }

@@ -1,16 +1,21 @@
 /*
- * page_data: the bytes of the dashboard's files, taken in by the assembler
- * from gateway/page/ (paths as seen from the root of the tree, where the
- * compiler runs). Pure: constants.
+ * page_data: the files of the dashboard, taken in by the assembler from
+ * gateway/page/ (paths as seen from the root of the tree, where the compiler
+ * runs). Pure: constants.
  */
 #ifndef SLUICE_PAGE_DATA_H
 #define SLUICE_PAGE_DATA_H
 
-extern const char page_data_index[];
-extern const char page_data_index_end[];
-extern const char page_data_script[];
-extern const char page_data_script_end[];
-extern const char page_data_style[];
-extern const char page_data_style_end[];
+#include <stddef.h>
+
+struct page_data {
+	const char	*name;     /* as its path has it */
+	const char	*type;     /* Content-Type */
+	const char	*from, *end;
+};
+
+/* The first is the page itself. */
+extern const struct page_data page_data[];
+extern const size_t page_data_n;
 
 #endif

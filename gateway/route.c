@@ -76,8 +76,14 @@ static const struct route {
 	route_handler	 handler;
 } routes[] = {
 	{ .n = 0, .methods = READ, .handler = page_index },
-	{ { "app.js" }, 1, READ, .handler = page_script },
-	{ { "style.css" }, 1, READ, .handler = page_style },
+	{ { "style.css" }, 1, READ, .handler = page_file },
+	{ { "app.js" }, 1, READ, .handler = page_file },
+	{ { "clusters.js" }, 1, READ, .handler = page_file },
+	{ { "dom.js" }, 1, READ, .handler = page_file },
+	{ { "objects.js" }, 1, READ, .handler = page_file },
+	{ { "runs.js" }, 1, READ, .handler = page_file },
+	{ { "stream.js" }, 1, READ, .handler = page_file },
+	{ { "token.js" }, 1, READ, .handler = page_file },
 	{ { "healthz" }, 1, READ, .always = true, .any_host = true,
 	    .handler = rest_healthz },
 	{ { "readyz" }, 1, READ, .always = true, .any_host = true,

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Starts Sluice on embedded defaults in the foreground and says which page to
 # open. Without a kubeconfig (KUBECONFIG, ~/.kube/config) a simulated cluster
-# is started beside it, so that there is something to see.
+# and an orchestrator are started beside it, so that there is something to see.
 # Environment: BUILD (build), PORT (8085), STATE (BUILD/run: journal, databases).
 set -eu
 cd "$(dirname "$0")/.."
@@ -43,7 +43,8 @@ if [ -z "$kubeconfig" ]; then
 		cat "$runtime/kubesim.log" >&2
 		exit 1
 	fi
-	echo "run: no kubeconfig found: showing a SIMULATED cluster, 'demo'" \
+	echo "run: no kubeconfig found: showing a SIMULATED cluster, 'demo'," \
+		'and pack runs of a simulated orchestrator' \
 		"(set KUBECONFIG to watch a real one)"
 else
 	demo=
@@ -66,6 +67,10 @@ for _ in $(seq 200); do
 	kill -0 "$sluiced" 2>/dev/null || break
 	# Made once it has the port: another program's answer is not ours.
 	if [ -S "$runtime/bus/control" ]; then
+		if [ -n "$demo" ]; then
+			"$build/demo-orchestrator" "http://127.0.0.1:$port" &
+			pids=("$!" "${pids[@]}")
+		fi
 		echo "run: open http://127.0.0.1:$port/  (ctrl-C ends it)"
 		break
 	fi

@@ -40,6 +40,28 @@ WATCH_ROWS = """() => {
     characterData: true });
 }"""
 
+# Keeps what the page says of the pack run that it showed first, each time it says something else.
+WATCH_RUN = """() => {
+  const first = document.querySelector('.run').dataset.key;
+  const read = (run) => ({
+    state: run.dataset.state,
+    percent: run.querySelector('progress').value,
+    steps: [...run.querySelectorAll('.step')].map((s) => [s.dataset.state, s.innerText]),
+    lines: [...run.querySelectorAll('.log p')].map((p) => p.textContent),
+  });
+  window.told = [];
+  const look = () => {
+    const run = document.querySelector(`.run[data-key="${first}"]`);
+    if (!run) return;
+    const now = read(run), before = window.told[window.told.length - 1];
+    if (JSON.stringify(now) !== JSON.stringify(before)) window.told.push(now);
+  };
+  new MutationObserver(look).observe(document.getElementById('runs'), { childList: true,
+    subtree: true, characterData: true, attributes: true });
+  look();
+}"""
+LINES = 15  # of a run of the demo whose steps all succeed at once
+
 
 class MakeRun(Process):
     """`make run` of what is built already, in a home without a kubeconfig."""
@@ -178,6 +200,34 @@ def test_a_newcomer_sees_the_demo_cluster_change_without_a_reload(run):
         assert [c for c in browser.console if c.startswith(("error", "warning"))] == []
         wrong = [u for u in asked if urlsplit(u).hostname not in ("127.0.0.1", None)]
         assert not wrong, "the page asks its own server only"
+
+
+@pytest.mark.slow
+def test_a_newcomer_sees_pack_runs_with_their_steps_their_gate_and_their_log(run):
+    """The run's bar grows, its steps go on one by one, the gate waits, lines come as they are."""
+    with Browser() as browser:
+        page = browser.open(run.page())
+        page.locator(".run").first.wait_for()
+        page.evaluate(WATCH_RUN)
+        end = "window.told[window.told.length - 1]"
+        wait_until(lambda: page.evaluate(end)["state"] == "waiting", 60, "the gate waits")
+        assert page.locator('.step[data-state="waiting"]').first.inner_text().split("\n") == [
+            "Approve",
+            "waiting · waits for an approval",
+        ]
+        browser.screenshot(page, f"{REPORTS}/page-runs.png")
+        wait_until(lambda: page.evaluate(end)["state"] == "succeeded", 60, "the run succeeds")
+        told = page.evaluate("window.told")
+        assert not browser.errors
+    shown = [entry["percent"] for entry in told]
+    assert shown == sorted(shown) and shown[-1] == 100 and len(set(shown)) >= 8
+    done = [[state for state, _ in entry["steps"]].count("succeeded") for entry in told]
+    assert sorted(set(done)) == [0, 1, 2, 3] and done == sorted(done)
+    assert "approved by demo" in told[-1]["steps"][1][1]
+    grown = [len(entry["lines"]) for entry in told]
+    assert grown == sorted(grown) and len(set(grown)) >= 8, "line by line"
+    assert len(told[-1]["lines"]) == LINES
+    assert told[-1]["lines"][0].startswith("fetching") and "200 OK" in told[-1]["lines"][-1]
 
 
 def check_gone(children, runtime):
