@@ -11,12 +11,8 @@
 #include "gateway/json_slice.h"
 #include "gateway/stream_kind.h"
 
-static void
-hard_problem(struct publish_body *b, int status, const char *code,
-    const char *fmt, ...) PRINTF(4, 5);
-
-static void
-hard_problem(struct publish_body *b, int status, const char *code,
+void
+publish_body_stop(struct publish_body *b, int status, const char *code,
     const char *fmt, ...)
 {
 	va_list ap;
@@ -52,11 +48,11 @@ parse(struct publish_body *b, struct slice text)
 	if (root != NULL)
 		b->roots[b->n_roots++] = root;
 	else if (b->list)
-		hard_problem(b, 400, "invalid_json", "event %zu: %s", b->n,
-		    e.text);
+		publish_body_stop(b, 400, "invalid_json", "event %zu: %s",
+		    b->n, e.text);
 	else
-		hard_problem(b, 400, "invalid_json", "line %d, column %d: %s",
-		    e.line, e.column, e.text);
+		publish_body_stop(b, 400, "invalid_json",
+		    "line %d, column %d: %s", e.line, e.column, e.text);
 	return root;
 }
 
@@ -64,12 +60,12 @@ static void
 add_event(struct publish_body *b, struct slice raw, json_t *event)
 {
 	if (b->n == EVENT_BATCH_MAX) {
-		hard_problem(b, 413, "too_large",
+		publish_body_stop(b, 413, "too_large",
 		    "more than %u events in one request", EVENT_BATCH_MAX);
 		return;
 	}
 	if (raw.n > EVENT_MAX) {
-		hard_problem(b, 413, "too_large",
+		publish_body_stop(b, 413, "too_large",
 		    "event %zu has %zu bytes, allowed are %u", b->n, raw.n,
 		    EVENT_MAX);
 		return;
@@ -89,7 +85,8 @@ publish_body_json(struct publish_body *b, struct slice body)
 
 	/* Without a byte jansson only says "wrong arguments". */
 	if (body.n == 0) {
-		hard_problem(b, 400, "bad_request", "no event in the body");
+		publish_body_stop(b, 400, "bad_request",
+		    "no event in the body");
 		return;
 	}
 	root = parse(b, body);
@@ -132,6 +129,36 @@ publish_body_ndjson(struct publish_body *b, struct slice body)
 	}
 }
 
+bool
+publish_body_made(struct publish_body *b)
+{
+	if (b->n_made == EVENT_BATCH_MAX) {
+		publish_body_stop(b, 413, "too_large",
+		    "more than %u events in one request", EVENT_BATCH_MAX);
+		return false;
+	}
+	b->made_end[b->n_made++] = b->made.len;
+	return true;
+}
+
+void
+publish_body_read(struct publish_body *b)
+{
+	size_t begin = 0;
+	struct slice raw;
+	json_t *root;
+
+	b->list = true;
+	for (size_t i = 0; i < b->n_made && b->status == 0; i++) {
+		raw = (struct slice){ (const char *)b->made.data + begin,
+		    b->made_end[i] - begin };
+		begin = b->made_end[i];
+		root = parse(b, raw);
+		if (root != NULL)
+			add_event(b, raw, root);
+	}
+}
+
 static void
 envelope_cb(const char *path, const char *text, void *arg)
 {
@@ -155,13 +182,15 @@ is_small_enough(struct publish_body *b, const struct item *item,
 	uint64_t max = conf_stream(conf, type)->max_event;
 
 	if (b->raw[b->at].n > max)
-		hard_problem(b, 413, "too_large", "event %zu has %zu bytes, "
-		    "allowed are %" PRIu64 " (streams.%s.max_event)", b->at,
-		    b->raw[b->at].n, max, stream_type_name(type));
+		publish_body_stop(b, 413, "too_large",
+		    "event %zu has %zu bytes, allowed are %" PRIu64
+		    " (streams.%s.max_event)", b->at, b->raw[b->at].n, max,
+		    stream_type_name(type));
 	/* Escaping may have made it longer. */
 	else if (item->frame.n > EVENT_DATA_LINE_MAX - 128)
-		hard_problem(b, 413, "too_large", "event %zu is over %u bytes "
-		    "as a data line", b->at, EVENT_DATA_LINE_MAX);
+		publish_body_stop(b, 413, "too_large",
+		    "event %zu is over %u bytes as a data line", b->at,
+		    EVENT_DATA_LINE_MAX);
 	return b->status == 0;
 }
 
@@ -175,7 +204,8 @@ publish_body_check(struct publish_body *b, struct slice tenant,
 	b->cb = cb;
 	b->arg = arg;
 	if (b->status == 0 && b->n == 0)
-		hard_problem(b, 400, "bad_request", "no event in the body");
+		publish_body_stop(b, 400, "bad_request",
+		    "no event in the body");
 	if (b->status != 0)
 		return;
 	for (b->at = 0; b->at < b->n; b->at++) {
@@ -199,5 +229,6 @@ publish_body_free(struct publish_body *b)
 		json_decref(b->roots[i]);
 	for (i = 0; i < b->n; i++)
 		buf_free(&b->frames[i]);
+	buf_free(&b->made);
 	free(b);
 }

@@ -26,7 +26,10 @@ struct publish_body {
 	struct item	 items[EVENT_BATCH_MAX];
 	uint32_t	 places[EVENT_BATCH_MAX];  /* of items in the request */
 	struct buf	 frames[EVENT_BATCH_MAX];
+	size_t		 made_end[EVENT_BATCH_MAX];
 	size_t		 n_roots;
+	size_t		 n_made;
+	struct buf	 made;          /* events made here, end to end */
 	size_t		 n;
 	size_t		 good;           /* items */
 	bool		 list;          /* an array or ndjson: paths have [i] */
@@ -43,6 +46,14 @@ struct publish_body *publish_body_new(void);
 /* Either is called once, then publish_body_check. */
 void	publish_body_json(struct publish_body *b, struct slice body);
 void	publish_body_ndjson(struct publish_body *b, struct slice body);
+/* Or, of what is no event yet (CloudEvents, lines of a log): its maker appends
+ * the JSON of each event to b->made, and ends it with publish_body_made; false:
+ * too many. publish_body_read reads them then, as an array's. */
+bool	publish_body_made(struct publish_body *b);
+void	publish_body_read(struct publish_body *b);
+/* Tells of what makes the request unreadable; the first one counts. */
+void	publish_body_stop(struct publish_body *b, int status,
+	    const char *code, const char *fmt, ...) PRINTF(4, 5);
 /* Makes items of the events, each by the contract (envelope) and at most as
  * large as the options of its stream's type say; cb is told the path of each
  * problem, from the request's begin. */
