@@ -15,6 +15,8 @@
 #define SUBSCRIBER_MAGIC     0x53554253u
 #define REPAIR_SLICE_BYTES   (512u * 1024)   /* per turn of the loop */
 #define RECEIVE_SLICE        64u             /* messages per turn */
+/* More at one time, and waking up is not what it costs. */
+#define RECEIVE_PAUSE_BYTES  (64u * 1024)
 /* How long heartbeats (100 ms) must agree before something strange is
  * believed: a dead broker's last messages may still come in, and after a pause
  * of our own they all come at once. */
@@ -29,6 +31,8 @@ struct subscriber {
 	int				 socket;
 	struct event			*receive;
 	struct event			*repair;
+	struct event			*pause;     /* its end */
+	int64_t				 pause_ms;  /* 0: none are made */
 	struct journal_reader		*reader;
 	char				 path[BUS_ADDRESS_SIZE];
 	const struct subscriber_ops	*ops;
@@ -284,24 +288,60 @@ take_heartbeat(struct subscriber *s, const struct heartbeat *hb)
 		caught_up(s);
 }
 
-static void
-subscriber_receive_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+/* What is there, up to a slice of it; bytes of it, SIZE_MAX: there is more. */
+static size_t
+receive(struct subscriber *s)
 {
-	struct subscriber *s = arg;
 	struct bus_message m;
 	struct heartbeat hb;
+	size_t bytes = 0;
 
-	assert(s->magic == SUBSCRIBER_MAGIC);
 	for (unsigned int i = 0; i < RECEIVE_SLICE; i++) {
 		if (bus_receive(s->socket, &m, NULL) != 1)
-			return;
+			return bytes;
 		s->heard_at = mono_now();
+		bytes += m.n;
 		if (heartbeat_decode(m.bytes, m.n, &hb) == 1)
 			take_heartbeat(s, &hb);
 		else
 			take_record(s, m.bytes, m.n);
 		bus_message_free(&m);
 	}
+	return SIZE_MAX;
+}
+
+static void
+pause_begin(struct subscriber *s)
+{
+	struct timeval tv = mono_timeval_ms(s->pause_ms);
+
+	(void)event_del(s->receive);
+	(void)evtimer_add(s->pause, &tv);
+}
+
+static void
+subscriber_receive_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct subscriber *s = arg;
+
+	assert(s->magic == SUBSCRIBER_MAGIC);
+	if (receive(s) <= RECEIVE_PAUSE_BYTES && s->pause_ms > 0)
+		pause_begin(s);
+}
+
+/* As long as something comes in each pause, that is how it is read. */
+static void
+subscriber_pause_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct subscriber *s = arg;
+	size_t bytes;
+
+	assert(s->magic == SUBSCRIBER_MAGIC);
+	bytes = receive(s);
+	if (bytes > 0 && bytes <= RECEIVE_PAUSE_BYTES)
+		pause_begin(s);
+	else
+		(void)event_add(s->receive, NULL);
 }
 
 /* --- interface ----------------------------------------------------------- */
@@ -330,7 +370,8 @@ open_socket(struct subscriber *s, struct event_base *base,
 		return -1;
 	s->receive = bus_event(base, s->socket, subscriber_receive_cb, s);
 	s->repair = evtimer_new(base, subscriber_repair_cb, s);
-	if (s->receive == NULL || s->repair == NULL ||
+	s->pause = evtimer_new(base, subscriber_pause_cb, s);
+	if (s->receive == NULL || s->repair == NULL || s->pause == NULL ||
 	    event_add(s->receive, NULL) < 0)
 		return err_set(err, "subscriber: event");
 	return 0;
@@ -372,10 +413,19 @@ subscriber_free(struct subscriber *s)
 		event_free(s->receive);
 	if (s->repair != NULL)
 		event_free(s->repair);
+	if (s->pause != NULL)
+		event_free(s->pause);
 	bus_close(s->socket);
 	journal_reader_free(s->reader);
 	s->magic = 0;
 	free(s);
+}
+
+void
+subscriber_pause(struct subscriber *s, int64_t ms)
+{
+	assert(s->magic == SUBSCRIBER_MAGIC);
+	s->pause_ms = ms;
 }
 
 const char *

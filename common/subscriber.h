@@ -40,6 +40,10 @@ struct subscriber *subscriber_new(struct event_base *base,
     const struct subscriber_ops *ops, void *arg, struct err *err) MUST_CHECK;
 void	subscriber_free(struct subscriber *s);
 
+/* After what came was read, nothing more is for so long, and then all that came
+ * meanwhile at once: for who may be so much behind and need not wake up for
+ * each event. What comes after a quiet spell is read at once. 0: never. */
+void	subscriber_pause(struct subscriber *s, int64_t ms);
 /* The path it bound: goes to the supervisor in MSG_BUS_PATH, which tells the
  * broker (PEER_UP). */
 const char	*subscriber_path(const struct subscriber *s);

@@ -24,6 +24,9 @@
 #define EVENTS 100u
 #define NOW    INT64_C(1700000000000)
 
+#define PAUSE_MS 200
+#define WAIT_MS  20000
+
 struct seen {
 	char			 directory[32];
 	struct event_base	*base;
@@ -224,6 +227,44 @@ test_a_tip_that_stays_behind_is_believed_in_the_end(void **state)
 	assert_int_equal(s->next, EVENTS - 10 + 1);
 }
 
+/* Runs until so many heartbeats were told. */
+static void
+await_beats(struct seen *s, uint64_t n)
+{
+	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
+
+	while (s->beats < n && mono_before(mono_now(), end))
+		turn(s, 5);
+	assert_true(s->beats >= n);
+}
+
+static void
+test_what_comes_in_a_pause_is_read_at_its_end(void **state)
+{
+	struct seen *s = *state;
+	struct mono first;
+
+	connect_up(s);
+	beat(s, EVENTS);
+	turn(s, 100);
+	assert_int_equal(s->events, EVENTS);
+	subscriber_pause(s->sub, PAUSE_MS);
+	s->beats = 0;
+	beat(s, EVENTS);
+	await_beats(s, 1);
+	first = mono_now();
+	beat(s, EVENTS);
+	beat(s, EVENTS);
+	await_beats(s, 3);
+	/* It began before that was looked at. */
+	assert_true(mono_diff_ms(mono_now(), first) >= PAUSE_MS / 2);
+	/* And after a quiet spell. */
+	turn(s, 3 * PAUSE_MS);
+	beat(s, EVENTS);
+	await_beats(s, 4);
+	assert_int_equal(s->gaps, 0);
+}
+
 int
 main(void)
 {
@@ -232,6 +273,7 @@ main(void)
 		TEST(test_a_burst_of_heartbeats_is_no_reason_to_skip),
 		TEST(test_a_dead_brokers_last_heartbeats_do_not_lead_back),
 		TEST(test_a_tip_that_stays_behind_is_believed_in_the_end),
+		TEST(test_what_comes_in_a_pause_is_read_at_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
