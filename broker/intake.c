@@ -27,6 +27,7 @@ intake_add(struct intake *in, struct bus_message *message,
 		.incarnation = q->incarnation,
 		.batch = q->batch,
 		.op = q->op,
+		.reads = q->reads && o->count != 0,
 		.first = o->first,
 		.count = o->count,
 		.exceptions = o->exceptions,
@@ -53,6 +54,7 @@ intake_replace(struct intake *in, struct bus_message *message,
 		bus_message_free(&r->message);
 		r->message = *message;
 		r->publisher = q->publisher;
+		r->reads = r->reads && q->reads;
 		return true;
 	}
 	return false;
@@ -72,10 +74,15 @@ intake_answer(struct intake *in, int rep)
 	for (size_t i = 0; i < in->n; i++) {
 		struct intake_request *r = &in->requests[i];
 
-		buf_reset(&b);
-		publish_answer_encode(&b, PUBLISH_OK, r->batch, r->first,
-		    r->count, r->exceptions, r->list);
-		(void)bus_reply(rep, &r->message, b.data, b.len, NULL);
+		if (r->reads) {
+			bus_message_free(&r->message);
+		} else {
+			buf_reset(&b);
+			publish_answer_encode(&b, PUBLISH_OK, r->batch,
+			    r->first, r->count, r->exceptions, r->list);
+			(void)bus_reply(rep, &r->message, b.data, b.len,
+			    NULL);
+		}
 		free(r->list);
 	}
 	in->n = 0;

@@ -20,6 +20,7 @@ struct intake_request {
 	uint64_t		 incarnation;
 	uint64_t		 batch;
 	enum publish_op		 op;
+	bool			 reads;       /* answered by its record */
 	struct position		 first;
 	uint64_t		 count;
 	uint32_t		 exceptions;

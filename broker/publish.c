@@ -58,8 +58,9 @@ publish_request_decode(const void *p, size_t n, struct publish_request *ret)
 		if (q.publisher.p[i] <= ' ' || q.publisher.p[i] == 0x7f)
 			return -1;
 	}
-	if (op == PUBLISH_OP_EVENTS) {
+	if (op == PUBLISH_OP_EVENTS || op == PUBLISH_OP_EVENTS_READ) {
 		q.op = PUBLISH_OP_EVENTS;
+		q.reads = op == PUBLISH_OP_EVENTS_READ;
 		q.count = rd_u32(&r);
 		if (r.failed || q.count == 0 || q.count > EVENT_BATCH_MAX)
 			return -1;

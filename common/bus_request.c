@@ -87,3 +87,9 @@ bus_request_answer(struct bus_request *r, struct bus_message *ret,
 	}
 	return rc;
 }
+
+void
+bus_request_served(struct bus_request *r)
+{
+	r->heard = r->connections;
+}

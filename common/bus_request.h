@@ -71,4 +71,8 @@ bool	bus_request_due(const struct bus_request *r, struct mono now);
 int	bus_request_answer(struct bus_request *r, struct bus_message *ret,
 	    struct err *err);
 
+/* The question under way was answered on another way: the connection that it
+ * was sent over is a good one. */
+void	bus_request_served(struct bus_request *r);
+
 #endif

@@ -51,6 +51,7 @@ struct publisher {
 	bool			 waiting;   /* a request is on the wire */
 	bool			 registered;
 	bool			 fenced;
+	bool			 reads;     /* answered by records */
 	publisher_ready_cb	 ready;
 	publisher_fenced_cb	 fenced_cb;
 	void			*arg;
@@ -156,6 +157,15 @@ request_begin(struct publisher *p, enum publish_op op)
 	buf_u64(&p->request, p->number);
 }
 
+/* Whatever the first time was to be answered by, this is to be answered. */
+static void
+transmit_again(struct publisher *p)
+{
+	if (p->registered)
+		p->request.data[0] = PUBLISH_OP_EVENTS;
+	transmit(p);
+}
+
 static void
 send_next(struct publisher *p)
 {
@@ -176,7 +186,8 @@ send_next(struct publisher *p)
 		b->next = NULL;
 		p->under_way = b;
 		p->number++;
-		request_begin(p, PUBLISH_OP_EVENTS);
+		request_begin(p, p->reads ? PUBLISH_OP_EVENTS_READ :
+		    PUBLISH_OP_EVENTS);
 		buf_u32(&p->request, b->count);
 		buf_add(&p->request, b->items.data, b->items.len);
 	}
@@ -197,7 +208,7 @@ publisher_timer_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	if (!p->waiting)
 		send_next(p);
 	else if (bus_request_due(&p->broker, mono_now()))
-		transmit(p);
+		transmit_again(p);
 	else
 		arm(p, BUS_REQUEST_LOOK_MS);
 }
@@ -267,23 +278,12 @@ results(struct batch *b, struct answer *a)
 	}
 }
 
+/* The batch under way is in the journal. */
 static void
-take_answer(struct publisher *p, struct answer *a)
+take_results(struct publisher *p, struct answer *a)
 {
 	struct batch *b = p->under_way;
 
-	if (a->status == PUBLISH_FENCED) {
-		p->fenced = true;
-		(void)evtimer_del(p->timer);
-		p->fenced_cb(p->arg);
-		return;
-	}
-	/* A second answer to it, or of a broker that knows another batch. */
-	if (!p->waiting || a->batch != p->number)
-		return;
-	if (a->status == PUBLISH_MALFORMED)
-		fatalx("the broker cannot read batch %" PRIu64 " of %s: are "
-		    "all binaries of one build?", a->batch, p->name);
 	p->waiting = false;
 	(void)evtimer_del(p->timer);
 	if (!p->registered) {
@@ -297,6 +297,24 @@ take_answer(struct publisher *p, struct answer *a)
 		batch_put(p, b);
 	}
 	send_next(p);
+}
+
+static void
+take_answer(struct publisher *p, struct answer *a)
+{
+	if (a->status == PUBLISH_FENCED) {
+		p->fenced = true;
+		(void)evtimer_del(p->timer);
+		p->fenced_cb(p->arg);
+		return;
+	}
+	/* A second answer to it, or of a broker that knows another batch. */
+	if (!p->waiting || a->batch != p->number)
+		return;
+	if (a->status == PUBLISH_MALFORMED)
+		fatalx("the broker cannot read batch %" PRIu64 " of %s: are "
+		    "all binaries of one build?", a->batch, p->name);
+	take_results(p, a);
 }
 
 static void
@@ -431,6 +449,33 @@ publisher_submit(struct publisher *p, const struct item *items, size_t count,
 	    !evtimer_pending(p->timer, NULL))
 		arm(p, 0);
 	return 0;
+}
+
+void
+publisher_reads(struct publisher *p)
+{
+	assert(p->magic == PUBLISHER_MAGIC);
+	p->reads = true;
+}
+
+void
+publisher_record(struct publisher *p, const void *bytes, size_t n)
+{
+	struct answer a = { .status = PUBLISH_OK };
+	struct record_header h;
+
+	assert(p->magic == PUBLISHER_MAGIC);
+	if (!p->waiting || !p->registered || p->fenced ||
+	    record_decode(bytes, n, &h, &a.rd, NULL) < 0 ||
+	    h.batch != p->number || h.incarnation != p->incarnation ||
+	    !slice_is(h.publisher, p->name))
+		return;
+	a.batch = h.batch;
+	a.first = (struct position){ h.epoch, h.first };
+	a.count = h.count;
+	a.exceptions = h.exceptions;
+	bus_request_served(&p->broker);
+	take_results(p, &a);
 }
 
 size_t

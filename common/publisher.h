@@ -10,6 +10,8 @@
  * Wire, request: u8 op, str16 publisher, u64 incarnation, u64 batch,
  *   op 1 PUBLISH: u32 items, items (event.h, without position)
  *   op 2 REGISTER: nothing more. Fences older incarnations of the publisher.
+ *   op 4 as 1, by one who reads what the broker publishes: a record of this
+ *   batch is its answer. There is another only where nothing was appended.
  * Wire, answer: u8 status (enum publish_status), u64 batch, u32 epoch,
  *   u64 first position (PUBLISH) or tip (REGISTER), u64 count appended,
  *   u32 number of exceptions, each as in record.h.
@@ -26,6 +28,7 @@ struct publisher;
 enum publish_op {
 	PUBLISH_OP_EVENTS = 1,
 	PUBLISH_OP_REGISTER = 2,
+	PUBLISH_OP_EVENTS_READ = 4,   /* 3 is a question (query_wire.h) */
 };
 
 enum publish_status {
@@ -68,6 +71,12 @@ void	publisher_free(struct publisher *p);
  * (nothing was taken): the caller waits, collapses, or answers 503. */
 int	publisher_submit(struct publisher *p, const struct item *items,
 	    size_t count, publisher_result_cb cb, void *arg) MUST_CHECK;
+/* Its process reads every record (subscriber), and gives each to
+ * publisher_record from now on: one of the batch under way is its answer, and
+ * the broker sends no other. Of a record that does not come the batch learns
+ * as of an answer that does not: it is sent again. */
+void	publisher_reads(struct publisher *p);
+void	publisher_record(struct publisher *p, const void *bytes, size_t n);
 /* Bytes queued or under way; 0 = everything was answered. */
 size_t	publisher_pending(const struct publisher *p);
 /* How long the oldest unanswered batch has been under way, in ms (0: none):

@@ -150,6 +150,7 @@ record_cb(const void *bytes, size_t n, void *arg)
 	if (ring_input(g->ring, bytes, n, item_cb, g, &err) == -1)
 		fatalx("a record of the broker: %s", err.text);
 	flush_after_input(g->flush);
+	publisher_record(g->publisher, bytes, n);
 }
 
 static void
@@ -176,6 +177,7 @@ caught_up_cb(const struct heartbeat *hb, void *arg)
 	g->beat = *hb;
 	ring_advance(g->ring, hb->tip);
 	if (g->beats++ == 0) {
+		publisher_reads(g->publisher);
 		log_info("caught up: %zu frames in the ring",
 		    (size_t)ring_stats(g->ring).frames);
 		report(g);

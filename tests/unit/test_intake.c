@@ -81,6 +81,31 @@ test_another_incarnation_or_batch_is_another_request(void **state)
 	intake_clear(&in);
 }
 
+/* Sent again, it is answered whatever it said at first. */
+static void
+test_a_record_is_the_answer_to_who_reads_unless_there_is_none(void **state)
+{
+	struct publish_request batch = request(PUBLISH_OP_EVENTS, 1, 7);
+	struct buf record = BUF_EMPTY;
+	struct publish_outcome o = { .first = { 5, 9 }, .count = 1,
+		.record = &record };
+	struct bus_message m = message();
+	struct intake in = { 0 };
+
+	(void)state;
+	buf_adds(&record, "a record");
+	batch.reads = true;
+	intake_add(&in, &m, &batch, &o);
+	assert_true(in.requests[0].reads);
+	assert_true(again(&in, request(PUBLISH_OP_EVENTS, 1, 7)));
+	assert_false(in.requests[0].reads);
+	batch.batch = 8;
+	add(&in, &batch);
+	assert_false(in.requests[1].reads);
+	buf_free(&record);
+	intake_clear(&in);
+}
+
 int
 main(void)
 {
@@ -89,6 +114,8 @@ main(void)
 		    test_what_is_sent_again_takes_the_place_of_what_waits),
 		cmocka_unit_test(
 		    test_another_incarnation_or_batch_is_another_request),
+		cmocka_unit_test(
+		test_a_record_is_the_answer_to_who_reads_unless_there_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "broker/requests.h"
+#include "common/bus_request.h"
 #include "common/mono.h"
 #include "gateway/gateway.h"
 
@@ -19,6 +20,7 @@ static struct publisher *publisher;
 static struct requests *requests;
 static struct bench b;
 static int appended;
+static int records;      /* of the next ones, so many come to the publisher */
 
 static int
 remove_one(const char *path, const struct stat *st UNUSED, int flag UNUSED,
@@ -43,7 +45,13 @@ static void
 written_cb(void *arg UNUSED)
 {
 	struct intake *in = requests_collecting(requests);
+	const struct writer_record *r = in->job.records;
 
+	for (size_t i = 0; i < in->job.n_records && records > 0; i++) {
+		records--;
+		publisher_record(publisher, in->job.bytes.data + r[i].offset,
+		    r[i].length);
+	}
 	requests_answer(requests, in);
 	journal_job_reset(&in->job);
 	requests_resume(requests);
@@ -59,7 +67,7 @@ setup(void **state UNUSED)
 		return -1;
 	base = event_base_new();
 	b = bench_new(100, 100);
-	appended = 0;
+	appended = records = 0;
 	requests = requests_new(b.s, b.d, b.core, written_cb, NULL, &err);
 	publisher = publisher_new(base, directory, "gateway/0", 1,
 	    GATEWAY_PUBLISH_QUEUE_MAX, registered_cb, fenced_cb, NULL, &err);
@@ -152,12 +160,49 @@ test_a_queue_of_16_mib_is_full_and_comes_whole_when_the_broker_is_back(
 	assert_int_equal(appended, groups + 1);
 }
 
+/* Runs until so many groups were appended; how long that took, in ms. */
+static int64_t
+await_appended(int n)
+{
+	struct mono began = mono_now(), end = mono_add_ms(began, WAIT_MS);
+
+	while (appended < n && mono_before(mono_now(), end))
+		turn(5);
+	assert_int_equal(appended, n);
+	return mono_diff_ms(mono_now(), began);
+}
+
+static void
+test_who_reads_the_records_is_answered_by_its_own_and_asks_again_without(
+    void **state UNUSED)
+{
+	uint64_t position = 1;
+	struct err err;
+
+	assert_int_equal(requests_listen(requests, base, directory, &err), 0);
+	assert_int_equal(submit(1, &position), 0);
+	(void)await_appended(1);
+	publisher_reads(publisher);
+	records = 1;
+	assert_int_equal(submit(1, &position), 0);
+	(void)await_appended(2);
+	assert_int_equal(records, 0);
+	/* Nobody else answers it: this one is sent again, and taken once. */
+	assert_int_equal(submit(1, &position), 0);
+	assert_true(await_appended(3) >= BUS_REQUEST_RESEND_MS / 2);
+	assert_int_equal(sequencer_tip(b.s).number, 3);
+	assert_int_equal(publisher_pending(publisher), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    test_a_queue_of_16_mib_is_full_and_comes_whole_when_the_broker_is_back,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_who_reads_the_records_is_answered_by_its_own_and_asks_again_without,
 		    setup, teardown),
 	};
 
