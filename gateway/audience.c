@@ -39,6 +39,8 @@ audience_leave(struct conn *c)
 		s->sub->first_client = s->next;
 	if (s->next != CONN_NONE)
 		connections_get(cs, s->next)->stream.prev = s->prev;
+	if (s->sub->turn == c->id)
+		s->sub->turn = s->next;
 	s->next = s->prev = CONN_NONE;
 	give_back(c->gateway, s->sub);
 	s->sub = NULL;
@@ -58,6 +60,24 @@ audience_each(struct gateway *g, struct hub_subscription *sub,
 		c = connections_get(g->connections, id);
 		next = c->stream.next;
 		cb(c, arg);
+	}
+	give_back(g, sub);
+}
+
+void
+audience_pass(struct gateway *g, struct hub_subscription *sub,
+    bool (*cb)(struct conn *c, void *arg), void *arg)
+{
+	struct conn *c;
+	bool more = true;
+
+	if (sub->turn == CONN_NONE)
+		sub->turn = sub->first_client;
+	sub->clients++;
+	while (more && sub->turn != CONN_NONE) {
+		c = connections_get(g->connections, sub->turn);
+		sub->turn = c->stream.next;
+		more = cb(c, arg);
 	}
 	give_back(g, sub);
 }

@@ -17,5 +17,10 @@ void	audience_leave(struct conn *c);
  * be gone after it. */
 void	audience_each(struct gateway *g, struct hub_subscription *sub,
 	    void (*cb)(struct conn *c, void *arg), void *arg);
+/* The same in parts: goes on where the pass before was left, until the callback
+ * says false. sub->turn is CONN_NONE when all had their turn; who joined
+ * meanwhile has not. `sub` may be gone after it. */
+void	audience_pass(struct gateway *g, struct hub_subscription *sub,
+	    bool (*cb)(struct conn *c, void *arg), void *arg);
 
 #endif

@@ -175,7 +175,7 @@ conn_open(struct conn *c)
 	int64_t now = gateway_now_ms();
 
 	c->progress_ms = now;
-	c->stream.next = c->stream.prev = c->stream.replay_next = CONN_NONE;
+	c->stream.next = c->stream.prev = CONN_NONE;
 	set_options(c->fd);
 	conn_set_state(c, CONN_READING);
 	begin_exchange(c, now);

@@ -32,6 +32,10 @@ struct hub_subscription {
 	uint32_t	 id;            /* in the arena; HUB_NONE: free */
 	uint32_t	 clients;       /* references */
 	uint32_t	 first_client;  /* the owner's list; HUB_NONE: empty */
+	uint32_t	 turn;          /* where a pass over it goes on;
+					 * HUB_NONE: none is under way */
+	uint32_t	 behind;        /* of it, wait for replay's turn */
+	bool		 queued;        /* for that turn */
 	bool		 dirty;
 	uint64_t	 called;        /* the last hub_each_of() that did */
 	struct buf	 canon;         /* what it was interned by */

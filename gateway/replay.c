@@ -10,7 +10,9 @@
 #include "common/journal_index.h"
 #include "common/log.h"
 #include "common/xmalloc.h"
+#include "gateway/audience.h"
 #include "gateway/connection.h"
+#include "gateway/flight.h"
 #include "gateway/sse_frame.h"
 #include "gateway/stream_end.h"
 #include "gateway/stream_kind.h"
@@ -27,8 +29,10 @@ struct replay_reader {
 struct replay {
 	struct gateway		*gateway;
 	struct event		*turn;
-	uint32_t		 first;     /* queue of connections */
-	uint32_t		 last;
+	uint32_t		*subs;      /* ids: have clients who wait */
+	uint32_t		 first;
+	uint32_t		 last;      /* behind it is room, up to size */
+	uint32_t		 size;
 	uint64_t		 turns;
 	struct replay_reader	 readers[REPLAY_READERS];
 	struct journal_index	 memory;    /* what every reader is given */
@@ -42,7 +46,6 @@ replay_new(struct gateway *g)
 	struct replay *r = xcalloc(1, sizeof(*r));
 
 	r->gateway = g;
-	r->first = r->last = CONN_NONE;
 	r->memory = (struct journal_index)JOURNAL_INDEX_EMPTY;
 	r->turn = evtimer_new(g->role->base, replay_turn_cb, r);
 	if (r->turn == NULL)
@@ -61,6 +64,7 @@ replay_free(struct replay *r)
 	for (i = 0; i < REPLAY_READERS; i++)
 		journal_reader_free(r->readers[i].journal);
 	journal_index_clear(&r->memory);
+	free(r->subs);
 	free(r);
 }
 
@@ -73,55 +77,57 @@ soon(struct replay *r)
 		(void)event_add(r->turn, &now);
 }
 
-void
-replay_add(struct replay *r, struct conn *c)
+static void
+queue(struct replay *r, struct hub_subscription *sub)
 {
-	if (c->stream.replaying)
-		return;
-	c->stream.replaying = true;
-	c->stream.replay_next = CONN_NONE;
-	if (r->last == CONN_NONE)
-		r->first = c->id;
-	else
-		connections_get(r->gateway->connections,
-		    r->last)->stream.replay_next = c->id;
-	r->last = c->id;
+	if (r->last == r->size && r->first > 0) {
+		r->last -= r->first;
+		memmove(r->subs, r->subs + r->first,
+		    r->last * sizeof(*r->subs));
+		r->first = 0;
+	}
+	if (r->last == r->size) {
+		r->size = r->size == 0 ? 64 : r->size * 2;
+		r->subs = xreallocarray(r->subs, r->size, sizeof(*r->subs));
+	}
+	r->subs[r->last++] = sub->id;
+	sub->queued = true;
 	soon(r);
 }
 
-static struct conn *
-take_first(struct replay *r)
+/* NULL: nobody waits. The number of one that is gone may be another's, which
+ * is then served too early. */
+static struct hub_subscription *
+first_queued(struct replay *r)
 {
-	struct conn *c;
+	struct hub_subscription *sub;
 
-	if (r->first == CONN_NONE)
-		return NULL;
-	c = connections_get(r->gateway->connections, r->first);
-	r->first = c->stream.replay_next;
-	if (r->first == CONN_NONE)
-		r->last = CONN_NONE;
-	c->stream.replay_next = CONN_NONE;
-	c->stream.replaying = false;
-	return c;
+	while (r->first < r->last) {
+		sub = hub_get(r->gateway->hub, r->subs[r->first++]);
+		if (sub != NULL && sub->queued)
+			return sub;
+	}
+	return NULL;
 }
 
 void
-replay_remove(struct replay *r, struct conn *c)
+replay_add(struct replay *r, struct conn *c)
 {
-	struct connections *cs = r->gateway->connections;
-	uint32_t id = r->first, previous = CONN_NONE;
+	struct hub_subscription *sub = c->stream.sub;
 
-	if (!c->stream.replaying)
+	if (c->stream.replaying)
 		return;
-	for (; id != c->id; id = connections_get(cs, id)->stream.replay_next)
-		previous = id;
-	if (previous == CONN_NONE)
-		r->first = c->stream.replay_next;
-	else
-		connections_get(cs, previous)->stream.replay_next =
-		    c->stream.replay_next;
-	if (r->last == c->id)
-		r->last = previous;
+	c->stream.replaying = true;
+	sub->behind++;
+	if (!sub->queued)
+		queue(r, sub);
+}
+
+void
+replay_remove(struct replay *r UNUSED, struct conn *c)
+{
+	if (c->stream.replaying)
+		c->stream.sub->behind--;
 	c->stream.replaying = false;
 }
 
@@ -296,23 +302,68 @@ read_journal(struct replay *r, struct conn *c)
 	}
 }
 
+/* One client's turn. */
+static void
+serve(struct replay *r, struct conn *c)
+{
+	struct stream *s = &c->stream;
+
+	/* It goes on when it can be written to. */
+	if (c->want_write)
+		return;
+	if (s->phase == STREAM_REPLAY && s->snapshot == NULL &&
+	    c->out.len == c->out_off) {
+		/* A step back of its list is a slice, too. */
+		if (ring_has_rest(r->gateway, s))
+			stream_go_on(c);
+		else
+			read_journal(r, c);
+	}
+	(void)stream_flush(c);
+}
+
+struct turn {
+	struct replay	*replay;
+	int64_t		 until;
+};
+
+static bool
+serve_one(struct conn *c, void *arg)
+{
+	const struct turn *t = arg;
+
+	if (c->stream.replaying) {
+		replay_remove(t->replay, c);
+		serve(t->replay, c);
+	}
+	return gateway_now_ms() < t->until;
+}
+
+/* Subscription by subscription, since their clients stand at few places: what
+ * one is sent was gathered for all of them (flight). */
 static void
 replay_turn_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct replay *r = arg;
-	int64_t until = gateway_now_ms() + REPLAY_TURN_MS;
-	struct conn *c;
+	struct gateway *g = r->gateway;
+	struct turn t = { r, gateway_now_ms() + REPLAY_TURN_MS };
+	struct hub_subscription *sub;
+	uint32_t id;
 
-	while (gateway_now_ms() < until && (c = take_first(r)) != NULL) {
-		if (c->stream.phase != STREAM_REPLAY)
+	while (gateway_now_ms() < t.until && (sub = first_queued(r)) != NULL) {
+		id = sub->id;
+		flights_begin(g->flights, sub);
+		audience_pass(g, sub, serve_one, &t);
+		flights_begin(g->flights, NULL);
+		sub = hub_get(g->hub, id);
+		if (sub == NULL)
 			continue;
-		/* A step back of its list is a slice, too. */
-		if (ring_has_rest(r->gateway, &c->stream))
-			stream_go_on(c);
+		sub->queued = false;
+		if (sub->behind > 0)
+			queue(r, sub);
 		else
-			read_journal(r, c);
-		(void)stream_flush(c);
+			sub->turn = CONN_NONE;
 	}
-	if (r->first != CONN_NONE)
+	if (r->first < r->last)
 		soon(r);
 }

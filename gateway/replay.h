@@ -1,7 +1,9 @@
 /*
- * replay: cursors older than the ring read the journal, and those older than
- * their subscription's list have it reach back, in slices of bounded time, one
- * client after the other, so that live clients are not delayed.
+ * replay: clients who have more to get than the news, in slices of bounded
+ * time, so that live clients are not delayed: cursors older than the ring read
+ * the journal, those older than their subscription's list have it reach back,
+ * and who has much to get from the ring, or a snapshot's set, gets it in its
+ * turn. While a client waits for that, news do not reach it on another way.
  * Process: gateway.
  */
 #ifndef SLUICE_REPLAY_H
@@ -21,7 +23,7 @@ struct replay;
 
 struct replay	*replay_new(struct gateway *g);
 void		 replay_free(struct replay *r);
-/* The client's `out` is empty and it wants what follows its cursor. */
+/* The client has more to get; once, until it had its turn. */
 void		 replay_add(struct replay *r, struct conn *c);
 /* The connection goes. */
 void		 replay_remove(struct replay *r, struct conn *c);

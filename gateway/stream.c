@@ -199,7 +199,9 @@ stream_judge(struct conn *c)
 		 * at once, and tell what was known then. */
 		if (g->beats < s->judge_at ||
 		    gateway_now_ms() - s->opened_ms < STREAM_JUDGE_MS) {
-			conn_due(c, gateway_now_ms() + 100);
+			/* Not all who came at one time at one time. */
+			conn_due(c, gateway_now_ms() + STREAM_JUDGE_MS / 3 +
+			    c->id % STREAM_JUDGE_MS);
 			return;
 		}
 		stream_lost(c, s->cursor.epoch == ring_tip(g->ring).epoch ?
@@ -317,7 +319,7 @@ stream_take_snapshot(struct conn *c, struct snapshot *snap,
 		gap(c, s->gap, s->from, snap->as_of);
 	s->gap = SSE_REASON_NONE;
 	attach(c, snap);
-	(void)stream_flush(c);
+	stream_flush_in_turn(c);
 }
 
 void
@@ -396,9 +398,11 @@ stream_tick(struct conn *c, int64_t now)
 	}
 	if (ended_by_time(c, now))
 		return;
-	if (s->phase == STREAM_JUDGE)
+	if (s->phase == STREAM_JUDGE) {
 		stream_judge(c);
-	else if (s->phase == STREAM_SNAPSHOT &&
+		if (c->magic == CONN_MAGIC && s->phase == STREAM_LIVE)
+			replay_add(c->gateway->replay, c);
+	} else if (s->phase == STREAM_SNAPSHOT &&
 	    now - s->asked_ms >= STREAM_SNAPSHOT_WAIT_MS)
 		go_blind(c);
 	else if (s->phase == STREAM_SNAPSHOT || s->phase == STREAM_BLIND)
@@ -414,7 +418,8 @@ stream_tick(struct conn *c, int64_t now)
 	}
 	if (beat)
 		heartbeat(c, bookmark(c));
-	if (stream_flush(c) == -1 || c->state != CONN_STREAM)
+	if (!s->replaying && (stream_flush(c) == -1 ||
+	    c->state != CONN_STREAM))
 		return;
 	/* The next is due from when this one was: else each interval would be
 	 * longer by a tick of the wheel. */
@@ -472,8 +477,8 @@ stream_release(struct conn *c)
 static void
 flush_live(struct conn *c, void *arg UNUSED)
 {
-	if (!c->want_write && c->state == CONN_STREAM &&
-	    (c->stream.phase == STREAM_LIVE ||
+	if (!c->want_write && !c->stream.replaying &&
+	    c->state == CONN_STREAM && (c->stream.phase == STREAM_LIVE ||
 	    c->stream.phase == STREAM_BLIND))
 		(void)stream_flush(c);
 }

@@ -75,7 +75,6 @@ struct stream {
 	uint32_t		 retry_ms;
 	uint32_t		 next;       /* clients of one subscription */
 	uint32_t		 prev;
-	uint32_t		 replay_next;
 	uint32_t		 beats;
 	enum stream_phase	 phase : 8;
 	enum sse_reason		 gap : 8;    /* to be told with the snapshot */
@@ -87,7 +86,7 @@ struct stream {
 	bool			 ask_end;    /* once it has all */
 	bool			 strict;
 	bool			 blind_sent; /* an event went out in BLIND */
-	bool			 replaying;  /* stands in the replay queue */
+	bool			 replaying;  /* waits for replay's turn */
 	bool			 opened;     /* the head was written */
 };
 
@@ -97,6 +96,9 @@ void	stream_start(struct conn *c, const struct http_request *r,
 	    struct slice key);
 /* Writes what there is, until the socket is full. -1: c is gone. */
 int	stream_flush(struct conn *c);
+/* The same, but at once only where that is a few bytes: who has more to get
+ * waits for its turn among those who have (replay). */
+void	stream_flush_in_turn(struct conn *c);
 /* Time passed, or the wheel came round. */
 void	stream_tick(struct conn *c, int64_t now);
 /* stream.closing and the end (contract 4 says how, by reason). */

@@ -128,8 +128,7 @@ set_options(struct conn *c, const struct stream_wish *w)
 	struct stream *s = &c->stream;
 	const struct conf_stream *o = options_of(c, w);
 
-	*s = (struct stream){ .next = CONN_NONE, .prev = CONN_NONE,
-	    .replay_next = CONN_NONE };
+	*s = (struct stream){ .next = CONN_NONE, .prev = CONN_NONE };
 	s->heartbeat_ms = (uint32_t)o->heartbeat_interval_ms;
 	s->comment = w->heartbeat_set ? w->comment :
 	    o->heartbeat_form == CONF_HEARTBEAT_COMMENT;
@@ -194,7 +193,7 @@ begin(struct conn *c, const struct stream_wish *w)
 		stream_judge(c);
 	}
 	if (c->magic == CONN_MAGIC && c->state == CONN_STREAM)
-		(void)stream_flush(c);
+		stream_flush_in_turn(c);
 }
 
 void

@@ -10,7 +10,6 @@
 #include "gateway/cloud_event.h"
 #include "gateway/connection.h"
 #include "gateway/flight.h"
-#include "gateway/flush.h"
 #include "gateway/replay.h"
 #include "gateway/sse_frame.h"
 #include "gateway/stream_end.h"
@@ -87,14 +86,6 @@ overflow(struct conn *c)
 	}
 }
 
-/* This one goes on in the next turn. */
-static void
-others_first(struct conn *c)
-{
-	hub_mark_dirty(c->gateway->hub, c->stream.sub);
-	flush_go_on(c->gateway->flush);
-}
-
 /* A flight's special frame. */
 static void
 send_special(struct conn *c, uint64_t position, size_t *budget)
@@ -124,7 +115,7 @@ more_if(struct conn *c, size_t budget)
 {
 	if (budget > 0)
 		return SENT_MORE;
-	others_first(c);
+	replay_add(c->gateway->replay, c);
 	return SENT_ALL;
 }
 
@@ -271,4 +262,16 @@ stream_flush(struct conn *c)
 		move_anchor(c);
 		return sent == SENT_ALL ? 1 : 0;
 	}
+}
+
+void
+stream_flush_in_turn(struct conn *c)
+{
+	struct stream *s = &c->stream;
+
+	if (s->snapshot != NULL || (s->phase == STREAM_LIVE &&
+	    hub_next(c->gateway->hub, s->sub, s->cursor.number) != 0))
+		replay_add(c->gateway->replay, c);
+	else
+		(void)stream_flush(c);
 }
