@@ -1,5 +1,10 @@
 #include "gateway/cloud_event.h"
 
+#include <string.h>
+
+#include "common/text.h"
+#include "common/utf8.h"
+#include "gateway/base64.h"
 #include "gateway/json_slice.h"
 
 static const struct {
@@ -60,6 +65,295 @@ cloud_event(struct buf *b, struct slice event)
 		b->len = start;
 		return false;
 	}
+	buf_addc(b, '}');
+	return true;
+}
+
+/* --- and back ------------------------------------------------------------- */
+
+struct reading {
+	struct buf		*out;
+	struct slice		 raw;
+	json_t			*event;
+	struct slice		 tenant;
+	envelope_problem_cb	 cb;
+	void			*arg;
+	unsigned int		 problems;
+};
+
+static void
+problem(struct reading *r, const char *attribute, const char *text)
+{
+	r->problems++;
+	r->cb(attribute, text, r->arg);
+}
+
+static struct slice
+text_of(const struct reading *r, const char *attribute)
+{
+	json_t *v = json_object_get(r->event, attribute);
+
+	return (struct slice){ json_string_value(v), json_string_length(v) };
+}
+
+/* Of these some other one, or the server, says what the event needs. */
+static bool
+is_passed_over(const char *attribute)
+{
+	static const char *const passed[] = { "specversion", "id", "sequence",
+	    "terminal", "tenant", "datacontenttype", "data", "data_base64" };
+
+	return json_slice_named(attribute, passed, NELEM(passed));
+}
+
+static const char *
+member_of(const char *attribute)
+{
+	for (size_t i = 0; i < NELEM(names); i++)
+		if (names[i].attribute != NULL &&
+		    strcmp(names[i].attribute, attribute) == 0)
+			return names[i].member;
+	return NULL;
+}
+
+static void
+add_member(struct reading *r, const char *quoted, struct slice value)
+{
+	buf_addf(r->out, "%s%s:", r->out->data[r->out->len - 1] == '{' ? "" :
+	    ",", quoted);
+	buf_add(r->out, value.p, value.n);
+}
+
+/* As it stands, so that numbers keep their digits. */
+static void
+copy(struct reading *r, const char *attribute, const char *quoted)
+{
+	struct slice value;
+
+	if (json_slice_member(r->raw, attribute, &value))
+		add_member(r, quoted, value);
+}
+
+static void
+read_attributes(struct reading *r)
+{
+	const char *name, *member;
+	json_t *value;
+
+	json_object_foreach(r->event, name, value) {
+		if (is_passed_over(name) || json_is_null(value))
+			continue;
+		member = member_of(name);
+		if (member != NULL)
+			copy(r, name, member);
+		else
+			problem(r, strlen(name) <= EVENT_TYPE_MAX ? name : "?",
+			    "is no attribute that an event can carry");
+	}
+}
+
+static void
+check_required(struct reading *r)
+{
+	static const char *const required[] = { "source", "type", "streamkey" };
+	json_t *tenant = json_object_get(r->event, "tenant");
+
+	if (!slice_is(text_of(r, "specversion"), "1.0"))
+		problem(r, "specversion", "must be 1.0");
+	for (size_t i = 0; i < NELEM(required); i++) {
+		json_t *v = json_object_get(r->event, required[i]);
+
+		if (v == NULL || json_is_null(v))
+			problem(r, required[i], "is required");
+	}
+	if (tenant != NULL && !json_is_null(tenant) &&
+	    !slice_eq(text_of(r, "tenant"), r->tenant))
+		problem(r, "tenant", "is not that of the token");
+}
+
+/* CloudEvents: source and id are one event's alone. */
+static void
+read_id(struct reading *r)
+{
+	struct slice id = text_of(r, "id");
+	json_t *key = json_object_get(r->event, "idempotencykey");
+
+	if (id.p == NULL || id.n == 0) {
+		problem(r, "id", "is required, and a string");
+		return;
+	}
+	if (id.n > EVENT_IDEM_KEY_MAX)
+		problem(r, "id", "is too long");
+	for (size_t i = 0; i < id.n; i++)
+		if ((unsigned char)id.p[i] < 0x20 || id.p[i] == 0x7f) {
+			problem(r, "id", "has a control character");
+			return;
+		}
+	if (key == NULL || json_is_null(key))
+		copy(r, "id", "\"idempotency_key\"");
+}
+
+static bool
+is_json_type(struct slice type)
+{
+	const char *semicolon = memchr(type.p, ';', type.n);
+
+	if (semicolon != NULL)
+		type.n = (size_t)(semicolon - type.p);
+	while (type.n > 0 && type.p[type.n - 1] == ' ')
+		type.n--;
+	return http_slice_is_nocase(type, "application/json") ||
+	    (type.n > 5 && http_slice_is_nocase((struct slice){
+	    type.p + type.n - 5, 5 }, "+json"));
+}
+
+/* Decoded, it goes into the event as it is: it must be one value, whole. */
+static void
+read_base64(struct reading *r)
+{
+	struct buf bytes = BUF_EMPTY;
+	json_t *value = NULL;
+
+	if (!base64_decode(text_of(r, "data_base64"), &bytes)) {
+		problem(r, "data_base64", "is not base64");
+		return;
+	}
+	if (bytes.len > 0)
+		value = json_loadb((const char *)bytes.data, bytes.len,
+		    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL |
+		    JSON_DECODE_INT_AS_REAL, NULL);
+	if (json_is_object(value))
+		add_member(r, "\"data\"", (struct slice){
+		    (const char *)bytes.data, bytes.len });
+	else
+		problem(r, "data_base64", "is not a JSON object");
+	json_decref(value);
+	buf_free(&bytes);
+}
+
+static void
+read_data(struct reading *r)
+{
+	json_t *type = json_object_get(r->event, "datacontenttype");
+	json_t *bytes = json_object_get(r->event, "data_base64");
+	json_t *data = json_object_get(r->event, "data");
+
+	if (type != NULL && !json_is_null(type) && (!json_is_string(type) ||
+	    !is_json_type(text_of(r, "datacontenttype"))))
+		problem(r, "datacontenttype", "must be JSON");
+	if (bytes == NULL || json_is_null(bytes))
+		copy(r, "data", "\"data\"");
+	else if (data != NULL)
+		problem(r, "data_base64", "stands beside data");
+	else if (!json_is_string(bytes))
+		problem(r, "data_base64", "must be a string");
+	else
+		read_base64(r);
+}
+
+unsigned int
+cloud_event_read(struct buf *b, struct slice raw, json_t *parsed,
+    struct slice tenant, envelope_problem_cb cb, void *arg)
+{
+	struct reading r = { b, raw, parsed, tenant, cb, arg, 0 };
+
+	if (!json_is_object(parsed)) {
+		problem(&r, "", "a CloudEvent must be an object");
+		return r.problems;
+	}
+	/* Each is looked for in the whole. */
+	if (json_object_size(parsed) > CLOUD_EVENT_ATTRIBUTES_MAX) {
+		problem(&r, "", "has too many attributes");
+		return r.problems;
+	}
+	check_required(&r);
+	buf_addc(b, '{');
+	read_attributes(&r);
+	read_id(&r);
+	read_data(&r);
+	buf_addc(b, '}');
+	return r.problems;
+}
+
+const char *
+cloud_event_name(const char *member)
+{
+	for (size_t i = 0; i < NELEM(names); i++) {
+		size_t n = strlen(names[i].member) - 2;
+
+		if (names[i].attribute != NULL && strlen(member) == n &&
+		    memcmp(member, names[i].member + 1, n) == 0)
+			return names[i].attribute;
+	}
+	return member;
+}
+
+/* --- binary mode ---------------------------------------------------------- */
+
+/* CloudEvents' HTTP binding, 3.1.3: percent-encoded UTF-8. */
+static bool
+add_header(struct buf *b, struct slice name, struct slice value)
+{
+	struct buf text = BUF_EMPTY;
+	bool valid;
+	bool number = slice_is(name, "version") && value.n > 0 && value.n < 10;
+
+	for (size_t i = 0; i < value.n; i++) {
+		int high = -1, low = -1;
+
+		if (value.p[i] == '%' && i + 2 < value.n) {
+			high = text_hex(value.p[i + 1]);
+			low = text_hex(value.p[i + 2]);
+		}
+		number = number && value.p[i] >= '0' && value.p[i] <= '9' &&
+		    value.p[0] != '0';
+		if (high >= 0 && low >= 0) {
+			buf_addc(&text, (char)(high << 4 | low));
+			i += 2;
+		} else {
+			buf_addc(&text, value.p[i]);
+		}
+	}
+	buf_addc(b, '"');
+	buf_json_text(b, name.p, name.n);
+	buf_adds(b, number ? "\":" : "\":\"");
+	buf_json_text(b, (const char *)text.data, text.len);
+	buf_adds(b, number ? "," : "\",");
+	valid = utf8_valid((const char *)text.data, text.len);
+	buf_free(&text);
+	return valid;
+}
+
+bool
+cloud_event_binary(struct buf *b, const struct http_pair *headers, size_t n,
+    struct slice body)
+{
+	json_t *data = body.n == 0 ? NULL : json_loadb(body.p, body.n,
+	    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY |
+	    JSON_DECODE_INT_AS_REAL, NULL);
+	char name[EVENT_TYPE_MAX + 1];
+
+	if (data == NULL)
+		return false;
+	json_decref(data);
+	buf_addc(b, '{');
+	for (size_t i = 0; i < n; i++) {
+		struct slice h = headers[i].name;
+
+		if (h.n <= 3 ||
+		    !http_slice_is_nocase((struct slice){ h.p, 3 }, "ce-"))
+			continue;
+		if (h.n - 3 > EVENT_TYPE_MAX)
+			return false;
+		for (size_t k = 3; k < h.n; k++)
+			name[k - 3] = h.p[k] >= 'A' && h.p[k] <= 'Z' ?
+			    (char)(h.p[k] - 'A' + 'a') : h.p[k];
+		if (!add_header(b, (struct slice){ name, h.n - 3 },
+		    headers[i].value))
+			return false;
+	}
+	buf_adds(b, "\"data\":");
+	buf_add(b, body.p, body.n);
 	buf_addc(b, '}');
 	return true;
 }

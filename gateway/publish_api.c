@@ -323,11 +323,31 @@ judge(struct conn *c, struct publish_body *b, bool atomic)
 	c->gateway->metrics.publish_refused++;
 }
 
+/* By the Content-Type; false: there is none that is known. */
+static bool
+read_body(struct publish_body *b, const struct http_request *r)
+{
+	struct slice body = { (const char *)r->body.data, r->body.len };
+
+	if (http_content_type_is(r, "application/cloudevents+json"))
+		publish_body_cloud(b, body, false);
+	else if (http_content_type_is(r, "application/cloudevents-batch+json"))
+		publish_body_cloud(b, body, true);
+	else if (http_content_type_is(r, "application/x-ndjson"))
+		publish_body_ndjson(b, body);
+	else if (!http_content_type_is(r, "application/json"))
+		return false;
+	else if (http_header(r, "ce-specversion").p != NULL)
+		publish_body_cloud_binary(b, r->headers, r->n_headers, body);
+	else
+		publish_body_json(b, body);
+	return true;
+}
+
 void
 publish_api(struct conn *c, const struct http_request *r)
 {
 	struct gateway *g = c->gateway;
-	struct slice body = { (const char *)r->body.data, r->body.len };
 	struct slice flag = http_param(r, "atomic");
 	struct publish_body *b;
 
@@ -343,15 +363,12 @@ publish_api(struct conn *c, const struct http_request *r)
 		return;
 	}
 	b = publish_body_new();
-	if (http_content_type_is(r, "application/json")) {
-		publish_body_json(b, body);
-	} else if (http_content_type_is(r, "application/x-ndjson")) {
-		publish_body_ndjson(b, body);
-	} else {
+	if (!read_body(b, r)) {
 		publish_body_free(b);
 		reply_error(c, 415, "unsupported_media_type",
-		    "Content-Type must be application/json or "
-		    "application/x-ndjson", NULL);
+		    "Content-Type must be application/json, application/"
+		    "x-ndjson, application/cloudevents+json or application/"
+		    "cloudevents-batch+json", NULL);
 		return;
 	}
 	judge(c, b, flag.p == NULL || slice_is(flag, "1"));

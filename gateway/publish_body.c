@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/xmalloc.h"
+#include "gateway/cloud_event.h"
 #include "gateway/json_slice.h"
 #include "gateway/stream_kind.h"
 
@@ -129,6 +130,30 @@ publish_body_ndjson(struct publish_body *b, struct slice body)
 	}
 }
 
+void
+publish_body_cloud(struct publish_body *b, struct slice body, bool batch)
+{
+	b->cloud = true;
+	publish_body_json(b, body);
+	if (b->status == 0 && b->list != batch)
+		publish_body_stop(b, 400, "bad_request", batch ?
+		    "a batch of CloudEvents must be an array" :
+		    "an array of CloudEvents has another Content-Type: "
+		    "application/cloudevents-batch+json");
+}
+
+void
+publish_body_cloud_binary(struct publish_body *b,
+    const struct http_pair *headers, size_t n, struct slice body)
+{
+	if (!cloud_event_binary(&b->made, headers, n, body))
+		publish_body_stop(b, 400, "bad_request", "the body is not "
+		    "JSON, or a ce- header is not percent-encoded UTF-8");
+	else
+		publish_body_cloud(b, (struct slice){
+		    (const char *)b->made.data, b->made.len }, false);
+}
+
 bool
 publish_body_made(struct publish_body *b)
 {
@@ -160,7 +185,7 @@ publish_body_read(struct publish_body *b)
 }
 
 static void
-envelope_cb(const char *path, const char *text, void *arg)
+problem_cb(const char *path, const char *text, void *arg)
 {
 	struct publish_body *b = arg;
 	char where[128];
@@ -171,6 +196,14 @@ envelope_cb(const char *path, const char *text, void *arg)
 	else
 		(void)snprintf(where, sizeof(where), "%s", path);
 	b->cb(where, text, b->arg);
+}
+
+static void
+envelope_cb(const char *path, const char *text, void *arg)
+{
+	struct publish_body *b = arg;
+
+	problem_cb(b->cloud ? cloud_event_name(path) : path, text, b);
 }
 
 /* After envelope_item, which knows the type. */
@@ -194,13 +227,59 @@ is_small_enough(struct publish_body *b, const struct item *item,
 	return b->status == 0;
 }
 
+/* The event at b->at, and its text; NULL when cb was told why it is none. */
+static json_t *
+event_of(struct publish_body *b, struct slice tenant, struct buf *text,
+    struct slice *ret_raw)
+{
+	json_t *root;
+
+	*ret_raw = b->raw[b->at];
+	if (!b->cloud)
+		return b->events[b->at];
+	buf_reset(text);
+	if (cloud_event_read(text, b->raw[b->at], b->events[b->at], tenant,
+	    problem_cb, b) > 0)
+		return NULL;
+	*ret_raw = (struct slice){ (const char *)text->data, text->len };
+	/* What was valid piece by piece is so as a whole. */
+	root = json_loadb(ret_raw->p, ret_raw->n, JSON_REJECT_DUPLICATES |
+	    JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	if (root == NULL)
+		problem_cb("", "cannot be read", b);
+	else
+		b->roots[b->n_roots++] = root;
+	return root;
+}
+
+static void
+check_events(struct publish_body *b, struct slice tenant,
+    struct slice publisher, int64_t now_unix_ms, const struct conf *conf)
+{
+	struct buf text = BUF_EMPTY;
+	struct slice raw;
+	struct item *item;
+	json_t *event;
+
+	for (b->at = 0; b->at < b->n; b->at++) {
+		item = &b->items[b->good];
+		event = event_of(b, tenant, &text, &raw);
+		if (event == NULL || envelope_item(raw, event,
+		    tenant, publisher, now_unix_ms, &b->frames[b->good], item,
+		    envelope_cb, b) > 0)
+			continue;
+		if (!is_small_enough(b, item, conf))
+			break;
+		b->places[b->good++] = (uint32_t)b->at;
+	}
+	buf_free(&text);
+}
+
 void
 publish_body_check(struct publish_body *b, struct slice tenant,
     struct slice publisher, int64_t now_unix_ms, const struct conf *conf,
     envelope_problem_cb cb, void *arg)
 {
-	struct item *item;
-
 	b->cb = cb;
 	b->arg = arg;
 	if (b->status == 0 && b->n == 0)
@@ -208,16 +287,7 @@ publish_body_check(struct publish_body *b, struct slice tenant,
 		    "no event in the body");
 	if (b->status != 0)
 		return;
-	for (b->at = 0; b->at < b->n; b->at++) {
-		item = &b->items[b->good];
-		if (envelope_item(b->raw[b->at], b->events[b->at],
-		    tenant, publisher, now_unix_ms, &b->frames[b->good], item,
-		    envelope_cb, b) > 0)
-			continue;
-		if (!is_small_enough(b, item, conf))
-			return;
-		b->places[b->good++] = (uint32_t)b->at;
-	}
+	check_events(b, tenant, publisher, now_unix_ms, conf);
 }
 
 void

@@ -16,11 +16,12 @@
 #include "common/conf.h"
 #include "common/event.h"
 #include "gateway/envelope.h"
+#include "gateway/http_request.h"
 
 /* Of the arrays only the first n_roots, n and good are anything. Slices of
  * items point into the body, which must stay, and into frames. */
 struct publish_body {
-	json_t		*roots[EVENT_BATCH_MAX];
+	json_t		*roots[EVENT_BATCH_MAX + 1];
 	struct slice	 raw[EVENT_BATCH_MAX];
 	json_t		*events[EVENT_BATCH_MAX];   /* borrowed from roots */
 	struct item	 items[EVENT_BATCH_MAX];
@@ -32,6 +33,7 @@ struct publish_body {
 	struct buf	 made;          /* events made here, end to end */
 	size_t		 n;
 	size_t		 good;           /* items */
+	bool		 cloud;         /* CloudEvents: read when checked */
 	bool		 list;          /* an array or ndjson: paths have [i] */
 	int		 status;         /* of the first hard problem; 0 */
 	const char	*code;
@@ -46,6 +48,12 @@ struct publish_body *publish_body_new(void);
 /* Either is called once, then publish_body_check. */
 void	publish_body_json(struct publish_body *b, struct slice body);
 void	publish_body_ndjson(struct publish_body *b, struct slice body);
+/* CloudEvents: one, or an array of them with `batch`; or one in binary mode,
+ * with the request's headers. */
+void	publish_body_cloud(struct publish_body *b, struct slice body,
+	    bool batch);
+void	publish_body_cloud_binary(struct publish_body *b,
+	    const struct http_pair *headers, size_t n, struct slice body);
 /* Or, of what is no event yet (CloudEvents, lines of a log): its maker appends
  * the JSON of each event to b->made, and ends it with publish_body_made; false:
  * too many. publish_body_read reads them then, as an array's. */
