@@ -39,6 +39,7 @@ struct publish_wait {
 	struct position		 first;
 	struct position		 last;
 	struct reply_details	 details;    /* atomic=0: what was refused */
+	char			 extra[PUBLISH_EXTRA_MAX];
 };
 
 TAILQ_HEAD(publish_waits, publish_wait);
@@ -94,6 +95,8 @@ answer_accepted(struct conn *c, struct publish_wait *w)
 		buf_add(&b, w->details.json.data, w->details.json.len);
 		buf_addc(&b, ']');
 	}
+	if (w->extra[0] != '\0')
+		buf_addf(&b, ",%s", w->extra);
 	buf_addc(&b, '}');
 	reply_json(c, 202, (struct slice){ (const char *)b.data, b.len });
 	buf_free(&b);
@@ -239,13 +242,14 @@ submit(struct gateway *g, struct publish_wait *w, const struct publish_body *b,
 	return true;
 }
 
-/* Takes the details. */
 static void
 hand_over(struct conn *c, const struct publish_body *b, bool atomic,
-    struct reply_details *details)
+    const struct reply_details *details, const char *extra)
 {
 	struct publish_wait *w = xcalloc(1, sizeof(*w));
 
+	assert(strlen(extra) < sizeof(w->extra));
+	memcpy(w->extra, extra, strlen(extra) + 1);
 	w->magic = PUBLISH_MAGIC;
 	w->conn = c;
 	w->gateway = c->gateway;
@@ -270,12 +274,6 @@ hand_over(struct conn *c, const struct publish_body *b, bool atomic,
 	conn_due(c, gateway_now_ms() + PUBLISH_TICK_MS);
 }
 
-static void
-problem_cb(const char *path, const char *text, void *arg)
-{
-	reply_detail(arg, path, "%s", text);
-}
-
 /* One event of a stream that is not granted refuses the request, atomic or
  * not: a publisher without the grant has nothing to try again. */
 static bool
@@ -294,6 +292,36 @@ may_publish(struct conn *c, const struct publish_body *b)
 		return false;
 	}
 	return true;
+}
+
+/* Also of the registration: until it is answered, events wait. */
+static bool
+broker_is_away(struct conn *c)
+{
+	if (publisher_stalled_ms(c->gateway->publisher) <
+	    GATEWAY_PUBLISH_STALL_MS)
+		return false;
+	reply_unavailable(c, "broker_unavailable",
+	    "the broker does not answer; nothing was taken");
+	return true;
+}
+
+void
+publish_items(struct conn *c, const struct publish_body *b, bool atomic,
+    struct reply_details *details, const char *extra)
+{
+	if (!broker_is_away(c) && may_publish(c, b)) {
+		hand_over(c, b, atomic, details, extra);
+		return;
+	}
+	c->gateway->metrics.publish_refused++;
+	buf_free(&details->json);
+}
+
+static void
+problem_cb(const char *path, const char *text, void *arg)
+{
+	reply_detail(arg, path, "%s", text);
 }
 
 static void
@@ -317,7 +345,7 @@ judge(struct conn *c, struct publish_body *b, bool atomic)
 		    "not every event is as the contract says" :
 		    "the event is not as the contract says", &details);
 	} else {
-		hand_over(c, b, atomic, &details);
+		hand_over(c, b, atomic, &details, "");
 		return;
 	}
 	c->gateway->metrics.publish_refused++;
@@ -347,7 +375,6 @@ read_body(struct publish_body *b, const struct http_request *r)
 void
 publish_api(struct conn *c, const struct http_request *r)
 {
-	struct gateway *g = c->gateway;
 	struct slice flag = http_param(r, "atomic");
 	struct publish_body *b;
 
@@ -356,12 +383,8 @@ publish_api(struct conn *c, const struct http_request *r)
 		    NULL);
 		return;
 	}
-	/* Also of the registration: until it is answered, events wait. */
-	if (publisher_stalled_ms(g->publisher) >= GATEWAY_PUBLISH_STALL_MS) {
-		reply_unavailable(c, "broker_unavailable",
-		    "the broker does not answer; nothing was taken");
+	if (broker_is_away(c))
 		return;
-	}
 	b = publish_body_new();
 	if (!read_body(b, r)) {
 		publish_body_free(b);

@@ -10,10 +10,24 @@
 #ifndef SLUICE_PUBLISH_API_H
 #define SLUICE_PUBLISH_API_H
 
+#include <stdbool.h>
+
 struct conn;
 struct http_request;
+struct publish_body;
+struct reply_details;
+
+#define PUBLISH_EXTRA_MAX 64u
 
 void	publish_api(struct conn *c, const struct http_request *r);
+/* For endpoints that make items of their own (logs): b's items, `good` of `n`
+ * with their places, are judged (grants, state machines), handed to the broker
+ * and answered as POST /api/v1/events answers; the 202 has the members of
+ * `extra` too ("\"next_offset\":12", or ""; under PUBLISH_EXTRA_MAX bytes).
+ * What b's items point into is the caller's again after the call; `details`,
+ * which may tell of items that are not good (atomic=0), is released. */
+void	publish_items(struct conn *c, const struct publish_body *b, bool atomic,
+	    struct reply_details *details, const char *extra);
 /* The process ends: forgets requests that never got an answer. */
 void	publish_finish(void);
 
