@@ -131,7 +131,7 @@ make_record(struct publish_core *c, const struct publish_request *q,
 			continue;
 		/* The guards have done their work. */
 		c->items[i].flags &=
-		    (uint8_t)~(ITEM_GUARDED | ITEM_LOG_NEXT);
+		    (uint16_t)~(ITEM_GUARDED | ITEM_LOG_NEXT);
 		record_item(&c->record, &c->items[i]);
 	}
 	record_end(&c->record);

@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "broker/log_lines.h"
+#include "broker/machine_table.h"
 #include "broker/stream_table.h"
 #include "broker/trail.h"
+#include "common/lifecycle.h"
 #include "common/macros.h"
 #include "common/xmalloc.h"
 
@@ -14,14 +16,16 @@
 #define NUMBERS_MAX     (128u * 1024 * 1024)   /* more than max_streams */
 
 enum stream_flag {
-	STREAM_ENDED   = 1 << 0,   /* its last lifecycle event is terminal */
-	STREAM_DELETED = 1 << 1,   /* until its next event */
+	STREAM_ENDED     = 1 << 0, /* its last lifecycle event is terminal */
+	STREAM_DELETED   = 1 << 1, /* until its next event */
+	STREAM_LOGS_OPEN = 1 << 2, /* ended, but for its log */
 };
 
 struct sequencer {
 	uint32_t		 magic;
 	uint32_t		 max_streams;
 	struct stream_table	 table;
+	struct machine_table	 machines;
 	struct trail		 trail;
 	struct log_lines	 logs;
 	uint32_t		 epoch;
@@ -42,6 +46,7 @@ sequencer_new(uint32_t max_streams, uint64_t hash_seed)
 	s->magic = SEQUENCER_MAGIC;
 	s->max_streams = max_streams;
 	stream_table_init(&s->table, hash_seed);
+	machine_table_init(&s->machines);
 	s->next = 1;
 	return s;
 }
@@ -53,6 +58,7 @@ sequencer_free(struct sequencer *s)
 		return;
 	assert(s->magic == SEQUENCER_MAGIC);
 	stream_table_clear(&s->table);
+	machine_table_clear(&s->machines);
 	trail_free(&s->trail);
 	log_lines_clear(&s->logs);
 	free(s->numbers);
@@ -99,22 +105,6 @@ count_new(struct sequencer *s, const struct item *items, size_t n)
 }
 
 static bool
-guard_holds(const struct table_stream *st, const struct item *item,
-    struct record_exception *ret)
-{
-	struct position current = { 0, 0 };
-
-	if (st != NULL)
-		current = st->lifecycle;
-	if (position_eq(current, item->guard))
-		return true;
-	ret->code = RECORD_GUARD_LOST;
-	ret->position = current;
-	ret->state = st != NULL ? st->state : 0;
-	return false;
-}
-
-static bool
 is_next_line(const struct sequencer *s, const struct table_stream *st,
     const struct item *item, struct record_exception *ret)
 {
@@ -125,54 +115,168 @@ is_next_line(const struct sequencer *s, const struct table_stream *st,
 		next = last + 1;
 	if (item->line_no == next)
 		return true;
-	ret->code = RECORD_LOG_OFFSET;
 	ret->position = (struct position){ 0, next };
-	ret->state = 0;
 	return false;
+}
+
+/* Whose the item's guard is; NULL: the stream's own. */
+static const uint8_t *
+part_of(const struct item *item)
+{
+	return (item->flags & ITEM_PART) != 0 ? item->part : NULL;
+}
+
+/* The same for parts, of the stream of items[at]; only what is at the limit
+ * pays for it. */
+static bool
+parts_fit(struct sequencer *s, const struct table_stream *st,
+    const struct item *items, size_t n)
+{
+	size_t count = st->parts, earlier;
+
+	for (size_t i = 0; i < n; i++) {
+		if ((items[i].flags & ITEM_PART) == 0 ||
+		    stream_table_find(&s->table, items[i].tenant,
+		    items[i].key) != st || machine_table_find(&s->machines,
+		    st->machines, items[i].part) != NULL)
+			continue;
+		for (earlier = 0; earlier < i; earlier++) {
+			if ((items[earlier].flags & ITEM_PART) != 0 &&
+			    memcmp(items[earlier].part, items[i].part,
+			    EVENT_HASH_SIZE) == 0 &&
+			    slice_eq(items[earlier].key, items[i].key) &&
+			    slice_eq(items[earlier].tenant, items[i].tenant))
+				break;
+		}
+		if (earlier == i)
+			count++;
+	}
+	return count <= MACHINE_PARTS_MAX;
+}
+
+static enum record_code
+judge_limits(struct sequencer *s, const struct item *items, size_t n,
+    uint32_t *ret_item)
+{
+	size_t machines = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct table_stream *st;
+
+		if ((items[i].flags & (ITEM_LIFECYCLE | ITEM_PART)) != 0)
+			machines++;
+		if ((items[i].flags & ITEM_PART) == 0)
+			continue;
+		st = stream_table_find(&s->table, items[i].tenant,
+		    items[i].key);
+		if (st == NULL || st->parts + n <= MACHINE_PARTS_MAX ||
+		    parts_fit(s, st, items, n))
+			continue;
+		*ret_item = (uint32_t)i;
+		return RECORD_PARTS_LIMIT;
+	}
+	if (s->table.count + n > s->max_streams &&
+	    s->table.count + count_new(s, items, n) > s->max_streams)
+		return RECORD_LIMIT;
+	/* Far away: what is counted twice here need not be found out. */
+	if (s->machines.count + machines >
+	    (uint64_t)s->max_streams + MACHINE_SPARE_MAX)
+		return RECORD_LIMIT;
+	return RECORD_APPENDED;
+}
+
+/* What has ended takes no more events but its log's last lines, while they may
+ * follow; its own machine's are judged by their guards. */
+static bool
+is_over(const struct table_stream *st, const struct item *item)
+{
+	if (st == NULL || (st->flags & STREAM_ENDED) == 0 ||
+	    (item->flags & ITEM_LIFECYCLE) != 0)
+		return false;
+	return (item->flags & ITEM_PART) != 0 ||
+	    (st->flags & STREAM_LOGS_OPEN) == 0;
+}
+
+static enum record_code
+judge_item(const struct sequencer *s, const struct item *item,
+    struct record_exception *ret)
+{
+	const struct table_stream *st = stream_table_find(&s->table,
+	    item->tenant, item->key);
+	const struct machine *m = st == NULL ? NULL : machine_table_find(
+	    &s->machines, st->machines, part_of(item));
+	bool over = is_over(st, item);
+
+	if (!over && (item->flags & ITEM_LOG_NEXT) != 0 &&
+	    !is_next_line(s, st, item, ret))
+		return RECORD_LOG_OFFSET;
+	ret->position = m != NULL ? m->position : (struct position){ 0, 0 };
+	if (!over && ((item->flags & ITEM_GUARDED) == 0 ||
+	    position_eq(ret->position, item->guard)))
+		return RECORD_APPENDED;
+	ret->state = m != NULL ? m->state : 0;
+	ret->attempt = m != NULL ? m->attempt : 0;
+	if (m != NULL)
+		memcpy(ret->body, m->body, EVENT_HASH_SIZE);
+	return over ? RECORD_ENDED : RECORD_GUARD_LOST;
 }
 
 int
 sequencer_judge(struct sequencer *s, const struct item *items, size_t n,
     struct record_exception *ret)
 {
-	assert(s->magic == SEQUENCER_MAGIC);
-	for (size_t i = 0; i < n; i++) {
-		const struct item *item = &items[i];
-		const struct table_stream *st;
+	struct record_exception e = { .group = ret->group };
 
-		if ((item->flags & (ITEM_GUARDED | ITEM_LOG_NEXT)) == 0)
-			continue;
-		st = stream_table_find(&s->table, item->tenant, item->key);
-		if ((item->flags & ITEM_GUARDED) != 0 &&
-		    !guard_holds(st, item, ret))
-			return -1;
-		if ((item->flags & ITEM_LOG_NEXT) != 0 &&
-		    !is_next_line(s, st, item, ret))
-			return -1;
+	assert(s->magic == SEQUENCER_MAGIC);
+	for (size_t i = 0; i < n && e.code == RECORD_APPENDED; i++) {
+		/* What nobody guards, of a stream without an end, is most. */
+		e.item = (uint32_t)i;
+		e.code = judge_item(s, &items[i], &e);
 	}
-	if (s->table.count + n > s->max_streams &&
-	    s->table.count + count_new(s, items, n) > s->max_streams) {
-		ret->code = RECORD_LIMIT;
-		ret->position = (struct position){ 0, 0 };
-		ret->state = 0;
-		return -1;
+	if (e.code == RECORD_APPENDED) {
+		e = (struct record_exception){ .group = ret->group };
+		e.code = judge_limits(s, items, n, &e.item);
 	}
-	return 0;
+	if (e.code == RECORD_APPENDED)
+		return 0;
+	*ret = e;
+	return -1;
 }
 
 static void
-apply(struct table_stream *st, const struct item *item)
+apply_machine(struct sequencer *s, struct table_stream *st,
+    const struct item *item)
 {
+	const uint8_t *part = part_of(item);
+	uint32_t before = s->machines.count;
+	struct machine *m = machine_table_get(&s->machines, &st->machines,
+	    part);
+
+	if (part != NULL)
+		st->parts += (uint16_t)(s->machines.count - before);
+	m->position = item->position;
+	m->state = item->state;
+	m->attempt = item->attempt;
+	memcpy(m->body, item->body, EVENT_HASH_SIZE);
+}
+
+static void
+apply(struct sequencer *s, struct table_stream *st, const struct item *item)
+{
+	const uint8_t ended = STREAM_ENDED | STREAM_LOGS_OPEN;
+
 	st->seq = item->seq;
 	st->last = item->position.number;
 	st->flags &= (uint8_t)~STREAM_DELETED;
-	if ((item->flags & ITEM_LIFECYCLE) != 0) {
-		st->lifecycle = item->position;
-		st->state = item->state;
-		st->flags &= (uint8_t)~STREAM_ENDED;
-	}
+	if ((item->flags & (ITEM_LIFECYCLE | ITEM_PART)) != 0)
+		apply_machine(s, st, item);
+	if ((item->flags & ITEM_LIFECYCLE) != 0)
+		st->flags &= (uint8_t)~ended;
 	if ((item->flags & ITEM_TERMINAL) != 0)
-		st->flags |= STREAM_ENDED;
+		st->flags |= (item->state & LIFECYCLE_LOGS_OPEN) != 0 ?
+		    ended : STREAM_ENDED;
+	if ((item->flags & ITEM_LAST) != 0)
+		st->flags &= (uint8_t)~STREAM_LOGS_OPEN;
 	if ((item->flags & ITEM_DELETED) != 0)
 		st->flags |= STREAM_DELETED;
 }
@@ -239,20 +343,23 @@ sequencer_append(struct sequencer *s, struct item *item)
 	st = stream_of(s, item);
 	item->seq = st->seq + 1;
 	item->position = (struct position){ s->epoch, s->next++ };
-	apply(st, item);
+	apply(s, st, item);
 	note_line(s, st, item);
 	remember(s, item->position.number, st);
 }
 
 /* A first event of a stream that is known: it was forgotten in between, and
- * the lines of its log with it. */
+ * the lines of its log and its machines with it. */
 static void
 replay_new(struct sequencer *s, struct table_stream *st,
     const struct item *item)
 {
-	if (item->seq == 1)
+	if (item->seq == 1) {
 		log_lines_forget(&s->logs, &st->logs);
-	apply(st, item);
+		machine_table_drop(&s->machines, &st->machines);
+		st->parts = 0;
+	}
+	apply(s, st, item);
 }
 
 void
@@ -287,14 +394,16 @@ sequencer_find(const struct sequencer *s, struct slice tenant, struct slice key,
 {
 	const struct table_stream *st = stream_table_find(&s->table, tenant,
 	    key);
+	const struct machine *m;
 
 	if (st == NULL)
 		return false;
 	ret->seq = st->seq;
 	ret->last = st->last;
 	ret->gone = gone_of(s, st);
-	ret->lifecycle = st->lifecycle;
-	ret->state = st->state;
+	m = machine_table_find(&s->machines, st->machines, NULL);
+	ret->lifecycle = m != NULL ? m->position : (struct position){ 0, 0 };
+	ret->state = m != NULL ? m->state : 0;
 	ret->ended = (st->flags & STREAM_ENDED) != 0;
 	return true;
 }
@@ -330,6 +439,7 @@ forget(struct sequencer *s, uint32_t at)
 	s->forgotten_through = MAX(s->forgotten_through,
 	    s->table.streams[at].last);
 	log_lines_forget(&s->logs, &s->table.streams[at].logs);
+	machine_table_drop(&s->machines, &s->table.streams[at].machines);
 	stream_table_remove(&s->table, at);
 }
 
@@ -366,7 +476,8 @@ sequencer_sweep(struct sequencer *s, size_t steps)
 		if (s->sweep_at >= s->table.used)
 			s->sweep_at = 0;
 		st = &s->table.streams[s->sweep_at];
-		if (st->name != NULL && st->flags != 0 &&
+		if (st->name != NULL &&
+		    (st->flags & (STREAM_ENDED | STREAM_DELETED)) != 0 &&
 		    st->last < s->oldest)
 			forget(s, s->sweep_at);
 		s->sweep_at++;
@@ -425,13 +536,37 @@ sequencer_save_trail(const struct sequencer *s, uint64_t *position,
 	return total;
 }
 
+static uint32_t
+save_machines(const struct sequencer *s, const struct table_stream *st,
+    struct buf *b)
+{
+	size_t count_at = b->len;
+	uint32_t n = 0;
+
+	buf_u32(b, 0);
+	for (uint32_t at = st->machines; at != MACHINE_NONE; n++) {
+		const struct machine *m = &s->machines.machines[at];
+
+		buf_add(b, m->part, EVENT_HASH_SIZE);
+		buf_u32(b, m->position.epoch);
+		buf_u64(b, m->position.number);
+		buf_u8(b, m->state);
+		buf_u32(b, m->attempt);
+		buf_add(b, m->body, EVENT_HASH_SIZE);
+		at = m->next;
+	}
+	buf_patch_u32(b, count_at, n);
+	return n;
+}
+
 size_t
 sequencer_save(const struct sequencer *s, size_t *cursor, size_t max,
     struct buf *b)
 {
-	size_t n = 0;
+	size_t n = 0, machines = 0;
 
-	for (; *cursor < s->table.used && n < max; (*cursor)++) {
+	/* A thousand streams may have a thousand steps each. */
+	for (; *cursor < s->table.used && n + machines < max; (*cursor)++) {
 		const struct table_stream *st = &s->table.streams[*cursor];
 
 		if (st->name == NULL)
@@ -441,10 +576,8 @@ sequencer_save(const struct sequencer *s, size_t *cursor, size_t max,
 		buf_u64(b, st->seq);
 		buf_u64(b, st->last);
 		buf_u64(b, st->gone);
-		buf_u32(b, st->lifecycle.epoch);
-		buf_u64(b, st->lifecycle.number);
-		buf_u8(b, st->state);
 		buf_u8(b, st->flags);
+		machines += save_machines(s, st, b);
 		n++;
 	}
 	return n;
@@ -542,6 +675,34 @@ sequencer_load_log(struct sequencer *s, struct rd *r)
 	return 0;
 }
 
+static int
+load_machines(struct sequencer *s, struct table_stream *st, struct rd *r)
+{
+	static const uint8_t own[EVENT_HASH_SIZE];
+	uint32_t n = rd_u32(r);
+
+	if (r->failed || n > MACHINE_PARTS_MAX + 1)
+		return -1;
+	for (uint32_t i = 0; i < n; i++) {
+		struct item item = { .flags = ITEM_PART };
+		const void *part = rd_bytes(r, EVENT_HASH_SIZE), *body;
+
+		item.position.epoch = rd_u32(r);
+		item.position.number = rd_u64(r);
+		item.state = rd_u8(r);
+		item.attempt = rd_u32(r);
+		body = rd_bytes(r, EVENT_HASH_SIZE);
+		if (r->failed)
+			return -1;
+		memcpy(item.part, part, EVENT_HASH_SIZE);
+		memcpy(item.body, body, EVENT_HASH_SIZE);
+		if (memcmp(item.part, own, EVENT_HASH_SIZE) == 0)
+			item.flags = ITEM_LIFECYCLE;
+		apply_machine(s, st, &item);
+	}
+	return 0;
+}
+
 int
 sequencer_load(struct sequencer *s, struct rd *r)
 {
@@ -553,21 +714,20 @@ sequencer_load(struct sequencer *s, struct rd *r)
 	in.seq = rd_u64(r);
 	in.last = rd_u64(r);
 	in.gone = rd_u64(r);
-	in.lifecycle.epoch = rd_u32(r);
-	in.lifecycle.number = rd_u64(r);
-	in.state = rd_u8(r);
 	in.flags = rd_u8(r);
 	if (r->failed || number >= NUMBERS_MAX ||
 	    !split_name(name, &tenant, &key))
 		return -1;
 	st = stream_table_get(&s->table, tenant, key);
+	machine_table_drop(&s->machines, &st->machines);
 	in.name = st->name;
 	in.name_len = st->name_len;
 	in.hash = st->hash;
 	in.logs = st->logs;
+	in.machines = MACHINE_NONE;
 	*st = in;
 	note_number(s, number, stream_table_number(&s->table, st));
-	return 0;
+	return load_machines(s, st, r);
 }
 
 void

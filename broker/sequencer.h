@@ -1,12 +1,15 @@
 /*
  * sequencer: gives every event its position and its ordinal in its stream,
- * and knows per stream {last seq, last position, position of the last
- * lifecycle event, state byte}, and how many lines its log has (log_lines.h).
+ * and knows per stream {last seq, last position}, how many lines its log has
+ * (log_lines.h), and of each of its state machines {position of the last
+ * lifecycle event, state byte, attempt, hash of its body} (machine_table.h).
  * Pure: no clock, no file, no socket.
  *
- * A group is judged first (guards, max_streams) and then appended whole, or
- * not at all. Guards of a group are compared with what stood before the
- * group: its publisher could not know positions given inside it.
+ * A group is judged first (guards, ends, max_streams) and then appended whole,
+ * or not at all. Guards of a group are compared with what stood before the
+ * group: its publisher could not know positions given inside it. Of the state
+ * byte only LIFECYCLE_LOGS_OPEN is looked at: a stream that has ended without
+ * takes nothing more but what its own machine's guard lets through.
  *
  * A stream is forgotten when it has ended (or its object is deleted) and its
  * last event has left the journal; the highest last position of any forgotten

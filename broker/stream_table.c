@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/machine_table.h"
 #include "common/xmalloc.h"
 
 #define INDEX_MIN 1024u
@@ -168,7 +169,7 @@ insert(struct stream_table *t, struct slice tenant, struct slice key,
 		index_grow(t);
 	at = take_free(t);
 	st = &t->streams[at];
-	*st = (struct table_stream){ .hash = hash,
+	*st = (struct table_stream){ .hash = hash, .machines = MACHINE_NONE,
 		.name_len = (uint16_t)(tenant.n + 1 + key.n) };
 	st->name = xmalloc(st->name_len);
 	memcpy(st->name, tenant.p, tenant.n);

@@ -19,10 +19,10 @@ struct table_stream {
 	uint64_t	 seq;
 	uint64_t	 last;      /* free: the next free one */
 	uint64_t	 gone;      /* sequencer.h */
-	struct position	 lifecycle;
 	uint64_t	 hash;
+	uint32_t	 machines;  /* head of machine_table's list */
+	uint16_t	 parts;     /* in it, but the stream's own */
 	uint16_t	 name_len;
-	uint8_t		 state;
 	uint8_t		 flags;
 	uint32_t	 logs;      /* log_lines.h */
 };
@@ -46,9 +46,11 @@ void	stream_table_clear(struct stream_table *t);
 /* NULL: there is none. */
 struct table_stream *stream_table_find(const struct stream_table *t,
 	    struct slice tenant, struct slice key);
-/* The one there is, or a new one, all zero but its name. */
+/* The one there is, or a new one, all zero but its name and without
+ * machines. */
 struct table_stream *stream_table_get(struct stream_table *t,
 	    struct slice tenant, struct slice key);
+/* Its machines were dropped. */
 void	stream_table_remove(struct stream_table *t, uint32_t at);
 uint32_t stream_table_number(const struct stream_table *t,
 	    const struct table_stream *st);

@@ -19,6 +19,12 @@ static const char *const stream_type_names[STREAM_TYPE_MAX] = {
 	[STREAM_NOTIFICATIONS] = "notifications",
 };
 
+/* Events of a machine, and those whose body's hash is kept. */
+#define ITEM_MACHINE   (ITEM_LIFECYCLE | ITEM_PART)
+#define ITEM_HASHED    (ITEM_IDEMPOTENT | ITEM_MACHINE)
+#define ITEM_FLAGS_ALL (ITEM_LIFECYCLE | ITEM_TERMINAL | ITEM_DELETED | \
+	ITEM_IDEMPOTENT | ITEM_GUARDED | ITEM_LAST | ITEM_LOG | \
+	ITEM_LOG_NEXT | ITEM_PART)
 /* "{}" and the brace that closes the event. */
 #define ITEM_FRAME_MIN 3u
 
@@ -250,7 +256,7 @@ void
 item_encode(struct buf *b, const struct item *item, bool with_position)
 {
 	buf_u32(b, item->group);
-	buf_u8(b, item->flags);
+	buf_u16(b, item->flags);
 	buf_u8(b, item->state);
 	buf_u64(b, item->seq);
 	if (with_position) {
@@ -261,15 +267,17 @@ item_encode(struct buf *b, const struct item *item, bool with_position)
 		buf_u32(b, item->guard.epoch);
 		buf_u64(b, item->guard.number);
 	}
-	if ((item->flags & ITEM_LOG) != 0) {
+	if ((item->flags & (ITEM_LOG | ITEM_MACHINE)) != 0)
 		buf_u32(b, item->attempt);
+	if ((item->flags & ITEM_LOG) != 0)
 		buf_u64(b, item->line_no);
-	}
 	if ((item->flags & ITEM_IDEMPOTENT) != 0)
 		buf_add(b, item->idem, EVENT_HASH_SIZE);
 	/* A lifecycle event's body hash tells a repeat from a change. */
-	if ((item->flags & (ITEM_IDEMPOTENT | ITEM_LIFECYCLE)) != 0)
+	if ((item->flags & ITEM_HASHED) != 0)
 		buf_add(b, item->body, EVENT_HASH_SIZE);
+	if ((item->flags & ITEM_PART) != 0)
+		buf_add(b, item->part, EVENT_HASH_SIZE);
 	buf_str16(b, item->tenant.p, item->tenant.n);
 	buf_str16(b, item->key.p, item->key.n);
 	buf_str16(b, item->event_type.p, item->event_type.n);
@@ -300,7 +308,8 @@ read_hash(struct rd *r, uint8_t hash[EVENT_HASH_SIZE])
 static bool
 item_possible(const struct item *item)
 {
-	return ((item->flags & ITEM_LOG) != 0 ?
+	return (item->flags & ~ITEM_FLAGS_ALL) == 0 &&
+	    ((item->flags & ITEM_LOG) != 0 ?
 	    item->attempt >= 1 && item->line_no >= 1 :
 	    (item->flags & ITEM_LOG_NEXT) == 0) &&
 	    item->tenant.n >= 1 && item->tenant.n <= EVENT_TENANT_MAX &&
@@ -319,21 +328,23 @@ item_decode(struct rd *r, struct item *ret, bool with_position)
 	struct item item = { 0 };
 
 	item.group = rd_u32(r);
-	item.flags = rd_u8(r);
+	item.flags = rd_u16(r);
 	item.state = rd_u8(r);
 	item.seq = rd_u64(r);
 	if (with_position)
 		item.position = read_position(r);
 	if ((item.flags & ITEM_GUARDED) != 0)
 		item.guard = read_position(r);
-	if ((item.flags & ITEM_LOG) != 0) {
+	if ((item.flags & (ITEM_LOG | ITEM_MACHINE)) != 0)
 		item.attempt = rd_u32(r);
+	if ((item.flags & ITEM_LOG) != 0)
 		item.line_no = rd_u64(r);
-	}
 	if ((item.flags & ITEM_IDEMPOTENT) != 0)
 		read_hash(r, item.idem);
-	if ((item.flags & (ITEM_IDEMPOTENT | ITEM_LIFECYCLE)) != 0)
+	if ((item.flags & ITEM_HASHED) != 0)
 		read_hash(r, item.body);
+	if ((item.flags & ITEM_PART) != 0)
+		read_hash(r, item.part);
 	item.tenant = rd_str16(r);
 	item.key = rd_str16(r);
 	item.event_type = rd_str16(r);

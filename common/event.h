@@ -91,7 +91,7 @@ bool		 position_eq(struct position a, struct position b);
 
 /* --- items --------------------------------------------------------------- */
 enum item_flag {
-	ITEM_LIFECYCLE  = 1 << 0,  /* moves the stream's guard */
+	ITEM_LIFECYCLE  = 1 << 0,  /* moves the stream's own guard */
 	ITEM_TERMINAL   = 1 << 1,  /* the stream's last lifecycle event */
 	ITEM_DELETED    = 1 << 2,  /* object gone: stream may be forgotten */
 	ITEM_IDEMPOTENT = 1 << 3,  /* idem and body are set */
@@ -100,30 +100,39 @@ enum item_flag {
 	ITEM_LOG        = 1 << 6,  /* a line of its log: attempt, line_no */
 	ITEM_LOG_NEXT   = 1 << 7,  /* requests: only if line_no is the one
 				    * after the last that the broker has */
+	ITEM_PART       = 1 << 8,  /* moves the guard of a part of the stream
+				    * (a step), not the stream's own */
 };
 
 #define EVENT_HASH_SIZE 16u   /* first half of a SHA-256 */
 
+/* A guard that no machine has: the answer is where it stands. */
+#define ITEM_GUARD_NEVER ((struct position){ 0, UINT64_MAX })
+
 /* Slices point into the caller's memory; an item owns nothing. */
 struct item {
 	uint32_t	group;      /* ordinal of its atomic group in batch */
-	uint8_t		flags;      /* enum item_flag */
-	uint8_t		state;      /* opaque state byte kept per stream */
+	uint16_t	flags;      /* enum item_flag */
+	uint8_t		state;      /* opaque state byte, kept per machine */
 	uint64_t	seq;        /* given by the broker; 0 in a request */
 	struct position	position;   /* likewise (not stored per item) */
 	struct position	guard;      /* with ITEM_GUARDED: the last lifecycle
 				     * event's position the publisher judged on
-				     * ({0,0}: none yet); requests only */
+				     * ({0,0}: none yet), of its machine (the
+				     * stream's own, or its part's); requests
+				     * only */
 	struct slice	tenant;
 	struct slice	key;
 	struct slice	event_type;
 	struct slice	subject;    /* may be empty */
 	struct slice	frame;
 	uint32_t	data_off;   /* of `data` inside frame */
-	uint32_t	attempt;    /* with ITEM_LOG, both from 1; the pieces */
-	uint64_t	line_no;    /* of a long line have one number */
+	uint32_t	attempt;    /* of a lifecycle event or a line, from 1 */
+	uint64_t	line_no;    /* with ITEM_LOG, from 1; the pieces of a
+				     * long line have one number */
 	uint8_t		idem[EVENT_HASH_SIZE];  /* of (tenant, source, key) */
 	uint8_t		body[EVENT_HASH_SIZE];  /* of the event as received */
+	uint8_t		part[EVENT_HASH_SIZE];  /* with ITEM_PART: whose */
 };
 
 /* Appends the item's binary form. It is the same in a request, in a record,

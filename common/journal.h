@@ -23,7 +23,7 @@
 #include "common/record.h"
 
 #define JOURNAL_MAGIC       0x314a4c53u   /* "SLJ1" */
-#define JOURNAL_VERSION     2u
+#define JOURNAL_VERSION     3u
 #define JOURNAL_HEADER_SIZE 4096u
 #define JOURNAL_SLICE_MAX   (1024u * 1024) /* bytes read at a time */
 

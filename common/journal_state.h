@@ -16,7 +16,7 @@
 #include "common/event.h"
 
 #define JOURNAL_STATE_MAGIC       0x31534c53u   /* "SLS1" */
-#define JOURNAL_STATE_VERSION     4u
+#define JOURNAL_STATE_VERSION     5u
 #define JOURNAL_STATE_HEADER_SIZE 24u
 #define JOURNAL_STATE_CHUNK_SIZE  13u           /* a chunk's head */
 #define JOURNAL_STATE_END         'E'

@@ -253,7 +253,8 @@ results(struct batch *b, struct answer *a)
 
 	for (uint32_t g = 0; g < b->n_groups; g++) {
 		const struct group *group = &b->groups[g];
-		struct publish_result result = { .count = group->count };
+		struct publish_result result = { .count = group->count,
+		    .body = e.body };
 
 		if (left > 0 && (e.group == UINT32_MAX || e.group < g)) {
 			if (record_exception_decode(&a->rd, &e) == 0)
@@ -266,6 +267,8 @@ results(struct batch *b, struct answer *a)
 			result.position = e.position;
 			result.last = e.last;
 			result.state = e.state;
+			result.attempt = e.attempt;
+			result.item = e.item;
 		} else {
 			result.code = RECORD_APPENDED;
 			result.position = at;

@@ -46,6 +46,9 @@ struct publish_result {
 	struct position		position;
 	struct position		last;
 	uint8_t			state;
+	uint32_t		attempt;
+	const uint8_t		*body;     /* EVENT_HASH_SIZE */
+	uint32_t		item;      /* of the group: the first refused */
 	uint32_t		count;     /* items of the group */
 };
 

@@ -8,7 +8,7 @@
 #define RECORD_TIME_OFFSET      24u
 /* length .. time, empty publisher, incarnation, batch, exceptions */
 #define RECORD_HEADER_MIN       54u
-#define RECORD_EXCEPTION_SIZE   30u
+#define RECORD_EXCEPTION_SIZE   54u
 #define HEARTBEAT_SIZE          48u
 
 /* Of the bytes, taken as if the crc field were 0. */
@@ -121,9 +121,12 @@ record_exception_encode(struct buf *b, const struct record_exception *e)
 {
 	buf_u32(b, e->group);
 	buf_u8(b, (uint8_t)e->code);
+	buf_u32(b, e->item);
 	buf_u32(b, e->position.epoch);
 	buf_u64(b, e->position.number);
 	buf_u8(b, e->state);
+	buf_u32(b, e->attempt);
+	buf_add(b, e->body, EVENT_HASH_SIZE);
 	buf_u32(b, e->last.epoch);
 	buf_u64(b, e->last.number);
 }
@@ -132,13 +135,19 @@ int
 record_exception_decode(struct rd *r, struct record_exception *ret)
 {
 	struct record_exception e;
+	const void *body;
 	uint8_t code;
 
 	e.group = rd_u32(r);
 	code = rd_u8(r);
+	e.item = rd_u32(r);
 	e.position.epoch = rd_u32(r);
 	e.position.number = rd_u64(r);
 	e.state = rd_u8(r);
+	e.attempt = rd_u32(r);
+	body = rd_bytes(r, EVENT_HASH_SIZE);
+	if (body != NULL)
+		memcpy(e.body, body, EVENT_HASH_SIZE);
 	e.last.epoch = rd_u32(r);
 	e.last.number = rd_u64(r);
 	if (r->failed || code >= RECORD_CODE_MAX) {

@@ -10,8 +10,9 @@
  *   u32 count    items; 0 is possible only in a heartbeat
  *   i64 time     wall clock, ms since 1970, when the broker sequenced it
  *   str16 publisher ("watcher/prod"), u64 incarnation, u64 batch
- *   u32 number of exceptions, each: u32 group, u8 code, u32 epoch,
- *       u64 position, u8 state, u32 epoch, u64 position of `last`
+ *   u32 number of exceptions, each: u32 group, u8 code, u32 item, u32 epoch,
+ *       u64 position, u8 state, u32 attempt, 16 bytes body, u32 epoch, u64
+ *       position of `last`
  *   items (event.h), in order; item i stands at position first + i
  *
  * A heartbeat is a record-shaped message on the bus only: magic in place of
@@ -39,19 +40,25 @@ enum record_code {
 				   * last where its last one does: they may
 				   * have been published apart */
 	RECORD_KEY_CONFLICT,      /* same idempotency key, another body */
-	RECORD_GUARD_LOST,        /* position, state: the current pair */
+	RECORD_GUARD_LOST,        /* position to body: where its machine is */
 	RECORD_LIMIT,             /* max_streams reached */
 	RECORD_LOG_OFFSET,        /* not the log's next line: position is
 				   * {0, the line_no that is}, 0 of an attempt
 				   * too long ago to be known */
+	RECORD_ENDED,             /* the stream has: likewise; of an event of
+				   * no machine that of the stream */
+	RECORD_PARTS_LIMIT,       /* the stream has all the parts it may */
 	RECORD_CODE_MAX
 };
 
 struct record_exception {
 	uint32_t		group;
 	enum record_code	code;
+	uint32_t		item;   /* the first of the group with it */
 	struct position		position;
 	uint8_t			state;
+	uint32_t		attempt;
+	uint8_t			body[EVENT_HASH_SIZE];
 	struct position		last;   /* of a duplicate; else {0, 0} */
 };
 

@@ -226,77 +226,6 @@ hash_idempotency(struct item *item, struct slice source, struct slice key)
 	item->flags |= ITEM_IDEMPOTENT;
 }
 
-/* --- its stream's end ----------------------------------------------------- */
-
-static struct slice
-data_text(const struct check *k, const char *name)
-{
-	json_t *v = json_object_get(json_object_get(k->event, "data"), name);
-
-	return (struct slice){ json_string_value(v), json_string_length(v) };
-}
-
-static bool
-data_is_true(const struct check *k, const char *name)
-{
-	return json_is_true(json_object_get(json_object_get(k->event, "data"),
-	    name));
-}
-
-/* A count from 1 in `data`; 0: there is none. Reals, as `version`. */
-static uint64_t
-data_count(const struct check *k, const char *name, double max)
-{
-	json_t *v = json_object_get(json_object_get(k->event, "data"), name);
-	double number = json_number_value(v);
-
-	return number >= 1 && number <= max &&
-	    number <= (double)(uint64_t)number ? (uint64_t)number : 0;
-}
-
-/* Which line of its log the event is, if it says so: it may be published with
- * lines that the server counts. */
-static void
-judge_line(const struct check *k, struct item *item)
-{
-	item->line_no = data_count(k, "line_no", ENVELOPE_LINE_NO_MAX);
-	item->attempt = (uint32_t)data_count(k, "attempt", INT32_MAX);
-	if (item->attempt == 0)
-		item->attempt = 1;
-	if (item->line_no > 0)
-		item->flags |= ITEM_LOG;
-}
-
-/* Flags and state byte: what of its stream's life and end the event is. */
-static void
-judge_end(const struct check *k, enum stream_type type, struct item *item)
-{
-	const struct stream_kind_event *row = stream_kind_event(type,
-	    item->event_type);
-
-	if (row == NULL)
-		return;
-	item->flags |= row->flags;
-	if ((row->flags & ITEM_LAST) != 0)
-		judge_line(k, item);
-	if ((row->flags & ITEM_LAST) != 0 && !data_is_true(k, "last"))
-		item->flags &= (uint8_t)~ITEM_LAST;
-	else if ((row->flags & ITEM_LAST) != 0 &&
-	    stream_kind(type)->log_ends) {
-		item->flags |= ITEM_LIFECYCLE;
-		item->state = FINAL_COMPLETE;
-	}
-	if ((row->flags & ITEM_LIFECYCLE) != 0)
-		item->state = (uint8_t)stream_kind_final(type,
-		    item->event_type, data_text(k, "state"));
-	if (item->state == FINAL_NONE)
-		return;
-	item->flags |= ITEM_TERMINAL;
-	/* The line that closes the log leaves none open. */
-	if ((item->flags & ITEM_LAST) == 0 && data_is_true(k, "logs_open"))
-		item->state |= STREAM_KIND_LOGS_OPEN;
-}
-
 /* --- the frame ------------------------------------------------------------ */
 
 static void
@@ -312,7 +241,8 @@ add_text(struct buf *b, const char *name, struct slice s)
 unsigned int
 envelope_item(struct slice raw, json_t *event, struct slice tenant,
     struct slice publisher, int64_t now_unix_ms, struct buf *frame,
-    struct item *ret, envelope_problem_cb cb, void *arg)
+    struct item *ret, struct event_state *ret_state, envelope_problem_cb cb,
+    void *arg)
 {
 	struct check k = { event, cb, arg, 0 };
 	struct slice key, type, event_type, source, subject, correlation;
@@ -358,7 +288,10 @@ envelope_item(struct slice raw, json_t *event, struct slice tenant,
 		.event_type = event_type,
 		.subject = subject,
 	};
-	judge_end(&k, t, ret);
+	k.problems += event_state_read(json_object_get(event, "data"), t, ret,
+	    ret_state, cb, arg);
+	if (k.problems > 0)
+		return k.problems;
 	head = frame->len;
 	add_text(frame, "type", slice_str(stream_type_name(t)));
 	add_text(frame, "stream_key", key);
@@ -371,12 +304,14 @@ envelope_item(struct slice raw, json_t *event, struct slice tenant,
 	add_text(frame, "correlation_id", correlation);
 	add_text(frame, "traceparent", trace);
 	add_text(frame, "idempotency_key", idem);
-	if ((ret->flags & ITEM_LIFECYCLE) != 0)
+	if (ret_state->machine != LIFECYCLE_OF_NOTHING)
 		buf_addf(frame, "\"terminal\":%s,",
 		    (ret->flags & ITEM_TERMINAL) != 0 ? "true" : "false");
 	buf_adds(frame, "\"data\":");
 	ret->data_off = (uint32_t)(frame->len - head);
 	json_slice_compact(frame, data);
+	event_state_write(frame, head, head + ret->data_off,
+	    json_object_get(event, "data"), ret_state);
 	buf_addc(frame, '}');
 	ret->frame = (struct slice){ (const char *)frame->data + head,
 	    frame->len - head };

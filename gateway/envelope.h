@@ -3,8 +3,8 @@
  * 2) and made into an item. Pure: JSON, a time and a tenant in; an item, or
  * every problem with its path, out.
  *
- * Payload schemas and state machines are judged after this, from
- * stream_kind's row.
+ * Which state of its machine it names is read here (event_state); whether that
+ * may follow the present one is judged when it is known.
  */
 #ifndef SLUICE_ENVELOPE_H
 #define SLUICE_ENVELOPE_H
@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "common/event.h"
+#include "gateway/event_state.h"
 
 #define ENVELOPE_TEXT_MAX      256u    /* source, correlation_id */
 #define ENVELOPE_LINE_NO_MAX   9007199254740991.0   /* 2^53 - 1 */
@@ -21,13 +22,15 @@
 typedef void (*envelope_problem_cb)(const char *path, const char *problem,
     void *arg);
 
-/* `raw` is the event as received, `event` the same parsed, `publisher` the
+/* `raw` is the event as received, `event` the same parsed (words of states in
+ * it become the contract's), `publisher` the
  * source of one that names none (a URI reference). On success (0) the item's
  * slices point into `frame`, which the caller frees, and `event`. Otherwise the
  * number of problems told. */
 unsigned int	envelope_item(struct slice raw, json_t *event,
 		    struct slice tenant, struct slice publisher,
 		    int64_t now_unix_ms, struct buf *frame, struct item *ret,
+		    struct event_state *ret_state,
 		    envelope_problem_cb cb, void *arg);
 
 #endif

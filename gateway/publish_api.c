@@ -36,6 +36,7 @@ struct publish_wait {
 	uint32_t		 refused;    /* events; here or there */
 	uint32_t		 conflicts;
 	uint32_t		 limited;
+	uint32_t		 ended;
 	struct position		 first;
 	struct position		 last;
 	struct reply_details	 details;    /* atomic=0: what was refused */
@@ -102,14 +103,21 @@ answer_accepted(struct conn *c, struct publish_wait *w)
 	buf_free(&b);
 }
 
-/* Why the broker did not append; guards are not used yet. */
+/* Why the broker did not append. */
 static const char *
 refusal_text(enum record_code code)
 {
-	return code == RECORD_LIMIT ? "the journal's max_streams is reached: "
-	    "raise journal.max_streams" :
-	    "this idempotency_key was used for another event, or for only "
-	    "some of an atomic request";
+	static const char *const texts[RECORD_CODE_MAX] = {
+		[RECORD_KEY_CONFLICT] = "this idempotency_key was used for "
+		    "another event, or for only some of an atomic request",
+		[RECORD_LIMIT] = "the journal's max_streams is reached: raise "
+		    "journal.max_streams",
+		[RECORD_ENDED] = "the stream has ended",
+		[RECORD_PARTS_LIMIT] = "the stream has all the steps it may "
+		    "have",
+	};
+
+	return texts[code] != NULL ? texts[code] : "it was not taken";
 }
 
 static void
@@ -123,6 +131,9 @@ answer(struct publish_wait *w)
 	if (w->accepted + w->duplicates == 0 && w->conflicts > 0)
 		reply_error(c, 409, "idempotency_conflict",
 		    refusal_text(RECORD_KEY_CONFLICT), &w->details);
+	else if (w->accepted + w->duplicates == 0 && w->ended > 0)
+		reply_error(c, 409, "stream_ended",
+		    refusal_text(RECORD_ENDED), &w->details);
 	else if (w->accepted + w->duplicates == 0 && w->limited > 0)
 		reply_error(c, 503, "too_many_streams",
 		    refusal_text(RECORD_LIMIT), &w->details);
@@ -147,6 +158,8 @@ count_refused(struct publish_wait *w, const struct publish_result *result)
 	w->refused += result->count;
 	if (result->code == RECORD_LIMIT)
 		w->limited += result->count;
+	else if (result->code == RECORD_ENDED)
+		w->ended += result->count;
 	else
 		w->conflicts += result->count;
 	if (w->places != NULL)
@@ -172,6 +185,8 @@ publish_result_cb(const struct publish_result *result, void *arg)
 	case RECORD_GUARD_LOST:
 	case RECORD_LIMIT:
 	case RECORD_LOG_OFFSET:
+	case RECORD_ENDED:
+	case RECORD_PARTS_LIMIT:
 	case RECORD_CODE_MAX:
 		count_refused(w, result);
 		break;

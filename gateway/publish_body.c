@@ -74,6 +74,7 @@ add_event(struct publish_body *b, struct slice raw, json_t *event)
 	b->raw[b->n] = raw;
 	b->frames[b->n] = BUF_EMPTY;
 	b->items[b->n] = (struct item){ .seq = 0 };
+	b->states[b->n] = (struct event_state){ .hole = 0 };
 	b->events[b->n++] = event;
 }
 
@@ -266,7 +267,7 @@ check_events(struct publish_body *b, struct slice tenant,
 		event = event_of(b, tenant, &text, &raw);
 		if (event == NULL || envelope_item(raw, event,
 		    tenant, publisher, now_unix_ms, &b->frames[b->good], item,
-		    envelope_cb, b) > 0)
+		    &b->states[b->good], envelope_cb, b) > 0)
 			continue;
 		if (!is_small_enough(b, item, conf))
 			break;

@@ -25,6 +25,7 @@ struct publish_body {
 	struct slice	 raw[EVENT_BATCH_MAX];
 	json_t		*events[EVENT_BATCH_MAX];   /* borrowed from roots */
 	struct item	 items[EVENT_BATCH_MAX];
+	struct event_state states[EVENT_BATCH_MAX];   /* of items */
 	uint32_t	 places[EVENT_BATCH_MAX];  /* of items in the request */
 	struct buf	 frames[EVENT_BATCH_MAX];
 	size_t		 made_end[EVENT_BATCH_MAX];

@@ -26,8 +26,8 @@ struct ring_head {
 	uint32_t	stream;
 	uint32_t	type_off;  /* of the event name inside the chunk */
 	uint32_t	type_len;
-	uint8_t		flags;
-	uint8_t		padding[3];
+	uint16_t	flags;
+	uint8_t		padding[2];
 };
 
 struct ring_stream {
@@ -253,7 +253,7 @@ note_end(struct ring *r, const struct ring_head *h, const struct item *item)
 		s->state = (item->flags & ITEM_TERMINAL) != 0 ? item->state :
 		    0;
 		s->end = s->state == 0 ||
-		    (s->state & STREAM_KIND_LOGS_OPEN) != 0 ? 0 : h->position;
+		    (s->state & LIFECYCLE_LOGS_OPEN) != 0 ? 0 : h->position;
 	}
 	if ((item->flags & ITEM_LAST) != 0 && s->state != 0 && s->end == 0)
 		s->end = h->position;

@@ -32,7 +32,7 @@ struct ring_frame {
 	struct slice	 event_type;
 	const uint8_t	*chunk;       /* valid until the next input */
 	size_t		 n;
-	uint8_t		 flags;       /* the item's */
+	uint16_t	 flags;       /* the item's */
 	uint8_t		 state;       /* that its stream ended in, or 0 */
 	bool		 ends;        /* stream.end follows it */
 };

@@ -122,7 +122,7 @@ end_stream(struct buf *frames, const struct stream_so_far *x,
 
 	if (x->end.epoch == 0 || !is_named(s, x->key))
 		return false;
-	if ((x->state & STREAM_KIND_LOGS_OPEN) != 0 &&
+	if ((x->state & LIFECYCLE_LOGS_OPEN) != 0 &&
 	    x->log_end.number < x->end.number &&
 	    open_logs_has(open, s->tenant, x->key))
 		return false;

@@ -280,7 +280,7 @@ add_end(struct buf *b, const struct sse_control *c, struct slice key)
 	buf_addc(b, '{');
 	add_member(b, "stream_key", key);
 	buf_addf(b, ",\"final_state\":\"%s\",",
-	    stream_kind_final_name(c->state));
+	    lifecycle_word(c->state));
 	add_position(b, "last_id", c->tip);
 	buf_adds(b, ",\"reason\":\"terminal\"}");
 }

@@ -117,7 +117,7 @@ stream_end_replayed(struct conn *c, const struct item *item)
 	    !hub_wants_stream(s->sub, item->tenant, item->key))
 		return;
 	if ((item->flags & ITEM_TERMINAL) != 0) {
-		if ((item->state & STREAM_KIND_LOGS_OPEN) == 0 ||
+		if ((item->state & LIFECYCLE_LOGS_OPEN) == 0 ||
 		    (item->flags & ITEM_LAST) != 0)
 			stream_ended(c, item->key, item->state,
 			    item->position);
@@ -299,7 +299,7 @@ stream_end_note(struct gateway *g, const struct item *item)
 	/* The line that closes a log may end its stream, too. */
 	if ((item->flags & ITEM_TERMINAL) == 0 ||
 	    (item->flags & ITEM_LAST) != 0 ||
-	    (item->state & STREAM_KIND_LOGS_OPEN) == 0)
+	    (item->state & LIFECYCLE_LOGS_OPEN) == 0)
 		return;
 	if (grace > 0)
 		open_logs_add(g->open_logs, item->tenant, item->key,

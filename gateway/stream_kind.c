@@ -4,92 +4,76 @@
 
 #include "gateway/sse_frame.h"
 
-#define F(name)      (1u << FINAL_##name)
-#define FINALS_JOB   (F(SUCCEEDED) | F(FAILED) | F(CANCELED) | F(TIMED_OUT))
-#define FINALS_BUILD (F(COMPLETE) | F(FAILED) | F(CANCELLED))
-
-static const char *const final_names[FINAL_MAX] = {
-	[FINAL_SUCCEEDED] = "succeeded",
-	[FINAL_PARTIALLY_SUCCEEDED] = "partially_succeeded",
-	[FINAL_FAILED] = "failed",
-	[FINAL_CANCELED] = "canceled",
-	[FINAL_TIMED_OUT] = "timed_out",
-	[FINAL_COMPLETE] = "complete",
-	[FINAL_CANCELLED] = "cancelled",
-};
-
-/* Contract, section 3, state machines. */
-static const struct {
-	const char		*word;
-	enum stream_final	 final;
-} aliases[] = {
-	{ "completed", FINAL_SUCCEEDED },
-	{ "success", FINAL_SUCCEEDED },
-	{ "cancelled", FINAL_CANCELED },
-	{ "timedout", FINAL_TIMED_OUT },
-	{ "timed-out", FINAL_TIMED_OUT },
-	{ "error", FINAL_FAILED },
-};
+/* Events of machines: their state stands in a member of data, or is their
+ * name. */
+#define STATE(name, machine) \
+	{ name, ITEM_LIFECYCLE, LIFECYCLE_OF_##machine, "state", NULL }
+#define PART(name, machine, part) \
+	{ name, ITEM_PART, LIFECYCLE_OF_##machine, "state", part }
+#define END(name) \
+	{ name, ITEM_LIFECYCLE, LIFECYCLE_OF_BUILD, NULL, NULL }
+#define PLAIN(name)        { name, 0, LIFECYCLE_OF_NOTHING, NULL, NULL }
+#define FLAGGED(name, f)   { name, f, LIFECYCLE_OF_NOTHING, NULL, NULL }
 
 /* Contract, section 2. */
 static const struct stream_kind kinds[STREAM_TYPE_MAX] = {
 	[STREAM_JOB] = { {
-		{ "job.state_changed", ITEM_LIFECYCLE },
-		{ "job.progress", 0 },
-		{ "job.log", ITEM_LAST },
-		{ "job.artifact", 0 },
-	}, FINALS_JOB, false },
+		STATE("job.state_changed", JOB),
+		PLAIN("job.progress"),
+		FLAGGED("job.log", ITEM_LAST),
+		PLAIN("job.artifact"),
+	}, true, false },
 	[STREAM_PACK_RUN] = { {
-		{ "pack_run.state_changed", ITEM_LIFECYCLE },
-		{ "pack_run.step", 0 },
-		{ "pack_run.progress", 0 },
-		{ "pack_run.log", ITEM_LAST },
-		{ "pack_run.artifact", 0 },
-	}, FINALS_JOB, false },
+		STATE("pack_run.state_changed", PACK_RUN),
+		PART("pack_run.step", STEP, "step_id"),
+		PLAIN("pack_run.progress"),
+		FLAGGED("pack_run.log", ITEM_LAST),
+		PLAIN("pack_run.artifact"),
+	}, true, false },
 	[STREAM_RUN] = { {
-		{ "run.state_changed", ITEM_LIFECYCLE },
-		{ "run.progress", 0 },
-		{ "run.event", 0 },
-	}, FINALS_JOB | F(PARTIALLY_SUCCEEDED), false },
+		STATE("run.state_changed", RUN),
+		PLAIN("run.progress"),
+		PLAIN("run.event"),
+	}, true, false },
 	[STREAM_WORKFLOW] = { {
-		{ "node_update", 0 },
-		{ "workflow_sync", 0 },
-	}, 0, false },
+		PLAIN("node_update"),
+		PLAIN("workflow_sync"),
+	}, false, false },
 	[STREAM_RESOURCE] = { {
-		{ "status_update", 0 },
-		{ "resource.deleted", ITEM_DELETED },
-	}, 0, false },
-	[STREAM_POD_LOGS] = { { { "log", ITEM_LAST } }, F(COMPLETE), true },
+		PLAIN("status_update"),
+		FLAGGED("resource.deleted", ITEM_DELETED),
+	}, false, false },
+	[STREAM_POD_LOGS] = { { FLAGGED("log", ITEM_LAST) }, true, true },
 	[STREAM_BUILD] = { {
-		{ "log", ITEM_LAST },
-		{ "progress", 0 },
-		{ "complete", ITEM_LIFECYCLE },
-		{ "failed", ITEM_LIFECYCLE },
-		{ "cancelled", ITEM_LIFECYCLE },
-	}, FINALS_BUILD, false },
+		FLAGGED("log", ITEM_LAST),
+		PLAIN("progress"),
+		END("complete"),
+		END("failed"),
+		END("cancelled"),
+	}, true, false },
 	[STREAM_IMPORT] = { {
-		{ "log", ITEM_LAST },
-		{ "progress", 0 },
-		{ "complete", ITEM_LIFECYCLE },
-		{ "failed", ITEM_LIFECYCLE },
-		{ "cancelled", ITEM_LIFECYCLE },
-	}, FINALS_BUILD, false },
+		FLAGGED("log", ITEM_LAST),
+		PLAIN("progress"),
+		END("complete"),
+		END("failed"),
+		END("cancelled"),
+	}, true, false },
 	[STREAM_CLUSTER] = { {
-		{ "cluster.health", 0 },
-		{ "cluster.status_changed", 0 },
-		{ "cluster.metadata_updated", 0 },
-	}, 0, false },
-	[STREAM_WATCHER] = { { { "watcher.state_changed", 0 } }, 0, false },
+		PLAIN("cluster.health"),
+		PLAIN("cluster.status_changed"),
+		PLAIN("cluster.metadata_updated"),
+	}, false, false },
+	[STREAM_WATCHER] = { { PLAIN("watcher.state_changed") }, false, false },
 	[STREAM_ALERTS] = { {
-		{ "alert_fired", 0 },
-		{ "alert_resolved", 0 },
-		{ "new_notification", 0 },
-	}, 0, false },
+		PLAIN("alert_fired"),
+		PLAIN("alert_resolved"),
+		PLAIN("new_notification"),
+	}, false, false },
 	[STREAM_NOTIFICATIONS] = { {
-		{ "alert_fired", 0 },
-		{ "alert_resolved", 0 },
-		{ "new_notification", 0 },
-	}, 0, false },
+		PLAIN("alert_fired"),
+		PLAIN("alert_resolved"),
+		PLAIN("new_notification"),
+	}, false, false },
 };
 
 const struct stream_kind *
@@ -121,45 +105,6 @@ stream_kind_admits(enum stream_type type, struct slice event_type)
 	return stream_kind_event(type, event_type) != NULL;
 }
 
-static enum stream_final
-final_by_word(unsigned int finals, struct slice word)
-{
-	size_t i;
-
-	for (i = 1; i < FINAL_MAX; i++)
-		if ((finals & (1u << i)) != 0 && slice_is(word, final_names[i]))
-			return (enum stream_final)i;
-	for (i = 0; i < NELEM(aliases); i++)
-		if ((finals & (1u << aliases[i].final)) != 0 &&
-		    slice_is(word, aliases[i].word))
-			return aliases[i].final;
-	return FINAL_NONE;
-}
-
-enum stream_final
-stream_kind_final(enum stream_type type, struct slice event_type,
-    struct slice state)
-{
-	const struct stream_kind_event *row = stream_kind_event(type,
-	    event_type);
-	unsigned int finals = kinds[type].finals;
-
-	if (row == NULL || (row->flags & ITEM_LIFECYCLE) == 0)
-		return FINAL_NONE;
-	/* Of builds and imports the name says it. */
-	return final_by_word(finals, finals == FINALS_BUILD ? event_type :
-	    state);
-}
-
-const char *
-stream_kind_final_name(uint8_t state)
-{
-	unsigned int final = state & ~STREAM_KIND_LOGS_OPEN;
-
-	return final > FINAL_NONE && final < FINAL_MAX ? final_names[final] :
-	    "unknown";
-}
-
 bool
 stream_kind_all_end(const struct slice *selectors, size_t n)
 {
@@ -168,7 +113,7 @@ stream_kind_all_end(const struct slice *selectors, size_t n)
 	for (i = 0; i < n; i++) {
 		(void)stream_selector_check(selectors[i], &prefix, NULL);
 		if (prefix > 0 ||
-		    kinds[stream_kind_of(selectors[i])].finals == 0)
+		    !kinds[stream_kind_of(selectors[i])].ends)
 			return false;
 	}
 	return true;

@@ -2,42 +2,31 @@
  * stream_kind: what the gateway knows of each stream type, one row a type:
  * its event types, and what the broker must be told about each. Pure.
  *
- * Payload schemas and the judging of state machines belong here too, as
- * further columns of these rows. ITEM_LAST in a row: its events may be a log's
- * last line.
+ * Payload schemas belong here too, as a further column of these rows. ITEM_LAST
+ * in a row: its events may be a log's last line. ITEM_LIFECYCLE: they are
+ * judged by the machine of their stream; ITEM_PART: by that of a part of it
+ * (a step), which is named by the member `part` of their data.
  */
 #ifndef SLUICE_STREAM_KIND_H
 #define SLUICE_STREAM_KIND_H
 
 #include "common/event.h"
+#include "common/lifecycle.h"
 
 struct stream_kind_event {
-	const char	*name;
-	uint8_t		 flags;     /* enum item_flag */
+	const char		*name;
+	uint16_t		 flags;     /* enum item_flag */
+	enum lifecycle_machine	 machine;
+	const char		*state;     /* its member of data; NULL: the
+					     * event's name says it */
+	const char		*part;      /* with ITEM_PART */
 };
 
 #define STREAM_KIND_EVENTS_MAX 8u
 
-/* How a stream ended: what stands in the state byte of its terminal event, and
- * so in the journal: append only. */
-enum stream_final {
-	FINAL_NONE,
-	FINAL_SUCCEEDED,
-	FINAL_PARTIALLY_SUCCEEDED,
-	FINAL_FAILED,
-	FINAL_CANCELED,
-	FINAL_TIMED_OUT,
-	FINAL_COMPLETE,
-	FINAL_CANCELLED,      /* as KubeOrch writes it */
-	FINAL_MAX
-};
-
-/* With it in the state byte lines of the stream's log may follow its end. */
-#define STREAM_KIND_LOGS_OPEN 0x80u
-
 struct stream_kind {
 	struct stream_kind_event events[STREAM_KIND_EVENTS_MAX];
-	unsigned int		 finals;    /* 1 << each that it may have */
+	bool			 ends;
 	bool			 log_ends;  /* with its log's last line */
 };
 
@@ -49,13 +38,6 @@ const struct stream_kind_event	*stream_kind_event(enum stream_type type,
  * own, or a custom one ("x." first), never a control frame's. */
 bool				 stream_kind_admits(enum stream_type type,
 				    struct slice event_type);
-/* The end that a lifecycle event of this type is, by its name or by `state` (a
- * word of the contract, or an alias of one); FINAL_NONE: it is none. */
-enum stream_final		 stream_kind_final(enum stream_type type,
-				    struct slice event_type,
-				    struct slice state);
-/* The word for a terminal event's state byte; "unknown" for another's. */
-const char			*stream_kind_final_name(uint8_t state);
 /* Whether all of these checked selectors are keys of types that end. */
 bool				 stream_kind_all_end(
 				    const struct slice *selectors, size_t n);

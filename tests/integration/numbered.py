@@ -6,10 +6,22 @@ from tests.bed.net import wait_until
 def events(key, begin, end, size=10, event_type="x.n"):
     """Events n = begin .. end-1 of one stream."""
     pad = "p" * size
+    more = _turn if event_type == "job.state_changed" else lambda _key, _n: {}
     return [
-        {"stream_key": key, "event_type": event_type, "data": {"n": n, "pad": pad}}
+        {"stream_key": key, "event_type": event_type, "data": {"n": n, "pad": pad} | more(key, n)}
         for n in range(begin, end)
     ]
+
+
+def _turn(key, n):
+    """What makes any number of them a legal path."""
+    words = "queued", "throttled"
+    return {
+        "job_id": key.partition(":")[2],
+        "state": words[n % 2],
+        "previous_state": words[(n + 1) % 2] if n else None,
+        "attempt": 1,
+    }
 
 
 def publish(sluice, key, begin, end, size=10, **more):

@@ -109,7 +109,7 @@ def test_every_type_that_ends_has_its_words_for_it(sluice, event, final):
 
 def test_other_types_and_states_never_end(sluice):
     going_on = [
-        state("job:on", "partially_succeeded"),
+        {"stream_key": "job:on", "event_type": "x.done", "data": {"state": "succeeded"}},
         {"stream_key": "workflow:on", "event_type": "x.done", "data": {"state": "succeeded"}},
         {"stream_key": "resource:on", "event_type": "resource.deleted", "data": {"state": "x"}},
     ]

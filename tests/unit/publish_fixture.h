@@ -48,7 +48,7 @@ bench_free(struct bench *b)
 }
 
 static UNUSED struct item
-make(uint32_t group, const char *key, uint8_t flags)
+make(uint32_t group, const char *key, uint16_t flags)
 {
 	static const char frame[] = "\"data\":{}}";
 	struct item item = { .group = group, .flags = flags,

@@ -29,6 +29,8 @@ tell(const char *path, const char *problem, void *arg)
 	(void)snprintf(told + n, sizeof(told) - n, "%s: %s\n", path, problem);
 }
 
+static struct event_state event_state;
+
 static unsigned int
 make(const char *text, struct buf *frame, struct item *item, json_t **event)
 {
@@ -37,7 +39,7 @@ make(const char *text, struct buf *frame, struct item *item, json_t **event)
 	    JSON_DECODE_INT_AS_REAL, NULL);
 	assert_non_null(*event);
 	return envelope_item(slice_str(text), *event, slice_str("-"),
-	    slice_str("/p"), NOW, frame, item, tell, NULL);
+	    slice_str("/p"), NOW, frame, item, &event_state, tell, NULL);
 }
 
 static void
@@ -165,7 +167,7 @@ judged(const char *key, const char *event_type, const char *data)
 	assert_int_equal(strstr(buf_cstr(&frame), "\"terminal\":true,\"data") !=
 	    NULL, (item.flags & ITEM_TERMINAL) != 0);
 	assert_int_equal(strstr(buf_cstr(&frame), "\"terminal\":") != NULL,
-	    (item.flags & ITEM_LIFECYCLE) != 0);
+	    (item.flags & (ITEM_LIFECYCLE | ITEM_PART)) != 0);
 	buf_free(&frame);
 	json_decref(event);
 	return item;
@@ -177,36 +179,36 @@ test_a_terminal_event_is_known_by_its_state_and_says_so(void **state UNUSED)
 	const uint8_t life = ITEM_LIFECYCLE, end = life | ITEM_TERMINAL;
 	static const struct {
 		const char	*key, *event_type, *data;
-		uint8_t		 flags, state;
+		uint16_t	 flags;
+		uint8_t		 state;
 	} cases[] = {
 		{ "job:a", "job.state_changed", "{\"state\":\"running\"}",
-		  life, 0 },
+		  life, LIFECYCLE_RUNNING },
 		{ "job:a", "job.state_changed", "{\"state\":\"succeeded\"}",
-		  end, FINAL_SUCCEEDED },
+		  end, LIFECYCLE_SUCCEEDED },
 		{ "job:a", "job.state_changed", "{\"state\":\"cancelled\","
 		  "\"logs_open\":true}", end,
-		  FINAL_CANCELED | STREAM_KIND_LOGS_OPEN },
-		{ "job:a", "job.state_changed",
-		  "{\"state\":\"partially_succeeded\"}", life, 0 },
+		  LIFECYCLE_CANCELED | LIFECYCLE_LOGS_OPEN },
+		{ "pack-run:a", "pack_run.step", "{\"state\":\"failed\","
+		  "\"step_id\":\"s\",\"logs_open\":true}", ITEM_PART,
+		  LIFECYCLE_FAILED },
 		{ "run:a", "run.state_changed",
 		  "{\"state\":\"partially_succeeded\",\"logs_open\":1}",
-		  end, FINAL_PARTIALLY_SUCCEEDED },
-		{ "run:a", "run.state_changed", "{\"state\":3}", life, 0 },
-		{ "run:a", "run.state_changed", "{}", life, 0 },
+		  end, LIFECYCLE_PARTIALLY_SUCCEEDED },
 		{ "job:a", "job.progress", "{\"state\":\"succeeded\"}", 0, 0 },
 		{ "job:a", "x.y", "{\"state\":\"succeeded\"}", 0, 0 },
 		{ "build:a", "failed", "{\"state\":\"complete\"}", end,
-		  FINAL_FAILED },
-		{ "import:a", "cancelled", "{}", end, FINAL_CANCELLED },
+		  LIFECYCLE_FAILED },
+		{ "import:a", "cancelled", "{}", end, LIFECYCLE_CANCELLED },
 		{ "build:a", "progress", "{\"state\":\"failed\"}", 0, 0 },
 		{ "job:a", "job.log", "{\"last\":true}", ITEM_LAST, 0 },
 		{ "job:a", "job.log", "{\"last\":\"true\"}", 0, 0 },
 		{ "pod-logs:a", "log", "{\"last\":false}", 0, 0 },
 		{ "pod-logs:a", "log", "{\"last\":true}", end | ITEM_LAST,
-		  FINAL_COMPLETE },
+		  LIFECYCLE_COMPLETE },
 		/* The line that closes a log leaves none open. */
 		{ "pod-logs:a", "log", "{\"last\":true,\"logs_open\":true}",
-		  end | ITEM_LAST, FINAL_COMPLETE },
+		  end | ITEM_LAST, LIFECYCLE_COMPLETE },
 		{ "job:a", "job.log", "{\"line_no\":4,\"attempt\":2}",
 		  ITEM_LOG, 0 },
 		{ "job:a", "job.log", "{\"line_no\":0}", 0, 0 },
@@ -224,8 +226,109 @@ test_a_terminal_event_is_known_by_its_state_and_says_so(void **state UNUSED)
 		assert_int_equal(item.flags, cases[i].flags);
 		assert_int_equal(item.state, cases[i].state);
 	}
-	assert_string_equal(stream_kind_final_name(0), "unknown");
-	assert_string_equal(stream_kind_final_name(FINAL_MAX), "unknown");
+	assert_string_equal(lifecycle_word(0), "unknown");
+	assert_string_equal(lifecycle_word(LIFECYCLE_STATE_MAX), "unknown");
+}
+
+/* The frame of a lifecycle event with this data, its hole filled. */
+static const char *
+filled(const char *key, const char *event_type, const char *data,
+    enum lifecycle_state now)
+{
+	static struct buf frame, whole;
+	char text[512];
+	json_t *event;
+	struct item item;
+
+	buf_free(&frame);
+	buf_free(&whole);
+	(void)snprintf(text, sizeof(text), "{\"stream_key\":\"%s\","
+	    "\"event_type\":\"%s\",\"data\":%s}", key, event_type, data);
+	assert_int_equal(make(text, &frame, &item, &event), 0);
+	event_state_fill(&whole, &item, &event_state, now);
+	json_decref(event);
+	return strstr(buf_cstr(&whole), "\"data\":") + strlen("\"data\":");
+}
+
+static void
+test_aliases_never_leave_the_gateway(void **state UNUSED)
+{
+	assert_string_equal(filled("job:a", "job.state_changed",
+	    "{ \"x\":1.50, \"state\" : \"cancelled\", \"previous_state\":"
+	    "\"scheduled\",\"y\":\"cancelled\"}", LIFECYCLE_RUNNING),
+	    "{\"x\":1.50,\"state\":\"canceled\",\"previous_state\":"
+	    "\"queued\",\"y\":\"cancelled\"}}");
+	assert_int_equal(event_state.machine, LIFECYCLE_OF_JOB);
+	assert_int_equal(event_state.previous, LIFECYCLE_QUEUED);
+	/* Another spelling of the same word. */
+	assert_string_equal(filled("run:a", "run.state_changed",
+	    "{\"previous_state\":\"created\",\"stat\\u0065\":"
+	    "\"r\\u0075nning\"}", LIFECYCLE_NONE),
+	    "{\"previous_state\":\"pending\",\"stat\\u0065\":"
+	    "\"running\"}}");
+}
+
+static void
+test_a_null_previous_state_is_filled_when_there_is_one(void **state UNUSED)
+{
+	const char *data = "{\"previous_state\":null,\"state\":\"timedout\","
+	    "\"z\":null}";
+
+	assert_string_equal(filled("job:a", "job.state_changed", data,
+	    LIFECYCLE_NONE), "{\"previous_state\":null,"
+	    "\"state\":\"timed_out\",\"z\":null}}");
+	assert_string_equal(filled("job:a", "job.state_changed", data,
+	    LIFECYCLE_QUEUED), "{\"previous_state\":\"queued\","
+	    "\"state\":\"timed_out\",\"z\":null}}");
+	/* Behind a word that became longer, and of an event without one. */
+	assert_string_equal(filled("pack-run:a", "pack_run.step",
+	    "{\"state\":\"error\",\"step_id\":\"s\","
+	    "\"previous_state\":null}", LIFECYCLE_RUNNING),
+	    "{\"state\":\"failed\",\"step_id\":\"s\","
+	    "\"previous_state\":\"running\"}}");
+	assert_string_equal(filled("job:a", "job.progress",
+	    "{\"previous_state\":null}", LIFECYCLE_RUNNING),
+	    "{\"previous_state\":null}}");
+}
+
+static void
+test_what_is_no_state_is_told_with_its_path(void **state UNUSED)
+{
+	static const struct {
+		const char	*event, *told;
+	} cases[] = {
+		{ "{\"stream_key\":\"job:a\",\"event_type\":"
+		  "\"job.state_changed\",\"data\":{}}",
+		  "data.state: is required\n" },
+		{ "{\"stream_key\":\"job:a\",\"event_type\":"
+		  "\"job.state_changed\",\"data\":{\"state\":"
+		  "\"partially_succeeded\",\"attempt\":1.5,"
+		  "\"previous_state\":3}}",
+		  "data.state: is not a state of this event's machine\n"
+		  "data.previous_state: is not a state of this event's "
+		  "machine\n"
+		  "data.attempt: must be an integer from 1 to 2147483647\n" },
+		{ "{\"stream_key\":\"run:a\",\"event_type\":"
+		  "\"run.state_changed\",\"data\":{\"state\":null}}",
+		  "data.state: must be a text\n" },
+		{ "{\"stream_key\":\"pack-run:a\",\"event_type\":"
+		  "\"pack_run.step\",\"data\":{\"state\":\"pending\"}}",
+		  "data.step_id: must be a text of 1 to 512 bytes\n" },
+		{ "{\"stream_key\":\"pack-run:a\",\"event_type\":"
+		  "\"pack_run.step\",\"subject\":\"b\",\"data\":"
+		  "{\"state\":\"pending\",\"step_id\":\"a\"}}",
+		  "subject: must be data.step_id\n" },
+	};
+	struct buf frame = BUF_EMPTY;
+	struct item item;
+	json_t *event;
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		assert_true(make(cases[i].event, &frame, &item, &event) > 0);
+		assert_string_equal(told, cases[i].told);
+		json_decref(event);
+	}
+	buf_free(&frame);
 }
 
 static void
@@ -327,6 +430,10 @@ main(void)
 	        test_the_same_key_and_source_hash_alike_and_others_do_not),
 	    cmocka_unit_test(
 	        test_a_terminal_event_is_known_by_its_state_and_says_so),
+	    cmocka_unit_test(test_aliases_never_leave_the_gateway),
+	    cmocka_unit_test(
+	        test_a_null_previous_state_is_filled_when_there_is_one),
+	    cmocka_unit_test(test_what_is_no_state_is_told_with_its_path),
 	    cmocka_unit_test(test_slices_of_json_keep_their_content),
 	    cmocka_unit_test(test_control_names_are_nobodys_events),
 	    cmocka_unit_test(

@@ -228,8 +228,8 @@ test_crc32c_is_equal_by_hardware_and_by_table(void **state)
 static void
 test_a_record_survives_and_any_changed_byte_is_seen(void **state)
 {
-	struct record_exception e = { 1, RECORD_GUARD_LOST, { 5, 6 }, 7,
-		{ 4, 3 } }, e2;
+	struct record_exception e = { 1, RECORD_GUARD_LOST, 2, { 5, 6 }, 7,
+		8, { 9, 10 }, { 4, 3 } }, e2;
 	struct record_header h = { .epoch = 5, .first = 100,
 		.time_unix_ms = 1234, .publisher = slice_str("watcher/a"),
 		.incarnation = 8, .batch = 9, .exceptions = 1 }, out;
@@ -239,7 +239,7 @@ test_a_record_survives_and_any_changed_byte_is_seen(void **state)
 	struct rd r;
 
 	(void)state;
-	item.flags &= (uint8_t)~ITEM_GUARDED;
+	item.flags &= (uint16_t)~ITEM_GUARDED;
 	record_begin(&b, &h, &e);
 	record_item(&b, &item);
 	record_item(&b, &item);

@@ -309,7 +309,7 @@ static void
 test_a_new_list_has_the_frame_that_ends_a_stream_whatever_it_is(
     void **state UNUSED)
 {
-	const uint8_t open = 3 | STREAM_KIND_LOGS_OPEN;
+	const uint8_t open = 3 | LIFECYCLE_LOGS_OPEN;
 	struct err err = { 0 };
 	struct ring *r = ring_new(RING_BYTES_MIN, &err);
 	struct hub *h = hub_new(r);

@@ -1,6 +1,9 @@
 /* sequencer, dedup and publish against a plain model. */
 #include "tests/unit/publish_fixture.h"
 
+#include "broker/machine_table.h"
+#include "common/lifecycle.h"
+
 static void
 test_positions_and_seqs_have_no_hole(void **state)
 {
@@ -65,6 +68,120 @@ test_a_guard_lets_one_of_two_win(void **state)
 	o = hand_over(&b, 4, &item, 1);
 	assert_int_equal(o.list[0].code, RECORD_GUARD_LOST);
 	assert_int_equal(o.list[0].state, 2);
+	bench_free(&b);
+}
+
+static struct item
+step(const char *key, uint8_t name, struct position guard)
+{
+	struct item item = make(0, key, ITEM_PART | ITEM_GUARDED);
+
+	memset(item.part, name, EVENT_HASH_SIZE);
+	item.guard = guard;
+	return item;
+}
+
+static void
+test_each_step_has_a_guard_of_its_own(void **state)
+{
+	const struct position none = { 0, 0 };
+	struct bench b = bench_new(100, 100);
+	struct item item = make(0, "pack-run:a", ITEM_LIFECYCLE |
+	    ITEM_GUARDED);
+	struct publish_outcome o;
+
+	(void)state;
+	assert_int_equal(hand_over(&b, 1, &item, 1).count, 1);
+	item = step("pack-run:a", 1, none);
+	item.attempt = 4;
+	item.state = 9;
+	memset(item.body, 7, EVENT_HASH_SIZE);
+	assert_int_equal(hand_over(&b, 2, &item, 1).count, 1);
+	item = step("pack-run:a", 2, none);
+	assert_int_equal(hand_over(&b, 3, &item, 1).count, 1);
+	/* Lines of its log move no guard. */
+	item = make(0, "pack-run:a", 0);
+	assert_int_equal(hand_over(&b, 4, &item, 1).count, 1);
+	item = step("pack-run:a", 1, none);
+	o = hand_over(&b, 5, &item, 1);
+	assert_int_equal(o.list[0].code, RECORD_GUARD_LOST);
+	assert_int_equal(o.list[0].position.number, 2);
+	assert_int_equal(o.list[0].attempt, 4);
+	assert_int_equal(o.list[0].state, 9);
+	assert_memory_equal(o.list[0].body, "\a\a\a\a\a\a\a\a\a\a\a\a\a\a\a\a",
+	    EVENT_HASH_SIZE);
+	item.guard = (struct position){ 5, 2 };
+	assert_int_equal(hand_over(&b, 6, &item, 1).count, 1);
+	item = make(0, "pack-run:a", ITEM_LIFECYCLE | ITEM_GUARDED);
+	item.guard = (struct position){ 5, 1 };
+	assert_int_equal(hand_over(&b, 7, &item, 1).count, 1);
+	bench_free(&b);
+}
+
+static void
+test_what_has_ended_takes_only_what_its_open_log_may(void **state)
+{
+	static const uint8_t ends[] = { 3, 3 | LIFECYCLE_LOGS_OPEN };
+	struct bench b = bench_new(100, 100);
+	struct publish_outcome o;
+	uint64_t batch = 1;
+
+	(void)state;
+	for (int open = 0; open < 2; open++) {
+		struct item items[2];
+
+		items[0] = make(0, open ? "job:b" : "job:a", ITEM_LIFECYCLE |
+		    ITEM_TERMINAL | ITEM_GUARDED);
+		items[0].state = ends[open];
+		assert_int_equal(hand_over(&b, batch++, items, 1).count, 1);
+		items[0].flags = 0;
+		o = hand_over(&b, batch++, items, 1);
+		assert_int_equal(o.count, open);
+		items[1] = items[0];
+		items[0] = make(0, "job:c", 0);
+		items[1].flags = ITEM_PART;
+		memset(items[1].part, 1, EVENT_HASH_SIZE);
+		o = hand_over(&b, batch++, items, 2);
+		assert_int_equal(o.list[0].code, RECORD_ENDED);
+		assert_int_equal(o.list[0].item, 1);
+		items[1].flags = ITEM_LAST;
+		o = hand_over(&b, batch++, &items[1], 1);
+		assert_int_equal(o.count, open);
+		o = hand_over(&b, batch++, &items[1], 1);
+		assert_int_equal(o.list[0].code, RECORD_ENDED);
+		assert_int_equal(o.list[0].state, ends[open]);
+	}
+	bench_free(&b);
+}
+
+static void
+test_a_stream_has_a_limited_number_of_steps(void **state)
+{
+	struct bench b = bench_new(100, 100);
+	struct publish_outcome o;
+	uint64_t batch = 1;
+
+	(void)state;
+	for (uint32_t i = 0; i < MACHINE_PARTS_MAX + 2; i++) {
+		struct item item = step("pack-run:a", 0, (struct position){
+		    0, 0 });
+
+		memcpy(item.part, &i, sizeof(i));
+		item.part[8] = 1;
+		o = hand_over(&b, batch++, &item, 1);
+		assert_int_equal(o.count, i < MACHINE_PARTS_MAX);
+	}
+	assert_int_equal(o.list[0].code, RECORD_PARTS_LIMIT);
+	/* One that is there goes on, and twice in a group. */
+	for (uint32_t i = 0; i < 2; i++) {
+		struct item items[2];
+
+		items[0] = step("pack-run:a", 0, (struct position){ 0, 0 });
+		items[0].part[8] = 1;
+		items[0].flags = ITEM_PART;
+		items[1] = items[0];
+		assert_int_equal(hand_over(&b, batch++, items, 2).count, 2);
+	}
 	bench_free(&b);
 }
 
@@ -362,6 +479,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_positions_and_seqs_have_no_hole),
 		cmocka_unit_test(test_a_guard_lets_one_of_two_win),
+		cmocka_unit_test(test_each_step_has_a_guard_of_its_own),
+		cmocka_unit_test(
+		    test_what_has_ended_takes_only_what_its_open_log_may),
+		cmocka_unit_test(test_a_stream_has_a_limited_number_of_steps),
 		cmocka_unit_test(test_a_group_is_appended_whole_or_not_at_all),
 		cmocka_unit_test(
 		    test_idempotency_answers_with_the_first_position),

@@ -21,6 +21,36 @@ next_line(struct bench *b, const char *key, uint32_t attempt)
 	return e.position.number;
 }
 
+#define PARTS 3
+
+static struct item
+of_part(const char *key, int part, uint16_t flags)
+{
+	struct item item = make(0, key, flags | (part == 0 ? ITEM_LIFECYCLE :
+	    ITEM_PART));
+
+	if (part != 0)
+		memset(item.part, part, EVENT_HASH_SIZE);
+	return item;
+}
+
+/* By asking with a guard that no machine has. */
+static void
+equal_part(struct bench *a, struct bench *b, const char *key, int part)
+{
+	struct item item = of_part(key, part, ITEM_GUARDED);
+	struct record_exception x = { 0 }, y = { 0 };
+
+	item.guard = ITEM_GUARD_NEVER;
+	assert_int_equal(sequencer_judge(a->s, &item, 1, &x), -1);
+	assert_int_equal(sequencer_judge(b->s, &item, 1, &y), -1);
+	assert_int_equal(x.code, y.code);
+	assert_true(position_eq(x.position, y.position));
+	assert_int_equal(x.state, y.state);
+	assert_int_equal(x.attempt, y.attempt);
+	assert_memory_equal(x.body, y.body, EVENT_HASH_SIZE);
+}
+
 static void
 equal(struct bench *a, struct bench *b, char names[KEYS][16], int keys)
 {
@@ -39,6 +69,8 @@ equal(struct bench *a, struct bench *b, char names[KEYS][16], int keys)
 		for (uint32_t attempt = 1; attempt <= 20; attempt++)
 			assert_int_equal(next_line(a, names[k], attempt),
 			    next_line(b, names[k], attempt));
+		for (int part = 0; part < PARTS; part++)
+			equal_part(a, b, names[k], part);
 	}
 	assert_int_equal(sequencer_tip(a->s).number,
 	    sequencer_tip(b->s).number);
@@ -91,12 +123,15 @@ test_a_state_written_in_slices_and_the_journal_equal_the_live_state(
 		size_t n = 1 + (size_t)rand() % 20;
 
 		for (size_t i = 0; i < n; i++) {
-			items[i] = make((uint32_t)i, names[rand() % KEYS],
-			    rand() % 3 == 0 ? ITEM_LIFECYCLE : 0);
+			items[i] = rand() % 3 == 0 ? of_part(
+			    names[rand() % KEYS], rand() % PARTS, 0) :
+			    make(0, names[rand() % KEYS], 0);
+			items[i].group = (uint32_t)i;
 			items[i].state = (uint8_t)rand();
 			items[i].flags |= ITEM_LOG;
 			items[i].attempt = 1 + (uint32_t)rand() % 20;
 			items[i].line_no = 1 + (uint64_t)rand() % 1000;
+			items[i].body[5] = (uint8_t)rand();
 			if (rand() % 2 == 0) {
 				hash[0] = (uint64_t)rand() % 900;
 				items[i] = with_key(items[i], 0, 1);

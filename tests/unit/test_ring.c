@@ -87,7 +87,7 @@ test_streams_that_left_the_ring_are_forgotten(void **state)
 }
 
 #define TERMINAL (ITEM_LIFECYCLE | ITEM_TERMINAL)
-#define OPEN     (FINAL_FAILED | STREAM_KIND_LOGS_OPEN)
+#define OPEN     (LIFECYCLE_FAILED | LIFECYCLE_LOGS_OPEN)
 
 static bool
 ends(const struct ring *r, uint64_t position)
@@ -108,7 +108,7 @@ test_a_stream_ends_with_its_terminal_event_or_the_last_line_of_an_open_log(
 
 	put_flagged(r, NULL, EPOCH, 1, "job:a", "job.log", ITEM_LAST, 0);
 	put_flagged(r, NULL, EPOCH, 2, "job:a", "job.state_changed", TERMINAL,
-	    FINAL_FAILED);
+	    LIFECYCLE_FAILED);
 	put(r, NULL, EPOCH, 3, "job:a", "x.n");
 	assert_false(ends(r, 1));
 	assert_true(ends(r, 2));

@@ -300,7 +300,7 @@ expect_frames(const char *one, const char *two, const char *type,
     uint64_t after, const char *wanted, bool over)
 {
 	const uint8_t end = ITEM_LIFECYCLE | ITEM_TERMINAL;
-	const uint8_t open = FINAL_FAILED | STREAM_KIND_LOGS_OPEN;
+	const uint8_t open = LIFECYCLE_FAILED | LIFECYCLE_LOGS_OPEN;
 	struct slice selectors[] = { slice_str(one), slice_str(two) };
 	struct slice types[] = { slice_str(type) };
 	struct position from = { after > 0, after }, to = { 1, 8 };
@@ -315,7 +315,7 @@ expect_frames(const char *one, const char *two, const char *type,
 	for (size_t i = 0; i < 2; i++) {
 		if (slice_is(selectors[i], "job:a")) {
 			add_item(&items, "job:a", "job.state_changed", 3, end,
-			    FINAL_SUCCEEDED);
+			    LIFECYCLE_SUCCEEDED);
 			add_item(&items, "job:a", "job.log", 2, 0, 0);
 			q.count += 2;
 		} else if (slice_is(selectors[i], "job:b")) {
@@ -360,7 +360,7 @@ test_a_named_stream_that_has_ended_is_told_behind_the_set(void **state UNUSED)
 	expect_frames("job:a", "job:b", "", 3, "sse", true);
 	/* Its log may yet go on. */
 	open_logs_add(gateway.open_logs, slice_str("-"), slice_str("job:b"),
-	    FINAL_FAILED, (struct position){ 1, 4 }, 5);
+	    LIFECYCLE_FAILED, (struct position){ 1, 4 }, 5);
 	expect_frames("job:a", "job:b", "", 0, "ssse", false);
 	/* A last line closes it when it is not from before the end. */
 	last_line = 3;

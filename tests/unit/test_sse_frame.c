@@ -138,7 +138,7 @@ test_control_frames_are_a_function_of_their_parameters(void **state)
 	    "{\"reason\":\"shutdown\",\"retry_ms\":3000}\n\n");
 	free(text);
 	c = (struct sse_control){ .kind = SSE_END, .tip = { EPOCH, 9 },
-	    .state = FINAL_TIMED_OUT | STREAM_KIND_LOGS_OPEN };
+	    .state = LIFECYCLE_TIMED_OUT | LIFECYCLE_LOGS_OPEN };
 	text = control_text(&c);
 	assert_string_equal(text, "event: stream.end\ndata: "
 	    "{\"stream_key\":\"[\\\"job:a\\\"]\",\"final_state\":"

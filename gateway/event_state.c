@@ -1,0 +1,235 @@
+#include "gateway/event_state.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/macros.h"
+#include "gateway/envelope.h"
+#include "gateway/json_slice.h"
+#include "gateway/stream_kind.h"
+
+struct reading {
+	json_t			*data;
+	event_state_problem_cb	 cb;
+	void			*arg;
+	unsigned int		 problems;
+};
+
+/* Members of data that hold a state. */
+static const char *const state_members[] = { "state", "previous_state" };
+
+static void
+problem(struct reading *r, const char *path, const char *text)
+{
+	r->problems++;
+	r->cb(path, text, r->arg);
+}
+
+/* A member's state, by its own word from here on. */
+static enum lifecycle_state
+read_state(struct reading *r, enum lifecycle_machine machine,
+    const char *member, const char *path)
+{
+	json_t *v = json_object_get(r->data, member);
+	enum lifecycle_state state;
+	struct slice word;
+
+	if (v == NULL || json_is_null(v))
+		return LIFECYCLE_NONE;
+	word = (struct slice){ json_string_value(v), json_string_length(v) };
+	state = lifecycle_state_of(machine, word);
+	if (state == LIFECYCLE_NONE)
+		problem(r, path, "is not a state of this event's machine");
+	else if (!slice_is(word, lifecycle_word((uint8_t)state)))
+		(void)json_object_set_new(r->data, member,
+		    json_string(lifecycle_word((uint8_t)state)));
+	return state;
+}
+
+/* A count from 1; 0: there is none. Numbers come
+ * as reals. */
+static uint64_t
+read_count(const struct reading *r, const char *member, double max)
+{
+	double number = json_number_value(json_object_get(r->data, member));
+
+	return number >= 1 && number <= max &&
+	    number <= (double)(uint64_t)number ? (uint64_t)number : 0;
+}
+
+static uint32_t
+read_attempt(struct reading *r)
+{
+	uint64_t n = read_count(r, "attempt", LIFECYCLE_ATTEMPT_MAX);
+
+	if (n > 0 || json_object_get(r->data, "attempt") == NULL)
+		return n > 0 ? (uint32_t)n : 1;
+	problem(r, "data.attempt", "must be an integer from 1 to 2147483647");
+	return 1;
+}
+
+/* A hash, since the broker keeps it for as long as the stream. */
+static void
+read_part(struct reading *r, const char *member, struct item *item)
+{
+	json_t *v = json_object_get(r->data, member);
+	struct slice name = { json_string_value(v), json_string_length(v) };
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	unsigned int len = 0;
+
+	if (name.n == 0 || name.n > EVENT_SUBJECT_MAX) {
+		problem(r, "data.step_id", "must be a text of 1 to 512 bytes");
+		return;
+	}
+	if (item->subject.n > 0 && !slice_eq(item->subject, name)) {
+		problem(r, "subject", "must be data.step_id");
+		return;
+	}
+	if (EVP_Digest(name.p, name.n, sum, &len, EVP_sha256(), NULL) != 1 ||
+	    len < EVENT_HASH_SIZE)
+		abort();
+	memcpy(item->part, sum, EVENT_HASH_SIZE);
+}
+
+static void
+read_machine(struct reading *r, const struct stream_kind_event *row,
+    struct item *item, struct event_state *s)
+{
+	enum lifecycle_state state;
+
+	s->machine = row->machine;
+	if (row->state == NULL) {
+		state = lifecycle_state_of(row->machine,
+		    slice_str(row->name));
+	} else {
+		state = read_state(r, row->machine, row->state, "data.state");
+		if (json_object_get(r->data, row->state) == NULL)
+			problem(r, "data.state", "is required");
+		else if (state == LIFECYCLE_NONE && r->problems == 0)
+			problem(r, "data.state", "must be a text");
+		s->previous = read_state(r, row->machine, "previous_state",
+		    "data.previous_state");
+	}
+	item->state = (uint8_t)state;
+	if (lifecycle_has_attempts(row->machine))
+		item->attempt = read_attempt(r);
+	if ((row->flags & ITEM_PART) != 0)
+		read_part(r, row->part, item);
+	else if (lifecycle_final(row->machine, state))
+		item->flags |= ITEM_TERMINAL;
+}
+
+/* Which line of its log the event is, if it says so: it may be published with
+ * lines that the server counts. */
+static void
+read_line(const struct reading *r, struct item *item)
+{
+	item->line_no = read_count(r, "line_no", ENVELOPE_LINE_NO_MAX);
+	item->attempt = (uint32_t)read_count(r, "attempt",
+	    LIFECYCLE_ATTEMPT_MAX);
+	if (item->attempt == 0)
+		item->attempt = 1;
+	if (item->line_no > 0)
+		item->flags |= ITEM_LOG;
+}
+
+static bool
+is_true(const struct reading *r, const char *member)
+{
+	return json_is_true(json_object_get(r->data, member));
+}
+
+unsigned int
+event_state_read(json_t *data, enum stream_type type, struct item *item,
+    struct event_state *ret, event_state_problem_cb cb, void *arg)
+{
+	struct reading r = { data, cb, arg, 0 };
+	const struct stream_kind_event *row = stream_kind_event(type,
+	    item->event_type);
+
+	*ret = (struct event_state){ .machine = LIFECYCLE_OF_NOTHING };
+	if (row == NULL)
+		return 0;
+	item->flags |= row->flags;
+	if ((row->flags & ITEM_LAST) != 0)
+		read_line(&r, item);
+	if ((row->flags & ITEM_LAST) != 0 && !is_true(&r, "last"))
+		item->flags &= (uint16_t)~ITEM_LAST;
+	else if ((row->flags & ITEM_LAST) != 0 && stream_kind(type)->log_ends) {
+		item->flags |= ITEM_LIFECYCLE | ITEM_TERMINAL;
+		item->state = LIFECYCLE_COMPLETE;
+		ret->machine = LIFECYCLE_OF_LOG;
+	}
+	if (row->machine != LIFECYCLE_OF_NOTHING)
+		read_machine(&r, row, item, ret);
+	/* The line that closes the log leaves none open. */
+	if ((item->flags & ITEM_TERMINAL) != 0 &&
+	    (item->flags & ITEM_LAST) == 0 && is_true(&r, "logs_open"))
+		item->state |= LIFECYCLE_LOGS_OPEN;
+	return r.problems;
+}
+
+/* --- the frame ------------------------------------------------------------ */
+
+/* Puts `text` in the place of frame[at, at + n). */
+static void
+replace(struct buf *frame, size_t at, size_t n, const char *text)
+{
+	size_t len = strlen(text), rest = frame->len - at - n;
+	char *tail = rest > 0 ? malloc(rest) : NULL;
+
+	if (rest > 0 && tail == NULL)
+		abort();
+	if (rest > 0)
+		memcpy(tail, frame->data + at + n, rest);
+	frame->len = at;
+	buf_add(frame, text, len);
+	buf_add(frame, tail, rest);
+	free(tail);
+}
+
+void
+event_state_write(struct buf *frame, size_t frame_at, size_t data_at,
+    json_t *data, struct event_state *s)
+{
+	if (s->machine == LIFECYCLE_OF_NOTHING)
+		return;
+	for (size_t i = 0; i < NELEM(state_members); i++) {
+		const char *p = (const char *)frame->data + data_at;
+		json_t *v = json_object_get(data, state_members[i]);
+		char quoted[64];
+		struct slice raw;
+
+		if (!json_slice_member((struct slice){ p,
+		    frame->len - data_at }, state_members[i], &raw))
+			continue;
+		if (!json_is_string(v)) {
+			if (i == 1 && json_is_null(v))
+				s->hole = (uint32_t)((size_t)(raw.p -
+				    (const char *)frame->data) - frame_at);
+			continue;
+		}
+		(void)snprintf(quoted, sizeof(quoted), "\"%s\"",
+		    json_string_value(v));
+		if (!slice_is(raw, quoted))
+			replace(frame, (size_t)(raw.p -
+			    (const char *)frame->data), raw.n, quoted);
+	}
+}
+
+void
+event_state_fill(struct buf *b, const struct item *item,
+    const struct event_state *s, enum lifecycle_state now)
+{
+	static const char null[] = "null";
+	size_t after = s->hole + sizeof(null) - 1;
+
+	if (s->hole == 0 || now == LIFECYCLE_NONE) {
+		buf_add(b, item->frame.p, item->frame.n);
+		return;
+	}
+	buf_add(b, item->frame.p, s->hole);
+	buf_addf(b, "\"%s\"", lifecycle_word((uint8_t)now));
+	buf_add(b, item->frame.p + after, item->frame.n - after);
+}
