@@ -410,7 +410,7 @@ items_bytes(const struct item *items, size_t count)
 	size_t n = 0;
 
 	for (size_t i = 0; i < count; i++)
-		n += 96 + items[i].tenant.n + items[i].key.n +
+		n += 128 + items[i].tenant.n + items[i].key.n +
 		    items[i].event_type.n + items[i].subject.n +
 		    items[i].frame.n;
 	return n;
