@@ -65,6 +65,7 @@ struct conf_stream {
 	enum conf_overflow	on_overflow;
 	int64_t			retry_ms;
 	uint64_t		max_event;               /* bytes */
+	uint64_t		max_line;                /* likewise */
 	int64_t			log_grace_ms;
 	int64_t			snapshot_retention_ms;
 };

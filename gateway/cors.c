@@ -31,7 +31,7 @@ cors_answer(struct buf *b, const struct conf *conf,
 	buf_adds(b, "Access-Control-Allow-Origin: ");
 	buf_add(b, origin.p, origin.n);
 	buf_adds(b, "\r\nAccess-Control-Allow-Credentials: true\r\n"
-	    "Access-Control-Expose-Headers: Retry-After\r\n");
+	    "Access-Control-Expose-Headers: Retry-After, X-Log-Offset\r\n");
 }
 
 void
@@ -43,6 +43,6 @@ cors_preflight(struct buf *b, const struct conf *conf,
 		return;
 	buf_addf(b, "Access-Control-Allow-Methods: %s\r\n"
 	    "Access-Control-Allow-Headers: Authorization, Content-Type, "
-	    "Last-Event-ID\r\n"
+	    "Last-Event-ID, X-Log-Offset\r\n"
 	    "Access-Control-Max-Age: %u\r\n", methods, CORS_MAX_AGE_S);
 }

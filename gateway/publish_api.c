@@ -41,6 +41,9 @@ struct publish_wait {
 	struct position		 last;
 	struct reply_details	 details;    /* atomic=0: what was refused */
 	char			 extra[PUBLISH_EXTRA_MAX];
+	publish_lost_cb		 lost;
+	bool			 log_moved;  /* RECORD_LOG_OFFSET came */
+	uint64_t		 log_next;
 };
 
 TAILQ_HEAD(publish_waits, publish_wait);
@@ -128,7 +131,9 @@ answer(struct publish_wait *w)
 	if (c == NULL)
 		return;
 	detach(w);
-	if (w->accepted + w->duplicates == 0 && w->conflicts > 0)
+	if (w->log_moved && w->lost != NULL)
+		w->lost(c, w->log_next);
+	else if (w->accepted + w->duplicates == 0 && w->conflicts > 0)
 		reply_error(c, 409, "idempotency_conflict",
 		    refusal_text(RECORD_KEY_CONFLICT), &w->details);
 	else if (w->accepted + w->duplicates == 0 && w->ended > 0)
@@ -184,11 +189,14 @@ publish_result_cb(const struct publish_result *result, void *arg)
 	case RECORD_KEY_CONFLICT:
 	case RECORD_GUARD_LOST:
 	case RECORD_LIMIT:
-	case RECORD_LOG_OFFSET:
 	case RECORD_ENDED:
 	case RECORD_PARTS_LIMIT:
 	case RECORD_CODE_MAX:
 		count_refused(w, result);
+		break;
+	case RECORD_LOG_OFFSET:
+		w->log_moved = true;
+		w->log_next = result->position.number;
 		break;
 	}
 	if (result->code == RECORD_APPENDED ||
@@ -259,12 +267,14 @@ submit(struct gateway *g, struct publish_wait *w, const struct publish_body *b,
 
 static void
 hand_over(struct conn *c, const struct publish_body *b, bool atomic,
-    const struct reply_details *details, const char *extra)
+    const struct reply_details *details, const char *extra,
+    publish_lost_cb lost)
 {
 	struct publish_wait *w = xcalloc(1, sizeof(*w));
 
 	assert(strlen(extra) < sizeof(w->extra));
 	memcpy(w->extra, extra, strlen(extra) + 1);
+	w->lost = lost;
 	w->magic = PUBLISH_MAGIC;
 	w->conn = c;
 	w->gateway = c->gateway;
@@ -323,10 +333,10 @@ broker_is_away(struct conn *c)
 
 void
 publish_items(struct conn *c, const struct publish_body *b, bool atomic,
-    struct reply_details *details, const char *extra)
+    struct reply_details *details, const char *extra, publish_lost_cb lost)
 {
 	if (!broker_is_away(c) && may_publish(c, b)) {
-		hand_over(c, b, atomic, details, extra);
+		hand_over(c, b, atomic, details, extra, lost);
 		return;
 	}
 	c->gateway->metrics.publish_refused++;
@@ -360,7 +370,7 @@ judge(struct conn *c, struct publish_body *b, bool atomic)
 		    "not every event is as the contract says" :
 		    "the event is not as the contract says", &details);
 	} else {
-		hand_over(c, b, atomic, &details, "");
+		hand_over(c, b, atomic, &details, "", NULL);
 		return;
 	}
 	c->gateway->metrics.publish_refused++;

@@ -11,6 +11,7 @@
 #define SLUICE_PUBLISH_API_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct conn;
 struct http_request;
@@ -19,15 +20,21 @@ struct reply_details;
 
 #define PUBLISH_EXTRA_MAX 64u
 
+typedef void (*publish_lost_cb)(struct conn *c, uint64_t next);
+
 void	publish_api(struct conn *c, const struct http_request *r);
 /* For endpoints that make items of their own (logs): b's items, `good` of `n`
  * with their places, are judged (grants, state machines), handed to the broker
  * and answered as POST /api/v1/events answers; the 202 has the members of
  * `extra` too ("\"next_offset\":12", or ""; under PUBLISH_EXTRA_MAX bytes).
+ * Where the broker says that a line is not its log's next one (ITEM_LOG_NEXT),
+ * nothing was taken and `lost` answers, or hands over again; `next` as
+ * RECORD_LOG_OFFSET has it. NULL: no item has that flag.
  * What b's items point into is the caller's again after the call; `details`,
  * which may tell of items that are not good (atomic=0), is released. */
 void	publish_items(struct conn *c, const struct publish_body *b, bool atomic,
-	    struct reply_details *details, const char *extra);
+	    struct reply_details *details, const char *extra,
+	    publish_lost_cb lost);
 /* The process ends: forgets requests that never got an answer. */
 void	publish_finish(void);
 

@@ -89,7 +89,7 @@ reply_json(struct conn *c, int status, struct slice json)
 
 static void
 error_body(struct buf *b, const char *code, const char *text,
-    const struct reply_details *d)
+    const struct reply_details *d, const char *more)
 {
 	uint64_t trace = 0;
 
@@ -104,6 +104,8 @@ error_body(struct buf *b, const char *code, const char *text,
 		buf_add(b, d->json.data, d->json.len);
 		buf_addc(b, ']');
 	}
+	if (*more != '\0')
+		buf_addf(b, ",%s", more);
 	buf_addc(b, '}');
 }
 
@@ -113,7 +115,7 @@ reply_error(struct conn *c, int status, const char *code, const char *text,
 {
 	struct buf b = BUF_EMPTY;
 
-	error_body(&b, code, text, details);
+	error_body(&b, code, text, details, "");
 	write_answer(c, status, "application/json", b.data, b.len,
 	    status == 503 || status == 429 ? "Retry-After: 1\r\n" : "");
 	buf_free(&b);
@@ -127,7 +129,7 @@ reply_method(struct conn *c, const char *allow)
 {
 	struct buf b = BUF_EMPTY, line = BUF_EMPTY;
 
-	error_body(&b, "method_not_allowed", "method not allowed", NULL);
+	error_body(&b, "method_not_allowed", "method not allowed", NULL, "");
 	buf_addf(&line, "Allow: %s\r\n", allow);
 	buf_addc(&line, '\0');
 	write_answer(c, 405, "application/json", b.data, b.len,
@@ -141,9 +143,16 @@ void
 reply_refusal(struct conn *c, int status, const char *code, const char *text,
     const char *headers)
 {
+	reply_error_more(c, status, code, text, "", headers);
+}
+
+void
+reply_error_more(struct conn *c, int status, const char *code,
+    const char *text, const char *more, const char *headers)
+{
 	struct buf b = BUF_EMPTY;
 
-	error_body(&b, code, text, NULL);
+	error_body(&b, code, text, NULL, more);
 	reply_send(c, status, "application/json", b.data, b.len, headers);
 	buf_free(&b);
 }
@@ -180,7 +189,7 @@ reply_problem(struct conn *c, const struct http_problem *problem)
 {
 	struct buf b = BUF_EMPTY;
 
-	error_body(&b, problem_code(problem->status), problem->text, NULL);
+	error_body(&b, problem_code(problem->status), problem->text, NULL, "");
 	write_answer(c, problem->status, "application/json", b.data, b.len,
 	    problem->status == 429 ? "Retry-After: 1\r\n" : "");
 	buf_free(&b);

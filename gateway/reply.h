@@ -29,6 +29,9 @@ void	reply_method(struct conn *c, const char *allow);
 /* An error with header lines of its own, as reply_send takes them. */
 void	reply_refusal(struct conn *c, int status, const char *code,
 	    const char *text, const char *headers);
+/* Its body has the members of `more` too, as in "\"expected_offset\":7". */
+void	reply_error_more(struct conn *c, int status, const char *code,
+	    const char *text, const char *more, const char *headers);
 /* 503 with Retry-After. */
 void	reply_unavailable(struct conn *c, const char *code, const char *text);
 /* Only writes the answer to a request that could not be read into `out`. */

@@ -9,6 +9,7 @@
 #include "gateway/drain.h"
 #include "gateway/cors.h"
 #include "gateway/http_request.h"
+#include "gateway/log_api.h"
 #include "gateway/page.h"
 #include "gateway/publish_api.h"
 #include "gateway/reply.h"
@@ -102,6 +103,8 @@ static const struct route {
 	    .handler = route_pack_run },
 	{ { "api", "v1", "events" }, 3, M(POST),
 	    .need = ACCESS_PUBLISH, .handler = publish_api },
+	{ { "api", "v1", "streams", "*", "logs" }, 5, M(POST),
+	    .need = ACCESS_PUBLISH, .handler = log_api },
 	{ { "api", "v1", "tickets" }, 3, M(POST),
 	    .need = ACCESS_TICKET, .handler = access_ticket },
 	{ { "api", "v1", "workflows" }, 3, READ, .need = ACCESS_ADMIN,

@@ -25,7 +25,7 @@ READABLE = {
     "vary": "Origin",
     "access-control-allow-origin": UI,
     "access-control-allow-credentials": "true",
-    "access-control-expose-headers": "Retry-After",
+    "access-control-expose-headers": "Retry-After, X-Log-Offset",
 }
 
 

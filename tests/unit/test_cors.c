@@ -82,7 +82,8 @@ test_a_configured_origin_is_named_and_no_other(void **state)
 	    "Vary: Origin\r\n"
 	    "Access-Control-Allow-Origin: http://localhost:3000\r\n"
 	    "Access-Control-Allow-Credentials: true\r\n"
-	    "Access-Control-Expose-Headers: Retry-After\r\n");
+	    "Access-Control-Expose-Headers: Retry-After, "
+	    "X-Log-Offset\r\n");
 	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		check(2, others[i], false, "Vary: Origin\r\n");
 		check(2, others[i], true, "");
@@ -97,7 +98,7 @@ test_a_preflight_is_told_methods_and_last_event_id(void **state)
 	    "Access-Control-Request-Method: GET\r\n", true,
 	    "Access-Control-Allow-Methods: OPTIONS, GET\r\n"
 	    "Access-Control-Allow-Headers: Authorization, Content-Type, "
-	    "Last-Event-ID\r\nAccess-Control-Max-Age: 600\r\n");
+	    "Last-Event-ID, X-Log-Offset\r\nAccess-Control-Max-Age: 600\r\n");
 	check(1, "Origin: https://ui.example.org\r\n", true, "");
 }
 
