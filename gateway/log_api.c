@@ -139,7 +139,8 @@ tell_offset(struct conn *c, const struct log_ask *ask, uint64_t next)
 
 	if (next == 0) {
 		(void)snprintf(text, sizeof(text), "attempt %" PRIu32 " is too "
-		    "long ago, its lines are not counted any more", ask->attempt);
+		    "long ago, its lines are not counted any more",
+		    ask->attempt);
 		reply_error(c, 409, "log_attempt", text, NULL);
 		return;
 	}
