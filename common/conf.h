@@ -141,6 +141,10 @@ struct conf {
 		uint32_t idempotency_keys;
 	} journal;
 	struct {
+		int64_t	 retain_ms;   /* 0: off */
+		uint64_t size;
+	} history;
+	struct {
 		int64_t	 first_ms;
 		int64_t	 base_ms;
 		int64_t	 max_ms;

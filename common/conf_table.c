@@ -255,6 +255,19 @@ const struct conf_key conf_keys[] = {
 	  .off = C(journal.idempotency_keys), .min = 1000, .max = 100000000,
 	  .def = "1000000", .help = "Idempotency keys remembered at most." },
 
+	{ .path = "history.retain", .type = CONF_TYPE_DURATION,
+	  .readers = R(STORE) | R(GATEWAY),
+	  .off = C(history.retain_ms), .words = "off", .min = SECOND,
+	  .max = 3650 * DAY, .def = "168h",
+	  .help = "How long the events of job, pack-run, run, build, import, "
+	  "alerts and notifications streams can be asked for; off keeps "
+	  "none." },
+	{ .path = "history.size", .type = CONF_TYPE_SIZE,
+	  .readers = R(STORE),
+	  .off = C(history.size), .min = MIB, .max = 16 * TIB,
+	  .def = "1GiB", .help = "Disk space of these events; the oldest "
+	  "leave first." },
+
 	{ .path = "supervise.first", .type = CONF_TYPE_DURATION,
 	  .off = C(supervise.first_ms), .min = 1, .max = MINUTE,
 	  .def = "100ms", .help = "Pause before the first restart." },

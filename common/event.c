@@ -123,6 +123,21 @@ stream_key_check(struct slice key, enum stream_type *ret_type,
 	return 0;
 }
 
+bool
+stream_has_history(struct slice key)
+{
+	static const char *const types[] = { "job:", "pack-run:", "run:",
+	    "build:", "import:", "alerts:", "notifications:" };
+	size_t i, n;
+
+	for (i = 0; i < NELEM(types); i++) {
+		n = strlen(types[i]);
+		if (key.n > n && memcmp(key.p, types[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool
 selector_is_prefix(struct slice s)
 {

@@ -41,6 +41,7 @@
 #define EVENT_TENANT_DEFAULT "-"
 
 /* --- stream types (contract 2) ------------------------------------------- */
+/* Stored in projection.db: append only. */
 enum stream_type {
 	STREAM_JOB,
 	STREAM_PACK_RUN,
@@ -58,6 +59,13 @@ enum stream_type {
 };
 
 const char	*stream_type_name(enum stream_type type);
+/* Whether the store keeps all its events for a while (GET
+ * /api/v1/streams/{key}/events), by the type that a checked key begins with:
+ * job, pack-run, run, build, import, alerts, notifications, which publishers
+ * tell. Not what Sluice's own watchers and checks see (resource, workflow,
+ * cluster, watcher), of which the latest says it all, nor pod-logs, whose
+ * history the cluster has. */
+bool		 stream_has_history(struct slice key);
 /* The type of a whole key "<type>:<name>" after checking its grammar and
  * length; -1 with *err naming what is wrong. `err` may be NULL. */
 int		 stream_key_check(struct slice key, enum stream_type *ret_type,

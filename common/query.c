@@ -372,6 +372,18 @@ query_json(struct query_client *c, struct slice json, int64_t deadline_ms,
 }
 
 uint64_t
+query_history(struct query_client *c, const struct query_history_ask *ask,
+    struct position wait_for, int64_t deadline_ms, query_history_cb cb,
+    void *arg)
+{
+	struct buf body = BUF_EMPTY;
+
+	query_wire_history(&body, wait_for, ask);
+	return query_ask(c, QUERY_HISTORY, &body, deadline_ms,
+	    (struct query_waiter){ .history_cb = cb, .arg = arg });
+}
+
+uint64_t
 query_last(struct query_client *c, struct slice tenant,
     const struct slice *selectors, size_t n, int64_t deadline_ms,
     query_last_cb cb, void *arg)

@@ -1,6 +1,7 @@
 /*
  * query: what a process may ask the store, over nanomsg REQ/REP
- * (<bus directory>/store.rep): snapshots as items, everything else as JSON;
+ * (<bus directory>/store.rep): snapshots and the history of a stream as items,
+ * everything else as JSON;
  * and what a gateway may ask the broker (broker.rep, where publishers knock
  * too): behind which position some streams had no event.
  * One asynchronous client per process and server, in its libevent loop
@@ -30,6 +31,9 @@ typedef void (*query_snapshot_cb)(const struct query_snapshot *snapshot,
     const struct err *err, void *arg);
 /* status: 0 ok, else an HTTP-like code (404, 409, 422, 503: store away). */
 typedef void (*query_json_cb)(int status, struct slice json, void *arg);
+/* `history` NULL: as `snapshot`. */
+typedef void (*query_history_cb)(const struct query_history *history,
+    const struct err *err, void *arg);
 /* `last` NULL: no answer within the deadline, or an error; *err says which. */
 typedef void (*query_last_cb)(const struct query_last *last,
     const struct err *err, void *arg);
@@ -55,6 +59,10 @@ uint64_t query_page(struct query_client *c, struct slice tenant,
 	    query_snapshot_cb cb, void *arg);
 uint64_t query_json(struct query_client *c, struct slice json,
 	    int64_t deadline_ms, query_json_cb cb, void *arg);
+/* At or after `wait_for`, as a snapshot. */
+uint64_t query_history(struct query_client *c,
+	    const struct query_history_ask *ask, struct position wait_for,
+	    int64_t deadline_ms, query_history_cb cb, void *arg);
 uint64_t query_last(struct query_client *c, struct slice tenant,
 	    const struct slice *selectors, size_t n, int64_t deadline_ms,
 	    query_last_cb cb, void *arg);

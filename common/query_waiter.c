@@ -40,6 +40,10 @@ fail(struct query_waiter *w, const struct err *err)
 		w->snapshot_cb(NULL, err, w->arg);
 		return;
 	}
+	if (w->history_cb != NULL) {
+		w->history_cb(NULL, err, w->arg);
+		return;
+	}
 	assert(w->last_cb != NULL);
 	w->last_cb(NULL, err, w->arg);
 }
@@ -93,6 +97,17 @@ answer_error(struct query_waiter *w, struct slice answer)
 }
 
 static void
+answer_history(struct query_waiter *w, struct slice answer)
+{
+	struct query_history history;
+
+	if (query_wire_answer_history_decode(answer, &history) == 0)
+		w->history_cb(&history, NULL, w->arg);
+	else
+		answer_unreadable(w);
+}
+
+static void
 answer_ok(struct query_waiter *w, struct slice answer)
 {
 	struct query_snapshot snapshot;
@@ -104,6 +119,8 @@ answer_ok(struct query_waiter *w, struct slice answer)
 			w->json_cb(0, json, w->arg);
 		else
 			answer_unreadable(w);
+	} else if (w->history_cb != NULL) {
+		answer_history(w, answer);
 	} else if (w->last_cb != NULL) {
 		if (query_wire_answer_last_decode(answer, &last) == 0)
 			w->last_cb(&last, NULL, w->arg);

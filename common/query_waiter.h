@@ -18,6 +18,7 @@ struct query_waiter {
 	uint64_t		 ticket;
 	struct mono		 deadline;
 	query_snapshot_cb	 snapshot_cb;   /* or */
+	query_history_cb	 history_cb;    /* or */
 	query_json_cb		 json_cb;       /* or */
 	query_last_cb		 last_cb;
 	void			*arg;

@@ -26,7 +26,7 @@ query_wire_head_decode(struct rd *r, struct query_head *ret)
 	ret->ticket = rd_u64(r);
 	ret->deadline_ms = rd_u32(r);
 	if (r->failed || (op != QUERY_SNAPSHOT && op != QUERY_JSON &&
-	    op != QUERY_LAST))
+	    op != QUERY_LAST && op != QUERY_HISTORY))
 		return -1;
 	ret->op = (enum query_op)op;
 	return 0;
@@ -102,6 +102,47 @@ query_wire_json(struct buf *b, struct slice json)
 }
 
 void
+query_wire_history(struct buf *b, struct position wait,
+    const struct query_history_ask *ask)
+{
+	size_t i;
+
+	assert(ask->n_types <= QUERY_HISTORY_TYPES);
+	buf_u32(b, wait.epoch);
+	buf_u64(b, wait.number);
+	buf_str16(b, ask->tenant.p, ask->tenant.n);
+	buf_str16(b, ask->key.p, ask->key.n);
+	buf_u8(b, ask->behind);
+	buf_u32(b, ask->after.epoch);
+	buf_u64(b, ask->after.number);
+	buf_u32(b, ask->limit);
+	buf_u16(b, (uint16_t)ask->n_types);
+	for (i = 0; i < ask->n_types; i++)
+		buf_str16(b, ask->types[i].p, ask->types[i].n);
+}
+
+int
+query_wire_history_decode(struct rd *r, struct query_history_ask *ret)
+{
+	size_t i;
+
+	*ret = (struct query_history_ask){ .limit = 0 };
+	ret->tenant = rd_str16(r);
+	ret->key = rd_str16(r);
+	ret->behind = rd_u8(r) != 0;
+	ret->after.epoch = rd_u32(r);
+	ret->after.number = rd_u64(r);
+	ret->limit = rd_u32(r);
+	ret->n_types = rd_u16(r);
+	if (r->failed || ret->limit == 0 || ret->limit > QUERY_HISTORY_LIMIT ||
+	    ret->n_types > QUERY_HISTORY_TYPES)
+		return -1;
+	for (i = 0; i < ret->n_types; i++)
+		ret->types[i] = rd_str16(r);
+	return rd_done(r) ? 0 : -1;
+}
+
+void
 query_wire_last(struct buf *b, struct slice tenant,
     const struct slice *selectors, size_t n)
 {
@@ -165,6 +206,57 @@ query_wire_answer_json(struct slice answer, struct slice *ret)
 		return -1;
 	*ret = json;
 	return 0;
+}
+
+void
+query_wire_answer_history(struct buf *b, const struct query_history *history)
+{
+	size_t i;
+
+	assert(history->n_gaps <= QUERY_HISTORY_GAPS);
+	buf_u32(b, history->as_of.epoch);
+	buf_u64(b, history->as_of.number);
+	buf_u8(b, history->more);
+	buf_u32(b, history->end.epoch);
+	buf_u64(b, history->end.number);
+	buf_u16(b, (uint16_t)history->n_gaps);
+	for (i = 0; i < history->n_gaps; i++) {
+		buf_u8(b, (uint8_t)history->gaps[i].reason);
+		buf_u64(b, history->gaps[i].from);
+		buf_u64(b, history->gaps[i].to);
+	}
+	buf_u32(b, history->count);
+}
+
+int
+query_wire_answer_history_decode(struct slice answer,
+    struct query_history *ret)
+{
+	struct rd r = rd_init(answer.p, answer.n);
+	uint8_t reason;
+	size_t i;
+
+	(void)rd_u8(&r);
+	*ret = (struct query_history){ .count = 0 };
+	ret->as_of.epoch = rd_u32(&r);
+	ret->as_of.number = rd_u64(&r);
+	ret->more = rd_u8(&r) != 0;
+	ret->end.epoch = rd_u32(&r);
+	ret->end.number = rd_u64(&r);
+	ret->n_gaps = rd_u16(&r);
+	if (r.failed || ret->n_gaps > QUERY_HISTORY_GAPS)
+		return -1;
+	for (i = 0; i < ret->n_gaps; i++) {
+		reason = rd_u8(&r);
+		if (reason >= QUERY_GAP_REASON_MAX)
+			return -1;
+		ret->gaps[i].reason = (enum query_gap_reason)reason;
+		ret->gaps[i].from = rd_u64(&r);
+		ret->gaps[i].to = rd_u64(&r);
+	}
+	ret->count = rd_u32(&r);
+	ret->items = r;
+	return r.failed ? -1 : 0;
 }
 
 void

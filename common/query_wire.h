@@ -16,11 +16,17 @@
  *     has a kept event, complete: as below, applied: the position}).
  *   QUERY_LAST, the only one for the broker: str16 tenant, u16 n, n x str16
  *     selector: what is kept of these streams, and what is gone?
+ *   QUERY_HISTORY: the wait of a snapshot, str16 tenant, str16 key, u8 whether
+ *     what stands behind (u32 epoch, u64 position) is asked for, or all, u32
+ *     limit of events, u16 n, n x str16 event type (none: all)
  * Wire, answer: u8 status (0 ok, 1 error), then
  *   snapshot: u32 epoch, u64 as_of, u8 complete (0: streams may be missing:
  *     snapshot_unavailable), u32 n, n items with position (event.h), in the
  *     order of (key, slot, subject), logs by position
  *   JSON: str32 JSON
+ *   history: u32 epoch, u64 as_of, u8 more, u32 epoch, u64 position where the
+ *     page ends, u16 n, n gaps (u8 reason, u64 from, u64 to), u32 n, n items
+ *     with position, in the order of their positions
  *   last: u32 epoch, u64 tip, u64 last, u64 oldest, u64 gone, u64 ended,
  *     u8 state
  *   error: u16 HTTP-like code, str32 JSON {"error","code"}.
@@ -37,11 +43,15 @@
 #define QUERY_JSON_MAX      (1024u * 1024)        /* bytes of a question */
 #define QUERY_ANSWER_MAX    (64u * 1024 * 1024)   /* bytes of an answer */
 #define QUERY_PAGE_MAX      (8u * 1024 * 1024)    /* then a page ends */
+#define QUERY_HISTORY_LIMIT 1000u                 /* events of a page */
+#define QUERY_HISTORY_TYPES 32u
+#define QUERY_HISTORY_GAPS  64u                   /* then a page ends */
 
 enum query_op {
 	QUERY_SNAPSHOT = 1,
 	QUERY_JSON = 2,
 	QUERY_LAST = 3,       /* none of enum publish_op: one socket has both */
+	QUERY_HISTORY = 4,
 };
 
 /* Every question begins with it. */
@@ -55,6 +65,41 @@ struct query_head {
 struct query_snapshot {
 	struct position	as_of;
 	bool		complete;
+	uint32_t	count;
+	struct rd	items;    /* item_decode(&items, &item, true) x count */
+};
+
+/* The events of one stream that are stored, page by page. */
+struct query_history_ask {
+	struct slice	tenant;
+	struct slice	key;
+	bool		behind;    /* only what stands behind `after` */
+	struct position	after;
+	uint32_t	limit;     /* 1 to QUERY_HISTORY_LIMIT */
+	struct slice	types[QUERY_HISTORY_TYPES];
+	size_t		n_types;
+};
+
+enum query_gap_reason {
+	QUERY_GAP_EVICTED,         /* retention took them, or they were lost */
+	QUERY_GAP_EPOCH_CHANGED,   /* `after` is unknown: from the oldest */
+	QUERY_GAP_CURSOR_AHEAD,    /* `after` has not happened yet */
+	QUERY_GAP_REASON_MAX
+};
+
+/* Events from ... to, by seq, that are not there; 0: not known, or open. */
+struct query_gap {
+	enum query_gap_reason	reason;
+	uint64_t		from;
+	uint64_t		to;
+};
+
+struct query_history {
+	struct position	as_of;     /* the store stands there */
+	bool		more;      /* another page follows, behind: */
+	struct position	end;
+	struct query_gap gaps[QUERY_HISTORY_GAPS];
+	size_t		n_gaps;
 	uint32_t	count;
 	struct rd	items;    /* item_decode(&items, &item, true) x count */
 };
@@ -96,6 +141,12 @@ int	query_wire_snapshot_decode(struct rd *r, struct slice *ret_tenant,
 
 void	query_wire_json(struct buf *b, struct slice json);
 
+void	query_wire_history(struct buf *b, struct position wait,
+	    const struct query_history_ask *ask);
+/* What follows the wait. -1: it is not one. */
+int	query_wire_history_decode(struct rd *r, struct query_history_ask *ret)
+	    MUST_CHECK;
+
 /* n is at most QUERY_LAST_SELECTORS_MAX. */
 void	query_wire_last(struct buf *b, struct slice tenant,
 	    const struct slice *selectors, size_t n);
@@ -112,6 +163,11 @@ int	query_wire_answer_snapshot(struct slice answer,
 	    struct query_snapshot *ret) MUST_CHECK;
 int	query_wire_answer_json(struct slice answer, struct slice *ret)
 	    MUST_CHECK;
+/* Everything but the status byte before and the items, which follow. */
+void	query_wire_answer_history(struct buf *b,
+	    const struct query_history *history);
+int	query_wire_answer_history_decode(struct slice answer,
+	    struct query_history *ret) MUST_CHECK;
 void	query_wire_answer_last(struct buf *b, const struct query_last *last);
 int	query_wire_answer_last_decode(struct slice answer,
 	    struct query_last *ret) MUST_CHECK;

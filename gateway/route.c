@@ -8,6 +8,7 @@
 #include "gateway/connection.h"
 #include "gateway/drain.h"
 #include "gateway/cors.h"
+#include "gateway/history_api.h"
 #include "gateway/http_request.h"
 #include "gateway/log_api.h"
 #include "gateway/page.h"
@@ -92,6 +93,8 @@ static const struct route {
 	{ { "metrics" }, 1, READ, .always = true, .handler = rest_metrics },
 	{ { "api", "v1", "streams" }, 3, M(GET), .stream = true,
 	    .need = ACCESS_SUBSCRIBE, .handler = route_streams },
+	{ { "api", "v1", "streams", "*", "events" }, 5, READ,
+	    .need = ACCESS_TICKET, .handler = history_api },
 	{ { "api", "v1", "orchestrator", "stream", "jobs", "*" }, 6, M(GET),
 	    .stream = true,
 	    .need = ACCESS_SUBSCRIBE, .handler = route_job },

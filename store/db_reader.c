@@ -15,6 +15,7 @@
 #include "common/query.h"
 #include "common/xmalloc.h"
 #include "store/conf_slot.h"
+#include "store/history_read.h"
 #include "store/json_ops.h"
 #include "store/registry.h"
 #include "store/snapshot_read.h"
@@ -54,6 +55,7 @@ struct db_reader {
 	/* The thread's own. */
 	struct registry		*registry;
 	struct snapshot_reader	*snapshots;
+	struct history_reader	*history;
 };
 
 /* --- results ------------------------------------------------------------- */
@@ -143,6 +145,28 @@ job_snapshot(struct db_reader *r, const struct job *job, struct buf *answer)
 }
 
 static void
+job_history(struct db_reader *r, const struct job *job, struct buf *answer)
+{
+	struct rd rd = rd_init(job->body, job->n);
+	int64_t lately = wall_unix_ms() - r->conf.now->journal.retain_ms;
+	struct query_history_ask ask;
+	struct err err = { 0 };
+
+	if (query_wire_history_decode(&rd, &ask) == -1) {
+		json_ops_error(answer, 400, "bad_request",
+		    "the store could not read the question");
+		return;
+	}
+	buf_u8(answer, 0);
+	if (history_read(r->history, &ask, lately, answer, &err) == 0)
+		return;
+	buf_reset(answer);
+	json_ops_error(answer, 503, "store_unavailable", err.text);
+	result_trouble(r, &err, "a history cannot be read, who asked is told"
+	    " to ask again", true);
+}
+
+static void
 job_json(struct db_reader *r, const struct job *job, struct buf *answer)
 {
 	struct rd rd = rd_init(job->body, job->n);
@@ -208,6 +232,8 @@ job_answer(struct db_reader *r, const struct job *job)
 
 	if (job->kind == DB_READER_SNAPSHOT)
 		job_snapshot(r, job, &result.bytes);
+	else if (job->kind == DB_READER_HISTORY)
+		job_history(r, job, &result.bytes);
 	else
 		job_json(r, job, &result.bytes);
 	result_put(r, &result);
@@ -222,6 +248,7 @@ job_run(struct db_reader *r, const struct job *job)
 
 	switch (job->kind) {
 	case DB_READER_SNAPSHOT:
+	case DB_READER_HISTORY:
 	case DB_READER_JSON:
 		job_answer(r, job);
 		break;
@@ -365,6 +392,9 @@ db_reader_new(const char *projection_path, const char *registry_path,
 	    r, err);
 	if (r->snapshots == NULL)
 		goto fail;
+	r->history = history_reader_open(projection_path, err);
+	if (r->history == NULL)
+		goto fail;
 	rc = pthread_create(&r->thread, NULL, reader_main, r);
 	if (rc != 0) {
 		(void)err_errno(err, rc, "the reader thread");
@@ -401,6 +431,7 @@ db_reader_free(struct db_reader *r)
 		buf_free(&result.bytes);
 	r->magic = 0;
 	snapshot_reader_close(r->snapshots);
+	history_reader_close(r->history);
 	conf_slot_clear(&r->conf);
 	registry_close(r->registry);
 	free(r->facts);

@@ -1,8 +1,8 @@
 /*
- * db_reader: the store's SQLite reader thread: answers snapshots from
- * projection.db and everything about workflows from sluice.db, one job after
- * the other, in the order they were handed in. Results are taken by the loop
- * after the eventfd it was given became readable.
+ * db_reader: the store's SQLite reader thread: answers snapshots and histories
+ * from projection.db and everything about workflows from sluice.db, one job
+ * after the other, in the order they were handed in. Results are taken by the
+ * loop after the eventfd it was given became readable.
  */
 #ifndef SLUICE_DB_READER_H
 #define SLUICE_DB_READER_H
@@ -16,6 +16,7 @@ struct db_reader;
 
 enum db_reader_job {
 	DB_READER_SNAPSHOT,   /* body: tenant and selectors, as in query.h */
+	DB_READER_HISTORY,    /* body: behind the wait, as in query_wire.h */
 	DB_READER_JSON,       /* body: str32 JSON */
 	DB_READER_FOLLOW,     /* body: JSON array for registry_follow() */
 	DB_READER_ANNOUNCE,   /* every cluster's version as a change */

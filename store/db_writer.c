@@ -133,10 +133,11 @@ batch_apply(struct db_writer *w, struct works *batch, size_t *ret_done,
 	    work = TAILQ_NEXT(work, link)) {
 		if (work->kind == WORK_AT)
 			projection_db_at(w->db, work->through);
-		else if (work->kind == WORK_GAP)
-			projection_db_gap(w->db, work->through,
-			    wall_unix_ms());
-		else if (record_apply(w, work->bytes, work->n, &count,
+		else if (work->kind == WORK_GAP) {
+			if (projection_db_gap(w->db, work->through,
+			    wall_unix_ms(), err) == -1)
+				return -1;
+		} else if (record_apply(w, work->bytes, work->n, &count,
 		    err) == -1)
 			return -1;
 		done++;
@@ -177,7 +178,9 @@ journal_read(struct db_writer *w, struct position through, bool *ret_moved,
 		} else if (first > 0) {
 			at = (struct position){ through.epoch,
 			    MIN(first - 1, through.number) };
-			projection_db_gap(w->db, at, wall_unix_ms());
+			if (projection_db_gap(w->db, at, wall_unix_ms(),
+			    err) == -1)
+				return -1;
 		} else {
 			break;
 		}
@@ -348,6 +351,7 @@ db_writer_new(const char *path, const struct conf *conf, int notify_fd,
 	if (w->journal == NULL ||
 	    (w->db = projection_db_open(path, note, err)) == NULL)
 		goto fail;
+	projection_db_conf(w->db, conf);
 	s = projection_db_state(w->db);
 	w->status.applied = s->applied;
 	w->status.change = s->change;

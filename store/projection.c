@@ -90,9 +90,10 @@ projection_place(const struct item *item, struct placement *ret)
 {
 	enum stream_type type;
 
-	*ret = (struct placement){ SLOT_NONE, SLICE_NONE, NULL };
+	*ret = (struct placement){ .slot = SLOT_NONE };
 	if (stream_key_check(item->key, &type, NULL) == -1)
 		return;
+	ret->type = type;
 	ret->slot = projection_slot(type, item->event_type);
 	switch (ret->slot) {
 	case SLOT_STATE:
@@ -130,7 +131,7 @@ void
 placement_clear(struct placement *p)
 {
 	free(p->text);
-	*p = (struct placement){ SLOT_NONE, SLICE_NONE, NULL };
+	*p = (struct placement){ .slot = SLOT_NONE };
 }
 
 bool

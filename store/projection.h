@@ -46,6 +46,7 @@ enum slot {
 /* Where an event is kept. */
 struct placement {
 	enum slot	 slot;
+	enum stream_type type;         /* with a slot */
 	struct slice	 subject;      /* of the item, or of `text` */
 	char		*text;         /* owned; see placement_clear */
 };

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 
 #include "common/xmalloc.h"
+#include "store/history.h"
+#include "store/history_schema.h"
 #include "store/projection.h"
 #include "store/projection_file.h"
 #include "store/projection_rows.h"
@@ -39,6 +41,7 @@ struct projection_db {
 	sqlite3			*db;
 	sqlite3_stmt		*stmts[STMT_MAX];
 	struct projection_rows	*rows;
+	struct history		*history;
 	struct projection_state	 state;
 	struct projection_state	 committed;
 	struct buf		 scratch;
@@ -53,9 +56,24 @@ schema_create(sqlite3 *db, struct err *err)
 
 	sql_generation(id);
 	(void)snprintf(text, sizeof(text), "INSERT INTO checkpoint VALUES("
-	    "1, '%s', 0, 0, 0, 0, 0, 0); PRAGMA user_version = %d; COMMIT",
-	    id, PROJECTION_DB_VERSION);
-	if (sql_create(db, "BEGIN IMMEDIATE;" PROJECTION_SCHEMA, err) == -1)
+	    "1, '%s', 0, 0, 0, 0, 0, 0)", id);
+	if (sql_create(db, PROJECTION_SCHEMA, err) == -1)
+		return -1;
+	return sql_exec(db, text, err);
+}
+
+/* Makes version 1 of an empty file, and of that the newest, or neither: what
+ * was begun is rolled back when the connection closes. */
+static int
+schema_upgrade(sqlite3 *db, int64_t version, struct err *err)
+{
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "PRAGMA user_version = %d; COMMIT",
+	    PROJECTION_DB_VERSION);
+	if (sql_exec(db, "BEGIN IMMEDIATE", err) == -1 ||
+	    (version == 0 && schema_create(db, err) == -1) ||
+	    sql_create(db, HISTORY_SCHEMA PROJECTION_UPGRADE_2, err) == -1)
 		return -1;
 	return sql_exec(db, text, err);
 }
@@ -106,16 +124,17 @@ projection_db_check(sqlite3 *db, const char *path, struct err *err)
 
 	if (sql_number(db, "PRAGMA user_version", &version, err) == -1)
 		return -1;
-	if (version == 0)
-		return schema_create(db, err);
-	if (version != PROJECTION_DB_VERSION) {
+	if (version < 0 || version > PROJECTION_DB_VERSION) {
 		(void)err_set(err, "%s: made by another version of Sluice"
 		    " (%lld)", path, (long long)version);
 		if (err != NULL)
 			err->code = EUCLEAN;
 		return -1;
 	}
-	return file_is_small(path) ? sql_check(db, err) : 0;
+	if (version > 0 && file_is_small(path) && sql_check(db, err) == -1)
+		return -1;
+	return version < PROJECTION_DB_VERSION ?
+	    schema_upgrade(db, version, err) : 0;
 }
 
 static struct projection_db *
@@ -128,7 +147,9 @@ projection_db_try(const char *path, struct err *err)
 	    err) == -1 || projection_db_check(db->db, path, err) == -1 ||
 	    state_load(db, err) == -1 || sql_prepare_all(db->db,
 	    statement_texts, db->stmts, STMT_MAX, err) == -1 ||
-	    (db->rows = projection_rows_new(db->db, err)) == NULL) {
+	    (db->rows = projection_rows_new(db->db, err)) == NULL ||
+	    (db->history = history_new(db->db, db->state.applied,
+	    err)) == NULL) {
 		projection_db_close(db);
 		return NULL;
 	}
@@ -181,9 +202,16 @@ projection_db_close(struct projection_db *db)
 	assert(db->magic == PROJECTION_DB_MAGIC);
 	db->magic = 0;
 	projection_rows_free(db->rows);
+	history_free(db->history);
 	sql_close(db->db);
 	buf_free(&db->scratch);
 	free(db);
+}
+
+void
+projection_db_conf(struct projection_db *db, const struct conf *conf)
+{
+	history_conf(db->history, conf);
 }
 
 const struct projection_state *
@@ -206,6 +234,8 @@ projection_db_commit(struct projection_db *db, struct err *err)
 	const struct projection_state *s = &db->state;
 	sqlite3_stmt *stmt = db->stmts[STMT_CHECKPOINT];
 
+	if (history_trim(db->history, err) == -1)
+		return -1;
 	sql_bind_int(stmt, 1, s->applied.epoch);
 	sql_bind_int(stmt, 2, (int64_t)s->applied.number);
 	sql_bind_int(stmt, 3, (int64_t)s->change);
@@ -216,6 +246,7 @@ projection_db_commit(struct projection_db *db, struct err *err)
 	    sql_run(db->stmts[STMT_COMMIT], err) == -1)
 		return -1;
 	db->committed = db->state;
+	history_committed(db->history);
 	return 0;
 }
 
@@ -226,6 +257,7 @@ projection_db_rollback(struct projection_db *db)
 		(void)sqlite3_exec(db->db, "ROLLBACK", NULL, NULL,
 		    NULL);
 	db->state = db->committed;
+	history_rollback(db->history);
 }
 
 void
@@ -234,14 +266,15 @@ projection_db_at(struct projection_db *db, struct position through)
 	db->state.applied = through;
 }
 
-void
+int
 projection_db_gap(struct projection_db *db, struct position through,
-    int64_t now_unix_ms)
+    int64_t now_unix_ms, struct err *err)
 {
 	db->state.applied = through;
 	db->state.gapped = true;
 	db->state.gap_change = db->state.change;
 	db->state.gap_unix_ms = now_unix_ms;
+	return history_gap(db->history, through, err);
 }
 
 /* --- applying ------------------------------------------------------------ */
@@ -287,6 +320,26 @@ apply_latest(struct projection_db *db, const struct item *item,
 	return sql_run(stmt, err);
 }
 
+/* A stream that ends has begun again: what is kept is of the one before. */
+static int
+apply_begin(struct projection_db *db, const struct item *item,
+    struct err *err)
+{
+	bind_key(db->stmts[STMT_SWEEP_DROP], item);
+	bind_key(db->stmts[STMT_UNEND], item);
+	if (sql_run(db->stmts[STMT_SWEEP_DROP], err) == -1)
+		return -1;
+	return sql_run(db->stmts[STMT_UNEND], err);
+}
+
+static bool
+type_ends(enum stream_type type)
+{
+	return type == STREAM_JOB || type == STREAM_PACK_RUN ||
+	    type == STREAM_RUN || type == STREAM_BUILD ||
+	    type == STREAM_IMPORT || type == STREAM_POD_LOGS;
+}
+
 /* Streams that end, and objects that come back. */
 static int
 apply_end(struct projection_db *db, const struct item *item,
@@ -301,6 +354,7 @@ apply_end(struct projection_db *db, const struct item *item,
 		sql_bind_int(stmt, 3, (int64_t)item->position.number);
 		sql_bind_int(stmt, 4, time_unix_ms);
 		sql_bind_int(stmt, 5, deleted);
+		sql_bind_int(stmt, 6, place->type);
 		return sql_run(stmt, err);
 	}
 	if (place->slot != SLOT_STATUS && (item->flags & ITEM_LIFECYCLE) == 0)
@@ -321,7 +375,11 @@ projection_db_apply(struct projection_db *db, const struct item *item,
 		return 0;
 	db->state.applied = item->position;
 	projection_place(item, &place);
-	if (place.slot != SLOT_NONE) {
+	if (item->seq == 1 && type_ends(place.type))
+		rc = apply_begin(db, item, err);
+	if (rc == 0)
+		rc = history_apply(db->history, item, time_unix_ms, err);
+	if (place.slot != SLOT_NONE && rc == 0) {
 		db->state.change++;
 		rc = apply_latest(db, item, &place, err);
 		if (rc == 0)
@@ -343,27 +401,14 @@ struct swept {
 	char	*key;
 };
 
-static bool
-sweep_due(sqlite3_stmt *stmt, const struct conf *conf, int64_t now_unix_ms)
-{
-	enum stream_type type;
-
-	return stream_key_check(sql_column_slice(stmt, 1), &type, NULL) == -1 ||
-	    sqlite3_column_int64(stmt, 2) +
-	    conf_stream(conf, type)->snapshot_retention_ms <= now_unix_ms;
-}
-
-/* conf NULL: the statement has looked at the time already. */
 static int
-sweep_collect(sqlite3_stmt *stmt, const struct conf *conf,
-    int64_t now_unix_ms, struct swept *list, size_t *ret_n, struct err *err)
+sweep_collect(sqlite3_stmt *stmt, struct swept *list, size_t *ret_n,
+    struct err *err)
 {
 	size_t n = 0;
 	int rc = 0;
 
 	while (n < PROJECTION_DB_SWEEP_MAX && (rc = sql_step(stmt, err)) == 1) {
-		if (conf != NULL && !sweep_due(stmt, conf, now_unix_ms))
-			continue;
 		list[n].tenant = xstrdup(sql_column_text(stmt, 0));
 		list[n].key = slice_dup(sql_column_slice(stmt, 1));
 		n++;
@@ -393,14 +438,13 @@ sweep_one(struct projection_db *db, const enum statement *steps,
  * when there may be more of them than one sweep takes. */
 static int
 sweep_apply(struct projection_db *db, sqlite3_stmt *stmt,
-    const struct conf *conf, int64_t now_unix_ms, const enum statement *steps,
-    size_t n_steps, struct err *err)
+    const enum statement *steps, size_t n_steps, struct err *err)
 {
 	struct swept list[PROJECTION_DB_SWEEP_MAX];
 	size_t i, n;
 	int rc;
 
-	rc = sweep_collect(stmt, conf, now_unix_ms, list, &n, err);
+	rc = sweep_collect(stmt, list, &n, err);
 	for (i = 0; i < n; i++) {
 		if (rc == 0)
 			rc = sweep_one(db, steps, n_steps, &list[i], err);
@@ -410,36 +454,44 @@ sweep_apply(struct projection_db *db, sqlite3_stmt *stmt,
 	return rc == 0 ? n == PROJECTION_DB_SWEEP_MAX : -1;
 }
 
-static int64_t
-shortest_retention(const struct conf *conf)
+/* Streams that ended longer ago than their type's retention. */
+static int
+sweep_hide(struct projection_db *db, const struct conf *conf,
+    int64_t now_unix_ms, struct err *err)
 {
-	int64_t shortest = INT64_MAX;
-	int type;
+	static const enum statement hide[] = { STMT_SWEEP_SLOTS,
+		STMT_SWEEP_HIDE, STMT_SWEEP_HIDDEN };
+	sqlite3_stmt *stmt = db->stmts[STMT_SWEEP_ENDED];
+	int type, rc, more = 0;
 
-	for (type = 0; type < STREAM_TYPE_MAX; type++)
-		shortest = MIN(shortest, conf_stream(conf,
+	for (type = 0; type < STREAM_TYPE_MAX; type++) {
+		sql_bind_int(stmt, 1, type);
+		sql_bind_int(stmt, 2, now_unix_ms - conf_stream(conf,
 		    (enum stream_type)type)->snapshot_retention_ms);
-	return shortest;
+		rc = sweep_apply(db, stmt, hide, NELEM(hide), err);
+		if (rc == -1)
+			return -1;
+		more |= rc;
+	}
+	return more;
 }
 
 int
 projection_db_sweep(struct projection_db *db, const struct conf *conf,
     uint64_t oldest, int64_t now_unix_ms, struct err *err)
 {
-	static const enum statement hide[] = { STMT_SWEEP_SLOTS,
-		STMT_SWEEP_HIDE, STMT_SWEEP_HIDDEN };
 	static const enum statement drop[] = { STMT_SWEEP_DROP, STMT_UNEND };
-	sqlite3_stmt *stmt = db->stmts[STMT_SWEEP_ENDED];
-	int hidden, dropped;
+	sqlite3_stmt *stmt = db->stmts[STMT_SWEEP_GONE];
+	int hidden, dropped, past;
 
-	sql_bind_int(stmt, 1, now_unix_ms - shortest_retention(conf));
-	hidden = sweep_apply(db, stmt, conf, now_unix_ms, hide, NELEM(hide),
-	    err);
+	hidden = sweep_hide(db, conf, now_unix_ms, err);
 	if (hidden == -1)
 		return -1;
-	stmt = db->stmts[STMT_SWEEP_GONE];
 	sql_bind_int(stmt, 1, (int64_t)oldest);
-	dropped = sweep_apply(db, stmt, NULL, now_unix_ms, drop, NELEM(drop),
-	    err);
-	return dropped == -1 ? -1 : hidden == 1 || dropped == 1;
+	dropped = sweep_apply(db, stmt, drop, NELEM(drop), err);
+	if (dropped == -1)
+		return -1;
+	projection_db_conf(db, conf);
+	past = history_sweep(db->history, now_unix_ms, err);
+	return past == -1 ? -1 : hidden == 1 || dropped == 1 || past == 1;
 }

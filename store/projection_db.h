@@ -4,7 +4,8 @@
  * may be lost: it is made again from the journal and by RESYNC.
  *
  * Tables: `latest` (what snapshots are made of, see projection.h), `ended`
- * (streams that ended or whose object is gone), and for people, and for
+ * (streams that ended or whose object is gone), the history of streams that
+ * have one (history.h), and for people, and for
  * MongoDB: `resources`, `workflow_nodes`, `clusters`, `watchers`.
  * `checkpoint` has one row: how far the journal was applied, moved in the same
  * transaction as what was applied.
@@ -18,7 +19,9 @@
  * to those who ask by the exact key and not by a prefix, until it has left the
  * journal; then the stream is dropped. An ended job, run or build is shown by
  * prefixes for snapshot_retention more; its state stays till it leaves the
- * journal too.
+ * journal too. A stream whose seq begins again at 1 was forgotten by the broker
+ * (sequencer.h), or lost: of what it was before nothing is kept here, even if
+ * snapshot_retention is not over.
  */
 #ifndef SLUICE_PROJECTION_DB_H
 #define SLUICE_PROJECTION_DB_H
@@ -26,7 +29,7 @@
 #include "common/conf.h"
 #include "common/event.h"
 
-#define PROJECTION_DB_VERSION   1
+#define PROJECTION_DB_VERSION   2
 /* Larger files are opened without reading them through first; damage that is
  * found while one is in use is remembered by projection_db_suspect. */
 #define PROJECTION_DB_CHECK_MAX (256 * 1024 * 1024)
@@ -43,12 +46,15 @@ struct projection_state {
 	char		id[33];
 };
 
-/* Opens or makes the file. A damaged one, or one of another version, is moved
- * aside (projection_file.h); then `note` (ERR_TEXT_MAX bytes) says so, else it
- * is "". */
+/* Opens or makes the file; one of an older version is brought up to this one,
+ * with all it holds. A damaged one, or one of a newer version, is moved aside
+ * (projection_file.h); then `note` (ERR_TEXT_MAX bytes) says so, else it is
+ * "". */
 struct projection_db *projection_db_open(const char *path, char *note,
     struct err *err) MUST_CHECK;
 void	projection_db_close(struct projection_db *db);
+/* What of the history is kept from now on; without this, all of it. */
+void	projection_db_conf(struct projection_db *db, const struct conf *conf);
 const struct projection_state *projection_db_state(
     const struct projection_db *db);
 
@@ -65,8 +71,8 @@ int	projection_db_apply(struct projection_db *db, const struct item *item,
 /* Everything up to `through` is known, though there was no event to apply. */
 void	projection_db_at(struct projection_db *db, struct position through);
 /* The same, but what lay before it was lost: all kept so far may be stale. */
-void	projection_db_gap(struct projection_db *db, struct position through,
-	    int64_t now_unix_ms);
+int	projection_db_gap(struct projection_db *db, struct position through,
+	    int64_t now_unix_ms, struct err *err) MUST_CHECK;
 /* Drops what retention says; `oldest` is the first position of the journal. 1
  * when there may be more to drop, else 0. */
 int	projection_db_sweep(struct projection_db *db, const struct conf *conf,

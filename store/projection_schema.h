@@ -1,5 +1,6 @@
 /*
- * The tables of projection.db (projection_db.h), version 1.
+ * The tables of projection.db (projection_db.h): those of version 1, and what
+ * each version since has changed, which a new file gets as an old one does.
  */
 #ifndef SLUICE_PROJECTION_SCHEMA_H
 #define SLUICE_PROJECTION_SCHEMA_H
@@ -54,6 +55,21 @@
 	" WHERE excluded.epoch <> " table ".epoch"			\
 	" OR excluded.position > " table ".position"
 
+/* Version 2: the history (history_schema.h); and what has ended is found by
+ * type, each of which has its own retention, without a look at all others. */
+#define PROJECTION_UPGRADE_2						\
+	"ALTER TABLE ended ADD COLUMN type INTEGER NOT NULL DEFAULT 0;"	\
+	"UPDATE ended SET type = CASE substr(key, 1, instr(key, ':') - 1)" \
+	" WHEN 'job' THEN 0 WHEN 'pack-run' THEN 1 WHEN 'run' THEN 2"	\
+	" WHEN 'workflow' THEN 3 WHEN 'resource' THEN 4"		\
+	" WHEN 'pod-logs' THEN 5 WHEN 'build' THEN 6"			\
+	" WHEN 'import' THEN 7 WHEN 'cluster' THEN 8"			\
+	" WHEN 'watcher' THEN 9 WHEN 'alerts' THEN 10 ELSE 11 END;"	\
+	"DROP INDEX ended_at;"						\
+	"CREATE INDEX ended_due ON ended(type, at_unix_ms)"		\
+	" WHERE hidden = 0;"						\
+	"CREATE INDEX ended_gone ON ended(position) WHERE hidden = 1;"
+
 /* name, text: the statements of projection_db. */
 #define PROJECTION_STATEMENTS(X)					\
 	X(BEGIN, "BEGIN IMMEDIATE")					\
@@ -70,10 +86,11 @@
 	    " AND slot = ?3 AND subject <= (SELECT subject FROM latest"	\
 	    " WHERE tenant = ?1 AND key = ?2 AND slot = ?3"		\
 	    " ORDER BY subject DESC LIMIT 1 OFFSET ?4)")		\
-	X(END, "INSERT OR REPLACE INTO ended VALUES(?1, ?2, ?3, ?4, ?5)") \
+	X(END, "INSERT OR REPLACE INTO ended VALUES(?1, ?2, ?3, ?4, ?5," \
+	    " ?6)")							\
 	X(UNEND, "DELETE FROM ended WHERE tenant = ?1 AND key = ?2")	\
-	X(SWEEP_ENDED, "SELECT tenant, key, at_unix_ms FROM ended"	\
-	    " WHERE hidden = 0 AND at_unix_ms <= ?1 ORDER BY at_unix_ms") \
+	X(SWEEP_ENDED, "SELECT tenant, key FROM ended WHERE hidden = 0"	\
+	    " AND type = ?1 AND at_unix_ms <= ?2 ORDER BY at_unix_ms")	\
 	X(SWEEP_GONE, "SELECT tenant, key FROM ended WHERE hidden = 1"	\
 	    " AND position < ?1")					\
 	X(SWEEP_SLOTS, "DELETE FROM latest WHERE tenant = ?1 AND key = ?2" \

@@ -77,14 +77,20 @@ reply_error(struct serve *s, struct bus_message *m, int status,
 	buf_free(&b);
 }
 
+static enum db_reader_job
+job_of(enum query_op op)
+{
+	return op == QUERY_SNAPSHOT ? DB_READER_SNAPSHOT :
+	    op == QUERY_HISTORY ? DB_READER_HISTORY : DB_READER_JSON;
+}
+
 static void
 question_hand(struct serve *s, struct question *q)
 {
 	if (q->handed || s->applied < q->wait)
 		return;
-	if (db_reader_submit(s->reader, q->op == QUERY_SNAPSHOT
-	    ? DB_READER_SNAPSHOT : DB_READER_JSON, q->ticket, q->body.data,
-	    q->body.len) == -1) {
+	if (db_reader_submit(s->reader, job_of(q->op), q->ticket,
+	    q->body.data, q->body.len) == -1) {
 		reply_error(s, &q->message, 503, "store_busy",
 		    "the store has too many questions waiting");
 		question_free(s, q);
@@ -118,7 +124,7 @@ serve_take(struct serve *s, struct bus_message *m)
 
 	if (query_wire_head_decode(&r, &head) == -1 ||
 	    head.op == QUERY_LAST ||
-	    (head.op == QUERY_SNAPSHOT &&
+	    (head.op != QUERY_JSON &&
 	    query_wire_wait_decode(&r, &wait) == -1) ||
 	    r.left > QUERY_JSON_MAX + 4) {
 		reply_error(s, m, 400, "bad_request",

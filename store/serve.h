@@ -1,7 +1,7 @@
 /*
- * serve: the store's REP socket (query.h): takes questions, holds a snapshot
- * question until what it waits for was applied, hands them to the reader
- * thread, and sends the answers. libevent's loop only.
+ * serve: the store's REP socket (query.h): takes questions, holds one for a
+ * snapshot or a history until what it waits for was applied, hands them to the
+ * reader thread, and sends the answers. libevent's loop only.
  *
  * A resent question (common/bus_request) is recognised by its asker
  * and ticket: only its return path is renewed. A question whose deadline has

@@ -44,11 +44,13 @@ def _whole(part):
     if isinstance(part, dict) and "$ref" in part:
         name, _, path = part["$ref"].partition("#/")
         found = _read(name)
-        for step in path.split("/"):
+        for step in path.split("/") if path else ():
             found = found[step]
         return _whole(found)
     if isinstance(part, dict):
         return {key: _whole(value) for key, value in part.items()}
+    if isinstance(part, list):
+        return [_whole(value) for value in part]
     return part
 
 

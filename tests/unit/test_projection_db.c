@@ -61,8 +61,8 @@ gap(uint64_t through)
 	struct err err;
 
 	assert_int_equal(projection_db_begin(db, &err), 0);
-	projection_db_gap(db, (struct position){ FIXTURE_EPOCH, through },
-	    INT64_MAX / 2);
+	assert_int_equal(projection_db_gap(db, (struct position){
+	    FIXTURE_EPOCH, through }, INT64_MAX / 2, &err), 0);
 	assert_int_equal(projection_db_commit(db, &err), 0);
 }
 
@@ -291,6 +291,111 @@ test_an_ended_job_leaves_after_retention_and_the_journal(void **state UNUSED)
 	check_sql("SELECT count(*) FROM latest", "0");
 }
 
+/* What a page that opens needs, and in which order it is drawn. */
+static void
+test_a_pack_run_is_kept_with_steps_artifacts_and_logs(void **state UNUSED)
+{
+	apply(2, "pack-run:p", "pack_run.state_changed", "",
+	    "{\"state\":\"queued\"}", ITEM_LIFECYCLE);
+	apply(3, "pack-run:p", "pack_run.state_changed", "",
+	    "{\"state\":\"running\"}", ITEM_LIFECYCLE);
+	apply(4, "pack-run:p", "pack_run.step", "",
+	    "{\"step_id\":\"b\",\"state\":\"running\"}", ITEM_LIFECYCLE);
+	apply(5, "pack-run:p", "pack_run.step", "",
+	    "{\"step_id\":\"a\",\"state\":\"running\"}", ITEM_LIFECYCLE);
+	apply(6, "pack-run:p", "pack_run.step", "b",
+	    "{\"step_id\":\"b\",\"state\":\"succeeded\"}", ITEM_LIFECYCLE);
+	apply(7, "pack-run:p", "pack_run.artifact", "",
+	    "{\"id\":\"x\",\"uri\":\"s3://1\"}", 0);
+	apply(8, "pack-run:p", "pack_run.artifact", "",
+	    "{\"id\":\"y\",\"uri\":\"s3://2\"}", 0);
+	apply(9, "pack-run:p", "pack_run.artifact", "",
+	    "{\"id\":\"x\",\"uri\":\"s3://3\"}", 0);
+	apply(10, "pack-run:p", "pack_run.log", "", "{\"line_no\":1}", 0);
+	apply(11, "pack-run:p", "pack_run.progress", "", "{}", 0);
+	apply(12, "pack-run:p", "pack_run.log", "", "{\"line_no\":2}", 0);
+	apply(13, "pack-run:p", "pack_run.progress", "", "{}", 0);
+	apply(14, "pack-run:p", "x.note", "", "{}", 0);
+	/* State, progress, steps a and b, artifacts x and y, logs. */
+	check("pack-run:p", "pack-run:p@3 pack-run:p@13 pack-run:p@5"
+	    " pack-run:p@6 pack-run:p@9 pack-run:p@8 pack-run:p@10"
+	    " pack-run:p@12");
+}
+
+static void
+test_a_run_is_kept_by_its_state_and_progress(void **state UNUSED)
+{
+	apply(2, "run:r", "run.state_changed", "", "{}", ITEM_LIFECYCLE);
+	apply(3, "run:r", "run.progress", "", "{\"running\":1}", 0);
+	apply(4, "run:r", "run.event", "", "{\"kind\":\"note\"}", 0);
+	apply(5, "run:r", "run.progress", "", "{\"running\":2}", 0);
+	check("run:r", "run:r@2 run:r@5");
+}
+
+static void
+test_an_artifact_without_a_subject_is_one_by_its_id(void **state UNUSED)
+{
+	apply(2, "job:a", "job.artifact", "log", "{\"id\":\"1\"}", 0);
+	apply(3, "job:a", "job.artifact", "log", "{\"id\":\"2\"}", 0);
+	apply(4, "job:a", "job.artifact", "other", "{\"id\":\"1\"}", 0);
+	check("job:a", "job:a@4 job:a@3");
+}
+
+/* The same with a seq of its own. */
+static void
+apply_seq(uint64_t position, uint64_t seq, const char *key,
+    const char *event_type, const char *data, uint8_t flags)
+{
+	struct item item = fixture_item(position, key, event_type, "", data,
+	    flags);
+	struct err err;
+
+	item.seq = seq;
+	if (projection_db_begin(db, &err) == -1 ||
+	    projection_db_apply(db, &item, 1000, &err) == -1 ||
+	    projection_db_commit(db, &err) == -1)
+		fail_msg("%s", err.text);
+	fixture_item_free(&item);
+}
+
+static void
+test_a_stream_that_begins_again_is_not_what_it_was(void **state UNUSED)
+{
+	apply_seq(1, 1, "job:a", "job.state_changed", "{}", ITEM_LIFECYCLE);
+	apply_seq(2, 2, "job:a", "job.log", "{}", 0);
+	apply_seq(3, 3, "job:a", "job.artifact", "{\"id\":\"x\"}", 0);
+	apply_seq(4, 4, "job:a", "job.state_changed", "{}",
+	    ITEM_LIFECYCLE | ITEM_TERMINAL);
+	apply_seq(5, 1, "job:b", "job.log", "{}", 0);
+	check("job:a", "job:a@4 job:a@3 job:a@2");
+	/* The broker forgot it before snapshot_retention was over. */
+	apply_seq(9, 1, "job:a", "job.log", "{}", 0);
+	check("job:*", "job:a@9 job:b@5");
+	check_sql("SELECT count(*) FROM ended", "0");
+	(void)sweep(1, 1000 + 600000);
+	check("job:a", "job:a@9");
+}
+
+static void
+test_retention_goes_on_after_opening_again(void **state UNUSED)
+{
+	apply(2, "job:a", "job.state_changed", "", "{}",
+	    ITEM_LIFECYCLE | ITEM_TERMINAL);
+	apply(3, "build:b", "complete", "", "{}",
+	    ITEM_LIFECYCLE | ITEM_TERMINAL);
+	conf.streams[STREAM_BUILD].snapshot_retention_ms = 5000;
+	(void)sweep(1, 1000 + 4999);
+	projection_db_close(db);
+	open_db();
+	check("build:*", "build:b@3");
+	(void)sweep(1, 1000 + 5000);
+	check("build:*", "");
+	check("job:*", "job:a@2");
+	(void)sweep(1, 1000 + 600000);
+	check("job:*", "");
+	check("job:a", "job:a@2");
+}
+
 static void
 test_nodes_and_clusters_have_rows_for_people(void **state UNUSED)
 {
@@ -455,6 +560,11 @@ main(void)
 		TEST(test_an_ended_job_leaves_after_retention_and_the_journal),
 		TEST(test_a_long_retention_of_some_does_not_hold_back_others),
 		TEST(test_a_sweep_that_was_full_says_so),
+		TEST(test_a_pack_run_is_kept_with_steps_artifacts_and_logs),
+		TEST(test_a_run_is_kept_by_its_state_and_progress),
+		TEST(test_an_artifact_without_a_subject_is_one_by_its_id),
+		TEST(test_a_stream_that_begins_again_is_not_what_it_was),
+		TEST(test_retention_goes_on_after_opening_again),
 		TEST(test_nodes_and_clusters_have_rows_for_people),
 		TEST(test_a_gap_makes_snapshots_incomplete_until_the_watcher_told),
 		TEST(test_a_job_is_complete_again_with_its_next_event),

@@ -98,9 +98,113 @@ test_a_question_of_no_known_op_is_none(void **state UNUSED)
 	struct rd r;
 
 	query_wire_head(&b, &head);
-	b.data[0] = 4;
+	b.data[0] = QUERY_HISTORY + 1;
 	r = rd_init(b.data, b.len);
 	assert_int_equal(query_wire_head_decode(&r, &head), -1);
+	buf_free(&b);
+}
+
+static struct query_history_ask
+history_question(struct buf *b)
+{
+	struct query_history_ask ask = { .tenant = slice_str("acme"),
+		.key = slice_str("job:a/b"), .behind = true,
+		.after = { 0xab, 17 }, .limit = QUERY_HISTORY_LIMIT,
+		.n_types = QUERY_HISTORY_TYPES };
+
+	for (size_t i = 0; i < QUERY_HISTORY_TYPES; i++)
+		ask.types[i] = slice_str("job.log");
+	query_wire_history(b, (struct position){ 0xab, 41 }, &ask);
+	return ask;
+}
+
+static int
+read_history_question(const void *p, size_t n, struct position *wait,
+    struct query_history_ask *ret)
+{
+	struct rd r = rd_init(p, n);
+
+	if (query_wire_wait_decode(&r, wait) == -1)
+		return -1;
+	return query_wire_history_decode(&r, ret);
+}
+
+static void
+test_a_history_question_reads_back_as_it_was_asked(void **state UNUSED)
+{
+	struct query_history_ask asked, got = { .limit = 0 };
+	struct buf b = BUF_EMPTY;
+	struct position wait;
+
+	asked = history_question(&b);
+	assert_int_equal(read_history_question(b.data, b.len, &wait, &got),
+	    0);
+	assert_int_equal(wait.number, 41);
+	assert_true(slice_eq(got.tenant, asked.tenant));
+	assert_true(slice_eq(got.key, asked.key));
+	assert_true(got.behind);
+	assert_true(position_eq(got.after, asked.after));
+	assert_int_equal(got.limit, asked.limit);
+	assert_int_equal(got.n_types, QUERY_HISTORY_TYPES);
+	assert_true(slice_is(got.types[QUERY_HISTORY_TYPES - 1], "job.log"));
+	buf_free(&b);
+}
+
+static void
+test_a_history_question_that_is_cut_or_too_much_is_none(void **state UNUSED)
+{
+	struct query_history_ask ask;
+	struct buf b = BUF_EMPTY;
+	struct position wait;
+	size_t n;
+
+	ask = history_question(&b);
+	for (n = 0; n < b.len; n++)
+		assert_int_equal(read_history_question(b.data, n, &wait,
+		    &ask), -1);
+	buf_u8(&b, 0);
+	assert_int_equal(read_history_question(b.data, b.len, &wait, &ask),
+	    -1);
+	buf_reset(&b);
+	ask.n_types = 0;
+	ask.limit = 0;
+	query_wire_history(&b, (struct position){ 0, 0 }, &ask);
+	assert_int_equal(read_history_question(b.data, b.len, &wait, &ask),
+	    -1);
+	buf_reset(&b);
+	ask.limit = QUERY_HISTORY_LIMIT + 1;
+	query_wire_history(&b, (struct position){ 0, 0 }, &ask);
+	assert_int_equal(read_history_question(b.data, b.len, &wait, &ask),
+	    -1);
+	buf_free(&b);
+}
+
+static void
+test_a_history_reads_back_with_its_gaps(void **state UNUSED)
+{
+	struct query_history in = { .as_of = { 0xab, 90 }, .more = true,
+		.end = { 0xab, 80 }, .gaps = { { QUERY_GAP_EVICTED, 3, 0 },
+		{ QUERY_GAP_CURSOR_AHEAD, 0, 0 } }, .n_gaps = 2, .count = 5 };
+	struct query_history got;
+	struct buf b = BUF_EMPTY;
+	size_t n;
+
+	buf_u8(&b, 0);
+	query_wire_answer_history(&b, &in);
+	for (n = 0; n < b.len; n++)
+		assert_int_equal(query_wire_answer_history_decode(
+		    (struct slice){ (const char *)b.data, n }, &got), -1);
+	assert_int_equal(query_wire_answer_history_decode(slice_of(&b), &got),
+	    0);
+	assert_int_equal(got.as_of.number, 90);
+	assert_true(got.more);
+	assert_int_equal(got.end.number, 80);
+	assert_int_equal(got.n_gaps, 2);
+	assert_int_equal(got.gaps[0].from, 3);
+	assert_int_equal(got.gaps[0].to, 0);
+	assert_int_equal(got.gaps[1].reason, QUERY_GAP_CURSOR_AHEAD);
+	assert_int_equal(got.count, 5);
+	assert_int_equal(got.items.left, 0);
 	buf_free(&b);
 }
 
@@ -283,6 +387,11 @@ main(void)
 		cmocka_unit_test(
 		    test_an_answer_is_read_by_what_it_begins_with),
 		cmocka_unit_test(test_a_page_names_the_key_it_stands_behind),
+		cmocka_unit_test(
+		    test_a_history_question_reads_back_as_it_was_asked),
+		cmocka_unit_test(
+		    test_a_history_question_that_is_cut_or_too_much_is_none),
+		cmocka_unit_test(test_a_history_reads_back_with_its_gaps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

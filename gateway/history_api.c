@@ -1,0 +1,337 @@
+#include "gateway/history_api.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/xmalloc.h"
+#include "gateway/access.h"
+#include "gateway/connection.h"
+#include "gateway/identity.h"
+#include "gateway/reply.h"
+
+#define HISTORY_API_MAGIC       0x48415049u   /* "HAPI" */
+#define HISTORY_API_DEADLINE_MS 3000
+/* For an id that a client has of another gateway, or of its own 202: it is
+ * here within two heartbeats of the broker, or nobody's. */
+#define HISTORY_API_HOLD_MS     500
+#define HISTORY_API_LOOK_MS     20
+#define KNOWN                   "after, limit, types"
+
+/* A request that waits for the store, or for this gateway to hear of the event
+ * it names. What `ask` points to is the request's, which stays meanwhile. */
+struct history_wait {
+	uint32_t		 magic;
+	struct conn		*conn;
+	uint64_t		 ticket;     /* of the question; 0: held */
+	int64_t			 until_ms;
+	struct query_history_ask ask;
+};
+
+/* --- the answer ----------------------------------------------------------- */
+
+static void
+write_number(struct buf *b, const char *name, uint64_t seq)
+{
+	if (seq == 0)
+		buf_addf(b, "\"%s\":null,", name);
+	else
+		buf_addf(b, "\"%s\":%" PRIu64 ",", name, seq);
+}
+
+static void
+write_gaps(struct buf *b, const struct query_history *h)
+{
+	static const char *const reasons[QUERY_GAP_REASON_MAX] = {
+		[QUERY_GAP_EVICTED] = "evicted",
+		[QUERY_GAP_EPOCH_CHANGED] = "epoch_changed",
+		[QUERY_GAP_CURSOR_AHEAD] = "cursor_ahead",
+	};
+	size_t i;
+
+	buf_addf(b, "\"complete\":%s,\"gaps\":[",
+	    h->n_gaps == 0 ? "true" : "false");
+	for (i = 0; i < h->n_gaps; i++) {
+		buf_adds(b, i > 0 ? ",{" : "{");
+		write_number(b, "from_seq", h->gaps[i].from);
+		write_number(b, "to_seq", h->gaps[i].to);
+		buf_addf(b, "\"reason\":\"%s\"}", reasons[h->gaps[i].reason]);
+	}
+	buf_adds(b, "]}");
+}
+
+int
+history_api_write(struct buf *b, struct slice key,
+    const struct query_history *history)
+{
+	struct rd items = history->items;
+	char id[EVENT_ID_MAX];
+	struct item item;
+	uint32_t i;
+
+	buf_addf(b, "{\"stream_key\":\"%.*s\",\"events\":[", (int)key.n,
+	    key.p);
+	for (i = 0; i < history->count; i++) {
+		if (item_decode(&items, &item, true) == -1)
+			return -1;
+		buf_addf(b, "%s{\"id\":\"%s\",\"seq\":%" PRIu64 ",",
+		    i > 0 ? "," : "", position_format(item.position, id),
+		    item.seq);
+		buf_add(b, item.frame.p, item.frame.n);
+	}
+	if (!rd_done(&items))
+		return -1;
+	if (history->more)
+		buf_addf(b, "],\"next\":\"%s\",",
+		    position_format(history->end, id));
+	else
+		buf_adds(b, "],\"next\":null,");
+	buf_addf(b, "\"as_of\":\"%s\",", position_format(history->as_of, id));
+	write_gaps(b, history);
+	return 0;
+}
+
+/* --- asking --------------------------------------------------------------- */
+
+static void
+wait_free(struct history_wait *w)
+{
+	w->conn->exchange->waiting = NULL;
+	w->conn->exchange->on_gone = NULL;
+	w->conn->exchange->on_tick = NULL;
+	w->magic = 0;
+	free(w);
+}
+
+static void
+client_gone(struct conn *c)
+{
+	struct history_wait *w = c->exchange->waiting;
+
+	assert(w->magic == HISTORY_API_MAGIC);
+	if (w->ticket != 0)
+		query_cancel(c->gateway->query, w->ticket);
+	wait_free(w);
+}
+
+static void
+history_answer_cb(const struct query_history *history, const struct err *err,
+    void *arg)
+{
+	struct history_wait *w = arg;
+	struct conn *c = w->conn;
+	struct buf b = BUF_EMPTY;
+	int rc = -1;
+
+	assert(w->magic == HISTORY_API_MAGIC);
+	if (history != NULL)
+		rc = history_api_write(&b, w->ask.key, history);
+	wait_free(w);
+	if (history == NULL) {
+		log_debug("a history was asked for: %s", err->text);
+		reply_unavailable(c, "store_unavailable", "the store does not "
+		    "answer; streams go on without it");
+	} else if (rc == -1) {
+		reply_unavailable(c, "store_unavailable", "the store's answer "
+		    "could not be read");
+	} else {
+		reply_json(c, 200, (struct slice){ (const char *)b.data,
+		    b.len });
+	}
+	buf_free(&b);
+}
+
+static bool
+is_ahead(const struct history_wait *w)
+{
+	struct position tip = ring_tip(w->conn->gateway->ring);
+
+	return w->ask.behind && w->ask.after.epoch == tip.epoch &&
+	    w->ask.after.number > tip.number;
+}
+
+/* What the client has seen, the store may be about to write. */
+static void
+ask_store(struct history_wait *w)
+{
+	struct conn *c = w->conn;
+	struct position wait = { 0, 0 };
+
+	if (w->ask.behind && !is_ahead(w) &&
+	    w->ask.after.epoch == ring_tip(c->gateway->ring).epoch)
+		wait = w->ask.after;
+	w->ticket = query_history(c->gateway->query, &w->ask, wait,
+	    HISTORY_API_DEADLINE_MS, history_answer_cb, w);
+	if (w->ticket != 0)
+		return;
+	wait_free(w);
+	reply_unavailable(c, "store_unavailable",
+	    "too many questions wait for the store");
+}
+
+static void
+held_tick(struct conn *c)
+{
+	struct history_wait *w = c->exchange->waiting;
+
+	assert(w->magic == HISTORY_API_MAGIC);
+	if (w->ticket != 0)
+		return;
+	if (is_ahead(w) && gateway_now_ms() < w->until_ms)
+		conn_due(c, gateway_now_ms() + HISTORY_API_LOOK_MS);
+	else
+		ask_store(w);
+}
+
+static void
+begin(struct conn *c, const struct query_history_ask *ask)
+{
+	struct history_wait *w = xcalloc(1, sizeof(*w));
+
+	w->magic = HISTORY_API_MAGIC;
+	w->conn = c;
+	w->until_ms = gateway_now_ms() + HISTORY_API_HOLD_MS;
+	w->ask = *ask;
+	c->exchange->waiting = w;
+	c->exchange->on_gone = client_gone;
+	c->exchange->on_tick = held_tick;
+	conn_set_state(c, CONN_WAITING);
+	held_tick(c);
+}
+
+/* --- the request ---------------------------------------------------------- */
+
+/* Sends the answer; false, so that callers can return it. */
+static bool
+bad(struct conn *c, int status, const char *code, const char *text)
+{
+	reply_error(c, status, code, text, NULL);
+	return false;
+}
+
+static bool
+read_limit(struct slice v, uint32_t *ret)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < v.n && n <= QUERY_HISTORY_LIMIT; i++) {
+		if (v.p[i] < '0' || v.p[i] > '9')
+			return false;
+		n = n * 10 + (uint32_t)(v.p[i] - '0');
+	}
+	*ret = n;
+	return n >= 1 && n <= QUERY_HISTORY_LIMIT;
+}
+
+static bool
+read_types(struct conn *c, struct slice list, struct query_history_ask *ask)
+{
+	const char *p = list.p, *end = list.p + list.n, *comma;
+	struct slice type;
+
+	while (p < end) {
+		comma = memchr(p, ',', (size_t)(end - p));
+		if (comma == NULL)
+			comma = end;
+		type = (struct slice){ p, (size_t)(comma - p) };
+		if (!event_type_valid(type))
+			return bad(c, 400, "bad_request",
+			    "types: not an event type");
+		if (ask->n_types == QUERY_HISTORY_TYPES)
+			return bad(c, 400, "bad_request",
+			    "more than 32 event types");
+		ask->types[ask->n_types++] = type;
+		p = comma + 1;
+	}
+	return true;
+}
+
+static bool
+take_param(struct conn *c, const struct http_pair *p,
+    struct query_history_ask *ask)
+{
+	if (slice_is(p->name, "after")) {
+		ask->behind = position_parse(p->value, &ask->after);
+		return ask->behind || bad(c, 400, "invalid_cursor",
+		    "after is the id of an event, or next of the page before");
+	}
+	if (slice_is(p->name, "limit"))
+		return read_limit(p->value, &ask->limit) || bad(c, 400,
+		    "bad_request", "limit must be 1 to 1000");
+	if (slice_is(p->name, "types"))
+		return read_types(c, p->value, ask);
+	return bad(c, 400, "bad_request", "unknown parameter; known are "
+	    KNOWN);
+}
+
+static bool
+stands_again(const struct http_request *r, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (slice_eq(r->params[k].name, r->params[i].name))
+			return true;
+	return false;
+}
+
+static bool
+take_params(struct conn *c, const struct http_request *r,
+    struct query_history_ask *ask)
+{
+	for (size_t i = 0; i < r->n_params; i++) {
+		if (stands_again(r, i))
+			return bad(c, 400, "bad_request",
+			    "a parameter is there twice");
+		if (!take_param(c, &r->params[i], ask))
+			return false;
+	}
+	return true;
+}
+
+/* The same answer whether the stream exists or not. */
+static bool
+may_read(struct conn *c, struct slice key)
+{
+	char text[EVENT_KEY_MAX + 64];
+
+	if (grants_cover(&c->identity->subscribe, key))
+		return true;
+	(void)snprintf(text, sizeof(text), "this token may not read %.*s",
+	    (int)key.n, key.p);
+	access_forbid(c, text);
+	return false;
+}
+
+static bool
+has_history(struct conn *c, struct slice key)
+{
+	if (!stream_has_history(key))
+		return bad(c, 404, "no_history", "the events of this type of "
+		    "stream are not stored: its snapshot is what GET "
+		    "/api/v1/streams?stream= begins with");
+	if (c->gateway->role->conf.history.retain_ms == 0)
+		return bad(c, 404, "no_history", "no events are stored here "
+		    "(history.retain is off)");
+	return true;
+}
+
+void
+history_api(struct conn *c, const struct http_request *r)
+{
+	struct query_history_ask ask = {
+		.tenant = slice_str(c->identity->tenant),
+		.key = r->segments[3],
+		.limit = HISTORY_API_LIMIT_DEFAULT,
+	};
+	struct err err = { 0 };
+
+	if (stream_key_check(ask.key, NULL, &err) == -1) {
+		reply_error(c, 400, "invalid_id", err.text, NULL);
+		return;
+	}
+	if (may_read(c, ask.key) && has_history(c, ask.key) &&
+	    take_params(c, r, &ask))
+		begin(c, &ask);
+}
