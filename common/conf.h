@@ -129,6 +129,7 @@ struct conf {
 		int64_t	  compare_ms;     /* 0: never; to twice that */
 		int64_t	  no_address_ms;  /* an ingress may wait for one */
 		bool	  helm_releases;  /* secrets of that type, too */
+		bool	  jobs_as_streams;
 	} watch;
 	struct {
 		uint64_t size;

@@ -160,9 +160,11 @@ const struct conf_key conf_keys[] = {
 	  .words = KINDS, .def = "[]",
 	  .help = "More kinds, at most 16, each {group, version, resource, "
 	  "kind}." },
-	{ .path = "watch.jobs_as_streams", .type = CONF_TYPE_FIXED,
-	  .def = "false",
-	  .help = "Kubernetes jobs as job streams; not in this version." },
+	{ .path = "watch.jobs_as_streams", .type = CONF_TYPE_BOOL,
+	  .readers = R(WATCHER),
+	  .off = C(watch.jobs_as_streams), .def = "false",
+	  .help = "Whether each Kubernetes job is also a job stream, "
+	  "job:CLUSTER/NAMESPACE/NAME; job must be among watch.kinds." },
 	{ .path = "watch.watch_list", .type = CONF_TYPE_BOOL,
 	  .readers = R(WATCHER),
 	  .off = C(watch.watch_list), .def = "false",

@@ -16,11 +16,12 @@
 #define OUTBOX_MAGIC 0x4f555442u   /* "OUTB" */
 #define REFUSED_MS   60000         /* between two lines about refusals */
 
-/* An object's group that is with the broker. */
+/* A group, of an object or a job stream, that is with the broker. */
 struct sent {
 	struct sent		*next, **link;
 	struct outbox		*outbox;
-	struct inv_object	*object;
+	struct inv_object	*object;     /* or NULL */
+	struct job_stream	*job;        /* or NULL */
 	size_t			 n;          /* events */
 	int64_t			 since_unix_ms;
 	bool			 deletion;   /* one is among them */
@@ -30,6 +31,7 @@ struct outbox {
 	uint32_t		 magic;
 	struct role		*role;
 	struct inventory	*inv;
+	struct job_streams	*jobs;       /* or NULL */
 	struct figures		*figures;
 	struct publisher	*publisher;
 	struct store_ask	*store;
@@ -49,6 +51,16 @@ outbox_kick(struct outbox *o)
 }
 
 /* --- to the broker -------------------------------------------------------- */
+
+static void
+sent_add(struct sent *s)
+{
+	s->link = &s->outbox->sent;
+	s->next = *s->link;
+	if (s->next != NULL)
+		s->next->link = &s->next;
+	*s->link = s;
+}
 
 static void
 sent_free(struct sent *s)
@@ -107,6 +119,22 @@ outbox_object_result_cb(const struct publish_result *result, void *arg)
 		    s->since_unix_ms);
 	sent_free(s);
 	inventory_answered(o->inv, object, result->code == RECORD_APPENDED);
+	outbox_kick(o);
+}
+
+static void
+outbox_job_result_cb(const struct publish_result *result, void *arg)
+{
+	struct sent *s = arg;
+	struct outbox *o = s->outbox;
+	struct job_stream *job = s->job;
+
+	assert(o->magic == OUTBOX_MAGIC);
+	sent_free(s);
+	if (result->code == RECORD_APPENDED)
+		store_ask_appended(o->store, result->last, NULL);
+	if (!job_streams_answered(o->jobs, job, result))
+		say_refused(o, result->code);
 	outbox_kick(o);
 }
 
@@ -170,13 +198,50 @@ send_object(struct outbox *o, struct inv_object *object)
 		free(s);
 		return false;
 	}
-	s->link = &o->sent;
-	s->next = o->sent;
-	if (s->next != NULL)
-		s->next->link = &s->next;
-	o->sent = s;
+	sent_add(s);
 	inventory_sent(o->inv, object);
 	return true;
+}
+
+/* Likewise: all that a job stream has to say, one after the other. */
+static bool
+send_job(struct outbox *o, struct job_stream *job)
+{
+	struct payload p[JOB_STEPS_MAX];
+	struct item items[JOB_STEPS_MAX];
+	struct job_step steps[JOB_STEPS_MAX];
+	size_t n = job_streams_steps(job, steps), i;
+	int64_t now = wall_unix_ms();
+	struct sent *s;
+	int rc;
+
+	for (i = 0; i < n; i++) {
+		payload_job_state(&p[i], o->role->instance, job,
+		    &(struct payload_job_step){
+			.from = i == 0 ? job->at : steps[i - 1],
+			.to = steps[i], .guarded = i == 0, .last = i + 1 == n,
+		    }, now);
+		items[i] = p[i].item;
+	}
+	s = xcalloc(1, sizeof(*s));
+	s->outbox = o;
+	s->job = job;
+	rc = publisher_submit(o->publisher, items, n, outbox_job_result_cb, s);
+	for (i = 0; i < n; i++)
+		payload_clear(&p[i]);
+	if (rc < 0) {
+		free(s);
+		return false;
+	}
+	sent_add(s);
+	job_streams_sent(o->jobs, job, steps, n);
+	return true;
+}
+
+static struct job_stream *
+first_job(struct outbox *o)
+{
+	return o->jobs == NULL ? NULL : job_streams_first(o->jobs);
 }
 
 static void
@@ -202,6 +267,7 @@ outbox_flush_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct outbox *o = arg;
 	struct inv_object *object;
+	struct job_stream *job;
 
 	(void)fd;
 	(void)what;
@@ -210,6 +276,9 @@ outbox_flush_cb(evutil_socket_t fd, short what, void *arg)
 		return;
 	while ((object = inventory_first(o->inv)) != NULL)
 		if (!send_object(o, object))
+			return;
+	while ((job = first_job(o)) != NULL)
+		if (!send_job(o, job))
 			return;
 	/* Nor may the store take them for the end of what it asked for. */
 	if (!store_ask_holding(o->store))
@@ -249,8 +318,8 @@ outbox_fenced_cb(void *arg)
 
 struct outbox *
 outbox_new(struct role *role, struct inventory *inv,
-    struct figures *figures, outbox_registered_cb registered, void *arg,
-    struct err *err)
+    struct job_streams *jobs, struct figures *figures,
+    outbox_registered_cb registered, void *arg, struct err *err)
 {
 	struct outbox *o = xcalloc(1, sizeof(*o));
 	char *bus = conf_bus_directory(&role->conf);
@@ -258,12 +327,13 @@ outbox_new(struct role *role, struct inventory *inv,
 	o->magic = OUTBOX_MAGIC;
 	o->role = role;
 	o->inv = inv;
+	o->jobs = jobs;
 	o->figures = figures;
 	o->registered = registered;
 	o->arg = arg;
 	o->states = state_queue_new();
 	o->flush = timer_new(role->base, outbox_flush_cb, o);
-	o->store = store_ask_new(role, inv, outbox_moved_cb, o, err);
+	o->store = store_ask_new(role, inv, jobs, outbox_moved_cb, o, err);
 	if (o->store != NULL)
 		o->publisher = publisher_new(role->base, bus, role->title,
 		    role->incarnation, OUTBOX_BYTES_MAX, outbox_ready_cb,
@@ -325,9 +395,9 @@ outbox_trouble(const struct outbox *o)
 }
 
 bool
-outbox_idle(const struct outbox *o)
+outbox_idle(struct outbox *o)
 {
 	return publisher_pending(o->publisher) == 0 &&
 	    state_queue_empty(o->states) &&
-	    inventory_first(o->inv) == NULL;
+	    inventory_first(o->inv) == NULL && first_job(o) == NULL;
 }

@@ -25,26 +25,39 @@ add_text(struct buf *b, const char *name, struct slice text)
 	buf_addc(b, '"');
 }
 
+struct envelope {
+	const char	*type;
+	const char	*event_type;
+	const char	*cluster;
+	struct slice	 subject;      /* may be none */
+	const char	*correlation;  /* NULL: none */
+	int64_t		 now;
+	bool		 terminal;
+};
+
 /* Up to and with the brace that opens data. The key is in p->key. */
 static void
-begin(struct payload *p, const char *type, const char *event_type,
-    const char *cluster, struct slice subject, int64_t now)
+begin(struct payload *p, const struct envelope *e)
 {
 	char when[MONO_RFC3339_SIZE];
 	struct buf *f = &p->frame;
 
-	buf_addf(f, "\"type\":\"%s\"", type);
+	buf_addf(f, "\"type\":\"%s\"", e->type);
 	add_text(f, "stream_key", (struct slice){ (const char *)p->key.data,
 	    p->key.len });
 	buf_addf(f, ",\"event_type\":\"%s\",\"timestamp\":\"%s\","
-	    "\"source\":\"/watcher/%s\"", event_type, wall_format(now, when),
-	    cluster);
-	if (subject.n > 0)
-		add_text(f, "subject", subject);
-	buf_adds(f, ",\"version\":1,\"terminal\":false,\"data\":");
+	    "\"source\":\"/watcher/%s\"", e->event_type,
+	    wall_format(e->now, when), e->cluster);
+	if (e->subject.n > 0)
+		add_text(f, "subject", e->subject);
+	buf_adds(f, ",\"version\":1");
+	if (e->correlation != NULL)
+		add_text(f, "correlation_id", slice_str(e->correlation));
+	buf_addf(f, ",\"terminal\":%s,\"data\":",
+	    e->terminal ? "true" : "false");
 	p->item.data_off = (uint32_t)f->len;
-	p->item.event_type = slice_str(event_type);
-	p->item.subject = subject;
+	p->item.event_type = slice_str(e->event_type);
+	p->item.subject = e->subject;
 	buf_addc(f, '{');
 }
 
@@ -89,7 +102,8 @@ begin_resource(struct payload *p, const char *cluster,
 	start(p);
 	buf_adds(&p->key, "resource:");
 	add_name(&p->key, cluster, o);
-	begin(p, "resource", event_type, cluster, SLICE_NONE, now);
+	begin(p, &(struct envelope){ .type = "resource",
+	    .event_type = event_type, .cluster = cluster, .now = now });
 	buf_adds(&p->frame, "\"resource_id\":\"");
 	add_name(&p->frame, cluster, o);
 	buf_addf(&p->frame, "\",\"type\":\"%s\",\"status\":",
@@ -192,8 +206,9 @@ payload_node_update(struct payload *p, const char *cluster,
 
 	start(p);
 	buf_addf(&p->key, "workflow:%s", b->workflow);
-	begin(p, "workflow", "node_update", cluster, slice_str(b->node),
-	    now_unix_ms);
+	begin(p, &(struct envelope){ .type = "workflow",
+	    .event_type = "node_update", .cluster = cluster,
+	    .subject = slice_str(b->node), .now = now_unix_ms });
 	buf_adds(f, "\"node_id\":\"");
 	buf_json_text(f, b->node, strlen(b->node));
 	buf_addf(f, "\",\"type\":\"%s\",\"status\":", kinds[o->kind].name);
@@ -204,6 +219,89 @@ payload_node_update(struct payload *p, const char *cluster,
 		add_version(f, o);
 	buf_addf(f, ",\"change\":\"%s\"", node_change(o, b));
 	finish(p, slice_str(b->tenant));
+}
+
+/* --- jobs ----------------------------------------------------------------- */
+
+static void
+add_time(struct buf *b, const char *name, int64_t unix_ms)
+{
+	char when[MONO_RFC3339_SIZE];
+
+	if (unix_ms != 0)
+		buf_addf(b, ",\"%s\":\"%s\"", name,
+		    wall_format(unix_ms, when));
+}
+
+static void
+add_reason(struct buf *b, const struct job_stream *s,
+    const struct payload_job_step *step)
+{
+	if (step->last && s->reason != NULL)
+		add_text(b, "reason", slice_str(s->reason));
+	else if (step->to.attempt > step->from.attempt &&
+	    step->from.state != LIFECYCLE_NONE && s->failed > 0)
+		add_text(b, "reason", slice_str("PodFailed"));
+	if (step->last && s->message != NULL)
+		add_text(b, "message", slice_str(s->message));
+}
+
+static void
+add_times(struct buf *b, const struct job_stream *s, struct job_step at)
+{
+	bool over = lifecycle_final(LIFECYCLE_OF_JOB, at.state);
+
+	add_time(b, "queued_at", s->created_unix_ms);
+	if (over || at.state == LIFECYCLE_LEASED ||
+	    at.state == LIFECYCLE_RUNNING)
+		add_time(b, "started_at", s->started_unix_ms);
+	if (!over || s->finished_unix_ms == 0)
+		return;
+	add_time(b, "finished_at", s->finished_unix_ms);
+	if (s->started_unix_ms != 0 &&
+	    s->finished_unix_ms >= s->started_unix_ms)
+		buf_addf(b, ",\"duration_ms\":%" PRId64,
+		    s->finished_unix_ms - s->started_unix_ms);
+}
+
+void
+payload_job_state(struct payload *p, const char *cluster,
+    const struct job_stream *s, const struct payload_job_step *step,
+    int64_t now_unix_ms)
+{
+	bool over = lifecycle_final(LIFECYCLE_OF_JOB, step->to.state);
+	char uid[JOB_UID_TEXT];
+	struct buf *f = &p->frame;
+
+	start(p);
+	buf_adds(&p->key, "job:");
+	job_streams_name(&p->key, cluster, s);
+	job_streams_uid(s, uid);
+	begin(p, &(struct envelope){ .type = "job",
+	    .event_type = "job.state_changed", .cluster = cluster,
+	    .correlation = uid, .terminal = over, .now = now_unix_ms });
+	buf_adds(f, "\"job_id\":\"");
+	job_streams_name(f, cluster, s);
+	buf_addf(f, "\",\"state\":\"%s\",\"previous_state\":",
+	    lifecycle_word((uint8_t)step->to.state));
+	if (step->from.state != LIFECYCLE_NONE)
+		buf_addf(f, "\"%s\"",
+		    lifecycle_word((uint8_t)step->from.state));
+	else
+		buf_adds(f, "null");
+	buf_addf(f, ",\"attempt\":%" PRIu32, step->to.attempt);
+	/* One that was suspended has tries of its own. */
+	if (step->to.attempt <= s->max_attempts)
+		buf_addf(f, ",\"max_attempts\":%" PRIu32, s->max_attempts);
+	buf_adds(f, ",\"job_type\":\"kubernetes\"");
+	add_reason(f, s, step);
+	add_times(f, s, step->to);
+	finish(p, slice_str(EVENT_TENANT_DEFAULT));
+	p->item.flags = (uint8_t)(ITEM_LIFECYCLE | (over ? ITEM_TERMINAL : 0) |
+	    (step->guarded ? ITEM_GUARDED : 0));
+	p->item.guard = s->guard;
+	p->item.state = (uint8_t)step->to.state;
+	p->item.attempt = step->to.attempt;
 }
 
 /* --- the watcher itself --------------------------------------------------- */
@@ -224,8 +322,10 @@ payload_watcher_state(struct payload *p, const char *cluster,
 
 	start(p);
 	buf_addf(&p->key, "watcher:%s", cluster);
-	begin(p, "watcher", "watcher.state_changed", cluster,
-	    slice_str(kinds[view->kind].name), now_unix_ms);
+	begin(p, &(struct envelope){ .type = "watcher",
+	    .event_type = "watcher.state_changed", .cluster = cluster,
+	    .subject = slice_str(kinds[view->kind].name),
+	    .now = now_unix_ms });
 	buf_addf(f, "\"cluster_id\":\"%s\",\"kind\":\"%s\",\"state\":\"%s\","
 	    "\"previous_state\":", cluster, kinds[view->kind].name,
 	    watch_words_shown(view->state));

@@ -9,6 +9,7 @@
 
 #include "common/event.h"
 #include "watcher/inventory.h"
+#include "watcher/job_streams.h"
 #include "watcher/kind_watch.h"
 
 struct payload {
@@ -28,6 +29,15 @@ void	payload_deleted(struct payload *p, const char *cluster,
 /* workflow:<id>, subject the node */
 void	payload_node_update(struct payload *p, const char *cluster,
 	    const struct inv_object *o, const struct inv_binding *b,
+	    int64_t now_unix_ms);
+/* job:<cluster>/<namespace>/<name>: the stream goes from `from` to `to`;
+ * `last`: the Job is there. The first of a group is `guarded`. */
+struct payload_job_step {
+	struct job_step	from, to;
+	bool		guarded, last;
+};
+void	payload_job_state(struct payload *p, const char *cluster,
+	    const struct job_stream *s, const struct payload_job_step *step,
 	    int64_t now_unix_ms);
 /* watcher:<cluster>, subject the kind; previous NULL: none */
 void	payload_watcher_state(struct payload *p, const char *cluster,

@@ -26,6 +26,7 @@ struct store_ask {
 	uint32_t		 magic;
 	struct role		*role;
 	struct inventory	*inv;
+	struct job_streams	*jobs;       /* or NULL */
 	store_ask_moved_cb	 moved;
 	void			*arg;
 	struct query_client	*query;
@@ -38,6 +39,7 @@ struct store_ask {
 	struct position		 tip;        /* the store must know it */
 	struct departed		 departed;  /* since the last page's question */
 	char			*after;      /* what that page is behind */
+	bool			 job_pages;  /* it is one of job streams */
 	struct event		*retry;
 	uint64_t		*tickets;    /* questions under way */
 	size_t			 n_tickets;
@@ -112,6 +114,19 @@ has_departed(struct store_ask *a, struct slice key)
 	    (struct slice){ key.p + cluster, key.n - cluster });
 }
 
+/* Of a page there is one more behind it, the last one is empty; behind the
+ * last one of objects come those of job streams. */
+static bool
+ask_behind(struct store_ask *a, struct slice last)
+{
+	if (last.p != NULL)
+		return ask_page(a, last);
+	if (a->jobs == NULL || a->job_pages)
+		return true;
+	a->job_pages = true;
+	return ask_page(a, slice_str(""));
+}
+
 static void
 take_snapshot(struct store_ask *a, const struct query_snapshot *snapshot,
     const struct err *err, bool page)
@@ -136,11 +151,13 @@ take_snapshot(struct store_ask *a, const struct query_snapshot *snapshot,
 			store_away(a, "an unreadable answer");
 			return;
 		}
-		if (!page || !has_departed(a, item.key))
+		if (page && a->job_pages)
+			job_streams_stored(a->jobs, &item);
+		else if (!page || !has_departed(a, item.key))
 			store_answer_item(a->inv, a->role->instance, &item);
 	}
-	/* Of a page there is one more behind it, the last one is empty. */
-	if (page && snapshot->count > 0 && !ask_page(a, item.key))
+	if (page && !ask_behind(a, snapshot->count > 0 ? item.key :
+	    SLICE_NONE))
 		store_away(a, "too many questions are waiting");
 	else if (a->answers == a->n_tickets)
 		store_answered(a);
@@ -239,12 +256,13 @@ ask_workflows(struct store_ask *a, struct workflows *w)
 	return ok;
 }
 
-/* What the cluster's objects show, which may be more than one answer holds.
- * The answer knows what was announced until now. */
+/* What the streams of the cluster's objects, or jobs, show, which may be more
+ * than one answer holds. The answer knows what was announced until now. */
 static bool
 ask_page(struct store_ask *a, struct slice after)
 {
-	char *all = xasprintf("resource:%s/*", a->role->instance);
+	char *all = xasprintf("%s:%s/*", a->job_pages ? "job" : "resource",
+	    a->role->instance);
 	char *behind = slice_dup(after);
 	uint64_t ticket = query_page(a->query, slice_str(EVENT_TENANT_DEFAULT),
 	    slice_str(all), after, a->tip, STORE_ASK_MS, store_ask_page_cb,
@@ -278,6 +296,7 @@ ask_snapshots(struct store_ask *a)
 	struct workflows w = { NULL, 0 };
 	bool ok;
 
+	a->job_pages = false;
 	inventory_workflows(a->inv, collect_workflow, &w);
 	ok = ask_page(a, slice_str("")) && ask_workflows(a, &w);
 	free(w.refs);
@@ -434,7 +453,8 @@ store_ask_holding(const struct store_ask *a)
 
 struct store_ask *
 store_ask_new(struct role *role, struct inventory *inv,
-    store_ask_moved_cb moved, void *arg, struct err *err)
+    struct job_streams *jobs, store_ask_moved_cb moved, void *arg,
+    struct err *err)
 {
 	struct store_ask *a = xcalloc(1, sizeof(*a));
 	char *bus = conf_bus_directory(&role->conf);
@@ -442,6 +462,7 @@ store_ask_new(struct role *role, struct inventory *inv,
 	a->magic = STORE_ASK_MAGIC;
 	a->role = role;
 	a->inv = inv;
+	a->jobs = jobs;
 	a->moved = moved;
 	a->arg = arg;
 	a->retry = timer_new(role->base, store_ask_retry_cb, a);

@@ -2,9 +2,10 @@
  * store_ask: the watcher's questions to the store: which workflow nodes are
  * bound to its objects, and, at the start, after an absence and on RESYNC,
  * what the streams show at >= the broker's tip. The answers go into the
- * inventory (store_answer). Without one in STORE_ASK_MS the store counts as
- * away: everything is published as `sync`, and it is asked again every
- * STORE_ASK_MS. One round of questions at a time.
+ * inventory (store_answer), and into the job streams where there are any.
+ * Without one in STORE_ASK_MS the store counts as away: everything is published
+ * as `sync`, and it is asked again every STORE_ASK_MS. One round of questions
+ * at a time.
  *
  * Runs in the watcher's loop; the outbox owns it and acts on what it says.
  */
@@ -14,6 +15,7 @@
 #include "common/event.h"
 #include "common/role.h"
 #include "watcher/inventory.h"
+#include "watcher/job_streams.h"
 
 #define STORE_ASK_MS 5000
 
@@ -22,10 +24,11 @@ struct store_ask;
 /* The inventory, or one of the three states below, has changed. */
 typedef void (*store_ask_moved_cb)(void *arg);
 
-/* NULL with *err when the bus cannot be had. `role` and `inv` must outlive
- * it. */
+/* NULL with *err when the bus cannot be had. `role`, `inv` and `jobs` (NULL:
+ * there are none) must outlive it. */
 struct store_ask *store_ask_new(struct role *role, struct inventory *inv,
-    store_ask_moved_cb moved, void *arg, struct err *err) MUST_CHECK;
+    struct job_streams *jobs, store_ask_moved_cb moved, void *arg,
+    struct err *err) MUST_CHECK;
 void	store_ask_free(struct store_ask *a);
 
 /* Registered with the broker, whose newest position is `tip`: the first round

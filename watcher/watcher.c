@@ -19,10 +19,12 @@
 #include "watcher/cluster_access.h"
 #include "watcher/figures.h"
 #include "watcher/inventory.h"
+#include "watcher/job_streams.h"
 #include "watcher/kind_set.h"
 #include "watcher/list_slot.h"
 #include "watcher/outbox.h"
 #include "watcher/resident.h"
+#include "watcher/status/rules.h"
 #include "watcher/watch_words.h"
 #include "watcher/wiping.h"
 
@@ -39,6 +41,7 @@ struct watcher {
 	struct cluster_access	*access;
 	struct kube_api		*api;
 	struct inventory	*inv;
+	struct job_streams	*jobs;       /* or NULL */
 	struct figures		*figures;
 	struct outbox		*outbox;
 	struct kind_set		*kinds;
@@ -160,6 +163,23 @@ watcher_tick_cb(evutil_socket_t fd, short what, void *arg)
 	outbox_kick(w->outbox);
 }
 
+static void
+tell_jobs(struct watcher *w, enum kube_event_type type,
+    const struct kube_object *object)
+{
+	if (type == KUBE_EVENT_DELETED)
+		job_streams_deleted(w->jobs, object, wall_unix_ms());
+	else
+		job_streams_seen(w->jobs, object, wall_unix_ms());
+}
+
+/* NULL: this kind's objects are no streams. */
+static struct job_streams *
+jobs_of(const struct watcher *w, unsigned kind)
+{
+	return kinds[kind].rule == job_status ? w->jobs : NULL;
+}
+
 static bool
 watcher_object_cb(struct kind_watch *kw, enum kube_event_type type,
     const struct kube_object *object, void *arg)
@@ -174,6 +194,8 @@ watcher_object_cb(struct kind_watch *kw, enum kube_event_type type,
 		inventory_deleted(w->inv, kind, object, wall_unix_ms());
 	else
 		room = inventory_seen(w->inv, kind, object, wall_unix_ms());
+	if (room && jobs_of(w, kind) != NULL)
+		tell_jobs(w, type, object);
 	arm_tick(w);
 	outbox_kick(w->outbox);
 	status_soon(w, STATUS_MS);
@@ -185,10 +207,15 @@ watcher_list_begin_cb(struct kind_watch *kw, struct slice namespace,
     void *arg)
 {
 	struct watcher *w = arg;
+	unsigned kind = kind_watch_kind(kw);
+	uint32_t mark;
 
 	assert(w->magic == WATCHER_MAGIC);
-	figures_list(w->figures, kind_watch_kind(kw));
-	return inventory_list_begin(w->inv, kind_watch_kind(kw), namespace);
+	figures_list(w->figures, kind);
+	mark = inventory_list_begin(w->inv, kind, namespace);
+	if (jobs_of(w, kind) != NULL)
+		job_streams_list_begin(w->jobs, namespace, mark);
+	return mark;
 }
 
 static void
@@ -196,9 +223,12 @@ watcher_list_end_cb(struct kind_watch *kw, struct slice namespace,
     uint32_t mark, void *arg)
 {
 	struct watcher *w = arg;
+	unsigned kind = kind_watch_kind(kw);
 
 	assert(w->magic == WATCHER_MAGIC);
-	inventory_list_end(w->inv, kind_watch_kind(kw), namespace, mark);
+	inventory_list_end(w->inv, kind, namespace, mark);
+	if (jobs_of(w, kind) != NULL)
+		job_streams_list_end(w->jobs, namespace, mark);
 	outbox_kick(w->outbox);
 }
 
@@ -427,6 +457,22 @@ open_cluster(struct watcher *w, struct err *err)
 	return 0;
 }
 
+static void
+make_jobs(struct watcher *w)
+{
+	const struct conf *conf = &w->role->conf;
+	size_t i = 0;
+
+	while (i < conf->watch.n_kinds &&
+	    strcmp(conf->watch.kinds[i], "job") != 0)
+		i++;
+	if (i == conf->watch.n_kinds)
+		log_warn("watch.jobs_as_streams is set, but job is not among "
+		    "watch.kinds: no Job becomes a stream until it is");
+	else
+		w->jobs = job_streams_new(w->role->instance);
+}
+
 static int
 watcher_start(struct role *role, struct err *err)
 {
@@ -445,7 +491,9 @@ watcher_start(struct role *role, struct err *err)
 	kube_api_on_warning(w->api, watcher_warned_cb, w);
 	w->kinds = kind_set_new(role->base, w->api, &role->conf, w->inv,
 	    &watcher_ops, w);
-	w->outbox = outbox_new(role, w->inv, w->figures,
+	if (role->conf.watch.jobs_as_streams)
+		make_jobs(w);
+	w->outbox = outbox_new(role, w->inv, w->jobs, w->figures,
 	    watcher_registered_cb, w, err);
 	if (w->outbox == NULL)
 		return -1;
@@ -478,6 +526,7 @@ watcher_finish(struct role *role)
 	outbox_free(w->outbox);
 	figures_free(w->figures);
 	inventory_free(w->inv);
+	job_streams_free(w->jobs);
 	event_free(w->tick);
 	event_free(w->ready);
 	event_free(w->status);

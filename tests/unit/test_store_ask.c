@@ -115,7 +115,7 @@ setup(void **state)
 	meanwhile = NULL;
 	tip = 100;
 	bindings_asked = pages_asked = 0;
-	ask = store_ask_new(&role, inv, moved_cb, NULL, &err);
+	ask = store_ask_new(&role, inv, NULL, moved_cb, NULL, &err);
 	if (ask == NULL)
 		fail_msg("%s", err.text);
 	rep = bus_open(BUS_REP, &err);
