@@ -9,6 +9,8 @@ ifeq ($(origin CC),default)
 CC         := gcc
 endif
 AR         ?= ar
+LD         ?= ld
+OBJCOPY    ?= objcopy
 PKG_CONFIG ?= pkg-config
 BUILD      ?= build
 PREFIX     ?= /usr/local
@@ -16,6 +18,8 @@ DESTDIR    ?=
 SBINDIR    ?= $(PREFIX)/sbin
 BINDIR     ?= $(PREFIX)/bin
 LIBEXECDIR ?= $(PREFIX)/libexec/sluice
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
 MANDIR     ?= $(PREFIX)/share/man
 DOCDIR     ?= $(PREFIX)/share/doc/sluice
 SYSCONFDIR ?= /etc
@@ -26,6 +30,7 @@ WERROR     ?= $(if $(wildcard .git),1,0)
 VERSION    := $(shell cat VERSION)
 
 Q := $(if $(V),,@)
+comma := ,
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) '$(2)')
 
 # --- flags: each is probed, since gcc 12 and clang 14 differ -----------------
@@ -80,7 +85,7 @@ BUILT_ROLES := $(foreach r,$(ROLES),$(call have,$(r)))
 BINS := $(if $(wildcard supervisor/supervisor.c),$(BUILD)/sluiced) \
 	$(if $(wildcard ctl/sluicectl.c),$(BUILD)/sluicectl) \
 	$(foreach r,$(BUILT_ROLES),$(BUILD)/sluice-$(r))
-FOLDERS := common supervisor ctl $(ROLES)
+FOLDERS := common lib supervisor ctl $(ROLES)
 srcs = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 # A folder's archive holds all but its main; the linker takes what is needed.
@@ -97,8 +102,17 @@ TOOLS      := $(patsubst tests/%.c,$(BUILD)/%,$(TOOL_SRCS)) \
 KUBESIM_SRCS := $(sort $(wildcard tests/kubesim/*.c))
 SSE_LOAD_SRCS := $(sort $(wildcard tests/bench/load/*.c))
 
+# libsluice, for programs of others: compiled once more, as -fPIC and with
+# nothing visible but lib/sluice.h, so that no name of ours meets one of theirs.
+LIB_SONAME  := libsluice.so.0
+LIB_SHARED  := $(BUILD)/libsluice.so.$(VERSION)
+LIB_COMMON  := buf crc32c err log mono text utf8 xmalloc
+LIB_OBJS    := $(patsubst %.c,$(BUILD)/pic/%.o,$(call srcs,lib) \
+	$(LIB_COMMON:%=common/%.c))
+
 .PHONY: all
-all: $(BINS) $(if $(wildcard tests/kubesim/kubesim.c),$(BUILD)/kubesim) \
+all: $(BINS) $(LIB_SHARED) $(BUILD)/libsluice.a \
+	$(if $(wildcard tests/kubesim/kubesim.c),$(BUILD)/kubesim) \
 	$(BUILD)/demo-orchestrator
 
 $(FLAGS_MK): Makefile
@@ -158,6 +172,28 @@ $(BUILD)/hooks/sluice-gateway: $(HOOKS_OBJS) $(BUILD)/common.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $^ $(ALL_LDFLAGS) $(LIBS_ALL) -o $@
 
+$(BUILD)/pic/%.o: %.c $(FLAGS_MK)
+	$(call say,CC,$< (lib))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC \
+		-fvisibility=hidden -MMD -MP -c $< -o $@
+
+$(LIB_SHARED): $(LIB_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -shared \
+		-Wl,-soname,$(LIB_SONAME) $^ \
+		$(filter-out -pie -Wl$(comma)-z$(comma)nodlopen,$(ALL_LDFLAGS)) \
+		$(LIBS_ALL) -o $@
+	@ln -sf $(@F) $(BUILD)/$(LIB_SONAME)
+	@ln -sf $(@F) $(BUILD)/libsluice.so
+
+# One object, in which what is hidden has become local.
+$(BUILD)/libsluice.a: $(LIB_OBJS)
+	@rm -f $@
+	$(Q)$(LD) -r $^ -o $(BUILD)/pic/sluice-all.o
+	$(Q)$(OBJCOPY) --localize-hidden $(BUILD)/pic/sluice-all.o
+	$(Q)$(AR) rcs $@ $(BUILD)/pic/sluice-all.o
+
 # The supervisor links libevent and libyaml, nothing of the data path.
 $(BUILD)/sluiced: $(BUILD)/obj/supervisor/supervisor.o $(BUILD)/supervisor.a \
 		$(BUILD)/common.a
@@ -165,7 +201,7 @@ $(BUILD)/sluiced: $(BUILD)/obj/supervisor/supervisor.o $(BUILD)/supervisor.a \
 	$(Q)$(CC) $(ALL_CFLAGS) $^ $(ALL_LDFLAGS) $(LIBS_BASE) -o $@
 
 $(BUILD)/sluicectl: $(BUILD)/obj/ctl/sluicectl.o $(BUILD)/ctl.a \
-		$(BUILD)/common.a
+		$(BUILD)/lib.a $(BUILD)/common.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $^ $(ALL_LDFLAGS) $(LIBS_ALL) -o $@
 
@@ -212,7 +248,7 @@ $(foreach t,$(patsubst tests/%.c,$(BUILD)/%,$(TOOL_SRCS)),\
 # Kept, so that a second make links and compiles nothing again.
 .SECONDARY: $(patsubst tests/unit/%.c,$(BUILD)/obj/tests/unit/%.o,$(TEST_SRCS))
 
--include $(shell find $(BUILD)/obj $(BUILD)/hooks -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/hooks $(BUILD)/pic -name '*.d' 2>/dev/null)
 
 # --- run and test ------------------------------------------------------------
 .PHONY: run check test check-unit check-integration unit unit-programs tools \
@@ -284,6 +320,7 @@ install: all
 		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(SYSTEMDUNITDIR) \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d \
+		$(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
 		$(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(SYSCONFDIR)/sluice
 	install -m 755 $(BUILD)/sluiced $(DESTDIR)$(SBINDIR)/sluiced
 	install -m 755 $(BUILD)/sluicectl $(DESTDIR)$(BINDIR)/sluicectl
@@ -302,7 +339,17 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sluice.conf
 	install -m 644 doc/balancer.md $(DESTDIR)$(DOCDIR)
 	install -m 644 systemd/examples/haproxy.cfg \
-		systemd/examples/nginx.conf $(DESTDIR)$(DOCDIR)/examples
+		systemd/examples/nginx.conf doc/examples/publish.c \
+		$(DESTDIR)$(DOCDIR)/examples
+	install -m 644 lib/sluice.h $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 $(BUILD)/libsluice.a $(DESTDIR)$(LIBDIR)
+	install -m 755 $(LIB_SHARED) $(DESTDIR)$(LIBDIR)
+	ln -sf $(notdir $(LIB_SHARED)) $(DESTDIR)$(LIBDIR)/$(LIB_SONAME)
+	ln -sf $(notdir $(LIB_SHARED)) $(DESTDIR)$(LIBDIR)/libsluice.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+		lib/libsluice.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/libsluice.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/libsluice.pc
 
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/sluiced $(DESTDIR)$(BINDIR)/sluicectl \
@@ -315,7 +362,12 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sluice.conf \
 		$(DESTDIR)$(DOCDIR)/balancer.md \
 		$(DESTDIR)$(DOCDIR)/examples/haproxy.cfg \
-		$(DESTDIR)$(DOCDIR)/examples/nginx.conf
+		$(DESTDIR)$(DOCDIR)/examples/nginx.conf \
+		$(DESTDIR)$(DOCDIR)/examples/publish.c \
+		$(DESTDIR)$(INCLUDEDIR)/sluice.h $(DESTDIR)$(LIBDIR)/libsluice.a \
+		$(DESTDIR)$(LIBDIR)/libsluice.so $(DESTDIR)$(LIBDIR)/$(LIB_SONAME) \
+		$(DESTDIR)$(LIBDIR)/$(notdir $(LIB_SHARED)) \
+		$(DESTDIR)$(LIBDIR)/pkgconfig/libsluice.pc
 
 dist:
 	@mkdir -p $(BUILD)
@@ -323,9 +375,10 @@ dist:
 		gzip -n >$(BUILD)/sluice-$(VERSION).tar.gz
 
 clean:
-	rm -rf $(BUILD)/obj $(BUILD)/hooks $(BUILD)/unit $(BUILD)/tools $(BUILD)/*.a \
-		$(BUILD)/sluice* $(BUILD)/kubesim $(BUILD)/demo-orchestrator \
-		$(BUILD)/asan $(BUILD)/tsan \
+	rm -rf $(BUILD)/obj $(BUILD)/hooks $(BUILD)/pic $(BUILD)/unit \
+		$(BUILD)/tools $(BUILD)/*.a $(BUILD)/sluice* \
+		$(BUILD)/libsluice* $(BUILD)/kubesim \
+		$(BUILD)/demo-orchestrator $(BUILD)/asan $(BUILD)/tsan \
 		$(BUILD)/clang $(BUILD)/bench $(BUILD)/fuzz $(BUILD)/flags-*.mk
 
 distclean:

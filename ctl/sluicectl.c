@@ -1,6 +1,7 @@
 /*
  * sluicectl: the operator's command: asks the supervisor over its control
- * socket and the gateways at their desks, and reads the journal's files.
+ * socket and the gateways at their desks, reads the journal's files, and
+ * publishes.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,6 +21,7 @@
 #include "ctl/ask_line.h"
 #include "ctl/connections_cmd.h"
 #include "ctl/journal_cmd.h"
+#include "ctl/publish_cmd.h"
 
 #define DEFAULT_FILE   "/etc/sluice/sluice.yaml"
 /* Where the unit's RuntimeDirectory= is, whatever the caller's defaults say. */
@@ -49,6 +51,9 @@ usage(void)
 	    "  disconnect --subject S [--tenant T]\n"
 	    "                     end a subject's, and refuse its tokens\n"
 	    "  journal info|dump|verify ...\n"
+	    "  publish            events, one a line, from standard input\n"
+	    "  publish --stream KEY --type TYPE --data JSON\n"
+	    "                     one event\n"
 	    "see sluicectl(8)\n", stderr);
 }
 
@@ -353,6 +358,46 @@ connections(const struct options *o, int argc, char **argv)
 	return rc;
 }
 
+/* Where this machine's Sluice listens, as its configuration says. */
+static char *
+own_url(const struct conf *conf)
+{
+	const char *host = conf->listen_host;
+
+	if (strcmp(host, "0.0.0.0") == 0)
+		host = "127.0.0.1";
+	else if (strcmp(host, "::") == 0)
+		host = "::1";
+	return xasprintf(strchr(host, ':') != NULL ? "http://[%s]:%u" :
+	    "http://%s:%u", host, conf->listen_port);
+}
+
+/* `publish ...`; the configuration is read where no URL is named. */
+static int
+publish(const struct options *o, int argc, char **argv)
+{
+	struct publish_ask ask = { .json = o->json };
+	struct conf conf;
+	char *url;
+	int rc;
+
+	if (publish_cmd_parse(argc - o->first, argv + o->first, &ask) != 0) {
+		usage();
+		return EX_USAGE;
+	}
+	if (ask.url != NULL)
+		return publish_cmd(&ask);
+	if (read_conf(o, &conf) != 0) {
+		conf_free(&conf);
+		return EX_CONFIG;
+	}
+	ask.url = url = own_url(&conf);
+	conf_free(&conf);
+	rc = publish_cmd(&ask);
+	free(url);
+	return rc;
+}
+
 /* What was printed may be cut: the disk is full, or nobody reads. */
 static int
 flushed(int status)
@@ -383,5 +428,7 @@ main(int argc, char **argv)
 		return flushed(connections(&o, argc, argv));
 	if (strcmp(argv[o.first], "journal") == 0)
 		return flushed(journal(&o, argc, argv));
+	if (strcmp(argv[o.first], "publish") == 0)
+		return flushed(publish(&o, argc, argv));
 	return flushed(command(&o, argc, argv));
 }

@@ -44,12 +44,16 @@ def test_another_prefix_at_install_reaches_the_binaries(tmp_path):
     assert "SLUICE_LIBEXECDIR='\"/second/libexec/sluice\"'" in again
 
 
+with open(f"{ROOT}/VERSION", encoding="utf-8") as _file:
+    VERSION = _file.read().strip()
 INSTALLED = {
     *("sbin/sluiced", "bin/sluicectl", "share/man/man8/sluiced.8", "share/man/man8/sluicectl.8"),
     *("share/man/man5/sluice.yaml.5", "lib/systemd/system/sluice.service"),
     *("lib/sysusers.d/sluice.conf", "lib/tmpfiles.d/sluice.conf"),
     *(f"share/doc/sluice/{name}" for name in ("balancer.md", "examples/nginx.conf")),
-    "share/doc/sluice/examples/haproxy.cfg",
+    *("share/doc/sluice/examples/haproxy.cfg", "share/doc/sluice/examples/publish.c"),
+    *("include/sluice.h", "lib/pkgconfig/libsluice.pc", "lib/libsluice.a", "lib/libsluice.so"),
+    *("lib/libsluice.so.0", f"lib/libsluice.so.{VERSION}"),
     *(
         f"libexec/sluice/sluice-{role}"
         for role in ("watcher", "health", "broker", "store", "gateway", "exec")
@@ -89,7 +93,7 @@ def files_below(directory):
 # What a sanitizer's build would be linked to again, plainly, does not fit together.
 @pytest.mark.slow
 @pytest.mark.release_only
-def test_install_needs_no_root(tree):
+def test_install_needs_no_root(tree, tmp_path):
     """A user who owns no more than the tree puts all files below DESTDIR."""
     refused = subprocess.run(
         [*NOBODY, "mkdir", "/usr/local/sluice-test"], capture_output=True, check=False
@@ -111,6 +115,30 @@ def test_install_needs_no_root(tree):
         timeout=20, check=False,
     )  # fmt: skip
     assert said.returncode == 0, said.stderr
+    example_compiles(root, tmp_path)
+
+
+def example_compiles(root, place):
+    """The example of libsluice, with what is installed below ROOT: shared, and as an archive."""
+    lib = f"{root}/opt/sluice/lib"
+    env = plain_environment(place) | {
+        "PKG_CONFIG_PATH": f"{lib}/pkgconfig", "LD_LIBRARY_PATH": lib,
+    }  # fmt: skip
+
+    def flags(*words):
+        done = subprocess.run(
+            ["pkg-config", *words], capture_output=True, text=True, check=True, env=env
+        )
+        return [f.replace("/opt/", f"{root}/opt/") for f in done.stdout.split()]
+
+    archive = [f"{lib}/libsluice.a", *flags("--libs", "libcurl", "jansson")]
+    for link in (flags("--libs", "libsluice"), archive):
+        source = f"{root}/opt/sluice/share/doc/sluice/examples/publish.c"
+        argv = ["gcc", "-Wall", "-Wextra", "-Werror", source, "-o", place / "publish"]
+        argv += [*flags("--cflags", "libsluice"), *link]
+        subprocess.run(argv, capture_output=True, check=True, env=env)
+        done = subprocess.run([place / "publish"], capture_output=True, check=False, env=env)
+        assert done.returncode == 64 and b"usage: publish" in done.stderr
 
 
 def test_warnings_are_errors_in_a_clone_only(tmp_path):

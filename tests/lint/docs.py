@@ -12,10 +12,13 @@ import sys
 
 from lint import problem, problems, tracked
 
-FOLDERS = ("common", "supervisor", "broker", "watcher", "health", "exec", "store", "gateway", "ctl")
+FOLDERS = ("common", "lib", "supervisor", "broker", "watcher", "health", "exec", "store")
+FOLDERS += ("gateway", "ctl")
 MANUALS = {
     "supervisor/sluiced.8": ("supervisor/supervisor.c",),
-    "ctl/sluicectl.8": ("ctl/sluicectl.c", "ctl/journal_cmd.c", "ctl/connections_cmd.c"),
+    "ctl/sluicectl.8": tuple(
+        f"ctl/{name}.c" for name in ("sluicectl", "journal_cmd", "connections_cmd", "publish_cmd")
+    ),
 }
 KEYS = ("supervisor/sluice.yaml.5", "common/conf_table.c")
 # Where people and processes live; not a setting.

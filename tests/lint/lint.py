@@ -14,7 +14,8 @@ FILE_MAX = 800
 # What each program may be linked with beyond libc (ARCHITECTURE.md, the processes).
 LINKS = {
     "sluiced": {"libevent", "libyaml"},
-    "sluicectl": {"libjansson", "libyaml"},
+    "sluicectl": {"libjansson", "libyaml", "libcurl"},
+    "libsluice.so": {"libjansson", "libcurl"},
     "sluice-watcher": {"libevent", "libcurl", "libjansson", "libyaml", "libnanomsg", "libcrypto"},
     "sluice-health": {"libevent", "libcurl", "libjansson", "libyaml", "libnanomsg", "libcrypto"},
     "sluice-exec": {"libjansson", "libyaml", "libcrypto"},
@@ -92,7 +93,7 @@ def code_only(text):
 
 
 def check_includes(path, text):
-    """common/ includes no process folder; process folders never include each other."""
+    """common/ and lib/ include no process folder; process folders never include each other."""
     top = path.split("/")[0]
     for number, line in enumerate(text.splitlines(), 1):
         found = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
@@ -103,6 +104,10 @@ def check_includes(path, text):
             problem(path, number, "include", 'name the folder: "folder/file.h"')
         elif top == "common" and other != "common":
             problem(path, number, "dependency", f"common/ may not include {other}/")
+        elif top == "lib" and other not in ("lib", "common"):
+            problem(path, number, "dependency", f"lib/ may not include {other}/")
+        elif top in FOLDERS and other == "lib" and found.group(1) != "lib/sluice.h":
+            problem(path, number, "dependency", "of lib/ only sluice.h is for others")
         elif top in FOLDERS and other in FOLDERS and other != top:
             problem(path, number, "dependency", f"{top}/ may not include {other}/")
 
@@ -213,7 +218,8 @@ def main():
             check_functions(path, code)
             check_columns(path, text)
             base = os.path.basename(path)
-            if base in names:
+            # An example is read by people, and is a program of nobody's debugger.
+            if base in names and not path.startswith("doc/examples/"):
                 problem(path, 1, "name", f"stands already at {names[base]}")
             names[base] = path
         if path.endswith(".h"):

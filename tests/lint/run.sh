@@ -33,7 +33,7 @@ tidy() {
 		flags=$1; shift
 		# shellcheck disable=SC2086
 		clang-tidy --quiet --warnings-as-errors="*" "$@" -- \
-			-std=gnu17 -D_GNU_SOURCE -I. -DSLUICE_VERSION=\"lint\" \
+			-std=gnu17 -D_GNU_SOURCE -I. -Ilib -DSLUICE_VERSION=\"lint\" \
 			-DSLUICE_LIBEXECDIR=\"/lint\" $flags 2>/dev/null
 	' tidy "$(dependency_flags)"
 }

@@ -1,0 +1,284 @@
+/* What is asked about next, and what answers say of the events. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/macros.h"
+#include "common/xmalloc.h"
+#include "lib/pub_batch.h"
+#include "lib/pub_retry.h"
+
+/* Which events were refused, in order. */
+struct seen {
+	char	text[4096];
+	int	status;
+};
+
+static void
+refused_cb(const char *event, size_t size, const struct pub_answer *a,
+    void *arg)
+{
+	struct seen *seen = arg;
+	size_t n = strlen(seen->text);
+
+	(void)snprintf(seen->text + n, sizeof(seen->text) - n, "%.*s ",
+	    (int)size, event);
+	seen->status = a->status;
+}
+
+/* Of n events "0", "1" ... */
+static struct pub_batch *
+batch_of(size_t n)
+{
+	struct pub_batch *b = xcalloc(1, sizeof(*b));
+	char text[16];
+
+	pub_batch_clear(b);
+	for (size_t i = 0; i < n; i++) {
+		(void)snprintf(text, sizeof(text), "%zu", i);
+		assert_true(pub_batch_add(b, text, strlen(text)));
+	}
+	pub_batch_begin(b);
+	return b;
+}
+
+static void
+batch_free(struct pub_batch *b)
+{
+	buf_free(&b->text);
+	free(b);
+}
+
+static void
+question_is(const struct pub_batch *b, const char *want)
+{
+	size_t n, lines = 0;
+	struct slice body = pub_batch_question(b, &n);
+
+	assert_int_equal(body.n, strlen(want));
+	assert_memory_equal(body.p, want, body.n);
+	for (size_t i = 0; i < body.n; i++)
+		lines += body.p[i] == '\n';
+	assert_int_equal(n, lines);
+}
+
+static void
+answer(struct pub_batch *b, int status, const char *body, struct seen *seen)
+{
+	struct pub_answer a;
+
+	pub_answer_read(&a, status, body, strlen(body));
+	pub_batch_answer(b, &a, refused_cb, seen);
+	pub_answer_clear(&a);
+}
+
+static enum pub_verdict
+verdict_of(int status, const char *body)
+{
+	struct pub_answer a;
+
+	pub_answer_read(&a, status, body, strlen(body));
+	pub_answer_clear(&a);
+	return a.verdict;
+}
+
+static void
+test_an_answer_to_all_settles_all(void **unused UNUSED)
+{
+	struct pub_batch *b = batch_of(3);
+	struct seen seen = { .status = 0 };
+
+	question_is(b, "0\n1\n2\n");
+	answer(b, 202, "{\"accepted\":1,\"duplicates\":2}", &seen);
+	assert_false(pub_batch_is_open(b));
+	assert_int_equal(b->accepted, 3);
+	assert_int_equal(b->duplicates, 2);
+	assert_int_equal(b->refused, 0);
+	batch_free(b);
+}
+
+static void
+test_those_that_are_named_are_asked_about_alone_in_order(void **unused UNUSED)
+{
+	struct pub_batch *b = batch_of(4);
+	struct seen seen = { .status = 0 };
+
+	answer(b, 202, "{\"accepted\":2,\"refused\":2,\"details\":["
+	    "{\"path\":\"[1].data.x\",\"problem\":\"p\"},"
+	    "{\"path\":\"[1].type\",\"problem\":\"p\"},"
+	    "{\"path\":\"[3]\",\"problem\":\"p\"}]}", &seen);
+	question_is(b, "1\n");
+	answer(b, 422, "{\"error\":\"e\",\"code\":\"schema_violation\"}",
+	    &seen);
+	assert_string_equal(seen.text, "1 ");
+	question_is(b, "3\n");
+	answer(b, 202, "{\"accepted\":1}", &seen);
+	assert_false(pub_batch_is_open(b));
+	assert_int_equal(b->accepted, 3);
+	assert_int_equal(b->refused, 1);
+	batch_free(b);
+}
+
+static void
+test_where_not_all_are_named_halves_are_asked_about(void **unused UNUSED)
+{
+	struct pub_batch *b = batch_of(5);
+	struct seen seen = { .status = 0 };
+	const char *no = "{\"error\":\"e\",\"code\":\"forbidden\"}";
+
+	answer(b, 403, no, &seen);
+	question_is(b, "0\n1\n");
+	answer(b, 202, "{\"accepted\":2}", &seen);
+	question_is(b, "2\n3\n4\n");
+	answer(b, 403, no, &seen);
+	question_is(b, "2\n");
+	answer(b, 403, no, &seen);
+	question_is(b, "3\n4\n");
+	answer(b, 202, "{\"accepted\":2}", &seen);
+	assert_false(pub_batch_is_open(b));
+	assert_string_equal(seen.text, "2 ");
+	assert_int_equal(seen.status, 403);
+	assert_int_equal(b->accepted, 4);
+	batch_free(b);
+}
+
+/* Whatever is refused, and whether it is named or not: each event has exactly
+ * one fate, and the refused ones are told in order. */
+static void
+test_every_event_has_one_fate(void **unused UNUSED)
+{
+	uint32_t random = 1;
+
+	for (int round = 0; round < 300; round++) {
+		struct seen seen = { .status = 0 };
+		bool bad[60];
+		char want[400] = "";
+		size_t n = 1 + (size_t)round % 60, bads = 0, questions = 0;
+		struct pub_batch *b = batch_of(n);
+
+		for (size_t i = 0; i < n; i++) {
+			random = random * 1664525u + 1013904223u;
+			bad[i] = random >> 30 == 0;
+			bads += bad[i];
+			if (bad[i])
+				(void)snprintf(want + strlen(want), 8, "%zu ",
+				    i);
+		}
+		while (pub_batch_is_open(b)) {
+			size_t count, first, wrong = 0;
+			struct slice q = pub_batch_question(b, &count);
+			char body[64];
+
+			first = strtoul(q.p, NULL, 10);
+			for (size_t i = first; i < first + count; i++)
+				wrong += bad[i];
+			(void)snprintf(body, sizeof(body),
+			    "{\"refused\":%zu}", wrong);
+			if (wrong == count)
+				answer(b, 409, "{\"code\":\"c\"}", &seen);
+			else
+				answer(b, 202, body, &seen);
+			assert_true(questions++ < 2 * n);
+		}
+		assert_int_equal(b->accepted + b->refused, n);
+		assert_int_equal(b->refused, bads);
+		assert_string_equal(seen.text, want);
+		batch_free(b);
+	}
+}
+
+static void
+test_only_answers_in_the_contracts_form_refuse(void **unused UNUSED)
+{
+	static const int codes[] = { 400, 403, 409, 413, 422 };
+	static const int later[] = { 0, 200, 302, 404, 405, 408, 415, 425, 429,
+		500, 502, 503 };
+
+	for (size_t i = 0; i < NELEM(codes); i++) {
+		assert_int_equal(verdict_of(codes[i], "{\"code\":\"c\"}"),
+		    PUB_REFUSED);
+		assert_int_equal(verdict_of(codes[i], "<html>"), PUB_AWAY);
+		assert_int_equal(verdict_of(codes[i], ""), PUB_AWAY);
+	}
+	for (size_t i = 0; i < NELEM(later); i++)
+		assert_int_equal(verdict_of(later[i], "{\"code\":\"c\"}"),
+		    PUB_AWAY);
+	assert_int_equal(verdict_of(401, ""), PUB_UNAUTHORIZED);
+	assert_int_equal(verdict_of(202, "{}"), PUB_TAKEN);
+	assert_int_equal(verdict_of(202, "ok"), PUB_AWAY);
+}
+
+static void
+test_a_batch_keeps_to_its_limits(void **unused UNUSED)
+{
+	struct pub_batch *b = batch_of(SLUICE_BATCH_EVENTS);
+	char *large = xcalloc(1, SLUICE_EVENT_MAX);
+	size_t n = 0;
+
+	assert_false(pub_batch_add(b, "x", 1));
+	pub_batch_clear(b);
+	memset(large, 'x', SLUICE_EVENT_MAX);
+	while (pub_batch_add(b, large, SLUICE_EVENT_MAX))
+		n++;
+	assert_int_equal(n, SLUICE_BATCH_BYTES / (SLUICE_EVENT_MAX + 1));
+	assert_true(b->text.len <= SLUICE_BATCH_BYTES);
+	free(large);
+	batch_free(b);
+}
+
+static void
+test_waits_double_up_to_the_limit_with_jitter(void **unused UNUSED)
+{
+	for (uint32_t random = 0; random < 1000; random++) {
+		struct pub_retry r = { .failures = 0 };
+		int64_t whole = SLUICE_RETRY_FIRST_MS;
+
+		for (int i = 0; i < 40; i++) {
+			int64_t wait = pub_retry_failed(&r, 0,
+			    random * 2654435761u + (uint32_t)i);
+
+			assert_in_range(wait, whole / 2, whole);
+			whole = MIN(whole * 2, SLUICE_RETRY_MAX_MS);
+		}
+		pub_retry_reset(&r);
+		assert_true(pub_retry_failed(&r, 0, random) <=
+		    SLUICE_RETRY_FIRST_MS);
+	}
+}
+
+static void
+test_retry_after_is_a_floor_with_a_limit(void **unused UNUSED)
+{
+	struct pub_retry r = { .failures = 0 };
+
+	assert_int_equal(pub_retry_failed(&r, 7000, 5), 7000);
+	assert_int_equal(pub_retry_failed(&r, INT64_MAX, 5),
+	    SLUICE_RETRY_AFTER_MAX_MS);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_an_answer_to_all_settles_all),
+		cmocka_unit_test(
+		    test_those_that_are_named_are_asked_about_alone_in_order),
+		cmocka_unit_test(
+		    test_where_not_all_are_named_halves_are_asked_about),
+		cmocka_unit_test(test_every_event_has_one_fate),
+		cmocka_unit_test(
+		    test_only_answers_in_the_contracts_form_refuse),
+		cmocka_unit_test(test_a_batch_keeps_to_its_limits),
+		cmocka_unit_test(
+		    test_waits_double_up_to_the_limit_with_jitter),
+		cmocka_unit_test(test_retry_after_is_a_floor_with_a_limit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
