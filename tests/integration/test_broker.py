@@ -124,6 +124,38 @@ def test_idempotency_keys_survive_a_kill(bus):
     assert (other["appended"], other["conflict"]) == (0, 500)
 
 
+def resident(pid):
+    """Bytes of memory that a process has."""
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.slow
+@pytest.mark.release_only
+def test_a_million_idempotency_keys_are_kept_over_a_kill_in_100_mib(make_bus):
+    bus = make_bus(keys=1_000_000, size=1 << 30, segment=64 << 20)
+    bus.start()
+    # What so many events cost without keys: each one's place in the trail, the journal's pages.
+    bus.publish("watcher/plain", "-n", 1_000_000, "-g", 100, "-s", 100, seconds=60)
+    before = resident(bus.pid)
+    keyed = ("watcher/a", "-n", 1_000_000, "-g", 100, "-s", 100, "-i")
+    first = bus.publish(*keyed, seconds=60)
+    assert first["appended"] == 1_000_000
+    # 56 bytes of a key and 8 of its place in the index, both for a power of two of them.
+    taken = resident(bus.pid) - before
+    assert taken < 100 << 20, taken
+    print(f"a million idempotency keys: {taken / (1 << 20):.0f} MiB")
+    bus.kill()
+    bus.start()
+    again = bus.publish(*keyed, incarnation=2, seconds=60)
+    assert (again["appended"], again["duplicate"]) == (0, 1_000_000)
+    assert again["first"] == first["first"]
+    # One more, and the oldest is nobody's.
+    bus.publish("watcher/b", "-n", 1, "-i")
+    oldest = ("watcher/a", "-n", 1, "-s", 100, "-i")
+    assert bus.publish(*oldest, incarnation=3)["appended"] == 1
+
+
 @pytest.mark.slow
 def test_of_publishers_that_judge_on_the_same_state_one_wins(bus):
     guard = "0"
