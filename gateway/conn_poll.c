@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/macros.h"
+#include "common/mono.h"
 #include "common/xmalloc.h"
 
 #define CONN_POLL_MAGIC 0x43504f4cu   /* "CPOL" */
@@ -38,18 +39,16 @@ tell_again(struct conn_poll *p)
 	free(ids);
 }
 
-static void
-conn_poll_event_cb(evutil_socket_t fd, short event UNUSED, void *arg)
+/* How many were told. The kernel goes round: who was told comes behind all who
+ * were not, so that no step may be left in its middle. */
+static int
+tell_some(struct conn_poll *p, int fd)
 {
-	struct conn_poll *p = arg;
-	struct epoll_event got[CONN_POLL_TURN];
+	struct epoll_event got[CONN_POLL_STEP];
 	unsigned int what, bad = EPOLLERR | EPOLLHUP;
 	int i, n;
 
-	assert(p->magic == CONN_POLL_MAGIC);
-	if (p->n_again > 0)
-		tell_again(p);
-	n = epoll_wait(fd, got, CONN_POLL_TURN, 0);
+	n = epoll_wait(fd, got, CONN_POLL_STEP, 0);
 	for (i = 0; i < n; i++) {
 		what = (unsigned int)(got[i].data.u64 >> 32);
 		if ((got[i].events & (EPOLLIN | bad)) == 0)
@@ -59,6 +58,26 @@ conn_poll_event_cb(evutil_socket_t fd, short event UNUSED, void *arg)
 		if (what != 0)
 			p->cb((uint32_t)got[i].data.u64, what, p->arg);
 	}
+	return n;
+}
+
+static void
+conn_poll_event_cb(evutil_socket_t fd, short event UNUSED, void *arg)
+{
+	struct conn_poll *p = arg;
+	struct mono until;
+	int told = 0, n;
+
+	assert(p->magic == CONN_POLL_MAGIC);
+	if (p->n_again > 0)
+		tell_again(p);
+	n = tell_some(p, fd);
+	if (n < CONN_POLL_STEP)
+		return;
+	until = mono_add_ms(mono_now(), CONN_POLL_TURN_MS);
+	while (n == CONN_POLL_STEP && (told += n) < CONN_POLL_TURN &&
+	    mono_before(mono_now(), until))
+		n = tell_some(p, fd);
 }
 
 struct conn_poll *

@@ -23,6 +23,8 @@
 #define CONN_POLL_READ  1u
 #define CONN_POLL_WRITE 2u
 #define CONN_POLL_TURN  64     /* sockets of one turn of the loop */
+#define CONN_POLL_TURN_MS 1    /* after the first step of it */
+#define CONN_POLL_STEP  16
 
 struct conn_poll;
 struct event_base;

@@ -22,7 +22,7 @@
 #define CONN_MAX_DEFAULT    20000u
 #define CONN_SPARE          16u           /* slots to say "overloaded" with */
 #define CONN_LISTENERS_MAX  CONF_GATEWAYS_MAX
-#define CONN_ACCEPT_TURN    64            /* accepts per turn of the loop */
+#define CONN_ACCEPT_TURN    16            /* accepts per turn of the loop */
 
 struct conn;
 struct connections;
