@@ -17,6 +17,7 @@
 #include "common/macros.h"
 
 #define BUS_RECONNECT_MS    10
+#define BUS_ASK_SMALL       4096u
 #define BUS_SNDBUF_DEFAULT  212992   /* stock net.core.wmem_max */
 #define BUS_SCHEME          "ipc://"
 
@@ -273,8 +274,9 @@ bus_ask(int s, uint32_t number, const void *p, size_t n, struct err *err)
 	struct number_header h = { .size = sizeof(h.number) };
 	uint32_t wire = htobe32(number | ~BUS_NUMBER_MAX);
 
-	/* Else it is copied whole, only to hear that nobody takes it. */
-	if (nn_poll(&(struct nn_pollfd){ .fd = s, .events = NN_POLLOUT }, 1,
+	/* Else it is copied whole, only to hear that nobody takes it; which of
+	 * a small one is less than to ask. */
+	if (n > BUS_ASK_SMALL && nn_poll(&(struct nn_pollfd){ .fd = s, .events = NN_POLLOUT }, 1,
 	    0) == 0)
 		return err_errno(err, EAGAIN, "bus: ask");
 	memcpy(h.number, &wire, sizeof(wire));

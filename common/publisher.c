@@ -447,10 +447,11 @@ publisher_submit(struct publisher *p, const struct item *items, size_t count,
 	}
 	b->groups[b->n_groups++] = (struct group){ cb, arg,
 	    (uint32_t)count };
-	/* From the loop, so that everything of this turn is one batch. */
+	/* From the loop, so that everything of this turn is one batch; and in
+	 * this turn, since another is a system call. */
 	if (!p->waiting && p->registered &&
 	    !evtimer_pending(p->timer, NULL))
-		arm(p, 0);
+		event_active(p->timer, EV_TIMEOUT, 0);
 	return 0;
 }
 

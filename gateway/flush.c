@@ -107,11 +107,13 @@ flush_after_input(struct flush *f)
 	if (evtimer_pending(f->event, NULL))
 		return;
 	now = mono_now();
-	if (f->took_ns >= FLUSH_LONG_MS * 1000000LL &&
-	    now.ns - f->ended.ns < f->took_ns) {
-		delay.tv_usec = (suseconds_t)MIN(f->took_ns / 1000,
-		    (int64_t)FLUSH_DELAY_MS * 1000);
-		f->held = now;
+	if (f->took_ns < FLUSH_LONG_MS * 1000000LL ||
+	    now.ns - f->ended.ns >= f->took_ns) {
+		event_active(f->event, EV_TIMEOUT, 0);
+		return;
 	}
+	delay.tv_usec = (suseconds_t)MIN(f->took_ns / 1000,
+	    (int64_t)FLUSH_DELAY_MS * 1000);
+	f->held = now;
 	(void)evtimer_add(f->event, &delay);
 }
