@@ -363,8 +363,9 @@ journal_thread_submit(struct journal_thread *t, struct journal_job *job)
 	t->busy = true;
 	(void)pthread_mutex_lock(&t->mutex);
 	t->todo = job;
-	(void)pthread_cond_signal(&t->cond);
 	(void)pthread_mutex_unlock(&t->mutex);
+	/* Not before: the thread would wake up only to wait for the mutex. */
+	(void)pthread_cond_signal(&t->cond);
 }
 
 bool

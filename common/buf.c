@@ -9,6 +9,8 @@
 #include "common/utf8.h"
 #include "common/xmalloc.h"
 
+#define BUF_ADDF_ROOM 48   /* what is longer is printed twice */
+
 void
 buf_free(struct buf *b)
 {
@@ -93,14 +95,20 @@ buf_addc(struct buf *b, char c)
 void
 buf_addf(struct buf *b, const char *fmt, ...)
 {
+	char *room = buf_reserve(b, BUF_ADDF_ROOM);
+	size_t left = b->size - b->len;
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(room, left, fmt, ap);
 	va_end(ap);
 	if (n < 0)
 		abort();
+	if ((size_t)n < left) {
+		b->len += (size_t)n;
+		return;
+	}
 	va_start(ap, fmt);
 	(void)vsnprintf(buf_reserve(b, (size_t)n + 1), (size_t)n + 1, fmt,
 	    ap);

@@ -221,8 +221,21 @@ slug_valid(struct slice slug)
 const char *
 position_format(struct position pos, char buf[EVENT_ID_MAX])
 {
-	(void)snprintf(buf, EVENT_ID_MAX, "%08" PRIx32 "-%" PRIu64, pos.epoch,
-	    pos.number);
+	static const char hex[] = "0123456789abcdef";
+	char digits[20];
+	size_t n = 0, at = 0;
+
+	/* Every frame has two: no printf. */
+	for (int shift = 28; shift >= 0; shift -= 4)
+		buf[at++] = hex[(pos.epoch >> shift) & 15];
+	buf[at++] = '-';
+	do {
+		digits[n++] = (char)('0' + pos.number % 10);
+		pos.number /= 10;
+	} while (pos.number > 0);
+	while (n > 0)
+		buf[at++] = digits[--n];
+	buf[at] = '\0';
 	return buf;
 }
 

@@ -333,7 +333,9 @@ http_request_parse(const char *head, size_t n,
 			    "malformed head");
 		return NULL;
 	}
-	r = xcalloc(1, sizeof(*r));
+	/* 32 KiB, most of it room that a request does not need. */
+	r = xmalloc(sizeof(*r));
+	memset(r, 0, offsetof(struct http_request, segments));
 	memcpy(r->head, head, n);
 	if (parse_head(r, n, ret_problem) == -1) {
 		http_request_free(r);

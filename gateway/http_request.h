@@ -80,21 +80,22 @@ struct http_request {
 	uint64_t		content_length;
 	struct slice		target;        /* as received */
 	struct slice		host;          /* may be empty with 1.0 */
-	struct slice		segments[HTTP_SEGMENTS_MAX];  /* decoded */
 	size_t			n_segments;
 	uint32_t		escaped;       /* bit i: segment i was */
 	bool			slash_last;    /* one more "/" than segments */
-	struct http_pair	params[HTTP_PARAMS_MAX];      /* decoded */
 	size_t			n_params;
-	struct http_pair	headers[HTTP_HEADERS_MAX];
 	size_t			n_headers;
 	struct buf		body;
 	/* private to http_body_take */
 	int			chunk_state;
 	unsigned int		chunk_digits;
 	uint64_t		chunk_left;
-	/* private: what the slices above point into */
-	size_t			text_len;
+	size_t			text_len;      /* private: used of `text` */
+	/* Of these as many are filled in as the counts say. */
+	struct slice		segments[HTTP_SEGMENTS_MAX];  /* decoded */
+	struct http_pair	params[HTTP_PARAMS_MAX];      /* decoded */
+	struct http_pair	headers[HTTP_HEADERS_MAX];
+	/* private: what the slices point into */
 	char			text[HTTP_TARGET_MAX + 1];
 	char			head[HTTP_HEAD_MAX];
 };

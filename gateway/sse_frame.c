@@ -106,8 +106,10 @@ frame_end(struct buf *b, size_t start, size_t data_start, struct position id)
 		b->len = start;
 		return -1;
 	}
-	if (id.epoch != 0)
-		buf_addf(b, "\nid: %s", position_format(id, text));
+	if (id.epoch != 0) {
+		buf_adds(b, "\nid: ");
+		buf_adds(b, position_format(id, text));
+	}
 	buf_add(b, "\n\n", 2);
 	chunk_end(b, start);
 	return 0;
@@ -146,8 +148,9 @@ sse_event(struct buf *b, const struct item *item)
 	buf_add(b, item->event_type.p, item->event_type.n);
 	buf_adds(b, "\ndata: ");
 	data_start = b->len;
-	buf_addf(b, "{\"id\":\"%s\",\"seq\":%" PRIu64 ",",
-	    position_format(item->position, id), item->seq);
+	buf_adds(b, "{\"id\":\"");
+	buf_adds(b, position_format(item->position, id));
+	buf_addf(b, "\",\"seq\":%" PRIu64 ",", item->seq);
 	buf_add(b, item->frame.p, item->frame.n);
 	return frame_end(b, start, data_start, item->position);
 }

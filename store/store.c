@@ -39,9 +39,9 @@
 
 #define STORE_MAGIC       0x53544f52u
 #define STORE_TICK_MS     500
-/* Nobody waits for the store as for a stream: ten events at 2,000 a second
+/* Nobody waits for the store as for a stream: twenty events at 2,000 a second
  * are one wake-up and one transaction. */
-#define STORE_PAUSE_MS    5
+#define STORE_PAUSE_MS    10
 #define STORE_CATCH_UP_MS 2000    /* at STOP */
 #define STORE_MONGO_MS    1000    /* at STOP, for what MongoDB lacks */
 #define STORE_RESYNC_MS   60000   /* asked again while clusters lack */
