@@ -24,7 +24,7 @@ struct publish_request {
 	uint64_t	batch;
 	uint32_t	count;
 	struct rd	items;
-	bool		reads;    /* the record is its answer, if there is one */
+	bool		reads;    /* its record is its answer, if one is */
 };
 
 /* What became of a batch. */

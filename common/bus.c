@@ -276,8 +276,8 @@ bus_ask(int s, uint32_t number, const void *p, size_t n, struct err *err)
 
 	/* Else it is copied whole, only to hear that nobody takes it; which of
 	 * a small one is less than to ask. */
-	if (n > BUS_ASK_SMALL && nn_poll(&(struct nn_pollfd){ .fd = s, .events = NN_POLLOUT }, 1,
-	    0) == 0)
+	if (n > BUS_ASK_SMALL && nn_poll(&(struct nn_pollfd){ .fd = s,
+	    .events = NN_POLLOUT }, 1, 0) == 0)
 		return err_errno(err, EAGAIN, "bus: ask");
 	memcpy(h.number, &wire, sizeof(wire));
 	control.head.cmsg_len = NN_CMSG_LEN(NUMBER_BYTES);

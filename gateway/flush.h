@@ -1,13 +1,15 @@
 /*
  * flush: when the clients of subscriptions that have news are written to: after
- * input, at the end of this turn of the loop; and while that alone fills the time, a
- * little later, so that one write carries more frames. Process: gateway.
+ * input, at the end of this turn of the loop; and while that alone fills the
+ * time, a little later, so that one write carries more frames.
+ * Process: gateway.
  *
  * Behind is who gets news sooner after writing than writing had taken, if that
  * was FLUSH_LONG_MS or more. Then news wait as long as that took,
  * FLUSH_DELAY_MS at most (the loop's timers come up to a millisecond late, and
- * what else there is in a turn takes its time: 5 in all). Who is not behind waits for nothing: 50 events a second for a thousand
- * clients, which take 8 ms of each 20, go at once.
+ * what else there is in a turn takes its time: 5 in all). Who is not behind
+ * waits for nothing: 50 events a second for a thousand clients, which take 8 ms
+ * of each 20, go at once.
  */
 #ifndef SLUICE_FLUSH_H
 #define SLUICE_FLUSH_H
