@@ -22,6 +22,7 @@ LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR     ?= $(PREFIX)/share/man
 DOCDIR     ?= $(PREFIX)/share/doc/sluice
+DATADIR    ?= $(PREFIX)/share/sluice
 SYSCONFDIR ?= /etc
 SYSTEMDUNITDIR ?= $(PREFIX)/lib/systemd/system
 # Warnings are errors for who works on it, never for who builds a release: a
@@ -135,6 +136,19 @@ $(BUILD)/obj/%.o: %.c $(FLAGS_MK)
 # The page is embedded by .incbin, which -MMD does not see.
 $(BUILD)/obj/gateway/page_data.o $(BUILD)/hooks/obj/gateway/page_data.o: \
 	$(wildcard gateway/page/*)
+
+# The API documents, the schemas in them, are embedded so too.
+SCHEMAS  := $(sort $(wildcard schemas/*.json))
+API_DOCS := $(BUILD)/api/openapi.json $(BUILD)/api/asyncapi.json
+API_OBJS := $(BUILD)/obj/gateway/api_data.o \
+	$(BUILD)/hooks/obj/gateway/api_data.o
+$(API_DOCS): $(BUILD)/api/%.json: gateway/api/%.json gateway/api/bundle.sh \
+		$(SCHEMAS)
+	@mkdir -p $(@D)
+	$(Q)gateway/api/bundle.sh $< $(SCHEMAS) >$@.tmp
+	@mv $@.tmp $@
+$(API_OBJS): $(API_DOCS)
+$(API_OBJS): ALL_CFLAGS += -Wa,-I$(BUILD)/api
 
 # What the binaries know of where they will be installed: `make` and then `make
 # install PREFIX=...` must not leave the old place in them.
@@ -321,7 +335,8 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d \
 		$(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) \
-		$(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(SYSCONFDIR)/sluice
+		$(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DATADIR)/schemas \
+		$(DESTDIR)$(SYSCONFDIR)/sluice
 	install -m 755 $(BUILD)/sluiced $(DESTDIR)$(SBINDIR)/sluiced
 	install -m 755 $(BUILD)/sluicectl $(DESTDIR)$(BINDIR)/sluicectl
 	for bin in $(INSTALLED_BINS); do \
@@ -341,6 +356,8 @@ install: all
 	install -m 644 systemd/examples/haproxy.cfg \
 		systemd/examples/nginx.conf doc/examples/publish.c \
 		$(DESTDIR)$(DOCDIR)/examples
+	install -m 644 $(API_DOCS) $(DESTDIR)$(DATADIR)
+	install -m 644 $(SCHEMAS) $(DESTDIR)$(DATADIR)/schemas
 	install -m 644 lib/sluice.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 $(BUILD)/libsluice.a $(DESTDIR)$(LIBDIR)
 	install -m 755 $(LIB_SHARED) $(DESTDIR)$(LIBDIR)
@@ -363,6 +380,8 @@ uninstall:
 		$(DESTDIR)$(DOCDIR)/balancer.md \
 		$(DESTDIR)$(DOCDIR)/examples/haproxy.cfg \
 		$(DESTDIR)$(DOCDIR)/examples/nginx.conf \
+		$(patsubst $(BUILD)/api/%,$(DESTDIR)$(DATADIR)/%,$(API_DOCS)) \
+		$(addprefix $(DESTDIR)$(DATADIR)/,$(SCHEMAS)) \
 		$(DESTDIR)$(DOCDIR)/examples/publish.c \
 		$(DESTDIR)$(INCLUDEDIR)/sluice.h $(DESTDIR)$(LIBDIR)/libsluice.a \
 		$(DESTDIR)$(LIBDIR)/libsluice.so $(DESTDIR)$(LIBDIR)/$(LIB_SONAME) \
@@ -375,7 +394,7 @@ dist:
 		gzip -n >$(BUILD)/sluice-$(VERSION).tar.gz
 
 clean:
-	rm -rf $(BUILD)/obj $(BUILD)/hooks $(BUILD)/pic $(BUILD)/unit \
+	rm -rf $(BUILD)/obj $(BUILD)/api $(BUILD)/hooks $(BUILD)/pic $(BUILD)/unit \
 		$(BUILD)/tools $(BUILD)/*.a $(BUILD)/sluice* \
 		$(BUILD)/libsluice* $(BUILD)/kubesim \
 		$(BUILD)/demo-orchestrator $(BUILD)/asan $(BUILD)/tsan \

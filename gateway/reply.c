@@ -18,6 +18,7 @@ static const struct {
 	{ 201, "Created" },
 	{ 202, "Accepted" },
 	{ 204, "No Content" },
+	{ 304, "Not Modified" },
 	{ 400, "Bad Request" },
 	{ 401, "Unauthorized" },
 	{ 403, "Forbidden" },
@@ -48,28 +49,32 @@ reason_of(int status)
 	return "Error";
 }
 
+static const char cache_control[] = "Cache-Control:";
+
 static void
 write_answer(struct conn *c, int status, const char *content_type,
     const void *body, size_t n, const char *headers)
 {
 	const struct http_request *r =
 	    c->exchange != NULL ? c->exchange->request : NULL;
+	bool bodiless = status == 204 || status == 304;
 	struct buf *b = &c->out;
 
 	if (status >= 0 && status < (int)METRICS_STATUS_MAX)
 		c->gateway->metrics.answers[status]++;
 	buf_addf(b, "HTTP/1.1 %d %s\r\n", status, reason_of(status));
-	if (status != 204)
+	if (!bodiless)
 		buf_addf(b, "Content-Type: %s\r\nContent-Length: %zu\r\n",
 		    content_type, n);
-	buf_adds(b, "Cache-Control: no-store\r\n"
-	    "X-Content-Type-Options: nosniff\r\n");
+	if (strncmp(headers, cache_control, sizeof(cache_control) - 1) != 0)
+		buf_adds(b, "Cache-Control: no-store\r\n");
+	buf_adds(b, "X-Content-Type-Options: nosniff\r\n");
 	cors_answer(b, &c->gateway->role->conf, r);
 	buf_adds(b, headers);
 	if (!c->keep_alive || c->gateway->draining)
 		buf_adds(b, "Connection: close\r\n");
 	buf_adds(b, "\r\n");
-	if (status != 204 && (r == NULL || r->method != HTTP_HEAD))
+	if (!bodiless && (r == NULL || r->method != HTTP_HEAD))
 		buf_add(b, body, n);
 }
 

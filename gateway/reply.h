@@ -16,8 +16,9 @@ struct reply_details {
 
 #define REPLY_DETAILS_MAX 200u   /* more are only counted */
 
-/* Sends an answer; `headers` is "" or whole lines with CRLF. The connection
- * goes on to its next request, or closes. */
+/* Sends an answer; `headers` is "" or whole lines with CRLF, of which a
+ * Cache-Control, if there is one, comes first; else it is no-store. The
+ * connection goes on to its next request, or closes. */
 void	reply_send(struct conn *c, int status, const char *content_type,
 	    const void *body, size_t n, const char *headers);
 void	reply_json(struct conn *c, int status, struct slice json);

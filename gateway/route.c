@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/access.h"
+#include "gateway/api_docs.h"
 #include "gateway/conn_api.h"
 #include "gateway/connection.h"
 #include "gateway/drain.h"
@@ -91,6 +92,10 @@ static const struct route {
 	{ { "readyz" }, 1, READ, .always = true, .any_host = true,
 	    .handler = rest_readyz },
 	{ { "metrics" }, 1, READ, .always = true, .handler = rest_metrics },
+	{ { "api", "v1", "openapi.json" }, 3, READ,
+	    .handler = api_docs_openapi },
+	{ { "api", "v1", "asyncapi.json" }, 3, READ,
+	    .handler = api_docs_asyncapi },
 	{ { "api", "v1", "streams" }, 3, M(GET), .stream = true,
 	    .need = ACCESS_SUBSCRIBE, .handler = route_streams },
 	{ { "api", "v1", "streams", "*", "events" }, 5, READ,

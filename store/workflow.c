@@ -82,9 +82,12 @@ name_valid(const char *type, const char *name)
 	    strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
+/* More than so many tell nobody more. */
 static void
 problem(json_t *problems, const char *path, const char *text)
 {
+	if (json_array_size(problems) >= WORKFLOW_PROBLEMS_MAX)
+		return;
 	(void)json_array_append_new(problems, json_pack("{s:s, s:s}", "path",
 	    path, "problem", text));
 }

