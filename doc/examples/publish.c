@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <sluice.h>
 #include <stdio.h>
+#include <string.h>
 
 static void
 refused(const struct sluice_refusal *r, void *arg)
@@ -37,17 +38,40 @@ publish(struct sluice *s, const char *key, const char *type, const char *data)
 		(void)fprintf(stderr, "not taken: %s\n", sluice_strerror(rc));
 }
 
+/* A transition of the job; `before` NULL: its first event. */
+static void
+move(struct sluice *s, const char *key, const char *before, const char *state)
+{
+	char data[1024];
+
+	(void)snprintf(data, sizeof(data), "{\"job_id\":\"%s\",\"state\":"
+	    "\"%s\",\"previous_state\":%s%s%s,\"attempt\":1}",
+	    strchr(key, ':') + 1, state, before != NULL ? "\"" : "",
+	    before != NULL ? before : "null", before != NULL ? "\"" : "");
+	publish(s, key, "job.state_changed", data);
+}
+
+static void
+progress(struct sluice *s, const char *key, int percent)
+{
+	char data[1024];
+
+	(void)snprintf(data, sizeof(data), "{\"job_id\":\"%s\","
+	    "\"attempt\":1,\"percent\":%d}", strchr(key, ':') + 1, percent);
+	publish(s, key, "job.progress", data);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct sluice_options options = { .size = sizeof(options) };
 	struct sluice_stats stats;
-	char problem[SLUICE_ERROR_MAX], data[256];
+	char problem[SLUICE_ERROR_MAX];
 	struct sluice *s;
 	int rc;
 
-	if (argc < 3) {
-		(void)fprintf(stderr, "usage: publish URL STREAM_KEY "
+	if (argc < 3 || strncmp(argv[2], "job:", 4) != 0) {
+		(void)fprintf(stderr, "usage: publish URL job:NAME "
 		    "[TOKEN_FILE [SPOOL_DIRECTORY]]\n");
 		return 64;
 	}
@@ -62,22 +86,13 @@ main(int argc, char **argv)
 		(void)fprintf(stderr, "%s\n", problem);
 		return 78;
 	}
-	publish(s, argv[2], "job.state_changed", "{\"job_id\":\"42\","
-	    "\"state\":\"queued\",\"previous_state\":null,\"attempt\":1}");
-	publish(s, argv[2], "job.state_changed", "{\"job_id\":\"42\","
-	    "\"state\":\"leased\",\"previous_state\":\"queued\","
-	    "\"attempt\":1,\"worker_id\":\"w-17\"}");
-	publish(s, argv[2], "job.state_changed", "{\"job_id\":\"42\","
-	    "\"state\":\"running\",\"previous_state\":\"leased\","
-	    "\"attempt\":1}");
-	for (int percent = 25; percent <= 100; percent += 25) {
-		(void)snprintf(data, sizeof(data), "{\"job_id\":\"42\","
-		    "\"attempt\":1,\"percent\":%d}", percent);
-		publish(s, argv[2], "job.progress", data);
-	}
-	publish(s, argv[2], "job.state_changed", "{\"job_id\":\"42\","
-	    "\"state\":\"succeeded\",\"previous_state\":\"running\","
-	    "\"attempt\":1,\"exit_code\":0}");
+	move(s, argv[2], NULL, "pending");
+	move(s, argv[2], "pending", "queued");
+	move(s, argv[2], "queued", "leased");
+	move(s, argv[2], "leased", "running");
+	for (int percent = 25; percent <= 100; percent += 25)
+		progress(s, argv[2], percent);
+	move(s, argv[2], "running", "succeeded");
 	/* Waits until all is taken, 10 s at most. */
 	rc = sluice_close(s, 10000, &stats);
 	(void)printf("accepted %" PRIu64 ", refused %" PRIu64 ", in the spool "
