@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 from tests.bed import sanitizer
 from tests.bed.bus import Lines
+from tests.bed.certs import Authority
 from tests.bed.net import deadline, free_port, wait_until
 from tests.bed.process import BedError
 from tests.bed.sluice import Sluice, binary
@@ -422,12 +424,16 @@ class Scripted(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, *answers):
-        """Serves at once."""
+    def __init__(self, *answers, pair=None):
+        """Serves at once; by TLS with a certificate and key."""
         self.answers = list(answers)
         self.requests = []
         super().__init__(("127.0.0.1", free_port()), _Handler)
         self.port = self.server_address[1]
+        if pair is not None:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(*pair)
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def __exit__(self, *exc):
@@ -489,6 +495,26 @@ def test_an_answer_that_is_not_sluices_gives_nothing_up(answer):
         bodies = [body for _, _, _, body in service.requests]
         assert bodies[0] == bodies[1], "the repeat is the same, byte for byte"
         assert {path for _, path, *_ in service.requests} == {"/api/v1/events?atomic=0"}
+
+
+def test_by_tls_the_service_must_show_a_certificate_of_the_ca_file(tmp_path):
+    """One that another signed: nothing is sent to it, the token neither, and nothing is lost."""
+    trusted, other = (Authority(tmp_path, name) for name in ("trusted", "other"))
+    pairs = [
+        ca.issue(f"by-{i}", "/CN=x", ["IP:127.0.0.1"]) for i, ca in enumerate((trusted, other))
+    ]
+    for pair, good in zip(pairs, (True, False), strict=True):
+        with Scripted(TAKEN, pair=pair) as service:
+            url = f"https://127.0.0.1:{service.port}/"
+            with Publisher(url, ca=trusted.cert, token="t") as pub:
+                pub.hand("job:a", 0, 1)
+                if good:
+                    assert pub.flush(20000) == 0
+                    assert service.requests[0][2]["Authorization"] == "Bearer t"
+                else:
+                    pub.lines.wait("state away .*certificate")
+                    assert pub.close(0)[0] == LOST
+                    assert service.requests == []
 
 
 def test_what_waits_longer_than_a_second_is_written_to_the_spool(spool):
