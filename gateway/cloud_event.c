@@ -212,20 +212,19 @@ static void
 read_base64(struct reading *r)
 {
 	struct buf bytes = BUF_EMPTY;
+	unsigned int before = r->problems;
 	json_t *value = NULL;
 
-	if (!base64_decode(text_of(r, "data_base64"), &bytes)) {
+	if (!base64_decode(text_of(r, "data_base64"), &bytes))
 		problem(r, "data_base64", "is not base64");
-		return;
-	}
-	if (bytes.len > 0)
+	else if (bytes.len > 0)
 		value = json_loadb((const char *)bytes.data, bytes.len,
 		    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL |
 		    JSON_DECODE_INT_AS_REAL, NULL);
 	if (json_is_object(value))
 		add_member(r, "\"data\"", (struct slice){
 		    (const char *)bytes.data, bytes.len });
-	else
+	else if (r->problems == before)
 		problem(r, "data_base64", "is not a JSON object");
 	json_decref(value);
 	buf_free(&bytes);

@@ -183,6 +183,8 @@ test_data_may_be_base64_of_json(void **state)
 	    "\"data\":{\"a\":1.50}}");
 	expect_told(HEAD "\"data_base64\":\"!\"}",
 	    "data_base64: is not base64\n");
+	expect_told(HEAD "\"data_base64\":\"e30sou=\"}",
+	    "data_base64: is not base64\n");
 	expect_told(HEAD "\"data_base64\":\"\"}",
 	    "data_base64: is not a JSON object\n");
 	/* {},"tenant":"x" is more than one value. */
