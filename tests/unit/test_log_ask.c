@@ -65,8 +65,8 @@ test_what_is_not_said_has_a_default(void **state)
 static void
 test_everything_can_be_said(void **state)
 {
-	struct http_request *r = request("pod-logs:a", "?stream=stderr&level=%C3"
-	    "%A9&step_id=s+1&step_index=0&attempt=2147483647&last=1"
+	struct http_request *r = request("pod-logs:a", "?stream=stderr"
+	    "&level=%C3%A9&step_id=s+1&step_index=0&attempt=2147483647&last=1"
 	    "&encoding=base64&other=1",
 	    "X-Log-Offset: 9007199254740991\r\n");
 	struct log_refusal refusal;
