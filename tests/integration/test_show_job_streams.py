@@ -1,0 +1,119 @@
+"""Jobs of a real cluster as job streams: every end, tries, suspension, and a name used again."""
+
+import contextlib
+
+import pytest
+
+from tests.bed.kubeapi import pod_pace, pod_spec
+from tests.bed.net import wait_until
+from tests.bed.sluice import Sluice
+
+from .job_paths import check_stream
+
+NAMESPACE = "job-streams"
+CONF = {
+    "watch": {
+        "kinds": ["job", "pod"],
+        "jobs_as_streams": True,
+        "backoff": {"base": "200ms", "max": "1s"},
+    }
+}
+RUNNING = ["queued 1", "leased 1", "running 1"]
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+
+class Jobs:
+    """The Jobs of one namespace, and what their streams tell."""
+
+    def __init__(self, api, sluice, stack):
+        """Opens the streams from their beginning."""
+        self.api = api
+        self.sluice = sluice
+        name = next(n for n in sluice.status() if n.startswith("watcher/"))
+        self.prefix = f"job:{name.partition('/')[2]}/{NAMESPACE}/"
+        self.stream = stack.enter_context(sluice.stream(f"{self.prefix}*", last_event_id="-1"))
+
+    def create(self, name, step="1h", **spec):
+        """A Job whose pods go on every STEP by themselves, and go at once; its uid."""
+        quick = {k: v for k, v in pod_pace().items() if k.startswith("pod-delete.")}
+        template = {
+            "metadata": {"labels": {"app": name}, "annotations": {**pod_pace(step), **quick}},
+            "spec": {**pod_spec(), "restartPolicy": "Never"},
+        }
+        body = {"metadata": {"name": name}, "spec": {"template": template, **spec}}
+        return self.api.create("jobs", NAMESPACE, body)["metadata"]["uid"]
+
+    def end_pod(self, name, phase):
+        """Ends the Job's pod as its program would."""
+
+        def running():
+            """Its pods that have not ended."""
+            pods = self.api.list("pods", NAMESPACE, labelSelector=f"app={name}")
+            ended = ("Failed", "Succeeded")
+            return [p["metadata"]["name"] for p in pods if p["status"].get("phase") not in ended]
+
+        pod = wait_until(running, 60, f"a pod of {name}")[0]
+        self.api.set_pod_status(NAMESPACE, pod, {"phase": phase})
+
+    def events(self, name):
+        """Its stream's events so far."""
+        self.stream.pump()
+        return [e for e in self.stream.events() if e["stream_key"] == self.prefix + name]
+
+    def told(self, name):
+        """Its states but the first, which a Job that is told of early has: "running 1"."""
+        told = [f"{e['data']['state']} {e['data']['attempt']}" for e in self.events(name)]
+        return [state for state in told if state != "pending 1"]
+
+    def wait_state(self, name, state):
+        """Until it was told."""
+        wait_until(lambda: state in self.told(name), 60, f"{name}: {state}, not {self.told(name)}")
+
+
+@pytest.fixture(name="jobs")
+def jobs_of_a_real_cluster(real_cluster):
+    """Whatever they did, their streams are legal paths."""
+    real_cluster.create_namespace(NAMESPACE)
+    try:
+        with contextlib.ExitStack() as stack:
+            sluice = stack.enter_context(Sluice(CONF, kubeconfig=real_cluster.kubeconfig))
+            jobs = Jobs(real_cluster, sluice, stack)
+            yield jobs
+            jobs.stream.pump()
+            check_stream(jobs.stream.events())
+    finally:
+        real_cluster.delete("namespaces", None, NAMESPACE)
+
+
+def test_jobs_of_a_real_cluster_are_followed_to_each_of_their_ends(jobs):
+    """Tried again, out of tries, out of time, suspended, deleted, and created anew."""
+    jobs.create("once", backoffLimit=3)
+    jobs.create("never", backoffLimit=0)
+    jobs.create("late", activeDeadlineSeconds=2)
+    jobs.create("later", "100ms", suspend=True)
+    jobs.create("gone")
+    # The next try comes ten seconds after this.
+    jobs.end_pod("once", "Failed")
+    jobs.end_pod("never", "Failed")
+    jobs.wait_state("later", "throttled 1")
+    jobs.api.patch("jobs", NAMESPACE, "later", {"spec": {"suspend": False}})
+    jobs.wait_state("gone", "running 1")
+    jobs.api.delete("jobs", NAMESPACE, "gone")
+    jobs.wait_state("gone", "canceled 1")
+    uid = jobs.create("gone")
+    jobs.wait_state(f"gone:{uid[:8]}", "running 1")
+    jobs.wait_state("never", "failed 1")
+    jobs.wait_state("late", "timed_out 1")
+    jobs.wait_state("later", "succeeded 1")
+    jobs.wait_state("once", "running 2")
+    jobs.end_pod("once", "Succeeded")
+    jobs.wait_state("once", "succeeded 2")
+    assert jobs.told("once") == [*RUNNING, "queued 2", "leased 2", "running 2", "succeeded 2"]
+    assert jobs.told("never") == [*RUNNING, "failed 1"]
+    assert jobs.told("late") == [*RUNNING, "timed_out 1"]
+    assert jobs.told("later") == ["queued 1", "throttled 1", *RUNNING, "succeeded 1"]
+    assert jobs.told("gone") == [*RUNNING, "canceled 1"]
+    last = jobs.events("late")[-1]["data"]
+    assert last["reason"] == "DeadlineExceeded" and last["duration_ms"] >= 2000
+    assert jobs.events("once")[-1]["data"]["max_attempts"] == 4
