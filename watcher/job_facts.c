@@ -49,6 +49,25 @@ read_end(const struct slice v[J_MAX], struct job_facts *f)
 	return true;
 }
 
+/* A pod that failed and is not tried again is no attempt more. Pods of a job
+ * that is about to end are active no more, and it is not queued for that. */
+static void
+read_tries(struct slice conditions, struct job_facts *f)
+{
+	struct kube_condition c;
+
+	if (kube_status_is_true(conditions, "FailureTarget", &c)) {
+		if (f->failed > 0 || f->started_unix_ms != 0)
+			f->state = LIFECYCLE_RUNNING;
+		f->failed -= f->failed > 0;
+	} else if (kube_status_is_true(conditions, "SuccessCriteriaMet",
+	    &c)) {
+		f->state = LIFECYCLE_RUNNING;
+	}
+	if (f->max_attempts > 0)
+		f->failed = MIN(f->failed, f->max_attempts - 1);
+}
+
 void
 job_facts_read(const struct kube_object *object, struct job_facts *ret)
 {
@@ -72,11 +91,13 @@ job_facts_read(const struct kube_object *object, struct job_facts *ret)
 	};
 	if (read_end(v, ret))
 		return;
+	read_tries(v[J_CONDITIONS], ret);
 	if (json_scan_true(spec[J_SUSPEND]) &&
 	    kube_status_is_true(v[J_CONDITIONS], "Suspended", &c)) {
 		ret->state = LIFECYCLE_THROTTLED;
 		set_text(ret, &c);
-	} else if (kube_status_counter(v[J_ACTIVE], 0) > 0) {
+	} else if (kube_status_counter(v[J_ACTIVE], 0) > 0 ||
+	    ret->state == LIFECYCLE_RUNNING) {
 		ret->state = LIFECYCLE_RUNNING;
 	} else {
 		ret->state = kube_status_has_text(v[J_START]) ?

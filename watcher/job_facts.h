@@ -9,8 +9,8 @@
  *	Complete                  succeeded
  *	Failed                    failed; timed_out for DeadlineExceeded
  *
- * FailureTarget and SuccessCriteriaMet are not the end yet: pods still run. A
- * pod that failed and is tried again is an attempt; max_attempts is
+ * FailureTarget and SuccessCriteriaMet are not the end yet: pods still run, or
+ * are on their way out. A pod that failed and is tried again is an attempt; max_attempts is
  * backoffLimit + 1. Of a running job between two pods nothing is said unless
  * one has failed: it may as well have succeeded, and Complete be on its way.
  */
@@ -28,7 +28,8 @@
 
 struct job_facts {
 	enum lifecycle_state state;
-	uint32_t	 failed;              /* pods */
+	uint32_t	 failed;              /* pods; before the end those
+					       * that are tried again */
 	uint32_t	 max_attempts;        /* 0: not said */
 	int64_t		 created_unix_ms;     /* 0: not given; so for all */
 	int64_t		 started_unix_ms;

@@ -65,6 +65,15 @@ test_each_status_is_a_state_of_the_job_machine(void **state)
 		{ "{}", "{" STARTED ",\"active\":1,"
 		    COND("SuccessCriteriaMet", "R") "}", LIFECYCLE_RUNNING, 0,
 		    "" },
+		/* Their failures are no reason to try again. */
+		{ "{}", "{" STARTED ",\"failed\":1,\"terminating\":1,"
+		    COND("FailureTarget", "DeadlineExceeded") "}",
+		    LIFECYCLE_RUNNING, 0, "" },
+		{ "{}", "{" STARTED ",\"failed\":1,"
+		    COND("SuccessCriteriaMet", "R") "}", LIFECYCLE_RUNNING, 1,
+		    "" },
+		{ "{\"backoffLimit\":0}", "{" STARTED ",\"failed\":1}",
+		    LIFECYCLE_QUEUED, 0, "" },
 		/* What no API server sends. */
 		{ "[]", "{\"active\":-1,\"failed\":\"x\",\"conditions\":{}}",
 		    LIFECYCLE_PENDING, 0, "" },
