@@ -10,9 +10,10 @@
  *	Failed                    failed; timed_out for DeadlineExceeded
  *
  * FailureTarget and SuccessCriteriaMet are not the end yet: pods still run, or
- * are on their way out. A pod that failed and is tried again is an attempt; max_attempts is
- * backoffLimit + 1. Of a running job between two pods nothing is said unless
- * one has failed: it may as well have succeeded, and Complete be on its way.
+ * are on their way out. A pod that failed and is tried again is an attempt;
+ * max_attempts is backoffLimit + 1. Of a running job between two pods nothing
+ * is said unless one has failed: it may as well have succeeded, and Complete
+ * be on its way.
  */
 #ifndef SLUICE_JOB_FACTS_H
 #define SLUICE_JOB_FACTS_H
