@@ -104,6 +104,9 @@ STAGED = {
     (401, "token_revoked"),
     (503, "too_many_revocations"),
     (503, "gateway_unavailable"),
+    # Of logs: in test_gateway_logs.
+    (409, "log_offset"),
+    (409, "log_attempt"),
 }
 
 

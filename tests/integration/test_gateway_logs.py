@@ -102,6 +102,16 @@ def test_an_offset_that_is_not_the_next_takes_nothing(sluice):
     ] == [("a", 1, 1), ("b", 1, 2), ("c", 1, 3), ("d", 3, 1), ("e", 2, 1), ("f", 1, 4)]
 
 
+def test_attempts_too_long_ago_are_not_counted_any_more(sluice):
+    key = "job:attempts"
+    for attempt in range(1, 18):
+        accepted(post(sluice, key, "a\n", f"?attempt={attempt}", offset=1))
+    for offset in (None, 2):
+        status, _, answer = post(sluice, key, "b\n", "?attempt=1", offset=offset)
+        assert (status, answer["code"]) == (409, "log_attempt")
+    assert accepted(post(sluice, key, "b\n", "?attempt=2", offset=2))["next_offset"] == 3
+
+
 def test_lines_published_as_events_count_too(sluice):
     key = "job:mixed"
     data = {"line": "by event", "line_no": 7, "stream": "stdout", "attempt": 1}
