@@ -1,6 +1,6 @@
-"""Idempotency keys (contract 1): a repeat is answered with the first id, another body is refused, in
-the scope of tenant and source, for a window of time and of keys, and a death of the broker changes
-nothing of it.
+"""Idempotency keys (contract 1): a repeat is answered with the first id, another body is refused,
+in the scope of tenant and source, for a window of time and of keys, and a death of the broker
+changes nothing of it.
 """
 
 import json

@@ -122,7 +122,7 @@ def test_lines_published_as_events_count_too(sluice):
 
 def test_every_byte_comes_through_or_says_so(sluice):
     key = "job:bytes"
-    text = "tab\t nul\0 esc\x1b quote\" ls\u2028 ps\u2029 nel\u0085 \U0001f600 e\u0301"
+    text = 'tab\t nul\0 esc\x1b quote" ls\u2028 ps\u2029 nel\u0085 \U0001f600 e\u0301'
     accepted(post(sluice, key, text.encode() + b"\n\xff\xc3(\xe2\x80\n"))
     accepted(post(sluice, key, b"ok\n\xff\xc3(\n", "?encoding=base64"))
     lines = [e["data"] for e in logged(sluice, key, 4)]
