@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 as a publisher sends them: structured, batched, binary; and lossless out again."""
+"""CloudEvents 1.0 as publishers send them: structured, batched, binary; and lossless out again."""
 
 import base64
 import json
