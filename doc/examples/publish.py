@@ -1,0 +1,58 @@
+"""publish.py URL JOB: the life of a job. SLUICE_TOKEN: where auth is jwt."""
+
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+
+URL, JOB = sys.argv[1:]
+
+
+def post(path, content_type, body, **headers):
+    """Repeats until it is answered: what was taken, and the answer lost, is not taken twice."""
+    headers["Content-Type"] = content_type
+    if "SLUICE_TOKEN" in os.environ:
+        headers["Authorization"] = "Bearer " + os.environ["SLUICE_TOKEN"]
+    request = urllib.request.Request(URL + path, body.encode(), headers)
+    for attempt in range(8):
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code not in (429, 503):
+                return error.code, json.load(error)
+        except OSError as error:
+            print(error, file=sys.stderr)
+        time.sleep(min(0.2 * 2**attempt, 5))
+    raise SystemExit("no answer")
+
+
+def event(event_type, key, **data):
+    """An event with a key of its own: so it can be repeated."""
+    return {
+        "stream_key": f"job:{JOB}",
+        "event_type": event_type,
+        "idempotency_key": f"{JOB}/{key}",
+        "data": {"job_id": JOB, "attempt": 1, **data},
+    }
+
+
+def publish(*events):
+    """One event or a batch: all or none of them."""
+    body = "".join(json.dumps(row) + "\n" for row in events)
+    status, answer = post("/api/v1/events", "application/x-ndjson", body)
+    if status != 202:
+        raise SystemExit(answer)
+    print(answer)
+
+
+publish(event("job.state_changed", "running", state="running", previous_state=None))
+publish(*(event("job.progress", percent, percent=percent) for percent in (50, 100)))
+# Lines of the log, the first is number 1; 409: it has them already, or ended.
+lines = {"X-Log-Offset": "1"}
+status, answer = post(f"/api/v1/streams/job:{JOB}/logs", "text/plain", "fetching\ndone", **lines)
+if status not in (202, 409):
+    raise SystemExit(answer)
+publish(event("job.state_changed", "succeeded", state="succeeded", previous_state="running"))

@@ -1,0 +1,38 @@
+#!/bin/sh
+# publish.sh URL JOB: the life of a job by curl. SLUICE_TOKEN: where auth is jwt.
+set -eu
+url=$1 job=$2
+
+# post PATH TYPE BODY [CURL OPTION...]: repeats until it is answered. Each event has a key: what
+# was taken, and the answer lost, is not taken twice.
+post() {
+	path=$1 type=$2 body=$3
+	shift 3
+	curl --silent --show-error --fail-with-body --retry 8 --retry-connrefused \
+		${SLUICE_TOKEN:+--header "Authorization: Bearer $SLUICE_TOKEN"} \
+		--header "Content-Type: $type" --data-binary "$body" "$@" "$url$path"
+	echo
+}
+
+post /api/v1/events application/json '{"stream_key": "job:'"$job"'",
+  "event_type": "job.state_changed", "idempotency_key": "'"$job"'/running",
+  "data": {"job_id": "'"$job"'", "state": "running", "previous_state": null, "attempt": 1}}'
+
+# A batch: an event a line, all or none.
+batch=
+for percent in 50 100; do
+	batch="$batch"'{"stream_key": "job:'"$job"'", "event_type": "job.progress",
+'
+	batch="${batch%?}"' "idempotency_key": "'"$job/$percent"'",'
+	batch="$batch"' "data": {"job_id": "'"$job"'", "attempt": 1, "percent": '"$percent"'}}
+'
+done
+post /api/v1/events application/x-ndjson "$batch"
+
+# Lines of the log, the first is number 1. 409: it has them already, or ended.
+post "/api/v1/streams/job:$job/logs" text/plain 'fetching
+done' --header 'X-Log-Offset: 1' || echo 'the log has these lines'
+
+post /api/v1/events application/json '{"stream_key": "job:'"$job"'",
+  "event_type": "job.state_changed", "idempotency_key": "'"$job"'/succeeded",
+  "data": {"job_id": "'"$job"'", "state": "succeeded", "previous_state": "running", "attempt": 1}}'
