@@ -13,13 +13,23 @@
 #include "gateway/connection.h"
 #include "gateway/identity.h"
 #include "gateway/publish_body.h"
+#include "gateway/publish_refusal.h"
+#include "gateway/publish_unit.h"
 #include "gateway/reply.h"
 
 #define PUBLISH_MAGIC    0x50554257u   /* "PUBW" */
 #define PUBLISH_TICK_MS  250
 #define PUBLISH_WAIT_MS  10000
 
-/* A request whose groups are with the broker. */
+/* Of a request that is not atomic: an event of a state machine, or those up to
+ * the next, which wait for the one before to be answered: each is judged on
+ * what the others came to, and stands in their order. */
+struct step {
+	struct transitions	*t;
+	uint32_t		 place;      /* of its first, of the good */
+};
+
+/* A request that is with the broker. */
 struct publish_wait {
 	TAILQ_ENTRY(publish_wait) link;
 	uint32_t		 magic;
@@ -28,18 +38,19 @@ struct publish_wait {
 	int64_t			 since_ms;
 	uint32_t		 groups;     /* not answered yet */
 	uint32_t		 answered;   /* they are, in order */
-	uint32_t		*places;     /* atomic=0: of each group's event
-				      * in the request; else NULL */
+	uint32_t		*places;     /* of the good in the request */
+	bool			 atomic;
 	bool			 list;       /* paths have [i] */
+	struct step		*steps;
+	size_t			 n_steps;
+	size_t			 step;       /* the next */
 	uint32_t		 accepted;
 	uint32_t		 duplicates;
 	uint32_t		 refused;    /* events; here or there */
-	uint32_t		 conflicts;
-	uint32_t		 limited;
-	uint32_t		 ended;
+	uint32_t		 refusals[REFUSAL_MAX];
 	struct position		 first;
 	struct position		 last;
-	struct reply_details	 details;    /* atomic=0: what was refused */
+	struct reply_details	 details;    /* what was refused */
 	char			 extra[PUBLISH_EXTRA_MAX];
 	publish_lost_cb		 lost;
 	bool			 log_moved;  /* RECORD_LOG_OFFSET came */
@@ -56,6 +67,9 @@ static void
 wait_free(struct publish_wait *w)
 {
 	TAILQ_REMOVE(&waits, w, link);
+	for (size_t i = 0; i < w->n_steps; i++)
+		transitions_free(w->steps[i].t);
+	free(w->steps);
 	buf_free(&w->details.json);
 	free(w->places);
 	w->magic = 0;
@@ -67,6 +81,7 @@ publish_finish(void)
 {
 	struct publish_wait *w;
 
+	publish_unit_finish();
 	while ((w = TAILQ_FIRST(&waits)) != NULL)
 		wait_free(w);
 }
@@ -106,23 +121,6 @@ answer_accepted(struct conn *c, struct publish_wait *w)
 	buf_free(&b);
 }
 
-/* Why the broker did not append. */
-static const char *
-refusal_text(enum record_code code)
-{
-	static const char *const texts[RECORD_CODE_MAX] = {
-		[RECORD_KEY_CONFLICT] = "this idempotency_key was used for "
-		    "another event, or for only some of an atomic request",
-		[RECORD_LIMIT] = "the journal's max_streams is reached: raise "
-		    "journal.max_streams",
-		[RECORD_ENDED] = "the stream has ended",
-		[RECORD_PARTS_LIMIT] = "the stream has all the steps it may "
-		    "have",
-	};
-
-	return texts[code] != NULL ? texts[code] : "it was not taken";
-}
-
 static void
 answer(struct publish_wait *w)
 {
@@ -131,85 +129,127 @@ answer(struct publish_wait *w)
 	if (c == NULL)
 		return;
 	detach(w);
-	if (w->log_moved && w->lost != NULL)
+	if (w->log_moved && w->lost != NULL) {
 		w->lost(c, w->log_next);
-	else if (w->accepted + w->duplicates == 0 && w->conflicts > 0)
-		reply_error(c, 409, "idempotency_conflict",
-		    refusal_text(RECORD_KEY_CONFLICT), &w->details);
-	else if (w->accepted + w->duplicates == 0 && w->ended > 0)
-		reply_error(c, 409, "stream_ended",
-		    refusal_text(RECORD_ENDED), &w->details);
-	else if (w->accepted + w->duplicates == 0 && w->limited > 0)
-		reply_error(c, 503, "too_many_streams",
-		    refusal_text(RECORD_LIMIT), &w->details);
-	else
-		answer_accepted(c, w);
+		return;
+	}
+	for (int i = 0; w->accepted + w->duplicates == 0 && i < REFUSAL_MAX;
+	    i++) {
+		const struct publish_refusal_text *t = publish_refusal_text(
+		    (enum publish_refusal)i);
+
+		if (w->refusals[i] == 0)
+			continue;
+		if (i == REFUSAL_BUSY)
+			reply_unavailable(c, t->code, t->text);
+		else
+			reply_error(c, t->status, t->code, t->text,
+			    &w->details);
+		return;
+	}
+	answer_accepted(c, w);
 }
 
-/* One event of a request that is not atomic was not taken. */
+/* The `good`-th event was not taken; `path` is inside it. */
 static void
-refuse_one(struct publish_wait *w, uint32_t place, const char *text)
+tell_refused(struct publish_wait *w, uint32_t good, const char *path,
+    const char *text)
 {
-	char path[16] = "";
+	char where[64];
 
 	if (w->list)
-		(void)snprintf(path, sizeof(path), "[%" PRIu32 "]", place);
-	reply_detail(&w->details, path, "%s", text);
+		(void)snprintf(where, sizeof(where), "[%" PRIu32 "]%s%s",
+		    w->places[good], *path != '\0' ? "." : "", path);
+	else
+		(void)snprintf(where, sizeof(where), "%s", path);
+	reply_detail(&w->details, where, "%s", text);
 }
 
 static void
-count_refused(struct publish_wait *w, const struct publish_result *result)
+count_refused(struct publish_wait *w, enum publish_refusal refusal,
+    uint32_t n)
 {
-	w->refused += result->count;
-	if (result->code == RECORD_LIMIT)
-		w->limited += result->count;
-	else if (result->code == RECORD_ENDED)
-		w->ended += result->count;
-	else
-		w->conflicts += result->count;
-	if (w->places != NULL)
-		refuse_one(w, w->places[w->answered],
-		    refusal_text(result->code));
+	w->refused += n;
+	w->refusals[refusal] += n;
+}
+
+static void
+count_taken(struct publish_wait *w, uint32_t accepted, uint32_t duplicates,
+    struct position first, struct position last)
+{
+	w->accepted += accepted;
+	w->duplicates += duplicates;
+	w->gateway->metrics.published += accepted;
+	if (w->first.epoch == 0)
+		w->first = first;
+	if (last.epoch != 0)
+		w->last = last;
+}
+
+static void	run_steps(struct publish_wait *w);
+
+/* A group was answered. */
+static void
+one_less(struct publish_wait *w)
+{
+	if (--w->groups == 0)
+		run_steps(w);
 }
 
 static void
 publish_result_cb(const struct publish_result *result, void *arg)
 {
 	struct publish_wait *w = arg;
+	enum publish_refusal refusal;
 
 	assert(w->magic == PUBLISH_MAGIC);
-	switch (result->code) {
-	case RECORD_APPENDED:
-		w->accepted += result->count;
-		w->gateway->metrics.published += result->count;
-		break;
-	case RECORD_DUPLICATE:
-		w->duplicates += result->count;
-		break;
-	case RECORD_KEY_CONFLICT:
-	case RECORD_GUARD_LOST:
-	case RECORD_LIMIT:
-	case RECORD_ENDED:
-	case RECORD_PARTS_LIMIT:
-	case RECORD_CODE_MAX:
-		count_refused(w, result);
-		break;
-	case RECORD_LOG_OFFSET:
+	if (result->code == RECORD_APPENDED) {
+		count_taken(w, result->count, 0, result->position,
+		    result->last);
+	} else if (result->code == RECORD_DUPLICATE) {
+		count_taken(w, 0, result->count, result->position,
+		    result->last);
+	} else if (result->code == RECORD_LOG_OFFSET) {
 		w->log_moved = true;
 		w->log_next = result->position.number;
-		break;
+	} else {
+		refusal = publish_refusal_of(result->code, LIFECYCLE_ILLEGAL);
+		count_refused(w, refusal, result->count);
+		if (!w->atomic || refusal == REFUSAL_ENDED)
+			tell_refused(w, w->answered + result->item, "",
+			    publish_refusal_text(refusal)->text);
 	}
-	if (result->code == RECORD_APPENDED ||
-	    result->code == RECORD_DUPLICATE) {
-		if (w->first.epoch == 0)
-			w->first = result->position;
-		w->last = result->last;
+	w->answered += result->count;
+	one_less(w);
+}
+
+/* Of a whole atomic request, or of one event. */
+static void
+publish_unit_result_cb(const struct publish_unit_result *result, void *arg)
+{
+	struct publish_wait *w = arg;
+	struct buf b = BUF_EMPTY;
+	uint32_t good = w->atomic ? 0 : w->steps[w->step - 1].place;
+	enum publish_refusal refusal;
+	const char *path;
+
+	assert(w->magic == PUBLISH_MAGIC);
+	if (result->code == RECORD_APPENDED) {
+		count_taken(w, result->accepted, result->duplicates,
+		    result->first, result->last);
+	} else if (result->code == RECORD_LOG_OFFSET) {
+		w->log_moved = true;
+		w->log_next = result->now.position.number;
+	} else {
+		refusal = publish_refusal_of(result->code, result->verdict);
+		count_refused(w, refusal, 1);
+		path = publish_refusal_problem(&b, refusal, result->machine,
+		    result->verdict, &result->now);
+		tell_refused(w, good + (uint32_t)result->item, path,
+		    buf_cstr(&b));
+		buf_free(&b);
 	}
-	w->answered++;
-	if (--w->groups > 0)
-		return;
-	answer(w);
-	wait_free(w);
+	one_less(w);
 }
 
 static void
@@ -242,26 +282,110 @@ tick(struct conn *c)
 
 /* --- handing over --------------------------------------------------------- */
 
-/* Gives the items to the publisher: one group, or one each. False when its
- * queue is full and nothing was taken. */
-static bool
-submit(struct gateway *g, struct publish_wait *w, const struct publish_body *b,
-    bool atomic)
+/* Those that the queue has no room for, from the `good`-th on. */
+static void
+no_room(struct publish_wait *w, uint32_t good, size_t n)
 {
-	size_t i, step = atomic ? b->good : 1;
+	count_refused(w, REFUSAL_BUSY, (uint32_t)n);
+	for (size_t i = 0; i < n; i++)
+		tell_refused(w, good + (uint32_t)i, "",
+		    "the queue to the broker is full");
+}
 
-	for (i = 0; i < b->good; i += step) {
-		if (publisher_submit(g->publisher, &b->items[i], step,
+/* Gives items that belong to no machine to the publisher, a group each or one
+ * of all. False when its queue is full and nothing was taken. */
+static bool
+submit(struct publish_wait *w, const struct item *items, size_t n,
+    uint32_t good)
+{
+	size_t i, step = w->atomic ? n : 1;
+
+	w->answered = good;
+	for (i = 0; i < n; i += step) {
+		if (publisher_submit(w->gateway->publisher, &items[i], step,
 		    publish_result_cb, w) == -1)
 			break;
 		w->groups++;
 	}
 	if (i == 0)
 		return false;
-	for (; i < b->good; i++) {
-		w->refused++;
-		refuse_one(w, b->places[i], "the queue to the broker is full");
+	if (i < n)
+		no_room(w, good + (uint32_t)i, n - i);
+	return true;
+}
+
+static bool
+submit_step(struct publish_wait *w, struct step *s)
+{
+	struct transitions *t = s->t;
+	const struct item *items;
+	size_t n;
+
+	if (transitions_machines(t) > 0) {
+		s->t = NULL;
+		if (publish_unit_submit(w->gateway->publisher, t,
+		    publish_unit_result_cb, w) == -1) {
+			no_room(w, s->place, 1);
+			return false;
+		}
+		w->groups++;
+		return true;
 	}
+	n = transitions_group(t, &items);
+	if (submit(w, items, n, s->place))
+		return true;
+	no_room(w, s->place, n);
+	return false;
+}
+
+/* The steps that are left, up to the first that must be waited for; behind the
+ * last the answer. */
+static void
+run_steps(struct publish_wait *w)
+{
+	while (w->step < w->n_steps)
+		if (submit_step(w, &w->steps[w->step++]))
+			return;
+	answer(w);
+	wait_free(w);
+}
+
+/* Each event of a machine by itself, and what stands between them. */
+static void
+cut_steps(struct publish_wait *w, const struct publish_body *b)
+{
+	size_t begin, end;
+
+	w->steps = xcalloc(b->good, sizeof(*w->steps));
+	for (begin = 0; begin < b->good; begin = end) {
+		for (end = begin; end < b->good &&
+		    !transitions_in(&b->items[end], 1); end++)
+			continue;
+		if (end == begin)
+			end++;
+		w->steps[w->n_steps++] = (struct step){ transitions_new(
+		    &b->items[begin], &b->states[begin], end - begin),
+		    (uint32_t)begin };
+	}
+}
+
+/* False: the queue is full, and nothing was taken. */
+static bool
+begin(struct publish_wait *w, const struct publish_body *b)
+{
+	if (!transitions_in(b->items, b->good))
+		return submit(w, b->items, b->good, 0);
+	if (!w->atomic) {
+		cut_steps(w, b);
+		while (w->step < w->n_steps)
+			if (submit_step(w, &w->steps[w->step++]))
+				return true;
+		return false;
+	}
+	if (publish_unit_submit(w->gateway->publisher, transitions_new(
+	    b->items, b->states, b->good), publish_unit_result_cb, w) == -1)
+		return false;
+	w->groups = 1;
 	return true;
 }
 
@@ -279,13 +403,13 @@ hand_over(struct conn *c, const struct publish_body *b, bool atomic,
 	w->conn = c;
 	w->gateway = c->gateway;
 	w->since_ms = gateway_now_ms();
+	w->atomic = atomic;
 	w->list = b->list;
 	w->refused = (uint32_t)(b->n - b->good);
-	if (!atomic)
-		w->places = xmemdup(b->places, b->good * sizeof(*b->places));
+	w->places = xmemdup(b->places, b->good * sizeof(*b->places));
 	w->details = *details;
 	TAILQ_INSERT_TAIL(&waits, w, link);
-	if (!submit(c->gateway, w, b, atomic)) {
+	if (!begin(w, b)) {
 		w->conn = NULL;
 		wait_free(w);
 		reply_unavailable(c, "broker_unavailable",

@@ -80,7 +80,7 @@ def test_types_choose_events_and_snapshot_frames(sluice):
     with sluice.stream("job:types", types="job.progress") as stream:
         sets = stream.read_until(lambda s: s.named("snapshot"), 5, "snapshot")
         assert [f.json["event_type"] for f in sets] == ["job.progress"]
-        publish(sluice, "job:types", 2, 3, event_type="job.state_changed")
+        publish(sluice, "job:types", 5, 6, event_type="job.state_changed")
         publish(sluice, "job:types", 3, 4, event_type="job.progress")
         stream.wait_events(1)
         assert numbers(stream) == [3]

@@ -1,0 +1,334 @@
+"""State machines: what is taken, what is refused, over two gateways (contract 3, 5 and 7)."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.bed.net import deadline, wait_until
+from tests.bed.sluice import Sluice
+
+from .lifecycle import Publisher, job, job_path, pack, post, publisher_each, run, step
+
+CONF = {"streams": {"default": {"heartbeat_interval": "500ms"}, "job": {"log_grace": "60s"}}}
+
+
+@pytest.fixture(name="sluice", scope="module")
+def _sluice():
+    with Sluice(CONF, gateways=2) as running:
+        yield running
+
+
+def states(stream):
+    """(event type, seq, previous_state, state, attempt, terminal) of all events so far."""
+    return [
+        (
+            e["event_type"].rpartition(".")[2],
+            e["seq"],
+            e["data"].get("previous_state"),
+            e["data"].get("state"),
+            e["data"].get("attempt"),
+            e.get("terminal"),
+        )
+        for e in stream.events()
+    ]
+
+
+def to_the_end(stream, timeout=10):
+    """Reads until the stream ended; how it did."""
+    wait_until(lambda: stream.pump() or stream.ended, timeout, "the end")
+    return stream.ended
+
+
+def line(key, number, **more):
+    """One line of a job's log."""
+    data = {"line": f"line {number}", "line_no": number, "stream": "stdout", "attempt": 1}
+    return {"stream_key": key, "event_type": "job.log", "data": data | more}
+
+
+def quiet(sluice, stream):
+    """Waits until nothing more can come: what was published before is delivered."""
+    key = f"workflow:mark-{time.monotonic_ns()}"
+    with sluice.stream(key) as mark:
+        mark.wait_joined()
+        tip = sluice.publish([{"stream_key": key, "event_type": "x.mark", "data": {}}])["last_id"]
+    at = int(tip.rpartition("-")[2])
+    stream.read_until(
+        lambda s: any(int(f.id.rpartition("-")[2]) >= at for f in s.named("heartbeat") if f.id),
+        10,
+        "a heartbeat behind all of it",
+    )
+
+
+PATHS = {
+    "succeeded": ["pending", "queued", "leased", "running", "succeeded"],
+    "failed": ["pending", "queued", "leased", "running", "failed"],
+    "canceled": ["pending", "queued", "canceled"],
+    "timed-out": ["pending", "queued", "leased", "timed_out"],
+    "throttled": ["pending", "queued", "throttled", "queued", "leased", "failed"],
+    "retry": ["pending", "queued", "leased", "running", "+queued", "leased", "running", "succeeded"],
+    "lease": ["pending", "queued", "leased", "queued", "leased", "running", "succeeded"],
+    "late": ["running", "succeeded"],
+    "late-end": ["failed"],
+}
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_job_is_followed_to_its_end(sluice, name):
+    key, words = f"job:path-{name}", PATHS[name]
+    events = job_path(key, *words)
+    publishers = publisher_each(sluice)
+    with sluice.stream(key) as stream:
+        stream.wait_joined()
+        for i, event in enumerate(events):
+            at = time.monotonic()
+            gateway = publishers[f"gateway/{i % 2}"]
+            assert gateway.post(event)[0] == 202
+        assert to_the_end(stream) == "clean"
+        assert time.monotonic() - at < deadline(1)
+        plain = [w.lstrip("+") for w in words]
+        assert states(stream) == [
+            ("state_changed", i + 1, plain[i - 1] if i else None, w, e["data"]["attempt"],
+             i + 1 == len(words))
+            for i, (w, e) in enumerate(zip(plain, events))
+        ]  # fmt: skip
+        assert [f.json["final_state"] for f in stream.named("stream.end")] == [plain[-1]]
+    for publisher in publishers.values():
+        publisher.close()
+
+
+def test_aliases_and_null_become_the_machines_own_words(sluice):
+    key = "job:alias"
+    with sluice.stream(key) as stream:
+        stream.wait_joined()
+        for word in ("created", "scheduled", "leased", "running", "error"):
+            assert post(sluice, job(key, word))[0] == 202
+        assert to_the_end(stream) == "clean"
+        words = ["pending", "queued", "leased", "running", "failed"]
+        assert [(e[2], e[3]) for e in states(stream)] == list(zip([None, *words], words))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path", "said"),
+    [
+        (job("job:bad", "succeeded", "queued"), "data.state", "queued, attempt 1; what may follow"),
+        (job("job:bad", "queued", "queued", why="again"), "data.state", "current state is queued"),
+        (job("job:bad", "leased", "queued", 2), "data.attempt", "queued, attempt 1"),
+        (job("job:bad", "leased", "running"), "data.previous_state", "current state is queued"),
+    ],
+)
+def test_an_illegal_transition_is_refused_with_the_current_state(sluice, wrong, path, said):
+    key = "job:bad"
+    first = [job(key, "pending"), job(key, "queued", "pending")]
+    sluice.publish(first[:1]) if post(sluice, first[1])[0] == 409 else None
+    with sluice.stream(key, snapshot=0) as stream:
+        stream.wait_joined()
+        for events in (wrong, [wrong]):
+            status, answer = post(sluice, events)
+            assert (status, answer["code"]) == (409, "illegal_transition")
+            assert [d["path"].removeprefix("[0].") for d in answer["details"]] == [path]
+            assert said in answer["details"][0]["problem"]
+        quiet(sluice, stream)
+        assert not stream.events()
+
+
+def test_the_end_is_final_and_its_repeat_is_not_an_error(sluice):
+    key = "job:final"
+    *_, last = events = job_path(key, *PATHS["succeeded"])
+    ids = sluice.publish(events)
+    assert ids["accepted"] == 5
+    for publisher in publisher_each(sluice).values():
+        status, answer = publisher.post(last)
+        assert (status, answer["accepted"], answer["duplicates"]) == (202, 0, 1)
+        assert answer["first_id"] == answer["last_id"] == ids["last_id"]
+        for wrong in (
+            last | {"data": last["data"] | {"reason": "another body"}},
+            events[3],
+            job(key, "queued", "succeeded", 2),
+            line(key, 1),
+            {"stream_key": key, "event_type": "job.progress",
+             "data": {"job_id": "final", "attempt": 1, "percent": 3}},
+        ):  # fmt: skip
+            status, answer = publisher.post(wrong)
+            assert (status, answer["code"]) == (409, "stream_ended"), wrong
+            status, answer = publisher.post([job(f"{key}-other", "pending"), wrong])
+            assert (status, answer["code"]) == (409, "stream_ended"), wrong
+            assert answer["details"][0]["path"].startswith("[1]")
+        publisher.close()
+    with sluice.stream(f"{key}-other", last_event_id="-1") as stream:
+        quiet(sluice, stream)
+        assert not stream.events()
+
+
+def test_the_log_may_follow_the_end_only_while_it_is_open(sluice):
+    key = "job:open-log"
+    sluice.publish([job(key, "running"), job(key, "failed", "running", logs_open=True)])
+    assert post(sluice, line(key, 1))[0] == 202
+    assert post(sluice, job(key, "queued", "failed", 2))[1]["code"] == "stream_ended"
+    assert post(sluice, line(key, 2, last=True))[0] == 202
+    assert post(sluice, line(key, 3))[1]["code"] == "stream_ended"
+    # In one request, before anybody knows of the end.
+    other = [job("job:shut", "failed"), line("job:shut", 1)]
+    status, answer = post(sluice, other)
+    assert (status, answer["code"], answer["details"][0]["path"]) == (409, "stream_ended", "[1]")
+    assert post(sluice, other, atomic=0)[1]["accepted"] == 1
+
+
+def test_a_batch_is_judged_in_its_order(sluice):
+    key = "job:batch"
+    events = job_path(key, *PATHS["succeeded"])
+    status, answer = post(sluice, [*events[:2], events[3]])
+    assert (status, answer["code"]) == (409, "illegal_transition")
+    assert [d["path"] for d in answer["details"]] == ["[2].data.state"]
+    status, answer = post(sluice, [events[0], events[3], events[1], line(key, 1)], atomic=0)
+    assert status == 202
+    assert (answer["accepted"], answer["refused"]) == (3, 1)
+    assert [d["path"] for d in answer["details"]] == ["[1].data.state"]
+    status, answer = post(sluice, [events[1], *events[2:]])
+    assert (status, answer["accepted"], answer["duplicates"]) == (202, 3, 1)
+    with sluice.stream(key, last_event_id="-1") as stream:
+        assert to_the_end(stream) == "clean"
+        assert [e[3] for e in states(stream)] == ["pending", "queued", None, *PATHS["failed"][2:4],
+                                                  "succeeded"]  # fmt: skip
+
+
+def test_a_request_is_repeated_blindly(sluice):
+    request = [
+        job("job:blind-1", "running"),
+        pack("pack-run:blind", "running"),
+        step("pack-run:blind", 0, "running"),
+        step("pack-run:blind", 1, "pending"),
+        line("job:blind-1", 1) | {"idempotency_key": "blind-line"},
+    ]
+    publishers = publisher_each(sluice)
+    first = publishers["gateway/0"].post(request)[1]
+    assert first["accepted"] == 5
+    for name in ("gateway/0", "gateway/1", "gateway/0"):
+        status, answer = publishers[name].post(request)
+        assert (status, answer["accepted"], answer["duplicates"]) == (202, 0, 5)
+        assert (answer["first_id"], answer["last_id"]) == (first["first_id"], first["last_id"])
+    # Of an event with a key not only the latest.
+    keyed = job("job:keyed", "queued") | {"idempotency_key": "keyed"}
+    ids = sluice.publish([keyed])
+    sluice.publish([job("job:keyed", "leased", "queued")])
+    for name in ("gateway/0", "gateway/1"):
+        status, answer = publishers[name].post(keyed)
+        assert (status, answer.get("first_id")) == (202, ids["first_id"]), answer
+        publishers[name].close()
+
+
+def test_steps_have_machines_of_their_own(sluice):
+    key = "pack-run:steps"
+    sluice.publish([pack(key, "pending"), pack(key, "queued"), pack(key, "running")])
+    good = [
+        step(key, 0, "pending"), step(key, 1, "pending"), step(key, 2, "pending"),
+        step(key, 0, "running"), step(key, 0, "succeeded"),
+        step(key, 1, "running"), step(key, 1, "waiting", kind="gate.approval"),
+        step(key, 1, "running"), step(key, 1, "failed"),
+        step(key, 1, "pending", None, 2), step(key, 1, "running", None, 2),
+        step(key, 1, "failed", None, 2), step(key, 2, "skipped"),
+    ]  # fmt: skip
+    publishers = publisher_each(sluice)
+    with sluice.stream(key, snapshot=0) as stream:
+        stream.wait_joined()
+        for i, event in enumerate(good):
+            assert publishers[f"gateway/{i % 2}"].post(event)[0] == 202, event
+        status, answer = post(sluice, step(key, 1, "running", None, 2))
+        assert (status, answer["code"]) == (409, "illegal_transition")
+        assert "failed, attempt 2" in answer["details"][0]["problem"]
+        assert post(sluice, step(key, 2, "running"))[1]["code"] == "stream_ended"
+        status, answer = post(sluice, pack(key, "failed", "running"))
+        assert status == 202
+        assert to_the_end(stream) == "clean"
+        found = [(e["data"].get("step_index"), e["data"]["state"]) for e in stream.events()]
+        want = [(e["data"]["step_index"], e["data"]["state"]) for e in good]
+        assert found == [*want, (None, "failed")]
+        assert [e["terminal"] for e in stream.events()] == [False] * len(good) + [True]
+    # The run has ended: its steps with it, but for the latest again.
+    assert post(sluice, step(key, 3, "pending"))[1]["code"] == "stream_ended"
+    assert post(sluice, good[-1])[1]["duplicates"] == 1
+    for publisher in publishers.values():
+        publisher.close()
+
+
+def test_a_run_and_a_build_end_once(sluice):
+    key = "run:once"
+    for word in ("pending", "running", "partially_succeeded"):
+        assert post(sluice, run(key, word))[0] == 202
+    assert post(sluice, run(key, "succeeded"))[1]["code"] == "stream_ended"
+    done = {"stream_key": "build:once", "event_type": "complete", "data": {}}
+    assert post(sluice, done)[1]["accepted"] == 1
+    assert post(sluice, done)[1]["duplicates"] == 1
+    failed = done | {"event_type": "failed"}
+    assert post(sluice, failed)[1]["code"] == "stream_ended"
+
+
+def test_a_flood_of_lines_does_not_starve_a_transition(sluice):
+    key = "job:flood"
+    publishers = publisher_each(sluice)
+    flood, other = publishers.values()
+    words = PATHS["succeeded"]
+    events = job_path(key, *words)
+    number = 1
+    for event in events[:-1]:
+        flood.send([line(key, number + i) for i in range(500)])
+        number += 500
+        assert other.post(event)[0] == 202
+        assert flood.answer()[0] == 202
+    assert other.post(events[-1])[0] == 202
+    for publisher in publishers.values():
+        publisher.close()
+
+
+def test_a_gateway_dies_between_append_and_answer():
+    with Sluice(CONF, gateways=2) as sluice:
+        key, words = "job:killed", PATHS["succeeded"]
+        found = []
+        for event in job_path(key, *words):
+            victim = Publisher(sluice)
+            assert victim.post([])[0] == 400
+            name, pid = victim.gateway(sluice)
+            broker = sluice.kill("broker", signal.SIGSTOP)
+            victim.send(event)
+            # So that the request is with the broker by the time its gateway stands still.
+            time.sleep(0.3)
+            os.kill(pid, signal.SIGKILL)
+            os.kill(broker, signal.SIGCONT)
+            with pytest.raises(OSError):
+                victim.answer()
+            victim.close()
+
+            def again(event=event):
+                other = Publisher(sluice)
+                try:
+                    status, answer = other.post(event)
+                    found.append(answer.get("duplicates"))
+                    return status == 202
+                finally:
+                    other.close()
+
+            wait_until(again, 20, "202 for the same event", ignore=(OSError,))
+            sluice.wait_restarted(name, pid)
+        assert 1 in found, "no gateway died behind the append"
+        with sluice.stream(key, last_event_id="-1") as stream:
+            assert to_the_end(stream, 20) == "clean"
+            assert [(e[1], e[2], e[3]) for e in states(stream)] == [
+                (i + 1, words[i - 1] if i else None, w) for i, w in enumerate(words)
+            ]
+
+
+def test_what_is_known_of_machines_outlives_the_broker():
+    with Sluice(CONF, gateways=2) as sluice:
+        job_key, key = "job:survivor", "pack-run:survivor"
+        sluice.publish([job(job_key, "queued"), pack(key, "running"), step(key, 0, "running")])
+        for _ in range(2):
+            sluice.wait_restarted("broker", sluice.kill("broker"))
+            wait_until(lambda: post(sluice, [])[0] == 400, 10, "the broker is back")
+            status, answer = post(sluice, job(job_key, "succeeded", "queued"))
+            assert (status, answer["code"]) == (409, "illegal_transition")
+            status, answer = post(sluice, step(key, 0, "pending"))
+            assert (status, answer["code"]) == (409, "illegal_transition")
+            assert post(sluice, step(key, 0, "running"))[1]["duplicates"] == 1
+        assert post(sluice, job(job_key, "leased", "queued"))[0] == 202
+        assert post(sluice, step(key, 0, "succeeded", "running"))[0] == 202
