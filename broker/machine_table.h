@@ -22,7 +22,7 @@ struct machine {
 	uint8_t		body[EVENT_HASH_SIZE];
 	struct position	position;   /* {0, 0}: nothing yet */
 	uint32_t	attempt;
-	uint32_t	next;       /* of the stream's; free: of the free ones */
+	uint32_t	next;       /* of the stream's, or of the free ones */
 	uint8_t		state;
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/macros.h"
+#include "common/xmalloc.h"
 #include "gateway/envelope.h"
 #include "gateway/json_slice.h"
 #include "gateway/stream_kind.h"
@@ -177,12 +178,8 @@ static void
 replace(struct buf *frame, size_t at, size_t n, const char *text)
 {
 	size_t len = strlen(text), rest = frame->len - at - n;
-	char *tail = rest > 0 ? malloc(rest) : NULL;
+	char *tail = xmemdup(frame->data + at + n, rest);
 
-	if (rest > 0 && tail == NULL)
-		abort();
-	if (rest > 0)
-		memcpy(tail, frame->data + at + n, rest);
 	frame->len = at;
 	buf_add(frame, text, len);
 	buf_add(frame, tail, rest);

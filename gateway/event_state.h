@@ -1,8 +1,8 @@
 /*
  * event_state: what of its state machine a published event is (contract 3):
- * the state it names, its attempt, the part of the stream (step) it is of;
- * or which line of its log. Pure: parsed data in; fields of the item, or problems with their paths,
- * out.
+ * the state it names, its attempt, the part of the stream (step) it is of; or
+ * which line of its log. Pure: parsed data in; fields of the item, or problems
+ * with their paths, out.
  *
  * Aliases become the machine's own words, in the parsed event as in the frame,
  * so that nobody behind this sees one. What may follow what is lifecycle's.

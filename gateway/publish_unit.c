@@ -27,8 +27,8 @@ struct unit {
 	struct question		*questions;
 	size_t			 asked;      /* not answered yet */
 	unsigned int		 tries;
-	bool			 fresh;      /* judged on what the broker said */
-	bool			 cut;        /* not all found room to be asked */
+	bool			 fresh;      /* judged on the broker's word */
+	bool			 cut;        /* some found no room to be asked */
 	bool			 by_keys;    /* the last try of one refused */
 };
 
@@ -73,7 +73,7 @@ finish(struct unit *u, struct publish_unit_result *result)
 	cb(result, arg);
 }
 
-/* --- guesses --------------------------------------------------------------- */
+/* --- guesses -------------------------------------------------------------- */
 
 static struct guess *
 guess_of(const struct unit *u, size_t machine)
@@ -102,7 +102,7 @@ remember(struct unit *u, size_t machine, const struct transitions_now *now)
 	g->now = *now;
 }
 
-/* --- outcomes -------------------------------------------------------------- */
+/* --- outcomes ------------------------------------------------------------- */
 
 static void
 refuse(struct unit *u)
@@ -161,7 +161,7 @@ succeed(struct unit *u, const struct publish_result *result)
 	finish(u, &r);
 }
 
-/* --- asking ---------------------------------------------------------------- */
+/* --- asking --------------------------------------------------------------- */
 
 static struct transitions_now
 now_of(const struct publish_result *result)
@@ -232,7 +232,7 @@ ask_or_give_up(struct unit *u)
 		give_up(u, RECORD_GUARD_LOST, 0);
 }
 
-/* --- handing over ---------------------------------------------------------- */
+/* --- handing over --------------------------------------------------------- */
 
 static void
 lost(struct unit *u, const struct publish_result *result)

@@ -28,7 +28,8 @@ struct publish_unit_result {
 	struct position		last;
 	/* Not APPENDED: of the group's items this one. GUARD_LOST: its
 	 * machine, what was wrong (ACCEPT: too many guards were lost, or no
-	 * room) and where it stands. LOG_OFFSET: now.position, as in record.h. */
+	 * room) and where it stands. LOG_OFFSET: now.position, as in
+	 * record.h. */
 	size_t			item;
 	enum lifecycle_machine	machine;
 	enum lifecycle_verdict	verdict;

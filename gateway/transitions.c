@@ -92,7 +92,7 @@ transitions_in(const struct item *items, size_t n)
 	return false;
 }
 
-/* --- making ---------------------------------------------------------------- */
+/* --- making --------------------------------------------------------------- */
 
 static struct slice
 keep(char **at, struct slice s)
@@ -203,7 +203,7 @@ transitions_has_keys(const struct transitions *t)
 	return t->keys;
 }
 
-/* --- machines -------------------------------------------------------------- */
+/* --- machines ------------------------------------------------------------- */
 
 size_t
 transitions_machines(const struct transitions *t)
@@ -263,7 +263,7 @@ transitions_kind(const struct transitions *t, size_t item)
 	return t->rows[item].state.machine;
 }
 
-/* --- judging --------------------------------------------------------------- */
+/* --- judging -------------------------------------------------------------- */
 
 /* An end of its stream stands before it in the group. */
 static bool

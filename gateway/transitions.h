@@ -39,7 +39,7 @@ void	transitions_free(struct transitions *t);
 
 size_t	transitions_count(const struct transitions *t);   /* of items */
 bool	transitions_has_keys(const struct transitions *t);
-/* --- machines -------------------------------------------------------------- */
+/* --- machines ------------------------------------------------------------- */
 size_t	transitions_machines(const struct transitions *t);
 /* Tenant, key and part, as a number that is the same in every group. */
 uint64_t transitions_name(const struct transitions *t, size_t machine);
@@ -50,15 +50,15 @@ void	transitions_know(struct transitions *t, size_t machine,
 /* Which machine's event this is, of those that were submitted last. */
 size_t	transitions_machine_of(const struct transitions *t, size_t submitted);
 
-/* --- judging --------------------------------------------------------------- */
+/* --- judging -------------------------------------------------------------- */
 enum transitions_verdict transitions_judge(struct transitions *t);
 /* After TRANSITIONS_REFUSED: the first that is, why, and where its machine
  * stood (with all before it). */
 size_t	transitions_refused(const struct transitions *t,
 	    enum lifecycle_verdict *ret_verdict,
 	    struct transitions_now *ret_now);
-/* The items to append, until the next change. Of a refused group all, and guards
- * that never hold: only their idempotency keys can answer. */
+/* The items to append, until the next change. Of a refused group all, and
+ * guards that never hold: only their idempotency keys can answer. */
 size_t	transitions_group(struct transitions *t, const struct item **ret);
 /* Of those that were submitted last, the index in the whole group. */
 size_t	transitions_index(const struct transitions *t, size_t submitted);

@@ -300,7 +300,14 @@ def test_what_is_too_old_leaves_and_the_answer_says_so():
         assert [e["data"]["state"] for e in bed.snapshot("job:old")[1]] == ["succeeded"]
 
 
-ENDED = {"job_id": "old", "state": "succeeded", "previous_state": "running", "attempt": 1}
+# Its log may go on, so that there is something to be taken after it.
+ENDED = {
+    "job_id": "old",
+    "state": "succeeded",
+    "previous_state": "running",
+    "attempt": 1,
+    "logs_open": True,
+}
 
 
 @pytest.mark.slow
