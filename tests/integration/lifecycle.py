@@ -67,19 +67,19 @@ class Publisher:
         """Ends the connection."""
         self.conn.close()
 
-    def send(self, events):
+    def send(self, events, query=""):
         """Sends a request and does not wait."""
         head = {"Content-Type": "application/json"}
-        self.conn.request("POST", "/api/v1/events", json.dumps(events), head)
+        self.conn.request("POST", "/api/v1/events" + query, json.dumps(events), head)
 
     def answer(self):
         """Of the request that was sent: (status, body)."""
         answer = self.conn.getresponse()
         return answer.status, json.loads(answer.read())
 
-    def post(self, events):
+    def post(self, events, query=""):
         """Both."""
-        self.send(events)
+        self.send(events, query)
         return self.answer()
 
     def gateway(self, sluice):
