@@ -120,8 +120,7 @@ def test_aliases_and_null_become_the_machines_own_words(sluice):
 )
 def test_an_illegal_transition_is_refused_with_the_current_state(sluice, wrong, path, said):
     key = "job:bad"
-    first = [job(key, "pending"), job(key, "queued", "pending")]
-    sluice.publish(first[:1]) if post(sluice, first[1])[0] == 409 else None
+    assert post(sluice, job(key, "queued", "pending"))[0] == 202
     with sluice.stream(key, snapshot=0) as stream:
         stream.wait_joined()
         for events in (wrong, [wrong]):
@@ -130,7 +129,8 @@ def test_an_illegal_transition_is_refused_with_the_current_state(sluice, wrong, 
             assert [d["path"].removeprefix("[0].") for d in answer["details"]] == [path]
             assert said in answer["details"][0]["problem"]
         quiet(sluice, stream)
-        assert not stream.events()
+        # The other gateway may have been told of the first only now.
+        assert not [e for e in stream.events() if e["seq"] > 1]
 
 
 def test_the_end_is_final_and_its_repeat_is_not_an_error(sluice):
@@ -241,10 +241,12 @@ def test_steps_have_machines_of_their_own(sluice):
         status, answer = post(sluice, pack(key, "failed", "running"))
         assert status == 202
         assert to_the_end(stream) == "clean"
-        found = [(e["data"].get("step_index"), e["data"]["state"]) for e in stream.events()]
+        # The other gateway may have been told of what was before only now.
+        later = [e for e in stream.events() if e["seq"] > 3]
+        found = [(e["data"].get("step_index"), e["data"]["state"]) for e in later]
         want = [(e["data"]["step_index"], e["data"]["state"]) for e in good]
         assert found == [*want, (None, "failed")]
-        assert [e["terminal"] for e in stream.events()] == [False] * len(good) + [True]
+        assert [e["terminal"] for e in later] == [False] * len(good) + [True]
     # The run has ended: its steps with it, but for the latest again.
     assert post(sluice, step(key, 3, "pending"))[1]["code"] == "stream_ended"
     assert post(sluice, good[-1])[1]["duplicates"] == 1
