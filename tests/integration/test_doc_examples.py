@@ -11,7 +11,7 @@ import pytest
 
 from tests.bed import tokens
 from tests.bed.clients import NODE
-from tests.bed.net import deadline
+from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import REPO, Sluice
 
 EXAMPLES = pathlib.Path(REPO, "doc/examples")
@@ -57,8 +57,13 @@ def test_an_example_publishes_a_job_and_repeats_it_without_harm(sluice, name, tm
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
     head = tokens.bearer(sluice.token)
-    status, _, page = sluice.request("GET", f"/api/v1/streams/job:{job}/events", headers=head)
-    assert (status, page["complete"]) == (200, True)
+
+    def stored():
+        status, _, page = sluice.request("GET", f"/api/v1/streams/job:{job}/events", headers=head)
+        assert (status, page["complete"]) == (200, True)
+        return page if len(page["events"]) >= len(LIFE) else None
+
+    page = wait_until(stored, 20, "the store has all events")
     assert [event["event_type"] for event in page["events"]] == LIFE
     assert [e["data"]["line"] for e in page["events"][3:5]] == ["fetching", "done"]
 
