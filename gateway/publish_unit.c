@@ -28,7 +28,7 @@ struct unit {
 	size_t			 asked;      /* not answered yet */
 	unsigned int		 tries;
 	bool			 fresh;      /* judged on the broker's word */
-	bool			 cut;        /* some found no room to be asked */
+	bool			 cut;        /* some found no room to ask */
 	bool			 by_keys;    /* the last try of one refused */
 };
 

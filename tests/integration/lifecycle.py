@@ -43,9 +43,9 @@ def job_path(key, *words):
     events, previous, attempt = [], None, 1
     for word in words:
         attempt += word.startswith("+")
-        word = word.lstrip("+")
-        events.append(job(key, word, previous, attempt))
-        previous = word
+        state = word.lstrip("+")
+        events.append(job(key, state, previous, attempt))
+        previous = state
     return events
 
 

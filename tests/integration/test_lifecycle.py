@@ -67,7 +67,7 @@ PATHS = {
     "canceled": ["pending", "queued", "canceled"],
     "timed-out": ["pending", "queued", "leased", "timed_out"],
     "throttled": ["pending", "queued", "throttled", "queued", "leased", "failed"],
-    "retry": ["pending", "queued", "leased", "running", "+queued", "leased", "running", "succeeded"],
+    "retry": ["pending", "queued", "leased", "running", "+queued", "leased", "running", "failed"],
     "lease": ["pending", "queued", "leased", "queued", "leased", "running", "succeeded"],
     "late": ["running", "succeeded"],
     "late-end": ["failed"],
@@ -91,7 +91,7 @@ def test_a_job_is_followed_to_its_end(sluice, name):
         assert states(stream) == [
             ("state_changed", i + 1, plain[i - 1] if i else None, w, e["data"]["attempt"],
              i + 1 == len(words))
-            for i, (w, e) in enumerate(zip(plain, events))
+            for i, (w, e) in enumerate(zip(plain, events, strict=True))
         ]  # fmt: skip
         assert [f.json["final_state"] for f in stream.named("stream.end")] == [plain[-1]]
     for publisher in publishers.values():
@@ -106,7 +106,8 @@ def test_aliases_and_null_become_the_machines_own_words(sluice):
             assert post(sluice, job(key, word))[0] == 202
         assert to_the_end(stream) == "clean"
         words = ["pending", "queued", "leased", "running", "failed"]
-        assert [(e[2], e[3]) for e in states(stream)] == list(zip([None, *words], words))
+        chain = list(zip([None, *words[:-1]], words, strict=True))
+        assert [(e[2], e[3]) for e in states(stream)] == chain
 
 
 @pytest.mark.parametrize(
