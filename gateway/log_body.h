@@ -58,7 +58,9 @@ void	log_body_text(struct log_body *b, const struct log_ask *ask,
 void	log_body_ndjson(struct log_body *b, const struct log_ask *ask,
 	    struct publish_body *events, struct slice body,
 	    envelope_problem_cb cb, void *arg);
-/* Tells b's callback of an event's problem in the body's own words. */
-void	log_body_problem_cb(const char *path, const char *problem, void *b);
+/* Tells the callback of `arg`, a log_body, of an event's problem, in the body's
+ * own words. */
+void	log_body_problem_cb(const char *path, const char *problem_text,
+	    void *arg);
 
 #endif
