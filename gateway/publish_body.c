@@ -108,7 +108,7 @@ void
 publish_body_ndjson(struct publish_body *b, struct slice body)
 {
 	const char *p = body.p, *end = body.p + body.n, *lf;
-	struct slice line;
+	struct slice line, raw, rest;
 	json_t *root;
 
 	b->list = true;
@@ -126,8 +126,10 @@ publish_body_ndjson(struct publish_body *b, struct slice body)
 			return;
 		}
 		root = parse(b, line);
-		if (root != NULL)
-			add_event(b, line, root);
+		/* Without the blanks around it, as if it had come alone: its
+		 * hash must not depend on what else is in the request. */
+		if (root != NULL && json_slice_value(line, &raw, &rest))
+			add_event(b, raw, root);
 	}
 }
 

@@ -133,7 +133,7 @@ pub_event_of_json(const char *json, size_t size, const struct pub_defaults *d,
 {
 	char now[MONO_RFC3339_SIZE];
 	struct buf b = BUF_EMPTY;
-	const char *brace;
+	const char *brace, *end;
 	json_t *root;
 
 	if (size > SLUICE_EVENT_MAX)
@@ -146,11 +146,12 @@ pub_event_of_json(const char *json, size_t size, const struct pub_defaults *d,
 		return SLUICE_INVALID;
 	}
 	brace = memchr(json, '{', size);
+	end = memrchr(json, '}', size);
 	buf_addc(&b, '{');
 	add_missing(&b, root, "idempotency_key", d->key);
 	add_missing(&b, root, "timestamp", wall_format(d->now_unix_ms, now));
 	add_missing(&b, root, "source", d->source);
-	add_line(&b, brace + 1, size - (size_t)(brace + 1 - json));
+	add_line(&b, brace + 1, (size_t)(end - brace));
 	json_decref(root);
 	return finish(&b, ret, ret_size);
 }

@@ -5,7 +5,9 @@
  *
  * JSON that the caller wrote is kept byte for byte, but for line breaks and
  * what is added in front: the service remembers a hash of what it received, so
- * a repeat must be the same, and no number of the caller's is rewritten.
+ * a repeat must be the same, and no number of the caller's is rewritten. Blanks
+ * before and behind the object are left out: they would belong to a line, and
+ * not to an event that is sent alone.
  */
 #ifndef SLUICE_PUB_EVENT_H
 #define SLUICE_PUB_EVENT_H

@@ -62,7 +62,15 @@ test_line_breaks_between_tokens_become_blanks(void **unused UNUSED)
 {
 	line_is(" {\r\n\"source\":\"a\\nb\",\n\"idempotency_key\":1,"
 	    "\"timestamp\":2}\n", "{  \"source\":\"a\\nb\", "
-	    "\"idempotency_key\":1,\"timestamp\":2} ");
+	    "\"idempotency_key\":1,\"timestamp\":2}");
+}
+
+/* Alone it would be another body than as a line among others. */
+static void
+test_blanks_around_an_event_are_left_out(void **unused UNUSED)
+{
+	line_is(" \t{\"idempotency_key\":1,\"timestamp\":2,\"source\":3} \r\n",
+	    "{\"idempotency_key\":1,\"timestamp\":2,\"source\":3}");
 }
 
 static void
@@ -147,6 +155,7 @@ main(void)
 		cmocka_unit_test(test_what_the_event_has_is_left_as_it_is),
 		cmocka_unit_test(
 		    test_line_breaks_between_tokens_become_blanks),
+		cmocka_unit_test(test_blanks_around_an_event_are_left_out),
 		cmocka_unit_test(
 		    test_what_is_no_object_with_members_is_refused),
 		cmocka_unit_test(test_the_limit_holds_for_the_whole_line),

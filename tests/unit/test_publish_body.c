@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "common/macros.h"
 
 #define NOW  INT64_C(1700000000000)
 #define GOOD "{\"stream_key\":\"job:a\",\"event_type\":\"job.progress\"," \
@@ -72,6 +73,35 @@ test_one_event_an_array_and_lines_become_items(void **state)
 	expect_items(GOOD, false, 1, 1);
 	expect_items(" [ " GOOD " , " GOOD " ] ", false, 2, 2);
 	expect_items(GOOD "\r\n\n\r\n" GOOD, true, 2, 2);
+}
+
+/* A repeat may come in another form, with other events or with none. */
+static void
+test_an_event_has_one_hash_in_every_form(void **state)
+{
+	static const struct {
+		const char	*text;
+		bool		 ndjson;
+	} forms[] = {
+		{ " " GOOD " \n", false },
+		{ "[ " GOOD " , " GOOD "]", false },
+		{ GOOD, true },
+		{ GOOD " \r\n" GOOD "\n", true },
+		{ " \t" GOOD "\t \n" GOOD "\n", true },
+	};
+	struct publish_body *alone = read_body(GOOD, false);
+
+	(void)state;
+	for (size_t i = 0; i < NELEM(forms); i++) {
+		struct publish_body *b = read_body(forms[i].text,
+		    forms[i].ndjson);
+
+		assert_true(b->good > 0);
+		assert_memory_equal(b->items[0].body, alone->items[0].body,
+		    EVENT_HASH_SIZE);
+		publish_body_free(b);
+	}
+	publish_body_free(alone);
 }
 
 static void
@@ -179,6 +209,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_one_event_an_array_and_lines_become_items),
+		cmocka_unit_test(test_an_event_has_one_hash_in_every_form),
 		cmocka_unit_test(test_items_keep_their_place_in_the_request),
 		cmocka_unit_test(
 		    test_a_broken_line_in_the_middle_ends_the_reading_by_its_place),
