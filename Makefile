@@ -107,7 +107,7 @@ SSE_LOAD_SRCS := $(sort $(wildcard tests/bench/load/*.c))
 # nothing visible but lib/sluice.h, so that no name of ours meets one of theirs.
 LIB_SONAME  := libsluice.so.0
 LIB_SHARED  := $(BUILD)/libsluice.so.$(VERSION)
-LIB_COMMON  := buf crc32c err log mono text utf8 xmalloc
+LIB_COMMON  := buf crc32c err json_slice log mono text utf8 xmalloc
 LIB_OBJS    := $(patsubst %.c,$(BUILD)/pic/%.o,$(call srcs,lib) \
 	$(LIB_COMMON:%=common/%.c))
 

@@ -2,10 +2,10 @@
 
 #include <string.h>
 
+#include "common/json_slice.h"
 #include "common/text.h"
 #include "common/utf8.h"
 #include "gateway/base64.h"
-#include "gateway/json_slice.h"
 
 static const struct {
 	const char	*member;     /* with its quotes, as in the JSON */

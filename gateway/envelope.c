@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_slice.h"
 #include "common/mono.h"
 #include "gateway/http_request.h"
-#include "gateway/json_slice.h"
 #include "gateway/stream_kind.h"
 
 struct check {

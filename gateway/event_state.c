@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_slice.h"
 #include "common/macros.h"
 #include "common/xmalloc.h"
 #include "gateway/envelope.h"
-#include "gateway/json_slice.h"
 #include "gateway/stream_kind.h"
 
 struct reading {

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/json_slice.h"
 #include "common/utf8.h"
 #include "gateway/base64.h"
-#include "gateway/json_slice.h"
 #include "gateway/log_line.h"
 
 #define ROOM_MIN 256u   /* of a piece: the event is told to be too large */

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_slice.h"
 #include "common/xmalloc.h"
 #include "gateway/cloud_event.h"
-#include "gateway/json_slice.h"
 #include "gateway/stream_kind.h"
 
 void

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_slice.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
 #include "gateway/connection.h"
 #include "gateway/identity.h"
-#include "gateway/json_slice.h"
 #include "gateway/reply.h"
 #include "gateway/watcher_metrics.h"
 

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "common/buf.h"
+#include "common/json_slice.h"
+#include "common/macros.h"
 #include "common/mono.h"
 
 /* Texts of one event are short; `data` is the rest of SLUICE_EVENT_MAX. */
@@ -115,16 +117,61 @@ pub_event_of_fields(const struct sluice_event *e,
 	return finish(&b, ret, ret_size);
 }
 
+/* What an event is given that has no such member, or null: to the service
+ * those are one. */
+struct filled {
+	const char	*name;
+	const char	*text;       /* NULL: it is left as it is */
+	const char	*null;       /* where its null stands; NULL: nowhere */
+};
+
+static void
+add_quoted(struct buf *b, const char *text)
+{
+	buf_addc(b, '"');
+	buf_json_text(b, text, strlen(text));
+	buf_addc(b, '"');
+}
+
 /* `"name":"text",` where the event does not have that member. */
 static void
-add_missing(struct buf *b, const json_t *root, const char *name,
-    const char *text)
+add_missing(struct buf *b, const json_t *root, struct slice object,
+    struct filled *f)
 {
-	if (text == NULL || json_object_get(root, name) != NULL)
+	const json_t *v = json_object_get(root, f->name);
+	struct slice value;
+
+	if (f->text == NULL)
 		return;
-	buf_addf(b, "\"%s\":\"", name);
-	buf_json_text(b, text, strlen(text));
-	buf_adds(b, "\",");
+	if (json_is_null(v) && json_slice_member(object, f->name, &value))
+		f->null = value.p;
+	if (v != NULL)
+		return;
+	add_quoted(b, f->name);
+	buf_addc(b, ':');
+	add_quoted(b, f->text);
+	buf_addc(b, ',');
+}
+
+/* The object behind its brace, with texts for the nulls that were found. */
+static void
+add_members(struct buf *b, struct slice object, const struct filled *all,
+    size_t n)
+{
+	struct slice at = object, name, value;
+	const char *p = object.p + 1, *end = object.p + object.n;
+
+	(void)json_slice_object(object, &at);
+	while (json_slice_pair(&at, &name, &value)) {
+		for (size_t i = 0; i < n; i++) {
+			if (all[i].null != value.p)
+				continue;
+			add_line(b, p, (size_t)(value.p - p));
+			add_quoted(b, all[i].text);
+			p = value.p + value.n;
+		}
+	}
+	add_line(b, p, (size_t)(end - p));
 }
 
 int
@@ -132,8 +179,13 @@ pub_event_of_json(const char *json, size_t size, const struct pub_defaults *d,
     char **ret, size_t *ret_size)
 {
 	char now[MONO_RFC3339_SIZE];
+	struct filled all[] = {
+		{ "idempotency_key", d->key, NULL },
+		{ "timestamp", wall_format(d->now_unix_ms, now), NULL },
+		{ "source", d->source, NULL },
+	};
+	struct slice text = { json, size }, object, rest;
 	struct buf b = BUF_EMPTY;
-	const char *brace, *end;
 	json_t *root;
 
 	if (size > SLUICE_EVENT_MAX)
@@ -141,17 +193,15 @@ pub_event_of_json(const char *json, size_t size, const struct pub_defaults *d,
 	root = parse(json, size);
 	/* An object without a member would leave a comma before its end, and
 	 * is no event either. */
-	if (!json_is_object(root) || json_object_size(root) == 0) {
+	if (!json_is_object(root) || json_object_size(root) == 0 ||
+	    !json_slice_value(text, &object, &rest)) {
 		json_decref(root);
 		return SLUICE_INVALID;
 	}
-	brace = memchr(json, '{', size);
-	end = memrchr(json, '}', size);
 	buf_addc(&b, '{');
-	add_missing(&b, root, "idempotency_key", d->key);
-	add_missing(&b, root, "timestamp", wall_format(d->now_unix_ms, now));
-	add_missing(&b, root, "source", d->source);
-	add_line(&b, brace + 1, (size_t)(end - brace));
+	for (size_t i = 0; i < NELEM(all); i++)
+		add_missing(&b, root, object, &all[i]);
+	add_members(&b, object, all, NELEM(all));
 	json_decref(root);
 	return finish(&b, ret, ret_size);
 }

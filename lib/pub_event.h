@@ -3,11 +3,12 @@
  * JSON without a line break, with an idempotency key and a time. Pure: texts
  * and a time in, a text out; any thread.
  *
- * JSON that the caller wrote is kept byte for byte, but for line breaks and
- * what is added in front: the service remembers a hash of what it received, so
- * a repeat must be the same, and no number of the caller's is rewritten. Blanks
- * before and behind the object are left out: they would belong to a line, and
- * not to an event that is sent alone.
+ * JSON that the caller wrote is kept byte for byte, but for line breaks, what
+ * is added in front, and what stands in for a null (to the service that is no
+ * key): the service remembers a hash of what it received, so a repeat must be
+ * the same, and no number of the caller's is rewritten. Blanks before and
+ * behind the object are left out: they would belong to a line, and not to an
+ * event that is sent alone.
  */
 #ifndef SLUICE_PUB_EVENT_H
 #define SLUICE_PUB_EVENT_H

@@ -223,7 +223,7 @@ SLUICE_API struct sluice *sluice_open(const struct sluice_options *options,
 SLUICE_API int	sluice_publish(struct sluice *s,
 	    const struct sluice_event *event);
 /* The same with the event as a JSON object: what it does not have of
- * idempotency_key, timestamp and source is added. */
+ * idempotency_key, timestamp and source, or has as null, is added. */
 SLUICE_API int	sluice_publish_json(struct sluice *s, const char *json,
 	    size_t size);
 

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
+#include "common/json_slice.h"
 #include "common/mono.h"
-#include "gateway/json_slice.h"
 #include "gateway/stream_kind.h"
 #include "gateway/wheel.h"
 

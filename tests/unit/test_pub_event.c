@@ -57,6 +57,28 @@ test_what_the_event_has_is_left_as_it_is(void **unused UNUSED)
 	line_is(own, own);
 }
 
+/* To the service null is no key, and a repeat would be taken twice. */
+static void
+test_null_is_replaced_in_its_place(void **unused UNUSED)
+{
+	struct pub_defaults none = defaults;
+	char *text = NULL;
+	size_t size = 0;
+	const char *json = "{\"source\" : null,\"timestamp\":\"t\","
+	    "\"data\":{\"source\":null},\"subject\":null,"
+	    "\"idempotency\\u005fkey\":null }";
+
+	line_is(json, "{\"source\" : \"/w/1\",\"timestamp\":\"t\","
+	    "\"data\":{\"source\":null},\"subject\":null,"
+	    "\"idempotency\\u005fkey\":\"run-7\" }");
+	none.source = NULL;
+	json = "{\"source\":null,\"timestamp\":1,\"idempotency_key\":2}";
+	assert_int_equal(pub_event_of_json(json, strlen(json), &none, &text,
+	    &size), SLUICE_OK);
+	assert_string_equal(text, json);
+	free(text);
+}
+
 static void
 test_line_breaks_between_tokens_become_blanks(void **unused UNUSED)
 {
@@ -153,6 +175,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_key_time_and_source_are_added_in_front),
 		cmocka_unit_test(test_what_the_event_has_is_left_as_it_is),
+		cmocka_unit_test(test_null_is_replaced_in_its_place),
 		cmocka_unit_test(
 		    test_line_breaks_between_tokens_become_blanks),
 		cmocka_unit_test(test_blanks_around_an_event_are_left_out),

@@ -2,6 +2,7 @@
  * json_slice: finding and copying parts of a JSON text without changing their
  * content (numbers keep their digits). Pure. The text was validated before
  * (jansson); on anything else the functions say no, they never read beyond.
+ * Processes: gateway, and publishers (libsluice).
  */
 #ifndef SLUICE_JSON_SLICE_H
 #define SLUICE_JSON_SLICE_H

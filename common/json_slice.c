@@ -1,4 +1,4 @@
-#include "gateway/json_slice.h"
+#include "common/json_slice.h"
 
 #include <jansson.h>
 #include <string.h>
