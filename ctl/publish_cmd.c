@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/buf.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
 #include "lib/sluice.h"
@@ -123,10 +124,10 @@ state_cb(enum sluice_state state, const char *text, void *arg)
 /* --- handing over --------------------------------------------------------- */
 
 static int
-hand_once(struct run *run, const struct publish_ask *ask, const char *line)
+hand_once(struct run *run, const struct publish_ask *ask, struct slice line)
 {
-	if (line != NULL)
-		return sluice_publish_json(run->sluice, line, strlen(line));
+	if (line.p != NULL)
+		return sluice_publish_json(run->sluice, line.p, line.n);
 	return sluice_publish(run->sluice, &(struct sluice_event){
 		.stream_key = ask->stream,
 		.event_type = ask->type,
@@ -136,9 +137,9 @@ hand_once(struct run *run, const struct publish_ask *ask, const char *line)
 	});
 }
 
-/* Waits for room in the queue; `line` NULL: the event of the arguments. */
+/* Waits for room in the queue; `line.p` NULL: the event of the arguments. */
 static int
-hand(struct run *run, const struct publish_ask *ask, const char *line)
+hand(struct run *run, const struct publish_ask *ask, struct slice line)
 {
 	struct mono end = mono_add_ms(mono_now(), run->timeout_ms);
 	int rc;
@@ -157,40 +158,48 @@ say_bad(struct run *run, uint64_t number, const char *what)
 	    ": %s\n", number, what);
 }
 
-/* Reads one line into `line`; false at the end. *ret_whole: it is not longer
- * than an event can be; else the rest of it is left out. */
+/* Reads one line into `line`, without its end, and its bytes into *ret_n; false
+ * at the end. More than `size` bytes (then *ret_n is `size`) are left out. */
 static bool
-next_line(char *line, size_t size, bool *ret_whole)
+next_line(char *line, size_t size, size_t *ret_n)
 {
-	size_t n;
-	int c = '\n';
+	size_t n = 0;
+	int c;
 
-	if (fgets(line, (int)size, stdin) == NULL)
-		return false;
-	n = strlen(line);
-	*ret_whole = (n > 0 && line[n - 1] == '\n') || feof(stdin) != 0;
-	if (*ret_whole)
-		line[strcspn(line, "\r\n")] = '\0';
-	else
-		while ((c = getc(stdin)) != EOF && c != '\n')
-			continue;
+	/* Not fgets: of a line with a NUL it does not say where it ended. */
+	while ((c = getc_unlocked(stdin)) != EOF && c != '\n')
+		if (n < size)
+			line[n++] = (char)c;
+	if (n > 0 && n < size && line[n - 1] == '\r')
+		n--;
+	*ret_n = n;
+	return c != EOF || n > 0;
+}
+
+static bool
+is_blank(const char *line, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (line[i] != ' ' && line[i] != '\t')
+			return false;
 	return true;
 }
 
 static void
 hand_lines(struct run *run, const struct publish_ask *ask)
 {
-	char *line = xmalloc(SLUICE_EVENT_MAX + 2);
+	/* Room for a CR, and one byte more: too large. */
+	const size_t size = SLUICE_EVENT_MAX + 2;
+	char *line = xmalloc(size);
 	uint64_t number = 0;
-	bool whole;
+	size_t n;
 	int rc;
 
-	while (!run->gave_up &&
-	    next_line(line, SLUICE_EVENT_MAX + 2, &whole)) {
+	while (!run->gave_up && next_line(line, size, &n)) {
 		number++;
-		if (whole && line[strspn(line, " \t")] == '\0')
+		if (n < size && is_blank(line, n))
 			continue;
-		rc = whole ? hand(run, ask, line) : SLUICE_TOO_LARGE;
+		rc = hand(run, ask, (struct slice){ line, n });
 		if (rc == SLUICE_FULL) {
 			run->gave_up = true;
 			(void)fprintf(stderr, "sluicectl: standard input is "
@@ -261,7 +270,7 @@ publish_cmd(const struct publish_ask *ask)
 	if (ask->stream == NULL) {
 		hand_lines(&run, ask);
 	} else {
-		rc = hand(&run, ask, NULL);
+		rc = hand(&run, ask, (struct slice){ NULL, 0 });
 		if (rc != SLUICE_OK) {
 			run.bad++;
 			(void)fprintf(stderr, "sluicectl: %s\n",

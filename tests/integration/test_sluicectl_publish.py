@@ -1,6 +1,7 @@
 """`sluicectl publish`: from arguments and from standard input; what it says and how it ends."""
 
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -76,10 +77,21 @@ def test_a_refused_event_is_printed_with_the_reason_and_the_others_are_taken(slu
 def test_a_line_that_is_no_event_is_named_and_the_others_are_taken(sluice):
     good = lines(events("job:a", 0, 1))
     long = '{"a":"' + "x" * 60000 + '"}\n'
-    done = publish(sluice, given=good + "nonsense\n" + long + lines(events("job:a", 1, 2)))
+    far = " " * 60000 + good
+    done = publish(sluice, given=good + "nonsense\n" + long + far + lines(events("job:a", 1, 2)))
     assert done.returncode == 65
-    assert "line 2: not an event" in done.stderr and "line 3: the event is larger" in done.stderr
+    assert "line 2: not an event" in done.stderr
+    assert re.findall(r"line (\d+): the event is larger", done.stderr) == ["3", "4"]
     assert kept(sluice, "job:a", 2) == [0, 1]
+
+
+def test_a_line_with_a_nul_is_named_and_the_next_one_is_taken(sluice):
+    good = lines(events("job:a", 0, 3)).splitlines(keepends=True)
+    given = good[0] + '{"a":\0}\n' + good[1] + "\0\n" + "nonsense\n" + good[2]
+    done = publish(sluice, given=given)
+    assert done.returncode == 65
+    assert re.findall(r"line (\d+): not an event", done.stderr) == ["2", "4", "5"]
+    assert kept(sluice, "job:a", 3) == [0, 1, 2]
 
 
 def test_the_same_key_twice_is_taken_once(sluice):
