@@ -68,14 +68,15 @@ report(struct broker *b)
 
 	b->status_at = mono_now();
 	role_status(b->role, b->memory ? "memory" : "ready", "%s%s"
-	    "tip %s, %zu streams, %zu keys, %zu segments of %" PRIu64 " MiB, "
-	    "oldest %" PRIu64 ", recycled %" PRIu64 ", %zu readers",
+	    "tip %s, %zu streams, %zu steps, %zu keys, %zu segments of %"
+	    PRIu64 " MiB, oldest %" PRIu64 ", recycled %" PRIu64
+	    ", %zu readers",
 	    b->memory ? b->disk_err.text : "", b->memory ? ": free or repair "
 	    "the disk, then restart the broker; " : "",
 	    position_format(announce_tip(b->announce), tip),
-	    sequencer_streams(b->sequencer), dedup_keys(b->dedup),
-	    b->info.segments, b->info.bytes >> 20, b->info.oldest,
-	    b->info.recycled, announce_readers(b->announce));
+	    sequencer_streams(b->sequencer), sequencer_parts(b->sequencer),
+	    dedup_keys(b->dedup), b->info.segments, b->info.bytes >> 20,
+	    b->info.oldest, b->info.recycled, announce_readers(b->announce));
 }
 
 /* --- the disk failed ------------------------------------------------------ */

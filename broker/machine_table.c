@@ -76,7 +76,7 @@ machine_table_get(struct machine_table *t, uint32_t *head,
 	t->machines[at] = (struct machine){ .next = *link };
 	memcpy(t->machines[at].part, id, EVENT_HASH_SIZE);
 	*link = at;
-	t->count++;
+	t->parts += part != NULL;
 	return &t->machines[at];
 }
 
@@ -89,7 +89,8 @@ machine_table_drop(struct machine_table *t, uint32_t *head)
 		next = t->machines[at].next;
 		t->machines[at].next = t->free_head;
 		t->free_head = at;
-		t->count--;
+		t->parts -= memcmp(t->machines[at].part, own,
+		    EVENT_HASH_SIZE) != 0;
 	}
 	*head = MACHINE_NONE;
 }

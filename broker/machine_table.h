@@ -5,17 +5,18 @@
  * that hangs in its entry. Pure. Owned by sequencer; nothing in an entry means
  * anything to the broker but its position.
  *
- * Limits: MACHINE_PARTS_MAX of a stream, MACHINE_SPARE_MAX more than there are
- * streams. Pointers are good until the next machine_table_get.
+ * Limits: MACHINE_PARTS_MAX parts of a stream, MACHINE_ALL_PARTS_MAX of all of
+ * them; of their own machines there are as many as there are streams. Pointers
+ * are good until the next machine_table_get.
  */
 #ifndef SLUICE_MACHINE_TABLE_H
 #define SLUICE_MACHINE_TABLE_H
 
 #include "common/event.h"
 
-#define MACHINE_NONE      UINT32_MAX
-#define MACHINE_PARTS_MAX 1024u
-#define MACHINE_SPARE_MAX (1024u * 1024)   /* 64 MiB */
+#define MACHINE_NONE          UINT32_MAX
+#define MACHINE_PARTS_MAX     1024u
+#define MACHINE_ALL_PARTS_MAX (1024u * 1024)   /* 64 MiB */
 
 struct machine {
 	uint8_t		part[EVENT_HASH_SIZE];   /* zero: the stream's own */
@@ -28,7 +29,7 @@ struct machine {
 
 struct machine_table {
 	struct machine	*machines;
-	uint32_t	 count;
+	uint32_t	 parts;   /* machines of parts, of all streams */
 	/* Its own. */
 	uint32_t	 used;
 	uint32_t	 size;

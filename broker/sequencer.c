@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/group_limits.h"
 #include "broker/log_lines.h"
 #include "broker/machine_table.h"
 #include "broker/stream_table.h"
@@ -23,7 +24,7 @@ enum stream_flag {
 
 struct sequencer {
 	uint32_t		 magic;
-	uint32_t		 max_streams;
+	struct group_limits	 limits;
 	struct stream_table	 table;
 	struct machine_table	 machines;
 	struct trail		 trail;
@@ -44,7 +45,8 @@ sequencer_new(uint32_t max_streams, uint64_t hash_seed)
 	struct sequencer *s = xcalloc(1, sizeof(*s));
 
 	s->magic = SEQUENCER_MAGIC;
-	s->max_streams = max_streams;
+	s->limits = (struct group_limits){ &s->table, &s->machines,
+		max_streams, MACHINE_ALL_PARTS_MAX };
 	stream_table_init(&s->table, hash_seed);
 	machine_table_init(&s->machines);
 	s->next = 1;
@@ -67,6 +69,13 @@ sequencer_free(struct sequencer *s)
 }
 
 void
+sequencer_limit_parts(struct sequencer *s, uint32_t max_parts)
+{
+	assert(max_parts <= MACHINE_ALL_PARTS_MAX);
+	s->limits.max_parts = max_parts;
+}
+
+void
 sequencer_begin_epoch(struct sequencer *s, uint32_t epoch, uint64_t next)
 {
 	assert(next >= s->next && epoch != 0);
@@ -81,28 +90,6 @@ sequencer_tip(const struct sequencer *s)
 }
 
 /* --- sequencing ---------------------------------------------------------- */
-
-/* How many streams of the group are new; exact, since at the limit one new
- * stream with many items must not count as many. */
-static size_t
-count_new(struct sequencer *s, const struct item *items, size_t n)
-{
-	size_t count = 0, earlier;
-
-	for (size_t i = 0; i < n; i++) {
-		if (stream_table_find(&s->table, items[i].tenant,
-		    items[i].key) != NULL)
-			continue;
-		for (earlier = 0; earlier < i; earlier++) {
-			if (slice_eq(items[earlier].key, items[i].key) &&
-			    slice_eq(items[earlier].tenant, items[i].tenant))
-				break;
-		}
-		if (earlier == i)
-			count++;
-	}
-	return count;
-}
 
 static bool
 is_next_line(const struct sequencer *s, const struct table_stream *st,
@@ -124,65 +111,6 @@ static const uint8_t *
 part_of(const struct item *item)
 {
 	return (item->flags & ITEM_PART) != 0 ? item->part : NULL;
-}
-
-/* The same for parts, of the stream of items[at]; only what is at the limit
- * pays for it. */
-static bool
-parts_fit(struct sequencer *s, const struct table_stream *st,
-    const struct item *items, size_t n)
-{
-	size_t count = st->parts, earlier;
-
-	for (size_t i = 0; i < n; i++) {
-		if ((items[i].flags & ITEM_PART) == 0 ||
-		    stream_table_find(&s->table, items[i].tenant,
-		    items[i].key) != st || machine_table_find(&s->machines,
-		    st->machines, items[i].part) != NULL)
-			continue;
-		for (earlier = 0; earlier < i; earlier++) {
-			if ((items[earlier].flags & ITEM_PART) != 0 &&
-			    memcmp(items[earlier].part, items[i].part,
-			    EVENT_HASH_SIZE) == 0 &&
-			    slice_eq(items[earlier].key, items[i].key) &&
-			    slice_eq(items[earlier].tenant, items[i].tenant))
-				break;
-		}
-		if (earlier == i)
-			count++;
-	}
-	return count <= MACHINE_PARTS_MAX;
-}
-
-static enum record_code
-judge_limits(struct sequencer *s, const struct item *items, size_t n,
-    uint32_t *ret_item)
-{
-	size_t machines = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		const struct table_stream *st;
-
-		if ((items[i].flags & (ITEM_LIFECYCLE | ITEM_PART)) != 0)
-			machines++;
-		if ((items[i].flags & ITEM_PART) == 0)
-			continue;
-		st = stream_table_find(&s->table, items[i].tenant,
-		    items[i].key);
-		if (st == NULL || st->parts + n <= MACHINE_PARTS_MAX ||
-		    parts_fit(s, st, items, n))
-			continue;
-		*ret_item = (uint32_t)i;
-		return RECORD_PARTS_LIMIT;
-	}
-	if (s->table.count + n > s->max_streams &&
-	    s->table.count + count_new(s, items, n) > s->max_streams)
-		return RECORD_LIMIT;
-	/* Far away: what is counted twice here need not be found out. */
-	if (s->machines.count + machines >
-	    (uint64_t)s->max_streams + MACHINE_SPARE_MAX)
-		return RECORD_LIMIT;
-	return RECORD_APPENDED;
 }
 
 /* What has ended takes no more events but its log's last lines, while they may
@@ -235,7 +163,7 @@ sequencer_judge(struct sequencer *s, const struct item *items, size_t n,
 	}
 	if (e.code == RECORD_APPENDED) {
 		e = (struct record_exception){ .group = ret->group };
-		e.code = judge_limits(s, items, n, &e.item);
+		e.code = group_limits_judge(&s->limits, items, n, &e.item);
 	}
 	if (e.code == RECORD_APPENDED)
 		return 0;
@@ -248,12 +176,11 @@ apply_machine(struct sequencer *s, struct table_stream *st,
     const struct item *item)
 {
 	const uint8_t *part = part_of(item);
-	uint32_t before = s->machines.count;
+	uint32_t before = s->machines.parts;
 	struct machine *m = machine_table_get(&s->machines, &st->machines,
 	    part);
 
-	if (part != NULL)
-		st->parts += (uint16_t)(s->machines.count - before);
+	st->parts += (uint16_t)(s->machines.parts - before);
 	m->position = item->position;
 	m->state = item->state;
 	m->attempt = item->attempt;
@@ -509,6 +436,12 @@ size_t
 sequencer_streams(const struct sequencer *s)
 {
 	return s->table.count;
+}
+
+size_t
+sequencer_parts(const struct sequencer *s)
+{
+	return s->machines.parts;
 }
 
 /* --- state files --------------------------------------------------------- */

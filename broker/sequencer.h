@@ -31,6 +31,9 @@ struct sequencer;
 
 struct sequencer *sequencer_new(uint32_t max_streams, uint64_t hash_seed);
 void	sequencer_free(struct sequencer *s);
+/* How many parts all streams may have together; at first, and at most,
+ * MACHINE_ALL_PARTS_MAX. Those that are there go on in any case. */
+void	sequencer_limit_parts(struct sequencer *s, uint32_t max_parts);
 
 /* Positions from here on are (epoch, next), (epoch, next + 1) ... */
 void	sequencer_begin_epoch(struct sequencer *s, uint32_t epoch,
@@ -58,6 +61,7 @@ bool	sequencer_settle(struct sequencer *s, size_t steps);
 uint64_t sequencer_forgotten_through(const struct sequencer *s);
 void	sequencer_set_forgotten_through(struct sequencer *s, uint64_t number);
 size_t	sequencer_streams(const struct sequencer *s);
+size_t	sequencer_parts(const struct sequencer *s);
 
 /* What is known of a stream; false if it is unknown. */
 struct sequencer_stream {

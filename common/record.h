@@ -48,6 +48,8 @@ enum record_code {
 	RECORD_ENDED,             /* the stream has: likewise; of an event of
 				   * no machine that of the stream */
 	RECORD_PARTS_LIMIT,       /* the stream has all the parts it may */
+	RECORD_ALL_PARTS_LIMIT,   /* all streams together have as many parts as
+				   * there is room for */
 	RECORD_CODE_MAX
 };
 

@@ -16,6 +16,11 @@ static const struct publish_refusal_text texts[REFUSAL_MAX] = {
 	[REFUSAL_STREAMS] = { 503, "too_many_streams",
 	    "the journal's max_streams is reached: raise "
 	    "journal.max_streams" },
+	[REFUSAL_ALL_PARTS] = { 503, "no_room_for_steps",
+	    "the streams in the journal have all the steps there is room for: "
+	    "those of what has ended leave with it, sooner with a smaller "
+	    "journal.retain; what publishes the most steps should publish "
+	    "fewer" },
 	[REFUSAL_BUSY] = { 503, "broker_unavailable",
 	    "there was no room for it, or others publish to its state machine "
 	    "all the time: try again" },
@@ -39,6 +44,7 @@ publish_refusal_of(enum record_code code, enum lifecycle_verdict verdict)
 		[RECORD_LOG_OFFSET] = REFUSAL_LOG_OFFSET,
 		[RECORD_ENDED] = REFUSAL_ENDED,
 		[RECORD_PARTS_LIMIT] = REFUSAL_PARTS,
+		[RECORD_ALL_PARTS_LIMIT] = REFUSAL_ALL_PARTS,
 	};
 
 	if (code == RECORD_GUARD_LOST && verdict == LIFECYCLE_ACCEPT)

@@ -17,6 +17,7 @@ enum publish_refusal {
 	REFUSAL_LOG_OFFSET,
 	REFUSAL_PARTS,          /* too many steps */
 	REFUSAL_STREAMS,        /* too many streams */
+	REFUSAL_ALL_PARTS,      /* too many steps of all streams */
 	REFUSAL_BUSY,           /* to be tried again */
 	REFUSAL_MAX
 };

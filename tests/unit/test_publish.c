@@ -186,6 +186,43 @@ test_a_stream_has_a_limited_number_of_steps(void **state)
 }
 
 static void
+test_when_there_is_no_room_for_steps_what_is_there_goes_on_and_ends(
+    void **state)
+{
+	const struct position none = { 0, 0 };
+	struct bench b = bench_new(100, 100);
+	struct publish_outcome o;
+	struct item items[3];
+
+	(void)state;
+	sequencer_limit_parts(b.s, 2);
+	items[0] = make(0, "pack-run:a", ITEM_LIFECYCLE);
+	items[1] = step("pack-run:a", 1, none);
+	items[2] = step("pack-run:b", 1, none);
+	assert_int_equal(hand_over(&b, 1, items, 3).count, 3);
+	assert_int_equal(sequencer_parts(b.s), 2);
+	items[0] = step("pack-run:a", 2, none);
+	o = hand_over(&b, 2, items, 1);
+	assert_int_equal(o.list[0].code, RECORD_ALL_PARTS_LIMIT);
+	/* A step that is there, twice; a stream that is new; an end. */
+	items[0] = step("pack-run:a", 1, (struct position){ 5, 2 });
+	items[1] = items[0];
+	assert_int_equal(hand_over(&b, 3, items, 2).count, 2);
+	items[0] = make(0, "job:c", ITEM_LIFECYCLE | ITEM_TERMINAL);
+	items[1] = make(0, "pack-run:a", ITEM_LIFECYCLE | ITEM_TERMINAL);
+	assert_int_equal(hand_over(&b, 4, items, 2).count, 2);
+	/* Which makes room once it has left. */
+	sequencer_set_oldest(b.s, 8);
+	while (sequencer_sweep(b.s, 10))
+		continue;
+	assert_int_equal(sequencer_parts(b.s), 1);
+	items[0] = step("pack-run:d", 1, none);
+	items[1] = items[0];
+	assert_int_equal(hand_over(&b, 5, items, 2).count, 2);
+	bench_free(&b);
+}
+
+static void
 test_a_group_is_appended_whole_or_not_at_all(void **state)
 {
 	struct bench b = bench_new(100, 100);
@@ -483,6 +520,8 @@ main(void)
 		cmocka_unit_test(
 		    test_what_has_ended_takes_only_what_its_open_log_may),
 		cmocka_unit_test(test_a_stream_has_a_limited_number_of_steps),
+		cmocka_unit_test(
+	    test_when_there_is_no_room_for_steps_what_is_there_goes_on_and_ends),
 		cmocka_unit_test(test_a_group_is_appended_whole_or_not_at_all),
 		cmocka_unit_test(
 		    test_idempotency_answers_with_the_first_position),
