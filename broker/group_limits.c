@@ -6,6 +6,9 @@
 
 #include "common/macros.h"
 
+static_assert(EVENT_BATCH_MAX <= MACHINE_PARTS_MAX,
+    "a stream that is new has room for a whole group");
+
 /* How many streams of the group are new; exact, since at the limit one new
  * stream with many items must not count as many. */
 static size_t
@@ -28,34 +31,6 @@ count_new(const struct group_limits *l, const struct item *items, size_t n)
 	return count;
 }
 
-/* The same for parts, of the stream of items[at]; only what is at the limit
- * pays for it. */
-static bool
-parts_fit(const struct group_limits *l, const struct table_stream *st,
-    const struct item *items, size_t n)
-{
-	size_t count = st->parts, earlier;
-
-	for (size_t i = 0; i < n; i++) {
-		if ((items[i].flags & ITEM_PART) == 0 ||
-		    stream_table_find(l->streams, items[i].tenant,
-		    items[i].key) != st || machine_table_find(l->machines,
-		    st->machines, items[i].part) != NULL)
-			continue;
-		for (earlier = 0; earlier < i; earlier++) {
-			if ((items[earlier].flags & ITEM_PART) != 0 &&
-			    memcmp(items[earlier].part, items[i].part,
-			    EVENT_HASH_SIZE) == 0 &&
-			    slice_eq(items[earlier].key, items[i].key) &&
-			    slice_eq(items[earlier].tenant, items[i].tenant))
-				break;
-		}
-		if (earlier == i)
-			count++;
-	}
-	return count <= MACHINE_PARTS_MAX;
-}
-
 static int
 compare_slices(struct slice a, struct slice b)
 {
@@ -66,28 +41,38 @@ compare_slices(struct slice a, struct slice b)
 }
 
 static int
+compare_streams(const struct item *a, const struct item *b)
+{
+	int order = compare_slices(a->tenant, b->tenant);
+
+	return order != 0 ? order : compare_slices(a->key, b->key);
+}
+
+static int
 compare_parts(const void *x, const void *y)
 {
 	const struct item *a = *(const struct item *const *)x;
 	const struct item *b = *(const struct item *const *)y;
-	int order = compare_slices(a->tenant, b->tenant);
+	int order = compare_streams(a, b);
 
-	if (order == 0)
-		order = compare_slices(a->key, b->key);
-	if (order == 0)
-		order = memcmp(a->part, b->part, EVENT_HASH_SIZE);
-	return order;
+	return order != 0 ? order : memcmp(a->part, b->part, EVENT_HASH_SIZE);
 }
 
-/* How many parts of the group no stream has yet, each once. */
-static size_t
-count_new_parts(const struct group_limits *l, const struct item *items,
-    size_t n)
-{
-	const struct item *fresh[EVENT_BATCH_MAX];
-	size_t n_fresh = 0, count = 0;
+/* The parts of a group that their streams do not have yet, each once, those of
+ * one stream together. */
+struct new_parts {
+	const struct item	*items[EVENT_BATCH_MAX];
+	size_t			 n;
+};
 
-	assert(n <= NELEM(fresh));
+static void
+find_new_parts(const struct group_limits *l, const struct item *items,
+    size_t n, struct new_parts *ret)
+{
+	size_t kept = 0;
+
+	assert(n <= NELEM(ret->items));
+	ret->n = 0;
 	for (size_t i = 0; i < n; i++) {
 		const struct table_stream *st;
 
@@ -97,18 +82,41 @@ count_new_parts(const struct group_limits *l, const struct item *items,
 		    items[i].key);
 		if (st == NULL || machine_table_find(l->machines,
 		    st->machines, items[i].part) == NULL)
-			fresh[n_fresh++] = &items[i];
+			ret->items[ret->n++] = &items[i];
 	}
-	qsort(fresh, n_fresh, sizeof(fresh[0]), compare_parts);
-	for (size_t i = 0; i < n_fresh; i++)
-		count += i == 0 || compare_parts(&fresh[i - 1],
-		    &fresh[i]) != 0;
-	return count;
+	qsort(ret->items, ret->n, sizeof(ret->items[0]), compare_parts);
+	for (size_t i = 0; i < ret->n; i++) {
+		if (i == 0 || compare_parts(&ret->items[i - 1],
+		    &ret->items[i]) != 0)
+			ret->items[kept++] = ret->items[i];
+	}
+	ret->n = kept;
 }
 
-enum record_code
-group_limits_judge(const struct group_limits *l, const struct item *items,
-    size_t n, uint32_t *ret_item)
+/* An item of a stream that would have too many parts; NULL: there is none. */
+static const struct item *
+over_in_stream(const struct group_limits *l, const struct new_parts *fresh)
+{
+	size_t end;
+
+	for (size_t i = 0; i < fresh->n; i = end) {
+		const struct item *first = fresh->items[i];
+		const struct table_stream *st = stream_table_find(l->streams,
+		    first->tenant, first->key);
+
+		for (end = i + 1; end < fresh->n &&
+		    compare_streams(first, fresh->items[end]) == 0; end++)
+			continue;
+		if (st != NULL && st->parts + (end - i) > MACHINE_PARTS_MAX)
+			return first;
+	}
+	return NULL;
+}
+
+/* Whether a limit could be met if all parts of the group were new. */
+static bool
+parts_are_near(const struct group_limits *l, const struct item *items,
+    size_t n)
 {
 	size_t parts = 0;
 
@@ -120,19 +128,45 @@ group_limits_judge(const struct group_limits *l, const struct item *items,
 		parts++;
 		st = stream_table_find(l->streams, items[i].tenant,
 		    items[i].key);
-		if (st == NULL || st->parts + n <= MACHINE_PARTS_MAX ||
-		    parts_fit(l, st, items, n))
-			continue;
-		*ret_item = (uint32_t)i;
+		if (st != NULL && st->parts + n > MACHINE_PARTS_MAX)
+			return true;
+	}
+	return parts != 0 && l->machines->parts + parts > l->max_parts;
+}
+
+static enum record_code
+judge_parts(const struct group_limits *l, const struct item *items, size_t n,
+    uint32_t *ret_item)
+{
+	const struct item *over;
+	struct new_parts fresh;
+
+	if (!parts_are_near(l, items, n))
+		return RECORD_APPENDED;
+	/* Once for the whole group: a part is found by a walk of its stream's
+	 * list, and of both there may be a thousand. */
+	find_new_parts(l, items, n, &fresh);
+	over = over_in_stream(l, &fresh);
+	if (over != NULL) {
+		*ret_item = (uint32_t)(over - items);
 		return RECORD_PARTS_LIMIT;
 	}
-	if (l->streams->count + n > l->max_streams &&
-	    l->streams->count + count_new(l, items, n) > l->max_streams)
-		return RECORD_LIMIT;
 	/* Only new ones are refused: what is there must be able to end, or
 	 * nothing would ever make room. */
-	if (parts != 0 && l->machines->parts + parts > l->max_parts &&
-	    l->machines->parts + count_new_parts(l, items, n) > l->max_parts)
+	if (fresh.n != 0 && l->machines->parts + fresh.n > l->max_parts)
 		return RECORD_ALL_PARTS_LIMIT;
 	return RECORD_APPENDED;
+}
+
+enum record_code
+group_limits_judge(const struct group_limits *l, const struct item *items,
+    size_t n, uint32_t *ret_item)
+{
+	enum record_code code = judge_parts(l, items, n, ret_item);
+
+	if (code == RECORD_APPENDED &&
+	    l->streams->count + n > l->max_streams &&
+	    l->streams->count + count_new(l, items, n) > l->max_streams)
+		return RECORD_LIMIT;
+	return code;
 }

@@ -1,4 +1,6 @@
 /* sequencer, dedup and publish against a plain model. */
+#include <time.h>
+
 #include "tests/unit/publish_fixture.h"
 
 #include "broker/machine_table.h"
@@ -183,6 +185,51 @@ test_a_stream_has_a_limited_number_of_steps(void **state)
 		assert_int_equal(hand_over(&b, batch++, items, 2).count, 2);
 	}
 	bench_free(&b);
+}
+
+static double
+cpu_ms(void)
+{
+	struct timespec t;
+
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* What it takes to publish all steps of a pack run that has them already. */
+static double
+publish_all_steps(const char *key, bool atomic)
+{
+	struct bench b = bench_new(100, 100);
+	struct item items[EVENT_BATCH_MAX];
+	double took = 0;
+
+	for (uint64_t batch = 1; batch <= 2; batch++) {
+		double began = cpu_ms();
+
+		for (uint32_t i = 0; i < EVENT_BATCH_MAX; i++) {
+			items[i] = make(atomic ? 0 : i, key, ITEM_PART);
+			memcpy(items[i].part, &i, sizeof(i));
+			items[i].part[8] = 1;
+		}
+		assert_int_equal(hand_over(&b, batch, items,
+		    EVENT_BATCH_MAX).count, EVENT_BATCH_MAX);
+		took = cpu_ms() - began;
+	}
+	bench_free(&b);
+	return took;
+}
+
+/* It was a thousand times as much, and the broker stood still. */
+static void
+test_a_thousand_steps_in_one_group_cost_about_what_they_cost_apart(
+    void **state UNUSED)
+{
+	double apart = publish_all_steps("pack-run:a", false);
+	double together = publish_all_steps("pack-run:a", true);
+
+	if (together > 10 * apart + 10)
+		fail_msg("together %.1f ms, apart %.1f ms", together, apart);
 }
 
 static void
@@ -520,6 +567,8 @@ main(void)
 		cmocka_unit_test(
 		    test_what_has_ended_takes_only_what_its_open_log_may),
 		cmocka_unit_test(test_a_stream_has_a_limited_number_of_steps),
+		cmocka_unit_test(
+	    test_a_thousand_steps_in_one_group_cost_about_what_they_cost_apart),
 		cmocka_unit_test(
 	    test_when_there_is_no_room_for_steps_what_is_there_goes_on_and_ends),
 		cmocka_unit_test(test_a_group_is_appended_whole_or_not_at_all),
