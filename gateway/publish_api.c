@@ -48,6 +48,9 @@ struct publish_wait {
 	uint32_t		 duplicates;
 	uint32_t		 refused;    /* events; here or there */
 	uint32_t		 refusals[REFUSAL_MAX];
+	bool			 full;       /* one found no room: none behind
+					      * it is handed over, or it would
+					      * come before that one's repeat */
 	struct position		 first;
 	struct position		 last;
 	struct reply_details	 details;    /* what was refused */
@@ -171,6 +174,7 @@ count_refused(struct publish_wait *w, enum publish_refusal refusal,
 {
 	w->refused += n;
 	w->refusals[refusal] += n;
+	w->full |= refusal == REFUSAL_BUSY;
 }
 
 static void
@@ -282,14 +286,16 @@ tick(struct conn *c)
 
 /* --- handing over --------------------------------------------------------- */
 
-/* Those that the queue has no room for, from the `good`-th on. */
+/* Those that the queue has no room for, or that stand behind one without room,
+ * from the `good`-th on. */
 static void
 no_room(struct publish_wait *w, uint32_t good, size_t n)
 {
 	count_refused(w, REFUSAL_BUSY, (uint32_t)n);
 	for (size_t i = 0; i < n; i++)
 		tell_refused(w, good + (uint32_t)i, "",
-		    "the queue to the broker is full");
+		    "there was no room for it, or for one before it, in the "
+		    "queue to the broker");
 }
 
 /* Gives items that belong to no machine to the publisher, a group each or one
@@ -338,14 +344,28 @@ submit_step(struct publish_wait *w, struct step *s)
 	return false;
 }
 
-/* The steps that are left, up to the first that must be waited for; behind the
- * last the answer. */
+/* The steps that are left, up to the first that must be waited for; false:
+ * there is none. */
+static bool
+next_step(struct publish_wait *w)
+{
+	while (w->step < w->n_steps) {
+		struct step *s = &w->steps[w->step++];
+
+		if (w->full)
+			no_room(w, s->place, transitions_count(s->t));
+		else if (submit_step(w, s))
+			return true;
+	}
+	return false;
+}
+
+/* Behind the last step the answer. */
 static void
 run_steps(struct publish_wait *w)
 {
-	while (w->step < w->n_steps)
-		if (submit_step(w, &w->steps[w->step++]))
-			return;
+	if (next_step(w))
+		return;
 	answer(w);
 	wait_free(w);
 }
@@ -377,10 +397,7 @@ begin(struct publish_wait *w, const struct publish_body *b)
 		return submit(w, b->items, b->good, 0);
 	if (!w->atomic) {
 		cut_steps(w, b);
-		while (w->step < w->n_steps)
-			if (submit_step(w, &w->steps[w->step++]))
-				return true;
-		return false;
+		return next_step(w);
 	}
 	if (publish_unit_submit(w->gateway->publisher, transitions_new(
 	    b->items, b->states, b->good), publish_unit_result_cb, w) == -1)
