@@ -107,6 +107,10 @@ STAGED = {
     # Of logs: in test_gateway_logs.
     (409, "log_offset"),
     (409, "log_attempt"),
+    # Of state machines: in test_lifecycle.
+    (409, "illegal_transition"),
+    (409, "stream_ended"),
+    (409, "too_many_steps"),
     # After a million steps: in the unit test test_publish, with room for fewer.
     (503, "no_room_for_steps"),
 }
