@@ -75,10 +75,11 @@ left_out(const struct item *item, const struct hub_subscription *s,
 	    was_sent(item->position, after, id);
 }
 
-static uint32_t
+/* -1: one of them cannot be read. */
+static int
 count_items(const struct query_snapshot *answer,
     const struct hub_subscription *s, struct position after,
-    struct position id)
+    struct position id, uint32_t *ret)
 {
 	struct rd rd = answer->items;
 	struct item item;
@@ -86,11 +87,12 @@ count_items(const struct query_snapshot *answer,
 
 	for (i = 0; i < answer->count; i++) {
 		if (item_decode(&rd, &item, true) == -1)
-			return n;
+			return -1;
 		if (!left_out(&item, s, after, id))
 			n++;
 	}
-	return n;
+	*ret = n;
+	return 0;
 }
 
 /* What the items of one stream say of its end. */
@@ -182,14 +184,16 @@ snapshot_encode(const struct query_snapshot *answer,
     struct position after, struct position id)
 {
 	static const struct position none = { 0, 0 };
-	struct snapshot *snap = xcalloc(1, sizeof(*snap));
 	struct rd rd = answer->items;
+	struct snapshot *snap;
 	struct item item;
 	uint32_t i, k = 0, n;
 
+	if (count_items(answer, s, after, id, &n) == -1)
+		return NULL;
+	snap = xcalloc(1, sizeof(*snap));
 	snap->refs = 1;
 	snap->as_of = answer->as_of;
-	n = count_items(answer, s, after, id);
 	for (i = 0; i < answer->count && k < n; i++) {
 		if (item_decode(&rd, &item, true) == -1)
 			break;
@@ -290,6 +294,19 @@ failed(struct snapshot_source *src, const struct err *err)
 }
 
 static void
+unreadable(struct snapshot_source *src)
+{
+	const struct hub_subscription *sub = src->sub;
+
+	back_off(src);
+	log_error("the store's answer for a subscription to %.*s%s cannot be "
+	    "read, and its clients wait: stop sluice, move projection.db "
+	    "away, and start it; the store makes it again from the journal",
+	    (int)sub->selectors[0].n, sub->selectors[0].p,
+	    sub->n_selectors > 1 ? " and more" : "");
+}
+
+static void
 snapshot_answer_cb(const struct query_snapshot *answer, const struct err *err,
     void *arg)
 {
@@ -310,9 +327,13 @@ snapshot_answer_cb(const struct query_snapshot *answer, const struct err *err,
 		failed(src, answer == NULL ? err : NULL);
 		return;
 	}
-	src->wait_ms = src->again_ms = 0;
 	snap = snapshot_encode(&own, src->sub, g->open_logs,
 	    (struct position){ 0, 0 }, own.as_of);
+	if (snap == NULL) {
+		unreadable(src);
+		return;
+	}
+	src->wait_ms = src->again_ms = 0;
 	snapshot_unref(src->fresh);
 	src->fresh = snap;
 	src->fresh_ms = gateway_now_ms();

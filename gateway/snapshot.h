@@ -53,7 +53,8 @@ void	snapshot_forget_all(struct gateway *g);
 
 /* Encodes an answer: only what the subscription's types want, and no event
  * that stands in (after, as_of] when `after` has an epoch. `id` is the
- * bookmark of the last frame. One reference. */
+ * bookmark of the last frame. One reference; NULL: there is an item in it that
+ * cannot be read, and part of a snapshot must not be taken for the whole. */
 struct snapshot	*snapshot_encode(const struct query_snapshot *answer,
 		    const struct hub_subscription *s,
 		    const struct open_logs *open, struct position after,

@@ -292,6 +292,8 @@ take_blind(struct conn *c, struct snapshot *snap,
 		return;
 	own = snapshot_encode(answer, s->sub, g->open_logs, s->from,
 	    s->cursor);
+	if (own == NULL)
+		return;
 	attach(c, own);
 	snapshot_unref(own);
 }

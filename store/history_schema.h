@@ -20,12 +20,8 @@
 	" evicted INTEGER NOT NULL, removed INTEGER NOT NULL,"		\
 	" lost INTEGER NOT NULL, k0 INTEGER NOT NULL,"			\
 	" k1 INTEGER NOT NULL);"					\
-	/* Where there is a projection already: what it applied so far */ \
-	/* stands in no history. */					\
-	"INSERT INTO history_state SELECT 1, position, 0, 0, random(),"	\
-	" random() FROM checkpoint;"					\
-	"INSERT INTO history_epochs SELECT epoch, 0, position"		\
-	" FROM checkpoint WHERE position > 0;"
+	"INSERT INTO history_state VALUES(1, 0, 0, 0, random(),"	\
+	" random());"
 
 /* name, text: the statements of history. */
 #define HISTORY_STATEMENTS(X)						\

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/journal.h"
 #include "common/xmalloc.h"
 #include "store/history.h"
 #include "store/history_schema.h"
@@ -22,6 +23,9 @@
 	"PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;"	\
 	"PRAGMA wal_autocheckpoint = 2000;"				\
 	"PRAGMA busy_timeout = 250;"   /* the writer tries again itself */
+
+static_assert(JOURNAL_VERSION == 3 && PROJECTION_DB_VERSION == 2,
+    "`latest` holds items as the journal does: their versions rise together");
 
 enum statement {
 #define X(name, text) STMT_##name,
@@ -49,6 +53,8 @@ struct projection_db {
 
 /* --- opening ------------------------------------------------------------- */
 
+/* Whole or not at all: what was begun is rolled back when the connection
+ * closes. */
 static int
 schema_create(sqlite3 *db, struct err *err)
 {
@@ -56,24 +62,10 @@ schema_create(sqlite3 *db, struct err *err)
 
 	sql_generation(id);
 	(void)snprintf(text, sizeof(text), "INSERT INTO checkpoint VALUES("
-	    "1, '%s', 0, 0, 0, 0, 0, 0)", id);
-	if (sql_create(db, PROJECTION_SCHEMA, err) == -1)
-		return -1;
-	return sql_exec(db, text, err);
-}
-
-/* Makes version 1 of an empty file, and of that the newest, or neither: what
- * was begun is rolled back when the connection closes. */
-static int
-schema_upgrade(sqlite3 *db, int64_t version, struct err *err)
-{
-	char text[64];
-
-	(void)snprintf(text, sizeof(text), "PRAGMA user_version = %d; COMMIT",
-	    PROJECTION_DB_VERSION);
+	    "1, '%s', 0, 0, 0, 0, 0, 0); PRAGMA user_version = %d; COMMIT",
+	    id, PROJECTION_DB_VERSION);
 	if (sql_exec(db, "BEGIN IMMEDIATE", err) == -1 ||
-	    (version == 0 && schema_create(db, err) == -1) ||
-	    sql_create(db, HISTORY_SCHEMA PROJECTION_UPGRADE_2, err) == -1)
+	    sql_create(db, PROJECTION_SCHEMA HISTORY_SCHEMA, err) == -1)
 		return -1;
 	return sql_exec(db, text, err);
 }
@@ -124,17 +116,16 @@ projection_db_check(sqlite3 *db, const char *path, struct err *err)
 
 	if (sql_number(db, "PRAGMA user_version", &version, err) == -1)
 		return -1;
-	if (version < 0 || version > PROJECTION_DB_VERSION) {
+	if (version != 0 && version != PROJECTION_DB_VERSION) {
 		(void)err_set(err, "%s: made by another version of Sluice"
 		    " (%lld)", path, (long long)version);
 		if (err != NULL)
 			err->code = EUCLEAN;
 		return -1;
 	}
-	if (version > 0 && file_is_small(path) && sql_check(db, err) == -1)
-		return -1;
-	return version < PROJECTION_DB_VERSION ?
-	    schema_upgrade(db, version, err) : 0;
+	if (version == 0)
+		return schema_create(db, err);
+	return file_is_small(path) ? sql_check(db, err) : 0;
 }
 
 static struct projection_db *

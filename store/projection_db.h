@@ -46,10 +46,9 @@ struct projection_state {
 	char		id[33];
 };
 
-/* Opens or makes the file; one of an older version is brought up to this one,
- * with all it holds. A damaged one, or one of a newer version, is moved aside
- * (projection_file.h); then `note` (ERR_TEXT_MAX bytes) says so, else it is
- * "". */
+/* Opens or makes the file. A damaged one, or one of another version, is moved
+ * aside (projection_file.h); then `note` (ERR_TEXT_MAX bytes) says so, else it
+ * is "". */
 struct projection_db *projection_db_open(const char *path, char *note,
     struct err *err) MUST_CHECK;
 void	projection_db_close(struct projection_db *db);

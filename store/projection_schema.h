@@ -1,6 +1,6 @@
 /*
- * The tables of projection.db (projection_db.h): those of version 1, and what
- * each version since has changed, which a new file gets as an old one does.
+ * The tables of projection.db (projection_db.h), but for the history's
+ * (history_schema.h).
  */
 #ifndef SLUICE_PROJECTION_SCHEMA_H
 #define SLUICE_PROJECTION_SCHEMA_H
@@ -20,8 +20,11 @@
 	"CREATE TABLE ended("						\
 	" tenant TEXT NOT NULL, key TEXT NOT NULL,"			\
 	" position INTEGER NOT NULL, at_unix_ms INTEGER NOT NULL,"	\
-	" hidden INTEGER NOT NULL, PRIMARY KEY(tenant, key));"		\
-	"CREATE INDEX ended_at ON ended(hidden, at_unix_ms);"		\
+	" hidden INTEGER NOT NULL, type INTEGER NOT NULL,"		\
+	" PRIMARY KEY(tenant, key));"					\
+	"CREATE INDEX ended_due ON ended(type, at_unix_ms)"		\
+	" WHERE hidden = 0;"						\
+	"CREATE INDEX ended_gone ON ended(position) WHERE hidden = 1;"	\
 	"CREATE TABLE resources("					\
 	" tenant TEXT NOT NULL, cluster TEXT NOT NULL, kind TEXT NOT NULL," \
 	" namespace TEXT NOT NULL, name TEXT NOT NULL, state TEXT,"	\
@@ -54,21 +57,6 @@
 #define PROJECTION_NEWER(table)						\
 	" WHERE excluded.epoch <> " table ".epoch"			\
 	" OR excluded.position > " table ".position"
-
-/* Version 2: the history (history_schema.h); and what has ended is found by
- * type, each of which has its own retention, without a look at all others. */
-#define PROJECTION_UPGRADE_2						\
-	"ALTER TABLE ended ADD COLUMN type INTEGER NOT NULL DEFAULT 0;"	\
-	"UPDATE ended SET type = CASE substr(key, 1, instr(key, ':') - 1)" \
-	" WHEN 'job' THEN 0 WHEN 'pack-run' THEN 1 WHEN 'run' THEN 2"	\
-	" WHEN 'workflow' THEN 3 WHEN 'resource' THEN 4"		\
-	" WHEN 'pod-logs' THEN 5 WHEN 'build' THEN 6"			\
-	" WHEN 'import' THEN 7 WHEN 'cluster' THEN 8"			\
-	" WHEN 'watcher' THEN 9 WHEN 'alerts' THEN 10 ELSE 11 END;"	\
-	"DROP INDEX ended_at;"						\
-	"CREATE INDEX ended_due ON ended(type, at_unix_ms)"		\
-	" WHERE hidden = 0;"						\
-	"CREATE INDEX ended_gone ON ended(position) WHERE hidden = 1;"
 
 /* name, text: the statements of projection_db. */
 #define PROJECTION_STATEMENTS(X)					\

@@ -572,93 +572,6 @@ test_epochs_leave_with_the_last_of_their_events(void **state UNUSED)
 	assert_int_equal(count_rows("SELECT count(*) FROM history_epochs"), 1);
 }
 
-/* --- a file of version 1 ------------------------------------------------- */
-
-static void
-make_version_1(const char *path)
-{
-	sqlite3 *old;
-	struct err err;
-
-	assert_int_equal(sql_open(&old, path, SQL_READ_WRITE,
-	    "PRAGMA journal_mode = WAL", &err), 0);
-	assert_int_equal(sql_create(old, PROJECTION_SCHEMA, &err), 0);
-	assert_int_equal(sql_exec(old, "INSERT INTO checkpoint VALUES(1, "
-	    "'0123456789abcdef0123456789abcdef', 2882400001, 40, 9, 1, 3, 77);"
-	    "INSERT INTO ended VALUES('-', 'run:r', 30, 1000, 0);"
-	    "INSERT INTO ended VALUES('-', 'build:b', 31, 1000, 1);"
-	    "INSERT INTO ended VALUES('-', 'resource:c/pod/n/a', 5, 1, 1);"
-	    "INSERT INTO latest VALUES('-', 'run:r', 1, '', 2882400001, 30, 8,"
-	    " 1, x'00');"
-	    "INSERT INTO watchers VALUES('c', 'pod', 'watching', NULL, 't', 9,"
-	    " 9);"
-	    "PRAGMA user_version = 1", &err), 0);
-	sql_close(old);
-}
-
-static void
-test_a_file_of_version_1_is_taken_over_whole(void **state UNUSED)
-{
-	const struct projection_state *s;
-
-	projection_db_close(db);
-	assert_int_equal(remove(fixture_path("p.db")), 0);
-	make_version_1(fixture_path("p.db"));
-	open_db();
-	s = projection_db_state(db);
-	assert_int_equal(s->applied.epoch, FIXTURE_EPOCH);
-	assert_int_equal(s->applied.number, 40);
-	assert_int_equal(s->change, 9);
-	assert_true(s->gapped);
-	assert_string_equal(s->id, "0123456789abcdef0123456789abcdef");
-	assert_int_equal(count_rows("SELECT count(*) FROM latest"), 1);
-	assert_int_equal(count_rows("SELECT count(*) FROM watchers"), 1);
-	assert_int_equal(count_rows("SELECT type FROM ended WHERE key ="
-	    " 'run:r'"), STREAM_RUN);
-	assert_int_equal(count_rows("SELECT type FROM ended WHERE key ="
-	    " 'build:b'"), STREAM_BUILD);
-	assert_int_equal(count_rows("SELECT type FROM ended WHERE key LIKE"
-	    " 'resource:%'"), STREAM_RESOURCE);
-	assert_int_equal(count_rows("PRAGMA user_version"), 2);
-	/* What was before it is not in the history, and it says so. */
-	put(41, 12, "job:a", &line);
-	ask_behind("job:a", 35);
-	check("41/12 evicted(0-11)");
-	ask_behind("job:a", 40);
-	check("41/12");
-	ask_all("run:r");
-	check("evicted(1-0)");
-	projection_db_close(db);
-	open_db();
-	assert_int_equal(projection_db_state(db)->applied.number, 41);
-}
-
-/* The numbers in the upgrade are those of enum stream_type. */
-static void
-test_every_type_of_stream_is_taken_over_as_itself(void **state UNUSED)
-{
-	sqlite3 *old;
-	char sql[128];
-	struct err err;
-	int type;
-
-	projection_db_close(db);
-	assert_int_equal(remove(fixture_path("p.db")), 0);
-	make_version_1(fixture_path("p.db"));
-	assert_int_equal(sql_open(&old, fixture_path("p.db"), SQL_READ_WRITE,
-	    "", &err), 0);
-	for (type = 0; type < STREAM_TYPE_MAX; type++) {
-		(void)snprintf(sql, sizeof(sql), "INSERT INTO ended VALUES("
-		    "'t%d', '%s:x:y', 1, 1, 0)", type,
-		    stream_type_name((enum stream_type)type));
-		assert_int_equal(sql_exec(old, sql, &err), 0);
-	}
-	sql_close(old);
-	open_db();
-	assert_int_equal(count_rows("SELECT count(*) FROM ended WHERE"
-	    " tenant = 't' || type"), STREAM_TYPE_MAX);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -683,8 +596,6 @@ main(void)
 		TEST(test_history_that_is_off_keeps_nothing_and_says_so),
 		TEST(test_a_rolled_back_batch_is_not_in_the_history),
 		TEST(test_epochs_leave_with_the_last_of_their_events),
-		TEST(test_a_file_of_version_1_is_taken_over_whole),
-		TEST(test_every_type_of_stream_is_taken_over_as_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

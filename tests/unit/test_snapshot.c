@@ -116,6 +116,7 @@ setup(void **state UNUSED)
 	clients[0].stream.sub->first_client = 0;
 	asked = given = refused = cancelled = 0;
 	gateway.metrics.snapshot_questions = 0;
+	gateway.metrics.snapshot_failures = 0;
 	now_ms = 1000;
 	leave = false;
 	return 0;
@@ -371,6 +372,35 @@ test_a_named_stream_that_has_ended_is_told_behind_the_set(void **state UNUSED)
 	open_logs_free(gateway.open_logs);
 }
 
+/* Then none is better than a part of it that looks like the whole. */
+static void
+test_an_answer_that_cannot_be_read_is_asked_for_again(void **state UNUSED)
+{
+	struct query_snapshot q = { .as_of = { 1, 8 }, .complete = true,
+		.count = 2 };
+	struct buf items = BUF_EMPTY;
+
+	gateway.open_logs = open_logs_new();
+	add_item(&items, "job:a", "job.state_changed", 3, ITEM_LIFECYCLE, 0);
+	add_item(&items, "job:b", "job.state_changed", 4, ITEM_LIFECYCLE, 0);
+	q.items = rd_init(items.data, items.len - 1);
+	snapshot_want(&gateway, &clients[0], (struct position){ 1, 8 });
+	asked_cb(&q, NULL, asked_arg);
+	assert_int_equal(given, 0);
+	assert_int_equal(refused, 0);
+	assert_int_equal(gateway.metrics.snapshot_failures, 1);
+	snapshot_want(&gateway, &clients[0], (struct position){ 1, 8 });
+	assert_int_equal(asked, 1);
+	now_ms += SNAPSHOT_AGAIN_MAX_MS;
+	snapshot_want(&gateway, &clients[0], (struct position){ 1, 8 });
+	assert_int_equal(asked, 2);
+	q.items = rd_init(items.data, items.len);
+	asked_cb(&q, NULL, asked_arg);
+	assert_int_equal(given, CLIENTS);
+	open_logs_free(gateway.open_logs);
+	buf_free(&items);
+}
+
 int
 main(void)
 {
@@ -398,6 +428,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    test_all_clients_may_go_when_it_is_refused, setup,
 		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_an_answer_that_cannot_be_read_is_asked_for_again,
+		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_a_named_stream_that_has_ended_is_told_behind_the_set,
 		    setup, teardown),
