@@ -428,6 +428,22 @@ subscriber_pause(struct subscriber *s, int64_t ms)
 	s->pause_ms = ms;
 }
 
+void
+subscriber_drain(struct subscriber *s, int64_t ms)
+{
+	struct mono end = mono_add_ms(mono_now(), ms);
+
+	assert(s->magic == SUBSCRIBER_MAGIC);
+	do {
+		if (receive(s) > 0)
+			continue;
+		if (!evtimer_pending(s->repair, NULL))
+			return;
+		(void)evtimer_del(s->repair);
+		subscriber_repair_cb(-1, 0, s);
+	} while (mono_before(mono_now(), end));
+}
+
 const char *
 subscriber_path(const struct subscriber *s)
 {

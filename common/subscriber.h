@@ -44,6 +44,9 @@ void	subscriber_free(struct subscriber *s);
  * meanwhile at once: for who may be so much behind and need not wake up for
  * each event. What comes after a quiet spell is read at once. 0: never. */
 void	subscriber_pause(struct subscriber *s, int64_t ms);
+/* Reads all that has come until now, from the file what the bus lost of it, for
+ * so long at most: for an owner who ends, and leaves nothing in a pause. */
+void	subscriber_drain(struct subscriber *s, int64_t ms);
 /* The path it bound: goes to the supervisor in MSG_BUS_PATH, which tells the
  * broker (PEER_UP). */
 const char	*subscriber_path(const struct subscriber *s);

@@ -42,7 +42,8 @@
 /* Nobody waits for the store as for a stream: twenty events at 2,000 a second
  * are one wake-up and one transaction. */
 #define STORE_PAUSE_MS    10
-#define STORE_CATCH_UP_MS 2000    /* at STOP */
+#define STORE_CATCH_UP_MS 2000    /* at STOP, of it: */
+#define STORE_DRAIN_MS    500     /* for what the bus has */
 #define STORE_MONGO_MS    1000    /* at STOP, for what MongoDB lacks */
 #define STORE_RESYNC_MS   60000   /* asked again while clusters lack */
 #define STORE_COPY_MS     3600000 /* how often the daily copy is thought of */
@@ -366,7 +367,8 @@ store_stop(struct role *role)
 	struct store *s = store_of(role->state);
 
 	/* The loop stands still meanwhile: see STORE_LEAVE_MS. */
-	db_writer_stop(s->writer, STORE_CATCH_UP_MS);
+	subscriber_drain(s->subscriber, STORE_DRAIN_MS);
+	db_writer_stop(s->writer, STORE_CATCH_UP_MS - STORE_DRAIN_MS);
 	if (s->mongo != NULL) {
 		mongo_wake(s->mongo);
 		s->mongo_stuck = !mongo_stop(s->mongo, STORE_MONGO_MS);

@@ -1,25 +1,30 @@
 """Events that carry a number and padding, so that a test can count what arrived."""
 
+import collections
+import itertools
+
 from tests.bed.net import wait_until
+
+# How many state changes each stream had.
+_turns = collections.defaultdict(itertools.count)
 
 
 def events(key, begin, end, size=10, event_type="x.n"):
     """Events n = begin .. end-1 of one stream."""
     pad = "p" * size
-    more = _turn if event_type == "job.state_changed" else lambda _key, _n: {}
+    more = _turn if event_type == "job.state_changed" else lambda _key: {}
     return [
-        {"stream_key": key, "event_type": event_type, "data": {"n": n, "pad": pad} | more(key, n)}
+        {"stream_key": key, "event_type": event_type, "data": {"n": n, "pad": pad} | more(key)}
         for n in range(begin, end)
     ]
 
 
-def _turn(key, n):
-    """What makes any number of them a legal path."""
-    words = "queued", "throttled"
+def _turn(key):
+    """Follows each other of its kind on a legal path, whatever came between."""
     return {
         "job_id": key.partition(":")[2],
-        "state": words[n % 2],
-        "previous_state": words[(n + 1) % 2] if n else None,
+        "state": ("queued", "throttled")[next(_turns[key]) % 2],
+        "previous_state": None,
         "attempt": 1,
     }
 

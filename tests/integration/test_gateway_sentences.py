@@ -192,9 +192,9 @@ def test_the_kept_events_come_each_with_its_place_in_the_set(sluice):
     kind = "pack_run."
     made = [
         (kind + "state_changed", "", {"state": "running"}),
-        (kind + "step", "s1", {"state": "running"}),
-        (kind + "step", "s2", {"state": "pending"}),
-        (kind + "step", "s1", {"state": "succeeded"}),
+        (kind + "step", "s1", {"step_id": "s1", "state": "running"}),
+        (kind + "step", "s2", {"step_id": "s2", "state": "pending"}),
+        (kind + "step", "s1", {"step_id": "s1", "state": "succeeded"}),
         (kind + "progress", "", {"percent": 10}),
         (kind + "progress", "", {"percent": 50}),
         (kind + "artifact", "", {"id": "a1", "name": "one"}),

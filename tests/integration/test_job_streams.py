@@ -121,7 +121,8 @@ def test_a_job_is_followed_from_its_creation_to_its_end(jobs):
         stream.read_until(lambda s: s.ended, 20, "the stream's end")
         end = stream.named("stream.end")[0].json
         assert (end["final_state"], end["reason"]) == ("succeeded", "terminal")
-        assert [e["id"] for e in stream.events()] == [e["id"] for e in jobs.events("migrate")]
+        ids = [e["id"] for e in stream.events()]
+        wait_until(lambda: [e["id"] for e in jobs.events("migrate")] == ids, 20, "the same by both")
     last = jobs.events("migrate")[-1]
     assert last["correlation_id"] == uid and last["terminal"]
     data = dict(last["data"])

@@ -16,7 +16,7 @@ INSTALLERS = (
     *("curl", "wget", "git", "mmdebstrap", "npm", "node", "javac"),
 )
 FOLDERS = (
-    *("common", "supervisor", "ctl", "watcher", "health"),
+    *("common", "lib", "supervisor", "ctl", "watcher", "health"),
     *("broker", "store", "gateway", "exec"),
 )
 
