@@ -193,7 +193,7 @@ test_a_state_written_in_slices_and_the_journal_equal_the_live_state(
 #define CALLS 12   /* at least as many as write a small state */
 
 static void
-publish_one(struct bench *b, uint64_t batch, const char *key, uint8_t flags,
+publish_one(struct bench *b, uint64_t batch, const char *key, uint16_t flags,
     struct buf *journal)
 {
 	struct item item = make(0, key, flags | ITEM_LOG);
