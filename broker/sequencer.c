@@ -276,7 +276,7 @@ sequencer_append(struct sequencer *s, struct item *item)
 }
 
 /* A first event of a stream that is known: it was forgotten in between, and
- * the lines of its log and its machines with it. */
+ * its end, the lines of its log and its machines with it. */
 static void
 replay_new(struct sequencer *s, struct table_stream *st,
     const struct item *item)
@@ -285,6 +285,7 @@ replay_new(struct sequencer *s, struct table_stream *st,
 		log_lines_forget(&s->logs, &st->logs);
 		machine_table_drop(&s->machines, &st->machines);
 		st->parts = 0;
+		st->flags = 0;
 	}
 	apply(s, st, item);
 }
