@@ -140,24 +140,28 @@ publish_figures(struct pub_worker *w)
 	w->stats.spool_bytes = spool_bytes(w->spool);
 }
 
+/* Under the mutex, with a spool and a queue that is not empty: from when on it
+ * is to be written. */
+static struct mono
+spill_due(const struct pub_worker *w)
+{
+	struct mono due = { 0 };
+
+	if (!w->spool_first && w->state == SLUICE_BACK &&
+	    !pub_queue_half_full(&w->queue))
+		due = mono_add_ms(pub_queue_peek(&w->queue, 0)->since,
+		    SLUICE_SPOOL_AFTER_MS);
+	if (w->spool_failed && mono_before(due, w->spool_retry_at))
+		due = w->spool_retry_at;
+	return due;
+}
+
 /* Under the mutex. */
 static bool
 must_spill(const struct pub_worker *w, struct mono now)
 {
-	struct mono due;
-
-	if (w->spool == NULL || w->queue.n == 0)
-		return false;
-	if (w->stopping)
-		return true;
-	if (w->spool_failed && mono_before(now, w->spool_retry_at))
-		return false;
-	if (w->spool_first || w->state != SLUICE_BACK ||
-	    pub_queue_half_full(&w->queue))
-		return true;
-	due = mono_add_ms(pub_queue_peek(&w->queue, 0)->since,
-	    SLUICE_SPOOL_AFTER_MS);
-	return !mono_before(now, due);
+	return w->spool != NULL && w->queue.n > 0 &&
+	    (w->stopping || !mono_before(now, spill_due(w)));
 }
 
 /* The oldest texts of the queue, which stay there; how many. */
@@ -375,10 +379,7 @@ queue_wait_ms(const struct pub_worker *w, struct mono now)
 	    spool_pending(w->spool) == 0))
 		return w->flushing > 0 ? 0 : left_ms(mono_add_ms(since,
 		    SLUICE_BATCH_MS), now);
-	if (w->spool != NULL && !w->spool_failed)
-		return left_ms(mono_add_ms(since, SLUICE_SPOOL_AFTER_MS),
-		    now);
-	return IDLE_MS;
+	return w->spool != NULL ? left_ms(spill_due(w), now) : IDLE_MS;
 }
 
 /* Until something is to be done that no event wakes us for. */
@@ -394,9 +395,6 @@ wait_ms(struct pub_worker *w)
 			wait = MIN(wait, TOKEN_POLL_MS);
 	}
 	if (w->spool != NULL) {
-		if (w->spool_failed)
-			wait = MIN(wait, MAX(left_ms(w->spool_retry_at, now),
-			    1));
 		if (spool_needs_sync(w->spool))
 			wait = MIN(wait, left_ms(w->sync_at, now));
 		if (w->batch.n == 0 && spool_pending(w->spool) > 0)

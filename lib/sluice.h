@@ -137,7 +137,8 @@ enum sluice_state {
 	SLUICE_BACK,               /* events are taken again */
 	SLUICE_SPOOL_FAILED,       /* disk full, its limit, an I/O error: events
 				    * wait in memory only */
-	SLUICE_SPOOL_WORKS,        /* it can be written again */
+	SLUICE_SPOOL_WORKS,        /* there was something to write again, and
+				    * it was written */
 	SLUICE_SPOOL_DAMAGED,      /* found at the start; the text says what */
 };
 

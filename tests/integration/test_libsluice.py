@@ -1,6 +1,7 @@
 """libsluice (lib/sluice.h): what is handed over arrives once and in order, whatever goes away."""
 
 import contextlib
+import glob
 import http.server
 import json
 import os
@@ -302,6 +303,28 @@ def test_a_spool_that_is_full_is_told_and_what_was_taken_arrives(sluice, spool, 
         all_arrive(sluice, pub, taken)
 
 
+def wakes(pub):
+    """How often its threads have slept so far."""
+    total = 0
+    for path in glob.glob(f"/proc/{pub.lines.process.pid}/task/*/status"):
+        with open(path, encoding="ascii") as file:
+            total += int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", file.read(), re.M)[1])
+    return total
+
+
+def test_a_spool_that_has_failed_wakes_nobody_when_nothing_waits(spool):
+    busy = (503, {}, '{"error":"draining","code":"draining"}')
+    with Scripted(busy) as service, Publisher(url_of(service), spool=spool, fsize=1000) as pub:
+        pub.hand("job:a", 0, 100)
+        pub.lines.wait("state spool_failed .*File too large")
+        service.answers = [TAKEN]
+        assert pub.flush(20000) == 0
+        before = wakes(pub)
+        time.sleep(2)
+        assert wakes(pub) - before < 200, "a turn each millisecond would be 2000"
+        assert pub.close()[0] == 0
+
+
 @contextlib.contextmanager
 def small_disk(size):
     """A directory of SIZE bytes, for processes started with what is yielded in front."""
@@ -420,7 +443,10 @@ def test_a_fixed_token_that_is_refused_refuses_its_events():
 
 
 class Scripted(http.server.ThreadingHTTPServer):
-    """Answers with (status, headers, body) in turn, the last for ever; keeps what came."""
+    """Answers with (status, headers, body) in turn, the last for ever; keeps what came.
+
+    ALL in a body is the number of events in the request.
+    """
 
     daemon_threads = True
 
@@ -451,6 +477,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         server.requests.append((time.monotonic(), self.path, self.headers, body))
         answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
         status, headers, text = answer
+        text = text.replace("ALL", str(body.count(b"\n")))
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -462,7 +489,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Nothing."""
 
 
-TAKEN = (202, {}, '{"accepted":1,"duplicates":0}')
+TAKEN = (202, {}, '{"accepted":ALL,"duplicates":0}')
 
 
 def test_retry_after_is_kept_to():
