@@ -12,6 +12,21 @@ count_of(const json_t *root, const char *name)
 	return value > 0 ? (size_t)value : 0;
 }
 
+static bool
+is_count(const json_t *root, const char *name)
+{
+	return json_is_integer(json_object_get(root, name));
+}
+
+/* The contract's 202: it tells the fate of each of n events. */
+static bool
+is_taken(const json_t *root, size_t n)
+{
+	return is_count(root, "accepted") && is_count(root, "duplicates") &&
+	    count_of(root, "accepted") + count_of(root, "duplicates") +
+	    count_of(root, "refused") == n;
+}
+
 static void
 copy_text(char *to, size_t size, const json_t *root, const char *name)
 {
@@ -40,7 +55,7 @@ away(struct pub_answer *a, const char *body)
 }
 
 void
-pub_answer_read(struct pub_answer *a, int status, const char *body,
+pub_answer_read(struct pub_answer *a, size_t n, int status, const char *body,
     size_t size)
 {
 	json_t *root = status != 0 ? json_loadb(body, size, 0, NULL) : NULL;
@@ -51,7 +66,7 @@ pub_answer_read(struct pub_answer *a, int status, const char *body,
 	copy_text(a->text, sizeof(a->text), root, "error");
 	if (json_is_array(details))
 		a->details = json_incref(details);
-	if (status == 202 && json_is_object(root)) {
+	if (status == 202 && is_taken(root, n)) {
 		a->verdict = PUB_TAKEN;
 		a->duplicates = count_of(root, "duplicates");
 		a->refused = count_of(root, "refused");

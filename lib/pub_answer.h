@@ -2,9 +2,10 @@
  * pub_answer: what an answer to POST /api/v1/events says of the events that
  * were sent (the contract, section 5). Pure: a status and a body in.
  *
- * An answer counts as a refusal only in the contract's own form, with its
- * `code`: a proxy's 403 or 404 page says nothing of an event, and nothing is
- * given up because of it.
+ * An answer counts only in the contract's own form: a refusal with its `code`,
+ * a 202 with figures that tell the fate of each event that was sent. A proxy's
+ * 403 page, or the 202 of something that only queues requests, says nothing of
+ * an event, and nothing is given up because of it.
  */
 #ifndef SLUICE_PUB_ANSWER_H
 #define SLUICE_PUB_ANSWER_H
@@ -34,10 +35,10 @@ struct pub_answer {
 	json_t		*details;      /* array, or NULL */
 };
 
-/* status 0: there was no answer, and `body` (NUL-terminated) says why. What it
- * owns is released by pub_answer_clear. */
-void	pub_answer_read(struct pub_answer *a, int status, const char *body,
-	    size_t size);
+/* The answer to n events. status 0: there was none, and `body` (NUL-terminated)
+ * says why. What it owns is released by pub_answer_clear. */
+void	pub_answer_read(struct pub_answer *a, size_t n, int status,
+	    const char *body, size_t size);
 void	pub_answer_clear(struct pub_answer *a);
 /* Sets named[i] for each of n events that `details` speak of, by the place
  * that begins a path ("[2].data.state"); how many there are. */

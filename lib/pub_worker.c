@@ -347,8 +347,10 @@ answered(struct pub_worker *w)
 	struct pub_answer a;
 	char *text = slice_dup(body);
 	bool again;
+	size_t n;
 
-	pub_answer_read(&a, pub_http_status(w->http), text, body.n);
+	(void)pub_batch_question(&w->batch, &n);
+	pub_answer_read(&a, n, pub_http_status(w->http), text, body.n);
 	again = a.verdict == PUB_AWAY ||
 	    (a.verdict == PUB_UNAUTHORIZED && w->token.file != NULL);
 	(void)pthread_mutex_lock(&w->mutex);

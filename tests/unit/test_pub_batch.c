@@ -72,18 +72,21 @@ static void
 answer(struct pub_batch *b, int status, const char *body, struct seen *seen)
 {
 	struct pub_answer a;
+	size_t n;
 
-	pub_answer_read(&a, status, body, strlen(body));
+	(void)pub_batch_question(b, &n);
+	pub_answer_read(&a, n, status, body, strlen(body));
 	pub_batch_answer(b, &a, refused_cb, seen);
 	pub_answer_clear(&a);
 }
 
+/* Of three events. */
 static enum pub_verdict
 verdict_of(int status, const char *body)
 {
 	struct pub_answer a;
 
-	pub_answer_read(&a, status, body, strlen(body));
+	pub_answer_read(&a, 3, status, body, strlen(body));
 	pub_answer_clear(&a);
 	return a.verdict;
 }
@@ -109,7 +112,8 @@ test_those_that_are_named_are_asked_about_alone_in_order(void **unused UNUSED)
 	struct pub_batch *b = batch_of(4);
 	struct seen seen = { .status = 0 };
 
-	answer(b, 202, "{\"accepted\":2,\"refused\":2,\"details\":["
+	answer(b, 202, "{\"accepted\":2,\"duplicates\":0,\"refused\":2,"
+	    "\"details\":["
 	    "{\"path\":\"[1].data.x\",\"problem\":\"p\"},"
 	    "{\"path\":\"[1].type\",\"problem\":\"p\"},"
 	    "{\"path\":\"[3]\",\"problem\":\"p\"}]}", &seen);
@@ -118,7 +122,7 @@ test_those_that_are_named_are_asked_about_alone_in_order(void **unused UNUSED)
 	    &seen);
 	assert_string_equal(seen.text, "1 ");
 	question_is(b, "3\n");
-	answer(b, 202, "{\"accepted\":1}", &seen);
+	answer(b, 202, "{\"accepted\":1,\"duplicates\":0}", &seen);
 	assert_false(pub_batch_is_open(b));
 	assert_int_equal(b->accepted, 3);
 	assert_int_equal(b->refused, 1);
@@ -134,13 +138,13 @@ test_where_not_all_are_named_halves_are_asked_about(void **unused UNUSED)
 
 	answer(b, 403, no, &seen);
 	question_is(b, "0\n1\n");
-	answer(b, 202, "{\"accepted\":2}", &seen);
+	answer(b, 202, "{\"accepted\":2,\"duplicates\":0}", &seen);
 	question_is(b, "2\n3\n4\n");
 	answer(b, 403, no, &seen);
 	question_is(b, "2\n");
 	answer(b, 403, no, &seen);
 	question_is(b, "3\n4\n");
-	answer(b, 202, "{\"accepted\":2}", &seen);
+	answer(b, 202, "{\"accepted\":2,\"duplicates\":0}", &seen);
 	assert_false(pub_batch_is_open(b));
 	assert_string_equal(seen.text, "2 ");
 	assert_int_equal(seen.status, 403);
@@ -173,13 +177,14 @@ test_every_event_has_one_fate(void **unused UNUSED)
 		while (pub_batch_is_open(b)) {
 			size_t count, first, wrong = 0;
 			struct slice q = pub_batch_question(b, &count);
-			char body[64];
+			char body[96];
 
 			first = strtoul(q.p, NULL, 10);
 			for (size_t i = first; i < first + count; i++)
 				wrong += bad[i];
 			(void)snprintf(body, sizeof(body),
-			    "{\"refused\":%zu}", wrong);
+			    "{\"accepted\":%zu,\"duplicates\":0,"
+			    "\"refused\":%zu}", count - wrong, wrong);
 			if (wrong == count)
 				answer(b, 409, "{\"code\":\"c\"}", &seen);
 			else
@@ -210,8 +215,26 @@ test_only_answers_in_the_contracts_form_refuse(void **unused UNUSED)
 		assert_int_equal(verdict_of(later[i], "{\"code\":\"c\"}"),
 		    PUB_AWAY);
 	assert_int_equal(verdict_of(401, ""), PUB_UNAUTHORIZED);
-	assert_int_equal(verdict_of(202, "{}"), PUB_TAKEN);
-	assert_int_equal(verdict_of(202, "ok"), PUB_AWAY);
+}
+
+/* What only queues requests says 202, too. */
+static void
+test_only_figures_of_every_event_take_them(void **unused UNUSED)
+{
+	static const char *const bad[] = { "ok", "{}", "[]", "3",
+		"{\"message\":\"queued\"}", "{\"accepted\":3}",
+		"{\"accepted\":2,\"duplicates\":0}",
+		"{\"accepted\":4,\"duplicates\":0}",
+		"{\"accepted\":4,\"duplicates\":-1}",
+		"{\"accepted\":\"3\",\"duplicates\":0}",
+		"{\"accepted\":1,\"duplicates\":1,\"refused\":2}" };
+
+	for (size_t i = 0; i < NELEM(bad); i++)
+		assert_int_equal(verdict_of(202, bad[i]), PUB_AWAY);
+	assert_int_equal(verdict_of(202, "{\"accepted\":2,\"duplicates\":1,"
+	    "\"first_id\":\"x\"}"), PUB_TAKEN);
+	assert_int_equal(verdict_of(202, "{\"accepted\":1,\"duplicates\":1,"
+	    "\"refused\":1}"), PUB_TAKEN);
 }
 
 static void
@@ -274,6 +297,7 @@ main(void)
 		cmocka_unit_test(test_every_event_has_one_fate),
 		cmocka_unit_test(
 		    test_only_answers_in_the_contracts_form_refuse),
+		cmocka_unit_test(test_only_figures_of_every_event_take_them),
 		cmocka_unit_test(test_a_batch_keeps_to_its_limits),
 		cmocka_unit_test(
 		    test_waits_double_up_to_the_limit_with_jitter),
