@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -18,25 +19,47 @@ struct conn_poll {
 	uint32_t	 magic;
 	int		 fd;
 	struct event	*event;
+	struct event	*turn;       /* tells those who wait */
 	conn_poll_cb	 cb;
 	void		*arg;
-	uint32_t	*again;      /* told in the next turn */
-	size_t		 n_again;
-	size_t		 size_again;
+	uint32_t	*again;      /* ids who wait, each once */
+	size_t		 first;
+	size_t		 last;       /* behind it is room, up to size */
+	size_t		 size;
+	uint8_t		*waits;      /* a bit for each id: it is in there */
+	size_t		 n_waits;    /* bytes */
 };
 
+/* By a timer: an event that is made active while callbacks run is one of the
+ * same turn, which would then end only at the loop's limit of callbacks. */
 static void
-tell_again(struct conn_poll *p)
+soon(struct conn_poll *p)
 {
-	uint32_t *ids = p->again;
-	size_t i, n = p->n_again;
+	const struct timeval now = { 0, 0 };
 
+	if (!evtimer_pending(p->turn, NULL))
+		(void)evtimer_add(p->turn, &now);
+}
+
+static void
+conn_poll_turn_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct conn_poll *p = arg;
+	struct mono until = mono_add_ms(mono_now(), CONN_POLL_TURN_MS);
+	size_t left = p->last - p->first;
+	uint32_t id;
+
+	assert(p->magic == CONN_POLL_MAGIC);
 	/* What is told may ask for more, of the turn after this. */
-	p->again = NULL;
-	p->n_again = p->size_again = 0;
-	for (i = 0; i < n; i++)
-		p->cb(ids[i], CONN_POLL_READ, p->arg);
-	free(ids);
+	while (left-- > 0) {
+		id = p->again[p->first++];
+		p->waits[id / 8] &= (uint8_t)~(1u << id % 8);
+		p->cb(id, CONN_POLL_READ, p->arg);
+		if (!mono_before(mono_now(), until))
+			break;
+	}
+	if (p->first < p->last)
+		soon(p);
 }
 
 /* How many were told. The kernel goes round: who was told comes behind all who
@@ -69,8 +92,6 @@ conn_poll_event_cb(evutil_socket_t fd, short event UNUSED, void *arg)
 	int told = 0, n;
 
 	assert(p->magic == CONN_POLL_MAGIC);
-	if (p->n_again > 0)
-		tell_again(p);
 	n = tell_some(p, fd);
 	if (n < CONN_POLL_STEP)
 		return;
@@ -97,7 +118,9 @@ conn_poll_new(struct event_base *base, conn_poll_cb cb, void *arg,
 	}
 	p->event = event_new(base, p->fd, EV_READ | EV_PERSIST,
 	    conn_poll_event_cb, p);
-	if (p->event == NULL || event_add(p->event, NULL) != 0)
+	p->turn = evtimer_new(base, conn_poll_turn_cb, p);
+	if (p->turn == NULL || p->event == NULL ||
+	    event_add(p->event, NULL) != 0)
 		fatalx("event_new failed");
 	return p;
 }
@@ -108,8 +131,10 @@ conn_poll_free(struct conn_poll *p)
 	if (p == NULL)
 		return;
 	event_free(p->event);
+	event_free(p->turn);
 	(void)close(p->fd);
 	free(p->again);
+	free(p->waits);
 	p->magic = 0;
 	free(p);
 }
@@ -141,14 +166,40 @@ conn_poll_change(struct conn_poll *p, int fd, uint32_t id, unsigned int was,
 	return false;
 }
 
+/* Notes that it waits; false: it does already. */
+static bool
+note_waits(struct conn_poll *p, uint32_t id)
+{
+	size_t n = MAX((size_t)id / 8 + 1, p->n_waits * 2);
+	uint8_t bit = (uint8_t)(1u << id % 8);
+
+	if (id / 8 >= p->n_waits) {
+		p->waits = xreallocarray(p->waits, n, 1);
+		memset(p->waits + p->n_waits, 0, n - p->n_waits);
+		p->n_waits = n;
+	}
+	if ((p->waits[id / 8] & bit) != 0)
+		return false;
+	p->waits[id / 8] |= bit;
+	return true;
+}
+
 void
 conn_poll_again(struct conn_poll *p, uint32_t id)
 {
-	if (p->n_again == p->size_again) {
-		p->size_again = p->size_again == 0 ? 16 : p->size_again * 2;
-		p->again = xreallocarray(p->again, p->size_again,
+	if (!note_waits(p, id))
+		return;
+	if (p->last == p->size && p->first > 0) {
+		p->last -= p->first;
+		memmove(p->again, p->again + p->first,
+		    p->last * sizeof(*p->again));
+		p->first = 0;
+	}
+	if (p->last == p->size) {
+		p->size = p->size == 0 ? 16 : p->size * 2;
+		p->again = xreallocarray(p->again, p->size,
 		    sizeof(*p->again));
 	}
-	p->again[p->n_again++] = id;
-	event_active(p->event, EV_READ, 0);
+	p->again[p->last++] = id;
+	soon(p);
 }

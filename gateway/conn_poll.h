@@ -1,6 +1,7 @@
 /*
  * conn_poll: which client sockets have something to read or can be written to:
- * an epoll set of their own, which hangs in the process's loop as one event.
+ * an epoll set of their own, which hangs in the process's loop as one event;
+ * and who has more to be read in a buffer, as requests in a pipeline.
  * Process: gateway.
  *
  * libevent's event for each socket would cost 128 bytes, its map of
@@ -23,7 +24,8 @@
 #define CONN_POLL_READ  1u
 #define CONN_POLL_WRITE 2u
 #define CONN_POLL_TURN  64     /* sockets of one turn of the loop */
-#define CONN_POLL_TURN_MS 1    /* after the first step of it */
+#define CONN_POLL_TURN_MS 1    /* after the first step of it; and as long for
+				* those who are told again, after the first */
 #define CONN_POLL_STEP  16
 
 struct conn_poll;
@@ -43,7 +45,8 @@ void		 conn_poll_free(struct conn_poll *p);
  * is. */
 bool		 conn_poll_change(struct conn_poll *p, int fd, uint32_t id,
 		    unsigned int was, unsigned int what) MUST_CHECK;
-/* As if it could be read, in the next turn; `id` is told once for each. */
+/* As if it could be read, in the next turn or, where many wait, one after it;
+ * once, however often this was called until then. */
 void		 conn_poll_again(struct conn_poll *p, uint32_t id);
 
 #endif
