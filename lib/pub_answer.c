@@ -70,11 +70,8 @@ pub_answer_read(struct pub_answer *a, size_t n, int status, const char *body,
 		a->verdict = PUB_TAKEN;
 		a->duplicates = count_of(root, "duplicates");
 		a->refused = count_of(root, "refused");
-	} else if (status == 401) {
+	} else if (status == 401 && a->code[0] != '\0') {
 		a->verdict = PUB_UNAUTHORIZED;
-		if (a->text[0] == '\0')
-			(void)snprintf(a->text, sizeof(a->text),
-			    "HTTP 401: the token is not taken");
 	} else if (is_refusal(status) && a->code[0] != '\0') {
 		a->verdict = PUB_REFUSED;
 	} else {

@@ -4,8 +4,8 @@
  *
  * An answer counts only in the contract's own form: a refusal with its `code`,
  * a 202 with figures that tell the fate of each event that was sent. A proxy's
- * 403 page, or the 202 of something that only queues requests, says nothing of
- * an event, and nothing is given up because of it.
+ * 401 or 403 page, or the 202 of something that only queues requests, says
+ * nothing of an event, and nothing is given up because of it.
  */
 #ifndef SLUICE_PUB_ANSWER_H
 #define SLUICE_PUB_ANSWER_H

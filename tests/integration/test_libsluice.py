@@ -507,6 +507,7 @@ def test_retry_after_is_kept_to():
     [
         (404, {"Content-Type": "text/html"}, "<html>no such site</html>"),
         (403, {}, "a proxy's page"),
+        (401, {}, "a captive portal's page"),
         (200, {}, "{}"),
         (202, {}, '{"message":"queued"}'),
         (202, {}, '{"accepted":2,"duplicates":0}'),

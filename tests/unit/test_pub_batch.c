@@ -214,7 +214,10 @@ test_only_answers_in_the_contracts_form_refuse(void **unused UNUSED)
 	for (size_t i = 0; i < NELEM(later); i++)
 		assert_int_equal(verdict_of(later[i], "{\"code\":\"c\"}"),
 		    PUB_AWAY);
-	assert_int_equal(verdict_of(401, ""), PUB_UNAUTHORIZED);
+	assert_int_equal(verdict_of(401, "{\"code\":\"unauthorized\"}"),
+	    PUB_UNAUTHORIZED);
+	assert_int_equal(verdict_of(401, "<html>"), PUB_AWAY);
+	assert_int_equal(verdict_of(401, ""), PUB_AWAY);
 }
 
 /* What only queues requests says 202, too. */
