@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/macros.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
 #include "lib/pub_event.h"
@@ -21,6 +22,8 @@
 #define HANDLE_MAGIC    0x534c4943u   /* "SLIC" */
 #define QUEUE_PLACES_MAX 1000000u
 #define SOURCE_MAX      256u          /* the contract's */
+/* A year, which is longer than anybody waits, and no clock overflows. */
+#define TIMEOUT_MAX_MS  INT64_C(31536000000)
 
 struct sluice {
 	uint32_t		 magic;
@@ -185,7 +188,7 @@ sluice_flush(struct sluice *s, int64_t timeout_ms)
 		return SLUICE_FORKED;
 	if (pub_worker_is_self(s->worker))
 		return SLUICE_WRONG_THREAD;
-	return pub_worker_flush(s->worker, timeout_ms);
+	return pub_worker_flush(s->worker, MIN(timeout_ms, TIMEOUT_MAX_MS));
 }
 
 int
@@ -200,7 +203,7 @@ sluice_close(struct sluice *s, int64_t timeout_ms,
 		return SLUICE_FORKED;
 	if (pub_worker_is_self(s->worker))
 		return SLUICE_WRONG_THREAD;
-	(void)pub_worker_flush(s->worker, timeout_ms);
+	(void)pub_worker_flush(s->worker, MIN(timeout_ms, TIMEOUT_MAX_MS));
 	pub_worker_stop(s->worker, &last);
 	free(s->source);
 	s->magic = 0;

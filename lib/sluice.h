@@ -230,7 +230,8 @@ SLUICE_API int	sluice_publish_json(struct sluice *s, const char *json,
 
 /* Waits until everything handed over before, and what was recovered, is
  * accepted or refused: SLUICE_OK, or SLUICE_TIMEOUT after so many milliseconds
- * (0: only asks). Batches do not wait for more meanwhile. */
+ * (0 or less: only asks; INT64_MAX: a year, as of all that is longer). Batches
+ * do not wait for more meanwhile. */
 SLUICE_API int	sluice_flush(struct sluice *s, int64_t timeout_ms);
 
 /* Flushes for as long, writes what is left to the spool, ends the thread and

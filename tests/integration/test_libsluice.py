@@ -313,8 +313,7 @@ def wakes(pub):
 
 
 def test_a_spool_that_has_failed_wakes_nobody_when_nothing_waits(spool):
-    busy = (503, {}, '{"error":"draining","code":"draining"}')
-    with Scripted(busy) as service, Publisher(url_of(service), spool=spool, fsize=1000) as pub:
+    with Scripted(BUSY) as service, Publisher(url_of(service), spool=spool, fsize=1000) as pub:
         pub.hand("job:a", 0, 100)
         pub.lines.wait("state spool_failed .*File too large")
         service.answers = [TAKEN]
@@ -492,9 +491,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 TAKEN = (202, {}, '{"accepted":ALL,"duplicates":0}')
 
 
+BUSY = (503, {"Retry-After": "2"}, '{"error":"draining","code":"draining"}')
+
+
+@pytest.mark.parametrize("word", ["flush", "close"])
+def test_to_wait_for_ever_is_to_wait(word):
+    with Scripted(BUSY, TAKEN) as service, Publisher(url_of(service)) as pub:
+        pub.hand("job:a", 0, 1)
+        assert pub.ask(f"{word} {(1 << 63) - 1}", r"(flushed|closed) (-?\d+)")[2] == "0"
+
+
 def test_retry_after_is_kept_to():
-    busy = (503, {"Retry-After": "2"}, '{"error":"draining","code":"draining"}')
-    with Scripted(busy, TAKEN) as service, Publisher(url_of(service)) as pub:
+    with Scripted(BUSY, TAKEN) as service, Publisher(url_of(service)) as pub:
         pub.hand("job:a", 0, 1)
         assert pub.flush(20000) == 0
         first, second = (at for at, *_ in service.requests)
