@@ -368,11 +368,14 @@ ended_by_time(struct conn *c, int64_t now)
 }
 
 static void
-due_again(struct conn *c)
+due_again(struct conn *c, int64_t now)
 {
 	struct stream *s = &c->stream;
 	int64_t at = c->progress_ms + s->heartbeat_ms;
 
+	/* Who waits for its turn with a set is told nothing before it. */
+	if (at <= now)
+		at = now + s->heartbeat_ms;
 	if (c->want_write)
 		at = c->blocked_ms + s->stall_ms;
 	if (s->idle_ms > 0)
@@ -420,14 +423,14 @@ stream_tick(struct conn *c, int64_t now)
 	}
 	if (beat)
 		heartbeat(c, bookmark(c));
-	if (!s->replaying && (stream_flush(c) == -1 ||
-	    c->state != CONN_STREAM))
+	if ((s->replaying ? stream_flush_own(c) : stream_flush(c)) == -1 ||
+	    c->state != CONN_STREAM)
 		return;
 	/* The next is due from when this one was: else each interval would be
 	 * longer by a tick of the wheel. */
 	if (beat && !c->want_write && now - due < 2 * WHEEL_TICK_MS)
 		c->progress_ms = due;
-	due_again(c);
+	due_again(c, now);
 }
 
 /* --- the end -------------------------------------------------------------- */

@@ -14,6 +14,8 @@ void	stream_control(struct conn *c, const struct sse_control *control,
 	    struct slice keys);
 /* Writes the head, retry: and stream.open, once. */
 void	stream_open(struct conn *c);
+/* Writes only what is in `out`: a few bytes. As conn_flush_out. */
+int	stream_flush_own(struct conn *c);
 void	stream_judge(struct conn *c);
 /* Opens the stream as soon as it may, or answers why not. `key` is the one
  * stream of a single-stream path, or SLICE_NONE. */

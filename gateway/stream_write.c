@@ -219,6 +219,14 @@ move_anchor(struct conn *c)
 }
 
 int
+stream_flush_own(struct conn *c)
+{
+	if (!stream_from_ring(&c->stream))
+		conn_row_adrift(c->row);
+	return conn_flush_out(c);
+}
+
+int
 stream_flush(struct conn *c)
 {
 	struct stream *s = &c->stream;
@@ -230,9 +238,7 @@ stream_flush(struct conn *c)
 		/* What is sent may end the stream (a gap, a time-out). */
 		if (c->state != CONN_STREAM)
 			return -1;
-		if (!stream_from_ring(s))
-			conn_row_adrift(c->row);
-		rc = conn_flush_out(c);
+		rc = stream_flush_own(c);
 		if (rc == -1)
 			return rc;
 		if (rc == 0)
@@ -269,9 +275,12 @@ stream_flush_in_turn(struct conn *c)
 {
 	struct stream *s = &c->stream;
 
-	if (s->snapshot != NULL || (s->phase == STREAM_LIVE &&
-	    hub_next(c->gateway->hub, s->sub, s->cursor.number) != 0))
-		replay_add(c->gateway->replay, c);
-	else
+	if (s->snapshot == NULL && (s->phase != STREAM_LIVE ||
+	    hub_next(c->gateway->hub, s->sub, s->cursor.number) == 0)) {
 		(void)stream_flush(c);
+		return;
+	}
+	/* The head and what the gateway itself says wait for nobody. */
+	if (stream_flush_own(c) != -1)
+		replay_add(c->gateway->replay, c);
 }
