@@ -74,6 +74,13 @@ test_each_status_is_a_state_of_the_job_machine(void **state)
 		    "" },
 		{ "{\"backoffLimit\":0}", "{" STARTED ",\"failed\":1}",
 		    LIFECYCLE_QUEUED, 0, "" },
+		/* Nor are those of pods that ran side by side. */
+		{ "{\"backoffLimit\":0,\"parallelism\":10}", "{" STARTED
+		    ",\"failed\":10," COND("Failed", "BackoffLimitExceeded")
+		    "}", LIFECYCLE_FAILED, 1, "BackoffLimitExceeded" },
+		{ "{\"backoffLimit\":3}", "{" STARTED ",\"failed\":2,"
+		    COND("Failed", "PodFailurePolicy") "}", LIFECYCLE_FAILED,
+		    2, "PodFailurePolicy" },
 		/* What no API server sends. */
 		{ "[]", "{\"active\":-1,\"failed\":\"x\",\"conditions\":{}}",
 		    LIFECYCLE_PENDING, 0, "" },
