@@ -10,7 +10,7 @@ post() {
 	shift 3
 	curl --silent --show-error --fail-with-body --retry 8 --retry-connrefused \
 		${SLUICE_TOKEN:+--header "Authorization: Bearer $SLUICE_TOKEN"} \
-		--header "Content-Type: $type" --data-binary "$body" "$@" "$url$path"
+		--header "Content-Type: $type" --data-binary "$body" "$@" "$url$path" || return
 	echo
 }
 
@@ -30,8 +30,13 @@ done
 post /api/v1/events application/x-ndjson "$batch"
 
 # Lines of the log, the first is number 1. 409: it has them already, or ended.
-post "/api/v1/streams/job:$job/logs" text/plain 'fetching
-done' --header 'X-Log-Offset: 1' || echo 'the log has these lines'
+answer=$(post "/api/v1/streams/job:$job/logs" text/plain 'fetching
+done' --header 'X-Log-Offset: 1' --write-out ' HTTP %{http_code}') || true
+echo "$answer"
+case $answer in
+*' HTTP 202' | *' HTTP 409') ;;
+*) exit 1 ;;
+esac
 
 post /api/v1/events application/json '{"stream_key": "job:'"$job"'",
   "event_type": "job.state_changed", "idempotency_key": "'"$job"'/succeeded",

@@ -1,5 +1,6 @@
 """The programs of doc/examples, as they stand: each publishes the life of a job, and again."""
 
+import json
 import os
 import pathlib
 import re
@@ -13,6 +14,8 @@ from tests.bed import tokens
 from tests.bed.clients import NODE
 from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import REPO, Sluice
+
+from .test_libsluice import TAKEN, Scripted
 
 EXAMPLES = pathlib.Path(REPO, "doc/examples")
 LIFE = ["job.state_changed", "job.progress", "job.progress", "job.log", "job.log"]
@@ -66,6 +69,19 @@ def test_an_example_publishes_a_job_and_repeats_it_without_harm(sluice, name, tm
     page = wait_until(stored, 20, "the store has all events")
     assert [event["event_type"] for event in page["events"]] == LIFE
     assert [e["data"]["line"] for e in page["events"][3:5]] == ["fetching", "done"]
+
+
+@pytest.mark.parametrize(("status", "code"), [(409, "log_offset"), (413, "too_large")])
+def test_the_shell_ends_where_the_log_is_not_taken(status, code):
+    """Only 409 says that the log has the lines; else the job is not told to have succeeded."""
+    refusal = (status, {}, json.dumps({"error": "no", "code": code}))
+    with Scripted(TAKEN, TAKEN, refusal, TAKEN) as service:
+        done = subprocess.run(
+            [str(EXAMPLES / "publish.sh"), f"http://127.0.0.1:{service.port}", "x"],
+            capture_output=True, text=True, timeout=deadline(60), check=False,
+        )  # fmt: skip
+        assert f'"code": "{code}"' in done.stdout
+        assert (done.returncode, len(service.requests)) == ((0, 4) if status == 409 else (1, 3))
 
 
 def test_the_document_shows_the_examples_as_they_are():
