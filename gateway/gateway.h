@@ -22,6 +22,9 @@
 #define GATEWAY_BROKER_SILENT_MS  1000
 #define GATEWAY_PUBLISH_STALL_MS  3000
 #define GATEWAY_PUBLISH_QUEUE_MAX (16u * 1024 * 1024)
+/* Of requests with events of state machines, which wait here for the broker's
+ * word beside what is in the queue. */
+#define GATEWAY_PUBLISH_HELD_MAX  (32u * 1024 * 1024)
 
 struct access;
 struct connections;

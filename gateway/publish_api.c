@@ -36,6 +36,7 @@ struct publish_wait {
 	struct conn		*conn;       /* NULL: the client went */
 	struct gateway		*gateway;
 	int64_t			 since_ms;
+	size_t			 held;       /* of held_bytes */
 	uint32_t		 groups;     /* not answered yet */
 	uint32_t		 answered;   /* they are, in order */
 	uint32_t		*places;     /* of the good in the request */
@@ -63,6 +64,7 @@ struct publish_wait {
 TAILQ_HEAD(publish_waits, publish_wait);
 
 static struct publish_waits waits = TAILQ_HEAD_INITIALIZER(waits);
+static size_t held_bytes;   /* by all of them */
 
 /* --- answers -------------------------------------------------------------- */
 
@@ -70,6 +72,7 @@ static void
 wait_free(struct publish_wait *w)
 {
 	TAILQ_REMOVE(&waits, w, link);
+	held_bytes -= w->held;
 	for (size_t i = 0; i < w->n_steps; i++)
 		transitions_free(w->steps[i].t);
 	free(w->steps);
@@ -360,11 +363,12 @@ next_step(struct publish_wait *w)
 	return false;
 }
 
-/* Behind the last step the answer. */
+/* Behind the last step the answer. Of a client that went none is begun: it
+ * holds nothing here any more, and repeats them all or does not care. */
 static void
 run_steps(struct publish_wait *w)
 {
-	if (next_step(w))
+	if (w->conn != NULL && next_step(w))
 		return;
 	answer(w);
 	wait_free(w);
@@ -406,13 +410,35 @@ begin(struct publish_wait *w, const struct publish_body *b)
 	return true;
 }
 
+/* What this request will hold until it is answered; false: all together would
+ * be too much. One alone may be of any size that a body can have. */
+static bool
+may_hold(const struct publish_body *b, size_t *ret)
+{
+	*ret = transitions_in(b->items, b->good) ?
+	    transitions_need(b->items, b->good) : 0;
+	return *ret == 0 || held_bytes == 0 ||
+	    held_bytes + *ret <= GATEWAY_PUBLISH_HELD_MAX;
+}
+
 static void
 hand_over(struct conn *c, const struct publish_body *b, bool atomic,
-    const struct reply_details *details, const char *extra,
-    publish_lost_cb lost)
+    struct reply_details *details, const char *extra, publish_lost_cb lost)
 {
-	struct publish_wait *w = xcalloc(1, sizeof(*w));
+	struct publish_wait *w;
+	size_t held;
 
+	if (!may_hold(b, &held)) {
+		buf_free(&details->json);
+		c->gateway->metrics.publish_refused++;
+		reply_unavailable(c, "broker_unavailable", "too many requests "
+		    "with events of state machines wait for the broker; "
+		    "nothing was taken");
+		return;
+	}
+	w = xcalloc(1, sizeof(*w));
+	w->held = held;
+	held_bytes += held;
 	assert(strlen(extra) < sizeof(w->extra));
 	memcpy(w->extra, extra, strlen(extra) + 1);
 	w->lost = lost;

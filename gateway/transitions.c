@@ -9,6 +9,9 @@
 #include "common/xmalloc.h"
 
 #define MACHINE_FLAGS (ITEM_LIFECYCLE | ITEM_PART)
+/* Of one item: its part of the index, and what the heap adds. */
+#define INDEX_BYTES_MAX (4 * sizeof(uint16_t))
+#define HEAP_BYTES      (8 * 16)
 #define NO_MACHINE    UINT32_MAX
 #define NO_ROW        SIZE_MAX
 
@@ -105,6 +108,13 @@ keep(char **at, struct slice s)
 	return kept;
 }
 
+static size_t
+text_of(const struct item *item)
+{
+	return item->tenant.n + item->key.n + item->event_type.n +
+	    item->subject.n + item->frame.n;
+}
+
 static void
 copy_rows(struct transitions *t, const struct item *items,
     const struct event_state *states)
@@ -113,9 +123,7 @@ copy_rows(struct transitions *t, const struct item *items,
 	char *at;
 
 	for (size_t i = 0; i < t->n; i++)
-		bytes += items[i].tenant.n + items[i].key.n +
-		    items[i].event_type.n + items[i].subject.n +
-		    items[i].frame.n;
+		bytes += text_of(&items[i]);
 	at = t->arena = xmalloc(bytes);
 	for (size_t i = 0; i < t->n; i++) {
 		struct row *r = &t->rows[i];
@@ -189,6 +197,19 @@ transitions_free(struct transitions *t)
 	free(t->arena);
 	buf_free(&t->filled);
 	free(t);
+}
+
+size_t
+transitions_need(const struct item *items, size_t n)
+{
+	size_t bytes = n * (sizeof(struct transitions) + sizeof(struct row) +
+	    sizeof(struct machine) + sizeof(struct item) + sizeof(size_t) +
+	    INDEX_BYTES_MAX + HEAP_BYTES);
+
+	/* Frames may have to be filled in: then they stand there twice. */
+	for (size_t i = 0; i < n; i++)
+		bytes += text_of(&items[i]) + items[i].frame.n;
+	return bytes;
 }
 
 size_t

@@ -36,6 +36,8 @@ bool	transitions_in(const struct item *items, size_t n);
 struct transitions *transitions_new(const struct item *items,
 	    const struct event_state *states, size_t n);
 void	transitions_free(struct transitions *t);
+/* At most so many bytes are held for these, together or each by itself. */
+size_t	transitions_need(const struct item *items, size_t n);
 
 size_t	transitions_count(const struct transitions *t);   /* of items */
 bool	transitions_has_keys(const struct transitions *t);

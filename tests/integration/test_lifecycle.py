@@ -1,7 +1,11 @@
 """State machines: what is taken, what is refused, over two gateways (contract 3, 5 and 7)."""
 
+import contextlib
 import os
+import select
 import signal
+import socket
+import struct
 import time
 
 import pytest
@@ -282,6 +286,72 @@ def test_a_flood_of_lines_does_not_starve_a_transition(sluice):
     assert other.post(events[-1])[0] == 202
     for publisher in publishers.values():
         publisher.close()
+
+
+def waiting(sluice):
+    """How many connections wait for an answer to what they published."""
+    text = sluice.request("GET", "/metrics")[2]
+    return int(text.split('sluice_gateway_connections{state="waiting"} ')[1].split()[0])
+
+
+def go_on(broker):
+    """After SIGSTOP; one that stood still for long is a new one by now."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(broker, signal.SIGCONT)
+
+
+def answers_while_the_broker_stands_still(sluice, name, count):
+    """COUNT requests of 1,000 jobs, one after the other; their answers, the first to come first."""
+    publishers = [Publisher(sluice) for _ in range(count)]
+    broker = sluice.kill("broker", signal.SIGSTOP)
+    try:
+        for number, publisher in enumerate(publishers):
+            jobs = [job(f"job:{name}-{number}-{i}", "queued") for i in range(1000)]
+            publisher.send(jobs, "?atomic=0")
+        socks = {p.conn.sock: p for p in publishers}
+        first = select.select(socks, [], [], 10)[0]
+    finally:
+        go_on(broker)
+    answers = [socks[s].answer() for s in first]
+    answers += [p.answer() for s, p in socks.items() if s not in first]
+    for publisher in publishers:
+        publisher.close()
+    return answers
+
+
+def test_what_waits_for_its_state_machine_is_bounded():
+    with Sluice(CONF) as sluice:
+        # After 3 s all are refused, because the broker stands still.
+        for attempt in range(3):
+            answers = answers_while_the_broker_stands_still(sluice, f"held{attempt}", 40)
+            assert {status for status, _ in answers} <= {202, 503}
+            if "too many requests" in answers[0][1].get("error", ""):
+                break
+        else:
+            raise AssertionError(answers[0])
+        wait_until(lambda: post(sluice, job("job:after", "queued"))[0] == 202, 20, "room again")
+
+
+def test_of_a_client_that_went_nothing_more_is_begun():
+    with Sluice(CONF) as sluice:
+        jobs = [job(f"job:left-{i}", "queued") for i in range(1000)]
+        other, gone = Publisher(sluice), Publisher(sluice)
+        assert other.post([])[0] == 400
+        broker = sluice.kill("broker", signal.SIGSTOP)
+        try:
+            gone.send(jobs, "?atomic=0")
+            wait_until(lambda: waiting(sluice) == 1, 10, "the request waits")
+            # A reset: the end of what it sends alone may yet be one that waits.
+            linger = struct.pack("ii", 1, 0)
+            gone.conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            gone.close()
+            wait_until(lambda: waiting(sluice) == 0, 10, "its client is gone")
+        finally:
+            go_on(broker)
+        assert other.post(jobs[0])[1]["duplicates"] == 1
+        status, answer = other.post(jobs[1])
+        assert (status, answer["accepted"]) == (202, 1)
+        other.close()
 
 
 def test_a_gateway_dies_between_append_and_answer():
