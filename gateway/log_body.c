@@ -275,8 +275,10 @@ read_text(struct log_body *b, json_t *object, struct line *line,
 		line->base64 = true;
 		if (!base64_decode(line->text, bytes))
 			problem(b, "line", "is not base64");
-		line->text = (struct slice){ (const char *)bytes->data,
-		    bytes->len };
+		/* Of an empty line there is no buffer, and pieces are cut off
+		 * at a place. */
+		line->text = (struct slice){ bytes->data != NULL ?
+		    (const char *)bytes->data : "", bytes->len };
 	} else {
 		problem(b, "encoding", "must be utf-8 or base64");
 	}

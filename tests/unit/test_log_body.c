@@ -193,6 +193,16 @@ test_what_is_no_text_is_replaced_or_becomes_base64(void **state)
 	    "\"stream\":\"stdout\"}\n");
 }
 
+/* Of no bytes there is no buffer, and nothing may be counted from NULL. */
+static void
+test_an_empty_line_in_base64_is_a_line(void **state)
+{
+	(void)state;
+	expect("{\"line\":\"\",\"encoding\":\"base64\"}", true,
+	    "{\"line\":\"\",\"line_no\":1,\"attempt\":1,"
+	    "\"stream\":\"stdout\",\"encoding\":\"base64\"}\n");
+}
+
 static void
 test_a_long_line_is_split_under_one_number(void **state)
 {
@@ -333,6 +343,7 @@ main(void)
 		T(test_what_the_request_says_holds_for_every_line),
 		T(test_every_character_comes_through),
 		T(test_what_is_no_text_is_replaced_or_becomes_base64),
+		T(test_an_empty_line_in_base64_is_a_line),
 		T(test_a_long_line_is_split_under_one_number),
 		T(test_whatever_a_line_grows_to_its_pieces_are_events),
 		T(test_an_object_s_members_go_before_the_request_s),
