@@ -308,12 +308,15 @@ def answers_while_the_broker_stands_still(sluice, name, count):
         for number, publisher in enumerate(publishers):
             jobs = [job(f"job:{name}-{number}-{i}", "queued") for i in range(1000)]
             publisher.send(jobs, "?atomic=0")
-        socks = {p.conn.sock: p for p in publishers}
-        first = select.select(socks, [], [], 10)[0]
+        by_fd = {p.conn.sock.fileno(): p for p in publishers}
+        poll = select.poll()
+        for fd in by_fd:
+            poll.register(fd, select.POLLIN)
+        first = [fd for fd, _ in poll.poll(10_000)]
     finally:
         go_on(broker)
-    answers = [socks[s].answer() for s in first]
-    answers += [p.answer() for s, p in socks.items() if s not in first]
+    answers = [by_fd[fd].answer() for fd in first]
+    answers += [p.answer() for fd, p in by_fd.items() if fd not in first]
     for publisher in publishers:
         publisher.close()
     return answers
