@@ -98,10 +98,14 @@ stream_go_on(struct conn *c)
 
 	/* With what came from the journal a log may have been closed. */
 	s->ask_end |= s->phase == STREAM_REPLAY || s->phase == STREAM_LOOKBACK;
-	if (hub_reach(c->gateway->hub, s->sub, s->cursor.number))
+	if (hub_reach(c->gateway->hub, s->sub, s->cursor.number)) {
+		/* What was read may have been nothing for it. */
+		if (s->phase == STREAM_REPLAY)
+			s->event_ms = gateway_now_ms();
 		s->phase = STREAM_LIVE;
-	else
+	} else {
 		s->phase = STREAM_REPLAY;
+	}
 }
 
 static void
@@ -343,6 +347,15 @@ stream_refuse_snapshot(struct conn *c)
 
 /* --- time ----------------------------------------------------------------- */
 
+/* Who is behind is not idle: events for it may follow its cursor, and ended it
+ * would come back with the same one, to be as far behind. */
+static bool
+may_be_idle(const struct stream *s)
+{
+	return s->idle_ms > 0 && s->snapshot == NULL && !s->replaying &&
+	    (s->phase == STREAM_LIVE || s->phase == STREAM_BLIND);
+}
+
 static bool
 ended_by_time(struct conn *c, int64_t now)
 {
@@ -352,7 +365,7 @@ ended_by_time(struct conn *c, int64_t now)
 		conn_close(c, CLOSE_STALLED);
 		return true;
 	}
-	if (s->idle_ms > 0 && now - s->event_ms >= s->idle_ms) {
+	if (may_be_idle(s) && now - s->event_ms >= s->idle_ms) {
 		stream_close(c, SSE_IDLE_TIMEOUT);
 		return true;
 	}
@@ -379,7 +392,8 @@ due_again(struct conn *c, int64_t now)
 	if (c->want_write)
 		at = c->blocked_ms + s->stall_ms;
 	if (s->idle_ms > 0)
-		at = MIN(at, s->event_ms + s->idle_ms);
+		at = MIN(at, (may_be_idle(s) ? s->event_ms : now) +
+		    s->idle_ms);
 	if (s->age_ms > 0)
 		at = MIN(at, s->opened_ms + s->age_ms);
 	if (s->expires_ms > 0)
