@@ -1,6 +1,7 @@
 """State machines: what is taken, what is refused, over two gateways (contract 3, 5 and 7)."""
 
 import contextlib
+import glob
 import os
 import select
 import signal
@@ -357,6 +358,15 @@ def test_of_a_client_that_went_nothing_more_is_begun():
         other.close()
 
 
+def appended(sluice, key):
+    """How often KEY stands in the journal's files, of which only the begin is in use yet."""
+    found = 0
+    for path in glob.glob(f"{sluice.directory}/state/journal/*.seg"):
+        with open(path, "rb") as file:
+            found += file.read(1 << 20).count(key.encode())
+    return found
+
+
 def test_a_gateway_dies_between_append_and_answer():
     with Sluice(CONF, gateways=2) as sluice:
         key, words = "job:killed", PATHS["succeeded"]
@@ -365,12 +375,17 @@ def test_a_gateway_dies_between_append_and_answer():
             victim = Publisher(sluice)
             assert victim.post([])[0] == 400
             name, pid = victim.gateway(sluice)
+            before = appended(sluice, key)
             broker = sluice.kill("broker", signal.SIGSTOP)
             victim.send(event)
-            # So that the request is with the broker by the time its gateway stands still.
+            # So that the request is with the broker by the time its gateway stands still; and
+            # still does when the broker has appended it.
             time.sleep(0.3)
+            os.kill(pid, signal.SIGSTOP)
+            go_on(broker)
+            with contextlib.suppress(AssertionError):
+                wait_until(lambda b=before: appended(sluice, key) > b, 1.5, "it is appended")
             os.kill(pid, signal.SIGKILL)
-            os.kill(broker, signal.SIGCONT)
             with pytest.raises(OSError):
                 victim.answer()
             victim.close()
