@@ -17,8 +17,9 @@ let chosen = "";             // stream key; "": the first
 const ended = (run) => ENDS.includes(run.state);
 const text = (value) => (value === undefined || value === null ? "" : String(value));
 
-// Under way first, then the newest.
-const order = (a, b) => ended(a) - ended(b) || b.at - a.at || (a.key < b.key ? 1 : -1);
+// Under way first, then the newest; behind them who has not said its state: of a
+// run that was dropped the rest of its set still comes.
+const order = (a, b) => !a.state - !b.state || ended(a) - ended(b) || b.at - a.at || (a.key < b.key ? 1 : -1);
 
 function runOf(key, stamp) {
   if (!runs.has(key))
@@ -175,7 +176,7 @@ function fillRun(el, run, open) {
 }
 
 export function draw() {
-  const shown = [...runs.values()].sort(order).slice(0, SHOWN);
+  const shown = [...runs.values()].filter((run) => run.state).sort(order).slice(0, SHOWN);
   const open = shown.some((run) => run.key === chosen) ? chosen : shown.length ? shown[0].key : "";
   const keep = new Set(shown.map((run) => run.key));
   $("runs-section").hidden = !shown.length;
