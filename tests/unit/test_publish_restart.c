@@ -13,7 +13,7 @@ static uint64_t
 next_line(struct bench *b, const char *key, uint32_t attempt)
 {
 	struct item item = make(0, key, ITEM_LOG | ITEM_LOG_NEXT);
-	struct record_exception e;
+	struct record_exception e = { 0 };
 
 	item.attempt = attempt;
 	item.line_no = UINT64_MAX;
