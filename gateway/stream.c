@@ -348,11 +348,12 @@ stream_refuse_snapshot(struct conn *c)
 /* --- time ----------------------------------------------------------------- */
 
 /* Who is behind is not idle: events for it may follow its cursor, and ended it
- * would come back with the same one, to be as far behind. */
+ * would come back with the same one, to be as far behind. A set that nobody
+ * takes is no event. */
 static bool
 may_be_idle(const struct stream *s)
 {
-	return s->idle_ms > 0 && s->snapshot == NULL && !s->replaying &&
+	return s->idle_ms > 0 && !s->replaying &&
 	    (s->phase == STREAM_LIVE || s->phase == STREAM_BLIND);
 }
 
