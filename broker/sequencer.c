@@ -113,8 +113,8 @@ part_of(const struct item *item)
 	return (item->flags & ITEM_PART) != 0 ? item->part : NULL;
 }
 
-/* What has ended takes no more events but its log's last lines, while they may
- * follow; its own machine's are judged by their guards. */
+/* What has ended takes no step, and nothing of no machine but while its log is
+ * open; its own machine's are judged by their guards. */
 static bool
 is_over(const struct table_stream *st, const struct item *item)
 {

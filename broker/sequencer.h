@@ -9,7 +9,8 @@
  * or not at all. Guards of a group are compared with what stood before the
  * group: its publisher could not know positions given inside it. Of the state
  * byte only LIFECYCLE_LOGS_OPEN is looked at: a stream that has ended without
- * takes nothing more but what its own machine's guard lets through.
+ * takes nothing more but what its own machine's guard lets through; one that
+ * has ended with it takes also what is of no machine.
  *
  * A stream is forgotten when it has ended (or its object is deleted) and its
  * last event has left the journal; the highest last position of any forgotten
