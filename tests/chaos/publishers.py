@@ -16,6 +16,9 @@ KEYS = [*PODS, *DEPLOYMENTS, *JOBS, *OTHERS]
 NOISE = ["resource:noise/pod/x/n0", "resource:noise/pod/x/n1"]
 NOISE_BYTES = 24_000
 STATES = ("queued", "throttled")
+ILLEGAL = "illegal_transition"
+# Batches whose states a machine refuses: some for each power cut.
+REFUSED_MAX = 20
 
 
 class Volume:
@@ -61,6 +64,7 @@ class Publisher(threading.Thread):
         self.last_id = None
         self._n = 0
         self._states = {}
+        self._refused = 0
         self._lines = {}
         self._conn = None
         self._ending = threading.Event()
@@ -180,10 +184,22 @@ class Publisher(threading.Thread):
         body = "".join(lines)
         self.volume.take(len(body))
         answer = self._deliver(body)
-        if answer is not None:
+        if answer == ILLEGAL:
+            self._publish_again(events)
+        elif answer is not None:
             record["first_id"], record["last_id"] = answer["first_id"], answer["last_id"]
             record["acked"] = time.time()
             self.last_id = answer["last_id"]
+
+    def _publish_again(self, events):
+        """One by one: a power cut took a state, and what was to follow it is refused."""
+        self._refused += 1
+        if self._refused > REFUSED_MAX:
+            self.problem = f"publisher {self.name}: {self._refused} states were refused"
+            return
+        for key, kind, subject, data in events:
+            state = kind == "job.state_changed"
+            self._publish([self._state(key) if state else (key, kind, subject, data)])
 
     def _deliver(self, body):
         """Sends BODY, and again, until it is acknowledged; the answer."""
@@ -200,6 +216,8 @@ class Publisher(threading.Thread):
                 if answer.status == 202:
                     return json.loads(text)
                 what = f"{answer.status} {text}"
+                if answer.status == 409 and json.loads(text)["code"] == ILLEGAL:
+                    return ILLEGAL
                 if answer.status != 503:
                     self.problem = f"publisher {self.name}: refused: {what}"
                     return None
