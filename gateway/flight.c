@@ -30,7 +30,7 @@ gather(struct flight *f, struct hub *h, const struct ring *ring,
 		f->positions[f->n] = positions[i];
 		if (f->special)
 			break;
-		/* sendmsg only reads. */
+		/* writev only reads. */
 		f->iov[f->n].iov_base = (void *)(uintptr_t)frame.chunk;
 		f->iov[f->n++].iov_len = frame.n;
 		f->bytes += frame.n;

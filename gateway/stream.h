@@ -9,7 +9,8 @@
  *
  * Phases:
  *   JUDGE     a cursor that this gateway cannot judge yet (ahead of the tip or
- *             of an unknown epoch): two heartbeats decide, 300 ms from now
+ *             of an unknown epoch): two heartbeats decide, 300 to 700 ms
+ *             from now, so that those of a storm do not all come at once
  *   LOOKBACK  the journal no longer has what follows the cursor: the broker
  *             was asked whether any of it was wanted (stream_lookback)
  *   SNAPSHOT  the store was asked; live events wait in the ring, at most 2 s
