@@ -5,7 +5,9 @@ import os
 
 import pytest
 
-from ..frames import SCHEMAS, Collector, problem, validator
+from ..frames import Collector, problem
+from ..payloads import good
+from ..schemas import SCHEMAS, validator
 
 EVENT = {
     "id": "65f1a2b3-41",
@@ -16,14 +18,14 @@ EVENT = {
     "timestamp": "2026-11-21T21:33:06.123Z",
     "source": "/worker/w-17",
     "version": 1,
-    "data": {"state": "leased"},
+    "data": good("job.state_changed", "job:8f2c"),
 }
 SNAPSHOT = {
     "stream_key": "job:8f2c",
     "event_type": "job.state_changed",
     "seq": 2,
     "as_of": "65f1a2b3-40",
-    "data": {},
+    "data": good("job.state_changed", "job:8f2c"),
     "i": 1,
     "n": 1,
 }
@@ -75,6 +77,11 @@ BAD = [
     (event(type="run"), "not its stream_key's"),
     (event(stream_key="job:*"), "$.stream_key"),
     (event(bogus=1), "bogus"),
+    (event(data={**EVENT["data"], "state": "done"}), "data.state"),
+    (event(data={**EVENT["data"], "job_id": "other"}), "data.job_id"),
+    (block("snapshot", {**SNAPSHOT, "data": {}}, "65f1a2b3-40"), "data.job_id"),
+    (block("job.bogus", {**EVENT, "event_type": "job.bogus"}), "has no schema"),
+    (block("stream.bogus", {}), "no such control frame"),
     (event(timestamp="2026-11-21T21:33:06Z"), "$.timestamp"),
     (block("snapshot", SNAPSHOT), "has an id"),
     (block("snapshot", {**SNAPSHOT, "n": 2}, "65f1a2b3-40"), "has an id"),
@@ -138,3 +145,19 @@ def test_a_frame_is_judged_when_the_test_has_ended_and_once():
     with pytest.raises(AssertionError, match="no frame"):
         collector.judge()
     collector.judge()
+
+
+def test_of_very_many_frames_each_is_judged():
+    """Wherever the bad one stands."""
+    collector = Collector()
+    for place in (0, 7_777, 9_999):
+        frames = [b": %d" % n for n in range(10_000)]
+        frames[place] = BAD[0][0]
+        collector.note(frames)
+        with pytest.raises(AssertionError, match="no frame"):
+            collector.judge()
+
+
+def test_what_python_alone_takes_for_json_is_none():
+    """NaN."""
+    assert "no JSON" in problem(b'event: heartbeat\ndata: {"n":NaN}')
