@@ -83,6 +83,7 @@ const struct conf_key conf_keys[] = {
 	  "stream." },
 
 	{ .path = "gateway.processes", .type = CONF_TYPE_COUNT,
+	  .readers = R(GATEWAY),
 	  .off = C(gateway.processes), .words = "auto", .min = 1,
 	  .max = CONF_GATEWAYS_MAX, .def = "auto",
 	  .help = "Gateway processes; auto is one per core, at most 4." },
@@ -353,11 +354,11 @@ const struct conf_key conf_stream_keys[] = {
 	  .off = S(max_line), .min = KIB, .max = 40 * KIB,
 	  .def = "16KiB", .help = "Longest line of a log that stays whole." },
 	{ .path = "log_grace", .type = CONF_TYPE_DURATION,
-	  .readers = R(GATEWAY) | R(STORE),
+	  .readers = R(GATEWAY) | R(BROKER),
 	  .off = S(log_grace_ms), .words = "off", .min = 1, .max = HOUR,
 	  .def = "30s", .help = "Wait for the last log line at the end." },
 	{ .path = "snapshot_retention", .type = CONF_TYPE_DURATION,
-	  .readers = R(GATEWAY) | R(STORE),
+	  .readers = R(GATEWAY) | R(STORE) | R(WATCHER),
 	  .off = S(snapshot_retention_ms), .min = SECOND, .max = 365 * DAY,
 	  .def = "10m", .help = "How long an ended stream's state is kept." },
 };

@@ -199,33 +199,38 @@ must_escape(const char *p, size_t n, size_t *ret_len)
 	return 0;
 }
 
+/* What stands as it is, is copied in runs. */
 void
 json_slice_compact(struct buf *b, struct slice value)
 {
 	bool inside = false;
 	unsigned int code;
-	size_t i, len;
+	size_t i, len, from = 0;
 
-	for (i = 0; i < value.n; i++) {
+	for (i = 0; i < value.n; i += len) {
+		len = 1;
+		code = 0;
 		if (!inside) {
-			if (is_space(value.p[i]))
-				continue;
 			inside = value.p[i] == '"';
-			buf_addc(b, value.p[i]);
-			continue;
+			if (!is_space(value.p[i]))
+				continue;
+		} else {
+			if (value.p[i] == '\\' && i + 1 < value.n)
+				len = 2;
+			else if (value.p[i] == '"')
+				inside = false;
+			else
+				code = must_escape(value.p + i, value.n - i,
+				    &len);
+			if (code == 0)
+				continue;
 		}
-		code = must_escape(value.p + i, value.n - i, &len);
-		if (code != 0) {
+		buf_add(b, value.p + from, i - from);
+		from = i + len;
+		if (code != 0)
 			buf_addf(b, "\\u%04x", code & 0xffff);
-			i += len - 1;
-			continue;
-		}
-		buf_addc(b, value.p[i]);
-		if (value.p[i] == '\\' && i + 1 < value.n)
-			buf_addc(b, value.p[++i]);
-		else if (value.p[i] == '"')
-			inside = false;
 	}
+	buf_add(b, value.p + from, value.n - from);
 }
 
 bool

@@ -6,21 +6,16 @@
 #include <string.h>
 
 #include "common/kube_entry.h"
+#include "common/text.h"
 #include "common/xmalloc.h"
 #include "common/yaml.h"
 
 static int
-base64_value(unsigned char c)
+base64_value(char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
 	if (c == '+')
 		return 62;
-	return c == '/' ? 63 : -1;
+	return c == '/' ? 63 : text_base64(c);
 }
 
 char *
@@ -38,7 +33,7 @@ kube_pem_base64(const char *text)
 			pad++;
 			continue;
 		}
-		v = base64_value((unsigned char)text[i]);
+		v = base64_value(text[i]);
 		if (v < 0 || pad > 0)
 			break;
 		acc = acc << 6 | (uint32_t)v;

@@ -4,10 +4,9 @@
 
 #include "common/macros.h"
 
-#define S(name)       (1u << LIFECYCLE_##name)
-#define ENDS          (S(SUCCEEDED) | S(FAILED) | S(CANCELED) | S(TIMED_OUT))
-#define CLUSTER_KNOWN (S(CONNECTED) | S(DISCONNECTED) | S(ERROR) | S(DEGRADED))
-#define EDGES_MAX     8u
+#define S(name)   (1u << LIFECYCLE_##name)
+#define ENDS      (S(SUCCEEDED) | S(FAILED) | S(CANCELED) | S(TIMED_OUT))
+#define EDGES_MAX 8u
 
 struct edge {
 	uint32_t	from;    /* 1 << each state */
@@ -53,9 +52,6 @@ static const struct machine machines[LIFECYCLE_MACHINE_MAX] = {
 	[LIFECYCLE_OF_BUILD] = { S(COMPLETE) | S(FAILED) | S(CANCELLED),
 		false, { { 0, 0, 0 } } },
 	[LIFECYCLE_OF_LOG] = { S(COMPLETE), false, { { 0, 0, 0 } } },
-	[LIFECYCLE_OF_CLUSTER] = { 0, false, {
-		{ S(UNKNOWN) | CLUSTER_KNOWN, CLUSTER_KNOWN, 0 },
-	} },
 };
 
 static const char *const words[LIFECYCLE_STATE_MAX] = {
@@ -73,11 +69,6 @@ static const char *const words[LIFECYCLE_STATE_MAX] = {
 	[LIFECYCLE_THROTTLED] = "throttled",
 	[LIFECYCLE_WAITING] = "waiting",
 	[LIFECYCLE_SKIPPED] = "skipped",
-	[LIFECYCLE_CONNECTED] = "connected",
-	[LIFECYCLE_DISCONNECTED] = "disconnected",
-	[LIFECYCLE_ERROR] = "error",
-	[LIFECYCLE_DEGRADED] = "degraded",
-	[LIFECYCLE_UNKNOWN] = "unknown",
 };
 
 static const struct {
@@ -93,6 +84,12 @@ static const struct {
 	{ "timed-out", LIFECYCLE_TIMED_OUT },
 	{ "error", LIFECYCLE_FAILED },
 };
+
+bool
+lifecycle_log_open(int64_t ended_ms, int64_t now_ms, int64_t grace_ms)
+{
+	return now_ms < ended_ms + grace_ms && ended_ms < now_ms + grace_ms;
+}
 
 /* Every state of a machine stands in an edge or is its end. */
 static uint32_t

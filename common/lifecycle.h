@@ -18,7 +18,6 @@ enum lifecycle_machine {
 	LIFECYCLE_OF_RUN,
 	LIFECYCLE_OF_BUILD,     /* and of an import */
 	LIFECYCLE_OF_LOG,       /* a stream that ends with its last line */
-	LIFECYCLE_OF_CLUSTER,
 	LIFECYCLE_MACHINE_MAX
 };
 
@@ -39,17 +38,18 @@ enum lifecycle_state {
 	LIFECYCLE_THROTTLED,
 	LIFECYCLE_WAITING,
 	LIFECYCLE_SKIPPED,
-	LIFECYCLE_CONNECTED,
-	LIFECYCLE_DISCONNECTED,
-	LIFECYCLE_ERROR,
-	LIFECYCLE_DEGRADED,
-	LIFECYCLE_UNKNOWN,
 	LIFECYCLE_STATE_MAX
 };
 
 /* With it in the state byte lines of the stream's log may follow its end. */
 #define LIFECYCLE_LOGS_OPEN   0x80u
 #define LIFECYCLE_ATTEMPT_MAX INT32_MAX
+
+/* Of a stream that ended at ended_ms with LIFECYCLE_LOGS_OPEN: may lines still
+ * follow at now_ms? Both by the broker's wall clock; one that was set back by
+ * more than the time of grace leaves nothing open. */
+bool	lifecycle_log_open(int64_t ended_ms, int64_t now_ms,
+	    int64_t grace_ms);
 
 /* Where a machine stands, or is to go. */
 struct lifecycle_point {

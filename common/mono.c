@@ -33,6 +33,12 @@ mono_before(struct mono a, struct mono b)
 	return a.ns < b.ns;
 }
 
+int64_t
+mono_left_ms(struct mono at, struct mono now)
+{
+	return at.ns > now.ns ? mono_diff_ms(at, now) + 1 : 0;
+}
+
 struct timeval
 mono_timeval_ms(int64_t ms)
 {

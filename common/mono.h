@@ -24,6 +24,9 @@ struct mono	mono_add_ms(struct mono t, int64_t ms);
 /* a - b, in milliseconds, rounded down. */
 int64_t		mono_diff_ms(struct mono a, struct mono b);
 bool		mono_before(struct mono a, struct mono b);
+/* Until `at`, rounded up (to wake too early would be a turn for nothing); 0: it
+ * is past. */
+int64_t		mono_left_ms(struct mono at, struct mono now);
 /* Milliseconds as libevent wants them; negative becomes 0. */
 struct timeval	mono_timeval_ms(int64_t ms);
 

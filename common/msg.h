@@ -18,8 +18,10 @@
 #include "common/buf.h"
 #include "common/err.h"
 
-#define MSG_VERSION      3u
+#define MSG_VERSION      4u
 #define MSG_PAYLOAD_MAX  (60u * 1024)   /* larger things travel as a memfd */
+#define MSG_STATES_MAX   (16u * 1024 * 1024)   /* of a thousand processes that
+						* say all that they can */
 #define MSG_CHANNEL_FD   3
 
 /*        name              sender      fd     meaning */
@@ -44,7 +46,9 @@
 	X(STATUS,           CHILD,      false) /* a line for sluicectl */      \
 	X(CHECK_NOW,        BOTH,       false) /* a watcher's cluster fails */ \
 	X(CREDENTIAL_ASK,   CHILD,      false) /* run this cluster's plugin */ \
-	X(CREDENTIAL,       SUPERVISOR, true)  /* memfd: exec_credential.h */
+	X(CREDENTIAL,       SUPERVISOR, true)  /* memfd: exec_credential.h */  \
+	X(STATES_ASK,       CHILD,      false) /* a gateway: how are all? */   \
+	X(STATES,           SUPERVISOR, true)  /* memfd: JSON, child_json */
 
 enum msg_sender { MSG_FROM_SUPERVISOR = 1, MSG_FROM_CHILD = 2,
 	MSG_FROM_BOTH = 3 };
@@ -97,6 +101,9 @@ struct msg_status {
 	char	state[24];
 	char	text[ERR_TEXT_MAX];
 };
+
+/* STATES_ASK, STATES: no payload. Each question is answered once, or several
+ * that came together; nobody asks again before that. */
 
 /* SEGMENT: first position of the memory segment in the fd.
  * LISTENER, UNLISTEN: whose of the gateways it is by number, from 0. */

@@ -52,6 +52,9 @@ struct publisher {
 	bool			 registered;
 	bool			 fenced;
 	bool			 reads;     /* answered by records */
+	uint64_t		 missed;    /* the newest batch that the broker
+					     * itself answered: its record has
+					     * not come; 0: none is missed */
 	publisher_ready_cb	 ready;
 	publisher_fenced_cb	 fenced_cb;
 	void			*arg;
@@ -186,8 +189,8 @@ send_next(struct publisher *p)
 		b->next = NULL;
 		p->under_way = b;
 		p->number++;
-		request_begin(p, p->reads ? PUBLISH_OP_EVENTS_READ :
-		    PUBLISH_OP_EVENTS);
+		request_begin(p, p->reads && p->missed == 0 ?
+		    PUBLISH_OP_EVENTS_READ : PUBLISH_OP_EVENTS);
 		buf_u32(&p->request, b->count);
 		buf_add(&p->request, b->items.data, b->items.len);
 	}
@@ -317,6 +320,10 @@ take_answer(struct publisher *p, struct answer *a)
 	if (a->status == PUBLISH_MALFORMED)
 		fatalx("the broker cannot read batch %" PRIu64 " of %s: are "
 		    "all binaries of one build?", a->batch, p->name);
+	/* It was appended, and our record did not come: no other is waited for
+	 * before this one has. What appends nothing has no record. */
+	if (p->reads && p->registered && a->count > 0)
+		p->missed = a->batch;
 	take_results(p, a);
 }
 
@@ -469,10 +476,16 @@ publisher_record(struct publisher *p, const void *bytes, size_t n)
 	struct record_header h;
 
 	assert(p->magic == PUBLISHER_MAGIC);
-	if (!p->waiting || !p->registered || p->fenced ||
-	    record_decode(bytes, n, &h, &a.rd, NULL) < 0 ||
-	    h.batch != p->number || h.incarnation != p->incarnation ||
+	if ((!p->waiting && p->missed == 0) || !p->registered || p->fenced ||
+	    record_head(bytes, n, &h, &a.rd, NULL) < 0 ||
+	    h.incarnation != p->incarnation ||
 	    !slice_is(h.publisher, p->name))
+		return;
+	/* An older one says only that there are records: its process is still
+	 * behind by those of the batches since. */
+	if (h.batch >= p->missed)
+		p->missed = 0;
+	if (!p->waiting || h.batch != p->number)
 		return;
 	a.batch = h.batch;
 	a.first = (struct position){ h.epoch, h.first };

@@ -77,7 +77,8 @@ int	publisher_submit(struct publisher *p, const struct item *items,
 /* Its process reads every record (subscriber), and gives each to
  * publisher_record from now on: one of the batch under way is its answer, and
  * the broker sends no other. Of a record that does not come the batch learns
- * as of an answer that does not: it is sent again. */
+ * as of an answer that does not: it is sent again. From then on the broker
+ * answers each, until the record of the newest that it answered is seen. */
 void	publisher_reads(struct publisher *p);
 void	publisher_record(struct publisher *p, const void *bytes, size_t n);
 /* Bytes queued or under way; 0 = everything was answered. */

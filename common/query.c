@@ -9,21 +9,10 @@
 
 #include "common/bus_request.h"
 #include "common/mono.h"
-#include "common/query_waiter.h"
+#include "common/query_queue.h"
 #include "common/xmalloc.h"
 
 #define QUERY_CLIENT_MAGIC 0x51435354u
-
-/* One question; equal ones that change nothing have several waiters. */
-struct query_question {
-	TAILQ_ENTRY(query_question) link;
-	enum query_op		op;
-	uint64_t		ticket;   /* it goes by on the wire */
-	struct buf		body;     /* what follows the head */
-	struct query_waiters	waiters;
-};
-
-TAILQ_HEAD(query_questions, query_question);
 
 struct query_client {
 	uint32_t		 magic;
@@ -35,11 +24,10 @@ struct query_client {
 	uint64_t		 asker;
 	uint64_t		 last_ticket;
 	unsigned int		 waiting;
-	unsigned int		 questions;
 	struct mono		 armed;      /* the timer, when it is pending */
 	struct query_question	*on_wire;    /* not in the queue */
 	bool			 telling;    /* its waiters, right now */
-	struct query_questions	 queue;
+	struct query_queue	 queue;
 	struct query_waiters	 failed;     /* told at the next timer */
 };
 
@@ -53,17 +41,6 @@ query_client_of(void *arg)
 
 	assert(c->magic == QUERY_CLIENT_MAGIC);
 	return c;
-}
-
-static void
-question_free(struct query_client *c, struct query_question *q)
-{
-	if (q == NULL)
-		return;
-	c->questions--;
-	query_waiters_free(&q->waiters);
-	buf_free(&q->body);
-	free(q);
 }
 
 /* --- answers ------------------------------------------------------------- */
@@ -86,7 +63,7 @@ query_answered(struct query_client *c, struct slice answer)
 	}
 	c->telling = false;
 	c->on_wire = NULL;
-	question_free(c, q);
+	query_question_free(&c->queue, q);
 }
 
 static void
@@ -107,30 +84,18 @@ query_readable_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 /* --- sending and deadlines ----------------------------------------------- */
 
-/* The longest any of its waiters still waits, in ms. */
-static int64_t
-question_patience(const struct query_question *q, struct mono now)
-{
-	const struct query_waiter *w;
-	int64_t most = 0;
-
-	for (w = TAILQ_FIRST(&q->waiters); w != NULL; w = TAILQ_NEXT(w, link))
-		most = MAX(most, mono_diff_ms(w->deadline, now));
-	return most;
-}
-
 /* Sends the question, or sends it again: who answers knows it by its ticket. */
 static int
 question_put(struct query_client *c, const struct query_question *q)
 {
+	int64_t patience = query_question_patience(q, mono_now());
 	struct buf b = BUF_EMPTY;
 	struct err err;
 	int sent;
 
 	query_wire_head(&b, &(struct query_head){ .op = q->op,
 	    .asker = c->asker, .ticket = q->ticket,
-	    .deadline_ms = (uint32_t)MIN(question_patience(q, mono_now()),
-	    (int64_t)UINT32_MAX) });
+	    .deadline_ms = (uint32_t)MIN(patience, (int64_t)UINT32_MAX) });
 	buf_add(&b, q->body.data, q->body.len);
 	sent = bus_request_put(&c->other, b.data, b.len, &err);
 	buf_free(&b);
@@ -149,29 +114,14 @@ query_kick(struct query_client *c)
 			(void)question_put(c, c->on_wire);
 		return;
 	}
-	if ((q = TAILQ_FIRST(&c->queue)) == NULL)
+	if ((q = query_queue_first(&c->queue)) == NULL)
 		return;
 	q->ticket = TAILQ_FIRST(&q->waiters)->ticket;
 	bus_request_begin(&c->other);
 	if (question_put(c, q) == -1)
 		return;              /* the timer tries again */
-	TAILQ_REMOVE(&c->queue, q, link);
+	query_queue_take(&c->queue, q);
 	c->on_wire = q;
-}
-
-static void
-question_expire(struct query_client *c, struct query_question *q,
-    struct mono now)
-{
-	struct query_waiter *w, *next;
-
-	for (w = TAILQ_FIRST(&q->waiters); w != NULL; w = next) {
-		next = TAILQ_NEXT(w, link);
-		if (mono_before(now, w->deadline))
-			continue;
-		TAILQ_REMOVE(&q->waiters, w, link);
-		TAILQ_INSERT_TAIL(&c->failed, w, link);
-	}
 }
 
 /* Moves what is overdue to `failed` and drops questions nobody waits for. The
@@ -179,23 +129,14 @@ question_expire(struct query_client *c, struct query_question *q,
 static void
 query_expire(struct query_client *c, struct mono now)
 {
-	struct query_question *q, *next;
-
 	if (c->on_wire != NULL) {
-		question_expire(c, c->on_wire, now);
+		query_question_expire(c->on_wire, now, &c->failed);
 		if (TAILQ_EMPTY(&c->on_wire->waiters)) {
-			question_free(c, c->on_wire);
+			query_question_free(&c->queue, c->on_wire);
 			c->on_wire = NULL;
 		}
 	}
-	for (q = TAILQ_FIRST(&c->queue); q != NULL; q = next) {
-		next = TAILQ_NEXT(q, link);
-		question_expire(c, q, now);
-		if (TAILQ_EMPTY(&q->waiters)) {
-			TAILQ_REMOVE(&c->queue, q, link);
-			question_free(c, q);
-		}
-	}
+	query_queue_expire(&c->queue, now, &c->failed);
 }
 
 static void
@@ -221,23 +162,10 @@ query_timer_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 }
 
 static void
-question_earliest(const struct query_question *q, struct mono *earliest)
-{
-	const struct query_waiter *w;
-
-	for (w = TAILQ_FIRST(&q->waiters); w != NULL;
-	    w = TAILQ_NEXT(w, link)) {
-		if (mono_before(w->deadline, *earliest))
-			*earliest = w->deadline;
-	}
-}
-
-static void
 query_arm(struct query_client *c)
 {
 	struct mono now = mono_now(), earliest = mono_add_ms(now, 3600000);
 	struct mono look;
-	struct query_question *q;
 	struct timeval tv;
 
 	if (c->waiting == 0) {
@@ -245,14 +173,13 @@ query_arm(struct query_client *c)
 		return;
 	}
 	if (c->on_wire != NULL)
-		question_earliest(c->on_wire, &earliest);
-	for (q = TAILQ_FIRST(&c->queue); q != NULL; q = TAILQ_NEXT(q, link))
-		question_earliest(q, &earliest);
+		query_question_earliest(c->on_wire, &earliest);
+	query_queue_earliest(&c->queue, &earliest);
 	if (!TAILQ_EMPTY(&c->failed))
 		earliest = now;
 	look = mono_add_ms(now, c->on_wire != NULL ? BUS_REQUEST_LOOK_MS :
 	    BUS_REQUEST_RETRY_MS);
-	if ((c->on_wire != NULL || !TAILQ_EMPTY(&c->queue)) &&
+	if ((c->on_wire != NULL || query_queue_first(&c->queue) != NULL) &&
 	    mono_before(look, earliest))
 		earliest = look;
 	/* +1: mono_diff_ms rounds down. */
@@ -277,59 +204,24 @@ query_arm_for(struct query_client *c, const struct query_waiter *w)
 
 /* --- asking -------------------------------------------------------------- */
 
-static bool
-question_equals(const struct query_question *q, enum query_op op,
-    const struct buf *body)
-{
-	return q->op == op && q->body.len == body->len &&
-	    memcmp(q->body.data, body->data, body->len) == 0;
-}
-
-/* One in the queue that asks for the same, if the answer may be shared: a JSON
- * question may change something. */
-static struct query_question *
-find_equal(struct query_client *c, enum query_op op, const struct buf *body)
-{
-	struct query_question *q;
-
-	if (op == QUERY_JSON)
-		return NULL;
-	for (q = TAILQ_FIRST(&c->queue); q != NULL; q = TAILQ_NEXT(q, link)) {
-		if (question_equals(q, op, body))
-			break;
-	}
-	return q;
-}
-
 /* Takes the body; of `how`, the callback and its argument. The ticket, or 0
  * when there is no room. */
 static uint64_t
 query_ask(struct query_client *c, enum query_op op, struct buf *body,
     int64_t deadline_ms, struct query_waiter how)
 {
-	struct query_question *q;
+	struct query_question *q = NULL;
 	struct query_waiter *w;
 
-	q = find_equal(c, op, body);
-	if (c->waiting >= QUERY_WAITERS_MAX ||
-	    (q == NULL && c->questions >= QUERY_PENDING_MAX)) {
-		buf_free(body);
+	if (c->waiting < QUERY_WAITERS_MAX)
+		q = query_queue_ask(&c->queue, op, body);
+	buf_free(body);
+	if (q == NULL)
 		return 0;
-	}
 	w = xmemdup(&how, sizeof(how));
 	w->ticket = ++c->last_ticket;
 	w->deadline = mono_add_ms(mono_now(), deadline_ms);
 	c->waiting++;
-	if (q != NULL) {
-		buf_free(body);
-	} else {
-		q = xcalloc(1, sizeof(*q));
-		q->op = op;
-		q->body = *body;
-		c->questions++;
-		TAILQ_INIT(&q->waiters);
-		TAILQ_INSERT_TAIL(&c->queue, q, link);
-	}
 	TAILQ_INSERT_TAIL(&q->waiters, w, link);
 	query_kick(c);
 	query_arm_for(c, w);
@@ -396,10 +288,22 @@ query_last(struct query_client *c, struct slice tenant,
 	    (struct query_waiter){ .last_cb = cb, .arg = arg });
 }
 
+uint64_t
+query_open_logs(struct query_client *c, uint32_t from, int64_t deadline_ms,
+    query_open_logs_cb cb, void *arg)
+{
+	struct buf body = BUF_EMPTY;
+
+	assert(c->of_broker);
+	query_wire_open_logs(&body, from);
+	return query_ask(c, QUERY_OPEN_LOGS, &body, deadline_ms,
+	    (struct query_waiter){ .open_logs_cb = cb, .arg = arg });
+}
+
 bool
 query_is_busy(const struct query_client *c)
 {
-	return c->questions >= QUERY_PENDING_MAX / 2 ||
+	return c->queue.questions >= QUERY_PENDING_MAX / 2 ||
 	    c->waiting >= QUERY_WAITERS_MAX / 2;
 }
 
@@ -411,28 +315,10 @@ query_let_go(struct query_client *c)
 	if (c->telling || c->on_wire->op == QUERY_JSON ||
 	    !TAILQ_EMPTY(&c->on_wire->waiters))
 		return;
-	question_free(c, c->on_wire);
+	query_question_free(&c->queue, c->on_wire);
 	c->on_wire = NULL;
 	query_kick(c);
 	query_arm(c);
-}
-
-/* A question in the queue is dropped with its last waiter. */
-static bool
-queue_remove(struct query_client *c, uint64_t ticket)
-{
-	struct query_question *q;
-
-	for (q = TAILQ_FIRST(&c->queue); q != NULL; q = TAILQ_NEXT(q, link)) {
-		if (query_waiters_remove(&q->waiters, ticket))
-			break;
-	}
-	if (q != NULL && TAILQ_EMPTY(&q->waiters)) {
-		TAILQ_REMOVE(&c->queue, q, link);
-		question_free(c, q);
-		return true;
-	}
-	return q != NULL;
 }
 
 /* Of a question on the wire that may change something, only the answer is
@@ -445,7 +331,7 @@ query_cancel(struct query_client *c, uint64_t ticket)
 		c->waiting--;
 		query_let_go(c);
 	} else if (query_waiters_remove(&c->failed, ticket) ||
-	    queue_remove(c, ticket)) {
+	    query_queue_cancel(&c->queue, ticket)) {
 		c->waiting--;
 	}
 }
@@ -460,7 +346,7 @@ client_new(struct event_base *base, const char *bus_directory,
 
 	c->magic = QUERY_CLIENT_MAGIC;
 	c->base = base;
-	TAILQ_INIT(&c->queue);
+	query_queue_init(&c->queue);
 	TAILQ_INIT(&c->failed);
 	c->other.socket = -1;
 	if (getrandom(&c->asker, sizeof(c->asker), 0) != sizeof(c->asker)) {
@@ -504,8 +390,6 @@ query_client_new_broker(struct event_base *base, const char *bus_directory,
 void
 query_client_free(struct query_client *c)
 {
-	struct query_question *q;
-
 	if (c == NULL)
 		return;
 	assert(c->magic == QUERY_CLIENT_MAGIC);
@@ -515,11 +399,8 @@ query_client_free(struct query_client *c)
 	if (c->timer != NULL)
 		event_free(c->timer);
 	bus_request_close(&c->other);
-	while ((q = TAILQ_FIRST(&c->queue)) != NULL) {
-		TAILQ_REMOVE(&c->queue, q, link);
-		question_free(c, q);
-	}
-	question_free(c, c->on_wire);
+	query_queue_clear(&c->queue);
+	query_question_free(&c->queue, c->on_wire);
 	query_waiters_free(&c->failed);
 	free(c);
 }

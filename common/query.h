@@ -3,7 +3,8 @@
  * (<bus directory>/store.rep): snapshots and the history of a stream as items,
  * everything else as JSON;
  * and what a gateway may ask the broker (broker.rep, where publishers knock
- * too): behind which position some streams had no event.
+ * too): behind which position some streams had no event, and of which the log
+ * is open.
  * One asynchronous client per process and server, in its libevent loop
  * (gateway, watcher, health); at most QUERY_PENDING_MAX questions in order, one
  * on the wire at a time. Equal questions that change nothing are one, with one
@@ -37,8 +38,11 @@ typedef void (*query_history_cb)(const struct query_history *history,
 /* `last` NULL: no answer within the deadline, or an error; *err says which. */
 typedef void (*query_last_cb)(const struct query_last *last,
     const struct err *err, void *arg);
+typedef void (*query_open_logs_cb)(const struct query_open_logs *page,
+    const struct err *err, void *arg);
 
-/* Of the store; and of the broker, which answers query_last alone. */
+/* Of the store; and of the broker, which answers query_last and
+ * query_open_logs alone. */
 struct query_client *query_client_new(struct event_base *base,
     const char *bus_directory, struct err *err) MUST_CHECK;
 struct query_client *query_client_new_broker(struct event_base *base,
@@ -66,6 +70,8 @@ uint64_t query_history(struct query_client *c,
 uint64_t query_last(struct query_client *c, struct slice tenant,
 	    const struct slice *selectors, size_t n, int64_t deadline_ms,
 	    query_last_cb cb, void *arg);
+uint64_t query_open_logs(struct query_client *c, uint32_t from,
+	    int64_t deadline_ms, query_open_logs_cb cb, void *arg);
 void	 query_cancel(struct query_client *c, uint64_t ticket);
 /* Half of the room is taken: what can be asked later shall be. */
 bool	 query_is_busy(const struct query_client *c);

@@ -44,8 +44,18 @@ fail(struct query_waiter *w, const struct err *err)
 		w->history_cb(NULL, err, w->arg);
 		return;
 	}
+	if (w->open_logs_cb != NULL) {
+		w->open_logs_cb(NULL, err, w->arg);
+		return;
+	}
 	assert(w->last_cb != NULL);
 	w->last_cb(NULL, err, w->arg);
+}
+
+static bool
+asks_broker(const struct query_waiter *w)
+{
+	return w->last_cb != NULL || w->open_logs_cb != NULL;
 }
 
 void
@@ -72,7 +82,7 @@ query_waiter_fail(struct query_waiter *w, int status, const char *code,
 static void
 answer_unreadable(struct query_waiter *w)
 {
-	query_waiter_fail(w, 503, w->last_cb != NULL ? "broker_unavailable" :
+	query_waiter_fail(w, 503, asks_broker(w) ? "broker_unavailable" :
 	    "store_unavailable", "the answer could not be read");
 }
 
@@ -89,7 +99,7 @@ answer_error(struct query_waiter *w, struct slice answer)
 		w->json_cb(status, json, w->arg);
 	} else {
 		(void)err_set(&err, "the %s refused: %.*s",
-		    w->last_cb != NULL ? "broker" : "store",
+		    asks_broker(w) ? "broker" : "store",
 		    (int)MIN(json.n, (size_t)400), json.p);
 		err.code = status == 413 ? EMSGSIZE : EPROTO;
 		fail(w, &err);
@@ -108,10 +118,25 @@ answer_history(struct query_waiter *w, struct slice answer)
 }
 
 static void
+answer_of_broker(struct query_waiter *w, struct slice answer)
+{
+	struct query_open_logs page;
+	struct query_last last;
+
+	if (w->last_cb != NULL &&
+	    query_wire_answer_last_decode(answer, &last) == 0)
+		w->last_cb(&last, NULL, w->arg);
+	else if (w->open_logs_cb != NULL &&
+	    query_wire_answer_open_logs_decode(answer, &page) == 0)
+		w->open_logs_cb(&page, NULL, w->arg);
+	else
+		answer_unreadable(w);
+}
+
+static void
 answer_ok(struct query_waiter *w, struct slice answer)
 {
 	struct query_snapshot snapshot;
-	struct query_last last;
 	struct slice json;
 
 	if (w->json_cb != NULL) {
@@ -121,11 +146,8 @@ answer_ok(struct query_waiter *w, struct slice answer)
 			answer_unreadable(w);
 	} else if (w->history_cb != NULL) {
 		answer_history(w, answer);
-	} else if (w->last_cb != NULL) {
-		if (query_wire_answer_last_decode(answer, &last) == 0)
-			w->last_cb(&last, NULL, w->arg);
-		else
-			answer_unreadable(w);
+	} else if (asks_broker(w)) {
+		answer_of_broker(w, answer);
 	} else if (query_wire_answer_snapshot(answer, &snapshot) == 0) {
 		w->snapshot_cb(&snapshot, NULL, w->arg);
 	} else {

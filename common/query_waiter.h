@@ -20,7 +20,8 @@ struct query_waiter {
 	query_snapshot_cb	 snapshot_cb;   /* or */
 	query_history_cb	 history_cb;    /* or */
 	query_json_cb		 json_cb;       /* or */
-	query_last_cb		 last_cb;
+	query_last_cb		 last_cb;       /* or */
+	query_open_logs_cb	 open_logs_cb;
 	void			*arg;
 };
 

@@ -26,7 +26,7 @@ query_wire_head_decode(struct rd *r, struct query_head *ret)
 	ret->ticket = rd_u64(r);
 	ret->deadline_ms = rd_u32(r);
 	if (r->failed || (op != QUERY_SNAPSHOT && op != QUERY_JSON &&
-	    op != QUERY_LAST && op != QUERY_HISTORY))
+	    op != QUERY_LAST && op != QUERY_HISTORY && op != QUERY_OPEN_LOGS))
 		return -1;
 	ret->op = (enum query_op)op;
 	return 0;
@@ -168,6 +168,19 @@ query_wire_last_decode(struct rd *r, struct slice *ret_tenant,
 	return 0;
 }
 
+void
+query_wire_open_logs(struct buf *b, uint32_t from)
+{
+	buf_u32(b, from);
+}
+
+int
+query_wire_open_logs_decode(struct rd *r, uint32_t *ret_from)
+{
+	*ret_from = rd_u32(r);
+	return rd_done(r) ? 0 : -1;
+}
+
 /* --- answers ------------------------------------------------------------- */
 
 bool
@@ -270,6 +283,26 @@ query_wire_answer_last(struct buf *b, const struct query_last *last)
 	buf_u64(b, last->gone);
 	buf_u64(b, last->ended);
 	buf_u8(b, last->state);
+	assert(last->n <= QUERY_LAST_SELECTORS_MAX);
+	buf_u16(b, (uint16_t)last->n);
+	for (size_t i = 0; i < last->n; i++) {
+		buf_u8(b, (uint8_t)last->streams[i].how);
+		buf_u8(b, last->streams[i].state);
+		buf_u64(b, last->streams[i].last);
+		buf_u64(b, (uint64_t)last->streams[i].until_ms);
+	}
+}
+
+static int
+read_stream(struct rd *r, struct query_stream *ret)
+{
+	uint8_t how = rd_u8(r);
+
+	ret->how = (enum query_how)how;
+	ret->state = rd_u8(r);
+	ret->last = rd_u64(r);
+	ret->until_ms = (int64_t)rd_u64(r);
+	return r->failed || how >= QUERY_HOW_MAX || ret->until_ms < 0 ? -1 : 0;
 }
 
 int
@@ -277,6 +310,7 @@ query_wire_answer_last_decode(struct slice answer, struct query_last *ret)
 {
 	struct rd r = rd_init(answer.p, answer.n);
 	struct query_last last;
+	size_t i;
 
 	(void)rd_u8(&r);
 	last.as_of.epoch = rd_u32(&r);
@@ -286,10 +320,62 @@ query_wire_answer_last_decode(struct slice answer, struct query_last *ret)
 	last.gone = rd_u64(&r);
 	last.ended = rd_u64(&r);
 	last.state = rd_u8(&r);
+	last.n = rd_u16(&r);
+	if (r.failed || last.n > QUERY_LAST_SELECTORS_MAX)
+		return -1;
+	for (i = 0; i < last.n; i++)
+		if (read_stream(&r, &last.streams[i]) == -1)
+			return -1;
 	if (!rd_done(&r))
 		return -1;
 	*ret = last;
 	return 0;
+}
+
+void
+query_wire_answer_open_logs(struct buf *b, const struct query_open_logs *page)
+{
+	buf_u8(b, 0);
+	buf_u32(b, page->as_of.epoch);
+	buf_u64(b, page->as_of.number);
+	buf_u32(b, page->next);
+	buf_u32(b, page->count);
+}
+
+void
+query_wire_open_log(struct buf *b, const struct query_open_log *log)
+{
+	buf_str16(b, log->tenant.p, log->tenant.n);
+	buf_str16(b, log->key.p, log->key.n);
+	buf_u8(b, log->state);
+	buf_u64(b, log->last);
+	buf_u64(b, (uint64_t)log->until_ms);
+}
+
+int
+query_wire_answer_open_logs_decode(struct slice answer,
+    struct query_open_logs *ret)
+{
+	struct rd r = rd_init(answer.p, answer.n);
+
+	(void)rd_u8(&r);
+	ret->as_of.epoch = rd_u32(&r);
+	ret->as_of.number = rd_u64(&r);
+	ret->next = rd_u32(&r);
+	ret->count = rd_u32(&r);
+	ret->logs = r;
+	return r.failed ? -1 : 0;
+}
+
+int
+query_wire_open_log_decode(struct rd *r, struct query_open_log *ret)
+{
+	ret->tenant = rd_str16(r);
+	ret->key = rd_str16(r);
+	ret->state = rd_u8(r);
+	ret->last = rd_u64(r);
+	ret->until_ms = (int64_t)rd_u64(r);
+	return r->failed || ret->until_ms < 0 ? -1 : 0;
 }
 
 void

@@ -14,8 +14,10 @@
  *     workflow.get, workflow.delete, workflow.list, bindings (of a cluster),
  *     clusters, status, streams.exist (of `keys`, exact ones: {exists: any
  *     has a kept event, complete: as below, applied: the position}).
- *   QUERY_LAST, the only one for the broker: str16 tenant, u16 n, n x str16
- *     selector: what is kept of these streams, and what is gone?
+ *   QUERY_LAST, for the broker: str16 tenant, u16 n, n x str16 selector: what
+ *     is kept of these streams, and what is gone?
+ *   QUERY_OPEN_LOGS, for the broker: u32 from: a page of the streams that have
+ *     ended while lines of their log may follow; from 0, then from `next`
  *   QUERY_HISTORY: the wait of a snapshot, str16 tenant, str16 key, u8 whether
  *     what stands behind (u32 epoch, u64 position) is asked for, or all, u32
  *     limit of events, u16 n, n x str16 event type (none: all)
@@ -28,7 +30,9 @@
  *     page ends, u16 n, n gaps (u8 reason, u64 from, u64 to), u32 n, n items
  *     with position, in the order of their positions
  *   last: u32 epoch, u64 tip, u64 last, u64 oldest, u64 gone, u64 ended,
- *     u8 state
+ *     u8 state, u16 n, n x (u8 how, u8 state, u64 last, u64 until)
+ *   open logs: u32 epoch, u64 tip, u32 next (0: that was all), u32 n, n x
+ *     (str16 tenant, str16 key, u8 state, u64 last, u64 until)
  *   error: u16 HTTP-like code, str32 JSON {"error","code"}.
  * An exact key's snapshot holds a deleted object's last event too, a prefix's
  * does not, nor streams that ended longer ago than snapshot_retention.
@@ -46,12 +50,14 @@
 #define QUERY_HISTORY_LIMIT 1000u                 /* events of a page */
 #define QUERY_HISTORY_TYPES 32u
 #define QUERY_HISTORY_GAPS  64u                   /* then a page ends */
+#define QUERY_OPEN_LOGS_MAX (256u * 1024)         /* bytes; then a page ends */
 
 enum query_op {
 	QUERY_SNAPSHOT = 1,
 	QUERY_JSON = 2,
 	QUERY_LAST = 3,       /* none of enum publish_op: one socket has both */
 	QUERY_HISTORY = 4,
+	QUERY_OPEN_LOGS = 5,  /* nor this */
 };
 
 /* Every question begins with it. */
@@ -108,9 +114,26 @@ struct query_history {
  * stands behind `last`; and of those before `oldest`, which have left the
  * journal, none behind `gone`. Both are the highest of any that matches, or,
  * where the broker may have forgotten one, that of the last it forgot at all.
- * `ended`: where the last of them ended, 0 while one of them has not, is not
- * known, or is a prefix; `state` is then the state byte of that event.
+ * `ended`: where the last of them ended, 0 while one of them has not, has its
+ * log open, is not known, or is a prefix; `state` is then the state byte of
+ * that event. `streams`: the same of each selector, in the order of the
+ * question.
  */
+enum query_how {
+	QUERY_UNKNOWN,     /* it may have been forgotten; and of a prefix */
+	QUERY_GOES_ON,
+	QUERY_LOG_OPEN,    /* it has ended, and lines may follow */
+	QUERY_ENDED,       /* nothing follows `last` */
+	QUERY_HOW_MAX
+};
+
+struct query_stream {
+	enum query_how	how;
+	uint8_t		state;      /* of its end; else 0 */
+	uint64_t	last;       /* 0: it is unknown */
+	int64_t		until_ms;   /* LOG_OPEN: wall time; else 0 */
+};
+
 struct query_last {
 	struct position	as_of;
 	uint64_t	last;
@@ -118,6 +141,25 @@ struct query_last {
 	uint64_t	gone;
 	uint64_t	ended;
 	uint8_t		state;
+	size_t		n;
+	struct query_stream streams[QUERY_LAST_SELECTORS_MAX];
+};
+
+/* A page of the streams whose log is open, each as a QUERY_LAST would tell of
+ * it at the tip `as_of`. */
+struct query_open_logs {
+	struct position	as_of;
+	uint32_t	next;
+	uint32_t	count;
+	struct rd	logs;    /* query_wire_open_log_decode x count */
+};
+
+struct query_open_log {
+	struct slice	tenant;
+	struct slice	key;
+	uint8_t		state;
+	uint64_t	last;
+	int64_t		until_ms;
 };
 
 /* --- questions ----------------------------------------------------------- */
@@ -155,6 +197,10 @@ int	query_wire_last_decode(struct rd *r, struct slice *ret_tenant,
 	    struct slice ret_selectors[QUERY_LAST_SELECTORS_MAX],
 	    size_t *ret_n) MUST_CHECK;
 
+void	query_wire_open_logs(struct buf *b, uint32_t from);
+int	query_wire_open_logs_decode(struct rd *r, uint32_t *ret_from)
+	    MUST_CHECK;
+
 /* --- answers: -1 when they are not one ----------------------------------- */
 
 /* Whether it says ok; the decoders below take it whole. */
@@ -171,6 +217,14 @@ int	query_wire_answer_history_decode(struct slice answer,
 void	query_wire_answer_last(struct buf *b, const struct query_last *last);
 int	query_wire_answer_last_decode(struct slice answer,
 	    struct query_last *ret) MUST_CHECK;
+/* Everything but the logs, which follow. */
+void	query_wire_answer_open_logs(struct buf *b,
+	    const struct query_open_logs *page);
+void	query_wire_open_log(struct buf *b, const struct query_open_log *log);
+int	query_wire_answer_open_logs_decode(struct slice answer,
+	    struct query_open_logs *ret) MUST_CHECK;
+int	query_wire_open_log_decode(struct rd *r, struct query_open_log *ret)
+	    MUST_CHECK;
 void	query_wire_answer_error_encode(struct buf *b, uint16_t status,
 	    const char *json);
 /* *ret_status is never 0. */

@@ -82,29 +82,40 @@ header_decode(struct rd *r, struct record_header *h, struct err *err)
 }
 
 int
-record_decode(const void *p, size_t n, struct record_header *ret,
+record_head(const void *p, size_t n, struct record_header *ret,
     struct rd *ret_rd, struct err *err)
 {
 	struct record_header h;
 	struct rd r = rd_init(p, n);
-	uint32_t crc;
 
 	h.length = rd_u32(&r);
-	crc = rd_u32(&r);
+	(void)rd_u32(&r);
 	if (r.failed || h.length < RECORD_HEADER_MIN ||
 	    h.length > RECORD_MAX)
 		return err_set(err, "record length is impossible");
 	if (h.length > n)
 		return err_set(err, "record is cut: %zu of %u bytes", n,
 		    h.length);
-	if (crc_of(p, h.length) != crc)
-		return err_set(err, "record crc is wrong");
 	r.left = h.length - 8;
 	if (header_decode(&r, &h, err) < 0)
 		return -1;
 	*ret = h;
 	*ret_rd = r;
 	return 0;
+}
+
+int
+record_decode(const void *p, size_t n, struct record_header *ret,
+    struct rd *ret_rd, struct err *err)
+{
+	struct rd r = rd_init(p, n);
+	uint32_t length = rd_u32(&r), crc = rd_u32(&r);
+
+	/* What is no record's length is record_head's to say. */
+	if (!r.failed && length >= RECORD_HEADER_MIN && length <= RECORD_MAX &&
+	    length <= n && crc_of(p, length) != crc)
+		return err_set(err, "record crc is wrong");
+	return record_head(p, n, ret, ret_rd, err);
 }
 
 int64_t

@@ -85,7 +85,8 @@ struct heartbeat {
 	struct position	tip;
 	uint64_t	oldest;              /* first position still readable */
 	uint64_t	forgotten_through;   /* contract 4, `evicted` */
-	int64_t		time_unix_ms;
+	int64_t		time_unix_ms;        /* what was sequenced before it
+					      * stands up to the tip */
 	uint32_t	flags;
 };
 
@@ -99,6 +100,9 @@ void	record_end(struct buf *b);
 /* Checks length, crc and the header; leaves *ret_rd at the first exception.
  * `n` may be more than the record is. 0, or -1 with *err. */
 int	record_decode(const void *p, size_t n, struct record_header *ret,
+	    struct rd *ret_rd, struct err *err);
+/* The same of a record that was decoded before: its sum is not made again. */
+int	record_head(const void *p, size_t n, struct record_header *ret,
 	    struct rd *ret_rd, struct err *err);
 /* When the broker sequenced it, of a record that was decoded before. */
 int64_t	record_time(const void *p, size_t n);

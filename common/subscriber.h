@@ -42,7 +42,10 @@ void	subscriber_free(struct subscriber *s);
 
 /* After what came was read, nothing more is for so long, and then all that came
  * meanwhile at once: for who may be so much behind and need not wake up for
- * each event. What comes after a quiet spell is read at once. 0: never. */
+ * each event. What comes after a quiet spell is read at once; a heartbeat is no
+ * quiet, so that one event in some waits all the same. Of a burst the bus keeps
+ * what fits its buffer (NN_RCVBUF), and the rest is read from the file. 0:
+ * never. */
 void	subscriber_pause(struct subscriber *s, int64_t ms);
 /* Reads all that has come until now, from the file what the bus lost of it, for
  * so long at most: for an owner who ends, and leaves nothing in a pause. */

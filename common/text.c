@@ -19,3 +19,13 @@ text_hex(char c)
 		return c - 'A' + 10;
 	return -1;
 }
+
+int
+text_base64(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	return c >= '0' && c <= '9' ? c - '0' + 52 : -1;
+}
