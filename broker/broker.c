@@ -193,6 +193,16 @@ flush(struct broker *b)
 }
 
 static void
+save_state(struct broker *b)
+{
+	if (!b->saving && !b->memory && !b->stopping &&
+	    !mono_before(mono_now(), b->save_after)) {
+		b->saving = true;
+		b->save_begun = false;
+	}
+}
+
+static void
 after_state(struct broker *b, const struct journal_job *job)
 {
 	if (job->state_rc < 0) {
@@ -201,11 +211,8 @@ after_state(struct broker *b, const struct journal_job *job)
 		b->saving = false;
 		b->save_after = mono_add_ms(mono_now(), STATE_RETRY_MS);
 	}
-	if (job->state_due && !b->saving && !b->memory && !b->stopping &&
-	    !mono_before(mono_now(), b->save_after)) {
-		b->saving = true;
-		b->save_begun = false;
-	}
+	if (job->state_due)
+		save_state(b);
 }
 
 static void
@@ -257,8 +264,10 @@ static void
 broker_heartbeat_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct broker *b = arg;
+	int64_t now_ms = wall_unix_ms();
 
 	assert(b->magic == BROKER_MAGIC);
+	sequencer_at(b->sequencer, now_ms);
 	b->info.oldest = MAX(b->info.oldest,
 	    journal_thread_oldest(b->journal));
 	sequencer_set_oldest(b->sequencer, b->info.oldest);
@@ -266,12 +275,13 @@ broker_heartbeat_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		.oldest = b->info.oldest,
 		.forgotten_through =
 		    sequencer_forgotten_through(b->sequencer),
-		.time_unix_ms = wall_unix_ms(),
+		.time_unix_ms = announce_complete_ms(b->announce,
+		    sequencer_tip(b->sequencer), now_ms),
 		.flags = (b->memory ? HEARTBEAT_MEMORY : 0) |
 		    (b->info.recycling ? HEARTBEAT_RECYCLING : 0),
 	});
 	(void)sequencer_sweep(b->sequencer, SWEEP_STEPS);
-	dedup_expire(b->dedup, wall_unix_ms(), EXPIRE_STEPS);
+	dedup_expire(b->dedup, now_ms, EXPIRE_STEPS);
 	if (mono_diff_ms(mono_now(), b->status_at) >= STATUS_MS)
 		report(b);
 }
@@ -374,17 +384,31 @@ ignore_sigxfsz(void)
 	(void)sigaction(SIGXFSZ, &sa, NULL);
 }
 
+/* True: it is another than it was. */
+static bool
+take_log_grace(struct broker *b, const struct conf *conf)
+{
+	bool other = false;
+
+	for (int i = 0; i < STREAM_TYPE_MAX; i++)
+		other |= sequencer_log_grace(b->sequencer, (enum stream_type)i,
+		    conf_stream(conf, (enum stream_type)i)->log_grace_ms);
+	return other;
+}
+
 static int
 broker_start(struct role *role, struct err *err)
 {
 	struct broker *b = xcalloc(1, sizeof(*b));
 	struct recovered found = { 0 };
+	bool other_grace;
 
 	ignore_sigxfsz();
 	b->magic = BROKER_MAGIC;
 	b->role = role;
 	role->state = b;
 	b->sequencer = sequencer_new(role->conf.journal.max_streams, seed());
+	(void)take_log_grace(b, &role->conf);
 	b->dedup = dedup_new(role->conf.journal.idempotency_window_ms,
 	    role->conf.journal.idempotency_keys, seed());
 	b->core = publish_core_new(b->sequencer, b->dedup);
@@ -396,13 +420,16 @@ broker_start(struct role *role, struct err *err)
 	if (b->requests == NULL || open_journal(b, &found, err) < 0)
 		return -1;
 	free(found.segments);
+	/* A state file's was that of the ends replayed behind it. */
+	other_grace = take_log_grace(b, &role->conf);
 	b->fences = dedup_fences(b->dedup);
 	announce_set_tip(b->announce, sequencer_tip(b->sequencer));
 	b->save_after = mono_now();
 	if (b->disk_failed)
 		go_to_memory(b, NULL);
 	/* A new epoch's start, or a long replay, is not to be done again. */
-	else if (found.new_epoch || found.replayed > b->info.bytes / 8)
+	else if (found.new_epoch || other_grace ||
+	    found.replayed > b->info.bytes / 8)
 		b->saving = true;
 	sequencer_set_oldest(b->sequencer, b->info.oldest);
 	if (open_bus(b, err) < 0)
@@ -432,6 +459,24 @@ broker_stop(struct role *role)
 	flush(b);
 }
 
+/* The journal's keys wait for the next start. */
+static void
+reload(struct broker *b, int fd)
+{
+	struct conf conf = { 0 };
+	struct err err;
+
+	if (role_read_conf(fd, &conf, &err) == -1)
+		fatalx("the new configuration cannot be read: %s", err.text);
+	(void)close(fd);
+	/* The state file tells the next start what was in force. */
+	if (b != NULL && take_log_grace(b, &conf) && b->journal != NULL) {
+		save_state(b);
+		flush(b);
+	}
+	conf_free(&conf);
+}
+
 static void
 broker_message(struct role *role, enum msg_type type, const void *payload,
     size_t n, int fd)
@@ -439,6 +484,10 @@ broker_message(struct role *role, enum msg_type type, const void *payload,
 	struct broker *b = role->state;
 	struct msg_peer peer;
 
+	if (type == MSG_RELOAD && fd != -1) {
+		reload(b, fd);
+		return;
+	}
 	if (fd >= 0)
 		(void)close(fd);
 	if (type != MSG_PEER_UP && type != MSG_PEER_DOWN) {

@@ -29,6 +29,9 @@ struct dedup {
 	uint64_t		 fences;
 	struct idem_keys	*keys;
 	int64_t			 window_ms;
+	/* The last group's keys took the place of these. */
+	struct idem_key		 dropped[EVENT_BATCH_MAX];
+	size_t			 n_dropped;
 };
 
 struct dedup *
@@ -183,6 +186,26 @@ dedup_undo(struct dedup *d, struct position first)
 	while ((key = idem_keys_newest(d->keys)) != NULL &&
 	    key->position.number >= first.number)
 		idem_keys_drop_newest(d->keys);
+	while (d->n_dropped > 0) {
+		key = &d->dropped[--d->n_dropped];
+		if (key->position.number < first.number)
+			idem_keys_restore_oldest(d->keys, key);
+	}
+}
+
+/* At the limit the oldest key makes room; it comes back with dedup_undo: what
+ * is refused must not make others' keys be forgotten. */
+static void
+enter(struct dedup *d, const struct item *item, struct position at,
+    int64_t now_ms)
+{
+	struct idem_key row = { .position = at, .time_ms = now_ms };
+
+	memcpy(row.idem, item->idem, EVENT_HASH_SIZE);
+	memcpy(row.body, item->body, EVENT_HASH_SIZE);
+	if (idem_keys_full(d->keys))
+		d->dropped[d->n_dropped++] = *idem_keys_oldest(d->keys);
+	idem_keys_push(d->keys, &row);
 }
 
 static int
@@ -203,20 +226,19 @@ dedup_judge(struct dedup *d, const struct item *items, size_t n,
 	struct position known_at = { 0, 0 }, last = { 0, 0 };
 	size_t known = 0, entered = 0;
 
+	assert(n <= EVENT_BATCH_MAX);
+	d->n_dropped = 0;
 	for (size_t i = 0; i < n; i++) {
-		struct idem_key row = { .position = first, .time_ms = now_ms };
+		struct position at = { first.epoch, first.number + i };
 		const struct idem_key *old;
 
 		if ((items[i].flags & ITEM_IDEMPOTENT) == 0) {
 			entered++;
 			continue;
 		}
-		row.position.number += i;
 		old = idem_keys_find(d->keys, items[i].idem);
 		if (old == NULL) {
-			memcpy(row.idem, items[i].idem, EVENT_HASH_SIZE);
-			memcpy(row.body, items[i].body, EVENT_HASH_SIZE);
-			idem_keys_push(d->keys, &row);
+			enter(d, &items[i], at, now_ms);
 			entered++;
 			continue;
 		}

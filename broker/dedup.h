@@ -69,7 +69,7 @@ void	dedup_replay(struct dedup *d, const struct item *item,
 void	dedup_expire(struct dedup *d, int64_t now_ms, size_t max);
 size_t	dedup_keys(const struct dedup *d);
 
-/* --- state files: as sequencer_save/load --------------------------------- */
+/* --- state files: as sequencer_state ------------------------------------- */
 size_t	dedup_save_publishers(const struct dedup *d, size_t *cursor,
 	    size_t max, struct buf *b);
 size_t	dedup_save_keys(const struct dedup *d, uint64_t *cursor, size_t max,

@@ -144,7 +144,7 @@ idem_keys_push(struct idem_keys *k, const struct idem_key *key)
 
 	if (k->max == 0)
 		return;
-	if (k->tail - k->head >= k->max)
+	if (idem_keys_full(k))
 		idem_keys_drop_oldest(k);
 	if (k->tail - k->head > k->ring_mask)
 		ring_grow(k);
@@ -152,6 +152,24 @@ idem_keys_push(struct idem_keys *k, const struct idem_key *key)
 	k->ring[place] = *key;
 	index_put(k, place);
 	k->tail++;
+}
+
+bool
+idem_keys_full(const struct idem_keys *k)
+{
+	return k->max > 0 && k->tail - k->head >= k->max;
+}
+
+void
+idem_keys_restore_oldest(struct idem_keys *k, const struct idem_key *key)
+{
+	uint32_t place;
+
+	assert(k->head > 0 && k->tail - k->head <= k->ring_mask);
+	k->head--;
+	place = (uint32_t)(k->head & k->ring_mask);
+	k->ring[place] = *key;
+	index_put(k, place);
 }
 
 const struct idem_key *

@@ -6,6 +6,8 @@
 #ifndef SLUICE_IDEM_KEYS_H
 #define SLUICE_IDEM_KEYS_H
 
+#include <stdbool.h>
+
 #include "common/event.h"
 
 struct idem_key {
@@ -27,6 +29,12 @@ struct idem_key *idem_keys_find(struct idem_keys *k,
 	    const uint8_t idem[EVENT_HASH_SIZE]);
 /* A key that is not there; copied. Rows found before may have moved. */
 void	idem_keys_push(struct idem_keys *k, const struct idem_key *key);
+/* The next push drops the oldest. */
+bool	idem_keys_full(const struct idem_keys *k);
+/* One that was dropped from the old end, in the reverse order; there must be
+ * room. */
+void	idem_keys_restore_oldest(struct idem_keys *k,
+	    const struct idem_key *key);
 /* NULL: there is none. */
 const struct idem_key *idem_keys_oldest(const struct idem_keys *k);
 const struct idem_key *idem_keys_newest(const struct idem_keys *k);

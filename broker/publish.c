@@ -148,6 +148,7 @@ publish_batch(struct publish_core *c, const struct publish_request *q,
 	if (read_items(c, q) < 0)
 		return -1;
 	buf_reset(&c->record);
+	sequencer_at(c->sequencer, now_ms);
 	o.first = sequencer_tip(c->sequencer);
 	for (; start < q->count; start = end) {
 		bool taken;
@@ -198,6 +199,7 @@ publish_replay(struct publish_core *c, const void *record, size_t n,
 		if (record_exception_decode(&r, &c->exceptions[i]) < 0)
 			return err_set(err, "record has a bad exception");
 	}
+	sequencer_at(c->sequencer, h.time_unix_ms);
 	for (uint32_t i = 0; i < h.count; i++) {
 		if (record_item_decode(&r, &h, i, &item) < 0)
 			return err_set(err, "record has a bad item");

@@ -109,7 +109,9 @@ questions_slice_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 bool
 questions_is_one(const struct bus_message *m)
 {
-	return m->n > 0 && *(const uint8_t *)m->bytes == QUERY_LAST;
+	uint8_t op = m->n > 0 ? *(const uint8_t *)m->bytes : 0;
+
+	return op == QUERY_LAST || op == QUERY_OPEN_LOGS;
 }
 
 /* The asker's own place, else a free one; NULL: there is none. */
@@ -135,6 +137,39 @@ malformed(struct questions *qs, struct bus_message *m)
 	log_error("a question of %zu bytes is malformed", m->n);
 	refuse(qs, m, 400, "{\"error\":\"the broker could not read the "
 	    "question\",\"code\":\"bad_request\"}");
+}
+
+static void
+tell_open_logs(struct questions *qs, struct bus_message *m, struct rd *rest)
+{
+	struct query_open_logs page = { .as_of =
+	    sequencer_tip(qs->sequencer) };
+	struct buf b = BUF_EMPTY, logs = BUF_EMPTY;
+	size_t steps = QUESTIONS_STEPS;
+	struct sequencer_stream found;
+	struct query_open_log log;
+	bool more = true;
+	uint32_t at;
+
+	if (query_wire_open_logs_decode(rest, &at) == -1) {
+		malformed(qs, m);
+		return;
+	}
+	while (logs.len < QUERY_OPEN_LOGS_MAX &&
+	    sequencer_next_open(qs->sequencer, &at, &steps, &log.tenant,
+	    &log.key, &found, &more)) {
+		log.state = found.state;
+		log.last = found.last;
+		log.until_ms = found.until_ms;
+		query_wire_open_log(&logs, &log);
+		page.count++;
+	}
+	page.next = more ? at : 0;
+	query_wire_answer_open_logs(&b, &page);
+	buf_add(&b, logs.data, logs.len);
+	(void)bus_reply(qs->rep, m, b.data, b.len, NULL);
+	buf_free(&b);
+	buf_free(&logs);
 }
 
 static void
@@ -166,6 +201,12 @@ questions_take(struct questions *qs, struct bus_message *m)
 
 	if (query_wire_head_decode(&r, &head) == -1) {
 		malformed(qs, m);
+		return;
+	}
+	/* Not that of the last publish. */
+	sequencer_at(qs->sequencer, wall_unix_ms());
+	if (head.op == QUERY_OPEN_LOGS) {
+		tell_open_logs(qs, m, &r);
 		return;
 	}
 	q = place_for(qs, head.asker);

@@ -1,7 +1,9 @@
 /*
- * questions: what gateways ask the broker (common/query_wire.h, QUERY_LAST),
- * on the same socket as publishers' requests. Keys are answered at once; a
- * prefix is searched for in slices between the loop's other work.
+ * questions: what gateways ask the broker (common/query_wire.h, QUERY_LAST and
+ * QUERY_OPEN_LOGS), on the same socket as publishers' requests. Keys are
+ * answered at once, and a page of open logs, which ends after QUESTIONS_STEPS
+ * streams; a prefix is searched for in slices between the loop's other work.
+ * Whether a log is open is judged by the wall clock of the question.
  *
  * Limits: one question per asker, which has but one on the wire: a newer one
  * takes its place; QUESTIONS_ASKERS of them; a slice of QUESTIONS_STEPS

@@ -4,40 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/group_limits.h"
-#include "broker/log_lines.h"
-#include "broker/machine_table.h"
-#include "broker/stream_table.h"
-#include "broker/trail.h"
-#include "common/lifecycle.h"
+#include "broker/sequencer_private.h"
 #include "common/macros.h"
 #include "common/xmalloc.h"
-
-#define SEQUENCER_MAGIC 0x53455155u
-#define NUMBERS_MAX     (128u * 1024 * 1024)   /* more than max_streams */
-
-enum stream_flag {
-	STREAM_ENDED     = 1 << 0, /* its last lifecycle event is terminal */
-	STREAM_DELETED   = 1 << 1, /* until its next event */
-	STREAM_LOGS_OPEN = 1 << 2, /* ended, but for its log */
-};
-
-struct sequencer {
-	uint32_t		 magic;
-	struct group_limits	 limits;
-	struct stream_table	 table;
-	struct machine_table	 machines;
-	struct trail		 trail;
-	struct log_lines	 logs;
-	uint32_t		 epoch;
-	uint64_t		 next;
-	uint64_t		 oldest;
-	uint64_t		 forgotten_through;
-	uint32_t		 sweep_at;
-	uint32_t		 sweep_left; /* still to be looked at */
-	uint32_t		*numbers;    /* loading: old to new */
-	size_t			 n_numbers;
-};
 
 struct sequencer *
 sequencer_new(uint32_t max_streams, uint64_t hash_seed)
@@ -47,6 +16,8 @@ sequencer_new(uint32_t max_streams, uint64_t hash_seed)
 	s->magic = SEQUENCER_MAGIC;
 	s->limits = (struct group_limits){ &s->table, &s->machines,
 		max_streams, MACHINE_ALL_PARTS_MAX };
+	for (int i = 0; i < STREAM_TYPE_MAX; i++)
+		s->log_grace_ms[i] = STREAM_GRACE_MAX;
 	stream_table_init(&s->table, hash_seed);
 	machine_table_init(&s->machines);
 	s->next = 1;
@@ -116,13 +87,14 @@ part_of(const struct item *item)
 /* What has ended takes no step, and nothing of no machine but while its log is
  * open; its own machine's are judged by their guards. */
 static bool
-is_over(const struct table_stream *st, const struct item *item)
+is_over(const struct sequencer *s, const struct table_stream *st,
+    const struct item *item)
 {
 	if (st == NULL || (st->flags & STREAM_ENDED) == 0 ||
 	    (item->flags & ITEM_LIFECYCLE) != 0)
 		return false;
 	return (item->flags & ITEM_PART) != 0 ||
-	    (st->flags & STREAM_LOGS_OPEN) == 0;
+	    !sequencer_log_open(s, st);
 }
 
 static enum record_code
@@ -133,7 +105,7 @@ judge_item(const struct sequencer *s, const struct item *item,
 	    item->tenant, item->key);
 	const struct machine *m = st == NULL ? NULL : machine_table_find(
 	    &s->machines, st->machines, part_of(item));
-	bool over = is_over(st, item);
+	bool over = is_over(s, st, item);
 
 	if (!over && (item->flags & ITEM_LOG_NEXT) != 0 &&
 	    !is_next_line(s, st, item, ret))
@@ -171,8 +143,8 @@ sequencer_judge(struct sequencer *s, const struct item *items, size_t n,
 	return -1;
 }
 
-static void
-apply_machine(struct sequencer *s, struct table_stream *st,
+void
+sequencer_apply_machine(struct sequencer *s, struct table_stream *st,
     const struct item *item)
 {
 	const uint8_t *part = part_of(item);
@@ -196,12 +168,11 @@ apply(struct sequencer *s, struct table_stream *st, const struct item *item)
 	st->last = item->position.number;
 	st->flags &= (uint8_t)~STREAM_DELETED;
 	if ((item->flags & (ITEM_LIFECYCLE | ITEM_PART)) != 0)
-		apply_machine(s, st, item);
+		sequencer_apply_machine(s, st, item);
 	if ((item->flags & ITEM_LIFECYCLE) != 0)
 		st->flags &= (uint8_t)~ended;
 	if ((item->flags & ITEM_TERMINAL) != 0)
-		st->flags |= (item->state & LIFECYCLE_LOGS_OPEN) != 0 ?
-		    ended : STREAM_ENDED;
+		sequencer_log_ended(s, st, item);
 	if ((item->flags & ITEM_LAST) != 0)
 		st->flags &= (uint8_t)~STREAM_LOGS_OPEN;
 	if ((item->flags & ITEM_DELETED) != 0)
@@ -316,16 +287,12 @@ gone_of(const struct sequencer *s, const struct table_stream *st)
 	return s->oldest > 0 ? MIN(st->gone, s->oldest - 1) : 0;
 }
 
-bool
-sequencer_find(const struct sequencer *s, struct slice tenant, struct slice key,
+static void
+tell(const struct sequencer *s, const struct table_stream *st,
     struct sequencer_stream *ret)
 {
-	const struct table_stream *st = stream_table_find(&s->table, tenant,
-	    key);
 	const struct machine *m;
 
-	if (st == NULL)
-		return false;
 	ret->seq = st->seq;
 	ret->last = st->last;
 	ret->gone = gone_of(s, st);
@@ -333,7 +300,42 @@ sequencer_find(const struct sequencer *s, struct slice tenant, struct slice key,
 	ret->lifecycle = m != NULL ? m->position : (struct position){ 0, 0 };
 	ret->state = m != NULL ? m->state : 0;
 	ret->ended = (st->flags & STREAM_ENDED) != 0;
-	return true;
+	ret->log_open = ret->ended && sequencer_log_open(s, st);
+	ret->until_ms = ret->log_open ? st->ended_ms + st->grace_ms : 0;
+}
+
+bool
+sequencer_find(const struct sequencer *s, struct slice tenant, struct slice key,
+    struct sequencer_stream *ret)
+{
+	const struct table_stream *st = stream_table_find(&s->table, tenant,
+	    key);
+
+	if (st != NULL)
+		tell(s, st, ret);
+	return st != NULL;
+}
+
+bool
+sequencer_next_open(const struct sequencer *s, uint32_t *cursor, size_t *steps,
+    struct slice *ret_tenant, struct slice *ret_key,
+    struct sequencer_stream *ret, bool *ret_more)
+{
+	for (; *cursor < s->table.used && *steps > 0; (*steps)--) {
+		const struct table_stream *st =
+		    &s->table.streams[(*cursor)++];
+
+		if (st->name == NULL || (st->flags & STREAM_LOGS_OPEN) == 0)
+			continue;
+		*ret_tenant = slice_str(st->name);
+		*ret_key = (struct slice){ st->name + ret_tenant->n + 1,
+		    st->name_len - ret_tenant->n - 1 };
+		tell(s, st, ret);
+		if (ret->log_open)
+			return true;
+	}
+	*ret_more = *cursor < s->table.used;
+	return false;
 }
 
 bool
@@ -443,235 +445,4 @@ size_t
 sequencer_parts(const struct sequencer *s)
 {
 	return s->machines.parts;
-}
-
-/* --- state files --------------------------------------------------------- */
-
-size_t
-sequencer_save_trail(const struct sequencer *s, uint64_t *position,
-    uint64_t through, size_t max, struct buf *b)
-{
-	uint32_t numbers[256];
-	size_t n, total = 0;
-
-	(void)trail_read(&s->trail, position, numbers, 0);
-	buf_u64(b, *position);
-	while (total < max && *position <= through) {
-		n = trail_read(&s->trail, position, numbers,
-		    MIN(NELEM(numbers), max - total));
-		n = MIN(n, through + 1 - *position);
-		if (n == 0)
-			break;
-		for (size_t i = 0; i < n; i++)
-			buf_u32(b, numbers[i]);
-		*position += n;
-		total += n;
-	}
-	return total;
-}
-
-static uint32_t
-save_machines(const struct sequencer *s, const struct table_stream *st,
-    struct buf *b)
-{
-	size_t count_at = b->len;
-	uint32_t n = 0;
-
-	buf_u32(b, 0);
-	for (uint32_t at = st->machines; at != MACHINE_NONE; n++) {
-		const struct machine *m = &s->machines.machines[at];
-
-		buf_add(b, m->part, EVENT_HASH_SIZE);
-		buf_u32(b, m->position.epoch);
-		buf_u64(b, m->position.number);
-		buf_u8(b, m->state);
-		buf_u32(b, m->attempt);
-		buf_add(b, m->body, EVENT_HASH_SIZE);
-		at = m->next;
-	}
-	buf_patch_u32(b, count_at, n);
-	return n;
-}
-
-size_t
-sequencer_save(const struct sequencer *s, size_t *cursor, size_t max,
-    struct buf *b)
-{
-	size_t n = 0, machines = 0;
-
-	/* A thousand streams may have a thousand steps each. */
-	for (; *cursor < s->table.used && n + machines < max; (*cursor)++) {
-		const struct table_stream *st = &s->table.streams[*cursor];
-
-		if (st->name == NULL)
-			continue;
-		buf_u32(b, (uint32_t)*cursor);
-		buf_str16(b, st->name, st->name_len);
-		buf_u64(b, st->seq);
-		buf_u64(b, st->last);
-		buf_u64(b, st->gone);
-		buf_u8(b, st->flags);
-		machines += save_machines(s, st, b);
-		n++;
-	}
-	return n;
-}
-
-void
-sequencer_load_begin(struct sequencer *s)
-{
-	trail_clear(&s->trail);
-	s->n_numbers = 0;
-}
-
-int
-sequencer_load_trail(struct sequencer *s, size_t n, struct rd *r)
-{
-	uint64_t position = rd_u64(r);
-
-	for (size_t i = 0; i < n; i++) {
-		uint32_t number = rd_u32(r);
-
-		/* A smaller one than that which wrote it. */
-		if (r->failed || trail_is_full(&s->trail))
-			return -1;
-		trail_add(&s->trail, position++, number);
-	}
-	return rd_done(r) ? 0 : -1;
-}
-
-static void
-note_number(struct sequencer *s, uint32_t old, uint32_t now)
-{
-	while (s->n_numbers <= old) {
-		if ((s->n_numbers & (s->n_numbers - 1)) == 0)
-			s->numbers = xreallocarray(s->numbers,
-			    MAX(s->n_numbers * 2, (size_t)1),
-			    sizeof(*s->numbers));
-		s->numbers[s->n_numbers++] = STREAM_TABLE_NONE;
-	}
-	s->numbers[old] = now;
-}
-
-size_t
-sequencer_save_logs(const struct sequencer *s, uint32_t *cursor, size_t max,
-    struct buf *b)
-{
-	const struct log_count *count;
-	size_t n;
-
-	for (n = 0; n < max; n++) {
-		const struct table_stream *st;
-
-		count = log_lines_next(&s->logs, cursor);
-		if (count == NULL)
-			break;
-		st = &s->table.streams[count->stream];
-		buf_str16(b, st->name, st->name_len);
-		buf_u32(b, count->attempt);
-		buf_u64(b, count->last);
-	}
-	return n;
-}
-
-/* Tenant and key of a saved stream's name. */
-static bool
-split_name(struct slice name, struct slice *ret_tenant, struct slice *ret_key)
-{
-	const char *nul;
-
-	if (name.n == 0 || name.n > STREAM_TABLE_NAME_MAX)
-		return false;
-	nul = memchr(name.p, '\0', name.n);
-	if (nul == NULL)
-		return false;
-	*ret_tenant = (struct slice){ name.p, (size_t)(nul - name.p) };
-	*ret_key = (struct slice){ nul + 1, name.n - ret_tenant->n - 1 };
-	return true;
-}
-
-int
-sequencer_load_log(struct sequencer *s, struct rd *r)
-{
-	struct slice name = rd_str16(r), tenant, key;
-	uint32_t attempt = rd_u32(r);
-	uint64_t last = rd_u64(r);
-	struct table_stream *st;
-
-	if (r->failed || attempt == 0 || last == 0 ||
-	    !split_name(name, &tenant, &key))
-		return -1;
-	/* One that is not there came later: the journal will tell of it. */
-	st = stream_table_find(&s->table, tenant, key);
-	if (st != NULL)
-		log_lines_note(&s->logs, &st->logs,
-		    stream_table_number(&s->table, st), attempt, last);
-	return 0;
-}
-
-static int
-load_machines(struct sequencer *s, struct table_stream *st, struct rd *r)
-{
-	static const uint8_t own[EVENT_HASH_SIZE];
-	uint32_t n = rd_u32(r);
-
-	if (r->failed || n > MACHINE_PARTS_MAX + 1)
-		return -1;
-	for (uint32_t i = 0; i < n; i++) {
-		struct item item = { .flags = ITEM_PART };
-		const void *part = rd_bytes(r, EVENT_HASH_SIZE), *body;
-
-		item.position.epoch = rd_u32(r);
-		item.position.number = rd_u64(r);
-		item.state = rd_u8(r);
-		item.attempt = rd_u32(r);
-		body = rd_bytes(r, EVENT_HASH_SIZE);
-		if (r->failed)
-			return -1;
-		memcpy(item.part, part, EVENT_HASH_SIZE);
-		memcpy(item.body, body, EVENT_HASH_SIZE);
-		if (memcmp(item.part, own, EVENT_HASH_SIZE) == 0)
-			item.flags = ITEM_LIFECYCLE;
-		apply_machine(s, st, &item);
-	}
-	return 0;
-}
-
-int
-sequencer_load(struct sequencer *s, struct rd *r)
-{
-	struct slice name, tenant, key;
-	struct table_stream in = { 0 }, *st;
-	uint32_t number = rd_u32(r);
-
-	name = rd_str16(r);
-	in.seq = rd_u64(r);
-	in.last = rd_u64(r);
-	in.gone = rd_u64(r);
-	in.flags = rd_u8(r);
-	if (r->failed || number >= NUMBERS_MAX ||
-	    !split_name(name, &tenant, &key))
-		return -1;
-	st = stream_table_get(&s->table, tenant, key);
-	machine_table_drop(&s->machines, &st->machines);
-	in.name = st->name;
-	in.name_len = st->name_len;
-	in.hash = st->hash;
-	in.logs = st->logs;
-	in.machines = MACHINE_NONE;
-	*st = in;
-	note_number(s, number, stream_table_number(&s->table, st));
-	return load_machines(s, st, r);
-}
-
-void
-sequencer_load_end(struct sequencer *s, bool complete)
-{
-	if (complete)
-		trail_renumber(&s->trail, s->numbers, s->n_numbers);
-	else
-		trail_clear(&s->trail);
-	free(s->numbers);
-	s->numbers = NULL;
-	s->n_numbers = 0;
 }

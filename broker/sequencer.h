@@ -10,7 +10,12 @@
  * group: its publisher could not know positions given inside it. Of the state
  * byte only LIFECYCLE_LOGS_OPEN is looked at: a stream that has ended without
  * takes nothing more but what its own machine's guard lets through; one that
- * has ended with it takes also what is of no machine.
+ * has ended with it takes also what is of no machine, until the last line of
+ * its log, and for log_grace at most (contract 4): from the wall time of the
+ * record of its end, so that a broker that was started again judges alike. A
+ * log that is over stays so, as gateways tell their clients: log_grace is that
+ * of when the stream ended, or a smaller one set since, and a clock that is
+ * set back opens nothing.
  *
  * A stream is forgotten when it has ended (or its object is deleted) and its
  * last event has left the journal; the highest last position of any forgotten
@@ -35,6 +40,14 @@ void	sequencer_free(struct sequencer *s);
 /* How many parts all streams may have together; at first, and at most,
  * MACHINE_ALL_PARTS_MAX. Those that are there go on in any case. */
 void	sequencer_limit_parts(struct sequencer *s, uint32_t max_parts);
+
+/* log_grace_ms of this stream type; at first, and at most, STREAM_GRACE_MAX.
+ * A greater one is for streams that end from here on. True: it was another. */
+bool	sequencer_log_grace(struct sequencer *s, enum stream_type type,
+	    int64_t grace_ms);
+/* The wall time of what is judged, appended or replayed from here on; also
+ * before anybody is told that it is so late. */
+void	sequencer_at(struct sequencer *s, int64_t now_unix_ms);
 
 /* Positions from here on are (epoch, next), (epoch, next + 1) ... */
 void	sequencer_begin_epoch(struct sequencer *s, uint32_t epoch,
@@ -72,9 +85,18 @@ struct sequencer_stream {
 	struct position	lifecycle;
 	uint8_t		state;
 	bool		ended;     /* its last lifecycle event is terminal */
+	bool		log_open;  /* but something may follow it, */
+	int64_t		until_ms;  /* until then, by the wall clock */
 };
 bool	sequencer_find(const struct sequencer *s, struct slice tenant,
 	    struct slice key, struct sequencer_stream *ret);
+
+/* The next stream whose log is open, of at most `steps` entries from *cursor (0
+ * at first) on, which then stands behind it. False: there is none in these;
+ * *more: the table goes on behind them. */
+bool	sequencer_next_open(const struct sequencer *s, uint32_t *cursor,
+	    size_t *steps, struct slice *ret_tenant, struct slice *ret_key,
+	    struct sequencer_stream *ret, bool *ret_more);
 
 /* Looks at up to `steps` entries from *cursor (0 at first) on: *last and *gone
  * are raised to those of each stream of this tenant whose key begins with one
@@ -83,27 +105,5 @@ bool	sequencer_find(const struct sequencer *s, struct slice tenant,
 bool	sequencer_scan(const struct sequencer *s, size_t *cursor,
 	    size_t steps, struct slice tenant, const struct slice *prefixes,
 	    size_t n, uint64_t *last, uint64_t *gone);
-
-/* State files: entries from *cursor (0 at first) on, at most `max`, appended
- * to b; returns how many, 0 at the end. Between calls streams may change: an
- * entry is written as it is then, and a replay from the position at the begin
- * repairs the rest. load reads one entry.
- *
- * The trail, {u64 position, n numbers}, from *position on and not after
- * `through`, is written before the streams: what leaves it meanwhile is in
- * their entries. A number that another stream has by then makes that one's
- * `gone` too high: a gap too many. load_end: false gives all of it up. */
-size_t	sequencer_save_trail(const struct sequencer *s, uint64_t *position,
-	    uint64_t through, size_t max, struct buf *b);
-size_t	sequencer_save(const struct sequencer *s, size_t *cursor, size_t max,
-	    struct buf *b);
-/* Of the logs' lines, after the streams. */
-size_t	sequencer_save_logs(const struct sequencer *s, uint32_t *cursor,
-	    size_t max, struct buf *b);
-void	sequencer_load_begin(struct sequencer *s);
-int	sequencer_load_trail(struct sequencer *s, size_t n, struct rd *r);
-int	sequencer_load(struct sequencer *s, struct rd *r);
-int	sequencer_load_log(struct sequencer *s, struct rd *r);
-void	sequencer_load_end(struct sequencer *s, bool complete);
 
 #endif

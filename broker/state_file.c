@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "broker/sequencer_state.h"
 #include "common/journal_state.h"
 #include "common/xmalloc.h"
 
@@ -12,7 +13,7 @@
 #define SLICE_KEYS       8192u
 
 enum phase { PHASE_HEADER, PHASE_TRAIL, PHASE_STREAMS, PHASE_LOGS,
-	PHASE_PUBLISHERS, PHASE_KEYS, PHASE_END };
+	PHASE_PUBLISHERS, PHASE_KEYS, PHASE_GRACE, PHASE_END };
 
 void
 state_saver_begin(struct state_saver *v, struct sequencer *s,
@@ -70,17 +71,18 @@ state_saver_next(struct state_saver *v, struct buf *b)
 	switch (v->phase) {
 	case PHASE_TRAIL:
 		start = chunk_begin(b, 'T');
-		n = sequencer_save_trail(v->sequencer, &v->trail,
+		n = sequencer_state_save_trail(v->sequencer, &v->trail,
 		    v->position.number, SLICE_TRAIL, b);
 		break;
 	case PHASE_STREAMS:
 		start = chunk_begin(b, 'S');
-		n = sequencer_save(v->sequencer, &v->stream, SLICE_STREAMS,
-		    b);
+		n = sequencer_state_save(v->sequencer, &v->stream,
+		    SLICE_STREAMS, b);
 		break;
 	case PHASE_LOGS:
 		start = chunk_begin(b, 'L');
-		n = sequencer_save_logs(v->sequencer, &v->log, SLICE_LOGS, b);
+		n = sequencer_state_save_logs(v->sequencer, &v->log,
+		    SLICE_LOGS, b);
 		break;
 	case PHASE_PUBLISHERS:
 		start = chunk_begin(b, 'P');
@@ -90,6 +92,10 @@ state_saver_next(struct state_saver *v, struct buf *b)
 	case PHASE_KEYS:
 		start = chunk_begin(b, 'K');
 		n = dedup_save_keys(v->dedup, &v->key, SLICE_KEYS, b);
+		break;
+	case PHASE_GRACE:
+		start = chunk_begin(b, 'G');
+		n = sequencer_state_save_grace(v->sequencer, &v->grace, b);
 		break;
 	default:
 		start = chunk_begin(b, JOURNAL_STATE_END);
@@ -111,13 +117,15 @@ entry_load(char kind, struct rd *r, struct sequencer *s, struct dedup *d)
 {
 	switch (kind) {
 	case 'S':
-		return sequencer_load(s, r);
+		return sequencer_state_load(s, r);
 	case 'L':
-		return sequencer_load_log(s, r);
+		return sequencer_state_load_log(s, r);
 	case 'P':
 		return dedup_load_publisher(d, r);
 	case 'K':
 		return dedup_load_key(d, r);
+	case 'G':
+		return sequencer_state_load_grace(s, r);
 	default:
 		return -1;
 	}
@@ -128,7 +136,7 @@ chunk_load(struct journal_state_chunk *c, struct sequencer *s,
     struct dedup *d)
 {
 	if (c->kind == 'T')
-		return sequencer_load_trail(s, c->entries, &c->rd);
+		return sequencer_state_load_trail(s, c->entries, &c->rd);
 	for (uint32_t i = 0; i < c->entries; i++) {
 		if (entry_load(c->kind, &c->rd, s, d) < 0)
 			return -1;
@@ -191,9 +199,9 @@ state_file_load(int fd, struct sequencer *s, struct dedup *d,
 		struct state_info again = info;
 		int rc;
 
-		sequencer_load_begin(s);
+		sequencer_state_load_begin(s);
 		rc = pass(fd, s, d, &again, err);
-		sequencer_load_end(s, rc == 0);
+		sequencer_state_load_end(s, rc == 0);
 		if (rc < 0)
 			return -1;
 		sequencer_set_forgotten_through(s, info.forgotten_through);

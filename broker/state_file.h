@@ -20,6 +20,7 @@ struct state_saver {
 	uint64_t		 trail;
 	size_t			 stream;
 	uint32_t		 log;
+	uint32_t		 grace;
 	size_t			 publisher;
 	uint64_t		 key;
 };

@@ -4,14 +4,20 @@
 
 /* One that is not known may have been forgotten. */
 static void
-look_up(struct stream_search *v, const struct sequencer *s, struct slice key)
+look_up(struct stream_search *v, const struct sequencer *s, struct slice key,
+    struct query_stream *ret)
 {
 	struct sequencer_stream found;
 
 	if (sequencer_find(s, v->tenant, key, &found)) {
+		ret->how = !found.ended ? QUERY_GOES_ON :
+		    found.log_open ? QUERY_LOG_OPEN : QUERY_ENDED;
+		ret->state = found.ended ? found.state : 0;
+		ret->last = found.last;
+		ret->until_ms = found.until_ms;
 		v->answer.last = MAX(v->answer.last, found.last);
 		v->answer.gone = MAX(v->answer.gone, found.gone);
-		v->open |= !found.ended;
+		v->open |= !found.ended || found.log_open;
 		if (found.ended && found.lifecycle.number > v->answer.ended) {
 			v->answer.ended = found.lifecycle.number;
 			v->answer.state = found.state;
@@ -59,16 +65,18 @@ stream_search_begin(struct stream_search *v, const struct sequencer *s,
 	    tenant.n == 0 || tenant.n > EVENT_TENANT_MAX)
 		return -1;
 	*v = (struct stream_search){ .answer = {
-	    .as_of = sequencer_tip(s) } };
+	    .as_of = sequencer_tip(s), .n = n } };
 	for (size_t i = 0; i < n; i++) {
 		prefix = 0;
 		if (stream_selector_check(selectors[i], &prefix, NULL) == -1)
 			return -1;
-		if (prefix == 0)
+		if (prefix == 0) {
+			v->places[v->n_keys] = (uint8_t)i;
 			v->keys[v->n_keys++] = selectors[i];
-		else
+		} else {
 			v->prefixes[v->n_prefixes++] = (struct slice){
 			    selectors[i].p, prefix };
+		}
 	}
 	keep(v, tenant);
 	return 0;
@@ -85,7 +93,7 @@ settle(struct stream_search *v, struct sequencer *s, size_t steps)
 	v->settled = true;
 	v->answer.oldest = sequencer_oldest(s);
 	for (size_t i = 0; i < v->n_keys; i++)
-		look_up(v, s, v->keys[i]);
+		look_up(v, s, v->keys[i], &v->answer.streams[v->places[i]]);
 	if (v->open || v->n_prefixes > 0) {
 		v->answer.ended = 0;
 		v->answer.state = 0;

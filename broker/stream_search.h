@@ -26,7 +26,10 @@ struct stream_search {
 	size_t			cursor;
 	bool			settled;    /* the keys were looked up */
 	bool			forgotten;  /* one of them may have been */
-	bool			open;       /* one of them has not ended */
+	bool			open;       /* one of them has not ended, or
+					     * not its log */
+	/* Where the keys stand in the question. */
+	uint8_t			places[QUERY_LAST_SELECTORS_MAX];
 };
 
 /* Reads the question behind its head. -1: it is not one; nothing to free. */

@@ -13,6 +13,7 @@
 
 #define STREAM_TABLE_NONE     UINT32_MAX
 #define STREAM_TABLE_NAME_MAX (EVENT_TENANT_MAX + 1 + EVENT_KEY_MAX)
+#define STREAM_GRACE_MAX      0xffffffu   /* ms, more than four hours */
 
 struct table_stream {
 	char		*name;      /* tenant, NUL, key; NULL: free */
@@ -20,10 +21,12 @@ struct table_stream {
 	uint64_t	 last;      /* free: the next free one */
 	uint64_t	 gone;      /* sequencer.h */
 	uint64_t	 hash;
+	int64_t		 ended_ms;  /* with its log open: sequencer.h */
 	uint32_t	 machines;  /* head of machine_table's list */
 	uint16_t	 parts;     /* in it, but the stream's own */
 	uint16_t	 name_len;
 	uint8_t		 flags;
+	uint32_t	 grace_ms : 24;   /* likewise: of what was then set */
 	uint32_t	 logs;      /* log_lines.h */
 };
 
