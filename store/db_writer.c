@@ -12,11 +12,12 @@
 
 #include "common/journal.h"
 #include "common/mono.h"
-#include "common/record.h"
 #include "common/xmalloc.h"
 #include "store/backlog.h"
 #include "store/conf_slot.h"
+#include "store/db_batch.h"
 #include "store/projection_db.h"
+#include "store/run_handover.h"
 
 #define DB_WRITER_MAGIC    0x44425752u
 #define DB_WRITER_RETRY_MS 100
@@ -35,7 +36,9 @@ struct db_writer {
 	struct mono		 stop_by;
 	struct mono		 next_sweep;
 	struct db_writer_status	 status;
+	struct run_handover	 runs;
 	/* The thread's own. */
+	uint64_t		 runs_through;  /* `change` of the last */
 	struct projection_db	*db;
 	struct journal_reader	*journal;
 	pthread_mutex_t		 journal_mutex;  /* the loop adds segments */
@@ -66,34 +69,41 @@ writer_must_leave(struct db_writer *w)
 	    backlog_empty(&w->backlog));
 }
 
-/* --- the thread: batches ------------------------------------------------- */
+/* --- the thread: runs that are followed ---------------------------------- */
 
-static int
-record_apply(struct db_writer *w, const void *bytes, size_t n,
-    uint32_t *ret_count, struct err *err)
+static void
+run_changed_cb(struct run_progress *p, void *arg)
 {
-	struct record_exception exception;
-	struct record_header header;
-	struct item item;
-	struct rd r;
-	uint32_t i;
+	struct db_writer *w = arg;
 
-	if (record_decode(bytes, n, &header, &r, err) == -1)
+	pthread_mutex_lock(&w->mutex);
+	run_handover_put(&w->runs, p);
+	pthread_mutex_unlock(&w->mutex);
+}
+
+/* Hands over what was committed; what there is no room for comes when the
+ * loop has taken all that is there. */
+static int
+hand_over_runs(struct db_writer *w, struct err *err)
+{
+	size_t room;
+	int more = 1;
+
+	pthread_mutex_lock(&w->mutex);
+	room = run_handover_room(&w->runs);
+	pthread_mutex_unlock(&w->mutex);
+	if (room > 0)
+		more = projection_db_runs(w->db, &w->runs_through, room,
+		    run_changed_cb, w, err);
+	if (more == -1)
 		return -1;
-	for (i = 0; i < header.exceptions; i++) {
-		if (record_exception_decode(&r, &exception) == -1)
-			return err_set(err, "a record's exception is damaged");
-	}
-	for (i = 0; i < header.count; i++) {
-		if (record_item_decode(&r, &header, i, &item) == -1)
-			return err_set(err, "a record's item is damaged");
-		if (projection_db_apply(w->db, &item, header.time_unix_ms,
-		    err) == -1)
-			return -1;
-	}
-	*ret_count += header.count;
+	pthread_mutex_lock(&w->mutex);
+	run_handover_more(&w->runs, more == 1);
+	pthread_mutex_unlock(&w->mutex);
 	return 0;
 }
+
+/* --- the thread: batches ------------------------------------------------- */
 
 /* Commits and tells everybody; resets the back-off. */
 static int
@@ -101,7 +111,9 @@ batch_commit(struct db_writer *w, struct err *err)
 {
 	const struct projection_state *s;
 
-	if (projection_db_commit(w->db, err) == -1)
+	/* What was committed changes nothing if it is applied again. */
+	if (projection_db_commit(w->db, err) == -1 ||
+	    hand_over_runs(w, err) == -1)
 		return -1;
 	s = projection_db_state(w->db);
 	pthread_mutex_lock(&w->mutex);
@@ -109,6 +121,7 @@ batch_commit(struct db_writer *w, struct err *err)
 	w->status.change = s->change;
 	w->status.gapped = s->gapped;
 	w->status.gap_change = s->gap_change;
+	w->status.runs = *projection_db_run_losses(w->db);
 	w->status.trouble[0] = '\0';
 	pthread_mutex_unlock(&w->mutex);
 	w->retry_ms = 0;
@@ -116,79 +129,22 @@ batch_commit(struct db_writer *w, struct err *err)
 	return 0;
 }
 
-/* Applies from the front of the batch until it is large or old enough, and
- * commits; *ret_done works are in the database then. */
+/* *ret_done works are in the database then. */
 static int
-batch_apply(struct db_writer *w, struct works *batch, size_t *ret_done,
+works_apply(struct db_writer *w, const struct works *batch, size_t *ret_done,
     struct err *err)
 {
-	struct mono end = mono_add_ms(mono_now(), DB_WRITER_BATCH_MS);
-	struct work *work;
-	uint32_t count = 0;
-	size_t done = 0;
+	size_t done;
 
-	if (projection_db_begin(w->db, err) == -1)
-		return -1;
-	for (work = TAILQ_FIRST(batch); work != NULL;
-	    work = TAILQ_NEXT(work, link)) {
-		if (work->kind == WORK_AT)
-			projection_db_at(w->db, work->through);
-		else if (work->kind == WORK_GAP) {
-			if (projection_db_gap(w->db, work->through,
-			    wall_unix_ms(), err) == -1)
-				return -1;
-		} else if (record_apply(w, work->bytes, work->n, &count,
-		    err) == -1)
-			return -1;
-		done++;
-		if (count >= DB_WRITER_BATCH || mono_before(end, mono_now()))
-			break;
-	}
-	if (batch_commit(w, err) == -1)
+	if (projection_db_begin(w->db, err) == -1 ||
+	    db_batch_works(w->db, batch, &done, err) == -1 ||
+	    batch_commit(w, err) == -1)
 		return -1;
 	*ret_done = done;
 	return 0;
 }
 
 /* --- the thread: what the queue could not hold --------------------------- */
-
-/* Applies records from the journal until the batch is large or old enough, or
- * there is none. What is lost becomes a gap; so does what is damaged, and then
- * *err names the file. */
-static int
-journal_read(struct db_writer *w, struct position through, bool *ret_moved,
-    enum journal_next *ret_next, struct err *err)
-{
-	struct mono end = mono_add_ms(mono_now(), DB_WRITER_BATCH_MS);
-	struct position at = projection_db_state(w->db)->applied;
-	enum journal_next next = JOURNAL_RECORD;
-	const void *bytes;
-	uint64_t first;
-	uint32_t count = 0;
-	size_t n;
-
-	while (next != JOURNAL_ERROR && count < DB_WRITER_BATCH &&
-	    mono_before(mono_now(), end)) {
-		next = journal_reader_next(w->journal, at.number,
-		    through.number, &bytes, &n, &first, err);
-		if (next == JOURNAL_RECORD) {
-			if (record_apply(w, bytes, n, &count, err) == -1)
-				return -1;
-			at = projection_db_state(w->db)->applied;
-		} else if (first > 0) {
-			at = (struct position){ through.epoch,
-			    MIN(first - 1, through.number) };
-			if (projection_db_gap(w->db, at, wall_unix_ms(),
-			    err) == -1)
-				return -1;
-		} else {
-			break;
-		}
-		*ret_moved = true;
-	}
-	*ret_next = next;
-	return 0;
-}
 
 /* Reads one batch from the journal. 1 = more may follow, 0 = all there is up
  * to `through` was read, -1 = error. `final`: what the journal lacks it will
@@ -198,11 +154,12 @@ journal_apply(struct db_writer *w, struct position through, bool final,
     struct err *err)
 {
 	enum journal_next next;
-	bool moved = false;
+	bool moved;
 	uint64_t at;
 
 	if (projection_db_begin(w->db, err) == -1 ||
-	    journal_read(w, through, &moved, &next, err) == -1)
+	    db_batch_journal(w->db, w->journal, through, &moved, &next,
+	    err) == -1)
 		return -1;
 	if (moved && batch_commit(w, err) == -1)
 		return -1;
@@ -248,14 +205,14 @@ writer_round(struct db_writer *w)
 	size_t done = 0;
 	int rc;
 
-	backlog_take(&w->backlog, &batch, DB_WRITER_BATCH);
+	backlog_take(&w->backlog, &batch, DB_BATCH_MAX);
 	pthread_mutex_unlock(&w->mutex);
 	if (run != NULL) {
 		pthread_mutex_lock(&w->journal_mutex);
 		rc = journal_apply(w, through, final, &err);
 		pthread_mutex_unlock(&w->journal_mutex);
 	} else {
-		rc = batch_apply(w, &batch, &done, &err);
+		rc = works_apply(w, &batch, &done, &err);
 	}
 	if (rc == -1)
 		projection_db_rollback(w->db);
@@ -295,6 +252,22 @@ writer_sweep(struct db_writer *w)
 		writer_trouble(w, &err);
 }
 
+/* The loop has taken every run it was given, and there are more. */
+static void
+writer_runs(struct db_writer *w)
+{
+	struct err err = { 0 };
+	int rc;
+
+	pthread_mutex_unlock(&w->mutex);
+	rc = hand_over_runs(w, &err);
+	pthread_mutex_lock(&w->mutex);
+	if (rc == -1)
+		writer_trouble(w, &err);
+	else
+		writer_notify(w);
+}
+
 static void *
 writer_main(void *arg)
 {
@@ -308,6 +281,8 @@ writer_main(void *arg)
 			writer_sweep(w);
 		else if (!backlog_empty(&w->backlog))
 			writer_round(w);
+		else if (run_handover_wanted(&w->runs))
+			writer_runs(w);
 		else
 			cond_wait_ms(w, MAX(mono_diff_ms(w->next_sweep,
 			    mono_now()), INT64_C(1)));
@@ -351,6 +326,8 @@ db_writer_new(const char *path, const struct conf *conf, int notify_fd,
 	if (w->journal == NULL ||
 	    (w->db = projection_db_open(path, note, err)) == NULL)
 		goto fail;
+	if (hand_over_runs(w, err) == -1)
+		goto fail;
 	projection_db_conf(w->db, conf);
 	s = projection_db_state(w->db);
 	w->status.applied = s->applied;
@@ -392,6 +369,7 @@ db_writer_free(struct db_writer *w)
 	assert(w->magic == DB_WRITER_MAGIC && !w->started);
 	w->magic = 0;
 	backlog_clear(&w->backlog);
+	run_handover_clear(&w->runs);
 	conf_slot_clear(&w->conf);
 	projection_db_close(w->db);
 	journal_reader_free(w->journal);
@@ -460,6 +438,19 @@ db_writer_conf(struct db_writer *w, struct conf *conf)
 	w->next_sweep = mono_now();
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->mutex);
+}
+
+bool
+db_writer_take_run(struct db_writer *w, struct run_progress *ret)
+{
+	bool there;
+
+	pthread_mutex_lock(&w->mutex);
+	there = run_handover_take(&w->runs, ret);
+	if (run_handover_wanted(&w->runs))
+		pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->mutex);
+	return there;
 }
 
 void

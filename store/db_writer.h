@@ -1,8 +1,8 @@
 /*
  * db_writer: the store's SQLite writer thread. The loop hands it records in
- * order; it applies them to projection.db in transactions of at most
- * DB_WRITER_BATCH events or DB_WRITER_BATCH_MS, whatever is there: an idle
- * store commits each record at once, a busy one commits rarely.
+ * order; it applies them to projection.db in transactions (db_batch.h) of
+ * whatever is there: an idle store commits each record at once, a busy one
+ * commits rarely.
  *
  * The queue (backlog.h) holds at most DB_WRITER_QUEUE_MAX bytes. What comes on
  * top is not kept: the writer reads it from the journal in its place, waits for
@@ -22,9 +22,9 @@
 
 #include "common/conf.h"
 #include "common/event.h"
+#include "store/run_losses.h"
+#include "store/run_progress.h"
 
-#define DB_WRITER_BATCH        500u
-#define DB_WRITER_BATCH_MS     50
 #define DB_WRITER_QUEUE_MAX    (64u * 1024 * 1024)
 #define DB_WRITER_RETRY_MAX_MS 5000
 #define DB_WRITER_SWEEP_MS     10000   /* between two looks at retention */
@@ -40,6 +40,7 @@ struct db_writer_status {
 	bool		gapped;
 	uint64_t	gap_change;   /* tells one gap from the next */
 	bool		damaged;
+	struct run_losses runs;
 	char		trouble[ERR_TEXT_MAX];   /* "" when all is well */
 };
 
@@ -67,6 +68,11 @@ void	db_writer_call(struct db_writer *w);
 /* Another configuration, taken (conf_slot.h); its retention is looked at
  * soon. */
 void	db_writer_conf(struct db_writer *w, struct conf *conf);
+/* A run that is followed (run_rows.h) and has news in what was committed: the
+ * next, to be cleared; at first each that has not been told. False: none, or
+ * none yet: of more than RUN_HANDOVER_MAX the others are read when the last was
+ * taken, and the owner is notified. */
+bool	db_writer_take_run(struct db_writer *w, struct run_progress *ret);
 void	db_writer_status(struct db_writer *w, struct db_writer_status *ret);
 
 #endif

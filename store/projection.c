@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "common/xmalloc.h"
+#include "store/data_json.h"
 
 /* Whole names of one stream type; STREAM_TYPE_MAX stands for every type. */
 static const struct {
@@ -58,31 +58,34 @@ projection_slot(enum stream_type type, struct slice event_type)
 	return SLOT_NONE;
 }
 
-/* A text member of `data`, copied and cut to what a subject may have. */
-static char *
-data_member(const struct item *item, const char *member)
+/* A text member of `data`, copied and cut to what a subject may have; it may
+ * contain NUL. */
+static bool
+data_member(const struct item *item, const char *member, char **ret_text,
+    struct slice *ret)
 {
-	struct slice data = item_data(item);
-	json_t *root;
-	const char *text;
-	char *copy = NULL;
+	json_t *root = data_json(item), *value;
+	struct slice text;
 
-	root = json_loadb(data.p, data.n, JSON_ALLOW_NUL, NULL);
-	text = json_string_value(json_object_get(root, member));
-	if (text != NULL)
-		copy = xstrndup(text, MIN(strlen(text),
-		    (size_t)EVENT_SUBJECT_MAX));
+	*ret_text = NULL;
+	value = json_object_get(root, member);
+	if (json_is_string(value)) {
+		text = (struct slice){ json_string_value(value),
+			MIN(json_string_length(value),
+			(size_t)EVENT_SUBJECT_MAX) };
+		*ret_text = slice_dup(text);
+		*ret = (struct slice){ *ret_text, text.n };
+	}
 	json_decref(root);
-	return copy;
+	return *ret_text != NULL;
 }
 
 static void
 place_by_member(const struct item *item, const char *member,
     struct placement *ret)
 {
-	ret->text = data_member(item, member);
-	ret->subject = ret->text != NULL ? slice_str(ret->text)
-					 : item->subject;
+	if (!data_member(item, member, &ret->text, &ret->subject))
+		ret->subject = item->subject;
 }
 
 void

@@ -15,6 +15,7 @@
 #include "store/projection_file.h"
 #include "store/projection_rows.h"
 #include "store/projection_schema.h"
+#include "store/projection_sweep.h"
 #include "store/sql.h"
 
 #define PROJECTION_DB_MAGIC 0x50524a44u
@@ -45,7 +46,9 @@ struct projection_db {
 	sqlite3			*db;
 	sqlite3_stmt		*stmts[STMT_MAX];
 	struct projection_rows	*rows;
+	struct projection_sweep	*sweep;
 	struct history		*history;
+	struct run_rows		*runs;
 	struct projection_state	 state;
 	struct projection_state	 committed;
 	struct buf		 scratch;
@@ -139,6 +142,8 @@ projection_db_try(const char *path, struct err *err)
 	    state_load(db, err) == -1 || sql_prepare_all(db->db,
 	    statement_texts, db->stmts, STMT_MAX, err) == -1 ||
 	    (db->rows = projection_rows_new(db->db, err)) == NULL ||
+	    (db->sweep = projection_sweep_new(db->db, err)) == NULL ||
+	    (db->runs = run_rows_new(db->db, err)) == NULL ||
 	    (db->history = history_new(db->db, db->state.applied,
 	    err)) == NULL) {
 		projection_db_close(db);
@@ -193,7 +198,9 @@ projection_db_close(struct projection_db *db)
 	assert(db->magic == PROJECTION_DB_MAGIC);
 	db->magic = 0;
 	projection_rows_free(db->rows);
+	projection_sweep_free(db->sweep);
 	history_free(db->history);
+	run_rows_free(db->runs);
 	sql_close(db->db);
 	buf_free(&db->scratch);
 	free(db);
@@ -238,6 +245,7 @@ projection_db_commit(struct projection_db *db, struct err *err)
 		return -1;
 	db->committed = db->state;
 	history_committed(db->history);
+	run_rows_committed(db->runs);
 	return 0;
 }
 
@@ -249,6 +257,7 @@ projection_db_rollback(struct projection_db *db)
 		    NULL);
 	db->state = db->committed;
 	history_rollback(db->history);
+	run_rows_rollback(db->runs);
 }
 
 void
@@ -265,6 +274,8 @@ projection_db_gap(struct projection_db *db, struct position through,
 	db->state.gapped = true;
 	db->state.gap_change = db->state.change;
 	db->state.gap_unix_ms = now_unix_ms;
+	if (run_rows_gap(db->runs, err) == -1)
+		return -1;
 	return history_gap(db->history, through, err);
 }
 
@@ -316,9 +327,9 @@ static int
 apply_begin(struct projection_db *db, const struct item *item,
     struct err *err)
 {
-	bind_key(db->stmts[STMT_SWEEP_DROP], item);
+	bind_key(db->stmts[STMT_DROP], item);
 	bind_key(db->stmts[STMT_UNEND], item);
-	if (sql_run(db->stmts[STMT_SWEEP_DROP], err) == -1)
+	if (sql_run(db->stmts[STMT_DROP], err) == -1)
 		return -1;
 	return sql_run(db->stmts[STMT_UNEND], err);
 }
@@ -378,111 +389,40 @@ projection_db_apply(struct projection_db *db, const struct item *item,
 		if (rc == 0)
 			rc = projection_rows_apply(db->rows, item,
 			    db->state.change, time_unix_ms, err);
+		if (rc == 0)
+			rc = run_rows_apply(db->runs, item, db->state.change,
+			    err);
 	}
 	placement_clear(&place);
 	return rc;
 }
 
+int
+projection_db_runs(struct projection_db *db, uint64_t *change, size_t max,
+    run_rows_cb cb, void *arg, struct err *err)
+{
+	return run_rows_since(db->runs, change, db->committed.change, max, cb,
+	    arg, err);
+}
+
+const struct run_losses *
+projection_db_run_losses(const struct projection_db *db)
+{
+	return run_rows_losses(db->runs);
+}
+
 /* --- retention ----------------------------------------------------------- */
-
-/* Streams to treat are collected first: a table is not changed while it is
- * being read. */
-struct swept {
-	char	*tenant;
-	char	*key;
-};
-
-static int
-sweep_collect(sqlite3_stmt *stmt, struct swept *list, size_t *ret_n,
-    struct err *err)
-{
-	size_t n = 0;
-	int rc = 0;
-
-	while (n < PROJECTION_DB_SWEEP_MAX && (rc = sql_step(stmt, err)) == 1) {
-		list[n].tenant = xstrdup(sql_column_text(stmt, 0));
-		list[n].key = slice_dup(sql_column_slice(stmt, 1));
-		n++;
-	}
-	(void)sqlite3_reset(stmt);
-	(void)sqlite3_clear_bindings(stmt);
-	*ret_n = n;
-	return rc == -1 ? -1 : 0;
-}
-
-static int
-sweep_one(struct projection_db *db, const enum statement *steps,
-    size_t n_steps, const struct swept *s, struct err *err)
-{
-	size_t i;
-
-	for (i = 0; i < n_steps; i++) {
-		sql_bind_text(db->stmts[steps[i]], 1, s->tenant);
-		sql_bind_text(db->stmts[steps[i]], 2, s->key);
-		if (sql_run(db->stmts[steps[i]], err) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-/* Takes the steps on each stream of a statement whose parameters are bound; 1
- * when there may be more of them than one sweep takes. */
-static int
-sweep_apply(struct projection_db *db, sqlite3_stmt *stmt,
-    const enum statement *steps, size_t n_steps, struct err *err)
-{
-	struct swept list[PROJECTION_DB_SWEEP_MAX];
-	size_t i, n;
-	int rc;
-
-	rc = sweep_collect(stmt, list, &n, err);
-	for (i = 0; i < n; i++) {
-		if (rc == 0)
-			rc = sweep_one(db, steps, n_steps, &list[i], err);
-		free(list[i].tenant);
-		free(list[i].key);
-	}
-	return rc == 0 ? n == PROJECTION_DB_SWEEP_MAX : -1;
-}
-
-/* Streams that ended longer ago than their type's retention. */
-static int
-sweep_hide(struct projection_db *db, const struct conf *conf,
-    int64_t now_unix_ms, struct err *err)
-{
-	static const enum statement hide[] = { STMT_SWEEP_SLOTS,
-		STMT_SWEEP_HIDE, STMT_SWEEP_HIDDEN };
-	sqlite3_stmt *stmt = db->stmts[STMT_SWEEP_ENDED];
-	int type, rc, more = 0;
-
-	for (type = 0; type < STREAM_TYPE_MAX; type++) {
-		sql_bind_int(stmt, 1, type);
-		sql_bind_int(stmt, 2, now_unix_ms - conf_stream(conf,
-		    (enum stream_type)type)->snapshot_retention_ms);
-		rc = sweep_apply(db, stmt, hide, NELEM(hide), err);
-		if (rc == -1)
-			return -1;
-		more |= rc;
-	}
-	return more;
-}
 
 int
 projection_db_sweep(struct projection_db *db, const struct conf *conf,
     uint64_t oldest, int64_t now_unix_ms, struct err *err)
 {
-	static const enum statement drop[] = { STMT_SWEEP_DROP, STMT_UNEND };
-	sqlite3_stmt *stmt = db->stmts[STMT_SWEEP_GONE];
-	int hidden, dropped, past;
+	int more = projection_sweep(db->sweep, conf, oldest, now_unix_ms, err);
+	int past;
 
-	hidden = sweep_hide(db, conf, now_unix_ms, err);
-	if (hidden == -1)
-		return -1;
-	sql_bind_int(stmt, 1, (int64_t)oldest);
-	dropped = sweep_apply(db, stmt, drop, NELEM(drop), err);
-	if (dropped == -1)
+	if (more == -1)
 		return -1;
 	projection_db_conf(db, conf);
 	past = history_sweep(db->history, now_unix_ms, err);
-	return past == -1 ? -1 : hidden == 1 || dropped == 1 || past == 1;
+	return past == -1 ? -1 : more == 1 || past == 1;
 }

@@ -7,6 +7,7 @@
  * (streams that ended or whose object is gone), the history of streams that
  * have one (history.h), and for people, and for
  * MongoDB: `resources`, `workflow_nodes`, `clusters`, `watchers`.
+ * `runs` and `run_jobs` are the runs whose progress is derived (run_rows.h).
  * `checkpoint` has one row: how far the journal was applied, moved in the same
  * transaction as what was applied.
  *
@@ -28,12 +29,12 @@
 
 #include "common/conf.h"
 #include "common/event.h"
+#include "store/run_rows.h"
 
 #define PROJECTION_DB_VERSION   2
 /* Larger files are opened without reading them through first; damage that is
  * found while one is in use is remembered by projection_db_suspect. */
 #define PROJECTION_DB_CHECK_MAX (256 * 1024 * 1024)
-#define PROJECTION_DB_SWEEP_MAX 200   /* streams hidden or dropped per sweep */
 
 struct projection_db;
 
@@ -67,9 +68,17 @@ void	projection_db_rollback(struct projection_db *db);
 /* Applies one event; one that was applied before changes nothing. */
 int	projection_db_apply(struct projection_db *db, const struct item *item,
 	    int64_t time_unix_ms, struct err *err) MUST_CHECK;
+/* The followed runs that changed after *change and, as it was committed, have
+ * not been told: see run_rows_since. */
+int	projection_db_runs(struct projection_db *db, uint64_t *change,
+	    size_t max, run_rows_cb cb, void *arg, struct err *err) MUST_CHECK;
+/* What following them had to leave out, as it was committed. */
+const struct run_losses *projection_db_run_losses(
+    const struct projection_db *db);
 /* Everything up to `through` is known, though there was no event to apply. */
 void	projection_db_at(struct projection_db *db, struct position through);
-/* The same, but what lay before it was lost: all kept so far may be stale. */
+/* The same, but what lay before it was lost: all kept so far may be stale, and
+ * no run is followed any more. */
 int	projection_db_gap(struct projection_db *db, struct position through,
 	    int64_t now_unix_ms, struct err *err) MUST_CHECK;
 /* Drops what retention says; `oldest` is the first position of the journal. 1

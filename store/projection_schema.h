@@ -77,17 +77,22 @@
 	X(END, "INSERT OR REPLACE INTO ended VALUES(?1, ?2, ?3, ?4, ?5," \
 	    " ?6)")							\
 	X(UNEND, "DELETE FROM ended WHERE tenant = ?1 AND key = ?2")	\
-	X(SWEEP_ENDED, "SELECT tenant, key FROM ended WHERE hidden = 0"	\
+	X(DROP, "DELETE FROM latest WHERE tenant = ?1 AND key = ?2")
+
+/* name, text: those of projection_sweep. */
+#define PROJECTION_SWEEP_STATEMENTS(X)					\
+	X(UNEND, "DELETE FROM ended WHERE tenant = ?1 AND key = ?2")	\
+	X(ENDED, "SELECT tenant, key FROM ended WHERE hidden = 0"	\
 	    " AND type = ?1 AND at_unix_ms <= ?2 ORDER BY at_unix_ms")	\
-	X(SWEEP_GONE, "SELECT tenant, key FROM ended WHERE hidden = 1"	\
+	X(GONE, "SELECT tenant, key FROM ended WHERE hidden = 1"	\
 	    " AND position < ?1")					\
-	X(SWEEP_SLOTS, "DELETE FROM latest WHERE tenant = ?1 AND key = ?2" \
+	X(SLOTS, "DELETE FROM latest WHERE tenant = ?1 AND key = ?2" \
 	    " AND slot <> 1")						\
-	X(SWEEP_HIDE, "UPDATE latest SET shown = 0 WHERE tenant = ?1"	\
+	X(HIDE, "UPDATE latest SET shown = 0 WHERE tenant = ?1"	\
 	    " AND key = ?2")						\
-	X(SWEEP_HIDDEN, "UPDATE ended SET hidden = 1 WHERE tenant = ?1"	\
+	X(HIDDEN, "UPDATE ended SET hidden = 1 WHERE tenant = ?1"	\
 	    " AND key = ?2")						\
-	X(SWEEP_DROP, "DELETE FROM latest WHERE tenant = ?1 AND key = ?2")
+	X(DROP, "DELETE FROM latest WHERE tenant = ?1 AND key = ?2")
 
 /* name, text: those of projection_rows. */
 #define PROJECTION_ROW_STATEMENTS(X)					\

@@ -33,6 +33,7 @@
 #include "store/mongo.h"
 #include "store/projection_file.h"
 #include "store/record_feed.h"
+#include "store/run_teller.h"
 #include "store/serve.h"
 #include "store/store_notices.h"
 #include "store/store_report.h"
@@ -64,6 +65,7 @@ struct store {
 	struct db_writer	*writer;
 	struct db_reader	*reader;
 	struct serve		*serve;
+	struct run_teller	*runs;
 	struct subscriber	*subscriber;
 	struct mongo		*mongo;         /* NULL: not configured */
 	bool			 mongo_stuck;   /* its thread was left behind */
@@ -195,9 +197,13 @@ take_applied(struct store *s)
 		ask_resync(s, "the projection may be incomplete");
 		submit(s, DB_READER_CHECK);
 	}
-	if (catch_up_done(&s->feed.way, st.applied))
+	if (catch_up_done(&s->feed.way, st.applied)) {
 		become_ready(s);
+		run_teller_go(s->runs);
+	}
+	run_teller_look(s->runs);
 	store_notices_writer(&s->notices, st.trouble);
+	store_notices_runs(&s->notices, &st.runs, mono_now());
 }
 
 static void
@@ -320,6 +326,10 @@ open_bus(struct store *s, struct err *err)
 	if (s->serve == NULL)
 		goto out;
 	serve_applied(s->serve, s->feed.way.start);
+	s->runs = run_teller_new(s->role->base, bus, s->role->incarnation,
+	    s->writer, err);
+	if (s->runs == NULL)
+		goto out;
 	s->subscriber = subscriber_new(s->role->base, bus, journal, "store",
 	    s->role->incarnation, s->feed.way.start, &record_feed_ops, &s->feed,
 	    err);
@@ -433,6 +443,7 @@ store_finish(struct role *role)
 		return;
 	assert(s->magic == STORE_MAGIC);
 	subscriber_free(s->subscriber);
+	run_teller_free(s->runs);
 	serve_free(s->serve);
 	if (s->mongo_stuck) {
 		/* Its thread still uses the reader and the driver: the

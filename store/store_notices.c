@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "store/run_rows.h"
 
 void
 store_notices_writer(struct store_notices *n, const char *trouble)
@@ -28,6 +29,54 @@ store_notices_reader(struct store_notices *n, const char *text,
 	(void)snprintf(n->reader, sizeof(n->reader), "%s", text);
 	n->reader_until = mono_add_ms(now, STORE_NOTICES_MS);
 	log_error("%s", text);
+}
+
+static void
+runs_pushed_out(struct store_notices *n, const struct run_loss *loss)
+{
+	if (loss->count == n->pushed_out)
+		return;
+	log_warn("run.progress of %" PRIu64 " more runs is not derived any"
+	    " more, since of a tenant at most %u runs are followed; the last:"
+	    " %s; end runs that are over", loss->count - n->pushed_out,
+	    RUN_ROWS_MAX, loss->last);
+	n->pushed_out = loss->count;
+}
+
+static void
+runs_uncounted(struct store_notices *n, const struct run_loss *loss)
+{
+	if (loss->count == n->uncounted)
+		return;
+	log_warn("%" PRIu64 " more changes of jobs are not counted in their"
+	    " run's progress, since of a run at most %u jobs are; the last:"
+	    " %s", loss->count - n->uncounted, RUN_ROWS_JOBS_MAX, loss->last);
+	n->uncounted = loss->count;
+}
+
+static void
+runs_gone(struct store_notices *n, uint64_t gone)
+{
+	if (gone == n->gone)
+		return;
+	log_warn("run.progress of %" PRIu64 " runs is not derived any more:"
+	    " events of theirs may be lost", gone - n->gone);
+	n->gone = gone;
+}
+
+void
+store_notices_runs(struct store_notices *n, const struct run_losses *losses,
+    struct mono now)
+{
+	if (mono_before(now, n->next_runs) ||
+	    (losses->pushed_out.count == n->pushed_out &&
+	    losses->uncounted.count == n->uncounted &&
+	    losses->gone == n->gone))
+		return;
+	n->next_runs = mono_add_ms(now, STORE_NOTICES_MS);
+	runs_pushed_out(n, &losses->pushed_out);
+	runs_uncounted(n, &losses->uncounted);
+	runs_gone(n, losses->gone);
 }
 
 /* Refused is not tried again: somebody has to look at the document. */

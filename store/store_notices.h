@@ -8,6 +8,7 @@
 
 #include "common/mono.h"
 #include "store/mongo.h"
+#include "store/run_losses.h"
 
 #define STORE_NOTICES_MS 60000
 
@@ -19,6 +20,10 @@ struct store_notices {
 	struct mono	next_refused;
 	uint64_t	mongo_unfollowed;   /* the last that was told */
 	struct mono	next_unfollowed;
+	struct mono	next_runs;
+	uint64_t	pushed_out;      /* runs: so many were told of */
+	uint64_t	uncounted;
+	uint64_t	gone;
 	char		reader[ERR_TEXT_MAX];
 	struct mono	reader_until;
 };
@@ -28,6 +33,9 @@ void	store_notices_writer(struct store_notices *n, const char *trouble);
 /* Something the reader failed at. */
 void	store_notices_reader(struct store_notices *n, const char *text,
 	    struct mono now);
+/* Runs whose progress is told no more, or not of all their jobs. */
+void	store_notices_runs(struct store_notices *n,
+	    const struct run_losses *losses, struct mono now);
 void	store_notices_mongo(struct store_notices *n,
 	    const struct mongo_status *st, struct mono now);
 

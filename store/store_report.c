@@ -96,7 +96,9 @@ store_report_facts(const struct store_report *r, struct buf *b)
 	    position), behind(r), w->change, w->queued, r->questions,
 	    truth(w->gapped));
 	buf_json_text(b, w->trouble, strlen(w->trouble));
-	buf_adds(b, "\",\"mongodb\":");
+	buf_addf(b, "\",\"runs\":{\"pushed_out\":%" PRIu64
+	    ",\"uncounted\":%" PRIu64 ",\"gone\":%" PRIu64 "},\"mongodb\":",
+	    w->runs.pushed_out.count, w->runs.uncounted.count, w->runs.gone);
 	if (r->with_mongo)
 		mongo_facts(&r->mongo, b);
 	else

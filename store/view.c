@@ -3,6 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/data_json.h"
+
+#define NUMBER_MAX 9007199254740992.0   /* 2^53: exact in a real, too */
+
 static const struct {
 	enum stream_type	 type;
 	const char		*event_type;
@@ -44,8 +48,12 @@ number_of(const json_t *object, const char *member)
 {
 	const json_t *value = json_object_get(object, member);
 
-	return json_is_integer(value) ? json_integer_value(value)
-				      : VIEW_NO_NUMBER;
+	if (json_is_integer(value))
+		return json_integer_value(value);
+	if (json_is_real(value) && json_real_value(value) >= -NUMBER_MAX &&
+	    json_real_value(value) <= NUMBER_MAX)
+		return (int64_t)json_real_value(value);
+	return VIEW_NO_NUMBER;
 }
 
 /* The members status_update and node_update have in common. */
@@ -125,14 +133,13 @@ view_watcher(const struct item *item, struct view *v)
 void
 view_of(const struct item *item, struct view *ret)
 {
-	struct slice data = item_data(item);
 	bool good = false;
 
 	*ret = (struct view){ .kind = view_kind_of(item),
 	    .latency_ms = VIEW_NO_NUMBER, .failures = VIEW_NO_NUMBER };
 	if (ret->kind == VIEW_NONE)
 		return;
-	ret->root = json_loadb(data.p, data.n, JSON_ALLOW_NUL, NULL);
+	ret->root = data_json(item);
 	switch (ret->kind) {
 	case VIEW_RESOURCE:
 	case VIEW_RESOURCE_GONE:
