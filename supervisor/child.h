@@ -82,6 +82,7 @@ struct child {
 	bool			 slot_wanted;
 	uint64_t		 listeners;      /* bits of those handed over */
 	unsigned		 due;            /* what is still to be told */
+	bool			 states_wanted;  /* a gateway: STATES */
 	uint64_t		 bindings;     /* of a watcher: their version */
 	bool			 drain;        /* a gateway, by command: until
 						* it is restarted by one */

@@ -6,7 +6,6 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +15,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "common/utf8.h"
 #include "common/xmalloc.h"
+#include "supervisor/child_json.h"
 #include "supervisor/supervisor.h"
 
 #define CONTROL_MAGIC   0x4c525443u   /* "CTRL" */
@@ -48,77 +47,21 @@ struct control {
 	struct connection	 connections[CONNECTIONS_MAX];
 };
 
-/* --- JSON by hand --------------------------------------------------------- */
-
-/* C0, DEL and C1: what a terminal may obey. */
-static bool
-is_control(const char *text, size_t n)
-{
-	const unsigned char *p = (const unsigned char *)text;
-
-	return (n == 1 && (p[0] < 0x20 || p[0] == 0x7f)) ||
-	    (n == 2 && p[0] == 0xc2 && p[1] < 0xa0);
-}
-
-/* Text of a child may have been cut inside a character, and may hold what a
- * server said. */
-static void
-add_text(struct buf *b, const char *text)
-{
-	size_t left = strlen(text), n;
-
-	buf_addc(b, '"');
-	for (; left != 0; text += n, left -= n) {
-		n = utf8_length(text, left);
-		if (n == 0 || is_control(text, n)) {
-			buf_addc(b, '?');
-			n = MAX(n, 1);
-		} else {
-			buf_json_text(b, text, n);
-		}
-	}
-	buf_addc(b, '"');
-}
+/* --- answers -------------------------------------------------------------- */
 
 static void
 add_member(struct buf *b, const char *name, const char *text)
 {
 	buf_addf(b, ",\"%s\":", name);
-	add_text(b, text);
+	child_json_text(b, text);
 }
 
 static void
 refuse(struct buf *b, const char *text)
 {
 	buf_adds(b, "{\"ok\":false,\"error\":");
-	add_text(b, text);
+	child_json_text(b, text);
 	buf_adds(b, "}");
-}
-
-static void
-add_child(struct buf *b, const struct child *c)
-{
-	char since[MONO_RFC3339_SIZE];
-	const char *circuit = c->state == CHILD_FAILED ? "open"
-	    : c->backoff.half_open ? "half-open" : "closed";
-
-	buf_adds(b, "{\"process\":");
-	add_text(b, c->title);
-	add_member(b, "state", child_shown_state(c));
-	add_member(b, "desired", c->desired == CHILD_UP ? "up" : "down");
-	buf_addf(b, ",\"pid\":%d,\"incarnation\":%" PRIu64, (int)c->process.pid,
-	    c->incarnation);
-	add_member(b, "since", wall_format(c->state_since_unix_ms, since));
-	buf_addf(b, ",\"restarts\":%u,\"deaths\":%u",
-	    c->starts > 0 ? c->starts - 1 : 0, c->deaths);
-	add_member(b, "circuit", circuit);
-	add_member(b, "cause", c->cause);
-	add_member(b, "last_death", c->last_death);
-	add_member(b, "status_state", c->status.state);
-	add_member(b, "status", c->status.text);
-	add_member(b, "busy", c->pong.busy);
-	buf_addf(b, ",\"turns\":%" PRIu64 ",\"bad_messages\":%u}",
-	    c->pong.turns, c->bad_messages);
 }
 
 /* --- commands ------------------------------------------------------------- */
@@ -132,14 +75,10 @@ do_status(struct supervisor *s, struct buf *b)
 	    : s->told_ready ? "ready" : "starting");
 	add_member(b, "state_directory", s->conf.state_directory);
 	add_member(b, "listen_host", s->conf.listen_host);
-	buf_addf(b, ",\"listen_port\":%u,\"processes\":[",
+	buf_addf(b, ",\"listen_port\":%u,\"processes\":",
 	    s->conf.listen_port);
-	for (size_t i = 0; i < s->n_children; i++) {
-		if (i != 0)
-			buf_addc(b, ',');
-		add_child(b, s->children[i]);
-	}
-	buf_adds(b, "]}");
+	child_json_all(b, s->children, s->n_children);
+	buf_adds(b, "}");
 }
 
 /* Why this cannot be done to it; to be freed. NULL: it can. */

@@ -1,5 +1,6 @@
 #include "supervisor/supervisor.h"
 
+#include <event2/event.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "supervisor/all_states.h"
 #include "supervisor/plugins.h"
 
 #define LIST_SLOTS_MAX 10u   /* first lists at one time on this host */
@@ -168,10 +170,10 @@ take_segment(struct supervisor *s, struct child *c, const void *p, size_t n,
 
 /* --- between store, watchers and health ----------------------------------- */
 
-/* Bits of child.due, of a watcher. Each stands for a message that says how
- * things are now: one is enough, however often it became due, so that a store
- * or a watcher that says much cannot fill another's channel, and a thousand
- * watchers can change at once. */
+/* Bits of child.due, of a watcher. Each stands for a message
+ * that says how things are now: one is enough, however often it became due, so
+ * that a store or a watcher that says much cannot fill another's channel, and
+ * a thousand watchers can change at once. */
 enum due {
 	DUE_STATE    = 1,   /* to health: CLUSTER_STATE */
 	DUE_CHECK    = 2,   /* to health: CHECK_NOW */
@@ -207,6 +209,17 @@ send_bindings(struct child *to, enum msg_type type,
 	msg_bindings_encode(&b, &m);
 	(void)child_send(to, type, b.data, b.len, -1);
 	buf_free(&b);
+}
+
+static void
+take_states_ask(struct supervisor *s, struct child *c, size_t n)
+{
+	if (n != 0 || !is(c, "gateway")) {
+		unreadable(c, "STATES_ASK");
+		return;
+	}
+	c->states_wanted = true;
+	all_states_tell(s);
 }
 
 /* True when it is due and can be told now; it is then not due any more. */
@@ -249,6 +262,7 @@ relay_tick(struct supervisor *s)
 	for (size_t i = 0; i < s->n_children; i++)
 		if (s->children[i]->due != 0)
 			tell_due(s, s->children[i]);
+	all_states_tell(s);
 }
 
 static void
@@ -348,6 +362,8 @@ relay_message(struct child *c, enum msg_type type, const void *payload,
 		take_check_now(s, c, payload, n);
 	else if (type == MSG_CREDENTIAL_ASK)
 		take_ask(s, c, payload, n);
+	else if (type == MSG_STATES_ASK)
+		take_states_ask(s, c, n);
 	else if (type == MSG_BINDINGS_CHANGED || type == MSG_RESYNC)
 		take_bindings(s, c, type, payload, n);
 	else
@@ -371,6 +387,7 @@ relay_changed(struct supervisor *s, struct child *c)
 	if (!child_running(c)) {
 		drop_peer(s, c);
 		return_slot(s, c);
+		c->states_wanted = false;   /* the next asks itself */
 	}
 	if (is(c, "broker") && c->state == CHILD_READY)
 		broker_ready(s);

@@ -100,8 +100,10 @@ say_taken_by(const char *path, void *arg UNUSED)
 	const char *role = conf_change_taken_by(path);
 
 	if (role != NULL)
-		log_warn("reload: %s: in force once %s is restarted: "
-		    "sluicectl restart %s", path, role, strcmp(role,
+		log_warn("reload: %s: in force once %s is restarted%s: "
+		    "sluicectl restart %s", path, role,
+		    strcmp(path, "streams") == 0 ?
+		    " (log_grace: already)" : "", strcmp(role,
 		    "gateway") == 0 ? "gateway/0, then the next" :
 		    strcmp(role, "watcher") == 0 ? "watcher/CLUSTER" : role);
 }

@@ -60,6 +60,8 @@ struct supervisor {
 	bool			 told_ready;  /* READY=1 to systemd */
 	char			 told_status[192];
 	unsigned		 slots;       /* LIST_SLOT grants out */
+	struct mono		 states_next; /* all_states.c: not before */
+	bool			 states_soon; /* a timer runs */
 };
 
 /* --- service.c: the set of children --------------------------------------- */
