@@ -45,9 +45,11 @@ read_end(const struct slice v[J_MAX], struct job_facts *f)
 		    LIFECYCLE_TIMED_OUT : LIFECYCLE_FAILED;
 	f->finished_unix_ms = completed != 0 ? completed :
 	    kube_status_changed(&c);
-	/* Pods that ran side by side fail in one attempt. */
+	/* Pods that ran side by side fail in one attempt; and what succeeded
+	 * did so in one that was left. */
 	if (f->max_attempts > 0)
-		f->failed = MIN(f->failed, f->max_attempts);
+		f->failed = MIN(f->failed, f->max_attempts -
+		    (f->state == LIFECYCLE_SUCCEEDED));
 	set_text(f, &c);
 	return true;
 }

@@ -4,123 +4,54 @@
 #include <string.h>
 
 #include "common/macros.h"
-#include "common/sip.h"
 #include "common/xmalloc.h"
 #include "watcher/inv_listed.h"
 #include "watcher/inv_object.h"
-#include "watcher/json_scan.h"
-
-#define BUCKETS_MIN 64u
-#define SUFFIX_LEN  8u    /* digits of the uid */
+#include "watcher/job_stored.h"
 
 struct job_streams {
-	struct job_stream	**buckets;   /* by path */
-	size_t			  n_buckets; /* a power of two */
-	size_t			  n;
-	struct job_stream	 *first;     /* with something to say */
+	struct job_table	 table;
+	struct job_stream	*first;      /* with something to say */
 	struct job_stream	**last;
-	struct inv_listed	  listed;    /* of the one kind, 0 */
-	struct sip_key		  key;
-	uint32_t		  mark;
-	char			 *cluster;
+	size_t			 n_counted;
+	size_t			 n_silent;   /* of these */
+	size_t			 max;        /* others of these; 0: any */
+	struct inv_listed	 listed;     /* of the one kind, 0 */
+	uint32_t		 mark;
+	int64_t			 old_ms;
+	char			*cluster;
 };
 
-/* --- the entries ---------------------------------------------------------- */
+/* --- life ----------------------------------------------------------------- */
 
 struct job_streams *
-job_streams_new(const char *cluster)
+job_streams_new(const char *cluster, int64_t retention_ms, size_t max)
 {
 	struct job_streams *j = xcalloc(1, sizeof(*j));
 
+	job_table_init(&j->table);
 	j->cluster = xstrdup(cluster);
-	j->n_buckets = BUCKETS_MIN;
-	j->buckets = xcalloc(j->n_buckets, sizeof(struct job_stream *));
 	j->last = &j->first;
-	sip_key_random(&j->key);
+	j->old_ms = MAX(retention_ms, JOB_STREAMS_OLD_MS);
+	j->max = max;
 	return j;
-}
-
-static void
-stream_free(struct job_stream *s)
-{
-	free(s->reason);
-	free(s->message);
-	free(s);
 }
 
 void
 job_streams_free(struct job_streams *j)
 {
-	struct job_stream *s;
-
 	if (j == NULL)
 		return;
-	for (size_t i = 0; i < j->n_buckets; i++)
-		while ((s = j->buckets[i]) != NULL) {
-			j->buckets[i] = s->next;
-			stream_free(s);
-		}
-	free(j->buckets);
+	job_table_clear(&j->table);
 	inv_listed_clear(&j->listed);
 	free(j->cluster);
 	free(j);
 }
 
-static struct job_stream **
-bucket_of(const struct job_streams *j, const char *path)
+size_t
+job_streams_known(const struct job_streams *j)
 {
-	return &j->buckets[sip_hash(&j->key, slice_str(path)) &
-	    (j->n_buckets - 1)];
-}
-
-static void
-grow(struct job_streams *j)
-{
-	struct job_stream **old = j->buckets, *s, **to;
-	size_t n = j->n_buckets;
-
-	j->n_buckets *= 2;
-	j->buckets = xcalloc(j->n_buckets, sizeof(struct job_stream *));
-	for (size_t i = 0; i < n; i++)
-		while ((s = old[i]) != NULL) {
-			old[i] = s->next;
-			to = bucket_of(j, s->path);
-			s->next = *to;
-			*to = s;
-		}
-	free(old);
-}
-
-/* Finds the stream of that Job, or makes it, empty. Another of the same name
- * has its key already. */
-static struct job_stream *
-entry(struct job_streams *j, const char *path, size_t namespace_len,
-    const uint8_t uid[16])
-{
-	struct job_stream **bucket = bucket_of(j, path), *s;
-	size_t n = strlen(path);
-	bool taken = false;
-
-	for (s = *bucket; s != NULL; s = s->next) {
-		if (strcmp(s->path, path) != 0)
-			continue;
-		if (memcmp(s->uid, uid, sizeof(s->uid)) == 0)
-			return s;
-		taken = true;
-	}
-	if (j->n >= j->n_buckets) {
-		grow(j);
-		bucket = bucket_of(j, path);
-	}
-	s = xcalloc(1, sizeof(*s) + n + 1);
-	memcpy(s->path, path, n + 1);
-	memcpy(s->uid, uid, sizeof(s->uid));
-	s->namespace_len = (uint16_t)namespace_len;
-	s->suffixed = taken;
-	s->next = *bucket;
-	*bucket = s;
-	j->n++;
-	return s;
+	return j->table.n;
 }
 
 static bool
@@ -133,16 +64,11 @@ ended(const struct job_stream *s)
 static void
 release(struct job_streams *j, struct job_stream *s)
 {
-	struct job_stream **link;
-
 	if (s->present || s->dirty || s->in_flight ||
 	    (!s->settled && s->at.state != LIFECYCLE_NONE && !ended(s)))
 		return;
-	for (link = bucket_of(j, s->path); *link != s; link = &(*link)->next)
-		;
-	*link = s->next;
-	j->n--;
-	stream_free(s);
+	j->n_counted -= s->counted;
+	job_table_remove(&j->table, s);
 }
 
 /* --- what is to be said --------------------------------------------------- */
@@ -167,25 +93,43 @@ needs(const struct job_stream *s)
 }
 
 static void
+unqueue(struct job_streams *j, struct job_stream *s)
+{
+	*s->link_dirty = s->next_dirty;
+	if (s->next_dirty != NULL)
+		s->next_dirty->link_dirty = s->link_dirty;
+	else
+		j->last = s->link_dirty;
+	j->n_silent -= s->silent;
+	s->dirty = s->silent = false;
+}
+
+static void
 touch(struct job_streams *j, struct job_stream *s)
 {
-	if (s->dirty || s->in_flight || !needs(s))
+	if (s->in_flight || !needs(s))
+		return;
+	j->n_silent -= s->silent;
+	s->silent = false;
+	if (s->dirty)
 		return;
 	s->dirty = true;
 	s->next_dirty = NULL;
+	s->link_dirty = j->last;
 	*j->last = s;
 	j->last = &s->next_dirty;
 }
 
+/* Of one that is gone, waits, and was never shown: the store may yet tell that
+ * it was. With too many of them it leaves the queue, and can be released. */
 static void
-unqueue(struct job_streams *j)
+hush(struct job_streams *j, struct job_stream *s)
 {
-	struct job_stream *s = j->first;
-
-	j->first = s->next_dirty;
-	if (j->first == NULL)
-		j->last = &j->first;
-	s->dirty = false;
+	if (!s->dirty || s->silent || s->at.state != LIFECYCLE_NONE)
+		return;
+	s->silent = true;
+	if (j->n_silent++ == JOB_STREAMS_SILENT_MAX)
+		unqueue(j, s);
 }
 
 struct job_stream *
@@ -194,7 +138,7 @@ job_streams_first(struct job_streams *j)
 	struct job_stream *s;
 
 	while ((s = j->first) != NULL && !needs(s)) {
-		unqueue(j);
+		unqueue(j, s);
 		release(j, s);
 	}
 	return s;
@@ -204,7 +148,7 @@ void
 job_streams_sent(struct job_streams *j, struct job_stream *s,
     const struct job_step *steps, size_t n)
 {
-	unqueue(j);
+	unqueue(j, s);
 	s->in_flight = true;
 	s->was = s->at;
 	s->at = steps[n - 1];
@@ -212,24 +156,61 @@ job_streams_sent(struct job_streams *j, struct job_stream *s,
 	    s->failed + 1 - s->at.attempt : 0;
 }
 
-/* Something else stands in the stream than what this watcher knew of: it goes
- * on from there. An end that it knew nothing of is that of an earlier Job of
- * the same name, unless this one is over, too: then it may be its own. */
+/* An earlier Job has its name. */
 static void
-adopt(struct job_stream *s, const struct publish_result *result)
+take_suffix(struct job_stream *s)
 {
-	s->at = (struct job_step){ (enum lifecycle_state)(result->state &
-	    ~LIFECYCLE_LOGS_OPEN), result->attempt };
-	s->guard = result->position;
-	if (!ended(s))
-		return;
-	s->settled = s->suffixed || s->was.state != LIFECYCLE_NONE ||
-	    lifecycle_final(LIFECYCLE_OF_JOB, s->state);
-	if (s->settled)
-		return;
 	s->suffixed = true;
 	s->at = (struct job_step){ LIFECYCLE_NONE, 0 };
 	s->guard = (struct position){ 0, 0 };
+}
+
+/* Whether an end that this watcher did not know of is that of the Job itself.
+ * The mark says so, unless somebody else published it, or a watcher of before
+ * there were marks: then it is that of an earlier Job of the same name, but not
+ * if this one is over, too. */
+static bool
+is_own_end(const struct job_stream *s, enum job_whose whose)
+{
+	return whose == JOB_WHOSE_OWN || s->was.state != LIFECYCLE_NONE ||
+	    lifecycle_final(LIFECYCLE_OF_JOB, s->state);
+}
+
+/* Something else stands in the stream than what this watcher knew of: it goes
+ * on from there, unless that is another Job's. */
+static void
+adopt(struct job_stream *s, const struct publish_result *result)
+{
+	enum job_whose whose = job_name_whose(s->uid, result->body);
+
+	s->at = (struct job_step){ (enum lifecycle_state)(result->state &
+	    ~LIFECYCLE_LOGS_OPEN), result->attempt };
+	s->guard = result->position;
+	if (whose == JOB_WHOSE_EARLIER && !s->suffixed)
+		take_suffix(s);
+	else if (ended(s) && (s->suffixed || is_own_end(s, whose)))
+		s->settled = true;
+	else if (ended(s))
+		take_suffix(s);
+}
+
+/* False: there is nothing to go on with now. */
+static bool
+lose(struct job_stream *s, const struct publish_result *result)
+{
+	adopt(s, result);
+	return ++s->losses < JOB_STREAMS_LOSSES_MAX;
+}
+
+/* The Job has changed since that was sent. */
+static bool
+wants_other(const struct job_stream *s, struct job_step sent)
+{
+	struct job_step steps[JOB_STEPS_MAX];
+	size_t n = job_streams_steps(s, steps);
+
+	return n > 0 && (steps[n - 1].state != sent.state ||
+	    steps[n - 1].attempt != sent.attempt);
 }
 
 bool
@@ -239,17 +220,23 @@ job_streams_answered(struct job_streams *j, struct job_stream *s,
 	bool taken = result->code == RECORD_APPENDED;
 	bool lost = result->code == RECORD_GUARD_LOST ||
 	    result->code == RECORD_ENDED;
+	struct job_step sent = s->at;
+	bool more = taken;
 
 	s->in_flight = false;
-	if (taken)
+	if (taken) {
 		s->guard = result->last;
-	else if (lost)
-		adopt(s, result);
-	else
+		s->losses = 0;
+	} else if (lost) {
+		more = lose(s, result);
+	} else {
 		s->at = s->was;
-	s->settled |= !taken && !lost && !s->present;
-	/* The same again would be refused again, and again. */
-	if (taken || lost)
+		more = wants_other(s, sent);
+	}
+	/* The same again would be refused again, and again; and what is gone
+	 * does not change. */
+	s->settled |= !more && !s->present;
+	if (more)
 		touch(j, s);
 	release(j, s);
 	return taken || lost;
@@ -266,7 +253,7 @@ set_text(char **to, const char *text)
 
 static void
 take_facts(struct job_stream *s, const struct kube_object *object,
-    int64_t now)
+    int64_t now, int64_t old_ms)
 {
 	bool first = s->state == LIFECYCLE_NONE && s->at.state ==
 	    LIFECYCLE_NONE;
@@ -281,28 +268,42 @@ take_facts(struct job_stream *s, const struct kube_object *object,
 	if (f.started_unix_ms != 0)
 		s->started_unix_ms = f.started_unix_ms;
 	s->finished_unix_ms = f.finished_unix_ms;
+	s->losses = 0;
 	set_text(&s->reason, f.text.reason);
 	set_text(&s->message, f.text.message);
 	if (first && f.finished_unix_ms != 0 &&
-	    now - f.finished_unix_ms > JOB_STREAMS_OLD_MS)
+	    now - f.finished_unix_ms > old_ms)
 		s->settled = true;
 }
 
-static struct job_stream *
-entry_of(struct job_streams *j, const struct kube_object *object)
+/* What is there already has its room. */
+static bool
+has_room(const struct job_streams *j, const char *path,
+    const uint8_t uid[JOB_UID_SIZE])
 {
-	uint8_t uid[16] = { 0 };
-	struct job_stream *s;
+	return j->max == 0 || j->n_counted - j->n_silent < j->max ||
+	    job_table_find(&j->table, path, uid) != NULL;
+}
+
+/* NULL: it has no room, or (*ret_room) no key has room for its name. */
+static struct job_stream *
+entry_of(struct job_streams *j, const struct kube_object *object,
+    bool *ret_room)
+{
+	uint8_t uid[JOB_UID_SIZE] = { 0 };
+	struct job_stream *s = NULL;
 	char *path;
 
-	/* A key has no room for it. */
-	if (strlen(j->cluster) + object->namespace.n + object->name.n + 3 +
-	    SUFFIX_LEN > EVENT_NAME_MAX)
+	*ret_room = true;
+	if (!job_name_fits(j->cluster, object->namespace, object->name))
 		return NULL;
+	/* Of a uid that is none this is a hash, no other Job's either. */
 	(void)inv_object_uid(object->uid, uid);
 	path = xasprintf("%.*s/%.*s", (int)object->namespace.n,
 	    object->namespace.p, (int)object->name.n, object->name.p);
-	s = entry(j, path, object->namespace.n, uid);
+	*ret_room = has_room(j, path, uid);
+	if (*ret_room)
+		s = job_table_entry(&j->table, path, object->namespace.n, uid);
 	free(path);
 	return s;
 }
@@ -318,6 +319,7 @@ vanish(struct job_streams *j, struct job_stream *s, const char *message)
 		set_text(&s->message, message);
 	}
 	touch(j, s);
+	hush(j, s);
 	release(j, s);
 }
 
@@ -327,40 +329,44 @@ vanish_earlier(struct job_streams *j, const struct job_stream *now)
 {
 	struct job_stream *s, *next;
 
-	for (s = *bucket_of(j, now->path); s != NULL; s = next) {
-		next = s->next;
-		if (s != now && s->present && strcmp(s->path, now->path) == 0)
+	for (s = job_table_named(&j->table, now->path); s != NULL; s = next) {
+		next = job_table_named_next(s);
+		if (s != now && s->present)
 			vanish(j, s, "the job was deleted and another of its "
 			    "name created; how it ended was not seen");
 	}
 }
 
-void
+bool
 job_streams_seen(struct job_streams *j, const struct kube_object *object,
     int64_t now_unix_ms)
 {
-	struct job_stream *s = entry_of(j, object);
+	bool room;
+	struct job_stream *s = entry_of(j, object, &room);
 
 	if (s == NULL)
-		return;
-	s->present = true;
+		return room;
+	j->n_counted += !s->counted;
+	s->counted = s->present = true;
 	s->mark = j->mark;
-	take_facts(s, object, now_unix_ms);
+	take_facts(s, object, now_unix_ms, j->old_ms);
 	vanish_earlier(j, s);
 	touch(j, s);
+	return true;
 }
 
 void
 job_streams_deleted(struct job_streams *j, const struct kube_object *object,
     int64_t now_unix_ms)
 {
-	struct job_stream *s = entry_of(j, object);
+	bool room;
+	struct job_stream *s = entry_of(j, object, &room);
 
 	if (s == NULL)
 		return;
 	/* Not the one that was known: nothing to say. */
 	if (s->present) {
-		take_facts(s, object, now_unix_ms);
+		take_facts(s, object, now_unix_ms, j->old_ms);
 		vanish(j, s, "the job was deleted");
 	} else {
 		release(j, s);
@@ -378,19 +384,18 @@ namespace_of(const struct job_stream *s)
 static void
 sweep(struct job_streams *j, struct slice namespace, uint32_t mark)
 {
-	struct job_stream *s, *next;
+	struct job_table_cursor c = { 0 };
+	struct job_stream *s;
 
-	for (size_t i = 0; i < j->n_buckets; i++)
-		for (s = j->buckets[i]; s != NULL; s = next) {
-			next = s->next;
-			if (namespace.p != NULL &&
-			    !slice_eq(namespace_of(s), namespace))
-				continue;
-			/* As in the inventory: marks may go round. */
-			if (!s->present || s->mark - mark > UINT32_MAX / 2)
-				vanish(j, s, "the job is gone; how it ended "
-				    "was not seen");
-		}
+	while ((s = job_table_next(&j->table, &c)) != NULL) {
+		if (namespace.p != NULL &&
+		    !slice_eq(namespace_of(s), namespace))
+			continue;
+		/* As in the inventory: marks may go round. */
+		if (!s->present || s->mark - mark > UINT32_MAX / 2)
+			vanish(j, s, "the job is gone; how it ended was not "
+			    "seen");
+	}
 }
 
 void
@@ -411,74 +416,13 @@ job_streams_list_end(struct job_streams *j, struct slice namespace,
 
 /* --- what the store says -------------------------------------------------- */
 
-/* "<namespace>/<name>" of a key of this cluster's, perhaps with the suffix of
- * that uid; NULL: it is none. */
-static char *
-path_of(const struct job_streams *j, struct slice key, const char *uid,
-    size_t *ret_namespace_len, bool *ret_suffixed)
-{
-	size_t skip = strlen("job:") + strlen(j->cluster) + 1;
-	const char *slash, *colon;
-	struct slice path;
-
-	if (key.n <= skip || memcmp(key.p + 4, j->cluster, skip - 5) != 0 ||
-	    key.p[skip - 1] != '/')
-		return NULL;
-	path = (struct slice){ key.p + skip, key.n - skip };
-	slash = memchr(path.p, '/', path.n);
-	if (slash == NULL)
-		return NULL;
-	colon = memchr(path.p, ':', path.n);
-	*ret_suffixed = colon != NULL;
-	if (colon != NULL) {
-		if (path.n - (size_t)(colon - path.p) != SUFFIX_LEN + 1 ||
-		    memcmp(colon + 1, uid, SUFFIX_LEN) != 0)
-			return NULL;
-		path.n = (size_t)(colon - path.p);
-	}
-	*ret_namespace_len = (size_t)(slash - path.p);
-	return slice_dup(path);
-}
-
-struct stored {
-	struct slice	uid;      /* as text */
-	struct job_step	at;
-};
-
-static bool
-read_stored(struct slice event, struct stored *ret)
-{
-	enum { S_UID, S_STATE, S_ATTEMPT, S_MAX };
-	static const struct json_want want_data[] = {
-		{ "state", S_STATE, NULL, 0 },
-		{ "attempt", S_ATTEMPT, NULL, 0 },
-	};
-	static const struct json_want want[] = {
-		{ "correlation_id", S_UID, NULL, 0 },
-		{ "data", -1, want_data, NELEM(want_data) },
-	};
-	struct slice v[S_MAX];
-	int64_t attempt;
-
-	if (!json_scan(event, want, NELEM(want), v, S_MAX))
-		return false;
-	ret->uid = json_scan_text(v[S_UID]);
-	ret->at.state = lifecycle_state_of(LIFECYCLE_OF_JOB,
-	    json_scan_text(v[S_STATE]));
-	attempt = json_scan_int(v[S_ATTEMPT], 0);
-	ret->at.attempt = (uint32_t)attempt;
-	return ret->uid.n == JOB_UID_TEXT - 1 &&
-	    ret->at.state != LIFECYCLE_NONE && attempt > 0 &&
-	    attempt <= LIFECYCLE_ATTEMPT_MAX;
-}
-
 /* What this watcher said itself is newer. */
 static void
 take_stored(struct job_streams *j, struct job_stream *s,
-    const struct stored *stored, struct position at, bool suffixed)
+    const struct job_step *stored, struct position at, bool suffixed)
 {
 	if (s->at.state == LIFECYCLE_NONE && !s->in_flight) {
-		s->at = stored->at;
+		s->at = *stored;
 		s->guard = at;
 		s->suffixed = suffixed;
 		s->settled = ended(s);
@@ -493,67 +437,31 @@ take_stored(struct job_streams *j, struct job_stream *s,
 static void
 suffix_others(struct job_streams *j, const struct job_stream *s)
 {
-	struct job_stream *o;
+	struct job_stream *o = job_table_named(&j->table, s->path);
 
-	for (o = *bucket_of(j, s->path); o != NULL; o = o->next)
-		if (o != s && o->at.state == LIFECYCLE_NONE && !o->in_flight &&
-		    strcmp(o->path, s->path) == 0)
+	for (; o != NULL; o = job_table_named_next(o))
+		if (o != s && o->at.state == LIFECYCLE_NONE && !o->in_flight)
 			o->suffixed = true;
 }
 
 void
 job_streams_stored(struct job_streams *j, const struct item *item)
 {
-	struct buf event = BUF_EMPTY;
-	struct stored stored;
-	uint8_t uid[16] = { 0 };
+	struct job_step stored;
+	uint8_t uid[JOB_UID_SIZE] = { 0 };
 	size_t namespace_len;
 	struct job_stream *s;
 	bool suffixed;
 	char *path;
 
-	if (!slice_is(item->event_type, "job.state_changed"))
+	if (!job_stored_read(item, &stored, uid))
 		return;
-	buf_addc(&event, '{');
-	buf_add(&event, item->frame.p, item->frame.n);
-	if (read_stored((struct slice){ (const char *)event.data, event.len },
-	    &stored) && inv_object_uid(stored.uid, uid) &&
-	    (path = path_of(j, item->key, stored.uid.p, &namespace_len,
-	    &suffixed)) != NULL) {
-		s = entry(j, path, namespace_len, uid);
-		suffix_others(j, s);
-		take_stored(j, s, &stored, item->position, suffixed);
-		free(path);
-	}
-	buf_free(&event);
-}
-
-/* --- how it is called ----------------------------------------------------- */
-
-void
-job_streams_uid(const struct job_stream *s, char ret[JOB_UID_TEXT])
-{
-	static const char digits[] = "0123456789abcdef";
-	size_t n = 0;
-
-	for (size_t i = 0; i < sizeof(s->uid); i++) {
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			ret[n++] = '-';
-		ret[n++] = digits[s->uid[i] >> 4];
-		ret[n++] = digits[s->uid[i] & 15];
-	}
-	ret[n] = '\0';
-}
-
-void
-job_streams_name(struct buf *b, const char *cluster,
-    const struct job_stream *s)
-{
-	char uid[JOB_UID_TEXT];
-
-	buf_addf(b, "%s/%s", cluster, s->path);
-	if (!s->suffixed)
+	path = job_name_path(item->key, j->cluster, uid, &namespace_len,
+	    &suffixed);
+	if (path == NULL)
 		return;
-	job_streams_uid(s, uid);
-	buf_addf(b, ":%.*s", (int)SUFFIX_LEN, uid);
+	s = job_table_entry(&j->table, path, namespace_len, uid);
+	suffix_others(j, s);
+	take_stored(j, s, &stored, item->position, suffixed);
+	free(path);
 }

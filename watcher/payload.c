@@ -270,18 +270,19 @@ payload_job_state(struct payload *p, const char *cluster,
     int64_t now_unix_ms)
 {
 	bool over = lifecycle_final(LIFECYCLE_OF_JOB, step->to.state);
+	const uint8_t *suffix = s->suffixed ? s->uid : NULL;
 	char uid[JOB_UID_TEXT];
 	struct buf *f = &p->frame;
 
 	start(p);
 	buf_adds(&p->key, "job:");
-	job_streams_name(&p->key, cluster, s);
-	job_streams_uid(s, uid);
+	job_name_add(&p->key, cluster, s->path, suffix);
+	job_name_uid(s->uid, uid);
 	begin(p, &(struct envelope){ .type = "job",
 	    .event_type = "job.state_changed", .cluster = cluster,
 	    .correlation = uid, .terminal = over, .now = now_unix_ms });
 	buf_adds(f, "\"job_id\":\"");
-	job_streams_name(f, cluster, s);
+	job_name_add(f, cluster, s->path, suffix);
 	buf_addf(f, "\",\"state\":\"%s\",\"previous_state\":",
 	    lifecycle_word((uint8_t)step->to.state));
 	if (step->from.state != LIFECYCLE_NONE)
@@ -302,6 +303,7 @@ payload_job_state(struct payload *p, const char *cluster,
 	p->item.guard = s->guard;
 	p->item.state = (uint8_t)step->to.state;
 	p->item.attempt = step->to.attempt;
+	job_name_mark(s->uid, p->item.body);
 }
 
 /* --- the watcher itself --------------------------------------------------- */

@@ -17,14 +17,11 @@
 #include "common/timer.h"
 #include "common/xmalloc.h"
 #include "watcher/cluster_access.h"
-#include "watcher/figures.h"
-#include "watcher/inventory.h"
-#include "watcher/job_streams.h"
+#include "watcher/cluster_objects.h"
 #include "watcher/kind_set.h"
 #include "watcher/list_slot.h"
 #include "watcher/outbox.h"
 #include "watcher/resident.h"
-#include "watcher/status/rules.h"
 #include "watcher/watch_words.h"
 #include "watcher/wiping.h"
 
@@ -40,19 +37,15 @@ struct watcher {
 	struct role		*role;
 	struct cluster_access	*access;
 	struct kube_api		*api;
-	struct inventory	*inv;
-	struct job_streams	*jobs;       /* or NULL */
-	struct figures		*figures;
+	struct cluster_objects	*objects;
 	struct outbox		*outbox;
 	struct kind_set		*kinds;
 	struct list_slot	*slot;
-	struct event		*tick;       /* statuses that time changes */
 	struct event		*ready;
 	struct event		*status;
 	struct event		*stop;
 	struct event		*settled;
 	struct mono		 stop_limit;
-	int64_t			 tick_at;    /* what `tick` is armed for */
 	bool			 registered;
 	bool			 started;    /* the kinds may list */
 	bool			 ready_anyway;
@@ -106,12 +99,13 @@ watcher_settled_cb(evutil_socket_t fd, short what, void *arg)
 static void
 say_status(struct watcher *w)
 {
+	const struct inventory *inv = cluster_objects_inventory(w->objects);
 	struct kind_watch_view views[KINDS_MAX];
 	unsigned n = kind_set_views(w->kinds, views);
 	struct kind_set_summary s;
 	const char *trouble;
 
-	kind_set_summary(views, n, inventory_counts(w->inv)->objects, &s);
+	kind_set_summary(views, n, inventory_counts(inv)->objects, &s);
 	trouble = outbox_trouble(w->outbox);
 	role_status(w->role, s.state, "%s%s%s", s.text,
 	    trouble[0] != '\0' ? "; " : "", trouble);
@@ -139,45 +133,12 @@ status_soon(struct watcher *w, int64_t ms)
 /* --- objects -------------------------------------------------------------- */
 
 static void
-arm_tick(struct watcher *w)
-{
-	int64_t due = inventory_due(w->inv);
-
-	if (due == 0 || (w->tick_at != 0 && w->tick_at <= due))
-		return;
-	w->tick_at = due;
-	timer_arm(w->tick, due - wall_unix_ms());
-}
-
-static void
-watcher_tick_cb(evutil_socket_t fd, short what, void *arg)
+watcher_due_cb(void *arg)
 {
 	struct watcher *w = arg;
 
-	(void)fd;
-	(void)what;
 	assert(w->magic == WATCHER_MAGIC);
-	w->tick_at = 0;
-	inventory_tick(w->inv, wall_unix_ms());
-	arm_tick(w);
 	outbox_kick(w->outbox);
-}
-
-static void
-tell_jobs(struct watcher *w, enum kube_event_type type,
-    const struct kube_object *object)
-{
-	if (type == KUBE_EVENT_DELETED)
-		job_streams_deleted(w->jobs, object, wall_unix_ms());
-	else
-		job_streams_seen(w->jobs, object, wall_unix_ms());
-}
-
-/* NULL: this kind's objects are no streams. */
-static struct job_streams *
-jobs_of(const struct watcher *w, unsigned kind)
-{
-	return kinds[kind].rule == job_status ? w->jobs : NULL;
 }
 
 static bool
@@ -185,18 +146,11 @@ watcher_object_cb(struct kind_watch *kw, enum kube_event_type type,
     const struct kube_object *object, void *arg)
 {
 	struct watcher *w = arg;
-	unsigned kind = kind_watch_kind(kw);
-	bool room = true;
+	bool room;
 
 	assert(w->magic == WATCHER_MAGIC);
-	figures_event(w->figures, kind);
-	if (type == KUBE_EVENT_DELETED)
-		inventory_deleted(w->inv, kind, object, wall_unix_ms());
-	else
-		room = inventory_seen(w->inv, kind, object, wall_unix_ms());
-	if (room && jobs_of(w, kind) != NULL)
-		tell_jobs(w, type, object);
-	arm_tick(w);
+	room = cluster_objects_event(w->objects, kind_watch_kind(kw), type,
+	    object);
 	outbox_kick(w->outbox);
 	status_soon(w, STATUS_MS);
 	return room;
@@ -207,15 +161,10 @@ watcher_list_begin_cb(struct kind_watch *kw, struct slice namespace,
     void *arg)
 {
 	struct watcher *w = arg;
-	unsigned kind = kind_watch_kind(kw);
-	uint32_t mark;
 
 	assert(w->magic == WATCHER_MAGIC);
-	figures_list(w->figures, kind);
-	mark = inventory_list_begin(w->inv, kind, namespace);
-	if (jobs_of(w, kind) != NULL)
-		job_streams_list_begin(w->jobs, namespace, mark);
-	return mark;
+	return cluster_objects_list_begin(w->objects, kind_watch_kind(kw),
+	    namespace);
 }
 
 static void
@@ -223,12 +172,10 @@ watcher_list_end_cb(struct kind_watch *kw, struct slice namespace,
     uint32_t mark, void *arg)
 {
 	struct watcher *w = arg;
-	unsigned kind = kind_watch_kind(kw);
 
 	assert(w->magic == WATCHER_MAGIC);
-	inventory_list_end(w->inv, kind, namespace, mark);
-	if (jobs_of(w, kind) != NULL)
-		job_streams_list_end(w->jobs, namespace, mark);
+	cluster_objects_list_end(w->objects, kind_watch_kind(kw), namespace,
+	    mark);
 	outbox_kick(w->outbox);
 }
 
@@ -285,7 +232,8 @@ watcher_news_cb(struct kind_watch *kw, const struct watch_news *news,
 	case WATCH_NEWS_EXPIRED:
 	case WATCH_NEWS_RECEIVED:
 	case WATCH_NEWS_SKIPPED:
-		figures_news(w->figures, kind, news);
+		figures_news(cluster_objects_figures(w->objects), kind,
+		    news);
 		settle_soon(w);
 		break;
 	case WATCH_NEWS_NOTICE:
@@ -430,7 +378,6 @@ make_timers(struct watcher *w)
 {
 	struct event_base *base = w->role->base;
 
-	w->tick = timer_new(base, watcher_tick_cb, w);
 	w->ready = timer_new(base, watcher_ready_cb, w);
 	w->status = timer_new(base, watcher_status_cb, w);
 	w->stop = timer_new(base, watcher_stop_cb, w);
@@ -457,26 +404,11 @@ open_cluster(struct watcher *w, struct err *err)
 	return 0;
 }
 
-static void
-make_jobs(struct watcher *w)
-{
-	const struct conf *conf = &w->role->conf;
-	size_t i = 0;
-
-	while (i < conf->watch.n_kinds &&
-	    strcmp(conf->watch.kinds[i], "job") != 0)
-		i++;
-	if (i == conf->watch.n_kinds)
-		log_warn("watch.jobs_as_streams is set, but job is not among "
-		    "watch.kinds: no Job becomes a stream until it is");
-	else
-		w->jobs = job_streams_new(w->role->instance);
-}
-
 static int
 watcher_start(struct role *role, struct err *err)
 {
 	struct watcher *w = xcalloc(1, sizeof(*w));
+	struct inventory *inv;
 
 	role->state = w;
 	w->magic = WATCHER_MAGIC;
@@ -485,16 +417,15 @@ watcher_start(struct role *role, struct err *err)
 		return -1;
 	make_timers(w);
 	kinds_configure(&role->conf);
-	w->inv = inventory_new(role->conf.watch.max_objects);
-	w->figures = figures_new(role, w->inv);
+	w->objects = cluster_objects_new(role, watcher_due_cb, w);
+	inv = cluster_objects_inventory(w->objects);
 	w->api = kube_api_new(role->base, w->access, role->conf.watch.http2);
 	kube_api_on_warning(w->api, watcher_warned_cb, w);
-	w->kinds = kind_set_new(role->base, w->api, &role->conf, w->inv,
+	w->kinds = kind_set_new(role->base, w->api, &role->conf, inv,
 	    &watcher_ops, w);
-	if (role->conf.watch.jobs_as_streams)
-		make_jobs(w);
-	w->outbox = outbox_new(role, w->inv, w->jobs, w->figures,
-	    watcher_registered_cb, w, err);
+	w->outbox = outbox_new(role, inv, cluster_objects_jobs(w->objects),
+	    cluster_objects_figures(w->objects), watcher_registered_cb, w,
+	    err);
 	if (w->outbox == NULL)
 		return -1;
 	timer_arm(w->ready, READY_ANYWAY_MS);
@@ -524,10 +455,7 @@ watcher_finish(struct role *role)
 	kind_set_free(w->kinds);
 	kube_api_free(w->api);
 	outbox_free(w->outbox);
-	figures_free(w->figures);
-	inventory_free(w->inv);
-	job_streams_free(w->jobs);
-	event_free(w->tick);
+	cluster_objects_free(w->objects);
 	event_free(w->ready);
 	event_free(w->status);
 	event_free(w->stop);
