@@ -1,6 +1,5 @@
 #include "ctl/publish_cmd.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,18 +9,21 @@
 #include "common/buf.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
+#include "ctl/publish_lines.h"
 #include "lib/sluice.h"
 
 #define TIMEOUT_DEFAULT 30
-#define ROOM_WAIT_MS    100
+#define TURN_MS         100    /* of waiting, until a look at signals */
 #define SHOWN_MAX       200    /* bytes of an event in a message */
 
 /* What the run has come to. */
 struct run {
 	struct sluice	*sluice;
+	struct publish_lines lines;
 	int64_t		 timeout_ms;
 	uint64_t	 bad;        /* lines that are no events */
 	bool		 gave_up;
+	bool		 asked;      /* to end, by a signal */
 };
 
 /* --- words ---------------------------------------------------------------- */
@@ -66,6 +68,8 @@ place_of(char **argv, int i, struct publish_ask *ask)
 		return &ask->subject;
 	if (strcmp(argv[i], "--key") == 0)
 		return &ask->key;
+	if (strcmp(argv[i], "--timestamp") == 0)
+		return &ask->timestamp;
 	return NULL;
 }
 
@@ -86,11 +90,19 @@ publish_cmd_parse(int argc, char **argv, struct publish_ask *ret)
 	}
 	if (i != argc)
 		return -1;
+	/* Else each run would give the event another time, and a second one
+	 * be refused: a key is for the same event. */
+	if (ret->key != NULL && ret->timestamp == NULL) {
+		(void)fprintf(stderr, "sluicectl: --key needs --timestamp: "
+		    "under the same key the service takes the same event "
+		    "again, with the same time, and no other\n");
+		return -1;
+	}
 	/* One event is whole, or there is none. */
 	if (ret->stream != NULL)
 		return ret->type != NULL && ret->data != NULL ? 0 : -1;
 	return ret->type == NULL && ret->data == NULL &&
-	    ret->subject == NULL && ret->key == NULL ? 0 : -1;
+	    ret->subject == NULL && ret->timestamp == NULL ? 0 : -1;
 }
 
 /* --- what the library tells ----------------------------------------------- */
@@ -112,7 +124,7 @@ state_cb(enum sluice_state state, const char *text, void *arg)
 		[SLUICE_AWAY] = "waiting for the service",
 		[SLUICE_UNAUTHORIZED] = "waiting for another token",
 		[SLUICE_BACK] = "going on",
-		[SLUICE_SPOOL_FAILED] = "the spool cannot be written",
+		[SLUICE_SPOOL_FAILED] = "the spool fails",
 		[SLUICE_SPOOL_WORKS] = "the spool works",
 		[SLUICE_SPOOL_DAMAGED] = "the spool is damaged",
 	};
@@ -133,6 +145,7 @@ hand_once(struct run *run, const struct publish_ask *ask, struct slice line)
 		.event_type = ask->type,
 		.data = ask->data,
 		.subject = ask->subject,
+		.timestamp = ask->timestamp,
 		.idempotency_key = ask->key,
 	});
 }
@@ -145,8 +158,9 @@ hand(struct run *run, const struct publish_ask *ask, struct slice line)
 	int rc;
 
 	while ((rc = hand_once(run, ask, line)) == SLUICE_FULL &&
-	    mono_before(mono_now(), end))
-		(void)sluice_flush(run->sluice, ROOM_WAIT_MS);
+	    mono_before(mono_now(), end) &&
+	    !publish_lines_asked(&run->lines))
+		(void)sluice_flush(run->sluice, TURN_MS);
 	return rc;
 }
 
@@ -158,24 +172,6 @@ say_bad(struct run *run, uint64_t number, const char *what)
 	    ": %s\n", number, what);
 }
 
-/* Reads one line into `line`, without its end, and its bytes into *ret_n; false
- * at the end. More than `size` bytes (then *ret_n is `size`) are left out. */
-static bool
-next_line(char *line, size_t size, size_t *ret_n)
-{
-	size_t n = 0;
-	int c;
-
-	/* Not fgets: of a line with a NUL it does not say where it ended. */
-	while ((c = getc_unlocked(stdin)) != EOF && c != '\n')
-		if (n < size)
-			line[n++] = (char)c;
-	if (n > 0 && n < size && line[n - 1] == '\r')
-		n--;
-	*ret_n = n;
-	return c != EOF || n > 0;
-}
-
 static bool
 is_blank(const char *line, size_t n)
 {
@@ -185,33 +181,61 @@ is_blank(const char *line, size_t n)
 	return true;
 }
 
+/* Why no more lines are read, and up to which one they were. */
+static void
+say_end(struct run *run, enum publish_line found, uint64_t number,
+    const struct err *err)
+{
+	if (run->gave_up)
+		(void)fprintf(stderr, "sluicectl: standard input is read up to "
+		    "line %" PRIu64 " and no further: %s\n", number,
+		    sluice_strerror(SLUICE_FULL));
+	else if (found == PUBLISH_LINES_SIGNAL)
+		(void)fprintf(stderr, "sluicectl: asked to end: standard input "
+		    "is read up to line %" PRIu64 "\n", number);
+	else if (found == PUBLISH_LINES_FAILED)
+		say_bad(run, number + 1, err->text);
+}
+
 static void
 hand_lines(struct run *run, const struct publish_ask *ask)
 {
 	/* Room for a CR, and one byte more: too large. */
 	const size_t size = SLUICE_EVENT_MAX + 2;
 	char *line = xmalloc(size);
+	enum publish_line found;
 	uint64_t number = 0;
+	struct err err;
 	size_t n;
 	int rc;
 
-	while (!run->gave_up && next_line(line, size, &n)) {
-		number++;
-		if (n < size && is_blank(line, n))
-			continue;
-		rc = hand(run, ask, (struct slice){ line, n });
+	while ((found = publish_lines_next(&run->lines, line, size, &n,
+	    &err)) == PUBLISH_LINE) {
+		rc = n < size && is_blank(line, n) ? SLUICE_OK :
+		    hand(run, ask, (struct slice){ line, n });
 		if (rc == SLUICE_FULL) {
-			run->gave_up = true;
-			(void)fprintf(stderr, "sluicectl: standard input is "
-			    "read up to line %" PRIu64 " and no further: %s\n",
-			    number - 1, sluice_strerror(rc));
-		} else if (rc != SLUICE_OK) {
-			say_bad(run, number, sluice_strerror(rc));
+			run->gave_up = !publish_lines_asked(&run->lines);
+			found = PUBLISH_LINES_SIGNAL;
+			break;
 		}
+		number++;
+		if (rc != SLUICE_OK)
+			say_bad(run, number, sluice_strerror(rc));
 	}
-	if (ferror(stdin) != 0)
-		say_bad(run, number + 1, strerrordesc_np(errno));
+	say_end(run, found, number, &err);
 	free(line);
+}
+
+/* Until all is taken, the time is over, or a signal asks to end. */
+static int
+finish(struct run *run, struct sluice_stats *ret)
+{
+	struct mono end = mono_add_ms(mono_now(), run->timeout_ms);
+
+	while (sluice_flush(run->sluice, TURN_MS) == SLUICE_TIMEOUT &&
+	    mono_before(mono_now(), end) && !publish_lines_asked(&run->lines))
+		continue;
+	return sluice_close(run->sluice, 0, ret);
 }
 
 static void
@@ -220,34 +244,65 @@ print_result(const struct publish_ask *ask, const struct sluice_stats *s)
 	if (ask->json)
 		(void)printf("{\"accepted\":%" PRIu64 ",\"duplicates\":%"
 		    PRIu64 ",\"refused\":%" PRIu64 ",\"spooled\":%" PRIu64
-		    ",\"lost\":%" PRIu64 "}\n", s->accepted, s->duplicates,
-		    s->refused, s->spooled, s->queued);
+		    ",\"lost\":%" PRIu64 ",\"damaged\":%" PRIu64 "}\n",
+		    s->accepted, s->duplicates, s->refused, s->spooled,
+		    s->queued, s->damaged);
 	else
 		(void)printf("accepted %" PRIu64 " (%" PRIu64 " of them were "
-		    "there already), refused %" PRIu64 "\n", s->accepted,
-		    s->duplicates, s->refused);
+		    "there already), refused %" PRIu64 ", in the spool %"
+		    PRIu64 ", lost %" PRIu64 ", damaged %" PRIu64 "\n",
+		    s->accepted, s->duplicates, s->refused, s->spooled,
+		    s->queued, s->damaged);
 }
 
+/* The worst of what there is to tell. */
 static int
-result_of(const struct run *run, const struct sluice_stats *s)
+result_of(const struct run *run, const struct publish_ask *ask,
+    const struct sluice_stats *s)
 {
+	char until[40] = "until it was asked to end,";
+
+	if (!run->asked)
+		(void)snprintf(until, sizeof(until), "in %" PRId64 " s",
+		    run->timeout_ms / 1000);
 	if (s->queued > 0)
 		(void)fprintf(stderr, "sluicectl: %" PRIu64 " events were not "
-		    "taken in %" PRId64 " s and are gone: try again, with "
-		    "--spool to keep them\n", s->queued,
-		    run->timeout_ms / 1000);
+		    "taken %s and are gone: try again, with --spool to keep "
+		    "them\n", s->queued, until);
+	if (s->damaged > 0)
+		(void)fprintf(stderr, "sluicectl: %" PRIu64 " events at least "
+		    "are not sent, since the spool is damaged: they are kept "
+		    "in %s/*.damaged\n", s->damaged, ask->spool);
+	if (s->spooled > 0)
+		(void)fprintf(stderr, "sluicectl: %" PRIu64 " events wait in "
+		    "the spool: publish with the same --spool sends them "
+		    "first\n", s->spooled);
 	if (s->queued > 0 || run->gave_up)
 		return EX_UNAVAILABLE;
+	/* The next run will not know of it. */
+	if (s->damaged > 0)
+		return EX_IOERR;
+	if (s->spooled > 0)
+		return EX_TEMPFAIL;
 	if (run->bad > 0)
 		return EX_DATAERR;
-	if (s->refused > 0)
-		return 1;
-	if (s->spooled == 0)
-		return 0;
-	(void)fprintf(stderr, "sluicectl: %" PRIu64 " events wait in the "
-	    "spool: publish with the same --spool sends them first\n",
-	    s->spooled);
-	return EX_TEMPFAIL;
+	return s->refused > 0 ? 1 : 0;
+}
+
+static void
+hand_all(struct run *run, const struct publish_ask *ask)
+{
+	int rc;
+
+	if (ask->stream == NULL) {
+		hand_lines(run, ask);
+		return;
+	}
+	rc = hand(run, ask, (struct slice){ NULL, 0 });
+	if (rc == SLUICE_OK)
+		return;
+	run->bad++;
+	(void)fprintf(stderr, "sluicectl: %s\n", sluice_strerror(rc));
 }
 
 int
@@ -260,24 +315,24 @@ publish_cmd(const struct publish_ask *ask)
 	struct run run = { .timeout_ms = ask->timeout * 1000 };
 	char problem[SLUICE_ERROR_MAX];
 	struct sluice_stats last;
-	int rc;
+	struct err err;
 
+	if (publish_lines_init(&run.lines, &err) != 0) {
+		(void)fprintf(stderr, "sluicectl: %s\n", err.text);
+		return EX_OSERR;
+	}
 	run.sluice = sluice_open(&o, problem, sizeof(problem));
 	if (run.sluice == NULL) {
 		(void)fprintf(stderr, "sluicectl: %s\n", problem);
+		publish_lines_clear(&run.lines);
 		return EX_CONFIG;
 	}
-	if (ask->stream == NULL) {
-		hand_lines(&run, ask);
-	} else {
-		rc = hand(&run, ask, (struct slice){ NULL, 0 });
-		if (rc != SLUICE_OK) {
-			run.bad++;
-			(void)fprintf(stderr, "sluicectl: %s\n",
-			    sluice_strerror(rc));
-		}
-	}
-	(void)sluice_close(run.sluice, run.timeout_ms, &last);
+	hand_all(&run, ask);
+	if (finish(&run, &last) == SLUICE_UNSYNCED)
+		(void)fprintf(stderr, "sluicectl: %s\n",
+		    sluice_strerror(SLUICE_UNSYNCED));
+	run.asked = publish_lines_asked(&run.lines);
+	publish_lines_clear(&run.lines);
 	print_result(ask, &last);
-	return result_of(&run, &last);
+	return result_of(&run, ask, &last);
 }

@@ -22,15 +22,19 @@ struct publish_ask {
 	const char	*type;
 	const char	*data;
 	const char	*subject;
-	const char	*key;
+	const char	*key;        /* only with a timestamp */
+	const char	*timestamp;
 	int64_t		 timeout;    /* seconds */
 };
 
-/* Reads the words from "publish" on; -1: they are wrong. */
+/* Reads the words from "publish" on; -1: they are wrong, and where the usage
+ * does not show why, it is printed. */
 int	publish_cmd_parse(int argc, char **argv, struct publish_ask *ret);
-/* ask->url is set. Prints; the exit status: 0 all taken, 1 some refused, 65 a
- * line was no event, 69 not taken in time, 75 some are kept in the spool, 78
- * an option is of no use. */
+/* ask->url is set. Prints; the exit status, the first that fits: 69 not all was
+ * taken in time, 74 a damaged spool kept some from being sent, 75 some are kept
+ * in the spool, 65 a line was no event, 1 some were refused, 0 all are taken;
+ * or 78, an option is of no use. SIGHUP, SIGINT and SIGTERM end the reading and
+ * the waiting. */
 int	publish_cmd(const struct publish_ask *ask);
 
 #endif

@@ -16,13 +16,21 @@
 
 #include "lib/sluice.h"
 
-#define PUB_ANSWER_MAX (512u * 1024)   /* bytes of an answer's body */
+#define PUB_ANSWER_MAX (1024u * 1024)   /* bytes of an answer's body */
 
 enum pub_verdict {
 	PUB_TAKEN,          /* all, or all but `refused` */
 	PUB_REFUSED,        /* none, and a repeat will not change that */
 	PUB_UNAUTHORIZED,   /* none: the token */
 	PUB_AWAY,           /* not known: repeat */
+};
+
+/* Of one of several events. */
+enum pub_fate {
+	PUB_NOT_NAMED,        /* it was taken, if some were */
+	PUB_REFUSED_ITSELF,   /* for good */
+	PUB_LATER,            /* a trouble that passes */
+	PUB_NOT_CLEAR,        /* refused, by a code that is not known here */
 };
 
 struct pub_answer {
@@ -40,8 +48,14 @@ struct pub_answer {
 void	pub_answer_read(struct pub_answer *a, size_t n, int status,
 	    const char *body, size_t size);
 void	pub_answer_clear(struct pub_answer *a);
-/* Sets named[i] for each of n events that `details` speak of, by the place
- * that begins a path ("[2].data.state"); how many there are. */
-size_t	pub_answer_named(const struct pub_answer *a, bool *named, size_t n);
+/* Sets ret[i] for each of n events by the `code` of the rows of `details` that
+ * speak of it, which begin with its place ("[2].data.state"); how many are
+ * named at all. */
+size_t	pub_answer_fates(const struct pub_answer *a, enum pub_fate *ret,
+	    size_t n);
+/* The answer that the i-th, which is PUB_REFUSED_ITSELF, would have had alone:
+ * in its rows the place is left out. To be released by pub_answer_clear. */
+void	pub_answer_of(const struct pub_answer *a, size_t i,
+	    struct pub_answer *ret);
 
 #endif

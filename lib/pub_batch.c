@@ -73,17 +73,46 @@ refuse(struct pub_batch *b, struct pub_part p, const struct pub_answer *a,
 	}
 }
 
-/* Asks about each of the named ones alone, the first first; all others of the
- * part are taken, or (of a refusal that names all) there are none. */
+/* The answer tells the fate of each: of those that may still be taken is asked
+ * again, the first first, of what stands in a row together, so that their order
+ * is kept; of one whose code is not known alone, for an answer of its own. */
 static void
-ask_alone(struct pub_batch *b, struct pub_part p, const bool *named)
+take_fates(struct pub_batch *b, struct pub_part p, const struct pub_answer *a,
+    const enum pub_fate *fates, pub_batch_refused_cb refused, void *arg)
 {
-	for (size_t i = p.n; i-- > 0; ) {
-		if (named[i])
-			push_part(b, p.first + i, 1);
-		else
-			b->accepted++;
+	size_t i, n;
+
+	for (i = 0; i < p.n; i++) {
+		struct pub_answer own;
+
+		b->accepted += fates[i] == PUB_NOT_NAMED;
+		if (fates[i] != PUB_REFUSED_ITSELF)
+			continue;
+		pub_answer_of(a, i, &own);
+		refuse(b, (struct pub_part){ p.first + i, 1 }, &own, refused,
+		    arg);
+		pub_answer_clear(&own);
 	}
+	for (i = p.n; i > 0; i -= n) {
+		n = 1;
+		if (fates[i - 1] == PUB_NOT_CLEAR)
+			push_part(b, p.first + i - 1, 1);
+		if (fates[i - 1] != PUB_LATER)
+			continue;
+		while (n < i && fates[i - n - 1] == PUB_LATER)
+			n++;
+		push_part(b, p.first + i - n, n);
+	}
+}
+
+/* An answer by which nothing would move would be asked for again and again. */
+static bool
+moves(const enum pub_fate *fates, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fates[i] != PUB_LATER)
+			return true;
+	return false;
 }
 
 static void
@@ -97,7 +126,7 @@ void
 pub_batch_answer(struct pub_batch *b, const struct pub_answer *a,
     pub_batch_refused_cb refused, void *arg)
 {
-	bool named[SLUICE_BATCH_EVENTS];
+	enum pub_fate fates[SLUICE_BATCH_EVENTS];
 	struct pub_part p = b->parts[b->n_parts - 1];
 	size_t none;
 
@@ -113,11 +142,11 @@ pub_batch_answer(struct pub_batch *b, const struct pub_answer *a,
 		return;
 	}
 	none = a->verdict == PUB_TAKEN ? a->refused : p.n;
-	if (pub_answer_named(a, named, p.n) != none) {
+	if (pub_answer_fates(a, fates, p.n) != none || !moves(fates, p.n)) {
 		ask_halves(b, p);
 		return;
 	}
 	if (a->verdict == PUB_TAKEN)
 		b->duplicates += MIN(a->duplicates, p.n - none);
-	ask_alone(b, p, named);
+	take_fates(b, p, a, fates, refused, arg);
 }

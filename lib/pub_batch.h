@@ -3,9 +3,10 @@
  * service about next. Pure.
  *
  * A batch is asked about as a whole, each event standing for itself (atomic=0).
- * Where some are refused, those that the answer names are asked about again
- * alone: that answer is the event's own, so a passing trouble (a full queue to
- * the broker, say) is not taken for a refusal. Where the answer does not name
+ * Where some are refused, the answer names each with its code: one that is
+ * refused for good is so by that answer, which is of its turn (asked again it
+ * might be taken behind what came after it), and those for which there was no
+ * room are asked about again, in their order. Where the answer does not name
  * them all, halves are asked about, down to one event. What was accepted
  * already is then known to the service by its key.
  */

@@ -1,7 +1,9 @@
 #include "lib/pub_http.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <curl/curl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +50,28 @@ target(const char *url)
 	return xasprintf("%.*s/api/v1/events?atomic=0", (int)n, url);
 }
 
+/* The URL is of this machine: a proxy that the environment names is for what is
+ * outside, and would ask itself. */
+static bool
+is_here(const char *url)
+{
+	CURLU *parts = curl_url();
+	char *host = NULL;
+	struct in_addr v4;
+	bool here = false;
+
+	if (parts != NULL &&
+	    curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+	    curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+		here = strcasecmp(host, "localhost") == 0 ||
+		    strcmp(host, "[::1]") == 0 ||
+		    (inet_pton(AF_INET, host, &v4) == 1 &&
+		    ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET);
+	curl_free(host);
+	curl_url_cleanup(parts);
+	return here;
+}
+
 static bool
 set_options(struct pub_http *h, const char *url, const char *ca_file)
 {
@@ -57,7 +81,9 @@ set_options(struct pub_http *h, const char *url, const char *ca_file)
 	    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https") ==
 	    CURLE_OK &&
 	    (ca_file == NULL ||
-	    curl_easy_setopt(e, CURLOPT_CAINFO, ca_file) == CURLE_OK);
+	    curl_easy_setopt(e, CURLOPT_CAINFO, ca_file) == CURLE_OK) &&
+	    (!is_here(url) ||
+	    curl_easy_setopt(e, CURLOPT_PROXY, "") == CURLE_OK);
 
 	free(text);
 	(void)curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);

@@ -196,6 +196,7 @@ sluice_close(struct sluice *s, int64_t timeout_ms,
     struct sluice_stats *ret_stats)
 {
 	struct sluice_stats last;
+	int rc;
 
 	if (s == NULL)
 		return SLUICE_OK;
@@ -204,13 +205,15 @@ sluice_close(struct sluice *s, int64_t timeout_ms,
 	if (pub_worker_is_self(s->worker))
 		return SLUICE_WRONG_THREAD;
 	(void)pub_worker_flush(s->worker, MIN(timeout_ms, TIMEOUT_MAX_MS));
-	pub_worker_stop(s->worker, &last);
+	rc = pub_worker_stop(s->worker, &last);
 	free(s->source);
 	s->magic = 0;
 	free(s);
 	if (ret_stats != NULL)
 		*ret_stats = last;
-	return last.queued == 0 ? SLUICE_OK : SLUICE_LOST;
+	if (last.queued > 0)
+		return SLUICE_LOST;
+	return last.damaged > 0 ? SLUICE_DAMAGED : rc;
 }
 
 int
@@ -244,6 +247,12 @@ sluice_strerror(int result)
 		return "the handle belongs to the process that opened it";
 	case SLUICE_WRONG_THREAD:
 		return "must not be called by a callback";
+	case SLUICE_UNSYNCED:
+		return "the spool could not be synced: events in it may be "
+		    "lost with the machine";
+	case SLUICE_DAMAGED:
+		return "events of the spool were not sent: the files are kept "
+		    "as *.damaged";
 	default:
 		return "unknown result";
 	}

@@ -43,8 +43,9 @@
  *   appended to segment files there, each record with its CRC-32C, and sent
  *   first, in order, as soon as the service is back, or by the next process
  *   that opens the directory. Of a record that was half written when a process
- *   was killed the written half is cut off. What is damaged otherwise is kept
- *   aside as *.damaged, and told (SLUICE_SPOOL_DAMAGED).
+ *   was killed the written half is cut off. What is damaged otherwise, or what
+ *   the disk does not give back in some seconds, is kept aside as *.damaged,
+ *   and told (SLUICE_SPOOL_DAMAGED).
  * - without one in the queue, and they are gone with the process.
  * Where the disk is full or the spool has spool_max_bytes, `state` is told
  * (SLUICE_SPOOL_FAILED), events stay in the queue, and when that is full, too,
@@ -54,14 +55,23 @@
  * An event that the service refuses for good (400, 403, 409, 413, 422) is given
  * to `refused` with the service's own words, and what follows it is sent. A
  * token that is refused (401): with a token_file events wait, and are sent as
- * soon as the file holds another; without one each is refused.
+ * soon as the file holds another; without one each is refused. A token that is
+ * good and does not grant a stream refuses that stream's events (403), else one
+ * of them would hold up all others: where another token may come, keep them in
+ * `refused`, and hand them over again with sluice_publish_json(), as they are.
+ *
+ * --- proxies
+ * Those that the environment names (http_proxy, https_proxy, all_proxy, but for
+ * no_proxy) are used as libcurl does, for all but this machine itself
+ * (localhost, 127.0.0.0/8, ::1).
  *
  * --- threads, processes, signals
  * Every function may be called by any thread, but a handle must not be used
  * any more once sluice_close() was called. Callbacks run on the library's
  * thread, one at a time, and hold up sending as long as they run; they may call
  * sluice_publish*() and sluice_stats(), but for sluice_flush() and
- * sluice_close() they get SLUICE_WRONG_THREAD.
+ * sluice_close() they get SLUICE_WRONG_THREAD. The first call may come before
+ * sluice_open() has returned the handle.
  * A handle does not survive fork(): in the child every function returns
  * SLUICE_FORKED and does nothing (sluice_close() too: its memory stays). Open
  * a handle after the fork. The spool's lock lives as long as a child that did
@@ -119,6 +129,10 @@ enum sluice_result {
 	SLUICE_LOST = -5,          /* of close: events are gone, see `queued` */
 	SLUICE_FORKED = -6,        /* the handle belongs to another process */
 	SLUICE_WRONG_THREAD = -7,  /* called by a callback */
+	SLUICE_UNSYNCED = -8,      /* of close: the spool holds events that
+				    * the disk may not, since a sync failed */
+	SLUICE_DAMAGED = -9,       /* of close: events of the spool were not
+				    * sent, see `damaged` */
 };
 
 /* When the spool's files are synced (fdatasync). What was written is safe from
@@ -136,10 +150,13 @@ enum sluice_state {
 	SLUICE_UNAUTHORIZED,       /* the token of token_file is refused */
 	SLUICE_BACK,               /* events are taken again */
 	SLUICE_SPOOL_FAILED,       /* disk full, its limit, an I/O error: events
-				    * wait in memory only */
-	SLUICE_SPOOL_WORKS,        /* there was something to write again, and
-				    * it was written */
-	SLUICE_SPOOL_DAMAGED,      /* found at the start; the text says what */
+				    * wait in memory only; or what waits in it
+				    * cannot be read, and is tried again */
+	SLUICE_SPOOL_WORKS,        /* there was something to write or read
+				    * again, and it was */
+	SLUICE_SPOOL_DAMAGED,      /* found at the start, perhaps before
+				    * sluice_open() has returned, or when it
+				    * was to be sent; the text says what */
 };
 
 /* An event that the service does not take. All texts live as long as the
@@ -150,7 +167,8 @@ struct sluice_refusal {
 	int		 status;   /* of the answer: 400, 403, 409, 413, 422 */
 	const char	*code;     /* the contract's: schema_violation, ... */
 	const char	*text;     /* one sentence */
-	const char	*details;  /* a JSON array of {path, problem}; "[]" */
+	const char	*details;  /* a JSON array of {path, problem, code};
+				    * "[]" */
 };
 
 typedef void (*sluice_refused_cb)(const struct sluice_refusal *refusal,
@@ -185,7 +203,10 @@ struct sluice_event {
 	const char	*event_type;       /* "job.progress"; required */
 	const char	*data;             /* a JSON object; required */
 	const char	*subject;
-	const char	*timestamp;        /* RFC 3339; default: now */
+	const char	*timestamp;        /* RFC 3339; default: now. With a key
+					    * of your own name it, too: under
+					    * another time a repeat is another
+					    * event (409) */
 	const char	*source;           /* default: of the options, else the
 					    * service's, from the token */
 	const char	*correlation_id;
@@ -207,6 +228,11 @@ struct sluice_stats {
 	uint64_t	spool_bytes;
 	uint64_t	requests;     /* that were answered or have failed */
 	uint64_t	failures;     /* of them: have to be repeated */
+	uint64_t	damaged;      /* in files of the spool that were set
+				       * aside: not sent. Of those that the
+				       * start found 1 at least: what cannot
+				       * be read cannot be counted */
+	uint64_t	reserved[5];  /* 0: for figures to come */
 };
 
 struct sluice;
@@ -229,15 +255,17 @@ SLUICE_API int	sluice_publish_json(struct sluice *s, const char *json,
 	    size_t size);
 
 /* Waits until everything handed over before, and what was recovered, is
- * accepted or refused: SLUICE_OK, or SLUICE_TIMEOUT after so many milliseconds
- * (0 or less: only asks; INT64_MAX: a year, as of all that is longer). Batches
- * do not wait for more meanwhile. */
+ * accepted or refused (or set aside, see `damaged`): SLUICE_OK, or
+ * SLUICE_TIMEOUT after so many milliseconds (0 or less: only asks; INT64_MAX: a
+ * year, as of all that is longer). Batches do not wait for more meanwhile. */
 SLUICE_API int	sluice_flush(struct sluice *s, int64_t timeout_ms);
 
 /* Flushes for as long, writes what is left to the spool, ends the thread and
  * frees the handle. SLUICE_OK: everything is accepted, refused, or on the disk
- * for the next start; SLUICE_LOST: `queued` events were neither. *ret_stats
- * (may be NULL) are the last figures. NULL is closed already. */
+ * for the next start; SLUICE_UNSYNCED: unless the machine goes down before the
+ * disk has it; SLUICE_DAMAGED: but for what is in files that were set aside;
+ * SLUICE_LOST: `queued` events were none of these. The worst of them is said.
+ * *ret_stats (may be NULL) are the last figures. NULL is closed already. */
 SLUICE_API int	sluice_close(struct sluice *s, int64_t timeout_ms,
 	    struct sluice_stats *ret_stats);
 

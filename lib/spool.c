@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,10 +27,12 @@ struct spool {
 	uint64_t		 max_bytes;
 	enum sluice_sync	 sync;
 	bool			 dirty;
+	bool			 broken;      /* see spool_is_broken() */
 	struct spool_segment	*segments;    /* oldest first */
 	size_t			 n;
 	size_t			 room;
 	size_t			 head;        /* before it: all was taken */
+	uint64_t		 taken;       /* records of segments[head] */
 	uint64_t		 offset;      /* in segments[head] */
 	uint64_t		 next_number;
 	uint64_t		 pending;
@@ -50,9 +53,9 @@ close_fd(int *fd)
 /* --- opening -------------------------------------------------------------- */
 
 static int
-open_file(struct spool *s, const char *name)
+open_file(struct spool *s, const char *name, int exclusive)
 {
-	return openat(s->directory, name,
+	return openat(s->directory, name, exclusive |
 	    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
 }
 
@@ -61,7 +64,7 @@ take_lock(struct spool *s, const char *directory, struct err *err)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
-	s->lock = open_file(s, "lock");
+	s->lock = open_file(s, "lock", 0);
 	if (s->lock == -1)
 		return err_errno(err, errno, "%s/lock", directory);
 	/* Of the open file, not of the process: two handles of one process
@@ -72,30 +75,6 @@ take_lock(struct spool *s, const char *directory, struct err *err)
 		return err_set(err, "%s is in use: a spool belongs to one "
 		    "handle of one process at a time", directory);
 	return err_errno(err, errno, "%s/lock", directory);
-}
-
-/* Up to where everything was sent; false: nothing is known. */
-static bool
-read_sent(struct spool *s)
-{
-	char bytes[2 * SPOOL_SENT_SIZE] = { 0 };
-	struct spool_sent sent;
-	bool known = false;
-
-	/* Unreadable counts as not known: what was sent is sent again, and
-	 * recognised by its keys. */
-	if (pread(s->sent_fd, bytes, sizeof(bytes), 0) <= 0)
-		return false;
-	for (int i = 0; i < 2; i++) {
-		if (!spool_sent_decode((struct slice){
-		    bytes + (size_t)i * SPOOL_SENT_SIZE, SPOOL_SENT_SIZE },
-		    &sent))
-			continue;
-		if (!known || sent.generation > s->sent.generation)
-			s->sent = sent;
-		known = true;
-	}
-	return known;
 }
 
 static int
@@ -111,23 +90,21 @@ look_into(struct spool *s, const char *directory, char *damage,
 		return err_errno(err, errno, "%s", directory);
 	if (take_lock(s, directory, err) != 0)
 		return -1;
-	s->sent_fd = open_file(s, "sent");
+	s->sent_fd = open_file(s, "sent", 0);
 	if (s->sent_fd == -1)
 		return err_errno(err, errno, "%s/sent", directory);
-	known = read_sent(s);
+	known = spool_recover_sent(s->sent_fd, &s->sent);
 	if (spool_recover(s->directory, known ? &s->sent : NULL, &s->segments,
-	    &s->n, damage, err) != 0)
+	    &s->n, &s->next_number, damage, err) != 0)
 		return err_prefix(err, "%s", directory);
 	s->room = s->n;
-	s->next_number = s->sent.segment + 1;
+	s->next_number = MAX(s->next_number, s->sent.segment + 1);
 	s->offset = SPOOL_HEAD_SIZE;
 	if (s->n > 0 && known && s->segments[0].number == s->sent.segment)
 		s->offset = MAX(s->sent.offset, SPOOL_HEAD_SIZE);
 	for (size_t i = 0; i < s->n; i++) {
 		s->pending += s->segments[i].records;
 		s->bytes += s->segments[i].file;
-		s->next_number = MAX(s->next_number,
-		    s->segments[i].number + 1);
 	}
 	return 0;
 }
@@ -144,20 +121,25 @@ spool_open(const char *directory, uint64_t max_bytes, enum sluice_sync sync,
 	s->sync = sync;
 	if (look_into(s, directory, damage, err) != 0) {
 		s->sync = SLUICE_SYNC_NEVER;
-		spool_close(s);
+		(void)spool_close(s);
 		return NULL;
 	}
 	return s;
 }
 
-void
+int
 spool_close(struct spool *s)
 {
+	int rc = 0;
+
 	if (s == NULL)
-		return;
+		return 0;
 	assert(s->magic == SPOOL_MAGIC);
 	if (s->dirty && s->sync != SLUICE_SYNC_NEVER)
 		(void)spool_sync(s, NULL);
+	for (size_t i = s->head; i < s->n; i++)
+		if (s->segments[i].unsynced)
+			rc = -1;
 	close_fd(&s->write_fd);
 	close_fd(&s->read_fd);
 	close_fd(&s->sent_fd);
@@ -168,6 +150,7 @@ spool_close(struct spool *s)
 	buf_free(&s->in);
 	s->magic = 0;
 	free(s);
+	return rc;
 }
 
 /* --- writing -------------------------------------------------------------- */
@@ -194,11 +177,13 @@ static int
 write_out(struct spool *s, struct err *err)
 {
 	struct spool_segment *g = &s->segments[s->n - 1];
+	bool unsynced = false;
 
 	if (write_at(s->write_fd, &s->out, g->size, err) != 0)
 		goto cut;
 	if (s->sync == SLUICE_SYNC_EACH && fdatasync(s->write_fd) != 0) {
 		(void)err_errno(err, errno, "the spool: fdatasync");
+		unsynced = true;
 		goto cut;
 	}
 	s->dirty = true;
@@ -210,7 +195,9 @@ cut:
 	/* Else a start would have to tell half a record from damage. If this
 	 * fails, too, the next write begins at the same place. */
 	if (ftruncate(s->write_fd, (off_t)g->size) != 0)
-		return err_prefix(err, "not cut back");
+		(void)err_prefix(err, "not cut back");
+	else if (unsynced)
+		close_fd(&s->write_fd);   /* as spool_sync() does */
 	return -1;
 }
 
@@ -235,7 +222,10 @@ begin_segment(struct spool *s, struct err *err)
 	if (s->n == SPOOL_SEGMENTS_MAX)
 		return err_set(err, "the spool has %u segments",
 		    SPOOL_SEGMENTS_MAX);
-	s->write_fd = open_file(s, spool_name(name, s->next_number));
+	/* One that could not be removed is not written over. */
+	while ((s->write_fd = open_file(s, spool_name(name, s->next_number),
+	    O_EXCL)) == -1 && errno == EEXIST)
+		s->next_number++;
 	if (s->write_fd == -1)
 		return err_errno(err, errno, "the spool's %s", name);
 	if (s->n == s->room) {
@@ -316,14 +306,37 @@ spool_needs_sync(const struct spool *s)
 int
 spool_sync(struct spool *s, struct err *err)
 {
-	if ((s->write_fd != -1 && fdatasync(s->write_fd) != 0) ||
-	    fdatasync(s->sent_fd) != 0)
+	if (s->write_fd != -1 && fdatasync(s->write_fd) != 0) {
+		(void)err_errno(err, errno, "the spool: fdatasync: what was "
+		    "written last may be lost with the machine");
+		s->segments[s->n - 1].unsynced = true;
+		close_fd(&s->write_fd);
+		return -1;
+	}
+	if (fdatasync(s->sent_fd) != 0)
 		return err_errno(err, errno, "the spool: fdatasync");
 	s->dirty = false;
 	return 0;
 }
 
 /* --- reading -------------------------------------------------------------- */
+
+static void
+next_segment(struct spool *s)
+{
+	s->head++;
+	s->offset = SPOOL_HEAD_SIZE;
+	s->taken = 0;
+}
+
+/* One that was begun, and nothing could be written to. pending > 0: so there is
+ * one behind it. */
+static void
+skip_empty(struct spool *s)
+{
+	while (s->offset == s->segments[s->head].size)
+		next_segment(s);
+}
 
 static int
 open_read(struct spool *s, uint64_t number, struct err *err)
@@ -335,8 +348,10 @@ open_read(struct spool *s, uint64_t number, struct err *err)
 	close_fd(&s->read_fd);
 	s->read_fd = openat(s->directory, spool_name(name, number),
 	    O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (s->read_fd == -1)
+	if (s->read_fd == -1) {
+		s->broken = spool_is_bad(errno);
 		return err_errno(err, errno, "the spool's %s", name);
+	}
 	s->reading = number;
 	return 0;
 }
@@ -349,8 +364,10 @@ spool_read(struct spool *s, spool_read_cb cb, void *arg, struct err *err)
 	struct slice text;
 	ssize_t got;
 
+	s->broken = false;
 	if (s->pending == 0)
 		return 0;
+	skip_empty(s);
 	g = &s->segments[s->head];
 	want = MIN(g->size - s->offset, READ_BYTES);
 	if (open_read(s, g->number, err) != 0)
@@ -358,9 +375,11 @@ spool_read(struct spool *s, spool_read_cb cb, void *arg, struct err *err)
 	buf_reset(&s->in);
 	got = pread(s->read_fd, buf_reserve(&s->in, want), want,
 	    (off_t)s->offset);
-	if (got < (ssize_t)want)
+	if (got < (ssize_t)want) {
+		s->broken = got != -1 || spool_is_bad(errno);
 		return err_errno(err, got == -1 ? errno : EIO,
 		    "the spool's segment %016" PRIx64, g->number);
+	}
 	buf_grew(&s->in, want);
 	while (at < want) {
 		enum spool_found found = spool_record_decode((struct slice){
@@ -369,10 +388,13 @@ spool_read(struct spool *s, spool_read_cb cb, void *arg, struct err *err)
 		/* The next one is not whole in what was read. */
 		if (found == SPOOL_CUT && at > 0)
 			break;
-		if (found != SPOOL_GOOD)
-			return err_set(err, "the spool's segment %016" PRIx64
-			    " has changed at byte %" PRIu64, g->number,
-			    s->offset + at);
+		if (found != SPOOL_GOOD) {
+			/* What stands before it is given first. */
+			s->broken = at == 0;
+			return at > 0 ? 0 : err_set(err, "the spool's segment "
+			    "%016" PRIx64 " has changed at byte %" PRIu64,
+			    g->number, s->offset);
+		}
 		if (!cb(text, arg))
 			break;
 		at += SPOOL_RECORD_HEAD + text.n;
@@ -380,17 +402,44 @@ spool_read(struct spool *s, spool_read_cb cb, void *arg, struct err *err)
 	return 0;
 }
 
+bool
+spool_is_broken(const struct spool *s)
+{
+	return s->broken;
+}
+
+uint64_t
+spool_set_aside(struct spool *s, char *damage)
+{
+	struct spool_segment *g = &s->segments[s->head];
+	uint64_t left = g->records - s->taken;
+
+	assert(s->pending > 0);
+	(void)snprintf(damage, SPOOL_DAMAGE_MAX, "segment %016" PRIx64 " cannot"
+	    " be read from byte %" PRIu64 " on: %" PRIu64 " events are not "
+	    "sent; the file is kept as %016" PRIx64 ".damaged", g->number,
+	    s->offset, left, g->number);
+	g->damaged = true;
+	if (s->head == s->n - 1)
+		close_fd(&s->write_fd);
+	s->pending -= left;
+	next_segment(s);
+	/* Where that cannot be written a start looks into the file again. */
+	(void)spool_commit(s, NULL);
+	return left;
+}
+
 void
 spool_take(struct spool *s, size_t size)
 {
 	assert(s->pending > 0 && s->head < s->n);
+	skip_empty(s);
 	s->offset += SPOOL_RECORD_HEAD + size;
 	s->pending--;
+	s->taken++;
 	assert(s->offset <= s->segments[s->head].size);
-	if (s->offset == s->segments[s->head].size) {
-		s->head++;
-		s->offset = SPOOL_HEAD_SIZE;
-	}
+	if (s->offset == s->segments[s->head].size)
+		next_segment(s);
 }
 
 /* What was taken whole leaves the disk. */

@@ -28,8 +28,9 @@ typedef bool (*spool_read_cb)(struct slice text, void *arg);
  * cannot be read. NULL with *err. */
 struct spool	*spool_open(const char *directory, uint64_t max_bytes,
 		    enum sluice_sync sync, char *damage, struct err *err);
-/* Syncs, unless the policy is never. NULL is closed already. */
-void		 spool_close(struct spool *s);
+/* Syncs, unless the policy is never. -1: what is left in the files may not be
+ * on the disk, since a sync has failed. NULL is closed already. */
+int		 spool_close(struct spool *s);
 /* Appends texts, oldest first; how many of them are in the files now: less
  * than n with *err, and the files end with the last whole record. */
 size_t		 spool_append(struct spool *s, const struct slice *texts,
@@ -38,12 +39,20 @@ size_t		 spool_append(struct spool *s, const struct slice *texts,
  * stop before the last. */
 int		 spool_read(struct spool *s, spool_read_cb cb, void *arg,
 		    struct err *err);
+/* That failed, and the file is the reason: it may never be read. */
+bool		 spool_is_broken(const struct spool *s);
+/* Gives up the file that the oldest ones are in: what was not taken of it is
+ * not sent, and it is kept as *.damaged. `damage` (SPOOL_DAMAGE_MAX) says so;
+ * how many events that are. spool_pending() > 0. */
+uint64_t	 spool_set_aside(struct spool *s, char *damage);
 /* The oldest one, of so many bytes, is sent. */
 void		 spool_take(struct spool *s, size_t size);
 /* Keeps what was taken: a next start will not see it. */
 int		 spool_commit(struct spool *s, struct err *err);
 /* Something was written since the last sync, and the policy asks for one. */
 bool		 spool_needs_sync(const struct spool *s);
+/* A sync that has failed ends the segment: the next one, of the same file,
+ * would succeed, and prove nothing. */
 int		 spool_sync(struct spool *s, struct err *err);
 uint64_t	 spool_pending(const struct spool *s);   /* events */
 uint64_t	 spool_bytes(const struct spool *s);     /* of its segments */

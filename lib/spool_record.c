@@ -53,8 +53,10 @@ spool_record_decode(struct slice bytes, struct slice *ret_text)
 	uint32_t size = rd_u32(&r), crc = rd_u32(&r);
 	const char *text;
 
-	if (is_zero(bytes) || r.failed)
+	if (r.failed)
 		return SPOOL_CUT;
+	if (is_zero(bytes))
+		return SPOOL_ZEROS;
 	if (size == 0 || size > SLUICE_EVENT_MAX)
 		return SPOOL_DAMAGED;
 	text = rd_bytes(&r, size);

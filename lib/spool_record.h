@@ -22,9 +22,9 @@
 
 enum spool_found {
 	SPOOL_GOOD,
-	SPOOL_CUT,       /* the bytes end inside it: written half, or zeros
-			  * to the end, which a file may have after a power
-			  * loss */
+	SPOOL_CUT,       /* the bytes end inside it: written half */
+	SPOOL_ZEROS,     /* to the end, and a record's head at least: a file
+			  * may have them after a power loss */
 	SPOOL_DAMAGED,
 };
 

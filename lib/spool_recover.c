@@ -26,13 +26,31 @@ spool_name(char name[SPOOL_NAME_SIZE], uint64_t number)
 	return name;
 }
 
+bool
+spool_is_bad(int code)
+{
+	switch (code) {
+	case EACCES:
+	case EAGAIN:
+	case EINTR:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case EPERM:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* Of a name that has the digits, and this behind them. */
 static bool
-number_of(const char *name, uint64_t *ret)
+number_of(const char *name, const char *end, uint64_t *ret)
 {
 	uint64_t number = 0;
 
-	if (strlen(name) != NAME_DIGITS + 6 ||
-	    strcmp(name + NAME_DIGITS, ".spool") != 0)
+	if (strlen(name) != NAME_DIGITS + strlen(end) ||
+	    strcmp(name + NAME_DIGITS, end) != 0)
 		return false;
 	for (int i = 0; i < NAME_DIGITS; i++) {
 		int digit = text_hex(name[i]);
@@ -70,26 +88,41 @@ by_number(const void *a, const void *b)
 
 /* --- what there is -------------------------------------------------------- */
 
-/* Only the numbers are known yet. */
-static int
-list(int directory, struct spool_segment **ret, size_t *ret_n,
-    struct err *err)
+static DIR *
+open_list(int directory, struct err *err)
 {
 	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd != -1 ? fdopendir(fd) : NULL;
-	struct spool_segment *found = NULL;
-	struct dirent *entry;
-	size_t n = 0;
-	uint64_t number;
 
 	if (dir == NULL) {
 		(void)err_errno(err, errno, "the spool's directory");
 		if (fd != -1)
 			(void)close(fd);
-		return -1;
 	}
+	return dir;
+}
+
+/* Only the numbers are known yet; *ret_next is past all that are in use. */
+static int
+list(int directory, struct spool_segment **ret, size_t *ret_n,
+    uint64_t *ret_next, struct err *err)
+{
+	DIR *dir = open_list(directory, err);
+	struct spool_segment *found = NULL;
+	struct dirent *entry;
+	size_t n = 0;
+	uint64_t number;
+
+	if (dir == NULL)
+		return -1;
+	*ret_next = 1;
 	while (n < SPOOL_SEGMENTS_MAX && (entry = readdir(dir)) != NULL) {
-		if (!number_of(entry->d_name, &number))
+		bool aside = number_of(entry->d_name, ".damaged", &number);
+
+		if (!aside && !number_of(entry->d_name, ".spool", &number))
+			continue;
+		*ret_next = MAX(*ret_next, number + 1);
+		if (aside)
 			continue;
 		if ((n & (n - 1)) == 0)
 			found = xreallocarray(found, n > 0 ? n * 2 : 1,
@@ -152,53 +185,117 @@ say_damage(char damage[SPOOL_DAMAGE_MAX], const struct spool_segment *g)
 		    spool_name(name, g->number), g->size, g->file, g->number);
 }
 
+/* A whole record stands somewhere behind `at`. (No other bytes look like one:
+ * JSON has no NUL, which each record's size has.) */
+static bool
+goes_on(const struct buf *b, uint64_t at)
+{
+	struct slice text;
+	uint64_t end = 0;   /* of the zeros that `at` is one of */
+
+	while (++at + SPOOL_RECORD_HEAD < b->len) {
+		if (end <= at)
+			for (end = at; end < b->len && b->data[end] == 0;)
+				end++;
+		/* No record begins with a size of 0. There may be megabytes of
+		 * them: in one step. */
+		if (end - at >= sizeof(uint32_t))
+			at = end - (sizeof(uint32_t) - 1);
+		if (spool_record_decode((struct slice){
+		    (const char *)b->data + at, b->len - at }, &text) ==
+		    SPOOL_GOOD)
+			return true;
+	}
+	return false;
+}
+
+/* What the bytes of a segment hold. */
+static enum spool_found
+judge(struct spool_segment *g, const struct buf *b, uint64_t from, bool newest)
+{
+	enum spool_found found = SPOOL_DAMAGED;
+
+	if (spool_head_decode((struct slice){ (const char *)b->data, b->len },
+	    g->number))
+		found = scan(g, b, from);
+	else if (b->len < SPOOL_HEAD_SIZE)
+		found = SPOOL_CUT;
+	if (found == SPOOL_ZEROS)
+		return newest ? SPOOL_CUT : SPOOL_DAMAGED;
+	if (found == SPOOL_CUT && (!newest || goes_on(b, g->size)))
+		return SPOOL_DAMAGED;
+	return found;
+}
+
 /* One segment whose records from `from` on were not sent. */
 static int
-examine(int directory, struct spool_segment *g, uint64_t from,
+examine(int directory, struct spool_segment *g, uint64_t from, bool newest,
     char damage[SPOOL_DAMAGE_MAX], struct err *err)
 {
 	char name[SPOOL_NAME_SIZE];
+	struct err why = { .code = 0 };
 	struct buf b = BUF_EMPTY;
 	enum spool_found found = SPOOL_DAMAGED;
 	int fd = openat(directory, spool_name(name, g->number),
 	    O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	int rc = -1;
+	int rc;
 
 	if (fd == -1)
-		return err_errno(err, errno, "the spool's %s", name);
-	if (load(fd, &b, err) != 0) {
-		(void)err_prefix(err, "the spool's %s", name);
-		goto out;
-	}
+		rc = err_errno(&why, errno, "the spool's %s", name);
+	else if ((rc = load(fd, &b, &why)) != 0)
+		(void)err_prefix(&why, "the spool's %s", name);
 	g->file = b.len;
-	if (spool_head_decode((struct slice){ (const char *)b.data, b.len },
-	    g->number))
-		found = scan(g, &b, from);
-	else if (b.len < SPOOL_HEAD_SIZE)
-		found = SPOOL_CUT;
-	if (found == SPOOL_DAMAGED) {
+	/* What the disk gave back of a file is used. */
+	if (rc == 0 || b.len > 0)
+		found = judge(g, &b, from, newest && rc == 0);
+	if (rc != 0 || found == SPOOL_DAMAGED) {
 		g->damaged = true;
 		say_damage(damage, g);
 	} else if (found == SPOOL_CUT && ftruncate(fd, (off_t)g->size) == 0) {
 		g->file = g->size;
 	}
-	rc = 0;
-out:
-	(void)close(fd);
+	if (fd != -1)
+		(void)close(fd);
 	buf_free(&b);
-	return rc;
+	if (rc == 0 || spool_is_bad(why.code))
+		return 0;
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
+bool
+spool_recover_sent(int fd, struct spool_sent *ret)
+{
+	char bytes[2 * SPOOL_SENT_SIZE] = { 0 };
+	struct spool_sent sent;
+	bool known = false;
+
+	/* Unreadable counts as not known: what was sent is sent again, and
+	 * recognised by its keys. */
+	if (pread(fd, bytes, sizeof(bytes), 0) <= 0)
+		return false;
+	for (size_t i = 0; i < 2; i++) {
+		if (!spool_sent_decode((struct slice){
+		    bytes + i * SPOOL_SENT_SIZE, SPOOL_SENT_SIZE }, &sent))
+			continue;
+		if (!known || sent.generation > ret->generation)
+			*ret = sent;
+		known = true;
+	}
+	return known;
 }
 
 int
 spool_recover(int directory, const struct spool_sent *sent,
-    struct spool_segment **ret, size_t *ret_n, char damage[SPOOL_DAMAGE_MAX],
-    struct err *err)
+    struct spool_segment **ret, size_t *ret_n, uint64_t *ret_next,
+    char damage[SPOOL_DAMAGE_MAX], struct err *err)
 {
 	struct spool_segment *all;
 	size_t n, kept = 0;
 
 	damage[0] = '\0';
-	if (list(directory, &all, &n, err) != 0)
+	if (list(directory, &all, &n, ret_next, err) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		struct spool_segment *g = &all[i];
@@ -207,7 +304,7 @@ spool_recover(int directory, const struct spool_sent *sent,
 		if (sent != NULL && g->number == sent->segment)
 			from = MAX(from, sent->offset);
 		if ((sent == NULL || g->number >= sent->segment) &&
-		    examine(directory, g, from, damage, err) != 0) {
+		    examine(directory, g, from, i == n - 1, damage, err) != 0) {
 			free(all);
 			return -1;
 		}
