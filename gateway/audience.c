@@ -1,20 +1,52 @@
 #include "gateway/audience.h"
 
+#include <assert.h>
+
 #include "gateway/hub.h"
 #include "gateway/snapshot.h"
+
+static struct stream *
+stream_at(const struct conn *c, uint32_t id)
+{
+	return &connections_get(c->gateway->connections, id)->stream;
+}
+
+/* Behind `after`; CONN_NONE: at the front. */
+static void
+link_in(struct conn *c, uint32_t after)
+{
+	struct stream *s = &c->stream;
+
+	s->prev = after;
+	s->next = after != CONN_NONE ? stream_at(c, after)->next :
+	    s->sub->first_client;
+	if (s->next != CONN_NONE)
+		stream_at(c, s->next)->prev = c->id;
+	if (after != CONN_NONE)
+		stream_at(c, after)->next = c->id;
+	else
+		s->sub->first_client = c->id;
+}
+
+static void
+link_out(struct conn *c)
+{
+	struct stream *s = &c->stream;
+
+	if (s->prev != CONN_NONE)
+		stream_at(c, s->prev)->next = s->next;
+	else
+		s->sub->first_client = s->next;
+	if (s->next != CONN_NONE)
+		stream_at(c, s->next)->prev = s->prev;
+	s->next = s->prev = CONN_NONE;
+}
 
 void
 audience_join(struct conn *c, struct hub_subscription *sub)
 {
-	struct connections *cs = c->gateway->connections;
-	struct stream *s = &c->stream;
-
-	s->sub = sub;
-	s->prev = CONN_NONE;
-	s->next = sub->first_client;
-	if (s->next != CONN_NONE)
-		connections_get(cs, s->next)->stream.prev = c->id;
-	sub->first_client = c->id;
+	c->stream.sub = sub;
+	link_in(c, sub->last_waiting);
 	conn_row_subscribe(c->row, sub->id + 1);
 }
 
@@ -30,20 +62,10 @@ give_back(struct gateway *g, struct hub_subscription *sub)
 void
 audience_leave(struct conn *c)
 {
-	struct connections *cs = c->gateway->connections;
-	struct stream *s = &c->stream;
-
-	if (s->prev != CONN_NONE)
-		connections_get(cs, s->prev)->stream.next = s->next;
-	else
-		s->sub->first_client = s->next;
-	if (s->next != CONN_NONE)
-		connections_get(cs, s->next)->stream.prev = s->prev;
-	if (s->sub->turn == c->id)
-		s->sub->turn = s->next;
-	s->next = s->prev = CONN_NONE;
-	give_back(c->gateway, s->sub);
-	s->sub = NULL;
+	assert(!c->stream.replaying);
+	link_out(c);
+	give_back(c->gateway, c->stream.sub);
+	c->stream.sub = NULL;
 	conn_row_subscribe(c->row, 0);
 }
 
@@ -64,20 +86,59 @@ audience_each(struct gateway *g, struct hub_subscription *sub,
 	give_back(g, sub);
 }
 
+/* --- turns ---------------------------------------------------------------- */
+
 void
-audience_pass(struct gateway *g, struct hub_subscription *sub,
+audience_wait(struct audience_queue *q, struct conn *c)
+{
+	struct hub_subscription *sub = c->stream.sub;
+
+	if (c->stream.replaying)
+		return;
+	c->stream.replaying = true;
+	link_out(c);
+	link_in(c, sub->last_waiting);
+	sub->last_waiting = c->id;
+	if (sub->waiting++ == 0)
+		TAILQ_INSERT_TAIL(q, sub, turn);
+}
+
+void
+audience_wait_over(struct audience_queue *q, struct conn *c)
+{
+	struct hub_subscription *sub = c->stream.sub;
+
+	if (!c->stream.replaying)
+		return;
+	c->stream.replaying = false;
+	if (sub->last_waiting == c->id)
+		sub->last_waiting = c->stream.prev;
+	link_out(c);
+	link_in(c, sub->last_waiting);
+	if (--sub->waiting == 0)
+		TAILQ_REMOVE(q, sub, turn);
+}
+
+void
+audience_turn(struct gateway *g, struct audience_queue *q,
+    void (*begin)(struct gateway *g, const struct hub_subscription *sub),
     bool (*cb)(struct conn *c, void *arg), void *arg)
 {
-	struct conn *c;
+	struct hub_subscription *sub = TAILQ_FIRST(q);
+	uint32_t n = sub->waiting;
 	bool more = true;
+	struct conn *c;
 
-	if (sub->turn == CONN_NONE)
-		sub->turn = sub->first_client;
+	TAILQ_REMOVE(q, sub, turn);
+	TAILQ_INSERT_TAIL(q, sub, turn);
 	sub->clients++;
-	while (more && sub->turn != CONN_NONE) {
-		c = connections_get(g->connections, sub->turn);
-		sub->turn = c->stream.next;
+	begin(g, sub);
+	/* One that had its turn may end others' waiting, and its own. */
+	while (more && n-- > 0 && sub->waiting > 0) {
+		c = connections_get(g->connections, sub->first_client);
+		audience_wait_over(q, c);
 		more = cb(c, arg);
 	}
+	begin(g, NULL);
 	give_back(g, sub);
 }

@@ -1,20 +1,16 @@
 #include "gateway/b64url.h"
 
+#include "common/text.h"
+
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     "abcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static int
 value_of(char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
 	if (c == '-')
 		return 62;
-	return c == '_' ? 63 : -1;
+	return c == '_' ? 63 : text_base64(c);
 }
 
 bool

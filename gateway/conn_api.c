@@ -10,6 +10,7 @@
 #include "gateway/conn_list.h"
 #include "gateway/connection.h"
 #include "gateway/desk.h"
+#include "gateway/query_param.h"
 #include "gateway/reply.h"
 #include "gateway/siblings.h"
 
@@ -183,30 +184,6 @@ conn_api_list_cb(const struct siblings_answer *answers, size_t n, void *arg)
 	api_free(a);
 }
 
-static bool
-read_limit(struct slice v, uint32_t *ret)
-{
-	uint32_t n = 0;
-
-	for (size_t i = 0; i < v.n && n <= CONN_LIST_ROWS_MAX; i++) {
-		if (v.p[i] < '0' || v.p[i] > '9')
-			return false;
-		n = n * 10 + (uint32_t)(v.p[i] - '0');
-	}
-	*ret = n;
-	return n >= 1 && n <= CONN_LIST_ROWS_MAX;
-}
-
-/* Whether parameter i has the name of one before it. */
-static bool
-stands_again(const struct http_request *r, size_t i)
-{
-	for (size_t k = 0; k < i; k++)
-		if (slice_eq(r->params[k].name, r->params[i].name))
-			return true;
-	return false;
-}
-
 /* False: the client was answered that one of the parameters is none, or is
  * there twice: the one that was not meant must not be revoked. */
 static bool
@@ -217,7 +194,7 @@ knows_params(struct conn *c, const struct http_request *r, const char *a,
 		bool known = slice_is(r->params[i].name, a) ||
 		    slice_is(r->params[i].name, b);
 
-		if (known && !stands_again(r, i))
+		if (known && !query_param_again(r, i))
 			continue;
 		reply_error(c, 400, "bad_request", known ?
 		    "a parameter is there twice" : r->method == HTTP_DELETE ?
@@ -233,14 +210,15 @@ list(struct conn *c, const struct http_request *r)
 {
 	struct slice after = http_param(r, "after");
 	struct slice limit = http_param(r, "limit");
-	uint32_t n = CONN_API_LIMIT_DEFAULT;
+	uint64_t n = CONN_API_LIMIT_DEFAULT;
 	struct buf own = BUF_EMPTY;
 	uint64_t id = 0;
 	char text[96];
 
 	if (!knows_params(c, r, "after", "limit"))
 		return;
-	if (limit.p != NULL && !read_limit(limit, &n)) {
+	if (limit.p != NULL &&
+	    !query_param_number(limit, 1, CONN_LIST_ROWS_MAX, &n)) {
 		reply_error(c, 400, "bad_request", "limit must be 1 to 500",
 		    NULL);
 		return;
@@ -251,9 +229,9 @@ list(struct conn *c, const struct http_request *r)
 		return;
 	}
 	(void)snprintf(text, sizeof(text), "{\"op\":\"connections\","
-	    "\"after\":\"%" PRIx64 "\",\"limit\":%u}", id, n);
-	conn_list_write(c->gateway, &own, id, n);
-	ask(c, slice_str(text), &own, id, n, conn_api_list_cb);
+	    "\"after\":\"%" PRIx64 "\",\"limit\":%" PRIu64 "}", id, n);
+	conn_list_write(c->gateway, &own, id, (uint32_t)n);
+	ask(c, slice_str(text), &own, id, (uint32_t)n, conn_api_list_cb);
 }
 
 /* --- the end of one ------------------------------------------------------- */

@@ -21,6 +21,7 @@
 #include "gateway/conn_list.h"
 #include "gateway/gateway.h"
 #include "gateway/identity.h"
+#include "gateway/status_api.h"
 
 #define DESK_MAGIC 0x4445534bu   /* "DESK" */
 #define PAUSE_MS   500           /* after accept(2) failed */
@@ -122,9 +123,11 @@ desk_execute(struct gateway *g, struct slice request, struct buf *answer)
 		do_disconnect(g, q, answer);
 	else if (op != NULL && strcmp(op, "revoke") == 0)
 		do_revoke(g, q, answer);
+	else if (op != NULL && strcmp(op, "figures") == 0)
+		status_api_figures(answer, g);
 	else
 		refuse(answer, "bad_request", "unknown request; there are: "
-		    "connections, disconnect, revoke");
+		    "connections, disconnect, revoke, figures");
 	json_decref(q);
 }
 

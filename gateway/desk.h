@@ -1,7 +1,7 @@
 /*
  * desk: where other gateways, and sluicectl, ask this one about its
- * connections: a Unix socket in the bus directory (0700), mode 0600. Process:
- * gateway.
+ * connections and its figures: a Unix socket in the bus directory (0700), mode
+ * 0600. Process: gateway.
  *
  * An admin's request comes to one gateway, and the streams are with all of
  * them. A request is one line of JSON, the answer another; then the connection
@@ -14,6 +14,8 @@
  *	{"op":"revoke","subject":"eve","tenant":"acme"}
  *	    {"revoked_at":"2026-..."}; every gateway knows (revocations.h).
  *	    Without a tenant: of every one
+ *	{"op":"figures"}
+ *	    status_api_figures() of this gateway
  *	what cannot be done: {"error":"text","code":"word"}
  *
  * It is not the way of any event, and a client never waits for it: who does

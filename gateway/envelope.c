@@ -8,6 +8,7 @@
 #include "common/json_slice.h"
 #include "common/mono.h"
 #include "gateway/http_request.h"
+#include "gateway/payload_check.h"
 #include "gateway/stream_kind.h"
 
 struct check {
@@ -188,15 +189,27 @@ check_traceparent(struct check *k, struct slice s)
 		problem(k, "traceparent", "is not of W3C Trace Context");
 }
 
+/* By the schema of its event_type, once it is known which that is. */
 static void
-check_data(struct check *k)
+check_data(struct check *k, enum stream_type type, struct slice key,
+    struct slice event_type, int32_t version)
 {
 	json_t *data = json_object_get(k->event, "data");
+	const struct schema_rule *rule = NULL;
 
 	if (data == NULL)
 		problem(k, "data", "is required");
 	else if (!json_is_object(data))
 		problem(k, "data", "must be an object");
+	else if (type != STREAM_TYPE_MAX &&
+	    stream_kind_event(type, event_type) != NULL)
+		rule = payload_check_rule(event_type);
+	if (rule == NULL)
+		return;
+	if (version != PAYLOAD_VERSION)
+		problem(k, "version", "only 1 is known of this event_type");
+	event_state_words(data, type, event_type);
+	k->problems += payload_check(rule, key, data, k->cb, k->arg);
 }
 
 /* --- hashes --------------------------------------------------------------- */
@@ -286,7 +299,7 @@ envelope_item(struct slice raw, json_t *event, struct slice tenant,
 	version = check_version(&k);
 	check_source(&k, source);
 	check_traceparent(&k, trace);
-	check_data(&k);
+	check_data(&k, t, key, event_type, version);
 	if (k.problems > 0)
 		return k.problems;
 	/* As it was written, so that numbers keep their digits. */

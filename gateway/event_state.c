@@ -27,6 +27,31 @@ problem(struct reading *r, const char *path, const char *text)
 	r->cb(path, text, r->arg);
 }
 
+void
+event_state_words(json_t *data, enum stream_type type,
+    struct slice event_type)
+{
+	const struct stream_kind_event *row = stream_kind_event(type,
+	    event_type);
+	enum lifecycle_state state;
+
+	if (row == NULL || row->state == NULL)
+		return;
+	for (size_t i = 0; i < NELEM(state_members); i++) {
+		json_t *v = json_object_get(data, state_members[i]);
+		struct slice word = { json_string_value(v),
+			json_string_length(v) };
+
+		if (!json_is_string(v))
+			continue;
+		state = lifecycle_state_of(row->machine, word);
+		if (state != LIFECYCLE_NONE &&
+		    !slice_is(word, lifecycle_word((uint8_t)state)))
+			(void)json_object_set_new(data, state_members[i],
+			    json_string(lifecycle_word((uint8_t)state)));
+	}
+}
+
 /* A member's state, by its own word from here on. */
 static enum lifecycle_state
 read_state(struct reading *r, enum lifecycle_machine machine,

@@ -26,6 +26,10 @@ struct event_state {
 typedef void (*event_state_problem_cb)(const char *path, const char *problem,
     void *arg);
 
+/* Aliases of states in `data` become the words of the machine of an event of
+ * this name; what is no state stays as it is. */
+void		event_state_words(json_t *data, enum stream_type type,
+		    struct slice event_type);
 /* Sets the item's flags, state byte, attempt and part from `data`, where words
  * are replaced. Returns how many problems were told. */
 unsigned int	event_state_read(json_t *data, enum stream_type type,

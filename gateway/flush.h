@@ -6,10 +6,11 @@
  *
  * Behind is who gets news sooner after writing than writing had taken, if that
  * was FLUSH_LONG_MS or more. Then news wait as long as that took,
- * FLUSH_DELAY_MS at most (the loop's timers come up to a millisecond late, and
- * what else there is in a turn takes its time: 5 in all). Who is not behind
- * waits for nothing: 50 events a second for a thousand clients, which take 8 ms
- * of each 20, go at once.
+ * FLUSH_DELAY_MS at most, and what else there is in that turn of the loop: the
+ * timer's own lateness (1 ms), a turn of replay (2 ms, and what one client
+ * takes beyond it), a turn of conn_poll (1 ms). Who is not behind waits for
+ * nothing: 50 events a second for a thousand clients, which take 8 ms of each
+ * 20, go at once.
  */
 #ifndef SLUICE_FLUSH_H
 #define SLUICE_FLUSH_H
@@ -24,7 +25,8 @@ struct flush	*flush_new(struct gateway *g);
 void		 flush_free(struct flush *f);
 /* News came. */
 void		 flush_after_input(struct flush *f);
-/* Clients have more to get than one turn may take: goes on in the next. */
+/* Clients have something to get that is no input: they are written to in the
+ * next turn. */
 void		 flush_go_on(struct flush *f);
 
 #endif

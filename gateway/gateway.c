@@ -18,13 +18,15 @@
 #include "gateway/flight.h"
 #include "gateway/flush.h"
 #include "gateway/journal_tail.h"
+#include "gateway/log_grace.h"
 #include "gateway/open_logs.h"
-#include "gateway/publish_api.h"
+#include "gateway/payload_check.h"
+#include "gateway/publish_wait.h"
 #include "gateway/replay.h"
 #include "gateway/sandbox.h"
 #include "gateway/snapshot.h"
+#include "gateway/status_api.h"
 #include "gateway/stream.h"
-#include "gateway/stream_end.h"
 #include "gateway/test_hooks.h"
 
 #define GATEWAY_STATUS_MS 2000
@@ -132,7 +134,10 @@ item_cb(const struct item *item, void *arg)
 
 	g->metrics.events_in++;
 	if ((item->flags & RING_ENDING) != 0)
-		stream_end_note(g, item);
+		log_grace_note(g->grace, item, g->record_ms);
+	else
+		open_logs_line(g->open_logs, item->tenant, item->key,
+		    item->position);
 	hub_dispatch(g->hub, item->tenant, item->key, item->event_type,
 	    (item->flags & RING_ENDING) != 0, item->position.number);
 }
@@ -145,8 +150,9 @@ record_cb(const void *bytes, size_t n, void *arg)
 
 	assert(g->magic == GATEWAY_MAGIC);
 	g->metrics.records++;
+	g->record_ms = record_time(bytes, n);
 	if (g->unflushed_ms == 0)
-		g->unflushed_ms = record_time(bytes, n);
+		g->unflushed_ms = g->record_ms;
 	if (ring_input(g->ring, bytes, n, item_cb, g, &err) == -1)
 		fatalx("a record of the broker: %s", err.text);
 	flush_after_input(g->flush);
@@ -165,6 +171,7 @@ gap_cb(struct position from, struct position next, void *arg)
 	    position_format(from, a), position_format(next, b));
 	ring_clear(g->ring, next);
 	hub_cleared(g->hub);
+	log_grace_lost(g->grace);
 	stream_order_broken(g, tip.epoch != next.epoch);
 }
 
@@ -172,10 +179,15 @@ static void
 caught_up_cb(const struct heartbeat *hb, void *arg)
 {
 	struct gateway *g = arg;
+	bool knows;
 
 	assert(g->magic == GATEWAY_MAGIC);
 	g->beat = *hb;
 	ring_advance(g->ring, hb->tip);
+	/* Before it does, one that is open would count as over. */
+	knows = log_grace_knows(g->grace);
+	if (g->beats == 0 && !knows)
+		return;
 	if (g->beats++ == 0) {
 		publisher_reads(g->publisher);
 		log_info("caught up: %zu frames in the ring",
@@ -195,11 +207,9 @@ static void
 gateway_look_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct gateway *g = arg;
-	struct timeval again;
 
 	assert(g->magic == GATEWAY_MAGIC);
-	again = mono_timeval_ms(stream_end_look(g) ? STREAM_END_LOOK_MS : 0);
-	(void)event_add(g->look, &again);
+	log_grace_look(g->grace);
 }
 
 /* --- life ----------------------------------------------------------------- */
@@ -282,20 +292,22 @@ static int
 gateway_start(struct role *role, struct err *err)
 {
 	const struct timeval every = mono_timeval_ms(GATEWAY_STATUS_MS);
-	const struct timeval look = mono_timeval_ms(STREAM_END_LOOK_MS);
+	const struct timeval look = mono_timeval_ms(LOG_GRACE_LOOK_MS);
 	struct gateway *g = xcalloc(1, sizeof(*g));
 
 	g->magic = GATEWAY_MAGIC;
 	g->role = role;
 	metrics_init(&g->metrics);
 	role->state = g;
+	payload_check_load();
 	g->journal = conf_journal_directory(&role->conf);
 	g->flush = flush_new(g);
 	g->flights = xcalloc(1, sizeof(*g->flights));
 	g->report = event_new(role->base, -1, EV_PERSIST, gateway_report_cb,
 	    g);
-	g->look = evtimer_new(role->base, gateway_look_cb, g);
+	g->look = event_new(role->base, -1, EV_PERSIST, gateway_look_cb, g);
 	g->open_logs = open_logs_new();
+	g->grace = log_grace_new(g);
 	if (g->report == NULL || g->look == NULL)
 		return err_set(err, "event_new failed");
 	g->ring = ring_new(role->conf.gateway.ring, err);
@@ -310,6 +322,7 @@ gateway_start(struct role *role, struct err *err)
 		return -1;
 	g->replay = replay_new(g);
 	g->drain = drain_new(g);
+	g->status = status_api_new();
 	g->desk = desk_new(g, err);
 	if (g->desk == NULL)
 		return -1;
@@ -356,6 +369,22 @@ take_listener(struct gateway *g, const void *payload, size_t n, int fd)
 		connections_listen(g->connections, index, fd);
 }
 
+/* Of its own keys only log_grace does not wait for a restart, since the broker
+ * takes that, too; the keys' file does not either. */
+static void
+reload(struct gateway *g, int fd)
+{
+	struct conf conf = { 0 };
+	struct err err;
+
+	if (role_read_conf(fd, &conf, &err) == -1)
+		fatalx("the new configuration cannot be read: %s", err.text);
+	(void)close(fd);
+	log_grace_reload(g->grace, &conf);
+	conf_free(&conf);
+	access_reload(g->access);
+}
+
 static void
 gateway_message(struct role *role, enum msg_type type, const void *payload,
     size_t n, int fd)
@@ -369,9 +398,10 @@ gateway_message(struct role *role, enum msg_type type, const void *payload,
 	} else if (type == MSG_SEGMENT && fd != -1) {
 		add_segment(g, payload, n, fd);
 	} else if (type == MSG_RELOAD && fd != -1) {
-		/* Its own keys wait for a restart; their file does not. */
+		reload(g, fd);
+	} else if (type == MSG_STATES && fd != -1) {
+		status_api_states(g->status, fd);
 		(void)close(fd);
-		access_reload(g->access);
 	} else if (fd != -1) {
 		(void)close(fd);
 	}
@@ -385,6 +415,7 @@ gateway_finish(struct role *role)
 	drain_free(g->drain);
 	desk_free(g->desk);
 	connections_free(g->connections);
+	status_api_free(g->status);
 	stream_log_tick(g);
 	access_free(g->access);
 	replay_free(g->replay);
@@ -394,13 +425,15 @@ gateway_finish(struct role *role)
 		publisher_free(g->publisher);
 	if (g->subscriber != NULL)
 		subscriber_free(g->subscriber);
-	publish_finish();
+	publish_wait_finish();
+	payload_check_finish();
 	hub_free(g->hub);
 	ring_free(g->ring);
 	flush_free(g->flush);
 	free(g->flights);
 	event_free(g->report);
 	event_free(g->look);
+	log_grace_free(g->grace);
 	open_logs_free(g->open_logs);
 	free(g->trouble);
 	free(g->journal);

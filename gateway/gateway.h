@@ -32,8 +32,10 @@ struct desk;
 struct drain;
 struct flights;
 struct flush;
+struct log_grace;
 struct open_logs;
 struct replay;
+struct status_api;
 
 struct gateway {
 	uint32_t		 magic;
@@ -51,13 +53,16 @@ struct gateway {
 	struct flights		*flights;    /* of the pass under way */
 	struct event		*report;     /* every GATEWAY_STATUS_MS */
 	struct desk		*desk;       /* other gateways, sluicectl */
-	struct event		*look;       /* every STREAM_END_LOOK_MS */
+	struct status_api	*status;
+	struct event		*look;       /* every LOG_GRACE_LOOK_MS */
 	struct open_logs	*open_logs;
+	struct log_grace	*grace;
 	struct metrics		 metrics;
 	struct stream_log	 log;
 	int64_t			 unflushed_ms; /* when the oldest event that
 						* waits for a flush was
 						* sequenced; 0: none */
+	int64_t			 record_ms;  /* of the record being read */
 	struct heartbeat	 beat;       /* the latest */
 	uint64_t		 beats;      /* how many were seen */
 	unsigned int		 asking;     /* of SIBLINGS_ASKS_MAX */

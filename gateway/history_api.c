@@ -11,6 +11,7 @@
 #include "gateway/access.h"
 #include "gateway/connection.h"
 #include "gateway/identity.h"
+#include "gateway/query_param.h"
 #include "gateway/reply.h"
 
 #define HISTORY_API_MAGIC       0x48415049u   /* "HAPI" */
@@ -213,67 +214,31 @@ bad(struct conn *c, int status, const char *code, const char *text)
 }
 
 static bool
-read_limit(struct slice v, uint32_t *ret)
-{
-	uint32_t n = 0;
-
-	for (size_t i = 0; i < v.n && n <= QUERY_HISTORY_LIMIT; i++) {
-		if (v.p[i] < '0' || v.p[i] > '9')
-			return false;
-		n = n * 10 + (uint32_t)(v.p[i] - '0');
-	}
-	*ret = n;
-	return n >= 1 && n <= QUERY_HISTORY_LIMIT;
-}
-
-static bool
-read_types(struct conn *c, struct slice list, struct query_history_ask *ask)
-{
-	const char *p = list.p, *end = list.p + list.n, *comma;
-	struct slice type;
-
-	while (p < end) {
-		comma = memchr(p, ',', (size_t)(end - p));
-		if (comma == NULL)
-			comma = end;
-		type = (struct slice){ p, (size_t)(comma - p) };
-		if (!event_type_valid(type))
-			return bad(c, 400, "bad_request",
-			    "types: not an event type");
-		if (ask->n_types == QUERY_HISTORY_TYPES)
-			return bad(c, 400, "bad_request",
-			    "more than 32 event types");
-		ask->types[ask->n_types++] = type;
-		p = comma + 1;
-	}
-	return true;
-}
-
-static bool
 take_param(struct conn *c, const struct http_pair *p,
     struct query_history_ask *ask)
 {
+	struct err err = { 0 };
+	uint64_t limit;
+
 	if (slice_is(p->name, "after")) {
 		ask->behind = position_parse(p->value, &ask->after);
 		return ask->behind || bad(c, 400, "invalid_cursor",
 		    "after is the id of an event, or next of the page before");
 	}
-	if (slice_is(p->name, "limit"))
-		return read_limit(p->value, &ask->limit) || bad(c, 400,
-		    "bad_request", "limit must be 1 to 1000");
+	if (slice_is(p->name, "limit")) {
+		if (!query_param_number(p->value, 1, QUERY_HISTORY_LIMIT,
+		    &limit))
+			return bad(c, 400, "bad_request",
+			    "limit must be 1 to 1000");
+		ask->limit = (uint32_t)limit;
+		return true;
+	}
 	if (slice_is(p->name, "types"))
-		return read_types(c, p->value, ask);
+		return query_param_types(p->value, ask->types,
+		    QUERY_HISTORY_TYPES, &ask->n_types, &err) == 0 ||
+		    bad(c, 400, "bad_request", err.text);
 	return bad(c, 400, "bad_request", "unknown parameter; known are "
 	    KNOWN);
-}
-
-static bool
-stands_again(const struct http_request *r, size_t i)
-{
-	for (size_t k = 0; k < i; k++)
-		if (slice_eq(r->params[k].name, r->params[i].name))
-			return true;
-	return false;
 }
 
 static bool
@@ -281,7 +246,7 @@ take_params(struct conn *c, const struct http_request *r,
     struct query_history_ask *ask)
 {
 	for (size_t i = 0; i < r->n_params; i++) {
-		if (stands_again(r, i))
+		if (query_param_again(r, i))
 			return bad(c, 400, "bad_request",
 			    "a parameter is there twice");
 		if (!take_param(c, &r->params[i], ask))

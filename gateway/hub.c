@@ -121,12 +121,12 @@ bool
 hub_reach(struct hub *h, struct hub_subscription *s, uint64_t cursor)
 {
 	uint64_t end = MAX(cursor, ring_oldest(h->ring) - 1);
+	uint32_t steps = HUB_REACH_STEP / MAX(s->n_selectors, 1u);
 	struct ring_frame f;
-	uint32_t steps;
 
 	drop_evicted(h, s);
-	for (steps = 0; s->lost_through > end && steps < HUB_REACH_STEP;
-	    steps++, s->lost_through--) {
+	for (; s->lost_through > end && steps > 0;
+	    steps--, s->lost_through--) {
 		if (ring_get(h->ring, s->lost_through, &f) &&
 		    hub_wants_stream(s, f.tenant, f.key) &&
 		    is_listed(s, &f))
@@ -240,7 +240,7 @@ hub_acquire(struct hub *h, struct slice tenant,
 	}
 	hub_wish_own(s);
 	s->clients = 1;
-	s->first_client = s->turn = HUB_NONE;
+	s->first_client = s->last_waiting = HUB_NONE;
 	s->id = arena_add(h, s);
 	strmap_put(h->by_canon, canon, s->id);
 	for (i = 0; i < s->n_selectors; i++)

@@ -11,11 +11,12 @@
  * comes whose cursor is older (hub_reach).
  *
  * Pure but for the ring it reads; no libevent. Who is to be woken is a list
- * of dirty subscriptions; the clients of each hang in a list whose links the
- * owner keeps (`first_client`).
+ * of dirty subscriptions; whose clients they are the owner (audience) knows.
  */
 #ifndef SLUICE_HUB_H
 #define SLUICE_HUB_H
+
+#include <sys/queue.h>
 
 #include "common/event.h"
 #include "gateway/match_list.h"
@@ -24,18 +25,13 @@
 #define HUB_SELECTORS_MAX 64u
 #define HUB_TYPES_MAX     32u
 #define HUB_NONE          UINT32_MAX
-#define HUB_REACH_STEP    4096u     /* frames, about 0.5 ms */
+#define HUB_REACH_STEP    4096u     /* frames times selectors: 0.5 ms */
 
 struct hub;
 
 struct hub_subscription {
 	uint32_t	 id;            /* in the arena; HUB_NONE: free */
 	uint32_t	 clients;       /* references */
-	uint32_t	 first_client;  /* the owner's list; HUB_NONE: empty */
-	uint32_t	 turn;          /* where a pass over it goes on;
-					 * HUB_NONE: none is under way */
-	uint32_t	 behind;        /* of it, wait for replay's turn */
-	bool		 queued;        /* for that turn */
 	bool		 dirty;
 	uint64_t	 called;        /* the last hub_each_of() that did */
 	struct buf	 canon;         /* what it was interned by */
@@ -48,7 +44,13 @@ struct hub_subscription {
 	uint64_t	 lost_through;  /* matches up to here are not in the
 					 * list: they left the ring, or it does
 					 * not reach back to them */
-	void		*owner;         /* the owner's own (a snapshot) */
+	/* The owner's own, which the hub only makes empty. */
+	void		*owner;         /* a snapshot */
+	uint32_t	 first_client;  /* audience's list, those who wait for
+					 * a turn first; HUB_NONE: empty */
+	uint32_t	 last_waiting;  /* the last of them; HUB_NONE: none */
+	uint32_t	 waiting;       /* how many do */
+	TAILQ_ENTRY(hub_subscription) turn;   /* audience_queue, while any */
 };
 
 struct hub	*hub_new(const struct ring *ring);
@@ -92,7 +94,7 @@ void		 hub_cleared(struct hub *h);
 uint64_t	 hub_next(struct hub *h, struct hub_subscription *s,
 		    uint64_t cursor);
 /* The list reaches back to `cursor`, if the ring does, after at most
- * HUB_REACH_STEP frames were looked at; false: not yet, or the ring does
+ * HUB_REACH_STEP comparisons; false: not yet, or the ring does
  * not. */
 bool		 hub_reach(struct hub *h, struct hub_subscription *s,
 		    uint64_t cursor);

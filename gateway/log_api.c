@@ -105,6 +105,24 @@ read_lines(struct conn *c, const struct http_request *r, struct log_body *body,
 	buf_free(&source);
 }
 
+/* There is no number for one of these lines; true: it was answered. */
+static bool
+is_full(struct conn *c, const struct log_ask *ask, uint64_t first,
+    uint64_t lines, struct reply_details *details)
+{
+	char text[160];
+
+	if (lines == 0 || (first <= LOG_OFFSET_MAX &&
+	    lines - 1 <= LOG_OFFSET_MAX - first))
+		return false;
+	(void)snprintf(text, sizeof(text), "lines are counted up to %" PRIu64
+	    ", and in attempt %" PRIu32 " one of these would be beyond that: "
+	    "begin another attempt", LOG_OFFSET_MAX, ask->attempt);
+	buf_free(&details->json);
+	reply_error(c, 409, "log_attempt", text, NULL);
+	return true;
+}
+
 static void
 take(struct conn *c, const struct http_request *r, struct log_ask *ask)
 {
@@ -121,7 +139,9 @@ take(struct conn *c, const struct http_request *r, struct log_ask *ask)
 	if (ask->first == 0)
 		ask->first = guess(name);
 	read_lines(c, r, body, ask, b, &details);
-	if (!refused(c, body, b, &details)) {
+	if (is_full(c, ask, ask->first, body->lines, &details)) {
+		c->gateway->metrics.publish_refused++;
+	} else if (!refused(c, body, b, &details)) {
 		b->items[0].flags |= ITEM_LOG_NEXT;
 		remember(name, ask->first + body->lines);
 		(void)snprintf(extra, sizeof(extra), "\"next_offset\":%" PRIu64,
@@ -135,8 +155,11 @@ take(struct conn *c, const struct http_request *r, struct log_ask *ask)
 static void
 tell_offset(struct conn *c, const struct log_ask *ask, uint64_t next)
 {
+	struct reply_details none = { .n = 0 };
 	char text[160], more[64], header[64];
 
+	if (is_full(c, ask, next, 1, &none))
+		return;
 	if (next == 0) {
 		(void)snprintf(text, sizeof(text), "attempt %" PRIu32 " is too "
 		    "long ago, its lines are not counted any more",

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/utf8.h"
+#include "gateway/query_param.h"
 #include "gateway/stream_kind.h"
 
 static int
@@ -39,30 +40,13 @@ log_event(enum stream_type type)
 	return NULL;
 }
 
-/* Decimal, without sign or leading zeros. */
-static bool
-number(struct slice s, uint64_t min, uint64_t max, uint64_t *ret)
-{
-	uint64_t n = 0;
-
-	if (s.n == 0 || s.n > 16 || (s.p[0] == '0' && s.n > 1))
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] < '0' || s.p[i] > '9')
-			return false;
-		n = n * 10 + (uint64_t)(s.p[i] - '0');
-	}
-	*ret = n;
-	return n >= min && n <= max;
-}
-
 static int
 read_number(const struct http_request *r, const char *name, uint64_t min,
     uint64_t max, uint64_t *ret, struct log_refusal *f)
 {
 	struct slice s = http_param(r, name);
 
-	if (s.p == NULL || number(s, min, max, ret))
+	if (s.p == NULL || query_param_number(s, min, max, ret))
 		return 0;
 	return refuse(f, 400, "bad_request", "%s must be a number from %"
 	    PRIu64 " to %" PRIu64, name, min, max);
@@ -139,7 +123,7 @@ read_offset(const struct http_request *r, uint64_t *ret,
 
 	*ret = 0;
 	if (s.p == NULL || (http_header_count(r, "x-log-offset") == 1 &&
-	    number(s, 1, LOG_OFFSET_MAX, ret)))
+	    query_param_number(s, 1, LOG_OFFSET_MAX, ret)))
 		return 0;
 	return refuse(f, 400, "bad_request", "X-Log-Offset must be the number "
 	    "that the first line is to have, from 1");

@@ -170,6 +170,9 @@ metrics_print(struct buf *b, const struct metrics *m,
 	one(b, "publish_refused_total", "counter",
 	    "POST /api/v1/events requests that were refused.",
 	    m->publish_refused);
+	one(b, "guards_lost_total", "counter",
+	    "Published lifecycle events that were judged again, since another "
+	    "publisher's came first.", m->guards_lost);
 	head(b, "gaps_total", "counter", "stream.gap frames, by reason.");
 	for (i = SSE_EVICTED; i <= SSE_CURSOR_AHEAD; i++)
 		labelled(b, "gaps_total", "reason",

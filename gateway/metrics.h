@@ -69,6 +69,7 @@ struct metrics {
 	uint64_t	replayed;          /* events sent from the journal */
 	uint64_t	published;
 	uint64_t	publish_refused;
+	uint64_t	guards_lost;       /* of state machines, to others */
 	uint64_t	lookbacks[LOOKBACK_MAX];
 	uint64_t	gaps[SSE_REASON_MAX];
 	uint64_t	closings[SSE_REASON_MAX];

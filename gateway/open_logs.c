@@ -57,15 +57,20 @@ name_of(struct buf *b, struct slice tenant, struct slice key)
 	return (struct slice){ (const char *)b->data, b->len };
 }
 
+/* Asked for every event: no allocation. */
 static bool
 find(const struct open_logs *l, struct slice tenant, struct slice key,
     uint32_t *ret)
 {
-	struct buf b = BUF_EMPTY;
-	bool found = strmap_get(l->by_name, name_of(&b, tenant, key), ret);
+	char name[EVENT_TENANT_MAX + 1 + EVENT_KEY_MAX];
 
-	buf_free(&b);
-	return found;
+	if (l->n == 0 || tenant.n > EVENT_TENANT_MAX || key.n > EVENT_KEY_MAX)
+		return false;
+	memcpy(name, tenant.p, tenant.n);
+	name[tenant.n] = '\0';
+	memcpy(name + tenant.n + 1, key.p, key.n);
+	return strmap_get(l->by_name, (struct slice){ name,
+	    tenant.n + 1 + key.n }, ret);
 }
 
 /* --- the heap ------------------------------------------------------------- */
@@ -174,6 +179,16 @@ open_logs_add(struct open_logs *l, struct slice tenant, struct slice key,
 	settle(l, l->slots[slot].heap_at);
 }
 
+void
+open_logs_line(struct open_logs *l, struct slice tenant, struct slice key,
+    struct position position)
+{
+	uint32_t slot;
+
+	if (find(l, tenant, key, &slot))
+		l->slots[slot].log.position = position;
+}
+
 bool
 open_logs_has(const struct open_logs *l, struct slice tenant,
     struct slice key)
@@ -190,6 +205,13 @@ open_logs_get(const struct open_logs *l, struct slice tenant,
 	uint32_t slot;
 
 	return find(l, tenant, key, &slot) ? &l->slots[slot].log : NULL;
+}
+
+void
+open_logs_all_due(struct open_logs *l, int64_t now_ms)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		l->slots[l->heap[i]].log.until_ms = now_ms;
 }
 
 size_t

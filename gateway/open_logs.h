@@ -18,7 +18,7 @@ struct open_log {
 	char		*tenant;
 	char		*key;
 	uint8_t		 state;      /* of the terminal event */
-	struct position	 position;   /* likewise */
+	struct position	 position;   /* likewise, or of the last line since */
 	int64_t		 until_ms;
 };
 
@@ -28,11 +28,16 @@ void	open_logs_free(struct open_logs *l);
 void	open_logs_add(struct open_logs *l, struct slice tenant,
 	    struct slice key, uint8_t state, struct position position,
 	    int64_t until_ms);
+/* Its last event is this one now. Of one that is not there: nothing. */
+void	open_logs_line(struct open_logs *l, struct slice tenant,
+	    struct slice key, struct position position);
 bool	open_logs_has(const struct open_logs *l, struct slice tenant,
 	    struct slice key);
 /* What was added; until the next change. NULL: it is not there. */
 const struct open_log *open_logs_get(const struct open_logs *l,
 	    struct slice tenant, struct slice key);
+/* The time of all that are there is over at now_ms. */
+void	open_logs_all_due(struct open_logs *l, int64_t now_ms);
 size_t	open_logs_count(const struct open_logs *l);
 /* Of one that is not there: nothing. */
 void	open_logs_remove(struct open_logs *l, struct slice tenant,

@@ -10,17 +10,9 @@
 #ifndef SLUICE_PUBLISH_API_H
 #define SLUICE_PUBLISH_API_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "gateway/publish_wait.h"
 
-struct conn;
 struct http_request;
-struct publish_body;
-struct reply_details;
-
-#define PUBLISH_EXTRA_MAX 64u
-
-typedef void (*publish_lost_cb)(struct conn *c, uint64_t next);
 
 void	publish_api(struct conn *c, const struct http_request *r);
 /* For endpoints that make items of their own (logs): b's items, `good` of `n`
@@ -35,7 +27,5 @@ void	publish_api(struct conn *c, const struct http_request *r);
 void	publish_items(struct conn *c, const struct publish_body *b, bool atomic,
 	    struct reply_details *details, const char *extra,
 	    publish_lost_cb lost);
-/* The process ends: forgets requests that never got an answer. */
-void	publish_finish(void);
 
 #endif

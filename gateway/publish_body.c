@@ -273,6 +273,10 @@ check_events(struct publish_body *b, struct slice tenant,
 			continue;
 		if (!is_small_enough(b, item, conf))
 			break;
+		/* `off` leaves no log open. */
+		if ((item->flags & ITEM_TERMINAL) != 0 && conf_stream(conf,
+		    stream_kind_of(item->key))->log_grace_ms == 0)
+			item->state &= (uint8_t)~LIFECYCLE_LOGS_OPEN;
 		b->places[b->good++] = (uint32_t)b->at;
 	}
 	buf_free(&text);

@@ -21,9 +21,11 @@ static const struct publish_refusal_text texts[REFUSAL_MAX] = {
 	    "those of what has ended leave with it, sooner with a smaller "
 	    "journal.retain; what publishes the most steps should publish "
 	    "fewer" },
-	[REFUSAL_BUSY] = { 503, "broker_unavailable",
-	    "there was no room for it, or others publish to its state machine "
-	    "all the time: try again" },
+	[REFUSAL_ROOM] = { 503, "broker_unavailable",
+	    "there was no room for it, or for one before it, in the queue to "
+	    "the broker: try again" },
+	[REFUSAL_BUSY] = { 503, "machine_busy",
+	    "others publish to its state machine all the time: try again" },
 };
 
 const struct publish_refusal_text *

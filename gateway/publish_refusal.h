@@ -18,7 +18,8 @@ enum publish_refusal {
 	REFUSAL_PARTS,          /* too many steps */
 	REFUSAL_STREAMS,        /* too many streams */
 	REFUSAL_ALL_PARTS,      /* too many steps of all streams */
-	REFUSAL_BUSY,           /* to be tried again */
+	REFUSAL_ROOM,           /* the queue to the broker is full */
+	REFUSAL_BUSY,           /* others win its machine's guards */
 	REFUSAL_MAX
 };
 

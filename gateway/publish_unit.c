@@ -26,7 +26,8 @@ struct unit {
 	void			*arg;
 	struct question		*questions;
 	size_t			 asked;      /* not answered yet */
-	unsigned int		 tries;
+	unsigned int		 tries;      /* guards that were lost */
+	bool			 doubted;    /* a conflict of keys was */
 	bool			 fresh;      /* judged on the broker's word */
 	bool			 cut;        /* some found no room to ask */
 	bool			 by_keys;    /* the last try of one refused */
@@ -69,6 +70,7 @@ finish(struct unit *u, struct publish_unit_result *result)
 	publish_unit_cb cb = u->cb;
 	void *arg = u->arg;
 
+	result->lost = u->tries;
 	unit_free(u);
 	cb(result, arg);
 }
@@ -122,6 +124,15 @@ give_up(struct unit *u, enum record_code code, size_t item)
 	struct publish_unit_result r = { .code = code, .item = item,
 		.machine = transitions_kind(u->t, item),
 		.verdict = LIFECYCLE_ACCEPT };
+
+	finish(u, &r);
+}
+
+static void
+no_room(struct unit *u)
+{
+	struct publish_unit_result r = { .code = RECORD_GUARD_LOST,
+		.no_room = true };
 
 	finish(u, &r);
 }
@@ -198,7 +209,7 @@ question_cb(const struct publish_result *result, void *arg)
 	if (--u->asked > 0)
 		return;
 	if (u->cut) {
-		give_up(u, RECORD_GUARD_LOST, 0);
+		no_room(u);
 		return;
 	}
 	u->fresh = true;
@@ -226,10 +237,10 @@ ask(struct unit *u)
 }
 
 static void
-ask_or_give_up(struct unit *u)
+ask_again(struct unit *u)
 {
 	if (!ask(u))
-		give_up(u, RECORD_GUARD_LOST, 0);
+		no_room(u);
 }
 
 /* --- handing over --------------------------------------------------------- */
@@ -268,6 +279,25 @@ fail(struct unit *u, const struct publish_result *result)
 	finish(u, &r);
 }
 
+/* The keys are known in part: what has none may be a repeat. That is so, too,
+ * when the machines were asked and the very same request came to be appended
+ * since: keys are judged before guards. Once, or it would never end. */
+static bool
+doubt(struct unit *u)
+{
+	bool worth = !u->fresh || !u->doubted;
+
+	u->doubted |= u->fresh;
+	return worth && transitions_machines(u->t) > 0;
+}
+
+/* What is illegal and has no key of its own is so whatever the others' say. */
+static bool
+refused_without_key(const struct unit *u)
+{
+	return u->by_keys && !transitions_refused_has_key(u->t);
+}
+
 static void
 group_cb(const struct publish_result *result, void *arg)
 {
@@ -277,14 +307,14 @@ group_cb(const struct publish_result *result, void *arg)
 	if (result->code == RECORD_APPENDED ||
 	    result->code == RECORD_DUPLICATE)
 		succeed(u, result);
-	else if (u->by_keys && result->code != RECORD_KEY_CONFLICT)
+	else if (u->by_keys && (result->code != RECORD_KEY_CONFLICT ||
+	    refused_without_key(u)))
 		refuse(u);
 	else if (result->code == RECORD_GUARD_LOST ||
 	    result->code == RECORD_ENDED)
 		lost(u, result);
-	else if (result->code == RECORD_KEY_CONFLICT && !u->fresh)
-		/* Known in part: what has no key may be a repeat. */
-		ask_or_give_up(u);
+	else if (result->code == RECORD_KEY_CONFLICT && doubt(u))
+		ask_again(u);
 	else
 		fail(u, result);
 }
@@ -306,7 +336,7 @@ go_on(struct unit *u)
 	enum transitions_verdict v = transitions_judge(u->t);
 
 	if (!u->fresh) {
-		ask_or_give_up(u);
+		ask_again(u);
 	} else if (v == TRANSITIONS_REPEATED) {
 		take_repeats(u, &r);
 		finish(u, &r);
@@ -315,7 +345,7 @@ go_on(struct unit *u)
 	} else {
 		u->by_keys = v == TRANSITIONS_REFUSED;
 		if (hand_over(u) == -1)
-			give_up(u, RECORD_GUARD_LOST, 0);
+			no_room(u);
 	}
 }
 

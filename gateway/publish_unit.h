@@ -26,10 +26,13 @@ struct publish_unit_result {
 	uint32_t		duplicates;
 	struct position		first;      /* of them */
 	struct position		last;
+	uint32_t		lost;       /* guards, to others */
+	bool			no_room;    /* the queue was full: nothing was
+					     * taken, and nothing is told of
+					     * an item */
 	/* Not APPENDED: of the group's items this one. GUARD_LOST: its
-	 * machine, what was wrong (ACCEPT: too many guards were lost, or no
-	 * room) and where it stands. LOG_OFFSET: now.position, as in
-	 * record.h. */
+	 * machine, what was wrong (ACCEPT: too many guards were lost) and
+	 * where it stands. LOG_OFFSET: now.position, as in record.h. */
 	size_t			item;
 	enum lifecycle_machine	machine;
 	enum lifecycle_verdict	verdict;

@@ -29,10 +29,7 @@ struct replay_reader {
 struct replay {
 	struct gateway		*gateway;
 	struct event		*turn;
-	uint32_t		*subs;      /* ids: have clients who wait */
-	uint32_t		 first;
-	uint32_t		 last;      /* behind it is room, up to size */
-	uint32_t		 size;
+	struct audience_queue	 waiting;
 	uint64_t		 turns;
 	struct replay_reader	 readers[REPLAY_READERS];
 	struct journal_index	 memory;    /* what every reader is given */
@@ -46,6 +43,7 @@ replay_new(struct gateway *g)
 	struct replay *r = xcalloc(1, sizeof(*r));
 
 	r->gateway = g;
+	TAILQ_INIT(&r->waiting);
 	r->memory = (struct journal_index)JOURNAL_INDEX_EMPTY;
 	r->turn = evtimer_new(g->role->base, replay_turn_cb, r);
 	if (r->turn == NULL)
@@ -64,7 +62,6 @@ replay_free(struct replay *r)
 	for (i = 0; i < REPLAY_READERS; i++)
 		journal_reader_free(r->readers[i].journal);
 	journal_index_clear(&r->memory);
-	free(r->subs);
 	free(r);
 }
 
@@ -77,58 +74,17 @@ soon(struct replay *r)
 		(void)event_add(r->turn, &now);
 }
 
-static void
-queue(struct replay *r, struct hub_subscription *sub)
-{
-	if (r->last == r->size && r->first > 0) {
-		r->last -= r->first;
-		memmove(r->subs, r->subs + r->first,
-		    r->last * sizeof(*r->subs));
-		r->first = 0;
-	}
-	if (r->last == r->size) {
-		r->size = r->size == 0 ? 64 : r->size * 2;
-		r->subs = xreallocarray(r->subs, r->size, sizeof(*r->subs));
-	}
-	r->subs[r->last++] = sub->id;
-	sub->queued = true;
-	soon(r);
-}
-
-/* NULL: nobody waits. The number of one that is gone may be another's, which
- * is then served too early. */
-static struct hub_subscription *
-first_queued(struct replay *r)
-{
-	struct hub_subscription *sub;
-
-	while (r->first < r->last) {
-		sub = hub_get(r->gateway->hub, r->subs[r->first++]);
-		if (sub != NULL && sub->queued)
-			return sub;
-	}
-	return NULL;
-}
-
 void
 replay_add(struct replay *r, struct conn *c)
 {
-	struct hub_subscription *sub = c->stream.sub;
-
-	if (c->stream.replaying)
-		return;
-	c->stream.replaying = true;
-	sub->behind++;
-	if (!sub->queued)
-		queue(r, sub);
+	audience_wait(&r->waiting, c);
+	soon(r);
 }
 
 void
-replay_remove(struct replay *r UNUSED, struct conn *c)
+replay_remove(struct replay *r, struct conn *c)
 {
-	if (c->stream.replaying)
-		c->stream.sub->behind--;
-	c->stream.replaying = false;
+	audience_wait_over(&r->waiting, c);
 }
 
 static void
@@ -257,10 +213,10 @@ ring_has_rest(struct gateway *g, const struct stream *s)
 	    s->cursor.number + 1 >= ring_oldest(g->ring);
 }
 
-/* Reads for one client until its `out` is filled, the slice is used up, or
- * the ring has the rest. */
+/* Reads for one client until its `out` is filled, slice or time are used up, or
+ * the ring has the rest; one record at least. */
 static void
-read_journal(struct replay *r, struct conn *c)
+read_journal(struct replay *r, struct conn *c, int64_t until)
 {
 	struct gateway *g = r->gateway;
 	struct stream *s = &c->stream;
@@ -280,7 +236,7 @@ read_journal(struct replay *r, struct conn *c)
 		read += n;
 		take_record(c, bytes, n);
 		x->after = s->cursor.number;
-		if (ring_has_rest(g, s))
+		if (ring_has_rest(g, s) || gateway_now_ms() >= until)
 			break;
 	}
 	if (s->over) {
@@ -304,7 +260,7 @@ read_journal(struct replay *r, struct conn *c)
 
 /* One client's turn. */
 static void
-serve(struct replay *r, struct conn *c)
+serve(struct replay *r, struct conn *c, int64_t until)
 {
 	struct stream *s = &c->stream;
 
@@ -317,7 +273,7 @@ serve(struct replay *r, struct conn *c)
 		if (ring_has_rest(r->gateway, s))
 			stream_go_on(c);
 		else
-			read_journal(r, c);
+			read_journal(r, c, until);
 	}
 	(void)stream_flush(c);
 }
@@ -332,11 +288,14 @@ serve_one(struct conn *c, void *arg)
 {
 	const struct turn *t = arg;
 
-	if (c->stream.replaying) {
-		replay_remove(t->replay, c);
-		serve(t->replay, c);
-	}
+	serve(t->replay, c, t->until);
 	return gateway_now_ms() < t->until;
+}
+
+static void
+begin_flights(struct gateway *g, const struct hub_subscription *sub)
+{
+	flights_begin(g->flights, sub);
 }
 
 /* Subscription by subscription, since their clients stand at few places: what
@@ -345,25 +304,11 @@ static void
 replay_turn_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct replay *r = arg;
-	struct gateway *g = r->gateway;
 	struct turn t = { r, gateway_now_ms() + REPLAY_TURN_MS };
-	struct hub_subscription *sub;
-	uint32_t id;
 
-	while (gateway_now_ms() < t.until && (sub = first_queued(r)) != NULL) {
-		id = sub->id;
-		flights_begin(g->flights, sub);
-		audience_pass(g, sub, serve_one, &t);
-		flights_begin(g->flights, NULL);
-		sub = hub_get(g->hub, id);
-		if (sub == NULL)
-			continue;
-		sub->queued = false;
-		if (sub->behind > 0)
-			queue(r, sub);
-		else
-			sub->turn = CONN_NONE;
-	}
-	if (r->first < r->last)
+	while (gateway_now_ms() < t.until && !TAILQ_EMPTY(&r->waiting))
+		audience_turn(r->gateway, &r->waiting, begin_flights,
+		    serve_one, &t);
+	if (!TAILQ_EMPTY(&r->waiting))
 		soon(r);
 }

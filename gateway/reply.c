@@ -1,13 +1,11 @@
 #include "gateway/reply.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "common/mono.h"
-#include "common/utf8.h"
 #include "gateway/cors.h"
 
 static const struct {
@@ -198,26 +196,4 @@ reply_problem(struct conn *c, const struct http_problem *problem)
 	write_answer(c, problem->status, "application/json", b.data, b.len,
 	    problem->status == 429 ? "Retry-After: 1\r\n" : "");
 	buf_free(&b);
-}
-
-void
-reply_detail(struct reply_details *d, const char *path, const char *fmt, ...)
-{
-	char text[256];
-	va_list ap;
-
-	if (d->n++ >= REPLY_DETAILS_MAX)
-		return;
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	/* A cut in the middle of a character would not be UTF-8. */
-	while (!utf8_valid(text, strlen(text)))
-		text[strlen(text) - 1] = '\0';
-	buf_adds(&d->json, d->json.len > 0 ? ",{\"path\":\"" :
-	    "{\"path\":\"");
-	buf_json_text(&d->json, path, strlen(path));
-	buf_adds(&d->json, "\",\"problem\":\"");
-	buf_json_text(&d->json, text, strlen(text));
-	buf_adds(&d->json, "\"}");
 }

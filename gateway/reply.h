@@ -7,14 +7,7 @@
 
 #include "common/buf.h"
 #include "gateway/connection.h"
-
-/* Several problems of one request, for `details`. */
-struct reply_details {
-	struct buf	json;     /* the array's members */
-	unsigned int	n;
-};
-
-#define REPLY_DETAILS_MAX 200u   /* more are only counted */
+#include "gateway/reply_details.h"
 
 /* Sends an answer; `headers` is "" or whole lines with CRLF, of which a
  * Cache-Control, if there is one, comes first; else it is no-store. The
@@ -37,8 +30,5 @@ void	reply_error_more(struct conn *c, int status, const char *code,
 void	reply_unavailable(struct conn *c, const char *code, const char *text);
 /* Only writes the answer to a request that could not be read into `out`. */
 void	reply_problem(struct conn *c, const struct http_problem *problem);
-
-void	reply_detail(struct reply_details *d, const char *path,
-	    const char *fmt, ...) PRINTF(3, 4);
 
 #endif

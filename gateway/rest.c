@@ -253,65 +253,6 @@ rest_clusters(struct conn *c, const struct http_request *r UNUSED)
 	ask(c, json_pack("{s:s}", "op", "clusters"), pass_on);
 }
 
-/* --- status --------------------------------------------------------------- */
-
-static void
-own_figures(struct buf *b, const struct gateway *g)
-{
-	const struct metrics *m = &g->metrics;
-	struct ring_stats ring = ring_stats(g->ring);
-	char tip[EVENT_ID_MAX], oldest[EVENT_ID_MAX];
-	struct position first = { ring_tip(g->ring).epoch, g->beat.oldest };
-	const char *why = "";
-	bool ready = gateway_is_ready(g, &why);
-
-	buf_addf(b, "{\"instance\":\"%s\",\"incarnation\":%" PRIu64
-	    ",\"ready\":%s,\"why\":\"%s\",\"draining\":%s,\"tip\":\"%s\","
-	    "\"oldest\":\"%s\",\"broker_silent_ms\":%" PRId64,
-	    g->role->instance, g->role->incarnation, ready ? "true" : "false",
-	    ready ? "" : why, g->draining ? "true" : "false",
-	    position_format(ring_tip(g->ring), tip),
-	    position_format(first, oldest),
-	    subscriber_silence_ms(g->subscriber));
-	buf_addf(b, ",\"connections\":{\"open\":%zu,\"max\":%u,\"streams\":%"
-	    PRIu64 "},\"subscriptions\":%zu",
-	    connections_count(g->connections), connections_max(g->connections),
-	    m->streaming, hub_count(g->hub));
-	buf_addf(b, ",\"ring\":{\"bytes\":%" PRIu64 ",\"size\":%" PRIu64
-	    ",\"frames\":%" PRIu64 ",\"oldest\":%" PRIu64 "}", ring.bytes,
-	    ring.size, ring.frames, ring_oldest(g->ring));
-	buf_addf(b, ",\"events_in\":%" PRIu64 ",\"events_delivered\":%" PRIu64
-	    ",\"bytes_sent\":%" PRIu64 ",\"published\":%" PRIu64 "}",
-	    m->events_in, m->events_delivered, m->bytes_sent, m->published);
-}
-
-static void
-answer_status(struct conn *c, int status, struct slice json)
-{
-	uint32_t flags = c->gateway->beat.flags;
-	struct buf b = BUF_EMPTY;
-
-	buf_addf(&b, "{\"version\":\"%s\",\"journal\":{\"memory\":%s,"
-	    "\"recycling\":%s},\"gateway\":", SLUICE_VERSION,
-	    (flags & HEARTBEAT_MEMORY) != 0 ? "true" : "false",
-	    (flags & HEARTBEAT_RECYCLING) != 0 ? "true" : "false");
-	own_figures(&b, c->gateway);
-	buf_adds(&b, status == 0 ? ",\"store\":" : ",\"store_error\":");
-	if (json.n > 0)
-		buf_add(&b, json.p, json.n);
-	else
-		buf_adds(&b, "null");
-	buf_addc(&b, '}');
-	reply_json(c, 200, (struct slice){ (const char *)b.data, b.len });
-	buf_free(&b);
-}
-
-void
-rest_status(struct conn *c, const struct http_request *r UNUSED)
-{
-	ask(c, json_pack("{s:s}", "op", "status"), answer_status);
-}
-
 /* --- health and metrics --------------------------------------------------- */
 
 void

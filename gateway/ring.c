@@ -39,6 +39,7 @@ struct ring_stream {
 	uint64_t	 end;      /* stream.end follows it; 0: none */
 	uint32_t	 next_free;
 	uint8_t		 state;    /* of its terminal event; 0: none */
+	bool		 goes_on;  /* a lifecycle event was seen, not that */
 };
 
 struct ring {
@@ -252,6 +253,7 @@ note_end(struct ring *r, const struct ring_head *h, const struct item *item)
 	if ((item->flags & ITEM_LIFECYCLE) != 0) {
 		s->state = (item->flags & ITEM_TERMINAL) != 0 ? item->state :
 		    0;
+		s->goes_on = s->state == 0;
 		s->end = s->state == 0 ||
 		    (s->state & LIFECYCLE_LOGS_OPEN) != 0 ? 0 : h->position;
 	}
@@ -397,6 +399,7 @@ ring_get(const struct ring *r, uint64_t position, struct ring_frame *ret)
 		.flags = h->flags,
 		.state = s->state,
 		.ends = s->end == position,
+		.goes_on = s->goes_on,
 	};
 	return true;
 }
@@ -430,12 +433,15 @@ ring_stream_last(const struct ring *r, struct slice tenant, struct slice key)
 }
 
 uint64_t
-ring_end_stream(struct ring *r, struct slice tenant, struct slice key)
+ring_end_stream(struct ring *r, struct slice tenant, struct slice key,
+    uint8_t state)
 {
 	struct ring_stream *s = find_stream(r, tenant, key);
 
-	if (s == NULL || s->state == 0)
+	if (s == NULL || s->goes_on)
 		return 0;
+	if (s->state == 0)
+		s->state = state;
 	if (s->end == 0)
 		s->end = s->last;
 	return s->end;

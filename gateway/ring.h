@@ -35,6 +35,9 @@ struct ring_frame {
 	uint16_t	 flags;       /* the item's */
 	uint8_t		 state;       /* that its stream ended in, or 0 */
 	bool		 ends;        /* stream.end follows it */
+	bool		 goes_on;     /* the stream has not ended: its last
+				       * lifecycle event since it is in the
+				       * ring says so */
 };
 
 /* Frames after which stream.end may follow. */
@@ -80,9 +83,10 @@ uint64_t	 ring_stream_last(const struct ring *r, struct slice tenant,
 		    struct slice key);
 /* A stream whose terminal event left its log open (state, stream_kind) ends
  * with its log's last line, or here, with the newest of its frames: their
- * position; 0: it has none, or goes on. */
+ * position; 0: it has none, or goes on. `state` is that event's: it may have
+ * left the ring before its log was closed. */
 uint64_t	 ring_end_stream(struct ring *r, struct slice tenant,
-		    struct slice key);
+		    struct slice key, uint8_t state);
 struct ring_stats ring_stats(const struct ring *r);
 
 #endif

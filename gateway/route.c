@@ -16,6 +16,7 @@
 #include "gateway/publish_api.h"
 #include "gateway/reply.h"
 #include "gateway/rest.h"
+#include "gateway/status_api.h"
 #include "gateway/stream.h"
 
 #define M(m) (1u << HTTP_##m)
@@ -128,7 +129,7 @@ static const struct route {
 	{ { "api", "v1", "connections", "*" }, 4, M(DELETE), .always = true,
 	    .need = ACCESS_ADMIN, .handler = conn_api_one },
 	{ { "api", "v1", "status" }, 3, READ, .need = ACCESS_ADMIN,
-	    .handler = rest_status },
+	    .handler = status_api_get },
 };
 
 /* A path has one spelling: a balancer compares the bytes it received, and what
@@ -275,6 +276,16 @@ refused(struct conn *c, const struct route *t, const struct http_request *r)
 	return false;
 }
 
+/* A name with "/" in it, as those of Kubernetes Jobs have, is one segment. */
+static const char *
+nothing_here(const struct http_request *r)
+{
+	return r->n_segments > 5 && slice_is(r->segments[0], "api") &&
+	    slice_is(r->segments[1], "v1") ?
+	    "there is nothing at this path; a / in the name of a stream is "
+	    "written %2F" : "there is nothing at this path";
+}
+
 /* NULL: the client was answered that there is none. */
 static const struct route *
 find(struct conn *c, const struct http_request *r)
@@ -282,8 +293,7 @@ find(struct conn *c, const struct http_request *r)
 	for (size_t i = 0; i < NELEM(routes); i++)
 		if (route_matches(&routes[i], r))
 			return &routes[i];
-	reply_error(c, 404, "not_found", "there is nothing at this path",
-	    NULL);
+	reply_error(c, 404, "not_found", nothing_here(r), NULL);
 	return NULL;
 }
 

@@ -104,13 +104,14 @@ struct stream_so_far {
 	uint8_t		state;
 };
 
-static bool
-is_named(const struct hub_subscription *s, struct slice key)
+/* The bit of the selector that names it; 0: none does. */
+static uint64_t
+bit_of(const struct hub_subscription *s, struct slice key)
 {
 	for (size_t i = 0; i < s->n_selectors; i++)
 		if (slice_eq(s->selectors[i], key))
-			return true;
-	return false;
+			return UINT64_C(1) << i;
+	return 0;
 }
 
 /* True when it has ended. */
@@ -122,7 +123,7 @@ end_stream(struct buf *frames, const struct stream_so_far *x,
 	struct sse_control ctl = { .kind = SSE_END, .tip = x->last,
 	    .state = x->state };
 
-	if (x->end.epoch == 0 || !is_named(s, x->key))
+	if (x->end.epoch == 0 || bit_of(s, x->key) == 0)
 		return false;
 	if ((x->state & LIFECYCLE_LOGS_OPEN) != 0 &&
 	    x->log_end.number < x->end.number &&
@@ -164,12 +165,15 @@ add_ends(struct snapshot *snap, const struct query_snapshot *answer,
 	size_t ended = 0;
 	uint32_t i;
 
+	snap->unseen = UINT64_MAX >> (64 - s->n_selectors);
 	for (i = 0; i < answer->count; i++) {
 		if (item_decode(&rd, &item, true) == -1)
 			break;
 		if (x.key.p != NULL && !slice_eq(x.key, item.key))
 			ended += end_stream(&snap->frames, &x, s, open, after,
 			    id);
+		if (x.key.p == NULL || !slice_eq(x.key, item.key))
+			snap->unseen &= ~bit_of(s, item.key);
 		add_item(&x, &item);
 	}
 	if (x.key.p != NULL)

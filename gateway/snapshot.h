@@ -31,6 +31,7 @@ struct snapshot {
 				     * stream.end of each named stream that
 				     * has ended */
 	bool		over;       /* and all of them have */
+	uint64_t	unseen;     /* bit n: it says nothing of selector n */
 };
 
 /* The client wants a snapshot that stands for `at_least` or later. It comes by

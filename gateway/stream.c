@@ -12,7 +12,6 @@
 #include "gateway/stream_end.h"
 #include "gateway/stream_private.h"
 #include "gateway/test_hooks.h"
-#include "gateway/wheel.h"
 
 static const struct position no_position = { 0, 0 };
 
@@ -43,9 +42,8 @@ control(struct conn *c, const struct sse_control *ctl)
 	stream_control(c, ctl, SLICE_NONE);
 }
 
-/* Up to where this subscription is complete, none while it is not. */
-static struct position
-bookmark(struct conn *c)
+struct position
+stream_bookmark(struct conn *c)
 {
 	struct stream *s = &c->stream;
 	struct position tip = ring_tip(c->gateway->ring);
@@ -60,8 +58,8 @@ bookmark(struct conn *c)
 	return s->cursor;
 }
 
-static void
-heartbeat(struct conn *c, struct position id)
+void
+stream_heartbeat(struct conn *c, struct position id)
 {
 	struct stream *s = &c->stream;
 	struct sse_control ctl = {
@@ -108,8 +106,8 @@ stream_go_on(struct conn *c)
 	}
 }
 
-static void
-ask_snapshot(struct conn *c)
+void
+stream_ask_snapshot(struct conn *c)
 {
 	struct stream *s = &c->stream;
 	struct position at_least = no_position;
@@ -129,7 +127,7 @@ stream_begin_snapshot(struct conn *c)
 {
 	c->stream.phase = STREAM_SNAPSHOT;
 	c->stream.asked_ms = gateway_now_ms();
-	ask_snapshot(c);
+	stream_ask_snapshot(c);
 }
 
 void
@@ -160,9 +158,8 @@ stream_lost(struct conn *c, enum sse_reason reason)
 	stream_begin_snapshot(c);
 }
 
-/* The store did not answer in time: live, without ids, until it does. */
-static void
-go_blind(struct conn *c)
+void
+stream_go_blind(struct conn *c)
 {
 	struct stream *s = &c->stream;
 	struct sse_control ctl = { .kind = SSE_ERROR };
@@ -177,7 +174,7 @@ go_blind(struct conn *c)
 	s->phase = STREAM_BLIND;
 	s->from = s->cursor;
 	s->blind_sent = false;
-	ask_snapshot(c);
+	stream_ask_snapshot(c);
 }
 
 static bool
@@ -263,13 +260,15 @@ attach(struct conn *c, struct snapshot *snap)
 	/* An empty set still tells up to where the client is complete, also
 	 * when what follows must be read from the journal first. */
 	if (snap->count == 0)
-		heartbeat(c, s->cursor);
+		stream_heartbeat(c, s->cursor);
 	/* Of an empty one, too, streams may have ended; and of one that says
 	 * nothing, so long ago that the store does not have it. */
-	if (snap->frames.len > 0)
-		s->snapshot = snapshot_ref(snap);
-	else
+	if (snap->frames.len == 0)
 		stream_end_unknown(c);
+	else
+		s->snapshot = snapshot_ref(snap);
+	if (s->snapshot != NULL && s->sub->n_selectors > 1)
+		stream_end_owe(c, snap->unseen);
 }
 
 /* After BLIND: leaves out what was sent, and is never behind it. */
@@ -345,109 +344,6 @@ stream_refuse_snapshot(struct conn *c)
 	(void)stream_flush(c);
 }
 
-/* --- time ----------------------------------------------------------------- */
-
-/* Who is behind is not idle: events for it may follow its cursor, and ended it
- * would come back with the same one, to be as far behind. A set that nobody
- * takes is no event. */
-static bool
-may_be_idle(const struct stream *s)
-{
-	return s->idle_ms > 0 && !s->replaying &&
-	    (s->phase == STREAM_LIVE || s->phase == STREAM_BLIND);
-}
-
-static bool
-ended_by_time(struct conn *c, int64_t now)
-{
-	struct stream *s = &c->stream;
-
-	if (c->want_write && now - c->blocked_ms >= s->stall_ms) {
-		conn_close(c, CLOSE_STALLED);
-		return true;
-	}
-	if (may_be_idle(s) && now - s->event_ms >= s->idle_ms) {
-		stream_close(c, SSE_IDLE_TIMEOUT);
-		return true;
-	}
-	if (s->age_ms > 0 && now - s->opened_ms >= s->age_ms) {
-		stream_close(c, SSE_MAX_DURATION);
-		return true;
-	}
-	if (s->expires_ms > 0 && now >= s->expires_ms) {
-		stream_close(c, SSE_TOKEN_EXPIRED);
-		return true;
-	}
-	return false;
-}
-
-static void
-due_again(struct conn *c, int64_t now)
-{
-	struct stream *s = &c->stream;
-	int64_t at = c->progress_ms + s->heartbeat_ms;
-
-	/* Who waits for its turn with a set is told nothing before it. */
-	if (at <= now)
-		at = now + s->heartbeat_ms;
-	if (c->want_write)
-		at = c->blocked_ms + s->stall_ms;
-	if (s->idle_ms > 0)
-		at = MIN(at, (may_be_idle(s) ? s->event_ms : now) +
-		    s->idle_ms);
-	if (s->age_ms > 0)
-		at = MIN(at, s->opened_ms + s->age_ms);
-	if (s->expires_ms > 0)
-		at = MIN(at, s->expires_ms);
-	conn_due(c, at);
-}
-
-void
-stream_tick(struct conn *c, int64_t now)
-{
-	struct stream *s = &c->stream;
-	int64_t due;
-	bool beat;
-
-	if (c->state != CONN_STREAM) {
-		if (s->phase == STREAM_JUDGE)
-			stream_judge(c);      /* strict: not answered yet */
-		if (c->magic == CONN_MAGIC && c->state == CONN_STREAM)
-			(void)stream_flush(c);
-		return;
-	}
-	if (ended_by_time(c, now))
-		return;
-	if (s->phase == STREAM_JUDGE) {
-		stream_judge(c);
-		if (c->magic == CONN_MAGIC && s->phase == STREAM_LIVE)
-			replay_add(c->gateway->replay, c);
-	} else if (s->phase == STREAM_SNAPSHOT &&
-	    now - s->asked_ms >= STREAM_SNAPSHOT_WAIT_MS)
-		go_blind(c);
-	else if (s->phase == STREAM_SNAPSHOT || s->phase == STREAM_BLIND)
-		ask_snapshot(c);
-	if (c->magic != CONN_MAGIC || c->state != CONN_STREAM)
-		return;
-	due = c->progress_ms + s->heartbeat_ms;
-	beat = c->out.len == c->out_off && s->snapshot == NULL && now >= due;
-	if (beat && test_hooks_has_bug("stream-cut") &&
-	    gateway_random() % 2 == 0) {
-		conn_close(c, CLOSE_DONE);
-		return;
-	}
-	if (beat)
-		heartbeat(c, bookmark(c));
-	if ((s->replaying ? stream_flush_own(c) : stream_flush(c)) == -1 ||
-	    c->state != CONN_STREAM)
-		return;
-	/* The next is due from when this one was: else each interval would be
-	 * longer by a tick of the wheel. */
-	if (beat && !c->want_write && now - due < 2 * WHEEL_TICK_MS)
-		c->progress_ms = due;
-	due_again(c, now);
-}
-
 /* --- the end -------------------------------------------------------------- */
 
 /* ±20 %, so that many do not come back at one time. */
@@ -466,7 +362,7 @@ stream_close(struct conn *c, enum sse_reason reason)
 	    .retry_ms = stream_retry_ms(s->retry_ms) };
 
 	/* Before the cut: inside a set there is no bookmark. */
-	ctl.id = ctl.tip = bookmark(c);
+	ctl.id = ctl.tip = stream_bookmark(c);
 	cut_snapshot(c);
 	s->phase = STREAM_ENDING;
 	c->gateway->metrics.closings[reason]++;

@@ -65,6 +65,8 @@ struct stream {
 	struct open_logs	*passed;     /* ends to be told; may be NULL */
 	uint64_t		 owed;       /* bit n: whether selector n ended
 					      * is to be asked and told */
+	uint64_t		 asked;      /* those of them in the question */
+	int64_t			 ask_at_ms;  /* ask_end: not before */
 	int64_t			 opened_ms;
 	int64_t			 event_ms;   /* last stored event */
 	int64_t			 idle_ms;    /* 0: off */

@@ -3,13 +3,12 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "gateway/audience.h"
-#include "gateway/flush.h"
+#include "common/lifecycle.h"
 #include "gateway/open_logs.h"
 #include "gateway/sse_frame.h"
-#include "gateway/snapshot.h"
 #include "gateway/stream_kind.h"
 #include "gateway/stream_private.h"
+#include "gateway/test_hooks.h"
 
 static_assert(HUB_SELECTORS_MAX <= 64, "stream.owed has a bit for each");
 
@@ -34,8 +33,9 @@ tell(struct conn *c, struct slice key, uint8_t state, struct position last)
 	stream_control(c, &ctl, key);
 }
 
-void
-stream_ended(struct conn *c, struct slice key, uint8_t state,
+/* True: it is the only one. Else it is to be asked whether all have ended. */
+static bool
+tell_end(struct conn *c, struct slice key, uint8_t state,
     struct position last)
 {
 	struct stream *s = &c->stream;
@@ -47,9 +47,15 @@ stream_ended(struct conn *c, struct slice key, uint8_t state,
 		if (slice_eq(sub->selectors[i], key))
 			s->owed &= ~(UINT64_C(1) << i);
 	tell(c, key, state, last);
-	if (sub->n_selectors == 1 && slice_eq(sub->selectors[0], key))
-		s->over = true;
-	else
+	s->over |= sub->n_selectors == 1 && slice_eq(sub->selectors[0], key);
+	return s->over;
+}
+
+void
+stream_ended(struct conn *c, struct slice key, uint8_t state,
+    struct position last)
+{
+	if (!tell_end(c, key, state, last))
 		stream_end_ask(c);
 }
 
@@ -164,10 +170,59 @@ tell_passed(struct conn *c, const struct open_log *log)
 		return;
 	/* Against the contract it has begun again since. */
 	if (newest > last.number && ring_get(g->ring, newest, &f) &&
-	    f.state == 0)
+	    f.goes_on)
 		return;
 	last.number = MAX(last.number, newest);
 	stream_ended(c, key, log->state, last);
+}
+
+/* --- what is owed --------------------------------------------------------- */
+
+enum known { KNOWN_NOT, KNOWN_GOES_ON, KNOWN_ENDED };
+
+/* What the ring says of a stream of which the client has all. One that left
+ * its log open tells of its end when that is closed. */
+static enum known
+look_up(const struct gateway *g, struct slice tenant, struct slice key,
+    struct ring_frame *ret)
+{
+	uint64_t newest = ring_stream_last(g->ring, tenant, key);
+
+	if (open_logs_has(g->open_logs, tenant, key))
+		return KNOWN_GOES_ON;
+	if (newest == 0 || !ring_get(g->ring, newest, ret))
+		return KNOWN_NOT;
+	if (ret->ends)
+		return KNOWN_ENDED;
+	return ret->goes_on ? KNOWN_GOES_ON : KNOWN_NOT;
+}
+
+/* Without a question what the ring knows; the broker is asked for the rest. */
+static void
+tell_owed(struct conn *c)
+{
+	struct stream *s = &c->stream;
+	const struct hub_subscription *sub = s->sub;
+	struct ring_frame f;
+	enum known known;
+
+	for (size_t i = 0; i < sub->n_selectors && s->owed != 0; i++) {
+		if ((s->owed & UINT64_C(1) << i) == 0)
+			continue;
+		known = look_up(c->gateway, sub->tenant, sub->selectors[i], &f);
+		if (known != KNOWN_NOT)
+			s->owed &= ~(UINT64_C(1) << i);
+		if (known == KNOWN_ENDED)
+			(void)tell_end(c, sub->selectors[i], f.state,
+			    f.position);
+	}
+}
+
+/* After "busy", or no answer, not before the time of its next heartbeat. */
+static bool
+asks_now(const struct stream *s)
+{
+	return s->ask_end && gateway_now_ms() >= s->ask_at_ms;
 }
 
 bool
@@ -177,7 +232,7 @@ stream_end_settle(struct conn *c)
 	struct open_logs *passed = s->passed;
 	struct open_log log;
 
-	if ((passed == NULL && !s->ask_end) || !has_all(c))
+	if ((passed == NULL && !asks_now(s)) || !has_all(c))
 		return false;
 	s->passed = NULL;
 	while (passed != NULL && open_logs_take(passed, INT64_MAX, &log)) {
@@ -186,8 +241,10 @@ stream_end_settle(struct conn *c)
 		free(log.key);
 	}
 	open_logs_free(passed);
-	if (s->ask_end)
+	if (asks_now(s)) {
+		tell_owed(c);
 		stream_end_ask(c);
+	}
 	return s->over || c->out.len > c->out_off;
 }
 
@@ -201,10 +258,38 @@ stream_end_unknown(struct conn *c)
 	stream_lookback_cancel(c);   /* another question, about its end */
 	s->ask_end = true;
 	if (s->sub->n_selectors > 1)
-		s->owed = UINT64_MAX >> (64 - s->sub->n_selectors);
+		stream_end_owe(c, UINT64_MAX);
 }
 
-/* One of several, of which it is not known what the client passed. */
+void
+stream_end_owe(struct conn *c, uint64_t which)
+{
+	struct stream *s = &c->stream;
+	const struct hub_subscription *sub = s->sub;
+
+	if (test_hooks_has_bug("end-forgotten"))
+		return;
+	/* It was about fewer. */
+	s->ask_end |= s->lookback != 0;
+	stream_lookback_cancel(c);
+	for (size_t i = 0; i < sub->n_selectors; i++)
+		if ((which & UINT64_C(1) << i) != 0 &&
+		    stream_kind_all_end(&sub->selectors[i], 1))
+			s->owed |= UINT64_C(1) << i;
+	s->ask_end |= s->owed != 0;
+}
+
+static void
+ask_later(struct conn *c)
+{
+	struct stream *s = &c->stream;
+
+	s->ask_end = true;
+	s->ask_at_ms = MIN(c->progress_ms, gateway_now_ms()) +
+	    s->heartbeat_ms;
+}
+
+/* Some of several, of which it is not known what the client passed. */
 static void
 owed_cb(const struct query_last *last, const struct err *err UNUSED,
     void *arg)
@@ -212,22 +297,35 @@ owed_cb(const struct query_last *last, const struct err *err UNUSED,
 	struct conn *c = arg;
 	struct stream *s = &c->stream;
 	const struct hub_subscription *sub = s->sub;
-	unsigned int i = (unsigned int)__builtin_ctzll(s->owed);
+	uint64_t asked = s->asked;
+	size_t n = 0;
 
 	assert(c->magic == CONN_MAGIC && c->state == CONN_STREAM);
+	/* Whoever tells of one of them gives the question up. */
+	assert(asked != 0 && (asked & ~s->owed) == 0);
 	s->lookback = 0;
-	if (last == NULL || !knows_all(c, last)) {
+	if (last == NULL) {
+		ask_later(c);
+		return;
+	}
+	if (!knows_all(c, last)) {
 		s->ask_end = true;
 		return;
 	}
-	s->owed &= s->owed - 1;
-	if (last->ended != 0 &&
-	    !stream_end_log_open(c->gateway, sub->tenant, &sub->selectors[i],
-	    1))
-		stream_ended(c, sub->selectors[i], last->state,
-		    (struct position){ last->as_of.epoch, last->last });
-	else
-		stream_end_ask(c);
+	s->owed &= ~asked;
+	for (size_t i = 0; i < sub->n_selectors && n < last->n; i++) {
+		const struct query_stream *word;
+
+		if ((asked & UINT64_C(1) << i) == 0)
+			continue;
+		word = &last->streams[n++];
+		if (word->how == QUERY_ENDED && !open_logs_has(
+		    c->gateway->open_logs, sub->tenant, sub->selectors[i]))
+			(void)tell_end(c, sub->selectors[i], word->state,
+			    (struct position){ last->as_of.epoch,
+			    word->last });
+	}
+	stream_end_ask(c);
 	(void)stream_flush(c);
 }
 
@@ -241,9 +339,8 @@ ended_cb(const struct query_last *last, const struct err *err UNUSED,
 
 	assert(c->magic == CONN_MAGIC && c->state == CONN_STREAM);
 	s->lookback = 0;
-	/* Asked again with the next heartbeat, at the latest. */
 	if (last == NULL) {
-		s->ask_end = true;
+		ask_later(c);
 		return;
 	}
 	if (last->ended == 0 || stream_end_log_open(c->gateway, sub->tenant,
@@ -262,63 +359,54 @@ ended_cb(const struct query_last *last, const struct err *err UNUSED,
 	(void)stream_flush(c);
 }
 
+static void
+ask_owed(struct conn *c)
+{
+	struct stream *s = &c->stream;
+	const struct hub_subscription *sub = s->sub;
+	struct slice selectors[HUB_SELECTORS_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < sub->n_selectors; i++)
+		if ((s->owed & UINT64_C(1) << i) != 0)
+			selectors[n++] = sub->selectors[i];
+	s->asked = s->owed;
+	s->lookback = query_last(c->gateway->broker, sub->tenant, selectors,
+	    n, STREAM_END_ASK_MS, owed_cb, c);
+}
+
 void
 stream_end_ask(struct conn *c)
 {
 	struct stream *s = &c->stream;
 	const struct hub_subscription *sub = s->sub;
 
-	s->ask_end = false;
-	if (s->over ||
-	    !stream_kind_all_end(sub->selectors, sub->n_selectors))
-		return;
+	/* What was asked is answered, or not the question any more. */
 	stream_lookback_cancel(c);
+	/* What is still to be given may say it. */
+	s->ask_end = !has_all(c);
+	if (s->ask_end || s->over || (s->owed == 0 &&
+	    !stream_kind_all_end(sub->selectors, sub->n_selectors)))
+		return;
 	/* What others missed cannot wait: without room they get a gap. */
 	if (query_is_busy(c->gateway->broker))
 		s->lookback = 0;
 	else if (s->owed != 0)
-		s->lookback = query_last(c->gateway->broker, sub->tenant,
-		    &sub->selectors[__builtin_ctzll(s->owed)], 1,
-		    STREAM_END_ASK_MS, owed_cb, c);
+		ask_owed(c);
 	else
 		s->lookback = query_last(c->gateway->broker, sub->tenant,
 		    sub->selectors, sub->n_selectors, STREAM_END_ASK_MS,
 		    ended_cb, c);
-	s->ask_end = s->lookback == 0;
+	if (s->lookback == 0)
+		ask_later(c);
 }
 
 /* --- log_grace ------------------------------------------------------------ */
 
 void
-stream_end_note(struct gateway *g, const struct item *item)
+stream_end_by_grace(struct conn *c, struct slice key, uint8_t state,
+    struct position last)
 {
-	int64_t grace = conf_stream(&g->role->conf,
-	    stream_kind_of(item->key))->log_grace_ms;
-
-	open_logs_remove(g->open_logs, item->tenant, item->key);
-	/* The line that closes a log may end its stream, too. */
-	if ((item->flags & ITEM_TERMINAL) == 0 ||
-	    (item->flags & ITEM_LAST) != 0 ||
-	    (item->state & LIFECYCLE_LOGS_OPEN) == 0)
-		return;
-	if (grace > 0)
-		open_logs_add(g->open_logs, item->tenant, item->key,
-		    item->state, item->position, gateway_now_ms() + grace);
-	else
-		(void)ring_end_stream(g->ring, item->tenant, item->key);
-}
-
-struct closing {
-	struct gateway	*gateway;
-	struct slice	 key;
-	uint8_t		 state;
-	struct position	 last;
-};
-
-static void
-tell_one(struct conn *c, void *arg)
-{
-	const struct closing *x = arg;
 	struct stream *s = &c->stream;
 
 	if (s->over || s->phase == STREAM_NONE ||
@@ -327,42 +415,7 @@ tell_one(struct conn *c, void *arg)
 	/* Who comes to that event as one that ends is told by it, and not
 	 * again; a list of some types need not have it. */
 	if (has_all(c))
-		stream_ended(c, x->key, x->state, x->last);
+		stream_ended(c, key, state, last);
 	else
-		tell_later(c, x->key, x->state, x->last);
-}
-
-/* No client ends here: topics are being walked through. */
-static void
-tell_subscription(struct hub_subscription *sub, void *arg)
-{
-	const struct closing *x = arg;
-
-	snapshot_renew(sub);
-	audience_each(x->gateway, sub, tell_one, arg);
-	hub_mark_dirty(x->gateway->hub, sub);
-}
-
-bool
-stream_end_look(struct gateway *g)
-{
-	struct open_log log;
-	uint32_t n;
-
-	for (n = 0; n < STREAM_END_LOOK_MAX; n++) {
-		if (!open_logs_take(g->open_logs, gateway_now_ms(), &log))
-			return true;
-		struct slice tenant = slice_str(log.tenant);
-		struct closing x = { g, slice_str(log.key), log.state,
-		    log.position };
-		uint64_t end = ring_end_stream(g->ring, tenant, x.key);
-
-		if (end > x.last.number)
-			x.last.number = end;
-		hub_each_of(g->hub, tenant, x.key, tell_subscription, &x);
-		flush_go_on(g->flush);
-		free(log.tenant);
-		free(log.key);
-	}
-	return false;
+		tell_later(c, key, state, last);
 }

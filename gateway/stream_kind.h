@@ -2,10 +2,10 @@
  * stream_kind: what the gateway knows of each stream type, one row a type:
  * its event types, and what the broker must be told about each. Pure.
  *
- * Payload schemas belong here too, as a further column of these rows. ITEM_LAST
- * in a row: its events may be a log's last line. ITEM_LIFECYCLE: they are
- * judged by the machine of their stream; ITEM_PART: by that of a part of it
- * (a step), which is named by the member `part` of their data.
+ * What their data must be is said by payload_check.h. ITEM_LAST in a row: its
+ * events may be a log's last line. ITEM_LIFECYCLE: they are judged by the
+ * machine of their stream; ITEM_PART: by that of a part of it (a step), which
+ * is named by the member `part` of their data.
  */
 #ifndef SLUICE_STREAM_KIND_H
 #define SLUICE_STREAM_KIND_H

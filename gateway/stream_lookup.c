@@ -166,6 +166,15 @@ may_be_over(const struct conn *c, const struct stream_wish *w)
 	return true;
 }
 
+/* Of one whose end nobody could tell of now, it is asked later. */
+static void
+arrive_unasked(struct conn *c, const struct stream_wish *w, bool unasked)
+{
+	stream_arrive(c, w);
+	if (unasked && c->magic == CONN_MAGIC && c->stream.sub != NULL)
+		c->stream.ask_end = true;
+}
+
 static void
 over_answer_cb(const struct query_last *last, const struct err *err UNUSED,
     void *arg)
@@ -182,7 +191,7 @@ over_answer_cb(const struct query_last *last, const struct err *err UNUSED,
 	    at.number <= last->as_of.number)
 		reply_send(c, 204, "", "", 0, "");
 	else
-		stream_arrive(c, &l->wish);
+		arrive_unasked(c, &l->wish, last == NULL);
 	free(l);
 }
 
@@ -204,7 +213,7 @@ open_unless_over(struct conn *c, const struct stream_wish *w,
 	    l);
 	if (l->ticket == 0) {
 		free(l);
-		stream_arrive(c, w);
+		arrive_unasked(c, w, true);
 		return;
 	}
 	lookup_waits(l);

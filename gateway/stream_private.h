@@ -28,6 +28,14 @@ void	stream_turn_away(struct conn *c, const struct stream_wish *w,
 /* The connection goes, or its order is another one: no answer is awaited. */
 void	stream_lookback_cancel(struct conn *c);
 void	stream_begin_snapshot(struct conn *c);
+/* Asks for it (again): SNAPSHOT, BLIND. */
+void	stream_ask_snapshot(struct conn *c);
+/* The store did not answer in time: live, without ids, until it does. */
+void	stream_go_blind(struct conn *c);
+/* Up to where this subscription is complete, none while it is not. */
+struct position stream_bookmark(struct conn *c);
+/* Writes one into `out`. */
+void	stream_heartbeat(struct conn *c, struct position id);
 int64_t	stream_retry_ms(int64_t retry_ms);
 
 #endif

@@ -178,7 +178,12 @@ begin(struct conn *c, const struct stream_wish *w)
 			s->phase = STREAM_LIVE;
 		if (s->phase == STREAM_LIVE && w->cursor_kind == CURSOR_NONE)
 			stream_end_unknown(c);
+		else if (s->phase == STREAM_LIVE && w->n_selectors > 1)
+			stream_end_owe(c, UINT64_MAX);
 	} else {
+		/* It may have been cut off before it was told of an end. */
+		if (w->n_selectors > 1)
+			stream_end_owe(c, UINT64_MAX);
 		if (w->cursor_kind == CURSOR_AT)
 			s->cursor = w->cursor;
 		else

@@ -5,6 +5,7 @@
 
 #include "gateway/access.h"
 #include "gateway/connection.h"
+#include "gateway/query_param.h"
 #include "gateway/reply.h"
 
 #define TIMEOUT_MIN_MS 1000
@@ -34,29 +35,6 @@ add_selector(struct conn *c, struct stream_wish *w, struct slice selector)
 		return bad(c, 400, "bad_request",
 		    "more than 64 stream parameters");
 	w->selectors[w->n_selectors++] = selector;
-	return true;
-}
-
-static bool
-add_types(struct conn *c, struct stream_wish *w, struct slice list)
-{
-	const char *p = list.p, *end = list.p + list.n, *comma;
-	struct slice type;
-
-	while (p < end) {
-		comma = memchr(p, ',', (size_t)(end - p));
-		if (comma == NULL)
-			comma = end;
-		type = (struct slice){ p, (size_t)(comma - p) };
-		if (!event_type_valid(type))
-			return bad(c, 400, "bad_request",
-			    "types: not an event type");
-		if (w->n_types == HUB_TYPES_MAX)
-			return bad(c, 400, "bad_request",
-			    "more than 32 event types");
-		w->types[w->n_types++] = type;
-		p = comma + 1;
-	}
 	return true;
 }
 
@@ -99,10 +77,14 @@ static bool
 take_param(struct conn *c, struct stream_wish *w,
     const struct http_pair *p)
 {
+	struct err err = { 0 };
+
 	if (slice_is(p->name, "stream"))
 		return add_selector(c, w, p->value);
 	if (slice_is(p->name, "types"))
-		return add_types(c, w, p->value);
+		return query_param_types(p->value, w->types, HUB_TYPES_MAX,
+		    &w->n_types, &err) == 0 ||
+		    bad(c, 400, "bad_request", err.text);
 	if (slice_is(p->name, "snapshot"))
 		return take_bool(c, p->value, "snapshot", &w->snapshot);
 	if (slice_is(p->name, "strict"))

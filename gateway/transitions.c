@@ -388,6 +388,13 @@ transitions_refused(const struct transitions *t,
 	return t->refused;
 }
 
+bool
+transitions_refused_has_key(const struct transitions *t)
+{
+	assert(t->refused != NO_ROW);
+	return (t->rows[t->refused].item.flags & ITEM_IDEMPOTENT) != 0;
+}
+
 static void
 take(struct transitions *t, size_t i)
 {

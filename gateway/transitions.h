@@ -59,6 +59,7 @@ enum transitions_verdict transitions_judge(struct transitions *t);
 size_t	transitions_refused(const struct transitions *t,
 	    enum lifecycle_verdict *ret_verdict,
 	    struct transitions_now *ret_now);
+bool	transitions_refused_has_key(const struct transitions *t);
 /* The items to append, until the next change. Of a refused group all, and
  * guards that never hold: only their idempotency keys can answer. */
 size_t	transitions_group(struct transitions *t, const struct item **ret);

@@ -45,7 +45,7 @@ function take(event, live) {
   if (!event.data) return;
   heard();
   if (type === "resource") objects.take(event, stream.stamp(), live);
-  else if (type === "pack-run") runs.take(event, stream.stamp());
+  else if (type === "pack-run") runs.take(event, stream.stamp(), live);
   else if (type === "cluster") clusters.take(event, stream.stamp());
   else if (type === "watcher") clusters.takeWatcher(event, stream.stamp());
   if (live) {

@@ -17,13 +17,20 @@ let chosen = "";             // stream key; "": the first
 const ended = (run) => ENDS.includes(run.state);
 const text = (value) => (value === undefined || value === null ? "" : String(value));
 
-// Under way first, then the newest; behind them who has not said its state: of a
-// run that was dropped the rest of its set still comes.
-const order = (a, b) => !a.state - !b.state || ended(a) - ended(b) || b.at - a.at || (a.key < b.key ? 1 : -1);
+const collate = new Intl.Collator("en", { numeric: true });
 
-function runOf(key, stamp) {
-  if (!runs.has(key))
-    runs.set(key, { key, name: parts(key).name, state: "", percent: 0, at: 0, steps: new Map(), lines: [], seqs: new Map() });
+// Under way first, then the newest, or who sounds so; behind them who has not
+// said its state: of a run that was dropped the rest of its set still comes.
+const order = (a, b) => !a.state - !b.state || ended(a) - ended(b) || b.at - a.at || collate.compare(b.key, a.key);
+
+// What is begun anew: by the set of a later generation, which tells all that is
+// kept; and live, where a stream that was forgotten has a first event again.
+function runOf(event, stamp, live) {
+  const key = event.stream_key, old = runs.get(key);
+  if (!old || (live ? event.seq === 1 : old.generation !== stamp)) {
+    const at = old && !live ? old.at : 0;
+    runs.set(key, { key, name: parts(key).name, state: "", percent: 0, at, steps: new Map(), lines: [], seqs: new Map() });
+  }
   const run = runs.get(key);
   run.generation = stamp;
   return run;
@@ -73,13 +80,16 @@ function takeLine(run, event) {
 }
 
 function forgetOldest() {
-  const last = [...runs.values()].sort(order).pop();
-  if (runs.size > KEPT) runs.delete(last.key);
+  if (runs.size <= KEPT) return;
+  runs.delete([...runs.values()].sort(order).pop().key);
 }
 
-export function take(event, stamp) {
-  const run = runOf(event.stream_key, stamp), data = event.data;
-  run.at = run.at || Date.parse(data.started_at) || Date.parse(event.timestamp) || 0;
+// A snapshot does not say when its events were: only what stands in them does.
+const when = (event) => Date.parse(event.data.started_at) || Date.parse(event.timestamp) || Date.parse(event.data.finished_at) || 0;
+
+export function take(event, stamp, live) {
+  const run = runOf(event, stamp, live), data = event.data;
+  run.at = run.at || when(event);
   if (event.event_type === "pack_run.log") takeLine(run, event);
   else if (!news(run, event.event_type + text(data.step_id), event)) return;
   else if (event.event_type === "pack_run.state_changed") takeState(run, data);

@@ -18,6 +18,7 @@ let refused = 0;             // the timer of the next try; 0: it was not refused
 let attempt = 0;             // to connect; what an earlier one waited for is void
 let blind = false;           // the store is away: its snapshot follows what is live
 let generation = 0;          // of the snapshot
+let before = "";             // the browser's last id when a set was to come; null: none is
 let sink = null;             // { take(event, live), whole(generation), heard() }
 
 // Of the snapshot that an event which comes now stands beside: what came while
@@ -77,7 +78,31 @@ function onSnapshot(message) {
     begin();
   }
   sink.take(event, false);
-  if (event.i === event.n) sink.whole(generation);
+  if (event.i !== event.n) return;
+  before = null;
+  sink.whole(generation);
+}
+
+// An empty set has no frame: the first id of all is a heartbeat's.
+function onHeartbeat(message) {
+  sink.heard();
+  if (before !== null && message.lastEventId !== before) {
+    before = null;
+    begin();
+    sink.whole(generation);
+  }
+  if (!blind) say("live", "live");
+}
+
+function onGap(message) {
+  before = message.lastEventId;
+  say("live", `live, after a gap (${JSON.parse(message.data).reason})`);
+}
+
+function onError(message) {
+  blind = true;
+  if (!JSON.parse(message.data).retrying) before = null;
+  say("live", "live; the store is away");
 }
 
 // Where an EventSource finds its stream: what the token grants of what is shown.
@@ -133,6 +158,7 @@ function follow(url) {
   const own = new EventSource(url);
   let opened = false;
   source = own;
+  before = "";
   source.addEventListener("stream.open", () => {
     opened = true;
     if (blind) begin();
@@ -141,15 +167,9 @@ function follow(url) {
     $("forget").hidden = !token.has();
   });
   source.addEventListener("snapshot", onSnapshot);
-  source.addEventListener("heartbeat", () => {
-    sink.heard();
-    if (!blind) say("live", "live");
-  });
-  source.addEventListener("stream.gap", (m) => say("live", `live, after a gap (${JSON.parse(m.data).reason})`));
-  source.addEventListener("stream.error", () => {
-    blind = true;
-    say("live", "live; the store is away");
-  });
+  source.addEventListener("heartbeat", onHeartbeat);
+  source.addEventListener("stream.gap", onGap);
+  source.addEventListener("stream.error", onError);
   source.addEventListener("stream.closing", (m) => {
     say("connecting", `reconnecting (${JSON.parse(m.data).reason})`);
   });
