@@ -5,7 +5,8 @@ Pure: no clock, no socket, no process. `python -m tests.chaos.checker FILE` judg
 What it holds a run to, by the contract's words: nothing that was acknowledged is lost, nothing
 stands twice, the order of each stream and of all; every connection gets exactly what follows its
 cursor, or a stream.gap that says truly what it missed, and why, and then a snapshot that is the
-fold of the history up to its position; bookmarks from which nothing is missing; and no connection
+fold of the history up to its position; bookmarks from which nothing is missing; the end of each
+stream, once, behind all of it, and to each client that names it and has the time; and no connection
 that ends, or is refused, for no reason.
 """
 
@@ -45,14 +46,19 @@ def _excuses(fault, session, gateways):
     return fault.get("incarnation", at) == at and gateways.get(at, who) == who
 
 
-def _ends(session, faults, gateways):
-    """Whether the connection ended, if the server ended it, because something happened to it."""
-    if session["status"] not in (None, 200):
+def _ends(session, faults, gateways, ended):
+    """Whether the connection ended, if the server ended it, because something happened to it.
+
+    ENDED: the keys of the streams that did.
+    """
+    over = all(selector in ended for selector in session["selectors"])
+    if session["status"] not in (None, 200) and not (over and session["status"] == 204):
         yield f"client {session['client']} from {session['cursor']}: status {session['status']}"
-    if session["ended"] is None or session["status"] is None:
+    if session["ended"] is None or session["status"] in (None, 204):
         return
     closing = session["frames"] and session["frames"][-1][1] == "stream.closing"
-    if session["ended"] == "clean" and not closing:
+    told = session["frames"] and session["frames"][-1][1] == "stream.end"
+    if session["ended"] == "clean" and not closing and not (over and told):
         yield f"client {session['client']}: a clean end without stream.closing"
     excused = any(_excuses(fault, session, gateways) for fault in faults)
     if session["ended"] == "cut" and not closing and not excused:
@@ -71,7 +77,7 @@ def check(records):
     sessions = [r for r in records if r["what"] == "session"]
     for session in sessions:
         problems += Session(truth, session).check()
-        problems += _ends(session, faults, gateways)
+        problems += _ends(session, faults, gateways, truth.ended)
     return problems
 
 
@@ -87,6 +93,8 @@ def figures(records):
         "snapshots": sum(1 for f in frames if f[1] == "snapshot" and f[3]["i"] == f[3]["n"]),
         "blind": sum(1 for f in frames if f[1] == "stream.error"),
         "faults": sum(1 for r in records if r["what"] == "fault"),
+        "ends": sum(1 for frame in frames if frame[1] == "stream.end"),
+        "over": sum(1 for s in sessions if s["status"] == 204),
         "struck": sum(1 for r in records if r["what"] == "struck"),
     }
     for frame in frames:

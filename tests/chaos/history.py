@@ -8,6 +8,7 @@ A record is a file of JSON lines; `what` says of each which it is:
                events [[id, key, seq, type]] that no reading before had
     fault      at, until, kind, who, and incarnation where one is known; a "reboot" has lost: the
                ids that it took out of the journal
+    ended      key, state: a publisher ends the stream so, with one event and for good
     gateway    who, incarnation: which gateway it was that had this incarnation
     struck     a seeded bug did its harm in some process
     log        at, text: lines of the log that excuse something
@@ -21,6 +22,10 @@ Times are seconds of the wall clock. A sum is payload_sum() of an event's data.
 import json
 import zlib
 from bisect import bisect_right
+from collections import Counter
+
+# A stream of an "ended" record has these two, the begin and the end.
+STATES_OF_ENDED = 2
 
 
 def load(path):
@@ -87,6 +92,7 @@ class Truth:
         self.robbed = set()  # keys of which a reboot took events
         self.epochs = {}  # epoch -> (first, last) number
         self.tip = None
+        self.ended = {r["key"]: r["state"] for r in records if r["what"] == "ended"}
         self._selections = {}
         batches = []
         for record in records:
@@ -105,6 +111,8 @@ class Truth:
             elif what == "end":
                 self.tip = split_id(record["tip"])
         self.events = [self.by_number[n] for n in sorted(self.by_number)]
+        self._last = {event.key: event for event in self.events}
+        self._states = Counter(e.key for e in self.events if e.type == "job.state_changed")
         for event in self.events:
             first, _ = self.epochs.get(event.epoch, (event.number, None))
             self.epochs[event.epoch] = (first, event.number)
@@ -237,6 +245,21 @@ class Truth:
     def oldest_by(self, at):
         """The oldest position kept, by the first reading of the journal begun after time AT."""
         return min((oldest for when, oldest in self.readings if when >= at), default=None)
+
+    def last_of(self, key):
+        """The last event of a stream; None when it has none."""
+        return self._last.get(key)
+
+    def known_to_end(self, key, at):
+        """Whether the journal had the whole of an ended stream, and its last event at time AT."""
+        last, kept = self.last_of(key), self.oldest_by(at)
+        return (
+            key in self.ended
+            and key not in self.robbed
+            and self._states[key] >= STATES_OF_ENDED
+            and kept is not None
+            and last.number >= kept
+        )
 
     def last_number(self):
         """The newest position of all."""

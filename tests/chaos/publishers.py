@@ -17,6 +17,12 @@ NOISE = ["resource:noise/pod/x/n0", "resource:noise/pod/x/n1"]
 NOISE_BYTES = 24_000
 STATES = ("queued", "throttled")
 ILLEGAL = "illegal_transition"
+# A line came when its log was over, as it may.
+OVER = "stream_ended"
+LOG_GRACE_S = 1.5
+# Of these subscribers are told.
+ENDS_OF_LATE = 4
+ENDS_TO_COME = 2
 # Batches whose states a machine refuses: some for each power cut.
 REFUSED_MAX = 20
 
@@ -43,6 +49,11 @@ class Volume:
             self._changed.notify_all()
 
 
+def key_that_ends(publisher, number):
+    """Of the stream that a publisher ends as its NUMBERth."""
+    return f"job:end/{publisher}-{number}"
+
+
 class Publisher(threading.Thread):
     """Publishes batches at random until stop(), each until it is acknowledged.
 
@@ -67,6 +78,8 @@ class Publisher(threading.Thread):
         self._refused = 0
         self._lines = {}
         self._conn = None
+        self._ended = 0
+        self._late = []  # (when, key) of lines that come about when their log is over
         self._ending = threading.Event()
 
     def stop(self):
@@ -84,9 +97,17 @@ class Publisher(threading.Thread):
             if self.random.random() < 0.03:
                 self._make_noise()
                 continue
+            if self.random.random() < 0.06:
+                self._end_one()
+            self._come_late()
             count = self.random.choice((1, 1, 2, 5, 15))
             self._publish([self._any() for _ in range(count)])
         self._publish([self._state(key) for key in self.own])
+
+    def ends(self):
+        """Keys of streams it ended of late, and of those it will end."""
+        numbers = range(max(self._ended - ENDS_OF_LATE, 0) + 1, self._ended + ENDS_TO_COME + 1)
+        return [key_that_ends(self.name, number) for number in numbers]
 
     # --- events ----------------------------------------------------------------------------------
 
@@ -101,12 +122,47 @@ class Publisher(threading.Thread):
         if key.startswith("cluster:"):
             return self._health(key)
         if key.startswith("notifications:"):
-            return (key, "new_notification", None, {"message": self._pad(size)})
+            data = {"id": "1", "type": "system", "title": "t", "message": self._pad(size)}
+            return (key, "new_notification", None, data)
         return self._pod(key, size)
 
     def _make_noise(self):
         keys = [self.random.choice(NOISE) for _ in range(30)]
         self._publish([self._pod(key, NOISE_BYTES) for key in keys])
+
+    def _end_one(self):
+        """A job that begins and ends for good; lines of its log may follow."""
+        self._ended += 1
+        key = key_that_ends(self.name, self._ended)
+        final = self.random.choice(("succeeded", "failed", "canceled"))
+        is_open = self.random.random() < 0.7
+        self.record({"what": "ended", "key": key, "state": final})
+        data = {"job_id": key.removeprefix("job:"), "attempt": 1}
+        begin = data | {"state": "running", "previous_state": None}
+        end = data | {"state": final, "previous_state": "running", "logs_open": is_open}
+        self._publish(
+            [
+                (key, "job.state_changed", None, begin),
+                self._log(key, 100),
+                (key, "job.state_changed", None, end),
+            ]
+        )
+        if not is_open:
+            return
+        for _ in range(self.random.randrange(3)):
+            self._publish([self._log(key, 300)])
+        if self.random.random() < 0.5:
+            *rest, line = self._log(key, 50)
+            self._publish([(*rest, line | {"last": True})])
+        else:
+            when = time.monotonic() + LOG_GRACE_S * self.random.uniform(0.6, 1.2)
+            self._late.append((when, key))
+
+    def _come_late(self):
+        now = time.monotonic()
+        for _, key in [late for late in self._late if late[0] <= now]:
+            self._publish([self._log(key, 50)])
+        self._late = [late for late in self._late if late[0] > now]
 
     def _pad(self, size):
         """Text that is not like any other."""
@@ -186,7 +242,7 @@ class Publisher(threading.Thread):
         answer = self._deliver(body)
         if answer == ILLEGAL:
             self._publish_again(events)
-        elif answer is not None:
+        elif answer not in (None, OVER):
             record["first_id"], record["last_id"] = answer["first_id"], answer["last_id"]
             record["acked"] = time.time()
             self.last_id = answer["last_id"]
@@ -216,8 +272,9 @@ class Publisher(threading.Thread):
                 if answer.status == 202:
                     return json.loads(text)
                 what = f"{answer.status} {text}"
-                if answer.status == 409 and json.loads(text)["code"] == ILLEGAL:
-                    return ILLEGAL
+                code = json.loads(text)["code"] if answer.status == 409 else None
+                if code == ILLEGAL or (code == OVER and '"job:end/' in body):
+                    return code
                 if answer.status != 503:
                     self.problem = f"publisher {self.name}: refused: {what}"
                     return None

@@ -24,7 +24,7 @@ from tests.bed.sluice import REPO, Sluice
 from .checker import check, figures
 from .faults import Faults, plan
 from .history import split_id
-from .publishers import JOBS, Publisher, Volume
+from .publishers import JOBS, LOG_GRACE_S, Publisher, Volume
 from .subscribers import ASKED, Subscriber
 
 PUBLISHERS = 3
@@ -55,6 +55,7 @@ def configuration(chance):
             "default": {
                 "heartbeat_interval": "300ms",
                 "retry": "100ms",
+                "log_grace": f"{LOG_GRACE_S * 1000:.0f}ms",
                 "on_overflow": chance.choice(["gap", "gap", "gap", "journal"]),
             }
         },
@@ -125,10 +126,27 @@ class Run:
             for i in range(PUBLISHERS)
         ]
         self.subscribers = [
-            Subscriber(i, sluice.port, self._random(f"s{i}"), record) for i in range(len(ASKED))
+            Subscriber(i, sluice.port, self._random(f"s{i}"), record, self._ends)
+            for i in range(len(ASKED))
         ]
         steps = plan(self._random("faults"), seconds)
         self.faults = Faults(sluice, steps, self.journal, record)
+
+    def _ends(self):
+        """Keys of streams that ended of late, or will."""
+        return [key for publisher in self.publishers for key in publisher.ends()]
+
+    def _ended(self):
+        """Those whose end all can be told of: the journal has it, and a reboot took nothing."""
+        kept, lost, taken = set(self.journal.kept), set(), {}
+        for record in self.records:
+            if record["what"] == "fault" and record["kind"] == "reboot":
+                lost.update(record["lost"])
+            elif record["what"] == "journal":
+                taken.update((event[0], event[1]) for event in record["events"])
+        robbed = {taken[event_id] for event_id in lost}
+        ended = {r["key"] for r in self.records if r["what"] == "ended"}
+        return sorted(ended.intersection(taken[i] for i in kept) - robbed)
 
     def _random(self, name):
         """A source of chance for one part, whatever the others do with theirs."""
@@ -186,10 +204,14 @@ class Run:
             raise DeadlineError("no publisher was ever acknowledged")
         tip = max(told, key=lambda i: split_id(i)[1])
         self.records.append({"what": "end", "tip": tip})
+        self.journal.read()
+        ended = self._ended()
         for fresh in (False, True):
             for subscriber in self.subscribers:
                 wait_until(
-                    lambda s=subscriber, fresh=fresh: s.last_words(fresh), 10, "a listening gateway"
+                    lambda s=subscriber, fresh=fresh: s.last_words(fresh, ended),
+                    10,
+                    "a listening gateway",
                 )
             self._finish(split_id(tip)[1])
 

@@ -16,9 +16,10 @@ it waits for a snapshot that will say.
 from tests.bed.sse import CONTROL
 
 from .fold import fold
-from .history import split_id
+from .history import selector_matches, split_id
 
 CLOSINGS = {"shutdown", "overloaded", "idle_timeout", "max_duration"}
+OVER = 204
 # How long before a gap was read the broker's silence may have begun that explains it; a slow client
 # reads it long after it was sent.
 ASKED_S = 6.0
@@ -49,12 +50,14 @@ class Session:
         self.gap_to = None  # told by a gap whose snapshot has not come
         self.owes_gap = None  # the reason a gap must give before anything else
         self.closed = False
+        self.ended = set()  # keys whose end was told
         self.when = session["at"]
         self.seen = 0
         self.by_name = {
             "stream.open": self._open,
             "stream.gap": self._gap,
             "stream.error": self._error,
+            "stream.end": self._end,
         }
 
     def check(self):
@@ -64,7 +67,11 @@ class Session:
                 self.when = when
                 self.seen += 1
                 self._frame(event, event_id, info)
-            self._reached()
+            if self._is_over():
+                self._all_given()
+            else:
+                self._reached()
+            self._all_ends_told()
         except Broken as broken:
             s = self.session
             named = " ".join(s["selectors"][:3]) + (" ..." if s["selectors"][3:] else "")
@@ -75,6 +82,36 @@ class Session:
                 f"{s['at']:.3f}, frame {self.seen} at {self.when:.3f}: {broken}"
             ]
         return []
+
+    def _is_over(self):
+        """The server ended it, or refused it, because all of its streams have ended."""
+        s = self.session
+        if not all(selector in self.truth.ended for selector in s["selectors"]):
+            return False
+        return s["status"] == OVER or (
+            s["status"] == 200 and s["ended"] == "clean" and not self.closed
+        )
+
+    def _all_given(self):
+        """Of no stream anything was published that the client was not given."""
+        s = self.session
+        if s["status"] == OVER and s["cursor"] not in (None, "-1", "now"):
+            self.epoch, self.at = split_id(s["cursor"])
+            self.wanted = self.truth.selection(s["selectors"], s["types"], self.epoch)
+        if self.at is None or not self.truth.epoch_fits(self.epoch, self.at):
+            return
+        due = self.wanted.after(self.at)
+        if due is not None and due.key not in self.truth.robbed:
+            raise Broken(f"over, it stands at {self.at} and {due} is not given")
+
+    def _all_ends_told(self):
+        """Who had the time, or was ended, was told of each of its streams that ended."""
+        s = self.session
+        if s["status"] == OVER or not (s["reach"] or self._is_over()):
+            return
+        for key in s["selectors"]:
+            if key not in self.ended and self.truth.known_to_end(key, s["until"]):
+                raise Broken(f"no stream.end of {key}, which ended with {self.truth.last_of(key)}")
 
     def _reached(self):
         """Who had all the time it needed stands at the end of the history."""
@@ -146,6 +183,8 @@ class Session:
 
     def _is_true(self, info, event):
         """What the frame says is what was published."""
+        if event.key in self.ended:
+            raise Broken(f"{event} follows its stream.end")
         for name, said, true in (
             ("key", info["key"], event.key),
             ("seq", info["seq"], event.seq),
@@ -329,6 +368,7 @@ class Session:
             self._was_evicted(low, high)
         self.owes_gap = None
         self.set, self.blind_events = [], []
+        self.ended.clear()  # the snapshot tells of them again
         self.blind = False
         self.joining = self.session["snapshot"]
         self.gap_to = high if self.joining else None
@@ -357,6 +397,14 @@ class Session:
         stood = self.of_streams.between(low, high)
         if any(kept is None or event.number < kept for event in stood):
             return
+        # Of a stream that was forgotten nobody can say whether a prefix names it, or whether it is
+        # the one that is asked for and not known.
+        if any(map(self._may_be_forgotten, self.session["selectors"])) and any(
+            low < last.number and (kept is None or last.number < kept)
+            for last in map(self.truth.last_of, self.truth.ended)
+            if last is not None
+        ):
+            return
         before = ASKED_SLOW_S if self.session["slow"] else ASKED_S
         if any(self.when - before <= at <= self.when + 1 for at in self.truth.unanswered):
             return
@@ -365,7 +413,38 @@ class Session:
             f"{kept} and later"
         )
 
+    def _may_be_forgotten(self, selector):
+        return (
+            selector.endswith("*")
+            or selector in self.truth.ended
+            or self.truth.last_of(selector) is None
+        )
+
     # --- the end ---------------------------------------------------------------------------------
+
+    def _end(self, info):
+        """The end of one of its streams: told once, behind all of it, and as it was."""
+        key = info["stream_key"]
+        self._no_gap_owed(f"stream.end of {key}")
+        if not any(selector_matches(s, key) for s in self.session["selectors"]):
+            raise Broken(f"stream.end of {key}, which it did not ask for")
+        if key in self.ended:
+            raise Broken(f"stream.end of {key} again")
+        if key in self.truth.robbed:
+            return
+        if info["final_state"] != self.truth.ended.get(key):
+            raise Broken(
+                f"stream.end of {key} as {info['final_state']}, it ended as "
+                f"{self.truth.ended.get(key)}"
+            )
+        last = self.truth.last_of(key)
+        # What the broker is asked for it tells by the epoch in which it is asked.
+        if last is None or info["last_id"] not in (last.id, f"{self.epoch}-{last.number}"):
+            raise Broken(f"stream.end of {key} behind {info['last_id']}, its last is {last}")
+        due = [] if self.at is None else self.wanted.between(self.at, last.number)
+        if any(event.key == key for event in due):
+            raise Broken(f"stream.end of {key}, it stands at {self.at} and {last} is not given")
+        self.ended.add(key)
 
     def _closing(self, event_id, info):
         if info["reason"] not in CLOSINGS:

@@ -9,6 +9,8 @@ from tests.bed.sse import CONTROL, Stream
 from .history import payload_sum, split_id
 from .publishers import DEPLOYMENTS, JOBS, NOISE, PODS
 
+# Streams that end, by their keys; others on each connection.
+ENDING = (None, [], True, False)
 # What they ask for: (selectors, types, snapshot, slow).
 ASKED = [
     (["resource:*"], [], True, True),
@@ -25,6 +27,9 @@ ASKED = [
     ([*PODS, *JOBS, NOISE[0]], [], False, False),
     (["job:*"], ["job.log", "job.state_changed"], True, False),
     (["notifications:*"], [], True, False),
+    ENDING,
+    ENDING,
+    ENDING,
 ]
 # How a connection ends when the client ends it.
 ENDS = ("fin", "rst", "torn")
@@ -35,13 +40,15 @@ MEAN_LIFE_S = 1.3
 class Subscriber:
     """One client over all its connections."""
 
-    def __init__(self, number, port, random, record):
-        """It connects at the next step()."""
+    def __init__(self, number, port, random, record, ends):
+        """It connects at the next step(). ENDS(): keys that ended, or will; it follows some."""
         self.name = number
         self.port = port
         self.random = random
         self.record = record
         self.selectors, self.types, self.snapshot, self.slow = ASKED[number % len(ASKED)]
+        self._ends = ends if self.selectors is None else None
+        self._owed = set()  # keys whose end it must be told of yet
         self.ids = []  # every id it ever saw
         self.stream = None
         self.session = None
@@ -68,8 +75,18 @@ class Subscriber:
         }
         return self.random.choices(list(choices), list(choices.values()))[0]
 
+    def _choose(self):
+        """Some of the streams that end, and sometimes one that goes on."""
+        keys = self._ends()
+        self.selectors = self.random.sample(keys, min(len(keys), self.random.randrange(1, 5)))
+        if not keys or self.random.random() < 0.5:
+            self.selectors.append(self.random.choice(JOBS))
+        self.snapshot = self.random.random() < 0.7
+
     def connect(self, cursor, reach=False):
         """Opens a connection; False when nobody listens."""
+        if self._ends:
+            self._choose()
         pairs = [("stream", selector) for selector in self.selectors]
         if self.types:
             pairs.append(("types", ",".join(self.types)))
@@ -174,22 +191,33 @@ class Subscriber:
 
     # --- the end ---------------------------------------------------------------------------------
 
-    def last_words(self, fresh):
-        """The last connection, which must come to the end of the history."""
+    def last_words(self, fresh, ended):
+        """The last connection, which must come to the end of the history, and of all that ENDED."""
         if self.stream is not None:
             self._gone(0)
+        if self._ends:
+            self._ends = lambda: ended
         self.slow = False
         cursor = self.ids[-1] if self.ids and not fresh else None
-        return self.connect(cursor, reach=True)
+        if not self.connect(cursor, reach=True):
+            return False
+        self._owed = set(self.selectors).intersection(ended)
+        return True
 
     def reached(self, number):
-        """Whether it has come so far."""
+        """Whether it has come so far, and was told of the ends."""
         if self.stream.ended is None:
             self.read()
+        owed = set(self._owed)
         for frame in reversed(self.session["frames"]):
-            if frame[2] is not None:
-                return split_id(frame[2])[1] >= number
-        return False
+            if frame[1] == "stream.end":
+                owed.discard(frame[3]["stream_key"])
+            elif frame[1] == "stream.gap":
+                break  # it is told of them again
+        if owed:
+            return False
+        frames = reversed(self.session["frames"])
+        return any(frame[2] is not None and split_id(frame[2])[1] >= number for frame in frames)
 
 
 def _reduced(frame):

@@ -1,6 +1,7 @@
 """The checker itself: hand-made histories, good ones it must pass and bad ones it must not."""
 
 import copy
+import re
 
 import pytest
 
@@ -310,6 +311,137 @@ def test_an_end_needs_a_reason():
         assert (judged.problems() == []) == excused, fault
     assert "without stream.closing" in Made().session(*frames, ended="clean").problems()[0]
     assert "status 503" in Made().session(status=503).problems()[0]
+
+
+def end(key, n, state="failed"):
+    """stream.end."""
+    info = {"stream_key": key, "final_state": state, "last_id": f"{E1}-{n}", "reason": "terminal"}
+    return ["stream.end", None, info]
+
+
+BEGIN = [opened(6), *M.kept(6, 5, 6), *M.live(7, 8)]
+BLIND = [opened(4), ERROR, M.blind(5), M.blind(6)]
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"),
+    [
+        ([*BEGIN, *M.live(9), end(A, 9), *M.live(10), beat(10)], None),
+        ([*BEGIN, end(A, 7), *M.live(9)], "its last is <aaaaaaaa-9"),
+        ([*BEGIN, end(A, 9), *M.live(9)], "is not given"),
+        ([*BEGIN, *M.live(9), end(A, 9, "succeeded")], "it ended as failed"),
+        ([*BEGIN, *M.live(9), end(A, 9), end(A, 9)], "again"),
+        ([*BEGIN, *M.live(9, 10), end(B, 10)], "it ended as None"),
+        ([*BEGIN, *M.live(9), end("run:x", 9)], "did not ask for"),
+        ([*BLIND, end(A, 9), M.blind(7)], "follows its stream.end"),
+        # Behind a gap the snapshot may tell of it again, and then its end.
+        ([*BEGIN, *M.live(9), end(A, 9), gap(9, 10, "slow_consumer"), *M.kept(10, 9, 10),
+          end(A, 9)], None),
+    ],
+)  # fmt: skip
+def test_the_end_of_a_stream_is_told_once_and_behind_all_of_it(frames, said):
+    made = Made().session(*frames)
+    made.records.append({"what": "ended", "key": A, "state": "failed"})
+    problems = made.problems()
+    assert (said is None and problems == []) or said in problems[0]
+
+
+def test_a_connection_ends_cleanly_with_the_last_of_its_streams():
+    live = [opened(6, keys=(A,)), *M.kept(6, 5), *M.live(7, 9)]
+    for frames, more, good in (
+        ([*live, end(A, 9)], {"ended": "clean"}, True),
+        (live, {"ended": "clean"}, False),
+        ([], {"status": 204, "cursor": f"{E1}-9", "ended": "clean"}, True),
+        ([], {"status": 503}, False),
+    ):
+        made = Made().session(*frames, selectors=(A,), **more)
+        assert made.problems() != []
+        made.records.append({"what": "ended", "key": A, "state": "failed"})
+        assert (made.problems() == []) == good
+
+
+def ends_with(made, key):
+    """KEY begins with its event before the last, and ends with that one."""
+    made.records.append({"what": "ended", "key": key, "state": "failed"})
+    numbers = [n for n, (of, _) in made.events.items() if of == key][-2:]
+    for n in numbers:
+        made.journal["events"][n - 1][3] = "job.state_changed"
+        made.batch["events"][n - 1][1] = "job.state_changed"
+    return made
+
+
+def told(*numbers):
+    """The frames of events; those of job:a from 7 on are its states."""
+    frames = M.live(*numbers)
+    for frame in frames:
+        if frame[2]["key"] == A and int(frame[1].split("-")[1]) >= 7:
+            frame[0] = frame[2]["type"] = "job.state_changed"
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("frames", "more", "said"),
+    [
+        ([*told(9), end(A, 9), *told(10)], {}, None),
+        ([*told(9, 10)], {}, "no stream.end of job:a"),
+        # It passed the end on another connection, and is told again.
+        ([end(A, 9), *told(10)], {"cursor": f"{E1}-9"}, None),
+        ([*told(10)], {"cursor": f"{E1}-9"}, "no stream.end of job:a"),
+        # A gap puts an end to what was told.
+        ([*told(9), end(A, 9), gap(9, 10, "slow_consumer"), *M.kept(10, 10)], {},
+         "no stream.end of job:a|lacks"),
+        # Who was cut off, or had no time, may not have come to it; nor who names a prefix.
+        ([*told(9, 10)], {"reach": False}, None),
+        ([*told(9, 10)], {"selectors": ("job:*",)}, None),
+    ],
+)  # fmt: skip
+def test_who_had_the_time_is_told_of_each_end(frames, more, said):
+    session = {"cursor": f"{E1}-8", "selectors": (A, B), "reach": True} | more
+    made = ends_with(Made(), A)
+    # The last reading of the journal is behind the session.
+    problems = made.session(opened(keys=session["selectors"]), *frames, **session).problems()
+    assert (said is None and problems == []) or re.search(said, problems[0])
+
+
+def test_of_an_end_that_nobody_can_know_any_more_nothing_need_be_told():
+    for change in ("robbed", "evicted"):
+        made = ends_with(Made(), A)
+        made.session(opened(keys=(A, B)), *told(10), cursor=f"{E1}-9", selectors=(A, B), reach=True)
+        assert made.problems()
+        if change == "evicted":
+            made.records[2]["oldest"] = f"{E1}-10"
+        else:
+            lost = {"kind": "reboot", "who": "all", "at": 1, "until": 1, "lost": [f"{E1}-3"]}
+            made.records.append({"what": "fault", **lost})
+        assert not any("no stream.end" in p for p in made.problems()), change
+
+
+def test_a_connection_may_not_end_before_its_streams_do():
+    both = {"selectors": (A, B), "cursor": f"{E1}-8", "ended": "clean"}
+    whole = [*told(9), end(A, 9), *M.live(10), end(B, 10)]
+    for frames, said in (
+        (whole, None),
+        ([*told(9), *M.live(10), end(B, 10)], "no stream.end of job:a"),
+        ([*told(9), end(A, 9)], "over, it stands at 9 and .*-10 .* is not given"),
+    ):
+        made = ends_with(Made(), A)
+        made.records.append({"what": "ended", "key": B, "state": "failed"})
+        problems = made.session(opened(keys=(A, B)), *frames, **both).problems()
+        assert (said is None and problems == []) or re.search(said, problems[0])
+    early = ends_with(Made(), A).session(selectors=(A,), status=204, cursor=f"{E1}-8")
+    assert "over, it stands at 8" in early.problems()[0]
+
+
+def test_a_stream_that_was_forgotten_may_cost_a_prefix_its_cursor():
+    for oldest, ended, good in ((10, True, True), (10, False, False), (9, True, False)):
+        made = Made()
+        made.records[2]["oldest"] = f"{E1}-{oldest}"
+        if ended:
+            made.records.append({"what": "ended", "key": A, "state": "failed"})
+        # Nothing of its own is gone, and nobody can say so.
+        frames = [opened(keys=("job:c*",)), gap(1, 10), beat(10)]
+        problems = made.session(*frames, selectors=("job:c*",), cursor=f"{E1}-1").problems()
+        assert (problems == []) == good, (oldest, ended, problems)
 
 
 # --- what publishers and journal say --------------------------------------------------------------

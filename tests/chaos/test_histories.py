@@ -21,4 +21,5 @@ def test_nothing_is_lost_doubled_or_out_of_order_and_every_gap_is_true(seed):
     assert not problems, verdict(seed, SECONDS, found, problems, directory)
     # A run in which nothing happened would show nothing.
     assert found["events"] > 500 and found["resumed"] > 50 and found["snapshots"] > 5, found
+    assert found["ends"] >= 20, found
     assert found["faults"] >= 4 and found.get("gap epoch_changed"), found
