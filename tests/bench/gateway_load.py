@@ -103,7 +103,8 @@ class Publishing(Lines):
 
     def __init__(self, server, options):
         """Starts it."""
-        argv = [binary("bench/sse_load"), "publish", "-p", server.port, *server.publish_options]
+        argv = [binary("bench/sse_load"), server.publisher, "-p", server.port]
+        argv += server.publish_options
         super().__init__(server.directory, [*argv, *options])
 
     def stop(self):
@@ -128,6 +129,7 @@ class Server:
 
     name = ""
     stream_target = whole_target = ""
+    publisher = "publish"
     publish_options = ()
 
     def __init__(self):

@@ -21,7 +21,7 @@ def machine():
 
 def figure(name, value, unit, *, peer=None, aim=None):
     """One figure: VALUE of Sluice, that of the PEER in the same run, and what is aimed at."""
-    ratio = round(value / peer, 2) if peer else None
+    ratio = float(f"{value / peer:.3g}") if peer else None
     return {
         "name": name,
         "value": round(value, 3),

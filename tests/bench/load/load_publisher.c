@@ -11,14 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/buf.h"
 #include "common/macros.h"
 #include "common/xmalloc.h"
-#include "tests/bench/load/load_histogram.h"
-#include "tests/bench/load/load_mark.h"
 
 #define ANSWER_MAX   8192
 #define NS_PER_S     1000000000LL
@@ -42,14 +41,9 @@ struct publisher_run {
 	struct lane		 lanes[LOAD_LANES_MAX];
 	uint32_t		 turn;       /* which lane is next */
 	struct buf		 body;
-	char			*padding;    /* `bytes` times x */
 	struct load_shared	*shared;
-	uint64_t		 events;
-	uint64_t		 requests;
-	uint64_t		 refused;
 	int64_t			 begin_ns;
-	int64_t			 late_ns;
-	struct load_histogram	 answers;
+	struct load_totals	 totals;
 };
 
 static volatile sig_atomic_t ended;
@@ -70,24 +64,33 @@ die(const char *what)
 
 /* --- requests ----------------------------------------------------------- */
 
-/* The payload, `bytes` long unless that is too short for what must stand in
- * it; the same to both servers. */
+void
+load_payload(struct buf *b, uint32_t stream, uint32_t bytes,
+    const struct load_mark *mark)
+{
+	size_t begin = b->len, n;
+
+	buf_addf(b, "{\"job_id\":\"b%" PRIu32 "\",\"attempt\":1,"
+	    "\"percent\":1,\"message\":\"", stream);
+	n = b->len - begin + LOAD_MARK_SIZE + 2;
+	if (n < bytes) {
+		memset(buf_reserve(b, bytes - n), 'x', bytes - n);
+		buf_grew(b, bytes - n);
+	}
+	load_mark_write(buf_reserve(b, LOAD_MARK_SIZE), mark);
+	buf_grew(b, LOAD_MARK_SIZE);
+	buf_adds(b, "\"}");
+}
+
 static void
 add_data(struct publisher_run *p, struct lane *lane, uint32_t stream)
 {
 	uint32_t index = (uint32_t)(lane - p->lanes);
 	struct load_mark mark = { index, ++lane->numbers[stream],
 		lane->sent_ns };
-	size_t begin = p->body.len, n;
 
-	buf_addf(&p->body, "{\"job_id\":\"b%" PRIu32 "\",\"attempt\":1,"
-	    "\"percent\":1,\"message\":\"", p->options->first + stream);
-	n = p->body.len - begin + LOAD_MARK_SIZE + 2;
-	if (n < p->options->bytes)
-		buf_add(&p->body, p->padding, p->options->bytes - n);
-	load_mark_write(buf_reserve(&p->body, LOAD_MARK_SIZE), &mark);
-	buf_grew(&p->body, LOAD_MARK_SIZE);
-	buf_adds(&p->body, "\"}");
+	load_payload(&p->body, p->options->first + stream, p->options->bytes,
+	    &mark);
 }
 
 static void
@@ -111,7 +114,7 @@ add_event(struct publisher_run *p, struct lane *lane, uint32_t stream)
 static uint32_t
 next_stream(const struct publisher_run *p)
 {
-	return (uint32_t)(p->events % p->options->streams);
+	return (uint32_t)(p->totals.events % p->options->streams);
 }
 
 static void
@@ -154,27 +157,38 @@ batch_size(const struct publisher_run *p)
 
 	if (p->options->count == 0)
 		return batch;
-	return MIN(batch, p->options->count - p->events);
+	return MIN(batch, p->options->count - p->totals.events);
+}
+
+static void
+make_request(struct publisher_run *p, struct lane *lane, uint64_t batch)
+{
+	uint32_t stream = next_stream(p);
+
+	buf_reset(&p->body);
+	buf_reset(&lane->request);
+	for (uint64_t i = 0; i < batch; i++) {
+		add_event(p, lane, next_stream(p));
+		p->totals.events++;
+	}
+	add_head(p, lane, stream);
+	buf_add(&lane->request, p->body.data, p->body.len);
 }
 
 static void
 lane_begin(struct publisher_run *p, struct lane *lane)
 {
 	uint64_t batch = batch_size(p);
-	uint32_t stream = next_stream(p);
 
-	buf_reset(&p->body);
-	buf_reset(&lane->request);
 	lane->sent_ns = load_now_ns();
-	for (uint64_t i = 0; i < batch; i++) {
-		add_event(p, lane, next_stream(p));
-		p->events++;
-	}
-	add_head(p, lane, stream);
-	buf_add(&lane->request, p->body.data, p->body.len);
+	if (p->options->frozen && lane->request.len > 0 &&
+	    batch == p->options->batch)
+		p->totals.events += batch;
+	else
+		make_request(p, lane, batch);
 	lane->busy = true;
 	lane->written = lane->answer_n = 0;
-	p->requests++;
+	p->totals.requests++;
 	lane_write(lane);
 }
 
@@ -215,9 +229,9 @@ lane_read(struct publisher_run *p, struct lane *lane)
 		return;
 	}
 	lane->busy = false;
-	load_histogram_add(&p->answers, load_now_ns() - lane->sent_ns);
+	load_histogram_add(&p->totals.answers, load_now_ns() - lane->sent_ns);
 	if (strncmp(lane->answer, "HTTP/1.1 20", 11) != 0 &&
-	    p->refused++ == 0)
+	    p->totals.refused++ == 0)
 		fprintf(stderr, "sse_load: refused: %s\n", lane->answer);
 }
 
@@ -228,7 +242,7 @@ window_full(const struct publisher_run *p)
 {
 	const struct load_publisher_options *o = p->options;
 
-	return o->window > 0 && (p->events + o->batch) * o->fanout >
+	return o->window > 0 && (p->totals.events + o->batch) * o->fanout >
 	    p->shared->delivered + (uint64_t)o->window * o->fanout;
 }
 
@@ -240,7 +254,7 @@ all_sent(const struct publisher_run *p, int64_t now)
 	if (ended)
 		return true;
 	if (o->count > 0)
-		return p->events >= o->count;
+		return p->totals.events >= o->count;
 	return (double)(now - p->begin_ns) >= o->seconds * (double)NS_PER_S;
 }
 
@@ -250,8 +264,8 @@ due_ns(const struct publisher_run *p)
 {
 	if (p->options->rate <= 0)
 		return p->begin_ns;
-	return p->begin_ns + (int64_t)((double)p->events * (double)NS_PER_S /
-	    p->options->rate);
+	return p->begin_ns + (int64_t)((double)p->totals.events *
+	    (double)NS_PER_S / p->options->rate);
 }
 
 static struct lane *
@@ -289,7 +303,7 @@ send_due(struct publisher_run *p)
 		if (lane == NULL)
 			return -1;
 		if (p->options->rate > 0)
-			p->late_ns = MAX(p->late_ns, now - due);
+			p->totals.late_ns = MAX(p->totals.late_ns, now - due);
 		lane_begin(p, lane);
 	}
 }
@@ -348,15 +362,19 @@ lane_open(struct publisher_run *p, struct lane *lane)
 	(void)setsockopt(lane->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
-static void
-report(const struct publisher_run *p)
+void
+load_totals_print(const struct load_totals *t)
 {
+	struct rusage usage;
+
+	(void)getrusage(RUSAGE_SELF, &usage);
 	printf("{\"events\":%" PRIu64 ",\"requests\":%" PRIu64
-	    ",\"refused\":%" PRIu64 ",\"seconds\":%.6f,\"late_ms\":%.3f,",
-	    p->events, p->requests, p->refused,
-	    (double)(load_now_ns() - p->begin_ns) / (double)NS_PER_S,
-	    (double)p->late_ns / NS_PER_MS);
-	load_histogram_print(&p->answers);
+	    ",\"refused\":%" PRIu64 ",\"seconds\":%.6f,\"late_ms\":%.3f,"
+	    "\"cpu_s\":%.3f,", t->events, t->requests, t->refused, t->seconds,
+	    (double)t->late_ns / NS_PER_MS,
+	    (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+	    (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
+	load_histogram_print(&t->answers);
 	printf("}\n");
 }
 
@@ -370,7 +388,6 @@ free_all(struct publisher_run *p)
 	}
 	load_shared_unmap(p->shared);
 	buf_free(&p->body);
-	free(p->padding);
 	free(p);
 }
 
@@ -383,8 +400,6 @@ load_publisher_run(const struct load_publisher_options *options)
 	bool good;
 
 	p->options = options;
-	p->padding = xmalloc(options->bytes + 1);
-	memset(p->padding, 'x', options->bytes);
 	if (options->window > 0 &&
 	    (p->shared = load_shared_map(options->shared)) == NULL)
 		die(options->shared);
@@ -400,8 +415,10 @@ load_publisher_run(const struct load_publisher_options *options)
 			break;
 		wait_answers(p, wait_ns);
 	}
-	report(p);
-	good = p->refused == 0;
+	p->totals.seconds = (double)(load_now_ns() - p->begin_ns) /
+	    (double)NS_PER_S;
+	load_totals_print(&p->totals);
+	good = p->totals.refused == 0;
 	free_all(p);
 	return good ? 0 : 1;
 }

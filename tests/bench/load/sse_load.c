@@ -1,17 +1,20 @@
 /*
- * sse_load: the load of the gateway's benchmarks, for Sluice and Nchan alike:
- * clients that read streams, and a publisher, each a process of its own.
+ * sse_load: the load of the gateway's benchmarks, for Sluice and its peers
+ * alike: clients that read streams, and publishers, each a process of its own.
  *
  *	sse_load read -p PORT -n CONNECTIONS [-s STREAMS] [-f FIRST]
  *	    [-t TARGET] [-S STALLED] [-i LAST_EVENT_ID] [-a ADDRESSES]
  *	    [-P PENDING] [-R RECEIVE_BUFFER] [-w FILE]
  *	sse_load publish -p PORT (-n EVENTS | -d SECONDS) [-s STREAMS]
  *	    [-f FIRST] [-t TARGET] [-b] [-B BYTES] [-m BATCH] [-c CONNECTIONS]
- *	    [-r RATE] [-o AFTER] [-w FILE -W WINDOW -F FANOUT]
+ *	    [-r RATE] [-o AFTER] [-z] [-w FILE -W WINDOW -F FANOUT]
+ *	sse_load nats -p PORT (-n EVENTS | -d SECONDS) -t SUBJECT [-s STREAMS]
+ *	    [-f FIRST] [-B BYTES] [-c CONNECTIONS] [-W UNDER_WAY]
  *
- * What they do is in load_readers.h and load_publisher.h. TARGET is Sluice's
- * unless given; -b publishes bare payloads, as Nchan takes them. -w: the file
- * by which readers tell a publisher with a window how far they are.
+ * What they do is in load_readers.h, load_publisher.h and load_nats.h. TARGET
+ * is Sluice's unless given; -b publishes bare payloads, as Nchan takes them; -z
+ * the same bytes again and again. -w: the file by which readers tell a
+ * publisher with a window how far they are.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +26,7 @@
 
 #include "common/macros.h"
 #include "tests/bench/load/load_mark.h"
+#include "tests/bench/load/load_nats.h"
 #include "tests/bench/load/load_publisher.h"
 #include "tests/bench/load/load_readers.h"
 
@@ -85,15 +89,16 @@ read_main(int argc, char **argv)
 	return load_readers_run(&o);
 }
 
+/* To Sluice or Nchan; with `nats` to a NATS server. */
 static int
-publish_main(int argc, char **argv)
+publish_main(int argc, char **argv, bool nats)
 {
 	struct load_publisher_options o = { .streams = 1, .connections = 1,
 		.batch = 1, .bytes = 200, .fanout = 1,
 		.target = "/api/v1/events" };
 	int c;
 
-	while ((c = getopt(argc, argv, "p:n:d:s:f:t:bB:m:c:r:o:w:W:F:")) !=
+	while ((c = getopt(argc, argv, "p:n:d:s:f:t:bB:m:c:r:o:zw:W:F:")) !=
 	    -1) {
 		switch (c) {
 		case 'p': o.port = (uint16_t)whole(optarg, 65535); break;
@@ -108,6 +113,7 @@ publish_main(int argc, char **argv)
 		case 'c': o.connections = whole(optarg, LOAD_LANES_MAX); break;
 		case 'r': o.rate = number(optarg, 1e9); break;
 		case 'o': o.after = whole(optarg, 1 << 30); break;
+		case 'z': o.frozen = true; break;
 		case 'w': o.shared = optarg; break;
 		case 'W': o.window = whole(optarg, 1000000); break;
 		case 'F': o.fanout = whole(optarg, 1000000); break;
@@ -116,9 +122,10 @@ publish_main(int argc, char **argv)
 	}
 	if (optind != argc || o.port == 0 || o.streams == 0 || o.batch == 0 ||
 	    o.connections == 0 || (o.count == 0 && o.seconds <= 0) ||
-	    (o.bare && o.batch > 1) || (o.window > 0 && o.shared == NULL))
+	    (o.bare && o.batch > 1) ||
+	    (!nats && o.window > 0 && o.shared == NULL))
 		usage("publish");
-	return load_publisher_run(&o);
+	return nats ? load_nats_run(&o) : load_publisher_run(&o);
 }
 
 int
@@ -135,6 +142,8 @@ main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "read") == 0)
 		return read_main(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "publish") == 0)
-		return publish_main(argc - 1, argv + 1);
-	usage("read or publish?");
+		return publish_main(argc - 1, argv + 1, false);
+	if (argc > 1 && strcmp(argv[1], "nats") == 0)
+		return publish_main(argc - 1, argv + 1, true);
+	usage("read, publish or nats?");
 }
