@@ -53,7 +53,7 @@ echo "check-fresh: make run: $(($(date +%s) - begin)) s to the end"
 [ "$1" = run ] || make check
 E2
 # Proxy and registry settings of this machine, if it has any.
-env=$(env | grep -iE '^(https?_proxy|no_proxy|goproxy|gosumdb|gonosumdb|goflags|pip_(index|extra|trusted|cert)|npm_config_(registry|cafile|https?_proxy)|ssl_cert_file)' |
+env=$(env | grep -iE '^(https?_proxy|no_proxy|goproxy|gosumdb|gonosumdb|goflags|pip_(index|extra|trusted|cert)|npm_config_(registry|cafile|https?_proxy)|ssl_cert_file|node_extra_ca_certs)' |
 	tr '\n' ' ' || true)
 # The root is pivoted into: tests that mount need "/" to be a mount point, which
 # a chroot's is not. All of it in namespaces that end with the last process.

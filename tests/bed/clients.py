@@ -34,6 +34,11 @@ def _home(client, mark):
     return home
 
 
+def node_modules(client):
+    """The libraries of a CLIENT that Node runs."""
+    return f"{_home(client, 'whole')}/node_modules"
+
+
 def accept_asyncapi(path):
     """What AsyncAPI's own parser finds wrong with the document at PATH: "" if it takes it."""
     done = subprocess.run(

@@ -4,6 +4,7 @@ import ctypes
 import errno
 import os
 import socket
+import stat
 
 _PIDFD_GETFD = 438
 
@@ -18,12 +19,10 @@ def inet_sockets(pid):
             if fd < 0 and ctypes.get_errno() == errno.EBADF:
                 continue  # closed since the list was read
             assert fd >= 0, f"pidfd_getfd: {os.strerror(ctypes.get_errno())}"
-            try:
-                found = socket.socket(fileno=os.dup(fd))
-            except OSError:
-                continue  # no socket
-            finally:
+            if not stat.S_ISSOCK(os.fstat(fd).st_mode):
                 os.close(fd)
+                continue
+            found = socket.socket(fileno=fd)
             with found:
                 if found.family == socket.AF_INET:
                     yield found

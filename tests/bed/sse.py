@@ -170,7 +170,7 @@ class Stream:
             if left <= 0 or self.ended is not None:
                 tail = [repr(f) for f in self.frames[-5:]]
                 raise DeadlineError(f"{what}: ended={self.ended}, {len(self.frames)} frames {tail}")
-            select.select([self.sock], [], [], min(left, 0.5))
+            readable([self], min(left, 0.5))
 
     def wait_open(self, timeout=10):
         """Waits for stream.open; its data."""
@@ -210,6 +210,15 @@ class Stream:
         return ids[-1] if ids else None
 
 
+def readable(streams, seconds):
+    """Waits until one of the STREAMS can be read; those that can. Of select, 1,024 is the end."""
+    poll = select.poll()
+    of = {stream.fileno(): stream for stream in streams}
+    for number in of:
+        poll.register(number, select.POLLIN)
+    return [of[number] for number, _ in poll.poll(seconds * 1000)]
+
+
 def pump_all(streams, seconds):
     """Reads all STREAMS for SECONDS."""
     limit = time.monotonic() + seconds
@@ -219,5 +228,5 @@ def pump_all(streams, seconds):
         open_ones = [s for s in streams if s.ended is None]
         if not open_ones:
             return
-        for stream in select.select(open_ones, [], [], min(left, 0.1))[0]:
+        for stream in readable(open_ones, min(left, 0.1)):
             stream.pump()

@@ -96,7 +96,8 @@ def lines_of(events):
 
 def node(workflow, name, number, state="healthy"):
     """A node_update whose status carries NUMBER."""
-    data = {"node_id": name, "type": "pod", "status": {"state": state, "message": str(number)}}
+    status = {"state": state, "health": "healthy", "message": str(number)}
+    data = {"node_id": name, "type": "pod", "status": status}
     return (f"workflow:{workflow}", "node_update", name, 0, data)
 
 
@@ -110,5 +111,10 @@ def resource(cluster, name, number, kind="pod"):
     """A status_update that carries NUMBER."""
     key = f"resource:{cluster}/{kind}/default/{name}"
     status = {"state": "healthy", "health": "healthy", "message": str(number)}
-    data = {"resource_id": key, "type": kind, "status": status, "resource_version": str(number)}
+    data = {
+        "resource_id": key,
+        "type": kind,
+        "status": status,
+        "resource_version": str(number)[:200],
+    }
     return (key, "status_update", "", 0, data)

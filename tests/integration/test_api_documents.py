@@ -14,6 +14,7 @@ import pytest
 from tests.bed import tokens
 from tests.bed.clients import accept_asyncapi
 from tests.bed.net import deadline
+from tests.bed.payloads import table
 from tests.bed.sluice import REPO, Sluice
 
 from .test_gateway_errors import ERRORS, STAGED
@@ -126,6 +127,19 @@ def test_every_schema_of_the_tree_is_in_both_documents_and_every_reference_is_th
             assert document["components"]["schemas"][path.stem] == schema
         for reference in references(document):
             at(document, reference)
+
+
+def test_the_openapi_document_has_the_data_of_each_event_where_it_is_published(documents):
+    own, told = {"$ref": "#/components/schemas/OwnEventType"}, {}
+    for stream in documents[0]["components"]["schemas"]["PublishedEvent"]["anyOf"]:
+        *ours, last = (one["properties"] for one in stream["anyOf"])
+        names = [one["event_type"]["const"] for one in ours]
+        assert [one["data"] for one in ours] == [
+            {"$ref": f"#/components/schemas/{name}"} for name in names
+        ]
+        assert last == {"event_type": own}
+        told[stream["properties"]["type"]["enum"][0]] = set(names)
+    assert told == {kind: set(names) for kind, names in table().items()}
 
 
 def test_the_asyncapi_document_has_every_event_type_where_it_can_be(documents):

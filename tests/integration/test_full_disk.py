@@ -7,7 +7,7 @@ from tests.bed.net import wait_until
 from tests.bed.store import job, resource
 
 MIB = 1 << 20
-PAD = "x" * 8000  # twice in an event: some 120 of them fill a segment
+PAD = "x" * 16000  # some 120 of them fill a segment
 JOURNAL = {"journal": {"size": "64MiB", "segment": "2MiB"}}
 
 

@@ -23,7 +23,7 @@ def _sluice():
 
 def event(key="job:a", event_type="job.progress", **more):
     """A good event, MORE laid upon it."""
-    data = {"job_id": key.partition(":")[2], "attempt": 1}
+    data = {"job_id": key.partition(":")[2], "attempt": 1, "percent": 1}
     return {"stream_key": key, "event_type": event_type, "data": data, **more}
 
 
@@ -278,7 +278,7 @@ def test_atomic_0_names_what_the_broker_refused(sluice):
         for more in (
             {"idempotency_key": "p1"},
             {"version": 0, "source": ""},
-            {"idempotency_key": "p1", "version": 2},
+            {"idempotency_key": "p1", "subject": "other"},
             {},
         )
     )
@@ -294,7 +294,8 @@ def test_an_idempotency_key_gives_the_first_id_again_and_refuses_another_body(sl
     again = post(sluice, json.dumps(event("job:idem", idempotency_key="k1")))[2]
     assert (first["accepted"], again["accepted"], again["duplicates"]) == (1, 0, 1)
     assert again["first_id"] == first["first_id"]
-    status, _, answer = post(sluice, json.dumps(event("job:idem", idempotency_key="k1", version=2)))
+    other = event("job:idem", idempotency_key="k1", subject="other")
+    status, _, answer = post(sluice, json.dumps(other))
     assert (status, answer["code"]) == (409, "idempotency_conflict")
 
 

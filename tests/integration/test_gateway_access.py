@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import random
 import shutil
 import socket
 import time
@@ -12,19 +11,16 @@ import jwt
 import pytest
 
 from tests.bed.net import deadline, wait_until
-from tests.bed.sluice import Sluice
-from tests.bed.sse import Stream
 from tests.bed.tokens import (
     AUDIENCE,
     ISSUER,
     SECRET,
     Issuer,
-    aged_ticket,
     bearer,
     handmade,
 )
 
-from .guarded import ADMIN, Guarded, refusal
+from .guarded import ADMIN, Guarded, answers, refusal, ticket_of
 from .numbered import events
 
 
@@ -253,55 +249,6 @@ def test_a_bad_token_costs_the_connection(guarded):
         assert got.count(b"HTTP/1.1 40") == answers_, got
 
 
-# --- what a token may do -----------------------------------------------------------------
-
-
-def test_a_stream_is_read_only_where_it_is_granted(guarded):
-    token = guarded.issuer.grants(["job:mine", "resource:prod/*"])
-    for keys in (["job:mine"], ["resource:prod/*"], ["resource:prod/pod/a/b", "job:mine"]):
-        with guarded.stream(token, *keys) as stream:
-            stream.wait_open()
-    refused = (["job:other"], ["job:*"], ["job:mine", "job:mine2"], ["resource:prod2/*"])
-    for keys in refused:
-        # There or not, the answer is the same.
-        for more in ({}, {"must_exist": 1}):
-            with guarded.stream(token, *keys, **more) as stream:
-                status, headers = refusal(stream)
-                assert status == 403
-                assert "insufficient_scope" in headers["www-authenticate"]
-    status, _, body = guarded.get("/api/v1/orchestrator/stream/jobs/other", token)
-    assert (status, body["code"]) == (403, "forbidden")
-
-
-def test_an_event_is_taken_only_where_it_is_granted(guarded):
-    token = guarded.issuer.grants([], ["job:a", "run:*"])
-    assert guarded.post(token, events("job:a", 0, 1) + events("run:x", 0, 1))[0] == 202
-    mixed = events("job:a", 0, 1) + events("job:b", 0, 1)
-    for query in ("", "?atomic=0"):
-        status, _, body = guarded.post(token, mixed, query)
-        assert (status, body["code"]) == (403, "forbidden") and "job:b" in body["error"]
-    reader = guarded.issuer.grants(["*"])
-    assert guarded.post(reader, events("job:a", 0, 1))[0] == 403
-    with guarded.stream(reader, "job:a", last_event_id="-1") as stream:
-        stream.wait_events(1)
-        assert len(stream.events()) == 1
-
-
-def test_only_an_admin_of_the_installation_sees_and_changes_it(guarded):
-    plain = guarded.issuer.grants(["*"], ["*"])
-    foreign = guarded.issuer.grants(["*"], ["*"], tenant="acme", admin=True)
-    for token in (plain, foreign):
-        for path in ("status", "clusters", "workflows", "workflows/w1"):
-            status, headers, body = guarded.get(f"/api/v1/{path}", token)
-            assert (status, body["code"]) == (403, "forbidden")
-            assert "insufficient_scope" in headers["WWW-Authenticate"]
-        done = guarded.sluice.request("DELETE", "/api/v1/workflows/w1", headers=bearer(token))
-        assert done[0] == 403
-    admin = guarded.issuer.token(sluice=ADMIN)
-    assert guarded.get("/api/v1/clusters", admin)[0] == 200
-    assert guarded.get("/api/v1/workflows/w1", admin)[0] == 404
-
-
 # --- until when --------------------------------------------------------------------------
 
 
@@ -328,11 +275,6 @@ def test_a_stream_ends_within_a_second_of_its_token(guarded):
 
 
 # --- keys that change --------------------------------------------------------------------
-
-
-def answers(guarded, algorithm):
-    """The status that a token of this algorithm gets."""
-    return guarded.get("/api/v1/status", guarded.issuer.token(algorithm, sluice=ADMIN))[0]
 
 
 def test_keys_are_read_again_and_a_broken_file_changes_nothing():
@@ -414,250 +356,6 @@ def test_a_secret_that_everybody_may_read_is_no_key():
                 shutil.os.chmod(guarded.keys, 0o644)
         wait_until(lambda: "every user may read it" in guarded.sluice.log(), 10, "a log line")
         assert (answers(guarded, "HS256"), answers(guarded, "ES256")) == (401, 200)
-
-
-# --- tenants -----------------------------------------------------------------------------
-
-
-TYPES = ["job", "run", "resource", "alerts"]
-NAMES = ["a", "b", "a/x", "a/y", "b/x"]
-
-
-def random_patterns(rng):
-    """A few patterns over the keys of this test."""
-    choices = ["*"] + [f"{t}:*" for t in TYPES] + [f"{t}:{n}" for t in TYPES for n in NAMES]
-    choices += [f"{t}:{n}/*" for t in TYPES for n in ("a", "b")]
-    return rng.sample(choices[1:], rng.randint(1, 4)) if rng.random() < 0.9 else ["*"]
-
-
-def oracle(patterns, key):
-    """Whether a pattern covers a key or a prefix, by the contract's words."""
-    for pattern in patterns:
-        if pattern in ("*", key):
-            return True
-        if pattern.endswith("*") and key.startswith(pattern[:-1]) and key != pattern[:-1]:
-            return True
-    return False
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_no_tenant_ever_sees_another_ones_events(guarded, seed):
-    """Equal keys and idempotency keys in three tenants; live, by replay and by snapshot."""
-    rng = random.Random(seed)
-    tenants = [f"t{seed}-a", f"t{seed}-b", "-"]
-    keys = [f"{t}:{n}" for t in TYPES for n in NAMES]
-    selectors = keys + [f"{t}:*" for t in TYPES] + [f"{t}:a/*" for t in TYPES]
-    writers = {t: guarded.issuer.grants([], ["*"], tenant=t) for t in tenants}
-    readers = []
-    with contextlib.ExitStack() as stack:
-        for number in range(24):
-            tenant, patterns = rng.choice(tenants), random_patterns(rng)
-            token = guarded.issuer.grants(patterns, tenant=tenant)
-            wanted = rng.sample(selectors, rng.randint(1, 3))
-            mode = {"last_event_id": "-1"} if number % 2 else {}
-            stream = stack.enter_context(guarded.stream(token, *wanted, **mode))
-            if not all(oracle(patterns, key) for key in wanted):
-                assert refusal(stream)[0] == 403, (patterns, wanted)
-                continue
-            stream.wait_joined()
-            readers.append((tenant, wanted, stream))
-        for round_ in range(3):
-            for tenant in tenants:
-                rows = [
-                    {
-                        "stream_key": key,
-                        "event_type": "status_update" if key.startswith("resource") else "x.n",
-                        "idempotency_key": f"{seed}-{round_}-{key}",
-                        "source": "/same",
-                        "data": {"of": tenant, "round": round_, "key": key},
-                    }
-                    for key in keys
-                ]
-                status, _, body = guarded.post(writers[tenant], rows)
-                # The others' equal idempotency keys are not this one's.
-                assert status == 202 and (body["accepted"], body["duplicates"]) == (len(keys), 0)
-        for tenant, wanted, stream in readers:
-            mine = {(tenant, r, k) for r in range(3) for k in keys if oracle(wanted, k)}
-
-            def seen(stream=stream):
-                rows = [
-                    f.json["data"]
-                    for f in stream.frames
-                    if f.event in ("x.n", "status_update", "snapshot")
-                ]
-                return {(row["of"], row["round"], row["key"]) for row in rows if "of" in row}
-
-            stream.read_until(lambda _, m=mine, s=seen: m <= s(), 20, f"{tenant} {wanted}")
-            assert all(row[0] == tenant for row in seen())
-            for frame in stream.frames:
-                if frame.event in ("x.n", "status_update"):
-                    assert frame.json["tenant"] == tenant and oracle(
-                        wanted, frame.json["stream_key"]
-                    )
-        late_joiners(guarded, rng, tenants, selectors)
-
-
-def late_joiners(guarded, rng, tenants, selectors):
-    """Who comes later: by snapshot, and from the oldest kept."""
-    for tenant in tenants:
-        token = guarded.issuer.grants(["*"], tenant=tenant)
-        for query in ({}, {"last_event_id": "-1"}):
-            wanted = rng.sample(selectors, 8)
-            with guarded.stream(token, *wanted, **query) as stream:
-                stream.wait_joined()
-                kept = stream.named("x.n", "status_update", "snapshot")
-                # Other tests publish to the tenant - too.
-                of = [frame.json["data"].get("of", "-") for frame in kept]
-                assert of and set(of) == {tenant}
-
-
-# --- tickets -----------------------------------------------------------------------------
-
-
-def ticket_of(guarded, token):
-    """A ticket for the bearer of TOKEN."""
-    status, _, body = guarded.sluice.request("POST", "/api/v1/tickets", headers=bearer(token))
-    assert status == 201 and body["first_use_ms"] == 30000
-    return body["ticket"]
-
-
-def aged(guarded, ticket, seconds):
-    """The same ticket as if it had been issued SECONDS ago."""
-    with open(f"{guarded.sluice.directory}/state/key", "rb") as file:
-        return aged_ticket(ticket, file.read(), seconds)
-
-
-def test_a_ticket_opens_what_its_token_may_read_and_nothing_else(guarded):
-    token = guarded.issuer.grants(["job:*"], ["job:*"], tenant="tix")
-    ticket = ticket_of(guarded, token)
-    with guarded.stream(None, "job:ticket", headers={}, ticket=ticket) as stream:
-        stream.wait_joined()
-        assert guarded.post(token, events("job:ticket", 0, 1))[0] == 202
-        assert stream.wait_events(1)[0]["tenant"] == "tix"
-    for key in ("run:x", "*", "resource:*"):
-        with guarded.stream(None, key, headers={}, ticket=ticket) as stream:
-            assert refusal(stream)[0] in (400, 403)
-    head = {"Content-Type": "application/json"}
-    for method, path in (("POST", "/api/v1/events"), ("POST", "/api/v1/tickets")):
-        target = f"{path}?ticket={ticket}"
-        assert guarded.sluice.request(method, target, "{}", head)[0] == 401
-    assert guarded.get(f"/api/v1/status?ticket={ticket}")[0] == 401
-    # Nor is a ticket a token, or a token a ticket.
-    assert guarded.get("/api/v1/status", ticket)[0] == 401
-    for bad in (token, ticket[:-2], "A" + ticket, ticket.swapcase(), ""):
-        with guarded.stream(None, "job:ticket", headers={}, ticket=bad) as stream:
-            assert refusal(stream)[0] == 401
-    assert ticket not in guarded.sluice.log()
-
-
-def test_a_ticket_needs_a_token_that_may_read(guarded):
-    writer = guarded.issuer.grants([], ["job:*"])
-    done = guarded.sluice.request("POST", "/api/v1/tickets", headers=bearer(writer))
-    assert (done[0], done[2]["code"]) == (403, "forbidden")
-    cookie = {"Cookie": f"sluice_token={guarded.issuer.grants(['job:*'])}"}
-    assert guarded.sluice.request("POST", "/api/v1/tickets", headers=cookie)[0] == 401
-    patterns = [f"job:{'x' * 500}{n}" for n in range(9)]
-    many = guarded.issuer.token("HS256", sluice={"subscribe": patterns})
-    done = guarded.sluice.request("POST", "/api/v1/tickets", headers=bearer(many))
-    assert (done[0], done[2]["code"]) == (413, "too_large")
-
-
-def test_a_stream_by_ticket_goes_on_over_two_restarts_of_two_gateways():
-    with Guarded(gateway={"processes": 2}) as guarded:
-        token = guarded.issuer.grants(["job:*"], ["job:*"])
-        ticket = ticket_of(guarded, token)
-        got, cursor = [], None
-        for round_ in range(3):
-            stream = guarded.stream(
-                None, "job:long", headers={}, last_event_id=cursor, ticket=ticket
-            )
-            with stream:
-                stream.wait_open() if cursor else stream.wait_joined()
-                assert guarded.post(token, events("job:long", round_, round_ + 1))[0] == 202
-                stream.wait_events(1)
-                got += [row["data"]["n"] for row in stream.events()]
-                cursor = stream.last_id()
-            for name in ("gateway/0", "gateway/1"):
-                pid = guarded.sluice.kill(name)
-                guarded.sluice.wait_restarted(name, pid)
-        assert got == [0, 1, 2]
-
-
-def test_an_old_ticket_is_no_more_use_to_who_was_not_here(guarded):
-    token = guarded.issuer.grants(["job:*"], ["job:*"])
-    assert guarded.post(token, events("job:old", 0, 1))[0] == 202
-    with guarded.stream(token, "job:old", last_event_id="-1") as stream:
-        stream.wait_events(1)
-        known = stream.last_id()
-    epoch = known.split("-")[0]
-    wrong = [f"{int(epoch, 16) ^ 1:08x}-1", "00000000-0", "00000000-1", "ffffffff-5", "-1", None]
-    fresh = ticket_of(guarded, token)
-    old = aged(guarded, fresh, 31)
-    ahead = aged(guarded, fresh, -60)
-    for cursor in wrong:
-        for query in ({}, {"must_exist": 1}):
-            with guarded.stream(
-                None, "job:old", headers={}, last_event_id=cursor, ticket=old, **query
-            ) as stream:
-                assert refusal(stream)[0] == 401, cursor
-    for cursor in (known, f"{epoch}-0"):
-        with guarded.stream(
-            None, "job:old", headers={}, last_event_id=cursor, ticket=old
-        ) as stream:
-            stream.wait_open()
-    for cursor in (known, None):
-        with guarded.stream(
-            None, "job:old", headers={}, last_event_id=cursor, ticket=ahead
-        ) as stream:
-            assert refusal(stream)[0] == 401, cursor
-
-
-def test_a_ticket_ends_with_the_key_that_its_token_was_signed_with():
-    with Guarded() as guarded:
-        ticket = ticket_of(guarded, guarded.issuer.token("ES256", sluice=ADMIN))
-        guarded.issuer.write(guarded.keys, "RS256", "HS256")
-        wait_until(lambda: answers(guarded, "ES256") == 401, 10, "the key is gone")
-        with guarded.stream(None, "job:key", headers={}, ticket=ticket) as stream:
-            assert refusal(stream)[0] == 401
-        guarded.issuer.write(guarded.keys)
-        wait_until(lambda: answers(guarded, "ES256") == 200, 10, "the key is back")
-        with guarded.stream(None, "job:key", headers={}, ticket=ticket) as stream:
-            stream.wait_open()
-
-
-def test_a_ticket_is_not_used_by_a_stream_that_does_not_open(guarded):
-    token = guarded.issuer.grants(["job:*"])
-    ticket = aged(guarded, ticket_of(guarded, token), 15)
-    with guarded.stream(None, "run:x", headers={}, ticket=ticket) as stream:
-        assert refusal(stream)[0] == 403
-    later = aged(guarded, ticket, 31)
-    with guarded.stream(None, "job:x", headers={}, ticket=later) as stream:
-        assert refusal(stream)[0] == 401
-    with guarded.stream(None, "job:x", headers={}, ticket=ticket) as stream:
-        stream.wait_open()
-    with guarded.stream(None, "job:x", headers={}, ticket=later) as stream:
-        stream.wait_open()
-
-
-def test_a_stream_by_ticket_ends_with_its_token(guarded):
-    ticket = ticket_of(guarded, guarded.issuer.grants(["job:*"], exp=time.time() + deadline(4)))
-    with guarded.stream(None, "job:ends", headers={}, ticket=ticket) as stream:
-        stream.wait_joined()
-        wait_until(lambda: stream.pump() or stream.ended, 20, "the end")
-        closing = stream.frames[-1]
-        assert closing.json["reason"] == "token_expired"
-    with guarded.stream(
-        None, "job:ends", headers={}, last_event_id=closing.id, ticket=ticket
-    ) as stream:
-        assert refusal(stream)[0] == 401
-
-
-def test_with_auth_none_there_are_no_tickets():
-    with Sluice() as sluice:
-        status, _, body = sluice.request("POST", "/api/v1/tickets")
-        assert (status, body["code"]) == (404, "not_found")
-        with Stream(sluice.port, "/api/v1/streams?stream=job:a&ticket=x") as stream:
-            assert refusal(stream)[0] == 400
 
 
 def test_a_gateway_without_good_keys_says_so_and_is_not_tried_over_and_over():

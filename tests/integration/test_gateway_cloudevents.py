@@ -23,7 +23,7 @@ RENAMED = {
 
 FULL = {
     "stream_key": "job:all",
-    "event_type": "job.progress",
+    "event_type": "x.all",
     "timestamp": "2026-01-02T03:04:05.678Z",
     "source": "/worker/w-17",
     "subject": "s\u00fcd \U0001f600",
@@ -52,7 +52,7 @@ def as_cloud_event(event):
 
 def payloads(stream):
     """The bytes of each event's `data`, in order."""
-    frames = [f for f in stream.frames if f.event in ("job.progress", "x.n")]
+    frames = [f for f in stream.frames if f.event in ("x.all", "x.n")]
     return [f.data.partition('"data":')[2] for f in frames]
 
 
@@ -84,7 +84,7 @@ def test_every_member_is_carried_and_ids_and_order_are_the_same(sluice):
         assert clouds == [as_cloud_event(e) for e in events]
         assert cloud.ids() == plain.ids() == [e["id"] for e in events]
         names = [f.event for f in cloud.frames if f.id in set(cloud.ids()) and f.json.get("type")]
-        assert names == ["job.progress"] + ["x.n"] * 50
+        assert names == ["x.all"] + ["x.n"] * 50
         # What is in `data` is copied, not read and written again.
         assert payloads(cloud) == payloads(plain)
 

@@ -86,16 +86,27 @@ def test_the_streams_of_one_of_two_gateways_go_over_a_while_and_nobody_elses():
 def test_while_one_drains_every_request_is_served_and_all_streams_are_the_other_s():
     with Sluice(gateways=2) as sluice, contextlib.ExitStack() as stack:
         answers, ended = collections.Counter(), threading.Event()
+        rounds = [0, 0]
 
-        def ask():
+        def ask(number):
             while not ended.is_set():
                 for path in ("/readyz", "/api/v1/status", "/"):
                     answers[sluice.request("GET", path)[0], path] += 1
                 body = json.dumps(events("job:during", 0, 1)[0])
                 head = {"Content-Type": "application/json"}
                 answers[sluice.request("POST", "/api/v1/events", body, head)[0], ""] += 1
+                rounds[number] += 1
 
-        askers = [threading.Thread(target=ask) for _ in range(2)]
+        def asked_anew():
+            """No request is left of those on their way to it when it began to drain."""
+            begin = list(rounds)
+            wait_until(
+                lambda: all(told >= then + 2 for told, then in zip(rounds, begin, strict=True)),
+                20,
+                "two rounds of each asker",
+            )
+
+        askers = [threading.Thread(target=ask, args=(n,)) for n in range(2)]
         for asker in askers:
             asker.start()
         try:
@@ -103,6 +114,7 @@ def test_while_one_drains_every_request_is_served_and_all_streams_are_the_other_
             streams = [stack.enter_context(sluice.stream("job:x", snapshot=0)) for _ in range(50)]
             assert set(owners(streams)) == {incarnation(sluice, "gateway/0")}
             # Not by a crash, only by command, does it serve again.
+            asked_anew()
             pid = sluice.kill("gateway/1")
             wait_until(lambda: sluice.pid("gateway/1") != pid, 10, "its next process")
             drained(sluice, "gateway/1")
@@ -138,14 +150,15 @@ def test_a_request_on_a_connection_that_a_draining_gateway_has_is_answered():
             conn = http.client.HTTPConnection("127.0.0.1", sluice.port, timeout=deadline(20))
             stack.callback(conn.close)
             conn.request("GET", "/api/v1/status")
-            return conn if b'"instance":"1"' in conn.getresponse().read() else None
+            asked = json.loads(conn.getresponse().read())["gateway"]["instance"]
+            return conn if asked == "1" else None
 
         api, ready, stream = (wait_until(kept_alive, 20, "gateway/1 has one") for _ in range(3))
         drained(sluice, "gateway/1")
         api.request("GET", "/api/v1/status")
         answer = api.getresponse()
         assert (answer.status, answer.headers["Connection"]) == (200, "close")
-        assert b'"draining":true' in answer.read()
+        assert json.loads(answer.read())["gateway"]["draining"] is True
         ready.request("GET", "/readyz")
         answer = ready.getresponse()
         assert (answer.status, answer.headers["Connection"]) == (503, "close")

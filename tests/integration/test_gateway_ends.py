@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.bed.net import deadline, wait_until
+from tests.bed.payloads import good
 from tests.bed.sluice import Sluice
 from tests.bed.sse import Stream
 
@@ -33,7 +34,7 @@ def state(key, word, **more):
     """One lifecycle event of a job, pack run or run."""
     kind = key.partition(":")[0].replace("-", "_")
     name = f"{kind}.state_changed"
-    return {"stream_key": key, "event_type": name, "data": {"state": word, **more}}
+    return {"stream_key": key, "event_type": name, "data": good(name, key, state=word, **more)}
 
 
 def line(key, number, **more):
@@ -96,7 +97,10 @@ def job_that_is_over(sluice, key, final):
         (state("pack-run:alias", "timed-out"), "timed_out"),
         ({"stream_key": "build:a", "event_type": "complete", "data": {}}, "complete"),
         ({"stream_key": "import:a", "event_type": "cancelled", "data": {}}, "cancelled"),
-        ({"stream_key": "pod-logs:a", "event_type": "log", "data": {"last": True}}, "complete"),
+        (
+            {"stream_key": "pod-logs:a", "event_type": "log", "data": {"line": "", "last": True}},
+            "complete",
+        ),
     ],
 )
 def test_every_type_that_ends_has_its_words_for_it(sluice, event, final):
@@ -111,7 +115,11 @@ def test_other_types_and_states_never_end(sluice):
     going_on = [
         {"stream_key": "job:on", "event_type": "x.done", "data": {"state": "succeeded"}},
         {"stream_key": "workflow:on", "event_type": "x.done", "data": {"state": "succeeded"}},
-        {"stream_key": "resource:on", "event_type": "resource.deleted", "data": {"state": "x"}},
+        {
+            "stream_key": "resource:on",
+            "event_type": "resource.deleted",
+            "data": good("resource.deleted", "resource:on", state="succeeded"),
+        },
     ]
     keys = [e["stream_key"] for e in going_on]
     with sluice.stream(*keys) as stream:
@@ -206,7 +214,7 @@ def test_a_stream_that_had_ended_before_counts_when_the_other_ends(sluice):
         stream.wait_open()
         sluice.publish([state("job:after", "succeeded")])
         assert to_the_end(stream) == "clean"
-        assert [e["stream_key"] for e in ends(stream)] == ["job:after"]
+        assert sorted(e["stream_key"] for e in ends(stream)) == ["job:after", "job:before"]
 
 
 @pytest.mark.parametrize("query", [{"types": "job.log"}, {"format": "cloudevents"}])
@@ -269,6 +277,54 @@ def test_the_end_waits_no_longer_than_log_grace(sluice):
     assert status_of(sluice, key, cursor=last) == 204
     with sluice.stream(key, last_event_id="-1") as stream:
         assert to_the_end(stream) == "clean" and len(ends(stream)) == 1
+
+
+def test_nothing_follows_stream_end_when_log_grace_is_over():
+    conf = {"streams": {"default": {**FAST, "log_grace": "3s"}}}
+    key = "job:late"
+    late = [
+        line(key, 2),
+        {"stream_key": key, "event_type": "job.progress",
+         "data": {"job_id": "late", "attempt": 1, "percent": 9}},
+        {"stream_key": key, "event_type": "x.note", "data": {}},
+    ]  # fmt: skip
+    with Sluice(conf, gateways=2) as sluice, sluice.stream(key) as stream:
+        stream.wait_joined()
+        sluice.publish([state(key, "failed", logs_open=True)])
+        taken = sluice.publish([line(key, 1)])["last_id"]
+        # Without a pause, over both gateways, until the end was told and for a while after it.
+        counts = {202: 0, 409: 0}
+        number = 2
+        until = None
+        while until is None or time.monotonic() < until:
+            status, _, answer = sluice.request("POST", "/api/v1/events", line(key, number))
+            counts[status] += 1
+            if status == 202:
+                taken, number = answer["last_id"], number + 1
+            else:
+                assert answer["code"] == "stream_ended"
+            stream.pump()
+            if until is None and stream.ended:
+                until = time.monotonic() + 0.5
+        assert min(counts.values()) > 0, counts
+        assert [e["last_id"] for e in ends(stream)] == [taken] == [stream.events()[-1]["id"]]
+        # Nor is it opened again by a greater log_grace.
+        for gone in (None, "broker", "reload", "broker"):
+            if gone == "reload":
+                sluice.write_conf({"streams": {"default": {"log_grace": "1h"}}})
+                sluice.ctl("reload")
+            elif gone:
+                pid = sluice.kill(gone)
+                sluice.wait_restarted(gone, pid)
+            for event in late:
+                wait_until(lambda e=event: _code_of(sluice, e) != "broker_unavailable", 10, "it")
+                assert _code_of(sluice, event) == "stream_ended", (gone, event)
+        assert status_of(sluice, key, cursor=taken) == 204
+
+
+def _code_of(sluice, event):
+    """What the answer to this event says is wrong."""
+    return sluice.request("POST", "/api/v1/events", event)[2].get("code")
 
 
 def test_with_log_grace_off_an_open_log_holds_nothing_up(sluice):
@@ -369,18 +425,24 @@ def test_who_resumes_over_thousands_of_ends_gets_all_that_is_wanted(sluice, quer
 
 
 @pytest.mark.slow
-def test_who_could_not_ask_whether_all_is_over_asks_again():
-    """The broker is silent when the grace of the last of two runs is over."""
+def test_who_could_not_ask_whether_a_log_is_over_asks_again():
+    """The broker falls silent when the grace of the last of two runs is over."""
     conf = {**CONF, "supervise": {"hang_timeout": "60s"}}
     with Sluice(conf) as sluice, sluice.stream("run:ask/a", "run:ask/b") as stream:
         stream.wait_joined()
         sluice.publish([state("run:ask/a", "failed")])
         sluice.publish([state("run:ask/b", "failed", logs_open=True)])
+        # The gateway hears of that only when the broker is silent already.
+        gateway = sluice.kill("gateway/0", signal.SIGSTOP)
+        over = time.monotonic() + 3
+        wait_until(lambda: time.monotonic() > over, 10, "the broker's clock")
         pid = sluice.kill("broker", signal.SIGSTOP)
+        os.kill(gateway, signal.SIGCONT)
         try:
-            stream.read_until(lambda s: len(ends(s)) == 2, 10, "both ends")
-            until = time.monotonic() + 2.5  # the question's time is over
+            until = time.monotonic() + 3  # the question's time is over
             wait_until(lambda: stream.pump() or time.monotonic() > until, 10, "no answer")
+            # Whether a line was taken in time nobody can say.
+            assert len(ends(stream)) == 1
         finally:
             os.kill(pid, signal.SIGCONT)
         assert to_the_end(stream) == "clean"

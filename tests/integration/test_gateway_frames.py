@@ -5,12 +5,11 @@ The parsers: Chromium's EventSource, httpx-sse, and the one of the test bed.
 
 import json
 
-import httpx
-import httpx_sse
 import pytest
 
-from tests.bed.browser import Browser
 from tests.bed.sluice import Sluice
+
+from .parsers import by_chromium, by_httpx
 
 EVENTS = "/api/v1/events"
 KEY = "job:frames"
@@ -109,35 +108,10 @@ def test_the_test_bed_reads_what_was_published(sluice, published):
         assert [told(f.event, f.id, f.data) for f in frames] == published
 
 
-def test_httpx_sse_reads_what_was_published(sluice, published):
-    url = f"http://127.0.0.1:{sluice.port}/api/v1/streams"
-    ask = {"stream": KEY, "last_event_id": "-1"}
-    seen = []
-    with httpx_sse.connect_sse(httpx.Client(timeout=20), "GET", url, params=ask) as source:
-        for frame in source.iter_sse():
-            if frame.event == "x.any":
-                seen.append(told(frame.event, frame.id, frame.data))
-            if len(seen) == len(published):
-                break
-    assert seen == published
-
-
-def test_chromium_reads_what_was_published(sluice, published):
-    with Browser() as browser:
-        page = browser.open(f"http://127.0.0.1:{sluice.port}/healthz")
-        frames = page.evaluate(
-            """([url, count]) => new Promise((done) => {
-                const seen = [], source = new EventSource(url);
-                source.addEventListener("x.any", (e) => {
-                    seen.push([e.type, e.lastEventId, e.data]);
-                    if (seen.length === count) { source.close(); done(seen); }
-                });
-                source.onmessage = (e) => { done("a frame without a name: " + e.data); };
-            })""",
-            [f"/api/v1/streams?stream={KEY}&last_event_id=-1", len(published)],
-        )
-        assert [told(*frame) for frame in frames] == published
-        assert not browser.errors
+@pytest.mark.parametrize("read", [by_httpx, by_chromium])
+def test_other_parsers_read_what_was_published(sluice, published, read):
+    frames = read(sluice, KEY, "x.any", len(published))
+    assert [told(*frame) for frame in frames] == published
 
 
 @pytest.mark.parametrize(

@@ -366,7 +366,7 @@ def test_without_a_free_descriptor_streams_go_on_and_new_clients_wait():
 def test_atomic_0_tells_of_every_event_over_max_streams():
     def lines(first, last):
         return "\n".join(
-            json.dumps({"stream_key": f"run:{i}", "event_type": "run.event", "data": {}})
+            json.dumps({"stream_key": f"run:{i}", "event_type": "x.event", "data": {}})
             for i in range(first, last)
         )
 

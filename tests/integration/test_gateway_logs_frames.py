@@ -8,14 +8,12 @@ import json
 import re
 import urllib.parse
 
-import httpx
-import httpx_sse
 import pytest
 
-from tests.bed.browser import Browser
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
 
+from .parsers import by_chromium, by_httpx
 from .test_gateway_frames import TEXTS
 
 KEY = "job:log/frames"
@@ -90,38 +88,10 @@ def told(kind, frame_id, data):
     return frame_id, line["line_no"], line["line"], line.get("lossy", False)
 
 
-def test_httpx_sse_reads_what_was_sent(sluice, published):
-    url = f"http://127.0.0.1:{sluice.port}/api/v1/streams"
-    ask = {"stream": KEY, "last_event_id": "-1"}
-    seen = []
-    with httpx_sse.connect_sse(httpx.Client(timeout=20), "GET", url, params=ask) as source:
-        for frame in source.iter_sse():
-            if frame.event == "job.log":
-                seen.append(told(frame.event, frame.id, frame.data))
-            if len(seen) == len(published):
-                break
-    assert seen == published
-
-
-def test_chromium_reads_what_was_sent(sluice, published):
-    with Browser() as browser:
-        page = browser.open(f"http://127.0.0.1:{sluice.port}/healthz")
-        frames = page.evaluate(
-            """([url, count]) => new Promise((done) => {
-                const seen = [], source = new EventSource(url);
-                source.addEventListener("job.log", (e) => {
-                    seen.push([e.type, e.lastEventId, e.data]);
-                    if (seen.length === count) { source.close(); done(seen); }
-                });
-                source.onmessage = (e) => { done("a frame without a name: " + e.data); };
-            })""",
-            [
-                f"/api/v1/streams?stream={urllib.parse.quote(KEY)}&last_event_id=-1",
-                len(published),
-            ],
-        )
-        assert [told(*frame) for frame in frames] == published
-        assert not browser.errors
+@pytest.mark.parametrize("read", [by_httpx, by_chromium])
+def test_other_parsers_read_what_was_sent(sluice, published, read):
+    frames = read(sluice, KEY, "job.log", len(published))
+    assert [told(*frame) for frame in frames] == published
 
 
 def test_the_history_and_a_snapshot_tell_the_same(sluice, published):

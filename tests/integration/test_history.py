@@ -6,8 +6,8 @@ import urllib.parse
 
 import pytest
 
-from tests.bed.frames import validator
 from tests.bed.net import wait_until
+from tests.bed.schemas import validator
 from tests.bed.sluice import Sluice
 from tests.bed.store import StoreBed
 

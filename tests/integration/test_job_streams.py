@@ -1,6 +1,7 @@
 """Kubernetes Jobs as job streams (`watch.jobs_as_streams`), on a simulated cluster."""
 
 import contextlib
+import time
 
 import pytest
 
@@ -196,6 +197,38 @@ def test_a_deleted_job_is_canceled_and_the_next_of_its_name_has_its_own_stream(j
     jobs.status("hook", RUNS)
     jobs.wait_told(second, "pending 1", "queued 1", "leased 1", "running 1")
     jobs.wait_told("hook", "pending 1", "canceled 1")
+    # Who follows the name gets both, and is told which is which.
+    with jobs.sluice.stream(jobs.key("hook"), f"{jobs.key('hook')}:*") as stream:
+
+        def shown(s):
+            # The store's snapshot may be behind; then the rest follows it.
+            told = [f for f in s.frames if f.event in ("snapshot", "job.state_changed")]
+            return {f.json["stream_key"]: f.json["data"]["state"] for f in told}
+
+        ends = {jobs.key("hook"): "canceled", jobs.key(second): "running"}
+        stream.read_until(lambda s: shown(s) == ends, 20, "both of that name")
+
+
+def test_a_hook_that_nobody_saw_running_has_its_own_stream(jobs):
+    """Of the earlier one of its name, which is over and gone, the broker alone knows."""
+    done = condition("Complete", "CompletionsReached", **STARTED)
+    # Just now: of one that ended long ago nothing would be told.
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    done["conditions"][0]["lastTransitionTime"] = now
+    jobs.create("hook")
+    jobs.status("hook", done)
+    jobs.wait_state("hook", "succeeded 1")
+    jobs.delete("hook")
+    jobs.create("behind")
+    jobs.wait_told("behind", "pending 1")
+    lists = {"match": "GET /apis/batch/v1/jobs", "status": 503, "count": 0}
+    jobs.sim.faults(next=[lists], drop_watches=True)
+    uid = jobs.create("hook")
+    jobs.status("hook", done)
+    jobs.sim.faults(compact=True)
+    jobs.sim.clear_faults()
+    jobs.wait_told(f"hook:{uid[:8]}", "succeeded 1")
+    assert jobs.told("hook")[-1] == "succeeded 1"
 
 
 def test_a_watcher_that_comes_back_tells_only_what_is_new(jobs):
@@ -237,6 +270,26 @@ def test_what_another_publisher_ended_is_left_to_it(jobs):
     assert jobs.told("taken") == ["pending 1", "canceled 1"]
     # Not the watcher's, which check_stream would hold against it.
     jobs.stream.frames.clear()
+
+
+def test_who_writes_the_name_of_a_job_into_a_path_is_told_how(jobs):
+    """It has slashes, and is one segment."""
+    jobs.create("asked")
+    jobs.wait_told("asked", "pending 1")
+    paths = {jobs.key("asked"): "streams/{}/events"}
+    paths[jobs.key("asked").partition(":")[2]] = "orchestrator/stream/jobs/{}"
+    for name, path in paths.items():
+        status, _, answer = jobs.sluice.request("GET", "/api/v1/" + path.format(name))
+        assert status == 404 and "%2F" in answer["error"], answer
+    key = jobs.key("asked").replace("/", "%2F")
+
+    def stored():
+        status, _, page = jobs.sluice.request("GET", f"/api/v1/streams/{key}/events")
+        assert status == 200, page
+        return [e["data"]["state"] for e in page["events"]]
+
+    # The store may take it later than subscribers do.
+    wait_until(lambda: stored() == ["pending"], 20, "the event on its page")
 
 
 def test_without_the_switch_a_job_is_an_object_alone():

@@ -152,6 +152,28 @@ def test_a_job_and_a_run_are_drawn_at_once(bed):
     ]
 
 
+def test_an_integer_of_any_size_is_in_the_way_of_nothing(bed):
+    """A member that no schema names is passed on as it is: each artifact, and derive, are seen."""
+    big = {"hash": 18446744073709551616}
+    names = ("one", "two")
+    for name in names:
+        data = {"id": name, "name": name, "uri": "https://example.org/", **big}
+        bed.publish([event("job:big", "job.artifact", data)])
+    assert snapshot(bed, "job:big") == [
+        ("job.artifact", {"id": name, "name": name, "uri": "https://example.org/", **big})
+        for name in names
+    ]
+    run = {"run_id": "big", "state": "running", "previous_state": "pending", "derive": True, **big}
+    state = {"state": "running", "previous_state": "leased", "attempt": 1, "run_id": "big"}
+    with bed.stream("run:big") as stream:
+        stream.wait_joined()
+        bed.publish([event("run:big", "run.state_changed", run)])
+        bed.publish([event("job:of-big", "job.state_changed", {"job_id": "of-big", **state})])
+        stream.read_until(lambda s: len(s.events()) == 2, 10, "its progress")
+        told = stream.events()[1]["data"]
+    assert (told["running"], told["previous_state"]) == (1, "pending")
+
+
 @pytest.mark.slow
 def test_a_job_that_was_forgotten_begins_again_as_another():
     """Broker and store agree: seq 1, and nothing kept of what it was; its history is there."""

@@ -2,12 +2,9 @@
 
 import contextlib
 import glob
-import http.server
-import json
 import os
 import re
 import shutil
-import ssl
 import subprocess
 import tempfile
 import threading
@@ -15,89 +12,12 @@ import time
 
 import pytest
 
-from tests.bed import sanitizer
-from tests.bed.bus import Lines
-from tests.bed.certs import Authority
-from tests.bed.net import deadline, free_port, wait_until
+from tests.bed.net import deadline, wait_until
 from tests.bed.process import BedError
 from tests.bed.sluice import Sluice, binary
 
-from .guarded import Guarded
-from .numbered import numbers
-
-FULL = -1
-TIMEOUT = -4
-LOST = -5
-
-
-class Publisher:
-    """build/tools/lib_publisher; a context manager."""
-
-    def __init__(self, url, before=(), **options):
-        """Starts it; BEFORE is put in front of the command."""
-        self.directory = tempfile.mkdtemp(prefix="sl-", dir="/tmp")
-        argv = [binary("tools/lib_publisher"), url, *(f"{k}={v}" for k, v in options.items())]
-        self.lines = Lines(self.directory, [*before, *argv])
-
-    def __enter__(self):
-        self.lines.wait("ready")
-        return self
-
-    def __exit__(self, *exc):
-        self.lines.end()
-        try:
-            sanitizer.refuse([self.lines.log])
-        finally:
-            shutil.rmtree(self.directory)
-
-    def ask(self, line, answer, seconds=20):
-        """The match of the ANSWER to one command."""
-        before = len(self.lines.said)
-        self.lines.tell(line)
-        return self.lines.wait(answer, seconds, before)
-
-    def hand(self, key, first, count, pad=20):
-        """(how many were taken, the last result)"""
-        found = self.ask(f"hand {key} {first} {count} {pad}", r"handed (\d+) (-?\d+)", 60)
-        return int(found[1]), int(found[2])
-
-    def flush(self, ms):
-        """What sluice_flush returned."""
-        return int(self.ask(f"flush {ms}", r"flushed (-?\d+)", ms / 1000 + 10)[1])
-
-    def stats(self):
-        """The figures as a dict."""
-        return json.loads(self.ask("stats", r"stats (\{.*)")[1])
-
-    def close(self, ms=20000):
-        """(what sluice_close returned, the last figures); the program ends."""
-        found = self.ask(f"close {ms}", r"closed (-?\d+)\s+(\{.*)", ms / 1000 + 20)
-        assert self.lines.process.wait(deadline(20)) == 0, self.lines.tail()
-        return int(found[1]), json.loads(found[2])
-
-    def kill(self):
-        """SIGKILL."""
-        self.lines.process.kill()
-        self.lines.process.wait()
-
-    def states(self):
-        """The states it was told, in order."""
-        found = (re.match(r"state (\w+)", line) for line in self.lines.said)
-        return [match[1] for match in found if match]
-
-    def refusals(self):
-        """[(status, code, event, details)]"""
-        rows = []
-        for line in self.lines.said:
-            if match := re.match(r"refused (\d+) (\S+) (\{.*)", line):
-                body = json.loads(match[3])
-                rows.append((int(match[1]), match[2], body["event"], body["details"]))
-        return rows
-
-
-def url_of(sluice):
-    """Where it is published to."""
-    return f"http://127.0.0.1:{sluice.port}"
+from .handing_over import DAMAGED, FULL, LOST, TIMEOUT, Publisher, arrived, first_id, url_of
+from .scripted import BUSY, TAKEN, Handler, Scripted
 
 
 @pytest.fixture(name="sluice")
@@ -111,22 +31,6 @@ def _spool():
     directory = tempfile.mkdtemp(prefix="sl-", dir="/tmp")
     yield f"{directory}/spool"
     shutil.rmtree(directory)
-
-
-def arrived(sluice, key, count):
-    """The numbers of a stream's first COUNT events, in order; no more come."""
-    with sluice.stream(key, last_event_id=first_id(sluice), snapshot="0") as stream:
-        stream.wait_events(count, 60)
-        # What stands behind all the others proves that none is twice.
-        sluice.publish([{"stream_key": key, "event_type": "x.end", "data": {"n": -1}}])
-        stream.read_until(lambda s: s.named("x.end"), 20, "the last event")
-        return [n for n in numbers(stream) if n >= 0]
-
-
-def first_id(sluice):
-    """A cursor before everything."""
-    with sluice.stream("job:none") as stream:
-        return stream.wait_open()["epoch"] + "-0"
 
 
 def test_events_arrive_in_order_and_in_few_requests(sluice):
@@ -244,8 +148,33 @@ def test_what_is_damaged_is_told_and_kept_aside(sluice, spool):
         pub.lines.wait(r"state spool_damaged .*is damaged at byte \d+")
         kept = pub.stats()["recovered"]
         assert 45 < kept < 55
-        assert pub.close()[0] == 0
+        rc, stats = pub.close()
+        assert (rc, stats["damaged"]) == (DAMAGED, 1)
     assert arrived(sluice, "job:d", kept) == list(range(kept))
+    assert [f.rpartition(".")[2] for f in os.listdir(spool) if f.startswith("0")] == ["damaged"]
+
+
+@pytest.mark.slow
+def test_a_file_that_changed_holds_up_nothing_behind_it(sluice, spool):
+    """While it waits to be sent; before the next start, that is."""
+    sluice.stop()
+    with Publisher(url_of(sluice), spool=spool) as pub:
+        pub.hand("job:d", 0, 150, 40000)
+        wait_until(lambda: pub.stats()["spooled"] == 150, 20, "all on the disk")
+        first = min(f for f in os.listdir(spool) if f.endswith(".spool"))
+        with open(f"{spool}/{first}", "r+b") as file:
+            file.seek(50 * 40100)
+            file.write(b"!")
+        sluice.start()
+        pub.lines.wait(r"state spool_damaged .* events are not sent", 30)
+        assert pub.flush(30000) == 0
+        rc, stats = pub.close()
+        assert rc == DAMAGED and stats["damaged"] > 0
+        assert stats["accepted"] + stats["damaged"] == stats["handed"] == 150
+        assert pub.states().count("spool_failed") == pub.states().count("spool_works") == 1
+    got = arrived(sluice, "job:d", stats["accepted"])
+    assert len(got) == stats["accepted"] and got == sorted(set(got))
+    assert got[:45] == list(range(45)) and got[-40:] == list(range(110, 150))
     assert [f.rpartition(".")[2] for f in os.listdir(spool) if f.startswith("0")] == ["damaged"]
 
 
@@ -359,207 +288,11 @@ def test_close_says_what_is_lost_without_a_spool(sluice):
         assert rc == LOST and stats["queued"] == 10
 
 
-# --- refusals ----------------------------------------------------------------------------------
-
-
-def row(key, n, **more):
-    """An event as text."""
-    return json.dumps({"stream_key": key, "event_type": "x.n", "data": {"n": n}, **more})
-
-
-def test_each_refused_event_is_told_with_details_and_the_others_arrive(sluice):
-    with Publisher(url_of(sluice)) as pub:
-        for n in range(300):
-            text = row("job:r", n) if n % 3 else row("job:r", n, version=0, bogus=1)
-            assert pub.ask("json " + text, r"json (-?\d+)")[1] == "0"
-        assert pub.flush(20000) == 0
-        rc, stats = pub.close()
-        assert rc == 0 and (stats["accepted"], stats["refused"]) == (200, 100)
-        refusals = pub.refusals()
-    assert [event["data"]["n"] for _, _, event, _ in refusals] == list(range(0, 300, 3))
-    assert {(status, code) for status, code, _, _ in refusals} == {(422, "schema_violation")}
-    assert {d["path"] for _, _, _, details in refusals for d in details} == {"version", "bogus"}
-    assert arrived(sluice, "job:r", 200) == [n for n in range(300) if n % 3]
-
-
-def test_a_key_used_for_another_event_is_refused_and_a_repeat_is_not(sluice):
-    with Publisher(url_of(sluice), source="/worker/w1") as pub:
-        for n in (1, 1, 2):
-            text = row("job:i", n, idempotency_key="k", timestamp="2026-01-01T00:00:00Z")
-            pub.ask("json " + text, r"json 0")
-            assert pub.flush(20000) == 0
-        stats = pub.close()[1]
-        assert (stats["accepted"], stats["duplicates"], stats["refused"]) == (2, 1, 1)
-        assert [r[:2] for r in pub.refusals()] == [(409, "idempotency_conflict")]
-
-
-@pytest.mark.parametrize(
-    ("text", "result"),
-    [("[]", -2), ("{}", -2), ("{", -2), ('{"a":1} x', -2), ('{"a":"%s"}' % ("x" * 49152), -3)],
-)
-def test_what_is_no_event_is_not_taken(sluice, text, result):
-    with Publisher(url_of(sluice)) as pub:
-        assert int(pub.ask("json " + text, r"json (-?\d+)")[1]) == result
-        assert pub.stats()["handed"] == 0
-
-
-def test_a_stream_that_is_not_granted_is_refused_and_the_others_arrive():
-    with Guarded() as guarded:
-        token = guarded.issuer.grants(publish=["job:yes"], sub="w")
-        with Publisher(url_of(guarded.sluice), token=token) as pub:
-            for n in range(100):
-                pub.ask("json " + row("job:no" if n % 10 == 5 else "job:yes", n), "json 0")
-            stats = pub.close()[1]
-            assert (stats["accepted"], stats["refused"]) == (90, 10)
-            assert {r[:2] for r in pub.refusals()} == {(403, "forbidden")}
-            assert [r[2]["data"]["n"] for r in pub.refusals()] == list(range(5, 100, 10))
-
-
-def test_a_token_file_is_read_again_and_nothing_is_lost_meanwhile(tmp_path):
-    path = tmp_path / "token"
-    with Guarded() as guarded:
-        path.write_text(guarded.issuer.grants(publish=["*"], sub="w", lasts=-60) + "\n")
-        with Publisher(url_of(guarded.sluice), token_file=path, source="/w") as pub:
-            pub.hand("job:t", 0, 50)
-            pub.lines.wait("state unauthorized")
-            assert pub.flush(0) == TIMEOUT
-            path.write_text(guarded.issuer.grants(publish=["*"], sub="w") + "\n")
-            assert pub.flush(20000) == 0
-            assert pub.close()[1]["accepted"] == 50
-            assert pub.states() == ["unauthorized", "back"]
-
-
-def test_a_fixed_token_that_is_refused_refuses_its_events():
-    with Guarded() as guarded:
-        token = guarded.issuer.grants(publish=["*"], sub="w", lasts=-60)
-        with Publisher(url_of(guarded.sluice), token=token) as pub:
-            pub.hand("job:t", 0, 5)
-            assert pub.close()[1]["refused"] == 5
-            assert {r[:2] for r in pub.refusals()} == {(401, "invalid_token")}
-
-
-# --- a service that misbehaves -----------------------------------------------------------------
-
-
-class Scripted(http.server.ThreadingHTTPServer):
-    """Answers with (status, headers, body) in turn, the last for ever; keeps what came.
-
-    ALL in a body is the number of events in the request.
-    """
-
-    daemon_threads = True
-
-    def __init__(self, *answers, pair=None):
-        """Serves at once; by TLS with a certificate and key."""
-        self.answers = list(answers)
-        self.requests = []
-        super().__init__(("127.0.0.1", free_port()), _Handler)
-        self.port = self.server_address[1]
-        if pair is not None:
-            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            tls.load_cert_chain(*pair)
-            self.socket = tls.wrap_socket(self.socket, server_side=True)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def __exit__(self, *exc):
-        self.shutdown()
-        self.server_close()
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        """Any request."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        server = self.server
-        server.requests.append((time.monotonic(), self.path, self.headers, body))
-        answer = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
-        status, headers, text = answer
-        text = text.replace("ALL", str(body.count(b"\n")))
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *_):
-        """Nothing."""
-
-
-TAKEN = (202, {}, '{"accepted":ALL,"duplicates":0}')
-
-
-BUSY = (503, {"Retry-After": "2"}, '{"error":"draining","code":"draining"}')
-
-
-@pytest.mark.parametrize("word", ["flush", "close"])
-def test_to_wait_for_ever_is_to_wait(word):
-    with Scripted(BUSY, TAKEN) as service, Publisher(url_of(service)) as pub:
-        pub.hand("job:a", 0, 1)
-        assert pub.ask(f"{word} {(1 << 63) - 1}", r"(flushed|closed) (-?\d+)")[2] == "0"
-
-
-def test_retry_after_is_kept_to():
-    with Scripted(BUSY, TAKEN) as service, Publisher(url_of(service)) as pub:
-        pub.hand("job:a", 0, 1)
-        assert pub.flush(20000) == 0
-        first, second = (at for at, *_ in service.requests)
-        assert second - first >= 2
-        assert pub.close()[0] == 0
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        (404, {"Content-Type": "text/html"}, "<html>no such site</html>"),
-        (403, {}, "a proxy's page"),
-        (401, {}, "a captive portal's page"),
-        (200, {}, "{}"),
-        (202, {}, '{"message":"queued"}'),
-        (202, {}, '{"accepted":2,"duplicates":0}'),
-        (302, {"Location": "http://127.0.0.1:1/"}, ""),
-        (500, {}, ""),
-    ],
-)
-def test_an_answer_that_is_not_sluices_gives_nothing_up(answer):
-    with Scripted(answer, TAKEN) as service, Publisher(url_of(service)) as pub:
-        pub.hand("job:a", 0, 1)
-        assert pub.flush(20000) == 0
-        stats = pub.close()[1]
-        assert (stats["accepted"], stats["refused"], stats["failures"]) == (1, 0, 1)
-        assert pub.states() == ["away", "back"]
-        bodies = [body for _, _, _, body in service.requests]
-        assert bodies[0] == bodies[1], "the repeat is the same, byte for byte"
-        assert {path for _, path, *_ in service.requests} == {"/api/v1/events?atomic=0"}
-
-
-def test_by_tls_the_service_must_show_a_certificate_of_the_ca_file(tmp_path):
-    """One that another signed: nothing is sent to it, the token neither, and nothing is lost."""
-    trusted, other = (Authority(tmp_path, name) for name in ("trusted", "other"))
-    pairs = [
-        ca.issue(f"by-{i}", "/CN=x", ["IP:127.0.0.1"]) for i, ca in enumerate((trusted, other))
-    ]
-    for pair, good in zip(pairs, (True, False), strict=True):
-        with Scripted(TAKEN, pair=pair) as service:
-            url = f"https://127.0.0.1:{service.port}/"
-            with Publisher(url, ca=trusted.cert, token="t") as pub:
-                pub.hand("job:a", 0, 1)
-                if good:
-                    assert pub.flush(20000) == 0
-                    assert service.requests[0][2]["Authorization"] == "Bearer t"
-                else:
-                    pub.lines.wait("state away .*certificate")
-                    assert pub.close(0)[0] == LOST
-                    assert service.requests == []
-
-
 def test_what_waits_longer_than_a_second_is_written_to_the_spool(spool):
     """A service that takes connections and says nothing, for which the queue need not wait."""
     held = threading.Event()
 
-    class Silent(_Handler):
+    class Silent(Handler):
         def do_POST(self):
             held.wait(deadline(30))
             super().do_POST()
@@ -583,6 +316,9 @@ def test_spool_first_writes_each_event_before_it_is_sent(spool):
         assert pub.flush(20000) == 0
         assert pub.close()[1]["accepted"] == 20
     assert os.path.getsize(f"{spool}/sent") == 72
+
+
+# --- who may use a handle ----------------------------------------------------------------------
 
 
 def test_a_child_gets_nothing_from_its_parents_handle(sluice):

@@ -1,18 +1,23 @@
 """State machines: what is taken, what is refused, over two gateways (contract 3, 5 and 7)."""
 
 import contextlib
+import fcntl
 import glob
 import os
 import select
 import signal
 import socket
 import struct
+import sys
+import termios
+import threading
 import time
 
 import pytest
 
 from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import Sluice
+from tests.bed.sockets import inet_sockets, peer_of
 
 from .lifecycle import Publisher, job, job_path, pack, post, publisher_each, run, step
 
@@ -254,7 +259,7 @@ def test_steps_have_machines_of_their_own(sluice):
         assert found == [*want, (None, "failed")]
         assert [e["terminal"] for e in later] == [False] * len(good) + [True]
     # The run has ended: its steps with it, but for the latest again.
-    assert post(sluice, step(key, 3, "pending"))[1]["code"] == "stream_ended"
+    assert post(sluice, step(key, 3, "pending", step_count=4))[1]["code"] == "stream_ended"
     assert post(sluice, good[-1])[1]["duplicates"] == 1
     for publisher in publishers.values():
         publisher.close()
@@ -272,20 +277,67 @@ def test_a_run_and_a_build_end_once(sluice):
     assert post(sluice, failed)[1]["code"] == "stream_ended"
 
 
+class Flood(threading.Thread):
+    """Posts lines of a log to one gateway, a request behind the other, until it is told to stop."""
+
+    def __init__(self, publisher, key, begin):
+        super().__init__(daemon=True)
+        self.publisher, self.key, self.number = publisher, key, begin
+        self.stop, self.requests, self.error = False, 0, None
+
+    def run(self):
+        try:
+            while not self.stop:
+                lines = [line(self.key, self.number + i) for i in range(100)]
+                assert self.publisher.post(lines)[0] == 202
+                self.number += len(lines)
+                self.requests += 1
+        except Exception as error:  # pylint: disable=broad-exception-caught
+            self.error = error
+
+
+def a_request_of_each(floods):
+    """Waits for one more answer to each."""
+    done = [flood.requests for flood in floods]
+
+    def further():
+        return all(f.error or f.requests > n for f, n in zip(floods, done, strict=True))
+
+    wait_until(further, 20, "lines between two transitions")
+
+
+def guards_lost(publisher):
+    """By the gateway that holds this connection."""
+    publisher.conn.request("GET", "/metrics")
+    text = publisher.conn.getresponse().read().decode()
+    return int(text.split("\nsluice_gateway_guards_lost_total ")[1].split()[0])
+
+
 def test_a_flood_of_lines_does_not_starve_a_transition(sluice):
     key = "job:flood"
-    publishers = publisher_each(sluice)
-    flood, other = publishers.values()
-    words = PATHS["succeeded"]
-    events = job_path(key, *words)
-    number = 1
-    for event in events[:-1]:
-        flood.send([line(key, number + i) for i in range(500)])
-        number += 500
+    publishers = [publisher_each(sluice), publisher_each(sluice), publisher_each(sluice)]
+    floods = [
+        Flood(publisher, key, (i + 1) * 10_000_000)
+        for i, publisher in enumerate(p for each in publishers[:2] for p in each.values())
+    ]
+    other = list(publishers[2].values())[0]
+    before = guards_lost(other)
+    words = [*PATHS["succeeded"][:-1], *(["+queued", "leased", "running"] * 8), "succeeded"]
+    for flood in floods:
+        flood.start()
+    *events, end = job_path(key, *words)
+    for event in events:
         assert other.post(event)[0] == 202
-        assert flood.answer()[0] == 202
-    assert other.post(events[-1])[0] == 202
-    for publisher in publishers.values():
+        a_request_of_each(floods)
+    assert other.post(end)[0] == 202
+    # Not one transition had to be judged again: lines take no guard away.
+    assert guards_lost(other) == before
+    for flood in floods:
+        flood.stop = True
+        flood.join(20)
+        assert isinstance(flood.error, (AssertionError, type(None))), flood.error
+    assert all(flood.requests >= len(words) - 1 for flood in floods)
+    for publisher in (p for each in publishers for p in each.values()):
         publisher.close()
 
 
@@ -338,7 +390,10 @@ def test_what_waits_for_its_state_machine_is_bounded():
 
 def test_of_a_client_that_went_nothing_more_is_begun():
     with Sluice(CONF) as sluice:
+        # One after the other, since the second is not legal.
         jobs = [job(f"job:left-{i}", "queued") for i in range(1000)]
+        jobs[1:1] = [job("job:left-0", "running")]
+        jobs.pop()
         other, gone = Publisher(sluice), Publisher(sluice)
         assert other.post([])[0] == 400
         broker = sluice.kill("broker", signal.SIGSTOP)
@@ -352,9 +407,9 @@ def test_of_a_client_that_went_nothing_more_is_begun():
             wait_until(lambda: waiting(sluice) == 0, 10, "its client is gone")
         finally:
             go_on(broker)
-        assert other.post(jobs[0])[1]["duplicates"] == 1
-        status, answer = other.post(jobs[1])
-        assert (status, answer["accepted"]) == (202, 1)
+        for event in (jobs[0], jobs[2], jobs[-1]):
+            status, answer = other.post(event)
+            assert (status, answer["accepted"]) == (202, 1)
         other.close()
 
 
@@ -365,6 +420,15 @@ def appended(sluice, key):
         with open(path, "rb") as file:
             found += file.read(1 << 20).count(key.encode())
     return found
+
+
+def unread(publisher, pid):
+    """How many bytes of what it sent the gateway has not read yet."""
+    mine = publisher.conn.sock.getsockname()
+    for sock in inet_sockets(pid):
+        if peer_of(sock) == mine:
+            return int.from_bytes(fcntl.ioctl(sock, termios.FIONREAD, bytes(4)), sys.byteorder)
+    raise AssertionError(f"the gateway has no connection of {mine}")
 
 
 def test_a_gateway_dies_between_append_and_answer():
@@ -379,7 +443,8 @@ def test_a_gateway_dies_between_append_and_answer():
             broker = sluice.kill("broker", signal.SIGSTOP)
             victim.send(event)
             # So that the request is with the broker by the time its gateway stands still; and
-            # still does when the broker has appended it.
+            # still does when the broker has appended it. What was read goes on in the same turn.
+            wait_until(lambda v=victim, p=pid: unread(v, p) == 0, 10, "the gateway reads it")
             time.sleep(0.3)
             os.kill(pid, signal.SIGSTOP)
             go_on(broker)

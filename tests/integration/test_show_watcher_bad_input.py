@@ -24,6 +24,7 @@ from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import Sluice
 from tests.integration.samples import SAMPLES
 from tests.integration.test_watching_wrong_types import WRONG, key_name, spoiled
+from tests.integration.watching import objects_now
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.xdist_group("bad_input")]
 
@@ -66,15 +67,7 @@ class Side:
 
     def told(self):
         """{(kind, namespace, name): status} of the objects."""
-        self.objects.pump()
-        found = {}
-        for event in self.objects.events():
-            place = tuple(event["stream_key"].split("/")[1:])
-            if event["event_type"] == "resource.deleted":
-                found.pop(place, None)
-            else:
-                found[place] = event["data"]["status"]
-        return found
+        return objects_now(self.objects)
 
     def lists(self):
         """The lists of watched kinds; health asks for other kinds, a probe for one object."""

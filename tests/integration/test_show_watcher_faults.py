@@ -22,6 +22,7 @@ from tests.bed.sluice import Sluice
 from tests.bed.sockets import inet_sockets, peer_of
 
 from .kind_fields import own_fields, told_fields
+from .watching import objects_now
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -90,15 +91,7 @@ class View:
 
     def told(self):
         """{(kind, namespace, name): status} as the stream tells them."""
-        self.objects.pump()
-        found = {}
-        for event in self.objects.events():
-            place = tuple(event["stream_key"].split("/")[1:])
-            if event["event_type"] == "resource.deleted":
-                found.pop(place, None)
-            else:
-                found[place] = event["data"]["status"]
-        return found
+        return objects_now(self.objects)
 
     def stored(self):
         """The same of the database: {(kind, namespace, name): (state, health, reason)}."""

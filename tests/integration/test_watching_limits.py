@@ -217,16 +217,22 @@ def test_an_event_that_never_came_is_found_by_a_comparison():
         assert not bed.deleted("pod")
 
 
+def lose_one(bed, *, wait=False):
+    """A pod changes and no watch tells it; one behind it is told. WAIT: until it was."""
+    bed.sim.faults(next=[{"match": PODS_WATCH, "action": "drop"}], drop_watches=True)
+    bed.sim.wait_watches(2)
+    untold, told = sorted(bed.shown("pod"))[:2]
+    bed.sim.api.set_pod_status(*untold, {"phase": "Failed"})
+    bed.sim.api.set_pod_status(*told, {"phase": "Unknown"})
+    if wait:
+        wait_until(lambda: bed.shown("pod")[told]["phase"] == "Unknown", 20, "the one behind it")
+
+
 @pytest.mark.slow
 def test_after_an_outage_a_comparison_comes_soon():
     """A watch goes on behind what it never told; the next turn would be minutes away."""
     with watching({"compare": "3m"}) as bed:
-        bed.sim.faults(next=[{"match": PODS_WATCH, "action": "drop"}], drop_watches=True)
-        bed.sim.wait_watches(2)
-        untold, told = sorted(bed.shown("pod"))[:2]
-        bed.sim.api.set_pod_status(*untold, {"phase": "Failed"})
-        bed.sim.api.set_pod_status(*told, {"phase": "Unknown"})
-        wait_until(lambda: bed.shown("pod")[told]["phase"] == "Unknown", 20, "the one behind it")
+        lose_one(bed, wait=True)
         bed.sim.clear_requests()
         bed.sim.faults(next=[{"match": PODS_WATCH, "action": "reset"}], drop_watches=True)
         bed.wait_level("pod", timeout=60)
@@ -240,12 +246,7 @@ def test_after_an_outage_a_comparison_comes_soon():
 def test_a_comparison_after_an_outage_that_is_refused_is_asked_for_again():
     """Its list is answered 503 once, or its watch is shut just then: its turn is minutes away."""
     with watching({"compare": "3m"}) as bed:
-        bed.sim.faults(next=[{"match": PODS_WATCH, "action": "drop"}], drop_watches=True)
-        bed.sim.wait_watches(2)
-        untold, told = sorted(bed.shown("pod"))[:2]
-        bed.sim.api.set_pod_status(*untold, {"phase": "Failed"})
-        bed.sim.api.set_pod_status(*told, {"phase": "Unknown"})
-        wait_until(lambda: bed.shown("pod")[told]["phase"] == "Unknown", 20, "the one behind it")
+        lose_one(bed, wait=True)
         bed.sim.clear_requests()
         rules = [
             {"match": PODS_WATCH, "action": "reset"},
@@ -265,12 +266,7 @@ def test_a_comparison_after_an_outage_that_is_refused_is_asked_for_again():
 def test_a_server_that_is_busy_or_not_ready_is_compared_with_when_it_answers():
     """What it may have lost meanwhile no watch tells: 429 is what one says that reads its data."""
     with watching({"compare": "3m"}) as bed:
-        bed.sim.faults(next=[{"match": PODS_WATCH, "action": "drop"}], drop_watches=True)
-        bed.sim.wait_watches(2)
-        untold, told = sorted(bed.shown("pod"))[:2]
-        bed.sim.api.set_pod_status(*untold, {"phase": "Failed"})
-        bed.sim.api.set_pod_status(*told, {"phase": "Unknown"})
-        wait_until(lambda: bed.shown("pod")[told]["phase"] == "Unknown", 20, "the one behind it")
+        lose_one(bed, wait=True)
         bed.sim.faults(next=[{"match": PODS_WATCH, "status": 429}], drop_watches=True)
         bed.wait_level("pod", timeout=60)
         bed.wait_watching()
@@ -280,11 +276,7 @@ def test_a_server_that_is_busy_or_not_ready_is_compared_with_when_it_answers():
 def test_a_watch_that_falls_silent_is_followed_by_a_comparison():
     """Its server may have been away unseen; a kind that is quiet all the time costs no list."""
     with watching({"compare": "3m", "stale": "1s"}) as bed:
-        bed.sim.faults(next=[{"match": PODS_WATCH, "action": "drop"}], drop_watches=True)
-        bed.sim.wait_watches(2)
-        untold, told = sorted(bed.shown("pod"))[:2]
-        bed.sim.api.set_pod_status(*untold, {"phase": "Failed"})
-        bed.sim.api.set_pod_status(*told, {"phase": "Unknown"})
+        lose_one(bed)
         bed.wait_level("pod", timeout=60)
         assert light_and_whole(bed, PODS)[0], bed.lists(PODS)
         assert bed.asked(DEPLOYMENTS, "limit=1"), "was asked whether its version is one"

@@ -7,6 +7,8 @@ them. `make check` runs 20; more, some of them, or one again (`-n 3`: three at a
         tests/integration/test_watching_property.py
     SLUICE_HISTORIES=501-800 ...
     SLUICE_HISTORY=17 ...
+
+Every third one has Jobs, too, and follows them as job streams.
 """
 
 import contextlib
@@ -19,6 +21,7 @@ import pytest
 
 from tests.bed.kubeapi import pod_spec
 from tests.bed.net import wait_until
+from tests.integration.job_histories import JobHistory
 from tests.integration.watching import DEPLOYMENTS, PODS, deny, watching
 
 STEPS = 40
@@ -35,6 +38,8 @@ LISTS = (
     "limit=500&continue=",
 )
 WATCHES = ("GET /api/v1/pods?watch", "/deployments?watch")
+JOB_LISTS = ("GET /apis/batch/v1/jobs?limit", "GET /apis/batch/v1/jobs?resourceVersion")
+JOB_WATCHES = ("/jobs?watch",)
 # So many pods are bound to nodes of a workflow, which tell their uids.
 BOUND = 12
 
@@ -58,6 +63,8 @@ def setting(seed):
         # Where they are compared with lists, watches may lose events.
         "compare": chance.choice(["off", "off", "off", "300ms"]),
     }
+    if seed % 3 == 0:
+        conf.update(kinds=["deployment", "pod", "job"], jobs_as_streams=True)
     modes = {"too_large_ms": 50, "page_max": chance.choice([0, 3, 7])}
     return conf, modes
 
@@ -72,6 +79,9 @@ class History:
         self.sim = bed.sim
         self.conf = conf
         self.told = []
+        self.jobs = JobHistory(self.random, bed) if "jobs_as_streams" in conf else None
+        self.watches = WATCHES + (JOB_WATCHES if self.jobs else ())
+        self.lists = LISTS + (JOB_LISTS if self.jobs else ())
         self.bound = [key[1:] for key in sorted(self.sim.state("Pod"))][:BOUND]
         nodes = [
             {"id": "/".join(pod), "type": "pod", "name": pod[1], "namespace": pod[0]}
@@ -112,7 +122,7 @@ class History:
         pod = self.random.choice(self.bound)
         unseen = self.random.choice([None, "watch", "list"])
         if unseen:
-            rules = [{"match": watch, "status": 503, "count": 1} for watch in WATCHES]
+            rules = [{"match": watch, "status": 503, "count": 1} for watch in self.watches]
             self.sim.faults(next=rules, drop_watches=True)
         if self.sim.api.exists("pods", *pod):
             self.sim.api.delete("pods", *pod, force=True)
@@ -152,7 +162,7 @@ class History:
         """Lists are needed, and some break off at any byte."""
         rules = [
             {"match": match, "action": "truncate", "at": self.random.randrange(self.size())}
-            for match in self.random.sample(LISTS, self.random.randint(1, len(LISTS)))
+            for match in self.random.sample(self.lists, self.random.randint(1, len(self.lists)))
         ]
         self.sim.faults(next=rules)
         self.compact()
@@ -161,7 +171,7 @@ class History:
         """Watches break off at any byte of their next lines."""
         rules = [
             {"match": match, "action": "halfline", "at": self.random.randrange(30_000)}
-            for match in WATCHES
+            for match in self.watches
             for _ in range(self.random.randint(0, 3))
         ]
         self.sim.faults(next=rules, drop_watches=True)
@@ -170,14 +180,14 @@ class History:
     def odd_watch(self):
         """Events come twice, in twos, in pieces, or the watch falls silent."""
         action = self.random.choice(["duplicate", "duplicate", "merge", "split", "freeze"])
-        rules = [{"match": match, "action": action} for match in WATCHES]
+        rules = [{"match": match, "action": action} for match in self.watches]
         self.sim.faults(next=rules, drop_watches=True)
         self.random.choice([self.change, self.delete, self.recreate])()
 
     def lose(self):
         """An event never comes, and nothing says so; of a list by watch that would be a lie."""
         if self.conf["compare"] != "off" and not self.conf["watch_list"]:
-            rule = {"match": self.random.choice(WATCHES), "action": "drop"}
+            rule = {"match": self.random.choice(self.watches), "action": "drop"}
             self.sim.faults(next=[rule], drop_watches=True)
 
     def expire(self):
@@ -200,7 +210,7 @@ class History:
                 {"status": 503, "html": True},
             ]
         )
-        match = self.random.choice(WATCHES)
+        match = self.random.choice(self.watches)
         rules = [{"match": match, "count": self.random.randint(1, 2), **rule}]
         self.sim.faults(next=rules, drop_watches=True)
 
@@ -216,12 +226,15 @@ class History:
                 {"status": 502, "html": True},
             ]
         )
-        self.sim.faults(next=[{"match": self.random.choice(LISTS), **rule}])
+        self.sim.faults(next=[{"match": self.random.choice(self.lists), **rule}])
         self.compact()
 
     def denied(self):
         """One kind, or both, may not be read: in the cluster, or nowhere."""
-        kinds = self.random.choice([[PODS], [DEPLOYMENTS], [PODS, DEPLOYMENTS]])
+        kinds = [[PODS], [DEPLOYMENTS], [PODS, DEPLOYMENTS]]
+        if self.jobs:
+            kinds += [["jobs"], ["jobs", PODS]]
+        kinds = self.random.choice(kinds)
         self.sim.access(deny(*kinds, namespaces=self.random.choice([None, [""]])))
         self.drop()
 
@@ -270,6 +283,8 @@ class History:
             (self.roll_back, 1),
             (self.killed, 1),
         ]
+        if self.jobs:
+            weighted.append((self.jobs.step, 12))
         steps = self.random.choices(
             [step for step, _ in weighted], [weight for _, weight in weighted], k=STEPS
         )
@@ -342,6 +357,8 @@ def test_what_is_published_converges_to_the_cluster(seed):
         try:
             history.run()
             check_level(history)
+            if history.jobs:
+                history.jobs.check()
             bed.check_published(by_version="roll_back" not in history.told)
         except BaseException as error:
             replay = f"SLUICE_HISTORY={seed} pytest {__file__}"

@@ -26,6 +26,23 @@ def phase_of(kind, status, spec=None):
     return status["replicas"] if spec is None else spec["replicas"]
 
 
+def objects_now(stream, kind=None):
+    """{(kind, namespace, name): status} of the objects of one cluster, or those of a KIND, as the
+    stream of them tells them from its beginning.
+    """
+    stream.pump()
+    found = {}
+    for event in stream.events():
+        place = tuple(event["stream_key"].split("/")[1:])
+        if kind not in (None, place[0]):
+            continue
+        if event["event_type"] == "resource.deleted":
+            found.pop(place, None)
+        else:
+            found[place] = event["data"]["status"]
+    return found
+
+
 class Watching:
     """One watched simulator: .sim, .sluice, .cluster, .objects and .states (streams)."""
 
@@ -120,17 +137,7 @@ class Watching:
 
     def shown(self, kind):
         """{(namespace, name): status} of the KIND's objects as the stream tells them."""
-        self.objects.pump()
-        found = {}
-        for event in self.objects.events():
-            part = event["stream_key"].partition("/")[2].split("/")
-            if part[0] != kind:
-                continue
-            if event["event_type"] == "resource.deleted":
-                found.pop((part[1], part[2]), None)
-            else:
-                found[(part[1], part[2])] = event["data"]["status"]
-        return found
+        return {place[1:]: status for place, status in objects_now(self.objects, kind).items()}
 
     def deleted(self, kind):
         """{(namespace, name)} of the KIND that were told to be gone, ever."""
@@ -194,6 +201,8 @@ class Watching:
             by_key.setdefault(event["stream_key"], []).append(event)
         for key, mine in by_key.items():
             kind, namespace, name = key.partition("/")[2].split("/")
+            if kind == "job" and not by_version:
+                continue  # its status has no word of the cluster's
             truth = self.sim.history(kind.capitalize(), namespace, name)
             told = [e for e in mine if not e["data"].get("final_state_unknown")]
             if by_version:

@@ -171,9 +171,10 @@ print_stats(const char *word, const struct sluice_stats *s)
 	    ",\"accepted\":%" PRIu64 ",\"duplicates\":%" PRIu64
 	    ",\"refused\":%" PRIu64 ",\"queued\":%" PRIu64 ",\"spooled\":%"
 	    PRIu64 ",\"spool_bytes\":%" PRIu64 ",\"requests\":%" PRIu64
-	    ",\"failures\":%" PRIu64 "}\n", word, s->handed, s->recovered,
-	    s->accepted, s->duplicates, s->refused, s->queued, s->spooled,
-	    s->spool_bytes, s->requests, s->failures);
+	    ",\"failures\":%" PRIu64 ",\"damaged\":%" PRIu64 "}\n", word,
+	    s->handed, s->recovered, s->accepted, s->duplicates,
+	    s->refused, s->queued, s->spooled,
+	    s->spool_bytes, s->requests, s->failures, s->damaged);
 }
 
 /* What a child is told of its parent's handle. */

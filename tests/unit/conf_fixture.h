@@ -56,4 +56,32 @@ print(const struct conf *conf)
 	return text;
 }
 
+/* A file with many a key. */
+static UNUSED const char full[] =
+    "listen: \"[::1]:9000\"\n"
+    "state_directory: /tmp/s/\n"
+    "mongodb: mongodb://u:p%40@h:27017/kubeorch?w=1\n"
+    "kubeconfig: /a/b:/c d/\"e\"\n"
+    "contexts: [prod, \"with: colon\", \"null\", \"-x\"]\n"
+    "clusters: [{id: one, context: \"T\\u00eate \\\"q\\\" \\\\ \\t\", "
+    "kubeconfig: /k}, two]\n"
+    "encryption_key_file: /key\n"
+    "auth: jwt\n"
+    "jwt: {jwks_file: /keys, issuer: \"https://i: x\", audience: a, "
+    "cookie: __Host-s}\n"
+    "gateway: {processes: 3, cors_origins: [https://a.example:1], "
+    "trusted_proxies: [10.0.0.0/8, \"::1\"], max_per_address: 7, "
+    "max_connections: 100, ring: 1MiB}\n"
+    "health: {workers: 2, interval: 90s, metadata_max_age: 1h}\n"
+    "watch: {kinds: [pod], backoff: {base: 1s, max: 1500ms}, "
+    "http2: false, custom: [{group: example.com, version: v1, "
+    "resource: widgets, kind: Widget}, {group: \"\", version: v1, "
+    "resource: endpoints, kind: Endpoints}]}\n"
+    "journal: {size: 100MiB, segment: 5000KiB, retain: 2h, sync: always, "
+    "max_streams: 5000, idempotency: {window: 1m, keys: 1000}}\n"
+    "supervise: {first: 1ms, circuit_deaths: 1000}\n"
+    "log: {level: debug, format: json}\n"
+    "streams: {job: {retry: 1s, on_overflow: close}, default: "
+    "{idle_timeout: off, retry: 2s, heartbeat_form: comment}}\n";
+
 #endif

@@ -71,7 +71,8 @@ with_key(struct item item, uint8_t key, uint8_t body)
 /* Hands the items over as a request would come; the outcome's record is the
  * core's own until the next call. */
 static UNUSED struct publish_outcome
-hand_over(struct bench *b, uint64_t batch, const struct item *items, size_t n)
+hand_over_at(struct bench *b, uint64_t batch, const struct item *items,
+    size_t n, int64_t now_ms)
 {
 	struct buf bytes = BUF_EMPTY;
 	struct publish_request q;
@@ -86,9 +87,15 @@ hand_over(struct bench *b, uint64_t batch, const struct item *items, size_t n)
 		item_encode(&bytes, &items[i], false);
 	assert_int_equal(publish_request_decode(bytes.data, bytes.len, &q),
 	    0);
-	assert_int_equal(publish_batch(b->core, &q, 100, &o), 0);
+	assert_int_equal(publish_batch(b->core, &q, now_ms, &o), 0);
 	buf_free(&bytes);
 	return o;
+}
+
+static UNUSED struct publish_outcome
+hand_over(struct bench *b, uint64_t batch, const struct item *items, size_t n)
+{
+	return hand_over_at(b, batch, items, n, 100);
 }
 
 #endif

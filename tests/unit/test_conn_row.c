@@ -239,8 +239,9 @@ turn(struct bed *b)
 static void
 open_bed(struct bed *b)
 {
-	static const char request[] = "GET /api/v1/streams?stream=job:a"
-	    "&stream=run:*&snapshot=0&last_event_id=now HTTP/1.1\r\n"
+	/* Of streams that never end: no broker is there to be asked. */
+	static const char request[] = "GET /api/v1/streams?stream=alerts:a"
+	    "&stream=alerts:more/*&snapshot=0&last_event_id=now HTTP/1.1\r\n"
 	    "Host: localhost\r\n\r\n";
 	struct sockaddr_in sa = { .sin_family = AF_INET,
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -260,7 +261,7 @@ open_bed(struct bed *b)
 	b->g.connections = connections_new(&b->g, &err);
 	assert_non_null(b->g.connections);
 	b->g.replay = replay_new(&b->g);
-	put(b->g.ring, b->g.hub, EPOCH, ++b->position, "job:a", "x.n");
+	put(b->g.ring, b->g.hub, EPOCH, ++b->position, "alerts:a", "x.n");
 	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(listener, (struct sockaddr *)&sa, n), 0);
 	assert_int_equal(listen(listener, 1), 0);
@@ -317,7 +318,9 @@ take(struct bed *b, size_t max)
 static void
 publish(struct bed *b)
 {
-	static const char *const keys[] = { "job:a", "run:b", "job:other" };
+	static const char *const keys[] = {
+		"alerts:a", "alerts:more/b", "job:other"
+	};
 	const char *key = keys[random() % 3];
 	char frame[3200];
 	struct item item;

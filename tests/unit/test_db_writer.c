@@ -12,6 +12,7 @@
 #include "common/record.h"
 #include "common/xmalloc.h"
 #include "store/db_writer.h"
+#include "store/run_handover.h"
 
 /* More than the queue holds, in events of this size. */
 #define BIG   ((size_t)40 * 1024)
@@ -322,6 +323,72 @@ test_memory_segments_that_are_over_are_let_go_of_by_a_busy_writer(void **state
 	(void)wait_for((struct position){ epoch, 1 });
 }
 
+/* A record of events that stand at `first` and behind it. */
+static void
+submit(uint64_t first, struct item *items, uint32_t n)
+{
+	struct record_header header = { .epoch = FIXTURE_EPOCH,
+	    .first = first, .count = n, .time_unix_ms = NOW };
+	struct buf b = BUF_EMPTY;
+
+	record_begin(&b, &header, NULL);
+	for (uint32_t i = 0; i < n; i++) {
+		record_item(&b, &items[i]);
+		fixture_item_free(&items[i]);
+	}
+	record_end(&b);
+	db_writer_record(writer, b.data, b.len, (struct position){
+	    FIXTURE_EPOCH, first + n - 1 });
+	buf_free(&b);
+}
+
+/* A run with a job that runs, at two positions. */
+static void
+run_with_job(unsigned int number)
+{
+	char run[32], job[32], data[64];
+	struct item items[2];
+
+	(void)snprintf(run, sizeof(run), "run:%u", number);
+	(void)snprintf(job, sizeof(job), "job:%u", number);
+	(void)snprintf(data, sizeof(data), "{\"run_id\":\"%u\"}", number);
+	items[0] = fixture_item(0, run, "run.state_changed", "",
+	    "{\"derive\":true}", ITEM_LIFECYCLE);
+	items[1] = fixture_item(0, job, "job.state_changed", "", data,
+	    ITEM_LIFECYCLE);
+	items[0].state = items[1].state = LIFECYCLE_RUNNING;
+	items[0].seq = items[1].seq = 2;
+	submit(2 * (uint64_t)number + 1, items, 2);
+}
+
+/* One look at retention, at which the others came before, is 10 s away from
+ * the next. */
+static void
+test_more_runs_than_are_handed_over_at_once_come_without_a_pause(void **state
+    UNUSED)
+{
+	const unsigned int all = 3 * RUN_HANDOVER_MAX + 1;
+	const struct timespec pause = { 0, 5 * 1000 * 1000 };
+	struct run_progress run;
+	struct mono stop;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < all; i++)
+		run_with_job(i);
+	unlock();
+	(void)wait_for((struct position){ FIXTURE_EPOCH, 2 * all });
+	stop = mono_add_ms(mono_now(), 2 * DB_WRITER_SWEEP_MS - 1000);
+	while (n < all && mono_before(mono_now(), stop)) {
+		if (!db_writer_take_run(writer, &run)) {
+			(void)nanosleep(&pause, NULL);
+			continue;
+		}
+		n++;
+		run_progress_clear(&run);
+	}
+	assert_int_equal(n, all);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, writer_setup, \
 	writer_teardown)
 
@@ -332,6 +399,7 @@ main(void)
 		TEST(test_what_the_queue_cannot_hold_is_read_from_the_journal),
 		TEST(test_memory_segments_that_are_over_are_let_go_of_by_a_busy_writer),
 		TEST(test_what_the_journal_does_not_have_yet_is_waited_for),
+		TEST(test_more_runs_than_are_handed_over_at_once_come_without_a_pause),
 		TEST(test_a_damaged_place_behind_a_full_queue_is_a_gap_and_not_the_end),
 		TEST(test_a_new_journal_behind_a_full_queue_is_read_from_its_begin),
 	};

@@ -17,6 +17,15 @@
 #include "gateway/wheel.h"
 
 #define NOW 1700000000000
+/* Data of a job's state and of a log's line, without the closing brace. */
+#define JOB(state) "{\"job_id\":\"a\",\"attempt\":1," \
+	"\"previous_state\":null,\"state\":\"" state "\""
+/* What else they need. */
+#define REST_JOB  ",\"job_id\":\"a\",\"attempt\":1}"
+#define REST_RUN  ",\"run_id\":\"a\"}"
+#define REST_STEP ",\"pack_run_id\":\"a\",\"step_index\":0," \
+	"\"step_count\":1,\"attempt\":1}"
+#define LINE "{\"line\":\"l\",\"line_no\":1,\"stream\":\"stdout\""
 
 static char told[4096];
 
@@ -47,7 +56,7 @@ test_a_good_event_becomes_an_item_with_data_last(void **state)
 {
 	static const char text[] = "{\"data\": {\"b\" : [1.50, 2e3], \"a\":"
 	    " \"x\\ny\"},\n\"stream_key\":\"job:8f2c\", \"event_type\":"
-	    "\"job.progress\",\"source\":\"/worker/w-17\","
+	    "\"x.progress\",\"source\":\"/worker/w-17\","
 	    "\"subject\":\"s\xc3\xa9\",\"idempotency_key\":\"k\"}";
 	struct buf frame = BUF_EMPTY;
 	struct item item = { .group = 0 };
@@ -56,7 +65,7 @@ test_a_good_event_becomes_an_item_with_data_last(void **state)
 	(void)state;
 	assert_int_equal(make(text, &frame, &item, &event), 0);
 	assert_string_equal(buf_cstr(&frame), "\"type\":\"job\","
-	    "\"stream_key\":\"job:8f2c\",\"event_type\":\"job.progress\","
+	    "\"stream_key\":\"job:8f2c\",\"event_type\":\"x.progress\","
 	    "\"timestamp\":\"2023-11-14T22:13:20.000Z\","
 	    "\"source\":\"/worker/w-17\",\"subject\":\"s\xc3\xa9\","
 	    "\"version\":1,\"tenant\":\"-\",\"idempotency_key\":\"k\","
@@ -95,6 +104,15 @@ test_every_problem_is_told_with_its_path(void **state)
 	assert_int_equal(make("[]", &frame, &item, &event), 1);
 	json_decref(event);
 	assert_int_equal(frame.len, 0);
+	/* Its data by the schema of its event_type, of a known version. */
+	assert_int_equal(make("{\"stream_key\":\"job:a\",\"event_type\":"
+	    "\"job.progress\",\"version\":2,\"data\":{\"job_id\":\"b\","
+	    "\"attempt\":0}}", &frame, &item, &event), 4);
+	assert_string_equal(told, "version: only 1 is known of this "
+	    "event_type\ndata.attempt: must be at least 1\n"
+	    "data: must have percent or done\n"
+	    "data.job_id: must be the name in stream_key\n");
+	json_decref(event);
 	buf_free(&frame);
 }
 
@@ -157,7 +175,7 @@ static struct item
 judged(const char *key, const char *event_type, const char *data)
 {
 	struct buf frame = BUF_EMPTY;
-	char text[256];
+	char text[512];
 	json_t *event;
 	struct item item;
 
@@ -182,41 +200,47 @@ test_a_terminal_event_is_known_by_its_state_and_says_so(void **state UNUSED)
 		uint16_t	 flags;
 		uint8_t		 state;
 	} cases[] = {
-		{ "job:a", "job.state_changed", "{\"state\":\"running\"}",
-		  life, LIFECYCLE_RUNNING },
-		{ "job:a", "job.state_changed", "{\"state\":\"succeeded\"}",
-		  end, LIFECYCLE_SUCCEEDED },
-		{ "job:a", "job.state_changed", "{\"state\":\"cancelled\","
-		  "\"logs_open\":true}", end,
+		{ "job:a", "job.state_changed", JOB("running") "}", life,
+		  LIFECYCLE_RUNNING },
+		{ "job:a", "job.state_changed", JOB("succeeded") "}", end,
+		  LIFECYCLE_SUCCEEDED },
+		{ "job:a", "job.state_changed", JOB("cancelled")
+		  ",\"logs_open\":true}", end,
 		  LIFECYCLE_CANCELED | LIFECYCLE_LOGS_OPEN },
-		{ "pack-run:a", "pack_run.step", "{\"state\":\"failed\","
+		{ "pack-run:a", "pack_run.step", "{\"pack_run_id\":\"a\","
+		  "\"step_index\":0,\"step_count\":1,\"attempt\":1,"
+		  "\"previous_state\":\"created\",\"state\":\"failed\","
 		  "\"step_id\":\"s\",\"logs_open\":true}", ITEM_PART,
 		  LIFECYCLE_FAILED },
-		{ "run:a", "run.state_changed",
-		  "{\"state\":\"partially_succeeded\",\"logs_open\":1}",
+		{ "run:a", "run.state_changed", "{\"run_id\":\"a\","
+		  "\"previous_state\":null,\"state\":"
+		  "\"partially_succeeded\",\"logs_open\":false}",
 		  end, LIFECYCLE_PARTIALLY_SUCCEEDED },
-		{ "job:a", "job.progress", "{\"state\":\"succeeded\"}", 0, 0 },
+		{ "job:a", "job.progress", "{\"job_id\":\"a\",\"attempt\":1,"
+		  "\"done\":1,\"state\":\"succeeded\"}", 0, 0 },
 		{ "job:a", "x.y", "{\"state\":\"succeeded\"}", 0, 0 },
 		{ "build:a", "failed", "{\"state\":\"complete\"}", end,
 		  LIFECYCLE_FAILED },
 		{ "import:a", "cancelled", "{}", end, LIFECYCLE_CANCELLED },
-		{ "build:a", "progress", "{\"state\":\"failed\"}", 0, 0 },
-		{ "job:a", "job.log", "{\"last\":true}", ITEM_LAST, 0 },
-		{ "job:a", "job.log", "{\"last\":\"true\"}", 0, 0 },
-		{ "pod-logs:a", "log", "{\"last\":false}", 0, 0 },
-		{ "pod-logs:a", "log", "{\"last\":true}", end | ITEM_LAST,
-		  LIFECYCLE_COMPLETE },
+		{ "build:a", "progress", "{\"progress\":1,"
+		  "\"state\":\"failed\"}", 0, 0 },
+		{ "job:a", "job.log", LINE ",\"last\":true}",
+		  ITEM_LAST | ITEM_LOG, 0 },
+		{ "job:a", "job.log", LINE ",\"last\":false}", ITEM_LOG, 0 },
+		{ "pod-logs:a", "log", LINE ",\"last\":false}", ITEM_LOG, 0 },
+		{ "pod-logs:a", "log", LINE ",\"last\":true}",
+		  end | ITEM_LAST | ITEM_LOG, LIFECYCLE_COMPLETE },
 		/* The line that closes a log leaves none open. */
-		{ "pod-logs:a", "log", "{\"last\":true,\"logs_open\":true}",
-		  end | ITEM_LAST, LIFECYCLE_COMPLETE },
-		{ "job:a", "job.log", "{\"line_no\":4,\"attempt\":2}",
-		  ITEM_LOG, 0 },
-		{ "job:a", "job.log", "{\"line_no\":0}", 0, 0 },
-		{ "job:a", "job.log", "{\"line_no\":1.5}", 0, 0 },
-		{ "job:a", "job.log", "{\"line_no\":1e300}", 0, 0 },
-		{ "job:a", "job.progress", "{\"line_no\":4}", 0, 0 },
-		{ "watcher:a", "watcher.state_changed",
-		  "{\"state\":\"failed\"}", 0, 0 },
+		{ "pod-logs:a", "log", LINE
+		  ",\"last\":true,\"logs_open\":true}",
+		  end | ITEM_LAST | ITEM_LOG, LIFECYCLE_COMPLETE },
+		{ "job:a", "job.log", LINE ",\"attempt\":2}", ITEM_LOG, 0 },
+		{ "pod-logs:a", "log", "{\"line\":\"l\"}", 0, 0 },
+		{ "job:a", "job.progress", "{\"job_id\":\"a\",\"attempt\":1,"
+		  "\"done\":1,\"line_no\":4}", 0, 0 },
+		{ "watcher:a", "watcher.state_changed", "{\"cluster_id\":\"a\","
+		  "\"kind\":\"pod\",\"previous_state\":null,"
+		  "\"state\":\"stopped\"}", 0, 0 },
 	};
 
 	for (size_t i = 0; i < NELEM(cases); i++) {
@@ -255,40 +279,41 @@ test_aliases_never_leave_the_gateway(void **state UNUSED)
 {
 	assert_string_equal(filled("job:a", "job.state_changed",
 	    "{ \"x\":1.50, \"state\" : \"cancelled\", \"previous_state\":"
-	    "\"scheduled\",\"y\":\"cancelled\"}", LIFECYCLE_RUNNING),
+	    "\"scheduled\",\"y\":\"cancelled\"" REST_JOB, LIFECYCLE_RUNNING),
 	    "{\"x\":1.50,\"state\":\"canceled\",\"previous_state\":"
-	    "\"queued\",\"y\":\"cancelled\"}}");
+	    "\"queued\",\"y\":\"cancelled\"" REST_JOB "}");
 	assert_int_equal(event_state.machine, LIFECYCLE_OF_JOB);
 	assert_int_equal(event_state.previous, LIFECYCLE_QUEUED);
 	/* Another spelling of the same word. */
 	assert_string_equal(filled("run:a", "run.state_changed",
 	    "{\"previous_state\":\"created\",\"stat\\u0065\":"
-	    "\"r\\u0075nning\"}", LIFECYCLE_NONE),
+	    "\"r\\u0075nning\"" REST_RUN, LIFECYCLE_NONE),
 	    "{\"previous_state\":\"pending\",\"stat\\u0065\":"
-	    "\"running\"}}");
+	    "\"running\"" REST_RUN "}");
 }
 
 static void
 test_a_null_previous_state_is_filled_when_there_is_one(void **state UNUSED)
 {
 	const char *data = "{\"previous_state\":null,\"state\":\"timedout\","
-	    "\"z\":null}";
+	    "\"z\":null" REST_JOB;
 
 	assert_string_equal(filled("job:a", "job.state_changed", data,
 	    LIFECYCLE_NONE), "{\"previous_state\":null,"
-	    "\"state\":\"timed_out\",\"z\":null}}");
+	    "\"state\":\"timed_out\",\"z\":null" REST_JOB "}");
 	assert_string_equal(filled("job:a", "job.state_changed", data,
 	    LIFECYCLE_QUEUED), "{\"previous_state\":\"queued\","
-	    "\"state\":\"timed_out\",\"z\":null}}");
+	    "\"state\":\"timed_out\",\"z\":null" REST_JOB "}");
 	/* Behind a word that became longer, and of an event without one. */
 	assert_string_equal(filled("pack-run:a", "pack_run.step",
 	    "{\"state\":\"error\",\"step_id\":\"s\","
-	    "\"previous_state\":null}", LIFECYCLE_RUNNING),
+	    "\"previous_state\":null" REST_STEP, LIFECYCLE_RUNNING),
 	    "{\"state\":\"failed\",\"step_id\":\"s\","
-	    "\"previous_state\":\"running\"}}");
+	    "\"previous_state\":\"running\"" REST_STEP "}");
 	assert_string_equal(filled("job:a", "job.progress",
-	    "{\"previous_state\":null}", LIFECYCLE_RUNNING),
-	    "{\"previous_state\":null}}");
+	    "{\"previous_state\":null,\"done\":1" REST_JOB,
+	    LIFECYCLE_RUNNING),
+	    "{\"previous_state\":null,\"done\":1" REST_JOB "}");
 }
 
 static void
@@ -297,26 +322,29 @@ test_what_is_no_state_is_told_with_its_path(void **state UNUSED)
 	static const struct {
 		const char	*event, *told;
 	} cases[] = {
-		{ "{\"stream_key\":\"job:a\",\"event_type\":"
-		  "\"job.state_changed\",\"data\":{}}",
-		  "data.state: is required\n" },
-		{ "{\"stream_key\":\"job:a\",\"event_type\":"
-		  "\"job.state_changed\",\"data\":{\"state\":"
-		  "\"partially_succeeded\",\"attempt\":1.5,"
-		  "\"previous_state\":3}}",
-		  "data.state: is not a state of this event's machine\n"
-		  "data.previous_state: is not a state of this event's "
-		  "machine\n"
-		  "data.attempt: must be an integer from 1 to 2147483647\n" },
 		{ "{\"stream_key\":\"run:a\",\"event_type\":"
-		  "\"run.state_changed\",\"data\":{\"state\":null}}",
-		  "data.state: must be a text\n" },
+		  "\"run.state_changed\",\"data\":{\"previous_state\":"
+		  "null" REST_RUN "}", "data.state: is required\n" },
+		{ "{\"stream_key\":\"run:a\",\"event_type\":"
+		  "\"run.state_changed\",\"data\":{\"previous_state\":3,"
+		  "\"state\":\"queued\"" REST_RUN "}",
+		  "data.previous_state: must be null, pending, running, "
+		  "succeeded, partially_succeeded, failed, canceled or "
+		  "timed_out\n"
+		  "data.state: must be pending, running, succeeded, "
+		  "partially_succeeded, failed, canceled or timed_out\n" },
+		{ "{\"stream_key\":\"run:a\",\"event_type\":"
+		  "\"run.progress\",\"data\":{\"previous_state\":null,"
+		  "\"state\":\"running\",\"total_jobs\":-1" REST_RUN "}",
+		  "data.total_jobs: must be at least 0\n" },
 		{ "{\"stream_key\":\"pack-run:a\",\"event_type\":"
-		  "\"pack_run.step\",\"data\":{\"state\":\"pending\"}}",
-		  "data.step_id: must be a text of 1 to 512 bytes\n" },
+		  "\"pack_run.step\",\"data\":{\"state\":\"pending\","
+		  "\"previous_state\":null" REST_STEP "}",
+		  "data.step_id: is required\n" },
 		{ "{\"stream_key\":\"pack-run:a\",\"event_type\":"
 		  "\"pack_run.step\",\"subject\":\"b\",\"data\":"
-		  "{\"state\":\"pending\",\"step_id\":\"a\"}}",
+		  "{\"state\":\"pending\",\"step_id\":\"a\","
+		  "\"previous_state\":null" REST_STEP "}",
 		  "subject: must be data.step_id\n" },
 	};
 	struct buf frame = BUF_EMPTY;

@@ -265,7 +265,13 @@ test_a_record_survives_and_any_changed_byte_is_seen(void **state)
 		b.data[i] ^= 0x10;
 		assert_int_equal(record_decode(b.data, i, &out, &r, NULL),
 		    -1);
+		assert_int_equal(record_head(b.data, i, &out, &r, NULL), -1);
 	}
+	/* Who was given it by one who made its sum does not make it again. */
+	b.data[b.len - 1] ^= 0x10;
+	assert_int_equal(record_head(b.data, b.len, &out, &r, &err), 0);
+	assert_int_equal(out.batch, 9);
+	assert_int_equal(record_exception_decode(&r, &e2), 0);
 	buf_free(&b);
 }
 

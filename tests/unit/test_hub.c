@@ -322,7 +322,7 @@ test_a_new_list_has_the_frame_that_ends_a_stream_whatever_it_is(
 	put(r, h, EPOCH, 3, "job:a", "job.log");
 	/* Its time of grace is over. */
 	assert_int_equal(ring_end_stream(r, slice_str("-"),
-	    slice_str("job:a")), 3);
+	    slice_str("job:a"), open), 3);
 	key = acquire(h, "job:a", NULL, "x.y");
 	prefix = acquire(h, "job:*", NULL, "x.y");
 	assert_int_equal(hub_next(h, key, 1), 3);

@@ -78,6 +78,8 @@ test_each_status_is_a_state_of_the_job_machine(void **state)
 		{ "{\"backoffLimit\":0,\"parallelism\":10}", "{" STARTED
 		    ",\"failed\":10," COND("Failed", "BackoffLimitExceeded")
 		    "}", LIFECYCLE_FAILED, 1, "BackoffLimitExceeded" },
+		{ "{\"backoffLimit\":2}", "{" STARTED ",\"failed\":9,"
+		    COND("Complete", "R") "}", LIFECYCLE_SUCCEEDED, 2, "R" },
 		{ "{\"backoffLimit\":3}", "{" STARTED ",\"failed\":2,"
 		    COND("Failed", "PodFailurePolicy") "}", LIFECYCLE_FAILED,
 		    2, "PodFailurePolicy" },

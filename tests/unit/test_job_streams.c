@@ -1,158 +1,6 @@
-/* job_streams: what of Jobs is to be said, on which stream, behind what. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "common/macros.h"
-#include "common/xmalloc.h"
-#include "watcher/inv_object.h"
+/* job_streams: what of Jobs is to be said, on which stream. */
+#include "tests/unit/jobs_fixture.h"
 #include "watcher/payload.h"
-
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define NOW     INT64_C(1767225610000)   /* 2026-01-01T00:00:10Z */
-#define UID_1   "11111111-2222-4333-8444-555555555555"
-#define UID_2   "aaaaaaaa-2222-4333-8444-555555555555"
-#define RUNS    "{\"startTime\":\"2026-01-01T00:00:01Z\",\"active\":1}"
-#define ENDED(type) "{\"startTime\":\"2026-01-01T00:00:01Z\",\"conditions\":[" \
-	"{\"type\":\"" type "\",\"status\":\"True\",\"reason\":\"R\"," \
-	"\"message\":\"said \\\"so\\\"\"," \
-	"\"lastTransitionTime\":\"2026-01-01T00:00:09Z\"}]}"
-#define DONE    ENDED("Complete")
-
-static struct job_streams *jobs;
-static uint64_t position;
-static const char *spec;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	jobs = job_streams_new("prod");
-	position = 0;
-	spec = "{\"backoffLimit\":2}";
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	job_streams_free(jobs);
-	return 0;
-}
-
-static struct kube_object
-job(const char *uid, const char *status)
-{
-	return (struct kube_object){ .uid = slice_str(uid),
-		.namespace = slice_str("ns"), .name = slice_str("migrate"),
-		.spec = slice_str(spec),
-		.status = slice_str(status) };
-}
-
-static void
-seen(const char *uid, const char *status)
-{
-	struct kube_object o = job(uid, status);
-
-	job_streams_seen(jobs, &o, NOW);
-}
-
-static void
-deleted(const char *uid, const char *status)
-{
-	struct kube_object o = job(uid, status);
-
-	job_streams_deleted(jobs, &o, NOW);
-}
-
-/* Hands the first over: "<name>: queued 1, leased 1 > <guard>"; "" when there
- * is none. */
-static struct job_stream *
-hand_over(char *text, size_t size)
-{
-	struct job_step steps[JOB_STEPS_MAX];
-	struct job_stream *s = job_streams_first(jobs);
-	struct buf name = BUF_EMPTY;
-	size_t n, at;
-
-	text[0] = '\0';
-	if (s == NULL)
-		return NULL;
-	job_streams_name(&name, "prod", s);
-	at = (size_t)snprintf(text, size, "%.*s:", (int)name.len,
-	    (const char *)name.data);
-	buf_free(&name);
-	n = job_streams_steps(s, steps);
-	for (size_t i = 0; i < n; i++)
-		at += (size_t)snprintf(text + at, size - at, "%s %s %u",
-		    i == 0 ? "" : ",",
-		    lifecycle_word((uint8_t)steps[i].state), steps[i].attempt);
-	(void)snprintf(text + at, size - at, " > %d", (int)s->guard.number);
-	job_streams_sent(jobs, s, steps, n);
-	return s;
-}
-
-static void
-answer(struct job_stream *s, enum record_code code,
-    enum lifecycle_state at, uint32_t attempt)
-{
-	struct publish_result r = { .code = code, .state = (uint8_t)at,
-		.attempt = attempt };
-
-	position += 10;
-	r.position = r.last = (struct position){ 1, position };
-	(void)job_streams_answered(jobs, s, &r);
-}
-
-/* The first has this to say, and it is taken. */
-static void
-says(const char *wanted)
-{
-	char text[512];
-	struct job_stream *s = hand_over(text, sizeof(text));
-
-	assert_string_equal(text, wanted);
-	answer(s, RECORD_APPENDED, LIFECYCLE_NONE, 0);
-}
-
-static void
-says_nothing(void)
-{
-	assert_null(job_streams_first(jobs));
-}
-
-static void
-list(const char *uid, const char *status)
-{
-	static uint32_t mark;
-
-	job_streams_list_begin(jobs, SLICE_NONE, ++mark);
-	if (uid != NULL)
-		seen(uid, status);
-	job_streams_list_end(jobs, SLICE_NONE, mark);
-}
-
-/* What the store says of a stream. */
-static void
-stored(const char *key, const char *uid, const char *state, unsigned attempt)
-{
-	char *frame = xasprintf("\"type\":\"job\",\"correlation_id\":\"%s\","
-	    "\"data\":{\"state\":\"%s\",\"attempt\":%u}}", uid, state,
-	    attempt);
-	struct item item = { .event_type = slice_str("job.state_changed"),
-		.key = slice_str(key), .frame = slice_str(frame),
-		.position = { 1, 7 } };
-
-	job_streams_stored(jobs, &item);
-	free(frame);
-}
 
 static void
 test_a_job_is_told_from_its_creation_to_its_end(void **state)
@@ -244,106 +92,6 @@ test_a_job_of_the_same_name_gets_a_key_of_its_own(void **state)
 }
 
 static void
-test_a_lost_guard_tells_where_to_go_on(void **state)
-{
-	char text[512];
-	struct job_stream *s;
-
-	(void)state;
-	seen(UID_1, RUNS);
-	s = hand_over(text, sizeof(text));
-	answer(s, RECORD_GUARD_LOST, LIFECYCLE_QUEUED, 1);
-	says("prod/ns/migrate: leased 1, running 1 > 10");
-	/* Somebody else ended it: nothing more is said of this Job. */
-	seen(UID_1, DONE);
-	s = hand_over(text, sizeof(text));
-	answer(s, RECORD_ENDED, LIFECYCLE_FAILED, 1);
-	says_nothing();
-	seen(UID_1, DONE);
-	says_nothing();
-}
-
-static void
-test_a_refused_group_is_tried_again_when_the_job_changes(void **state)
-{
-	char text[512];
-	struct job_stream *s;
-
-	(void)state;
-	seen(UID_1, "{}");
-	s = hand_over(text, sizeof(text));
-	answer(s, RECORD_LIMIT, LIFECYCLE_NONE, 0);
-	says_nothing();
-	seen(UID_1, RUNS);
-	says("prod/ns/migrate: running 1 > 0");
-}
-
-static void
-test_after_a_restart_only_differences_are_said(void **state)
-{
-	(void)state;
-	/* The list first, the store then; and the other way round. */
-	list(UID_1, RUNS);
-	stored("job:prod/ns/migrate", UID_1, "running", 1);
-	says_nothing();
-	seen(UID_1, DONE);
-	says("prod/ns/migrate: succeeded 1 > 7");
-	stored("job:prod/ns/migrate:aaaaaaaa", UID_2, "queued", 2);
-	says("prod/ns/migrate:aaaaaaaa: canceled 2 > 7");
-}
-
-static void
-test_what_the_store_says_before_a_list_waits_for_it(void **state)
-{
-	(void)state;
-	stored("job:prod/ns/migrate", UID_1, "succeeded", 1);
-	stored("job:prod/ns/other", UID_2, "running", 3);
-	says_nothing();
-	list(UID_1, DONE);
-	says("prod/ns/other: canceled 3 > 7");
-	says_nothing();
-}
-
-static void
-test_a_stream_of_an_earlier_job_takes_its_name(void **state)
-{
-	(void)state;
-	list(UID_2, RUNS);
-	stored("job:prod/ns/migrate", UID_1, "failed", 3);
-	says("prod/ns/migrate:aaaaaaaa: running 1 > 0");
-}
-
-static void
-test_streams_that_are_none_of_these_are_left_alone(void **state)
-{
-	(void)state;
-	list(NULL, NULL);
-	stored("job:prod/ns/migrate", "no uid", "running", 1);
-	stored("job:prod/ns/migrate:bbbbbbbb", UID_2, "running", 1);
-	stored("job:prod/migrate", UID_1, "running", 1);
-	stored("job:prod", UID_1, "running", 1);
-	stored("job:production/ns/migrate", UID_1, "running", 1);
-	stored("job:prod/ns/migrate", UID_1, "dancing", 1);
-	stored("job:prod/ns/migrate", UID_1, "running", 0);
-	says_nothing();
-}
-
-static void
-test_a_job_that_ended_long_ago_is_not_told_of(void **state)
-{
-	struct kube_object o = job(UID_1, DONE);
-
-	(void)state;
-	job_streams_seen(jobs, &o, NOW + JOB_STREAMS_OLD_MS + 1);
-	says_nothing();
-	/* But its stream waits for its end. */
-	stored("job:prod/ns/migrate", UID_1, "running", 1);
-	says("prod/ns/migrate: succeeded 1 > 7");
-	seen(UID_2, DONE);
-	says("prod/ns/migrate:aaaaaaaa: succeeded 1 > 0");
-}
-
-static void
 test_of_many_failed_pods_no_attempt_is_told_later(void **state)
 {
 	char text[1024];
@@ -373,13 +121,19 @@ says_so(const char *part)
 }
 
 static void
+make_uid(unsigned i, char ret[JOB_UID_TEXT])
+{
+	(void)snprintf(ret, JOB_UID_TEXT, "%08u%s", i, &UID_1[8]);
+}
+
+static void
 numbered(unsigned i, const char *status)
 {
 	struct kube_object o = job(UID_1, status);
 	char name[32], uid[JOB_UID_TEXT];
 
 	(void)snprintf(name, sizeof(name), "job-%u", i);
-	(void)snprintf(uid, sizeof(uid), "%08u%s", i, &UID_1[8]);
+	make_uid(i, uid);
 	o.name = slice_str(name);
 	o.uid = slice_str(uid);
 	job_streams_seen(jobs, &o, NOW);
@@ -403,6 +157,61 @@ test_many_jobs_are_all_found_again(void **state)
 	for (i = 0; i < 500; i++)
 		says_so(": canceled 1 >");
 	says_nothing();
+}
+
+/* While nothing can be published. */
+static void
+test_jobs_that_come_and_go_unshown_fill_no_memory(void **state)
+{
+	char uid[JOB_UID_TEXT];
+	struct kube_object o;
+	unsigned i;
+
+	(void)state;
+	job_streams_free(jobs);
+	jobs = job_streams_new("prod", 0, 2);
+	for (i = 0; i < JOB_STREAMS_SILENT_MAX * 4; i++) {
+		make_uid(i, uid);
+		o = job(uid, "{}");
+		assert_true(job_streams_seen(jobs, &o, NOW));
+		job_streams_deleted(jobs, &o, NOW);
+	}
+	assert_true(job_streams_known(jobs) <= JOB_STREAMS_SILENT_MAX);
+	/* Nor are they in the way of who comes then. */
+	seen(UID_2, "{}");
+	says("prod/ns/migrate:aaaaaaaa: pending 1 > 0");
+	says_nothing();
+	assert_int_equal(job_streams_known(jobs), 1);
+}
+
+static void
+test_a_new_job_beyond_the_limit_has_no_room(void **state)
+{
+	struct kube_object first = job(UID_1, "{}"), second = job(UID_2, "{}");
+
+	(void)state;
+	job_streams_free(jobs);
+	jobs = job_streams_new("prod", 0, 1);
+	assert_true(job_streams_seen(jobs, &first, NOW));
+	says("prod/ns/migrate: pending 1 > 0");
+	assert_false(job_streams_seen(jobs, &second, NOW));
+	/* What is known has its room; and leaves it, once that is said. */
+	assert_true(job_streams_seen(jobs, &first, NOW));
+	job_streams_deleted(jobs, &first, NOW);
+	assert_false(job_streams_seen(jobs, &second, NOW));
+	says("prod/ns/migrate: canceled 1 > 10");
+	assert_true(job_streams_seen(jobs, &second, NOW));
+}
+
+/* As of an aggregated API. */
+static void
+test_jobs_whose_uids_are_none_are_told_apart(void **state)
+{
+	(void)state;
+	seen("vcluster-7/one", DONE);
+	says("prod/ns/migrate: succeeded 1 > 0");
+	seen("vcluster-7/two", "{}");
+	says("prod/ns/migrate:18658bfa: pending 1 > 0");
 }
 
 /* The event as the broker gets it. */
@@ -440,6 +249,7 @@ test_an_event_has_what_the_contract_says(void **state)
 	assert_int_equal(p.item.state, LIFECYCLE_SUCCEEDED);
 	assert_int_equal(p.item.attempt, 2);
 	assert_int_equal(p.item.guard.number, 5);
+	assert_int_equal(job_name_whose(s->uid, p.item.body), JOB_WHOSE_OWN);
 	payload_clear(&p);
 	step = (struct payload_job_step){ { LIFECYCLE_NONE, 0 },
 		{ LIFECYCLE_PENDING, 1 }, true, false };
@@ -459,15 +269,11 @@ main(void)
 		CASE(test_a_job_that_is_deleted_before_its_end_is_canceled),
 		CASE(test_what_a_whole_list_does_not_name_is_canceled),
 		CASE(test_a_job_of_the_same_name_gets_a_key_of_its_own),
-		CASE(test_a_lost_guard_tells_where_to_go_on),
-		CASE(test_a_refused_group_is_tried_again_when_the_job_changes),
-		CASE(test_after_a_restart_only_differences_are_said),
-		CASE(test_what_the_store_says_before_a_list_waits_for_it),
-		CASE(test_a_stream_of_an_earlier_job_takes_its_name),
-		CASE(test_streams_that_are_none_of_these_are_left_alone),
-		CASE(test_a_job_that_ended_long_ago_is_not_told_of),
 		CASE(test_of_many_failed_pods_no_attempt_is_told_later),
 		CASE(test_many_jobs_are_all_found_again),
+		CASE(test_jobs_that_come_and_go_unshown_fill_no_memory),
+		CASE(test_a_new_job_beyond_the_limit_has_no_room),
+		CASE(test_jobs_whose_uids_are_none_are_told_apart),
 		CASE(test_an_event_has_what_the_contract_says),
 	};
 

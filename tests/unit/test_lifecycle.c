@@ -45,15 +45,6 @@ static const char *const run[] = {
 	"running partially_succeeded", "running failed",
 	"running canceled", "running timed_out",
 };
-static const char *const cluster[] = {
-	"unknown connected", "unknown disconnected", "unknown error",
-	"unknown degraded",
-	"connected disconnected", "connected error", "connected degraded",
-	"disconnected connected", "disconnected error",
-	"disconnected degraded",
-	"error connected", "error disconnected", "error degraded",
-	"degraded connected", "degraded disconnected", "degraded error",
-};
 
 static const struct drawing {
 	enum lifecycle_machine	 machine;
@@ -78,8 +69,6 @@ static const struct drawing {
 	{ LIFECYCLE_OF_BUILD, NULL, 0, " complete failed cancelled ",
 	  " complete failed cancelled " },
 	{ LIFECYCLE_OF_LOG, NULL, 0, " complete ", " complete " },
-	{ LIFECYCLE_OF_CLUSTER, cluster, NELEM(cluster),
-	  " unknown connected disconnected error degraded ", " " },
 };
 
 static bool
@@ -194,7 +183,7 @@ test_any_state_may_be_first(void **state)
 			    .state = (enum lifecycle_state)s };
 
 			assert_int_equal(lifecycle_judge(drawings[i].machine,
-			    &none, &next, LIFECYCLE_UNKNOWN),
+			    &none, &next, LIFECYCLE_WAITING),
 			    lifecycle_has(drawings[i].machine, next.state) ?
 			    LIFECYCLE_ACCEPT : LIFECYCLE_ILLEGAL);
 		}
@@ -213,7 +202,7 @@ test_the_latest_event_again_is_a_repeat_even_at_the_end(void **state)
 			if (!lifecycle_has(drawings[i].machine, now.state))
 				continue;
 			assert_int_equal(lifecycle_judge(drawings[i].machine,
-			    &now, &next, LIFECYCLE_DEGRADED),
+			    &now, &next, LIFECYCLE_SKIPPED),
 			    LIFECYCLE_REPEAT);
 			next.body[EVENT_HASH_SIZE - 1] = 1;
 			assert_int_not_equal(lifecycle_judge(
@@ -260,8 +249,6 @@ test_aliases_are_the_machines_own_words(void **state)
 		{ LIFECYCLE_OF_PACK_RUN, "timedout", LIFECYCLE_TIMED_OUT },
 		{ LIFECYCLE_OF_PACK_RUN, "timed-out", LIFECYCLE_TIMED_OUT },
 		{ LIFECYCLE_OF_JOB, "error", LIFECYCLE_FAILED },
-		{ LIFECYCLE_OF_CLUSTER, "error", LIFECYCLE_ERROR },
-		{ LIFECYCLE_OF_CLUSTER, "success", LIFECYCLE_NONE },
 	};
 
 	(void)state;

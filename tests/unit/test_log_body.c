@@ -303,11 +303,13 @@ test_every_problem_is_told_by_the_place_of_its_line(void **state)
 	    "[5].line: is not base64\n"
 	    "[5].last: is the last line's only\n"
 	    "[6].encoding: must be utf-8 or base64\n");
-	/* What the envelope finds, behind a line that became several events. */
+	/* What the envelope finds, behind a line that became several events; a
+	 * ts is the event's timestamp and a member of its data. */
 	ask.max_line = 2;
 	expect_told("{\"line\":\"abcde\"}\n{\"line\":\"a\",\"ts\":\"soon\","
 	    "\"step_id\":\"a\\u0001\"}",
 	    "[1].step_id: has a control character\n"
+	    "[1].ts: must be RFC 3339, as in 2026-11-21T21:33:06.123Z\n"
 	    "[1].ts: must be RFC 3339, as in 2026-11-21T21:33:06.123Z\n");
 }
 

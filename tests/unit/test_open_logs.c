@@ -176,7 +176,14 @@ test_what_was_added_newest_is_what_is_there(void **state UNUSED)
 	assert_non_null(log);
 	assert_string_equal(log->key, "job:a");
 	assert_int_equal(log->state, 7);
+	assert_int_equal(log->until_ms, 20);
 	assert_int_equal(log->position.number, 9);
+	/* A line of it, and one of a stream that has not ended. */
+	open_logs_line(logs, tenant, key, (struct position){ 1, 12 });
+	open_logs_line(logs, tenant, slice_str("job:c"),
+	    (struct position){ 1, 13 });
+	log = open_logs_get(logs, tenant, key);
+	assert_int_equal(log->position.number, 12);
 	assert_int_equal(open_logs_count(logs), 2);
 	open_logs_remove(logs, tenant, key);
 	assert_null(open_logs_get(logs, tenant, key));

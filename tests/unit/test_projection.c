@@ -15,6 +15,13 @@ static const struct {
 	{ "job:a", "job.progress", "x", "{}", SLOT_PROGRESS, "x" },
 	{ "job:a", "job.log", "", "{}", SLOT_LOG, "" },
 	{ "job:a", "job.artifact", "", "{\"id\":\"z\"}", SLOT_ARTIFACT, "z" },
+	/* An integer that is beyond 64 bits is in the way of nothing. */
+	{ "job:a", "job.artifact", "",
+	    "{\"id\":\"z\",\"hash\":18446744073709551616}", SLOT_ARTIFACT,
+	    "z" },
+	{ "pack-run:a", "pack_run.step", "",
+	    "{\"step_id\":\"s3\",\"n\":-99999999999999999999}", SLOT_STEP,
+	    "s3" },
 	{ "pack-run:a", "pack_run.step", "s1", "{}", SLOT_STEP, "s1" },
 	{ "pack-run:a", "pack_run.step", "", "{\"step_id\":\"s2\"}", SLOT_STEP,
 	    "s2" },
@@ -56,6 +63,27 @@ test_every_event_type_has_its_slot_and_subject(void **state UNUSED)
 			    (int)p.subject.n, p.subject.p);
 		placement_clear(&p);
 		fixture_item_free(&item);
+	}
+}
+
+static void
+test_two_names_that_differ_behind_a_nul_are_two(void **state UNUSED)
+{
+	static const char *const data[] = { "{\"id\":\"a\\u0000b\"}",
+		"{\"id\":\"a\\u0000c\"}" };
+	struct placement p[NELEM(data)];
+	struct item item[NELEM(data)];
+
+	for (size_t i = 0; i < NELEM(data); i++) {
+		item[i] = fixture_item(1, "job:a", "job.artifact", "", data[i],
+		    0);
+		projection_place(&item[i], &p[i]);
+		assert_int_equal(p[i].subject.n, 3);
+	}
+	assert_false(slice_eq(p[0].subject, p[1].subject));
+	for (size_t i = 0; i < NELEM(data); i++) {
+		placement_clear(&p[i]);
+		fixture_item_free(&item[i]);
 	}
 }
 
@@ -123,6 +151,15 @@ test_a_health_check_shows_numbers_only_where_it_has_them(void **state UNUSED)
 	assert_true(v.latency_ms == VIEW_NO_NUMBER);
 	view_clear(&v);
 	fixture_item_free(&item);
+	/* Beside an integer that is beyond 64 bits. */
+	item = fixture_item(1, "cluster:c", "cluster.health", "",
+	    "{\"status\":\"connected\",\"latency_ms\":12,"
+	    "\"more\":18446744073709551616}", 0);
+	view_of(&item, &v);
+	assert_int_equal(v.kind, VIEW_CLUSTER);
+	assert_int_equal(v.latency_ms, 12);
+	view_clear(&v);
+	fixture_item_free(&item);
 }
 
 int
@@ -131,6 +168,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_every_event_type_has_its_slot_and_subject),
+		cmocka_unit_test(
+		    test_two_names_that_differ_behind_a_nul_are_two),
 		cmocka_unit_test(
 		    test_a_position_never_goes_back_within_an_epoch),
 		cmocka_unit_test(test_a_status_shows_its_parts),

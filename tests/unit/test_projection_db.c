@@ -1,150 +1,5 @@
-#include "tests/unit/store_fixture.h"
-
-#include <sys/stat.h>
-
-#include "common/xmalloc.h"
-#include "store/projection_db.h"
-#include "store/snapshot_read.h"
-#include "store/sql.h"
-
-static struct conf conf;
-static struct projection_db *db;
-
-static void
-open_db(void)
-{
-	char note[ERR_TEXT_MAX];
-	struct err err;
-
-	db = projection_db_open(fixture_path("p.db"), note, &err);
-	if (db == NULL)
-		fail_msg("%s", err.text);
-}
-
-static int
-setup(void **state)
-{
-	conf_init(&conf);
-	if (fixture_setup(state) == -1)
-		return -1;
-	open_db();
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	projection_db_close(db);
-	conf_free(&conf);
-	return fixture_teardown(state);
-}
-
-/* One event in a batch of its own. */
-static void
-apply(uint64_t position, const char *key, const char *event_type,
-    const char *subject, const char *data, uint8_t flags)
-{
-	struct item item = fixture_item(position, key, event_type, subject,
-	    data, flags);
-	struct err err;
-
-	if (projection_db_begin(db, &err) == -1 ||
-	    projection_db_apply(db, &item, 1000, &err) == -1 ||
-	    projection_db_commit(db, &err) == -1)
-		fail_msg("%s", err.text);
-	fixture_item_free(&item);
-}
-
-static void
-gap(uint64_t through)
-{
-	struct err err;
-
-	assert_int_equal(projection_db_begin(db, &err), 0);
-	assert_int_equal(projection_db_gap(db, (struct position){
-	    FIXTURE_EPOCH, through }, INT64_MAX / 2, &err), 0);
-	assert_int_equal(projection_db_commit(db, &err), 0);
-}
-
-static char *
-no_cluster(struct slice tenant UNUSED, struct slice workflow UNUSED,
-    void *arg UNUSED)
-{
-	return xstrdup("c");
-}
-
-/* "key@position …" of a snapshot, and whether it is complete ("!" if not). */
-static char *
-snapshot(const char *selector)
-{
-	struct slice selectors[1] = { slice_str(selector) };
-	struct snapshot_reader *r;
-	struct buf answer = BUF_EMPTY, text = BUF_EMPTY;
-	struct err err = { 0 };
-	struct item item;
-	struct rd rd;
-	uint32_t n;
-	uint8_t complete;
-
-	r = snapshot_reader_open(fixture_path("p.db"), &conf, no_cluster,
-	    NULL, &err);
-	if (r == NULL || snapshot_read(r, slice_str("-"), selectors, 1,
-	    &answer, &err) == -1)
-		fail_msg("%s", err.text);
-	rd = rd_init(answer.data, answer.len);
-	(void)rd_u32(&rd);
-	(void)rd_u64(&rd);
-	complete = rd_u8(&rd);
-	n = rd_u32(&rd);
-	while (n-- > 0) {
-		assert_int_equal(item_decode(&rd, &item, true), 0);
-		buf_addf(&text, "%s%.*s@%llu", text.len > 0 ? " " : "",
-		    (int)item.key.n, item.key.p,
-		    (unsigned long long)item.position.number);
-	}
-	assert_true(rd_done(&rd));
-	if (complete == 0)
-		buf_addc(&text, '!');
-	(void)buf_cstr(&text);
-	buf_free(&answer);
-	snapshot_reader_close(r);
-	return (char *)text.data;
-}
-
-static void
-check(const char *selector, const char *want)
-{
-	char *got = snapshot(selector);
-
-	assert_string_equal(got, want);
-	free(got);
-}
-
-static char *
-query_text(const char *sql)
-{
-	sqlite3_stmt *stmt;
-	sqlite3 *reader;
-	struct err err;
-	char *text;
-
-	assert_int_equal(sql_open(&reader, fixture_path("p.db"),
-	    SQL_READ_ONLY, "", &err), 0);
-	assert_int_equal(sql_prepare(reader, sql, &stmt, &err), 0);
-	text = xstrdup(sql_step(stmt, &err) == 1 ? sql_column_text(stmt, 0)
-	    : "none");
-	sql_close(reader);
-	return text;
-}
-
-static void
-check_sql(const char *sql, const char *want)
-{
-	char *got = query_text(sql);
-
-	assert_string_equal(got, want);
-	free(got);
-}
+/* projection_db, snapshot_read: what is kept, for how long, and shown. */
+#include "tests/unit/kept_fixture.h"
 
 static void
 test_the_latest_of_every_slot_is_kept(void **state UNUSED)
@@ -175,15 +30,13 @@ test_a_rolled_back_batch_leaves_no_trace(void **state UNUSED)
 {
 	struct item item = fixture_item(9, "job:a", "job.state_changed", "",
 	    "{}", ITEM_LIFECYCLE);
-	struct err err;
 
 	apply(1, "job:b", "job.state_changed", "", "{}", ITEM_LIFECYCLE);
-	assert_int_equal(projection_db_begin(db, &err), 0);
-	assert_int_equal(projection_db_apply(db, &item, 0, &err), 0);
+	begin();
+	put_item(&item, 0);
 	projection_db_rollback(db);
 	assert_int_equal(projection_db_state(db)->applied.number, 1);
 	check("job:*", "job:b@1");
-	fixture_item_free(&item);
 }
 
 static void
@@ -221,20 +74,6 @@ test_a_deleted_object_is_shown_by_its_name_only(void **state UNUSED)
 	check_sql("SELECT count(*) FROM ended", "0");
 }
 
-/* True when there may be more to drop. */
-static bool
-sweep(uint64_t oldest, int64_t now)
-{
-	struct err err;
-	int more;
-
-	assert_int_equal(projection_db_begin(db, &err), 0);
-	more = projection_db_sweep(db, &conf, oldest, now, &err);
-	assert_true(more >= 0);
-	assert_int_equal(projection_db_commit(db, &err), 0);
-	return more == 1;
-}
-
 /* `count` streams of this kind that ended, from `position` on. */
 static void
 end_streams(uint64_t position, const char *type, const char *event_type,
@@ -254,7 +93,7 @@ static void
 test_a_long_retention_of_some_does_not_hold_back_others(void **state UNUSED)
 {
 	conf.streams[STREAM_RUN].snapshot_retention_ms = 86400000;
-	end_streams(1, "run", "run.state_changed", PROJECTION_DB_SWEEP_MAX);
+	end_streams(1, "run", "run.state_changed", PROJECTION_SWEEP_MAX);
 	end_streams(1000, "job", "job.state_changed", 1);
 	check("job:*", "job:0@1000");
 	assert_false(sweep(1, 1000 + 600000));
@@ -265,7 +104,7 @@ test_a_long_retention_of_some_does_not_hold_back_others(void **state UNUSED)
 static void
 test_a_sweep_that_was_full_says_so(void **state UNUSED)
 {
-	end_streams(1, "job", "job.state_changed", PROJECTION_DB_SWEEP_MAX + 1);
+	end_streams(1, "job", "job.state_changed", PROJECTION_SWEEP_MAX + 1);
 	assert_true(sweep(1, 1000 + 600000));
 	check_sql("SELECT count(*) FROM ended WHERE hidden = 0", "1");
 	assert_false(sweep(1, 1000 + 600000));
@@ -348,14 +187,11 @@ apply_seq(uint64_t position, uint64_t seq, const char *key,
 {
 	struct item item = fixture_item(position, key, event_type, "", data,
 	    flags);
-	struct err err;
 
 	item.seq = seq;
-	if (projection_db_begin(db, &err) == -1 ||
-	    projection_db_apply(db, &item, 1000, &err) == -1 ||
-	    projection_db_commit(db, &err) == -1)
-		fail_msg("%s", err.text);
-	fixture_item_free(&item);
+	begin();
+	put_item(&item, 1000);
+	commit();
 }
 
 static void
@@ -413,114 +249,6 @@ test_nodes_and_clusters_have_rows_for_people(void **state UNUSED)
 }
 
 static void
-configure_cluster(void)
-{
-	free(conf.clusters);
-	conf.clusters = xcalloc(1, sizeof(*conf.clusters));
-	conf.clusters[0].id = xstrdup("c");
-	conf.clusters[0].context = xstrdup("c");
-	conf.clusters[0].kubeconfig = xstrdup("k");
-	conf.n_clusters = 1;
-}
-
-static void
-test_a_gap_makes_snapshots_incomplete_until_the_watcher_told(void **state
-    UNUSED)
-{
-	char data[128];
-	uint64_t position = 20;
-	size_t i;
-
-	configure_cluster();
-	apply(1, "resource:c/pod/n/a", "status_update", "",
-	    "{\"status\":{}}", 0);
-	check("resource:c/*", "resource:c/pod/n/a@1");
-	gap(10);
-	check("resource:c/*", "resource:c/pod/n/a@1!");
-	check("workflow:w", "!");
-	check("resource:other/*", "");
-	for (i = 0; i < conf.watch.n_kinds; i++) {
-		check("resource:*", "resource:c/pod/n/a@1!");
-		(void)snprintf(data, sizeof(data), "{\"kind\":\"%s\","
-		    "\"state\":\"%s\"}", conf.watch.kinds[i],
-		    i == 0 ? "backoff" : "watching");
-		apply(++position, "watcher:c", "watcher.state_changed", "",
-		    data, 0);
-	}
-	check("resource:*", "resource:c/pod/n/a@1");
-	check("workflow:w", "");
-}
-
-static void
-test_a_job_is_complete_again_with_its_next_event(void **state UNUSED)
-{
-	apply(1, "job:a", "job.state_changed", "", "{}", ITEM_LIFECYCLE);
-	gap(10);
-	check("job:a", "job:a@1!");
-	check("job:*", "job:a@1!");
-	check("job:unknown", "!");
-	apply(11, "job:a", "job.state_changed", "", "{}", ITEM_LIFECYCLE);
-	check("job:a", "job:a@11");
-	check("job:*", "job:a@11");
-}
-
-static void
-test_a_job_is_not_complete_by_a_line_of_its_log(void **state UNUSED)
-{
-	apply(1, "job:a", "job.state_changed", "", "{}", ITEM_LIFECYCLE);
-	gap(10);
-	apply(11, "job:a", "job.log", "", "{}", 0);
-	check("job:a", "job:a@1 job:a@11!");
-	check("job:*", "job:a@1 job:a@11!");
-}
-
-static void
-test_an_ended_job_misses_nothing_in_a_gap(void **state UNUSED)
-{
-	apply(1, "job:a", "job.state_changed", "", "{}",
-	    ITEM_LIFECYCLE | ITEM_TERMINAL);
-	gap(10);
-	check("job:a", "job:a@1");
-	check("job:*", "job:a@1");
-}
-
-static void
-test_a_build_is_complete_again_with_its_next_line(void **state UNUSED)
-{
-	apply(1, "build:a", "log", "", "{}", 0);
-	gap(10);
-	check("build:a", "build:a@1!");
-	check("build:*", "build:a@1!");
-	apply(11, "build:a", "log", "", "{}", 0);
-	check("build:a", "build:a@1 build:a@11");
-	check("build:*", "build:a@1 build:a@11");
-}
-
-static void
-test_a_cluster_is_complete_again_when_it_was_checked(void **state UNUSED)
-{
-	configure_cluster();
-	apply(1, "cluster:c", "cluster.status_changed", "",
-	    "{\"status\":\"connected\"}", 0);
-	apply(2, "cluster:c", "cluster.health", "",
-	    "{\"status\":\"connected\"}", 0);
-	/* Taken out of the configuration long ago: nobody checks it. */
-	apply(3, "cluster:old", "cluster.health", "",
-	    "{\"status\":\"connected\"}", 0);
-	gap(10);
-	check("cluster:*", "cluster:c@1 cluster:c@2 cluster:old@3!");
-	check("cluster:c", "cluster:c@1 cluster:c@2!");
-	check("cluster:old", "cluster:old@3");
-	apply(11, "cluster:c", "cluster.metadata_updated", "", "{}", 0);
-	check("cluster:c", "cluster:c@1 cluster:c@2 cluster:c@11!");
-	apply(12, "cluster:c", "cluster.health", "",
-	    "{\"status\":\"connected\"}", 0);
-	check("cluster:c", "cluster:c@1 cluster:c@12 cluster:c@11");
-	check("cluster:*", "cluster:c@1 cluster:c@12 cluster:c@11"
-	    " cluster:old@3");
-}
-
-static void
 test_a_prefix_does_not_show_the_key_that_is_the_prefix(void **state UNUSED)
 {
 	apply(1, "job:a/", "job.progress", "", "{}", 0);
@@ -546,7 +274,8 @@ test_everything_is_there_after_opening_again(void **state UNUSED)
 	check("job:*", "job:a@1!");
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, \
+	setup_projection, teardown_projection)
 
 int
 main(void)
@@ -566,12 +295,6 @@ main(void)
 		TEST(test_a_stream_that_begins_again_is_not_what_it_was),
 		TEST(test_retention_goes_on_after_opening_again),
 		TEST(test_nodes_and_clusters_have_rows_for_people),
-		TEST(test_a_gap_makes_snapshots_incomplete_until_the_watcher_told),
-		TEST(test_a_job_is_complete_again_with_its_next_event),
-		TEST(test_a_job_is_not_complete_by_a_line_of_its_log),
-		TEST(test_an_ended_job_misses_nothing_in_a_gap),
-		TEST(test_a_build_is_complete_again_with_its_next_line),
-		TEST(test_a_cluster_is_complete_again_when_it_was_checked),
 		TEST(test_a_prefix_does_not_show_the_key_that_is_the_prefix),
 		TEST(test_everything_is_there_after_opening_again),
 	};

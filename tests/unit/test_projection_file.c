@@ -1,6 +1,6 @@
 /* projection_file: a projection that cannot be used leaves, and not for
  * ever. */
-#include "tests/unit/store_fixture.h"
+#include "tests/unit/projection_fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -8,43 +8,17 @@
 #include <sys/stat.h>
 
 #include "common/macros.h"
-#include "store/projection_db.h"
 #include "store/projection_file.h"
-#include "store/sql.h"
-
-static struct projection_db *db;
-
-static int
-setup(void **state)
-{
-	char note[ERR_TEXT_MAX];
-	struct err err;
-
-	if (fixture_setup(state) == -1)
-		return -1;
-	db = projection_db_open(fixture_path("p.db"), note, &err);
-	return db != NULL ? 0 : -1;
-}
-
-static int
-teardown(void **state)
-{
-	projection_db_close(db);
-	return fixture_teardown(state);
-}
 
 static void
 apply(uint64_t position)
 {
 	struct item item = fixture_item(position, "job:a", "job.log", "",
 	    "{}", 0);
-	struct err err;
 
-	if (projection_db_begin(db, &err) == -1 ||
-	    projection_db_apply(db, &item, 1000, &err) == -1 ||
-	    projection_db_commit(db, &err) == -1)
-		fail_msg("%s", err.text);
-	fixture_item_free(&item);
+	begin();
+	put_item(&item, 1000);
+	commit();
 }
 
 static void
@@ -207,7 +181,8 @@ test_a_start_keeps_no_more_of_them(void **state UNUSED)
 	assert_int_equal(count_aside(), PROJECTION_FILE_KEPT);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, \
+	setup_projection, teardown_projection)
 
 int
 main(void)

@@ -11,12 +11,15 @@
 
 #include "common/macros.h"
 #include "common/xmalloc.h"
+#include "gateway/publish_refusal.h"
+#include "lib/pub_answer.h"
 #include "lib/pub_batch.h"
 #include "lib/pub_retry.h"
 
 /* Which events were refused, in order. */
 struct seen {
 	char	text[4096];
+	char	code[64];   /* of the last */
 	int	status;
 };
 
@@ -29,6 +32,7 @@ refused_cb(const char *event, size_t size, const struct pub_answer *a,
 
 	(void)snprintf(seen->text + n, sizeof(seen->text) - n, "%.*s ",
 	    (int)size, event);
+	(void)snprintf(seen->code, sizeof(seen->code), "%s", a->code);
 	seen->status = a->status;
 }
 
@@ -106,27 +110,118 @@ test_an_answer_to_all_settles_all(void **unused UNUSED)
 	batch_free(b);
 }
 
+#define ROW(at, code) "{\"path\":\"[" #at "]\",\"problem\":\"p\",\"code\":\"" \
+	code "\"}"
+
 static void
-test_those_that_are_named_are_asked_about_alone_in_order(void **unused UNUSED)
+test_one_refused_for_good_is_told_and_not_asked_again(void **unused UNUSED)
 {
 	struct pub_batch *b = batch_of(4);
 	struct seen seen = { .status = 0 };
 
 	answer(b, 202, "{\"accepted\":2,\"duplicates\":0,\"refused\":2,"
 	    "\"details\":["
-	    "{\"path\":\"[1].data.x\",\"problem\":\"p\"},"
-	    "{\"path\":\"[1].type\",\"problem\":\"p\"},"
-	    "{\"path\":\"[3]\",\"problem\":\"p\"}]}", &seen);
-	question_is(b, "1\n");
-	answer(b, 422, "{\"error\":\"e\",\"code\":\"schema_violation\"}",
-	    &seen);
-	assert_string_equal(seen.text, "1 ");
-	question_is(b, "3\n");
-	answer(b, 202, "{\"accepted\":1,\"duplicates\":0}", &seen);
+	    "{\"path\":\"[1].data.x\",\"problem\":\"p\","
+	    "\"code\":\"schema_violation\"},"
+	    "{\"path\":\"[1].type\",\"problem\":\"q\","
+	    "\"code\":\"schema_violation\"},"
+	    ROW(3, "illegal_transition") "]}", &seen);
 	assert_false(pub_batch_is_open(b));
-	assert_int_equal(b->accepted, 3);
-	assert_int_equal(b->refused, 1);
+	assert_string_equal(seen.text, "1 3 ");
+	assert_string_equal(seen.code, "illegal_transition");
+	assert_int_equal(seen.status, 409);
+	assert_int_equal(b->accepted, 2);
+	assert_int_equal(b->refused, 2);
 	batch_free(b);
+}
+
+static void
+test_those_without_room_are_asked_about_together(void **unused UNUSED)
+{
+	struct pub_batch *b = batch_of(6);
+	struct seen seen = { .status = 0 };
+
+	answer(b, 202, "{\"accepted\":1,\"duplicates\":1,\"refused\":4,"
+	    "\"details\":[" ROW(0, "stream_ended") ","
+	    ROW(2, "too_many_streams") "," ROW(4, "broker_unavailable") ","
+	    ROW(5, "broker_unavailable") "]}", &seen);
+	assert_string_equal(seen.text, "0 ");
+	question_is(b, "2\n");
+	answer(b, 202, "{\"accepted\":1,\"duplicates\":0}", &seen);
+	question_is(b, "4\n5\n");
+	answer(b, 202, "{\"accepted\":2,\"duplicates\":0}", &seen);
+	assert_false(pub_batch_is_open(b));
+	assert_int_equal(b->accepted, 5);
+	assert_int_equal(b->duplicates, 1);
+	batch_free(b);
+}
+
+/* The request's answer is the first's; each is told its own. */
+static void
+test_of_a_request_that_is_refused_each_is_told_its_own(void **unused UNUSED)
+{
+	struct pub_batch *b = batch_of(3);
+	struct seen seen = { .status = 0 };
+
+	answer(b, 409, "{\"code\":\"illegal_transition\",\"details\":["
+	    ROW(1, "schema_violation") "," ROW(0, "illegal_transition") ","
+	    ROW(2, "broker_unavailable") "]}", &seen);
+	assert_string_equal(seen.text, "0 1 ");
+	assert_string_equal(seen.code, "schema_violation");
+	assert_int_equal(seen.status, 422);
+	question_is(b, "2\n");
+	batch_free(b);
+}
+
+static void
+test_a_code_that_is_not_known_is_asked_about_alone(void **unused UNUSED)
+{
+	struct pub_batch *b = batch_of(3);
+	struct seen seen = { .status = 0 };
+
+	answer(b, 202, "{\"accepted\":1,\"duplicates\":0,\"refused\":2,"
+	    "\"details\":[" ROW(0, "of_tomorrow") ","
+	    "{\"path\":\"[1]\",\"problem\":\"p\"}]}", &seen);
+	question_is(b, "0\n");
+	answer(b, 409, "{\"error\":\"e\",\"code\":\"of_tomorrow\"}", &seen);
+	assert_string_equal(seen.text, "0 ");
+	question_is(b, "1\n");
+	batch_free(b);
+}
+
+/* Nothing would move: such an answer must not be asked for without end. */
+static void
+test_a_refusal_that_says_later_of_all_is_cut_down(void **unused UNUSED)
+{
+	struct pub_batch *b = batch_of(2);
+	struct seen seen = { .status = 0 };
+
+	answer(b, 409, "{\"code\":\"c\",\"details\":["
+	    ROW(0, "broker_unavailable") "," ROW(1, "broker_unavailable")
+	    "]}", &seen);
+	question_is(b, "0\n");
+	batch_free(b);
+}
+
+static void
+test_in_its_own_rows_an_event_has_no_place(void **unused UNUSED)
+{
+	static const char body[] = "{\"code\":\"c\",\"details\":["
+	    "{\"path\":\"[12].data.x\",\"problem\":\"p\","
+	    "\"code\":\"schema_violation\"}," ROW(1, "stream_ended") ","
+	    ROW(12, "schema_violation") "]}";
+	struct pub_answer a, own;
+	char *rows;
+
+	pub_answer_read(&a, 20, 409, body, strlen(body));
+	pub_answer_of(&a, 12, &own);
+	rows = json_dumps(own.details, JSON_COMPACT);
+	assert_string_equal(rows, "[{\"path\":\"data.x\",\"problem\":\"p\","
+	    "\"code\":\"schema_violation\"},{\"path\":\"\","
+	    "\"problem\":\"p\",\"code\":\"schema_violation\"}]");
+	free(rows);
+	pub_answer_clear(&own);
+	pub_answer_clear(&a);
 }
 
 static void
@@ -214,6 +309,9 @@ test_only_answers_in_the_contracts_form_refuse(void **unused UNUSED)
 	for (size_t i = 0; i < NELEM(later); i++)
 		assert_int_equal(verdict_of(later[i], "{\"code\":\"c\"}"),
 		    PUB_AWAY);
+	/* The URL is wrong, and not the events. */
+	assert_int_equal(verdict_of(403, "{\"code\":\"forbidden_host\"}"),
+	    PUB_AWAY);
 	assert_int_equal(verdict_of(401, "{\"code\":\"unauthorized\"}"),
 	    PUB_UNAUTHORIZED);
 	assert_int_equal(verdict_of(401, "<html>"), PUB_AWAY);
@@ -288,13 +386,53 @@ test_retry_after_is_a_floor_with_a_limit(void **unused UNUSED)
 	    SLUICE_RETRY_AFTER_MAX_MS);
 }
 
+/* log_offset is of a request to /logs, which the library does not make. */
+static void
+test_each_refusal_of_the_gateway_is_known_with_its_status(void **state)
+{
+	(void)state;
+	for (int i = 0; i < REFUSAL_MAX; i++) {
+		const struct publish_refusal_text *t =
+		    publish_refusal_text((enum publish_refusal)i);
+		char *body = xasprintf("{\"error\":\"e\",\"code\":\"%s\","
+		    "\"details\":[{\"path\":\"[0]\",\"problem\":\"p\","
+		    "\"code\":\"%s\"}]}", t->code, t->code);
+		struct pub_answer all, own;
+		enum pub_fate fate;
+
+		pub_answer_read(&all, 1, t->status, body, strlen(body));
+		assert_int_equal(pub_answer_fates(&all, &fate, 1), 1);
+		pub_answer_of(&all, 0, &own);
+		if (i == REFUSAL_LOG_OFFSET) {
+			assert_int_equal(fate, PUB_NOT_CLEAR);
+		} else {
+			assert_int_equal(fate, t->status == 503 ? PUB_LATER :
+			    PUB_REFUSED_ITSELF);
+			assert_int_equal(own.status, t->status);
+			assert_string_equal(own.code, t->code);
+		}
+		pub_answer_clear(&own);
+		pub_answer_clear(&all);
+		free(body);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_answer_to_all_settles_all),
 		cmocka_unit_test(
-		    test_those_that_are_named_are_asked_about_alone_in_order),
+		    test_one_refused_for_good_is_told_and_not_asked_again),
+		cmocka_unit_test(
+		    test_those_without_room_are_asked_about_together),
+		cmocka_unit_test(
+		    test_of_a_request_that_is_refused_each_is_told_its_own),
+		cmocka_unit_test(
+		    test_a_code_that_is_not_known_is_asked_about_alone),
+		cmocka_unit_test(
+		    test_a_refusal_that_says_later_of_all_is_cut_down),
+		cmocka_unit_test(test_in_its_own_rows_an_event_has_no_place),
 		cmocka_unit_test(
 		    test_where_not_all_are_named_halves_are_asked_about),
 		cmocka_unit_test(test_every_event_has_one_fate),
@@ -304,6 +442,8 @@ main(void)
 		cmocka_unit_test(test_a_batch_keeps_to_its_limits),
 		cmocka_unit_test(
 		    test_waits_double_up_to_the_limit_with_jitter),
+		cmocka_unit_test(
+		    test_each_refusal_of_the_gateway_is_known_with_its_status),
 		cmocka_unit_test(test_retry_after_is_a_floor_with_a_limit),
 	};
 

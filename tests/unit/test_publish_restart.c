@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "broker/sequencer_state.h"
 #include "broker/state_file.h"
 #include "broker/trail.h"
 #include "tests/unit/publish_fixture.h"
@@ -375,17 +376,17 @@ fill_trail(struct bench *b)
 	item.seq = 1;
 	item.position = (struct position){ 5, TRAIL_FIRST + TRAIL_MAX - 1 };
 	sequencer_replay(b->s, &item);
-	assert_int_equal(sequencer_save(b->s, &cursor, 1, &streams), 1);
+	assert_int_equal(sequencer_state_save(b->s, &cursor, 1, &streams), 1);
 	buf_u64(&trail, TRAIL_FIRST);
 	buf_reserve(&trail, TRAIL_MAX * sizeof(uint32_t));
 	for (uint32_t i = 0; i < TRAIL_MAX; i++)
 		buf_u32(&trail, 0);
-	sequencer_load_begin(b->s);
+	sequencer_state_load_begin(b->s);
 	r = rd_init(trail.data, trail.len);
-	assert_int_equal(sequencer_load_trail(b->s, TRAIL_MAX, &r), 0);
+	assert_int_equal(sequencer_state_load_trail(b->s, TRAIL_MAX, &r), 0);
 	r = rd_init(streams.data, streams.len);
-	assert_int_equal(sequencer_load(b->s, &r), 0);
-	sequencer_load_end(b->s, true);
+	assert_int_equal(sequencer_state_load(b->s, &r), 0);
+	sequencer_state_load_end(b->s, true);
 	buf_free(&streams);
 	buf_free(&trail);
 }

@@ -21,6 +21,7 @@ static struct requests *requests;
 static struct bench b;
 static int appended;
 static int records;      /* of the next ones, so many come to the publisher */
+static struct buf late;  /* the newest of the others, which may come yet */
 
 static int
 remove_one(const char *path, const struct stat *st UNUSED, int flag UNUSED,
@@ -47,10 +48,16 @@ written_cb(void *arg UNUSED)
 	struct intake *in = requests_collecting(requests);
 	const struct writer_record *r = in->job.records;
 
-	for (size_t i = 0; i < in->job.n_records && records > 0; i++) {
-		records--;
-		publisher_record(publisher, in->job.bytes.data + r[i].offset,
-		    r[i].length);
+	for (size_t i = 0; i < in->job.n_records; i++) {
+		const uint8_t *bytes = in->job.bytes.data + r[i].offset;
+
+		if (records > 0) {
+			records--;
+			publisher_record(publisher, bytes, r[i].length);
+		} else {
+			buf_reset(&late);
+			buf_add(&late, bytes, r[i].length);
+		}
 	}
 	requests_answer(requests, in);
 	journal_job_reset(&in->job);
@@ -81,6 +88,7 @@ teardown(void **state UNUSED)
 	requests_free(requests);
 	bench_free(&b);
 	event_base_free(base);
+	buf_free(&late);
 	return nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -194,6 +202,105 @@ test_who_reads_the_records_is_answered_by_its_own_and_asks_again_without(
 	assert_int_equal(publisher_pending(publisher), 0);
 }
 
+static void
+test_who_does_not_see_its_records_waits_for_one_and_not_for_each(
+    void **state UNUSED)
+{
+	int64_t took = BUS_REQUEST_RESEND_MS;
+	uint64_t position = 1;
+	struct err err;
+
+	assert_int_equal(requests_listen(requests, base, directory, &err), 0);
+	publisher_reads(publisher);
+	assert_int_equal(submit(1, &position), 0);
+	assert_true(await_appended(1) >= BUS_REQUEST_RESEND_MS / 2);
+	/* Several, since this machine may stand still. */
+	for (int i = 2; i <= 6; i++) {
+		assert_int_equal(submit(1, &position), 0);
+		took = MIN(took, await_appended(i));
+	}
+	assert_true(took < BUS_REQUEST_RESEND_MS / 2);
+	/* It sees them again, and relies on them. */
+	records = 1;
+	assert_int_equal(submit(1, &position), 0);
+	(void)await_appended(7);
+	assert_int_equal(records, 0);
+	assert_int_equal(submit(1, &position), 0);
+	assert_true(await_appended(8) >= BUS_REQUEST_RESEND_MS / 2);
+	assert_int_equal(sequencer_tip(b.s).number, 8);
+}
+
+static void
+refused_cb(const struct publish_result *result, void *arg UNUSED)
+{
+	assert_int_equal(result->code, RECORD_GUARD_LOST);
+	appended++;
+}
+
+/* A question of the gateway: an item that is never appended. */
+static void
+ask(int n)
+{
+	struct item item = make(0, "job:big", ITEM_LIFECYCLE | ITEM_GUARDED);
+
+	item.guard = ITEM_GUARD_NEVER;
+	assert_int_equal(publisher_submit(publisher, &item, 1, refused_cb,
+	    NULL), 0);
+	(void)await_appended(n);
+}
+
+static void
+test_a_question_between_does_not_let_it_wait_for_records_again(
+    void **state UNUSED)
+{
+	int64_t took = BUS_REQUEST_RESEND_MS;
+	uint64_t position = 1;
+	struct err err;
+
+	assert_int_equal(requests_listen(requests, base, directory, &err), 0);
+	publisher_reads(publisher);
+	assert_int_equal(submit(1, &position), 0);
+	assert_true(await_appended(1) >= BUS_REQUEST_RESEND_MS / 2);
+	for (int i = 2; i <= 10; i += 2) {
+		ask(i);
+		assert_int_equal(submit(1, &position), 0);
+		took = MIN(took, await_appended(i + 1));
+	}
+	assert_true(took < BUS_REQUEST_RESEND_MS / 2);
+}
+
+static void
+test_a_record_of_an_older_batch_does_not_let_it_wait_for_records_again(
+    void **state UNUSED)
+{
+	int64_t took = BUS_REQUEST_RESEND_MS;
+	struct buf old = BUF_EMPTY;
+	uint64_t position = 1;
+	struct err err;
+
+	assert_int_equal(requests_listen(requests, base, directory, &err), 0);
+	publisher_reads(publisher);
+	assert_int_equal(submit(1, &position), 0);
+	assert_true(await_appended(1) >= BUS_REQUEST_RESEND_MS / 2);
+	buf_add(&old, late.data, late.len);
+	assert_int_equal(submit(1, &position), 0);
+	(void)await_appended(2);
+	for (int i = 3; i <= 7; i++) {
+		/* That of the batch before the last. */
+		publisher_record(publisher, old.data, old.len);
+		buf_reset(&old);
+		buf_add(&old, late.data, late.len);
+		assert_int_equal(submit(1, &position), 0);
+		took = MIN(took, await_appended(i));
+	}
+	assert_true(took < BUS_REQUEST_RESEND_MS / 2);
+	/* That of the last one does. */
+	publisher_record(publisher, late.data, late.len);
+	buf_free(&old);
+	assert_int_equal(submit(1, &position), 0);
+	assert_true(await_appended(8) >= BUS_REQUEST_RESEND_MS / 2);
+}
+
 int
 main(void)
 {
@@ -203,6 +310,15 @@ main(void)
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_who_reads_the_records_is_answered_by_its_own_and_asks_again_without,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_who_does_not_see_its_records_waits_for_one_and_not_for_each,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_a_question_between_does_not_let_it_wait_for_records_again,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_a_record_of_an_older_batch_does_not_let_it_wait_for_records_again,
 		    setup, teardown),
 	};
 

@@ -98,7 +98,7 @@ test_a_question_of_no_known_op_is_none(void **state UNUSED)
 	struct rd r;
 
 	query_wire_head(&b, &head);
-	b.data[0] = QUERY_HISTORY + 1;
+	b.data[0] = QUERY_OPEN_LOGS + 1;
 	r = rd_init(b.data, b.len);
 	assert_int_equal(query_wire_head_decode(&r, &head), -1);
 	buf_free(&b);
@@ -262,7 +262,8 @@ test_a_question_for_the_last_position_reads_back_and_is_bounded(
 static void
 test_the_last_position_reads_back_and_an_error_is_none(void **state UNUSED)
 {
-	const struct query_last last = { { 0xab, 41 }, 17, 12, 5, 16, 3 };
+	const struct query_last last = { { 0xab, 41 }, 17, 12, 5, 16, 3, 2,
+		{ { QUERY_ENDED, 3, 17, 0 }, { QUERY_LOG_OPEN, 4, 15, 99 } } };
 	struct query_last found = { .last = 0 };
 	struct buf b = BUF_EMPTY;
 	struct slice json;
@@ -278,15 +279,67 @@ test_the_last_position_reads_back_and_an_error_is_none(void **state UNUSED)
 	assert_int_equal(found.gone, 5);
 	assert_int_equal(found.ended, 16);
 	assert_int_equal(found.state, 3);
-	b.len--;
+	assert_int_equal(found.n, 2);
+	assert_int_equal(found.streams[0].how, QUERY_ENDED);
+	assert_int_equal(found.streams[0].last, 17);
+	assert_int_equal(found.streams[1].state, 4);
+	assert_int_equal(found.streams[1].until_ms, 99);
+	b.data[b.len - 18] = QUERY_HOW_MAX;
 	assert_int_equal(query_wire_answer_last_decode(slice_of(&b), &found),
 	    -1);
+	while (b.len-- > 1)
+		assert_int_equal(query_wire_answer_last_decode(slice_of(&b),
+		    &found), -1);
 	buf_reset(&b);
 	query_wire_answer_error_encode(&b, 503, "{}");
 	assert_false(query_wire_answer_ok(slice_of(&b)));
 	assert_int_equal(query_wire_answer_error(slice_of(&b), &status,
 	    &json), 0);
 	assert_int_equal(status, 503);
+	buf_free(&b);
+}
+
+static void
+test_a_page_of_open_logs_reads_back_and_is_bounded(void **state UNUSED)
+{
+	const struct query_open_logs page = { .as_of = { 0xab, 41 },
+		.next = 7, .count = 1 };
+	const struct query_open_log log = { slice_str("red"),
+		slice_str("job:x"), 3, 17, 99 };
+	struct query_open_logs found;
+	struct query_open_log one;
+	struct buf b = BUF_EMPTY;
+	struct rd r;
+	uint32_t from = 0;
+
+	query_wire_open_logs(&b, 7);
+	r = rd_init(b.data, b.len - 1);
+	assert_int_equal(query_wire_open_logs_decode(&r, &from), -1);
+	r = rd_init(b.data, b.len);
+	assert_int_equal(query_wire_open_logs_decode(&r, &from), 0);
+	assert_int_equal(from, 7);
+	buf_reset(&b);
+	query_wire_answer_open_logs(&b, &page);
+	query_wire_open_log(&b, &log);
+	assert_int_equal(query_wire_answer_open_logs_decode(slice_of(&b),
+	    &found), 0);
+	assert_true(position_eq(found.as_of, page.as_of));
+	assert_int_equal(found.next, 7);
+	assert_int_equal(found.count, 1);
+	r = found.logs;
+	assert_int_equal(query_wire_open_log_decode(&r, &one), 0);
+	assert_true(slice_is(one.tenant, "red"));
+	assert_true(slice_is(one.key, "job:x"));
+	assert_int_equal(one.state, 3);
+	assert_int_equal(one.last, 17);
+	assert_int_equal(one.until_ms, 99);
+	b.len--;
+	assert_int_equal(query_wire_answer_open_logs_decode(slice_of(&b),
+	    &found), 0);
+	assert_int_equal(query_wire_open_log_decode(&found.logs, &one), -1);
+	b.len = 20;
+	assert_int_equal(query_wire_answer_open_logs_decode(slice_of(&b),
+	    &found), -1);
 	buf_free(&b);
 }
 
@@ -384,6 +437,8 @@ main(void)
 		    test_a_question_for_the_last_position_reads_back_and_is_bounded),
 		cmocka_unit_test(
 		    test_the_last_position_reads_back_and_an_error_is_none),
+		cmocka_unit_test(
+		    test_a_page_of_open_logs_reads_back_and_is_bounded),
 		cmocka_unit_test(
 		    test_an_answer_is_read_by_what_it_begins_with),
 		cmocka_unit_test(test_a_page_names_the_key_it_stands_behind),

@@ -122,13 +122,13 @@ test_a_stream_ends_with_its_terminal_event_or_the_last_line_of_an_open_log(
 	put_flagged(r, NULL, EPOCH, 7, "job:b", "job.log", ITEM_LAST, 0);
 	assert_true(ends(r, 6));
 	assert_false(ends(r, 4) || ends(r, 5) || ends(r, 7));
-	assert_int_equal(ring_end_stream(r, tenant, other), 6);
+	assert_int_equal(ring_end_stream(r, tenant, other, OPEN), 6);
 	assert_int_equal(ring_stream_last(r, tenant, other), 7);
 	/* It goes on, against the contract, and is no longer over. */
 	put_flagged(r, NULL, EPOCH, 8, "job:b", "job.state_changed",
 	    ITEM_LIFECYCLE, 0);
 	assert_false(ends(r, 6));
-	assert_int_equal(ring_end_stream(r, tenant, other), 0);
+	assert_int_equal(ring_end_stream(r, tenant, other, OPEN), 0);
 	ring_free(r);
 }
 
@@ -140,11 +140,11 @@ test_an_open_log_is_closed_behind_the_newest_frame(void **state UNUSED)
 	struct slice tenant = slice_str("-"), key = slice_str("job:a");
 	struct ring_frame f;
 
-	assert_int_equal(ring_end_stream(r, tenant, key), 0);
+	assert_int_equal(ring_end_stream(r, tenant, key, OPEN), 0);
 	put_flagged(r, NULL, EPOCH, 1, "job:a", "job.state_changed", TERMINAL,
 	    OPEN);
 	put(r, NULL, EPOCH, 2, "job:a", "job.log");
-	assert_int_equal(ring_end_stream(r, tenant, key), 2);
+	assert_int_equal(ring_end_stream(r, tenant, key, OPEN), 2);
 	assert_false(ends(r, 1));
 	assert_true(ring_get(r, 2, &f));
 	assert_true(f.ends);
@@ -153,10 +153,43 @@ test_an_open_log_is_closed_behind_the_newest_frame(void **state UNUSED)
 	ring_free(r);
 }
 
+static void
+test_a_log_whose_terminal_event_left_the_ring_is_closed_all_the_same(
+    void **state UNUSED)
+{
+	struct err err = { 0 };
+	struct ring *r = ring_new(RING_BYTES_MIN, &err);
+	struct slice tenant = slice_str("-"), key = slice_str("job:a");
+	struct ring_frame f;
+	uint64_t n = 1;
+
+	put_flagged(r, NULL, EPOCH, n++, "job:a", "job.state_changed",
+	    TERMINAL, OPEN);
+	while (ring_stream_last(r, tenant, key) != 0)
+		put(r, NULL, EPOCH, n++, "job:b", "x.n");
+	put_flagged(r, NULL, EPOCH, n, "job:a", "job.log", ITEM_LAST, 0);
+	assert_true(ring_get(r, n, &f));
+	assert_false(f.ends || f.goes_on);
+	assert_int_equal(ring_end_stream(r, tenant, key, OPEN), n);
+	assert_true(ring_get(r, n, &f));
+	assert_true(f.ends);
+	assert_int_equal(f.state, OPEN);
+	/* What goes on does so whatever is said of it. */
+	put_flagged(r, NULL, EPOCH, ++n, "job:b", "job.state_changed",
+	    ITEM_LIFECYCLE, 0);
+	assert_true(ring_get(r, n, &f));
+	assert_true(f.goes_on);
+	assert_int_equal(ring_end_stream(r, tenant, slice_str("job:b"), OPEN),
+	    0);
+	ring_free(r);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+    test_a_log_whose_terminal_event_left_the_ring_is_closed_all_the_same),
 		cmocka_unit_test(
 		    test_the_ring_keeps_the_newest_and_says_what_is_whole),
 		cmocka_unit_test(

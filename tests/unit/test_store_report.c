@@ -1,7 +1,10 @@
 #include "tests/unit/store_fixture.h"
 
 #include <jansson.h>
+#include <sys/mman.h>
 
+#include "common/xmalloc.h"
+#include "store/store_notices.h"
 #include "store/store_report.h"
 
 /* A store that is well. */
@@ -109,14 +112,75 @@ test_the_facts_are_json_whatever_the_trouble_says(void **state UNUSED)
 	r.with_mongo = true;
 	r.mongo.refused = 3;
 	r.questions = 5;
+	r.writer.runs.uncounted.count = 4;
 	store_report_facts(&r, &b);
 	facts = json_loads(buf_cstr(&b), 0, NULL);
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(
 	    facts, "mongodb"), "refused")), 3);
 	assert_int_equal(json_integer_value(json_object_get(facts,
 	    "questions")), 5);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(
+	    facts, "runs"), "uncounted")), 4);
 	json_decref(facts);
 	buf_free(&b);
+}
+
+/* --- the log -------------------------------------------------------------- */
+
+/* What this tells the log, to be freed. */
+static char *
+said_of_runs(struct store_notices *n, const struct run_losses *losses,
+    int64_t at_ms)
+{
+	struct mono now = mono_add_ms((struct mono){ 0 }, at_ms);
+	int before = dup(STDERR_FILENO);
+	int fd = memfd_create("log", MFD_CLOEXEC);
+	char *text = xcalloc(1, 4096);
+
+	assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	store_notices_runs(n, losses, now);
+	assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO);
+	(void)close(before);
+	assert_true(pread(fd, text, 4095, 0) >= 0);
+	(void)close(fd);
+	return text;
+}
+
+static void
+check_said(struct store_notices *n, const struct run_losses *losses,
+    int64_t at_ms, const char *want)
+{
+	char *text = said_of_runs(n, losses, at_ms);
+
+	if (want == NULL)
+		assert_string_equal(text, "");
+	else
+		assert_non_null(strstr(text, want));
+	free(text);
+}
+
+static void
+test_what_is_left_out_of_runs_is_logged_once_in_a_while(void **state UNUSED)
+{
+	struct store_notices n = { .in_trouble = false };
+	struct run_losses losses = { .gone = 0 };
+
+	check_said(&n, &losses, 1, NULL);
+	losses.pushed_out = (struct run_loss){ 1, "acme run:a" };
+	check_said(&n, &losses, 2, "the last: acme run:a");
+	losses.pushed_out.count = 8;
+	losses.uncounted = (struct run_loss){ 3, "acme run:b" };
+	losses.gone = 4;
+	check_said(&n, &losses, STORE_NOTICES_MS, NULL);
+	check_said(&n, &losses, STORE_NOTICES_MS + 3, "of 7 more runs");
+	losses.uncounted.count = 5;
+	losses.gone = 6;
+	check_said(&n, &losses, INT64_C(2) * STORE_NOTICES_MS + 4,
+	    "2 more changes of jobs");
+	losses.gone = 7;
+	check_said(&n, &losses, INT64_C(3) * STORE_NOTICES_MS + 5,
+	    "of 1 runs is not derived any more: events");
+	check_said(&n, &losses, INT64_C(9) * STORE_NOTICES_MS, NULL);
 }
 
 int
@@ -130,6 +194,8 @@ main(void)
 		    test_a_state_or_a_line_that_changed_alone_is_news),
 		cmocka_unit_test(
 		    test_the_facts_are_json_whatever_the_trouble_says),
+		cmocka_unit_test(
+		    test_what_is_left_out_of_runs_is_logged_once_in_a_while),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "tests/unit/publish_fixture.h"
 
 #include "broker/stream_search.h"
+#include "common/lifecycle.h"
 
 #define MANY 5000
 
@@ -99,6 +100,78 @@ append_end(struct bench *b, const char *key, uint8_t state)
 	item.state = state;
 	sequencer_append(b->s, &item);
 	return item.position.number;
+}
+
+/* Each selector has its own word, in the order of the question. */
+static void
+test_of_each_stream_it_is_told_whether_its_log_is_open(void **state UNUSED)
+{
+	struct bench b = bench_new(100, 100);
+	struct stream_search v;
+	const struct query_stream *words = v.answer.streams;
+	uint64_t number;
+	uint8_t how;
+
+	sequencer_log_grace(b.s, STREAM_JOB, 30000);
+	sequencer_at(b.s, 1000);
+	(void)append_end(&b, "job:open", 3 | LIFECYCLE_LOGS_OPEN);
+	number = append(&b, "-", "job:open", 0);
+	(void)append_end(&b, "job:plain", 4);
+	assert_int_equal(begin(&b, &v, "-", "job:plain", "job:open"), 0);
+	while (!stream_search_step(&v, b.s, 3))
+		continue;
+	assert_int_equal(v.answer.ended, 0);
+	assert_int_equal(v.answer.n, 2);
+	assert_int_equal(words[0].how, QUERY_ENDED);
+	assert_int_equal(words[0].state, 4);
+	assert_int_equal(words[1].how, QUERY_LOG_OPEN);
+	assert_int_equal(words[1].last, number);
+	assert_int_equal(words[1].until_ms, 31000);
+	stream_search_end(&v);
+	/* By the clock of the question. */
+	sequencer_at(b.s, 31000);
+	assert_int_not_equal(ended(&b, "job:plain", "job:open", &how), 0);
+	assert_int_equal(begin(&b, &v, "-", "job:never", "job:*"), 0);
+	while (!stream_search_step(&v, b.s, 3))
+		continue;
+	assert_int_equal(words[0].how, QUERY_UNKNOWN);
+	assert_int_equal(words[1].how, QUERY_UNKNOWN);
+	stream_search_end(&v);
+	bench_free(&b);
+}
+
+static void
+test_the_open_logs_are_listed_in_pages(void **state UNUSED)
+{
+	struct bench b = bench_new(100, 100);
+	struct slice tenant, key;
+	struct sequencer_stream found;
+	uint32_t at = 0;
+	size_t steps = 2;
+	bool more = false;
+
+	sequencer_log_grace(b.s, STREAM_JOB, 30000);
+	sequencer_at(b.s, 1000);
+	(void)append(&b, "-", "job:on", 0);
+	(void)append_end(&b, "job:a", 3 | LIFECYCLE_LOGS_OPEN);
+	(void)append_end(&b, "job:plain", 3);
+	(void)append_end(&b, "job:b", 4 | LIFECYCLE_LOGS_OPEN);
+	assert_true(sequencer_next_open(b.s, &at, &steps, &tenant, &key,
+	    &found, &more));
+	assert_true(slice_is(tenant, "-"));
+	assert_true(slice_is(key, "job:a"));
+	assert_int_equal(found.state, 3 | LIFECYCLE_LOGS_OPEN);
+	assert_false(sequencer_next_open(b.s, &at, &steps, &tenant, &key,
+	    &found, &more));
+	assert_true(more);
+	steps = 100;
+	assert_true(sequencer_next_open(b.s, &at, &steps, &tenant, &key,
+	    &found, &more));
+	assert_true(slice_is(key, "job:b"));
+	assert_false(sequencer_next_open(b.s, &at, &steps, &tenant, &key,
+	    &found, &more));
+	assert_false(more);
+	bench_free(&b);
 }
 
 static void
@@ -405,6 +478,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    test_of_each_stream_it_is_told_whether_its_log_is_open),
+		cmocka_unit_test(test_the_open_logs_are_listed_in_pages),
 		cmocka_unit_test(test_a_key_is_answered_with_its_last_position),
 		cmocka_unit_test(
 		    test_streams_that_have_all_ended_are_told_with_the_last_end),

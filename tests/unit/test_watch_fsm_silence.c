@@ -1,33 +1,5 @@
 /* watch_fsm: lists by watch, and servers that fall silent. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "watcher/watch_fsm.h"
-#include "watcher/watch_words.h"
-
-static struct watch_fsm f;
-
-static struct watch_step
-step(enum watch_input input)
-{
-	struct watch_facts facts = { .random = 200 };
-
-	return watch_fsm_step(&f, input, &facts);
-}
-
-static void
-begin_watching(void)
-{
-	watch_fsm_init(&f, 5000, 60000, 300000);
-	assert_int_equal(step(WATCH_IN_START).action, WATCH_DO_LIST);
-	assert_int_equal(f.version, WATCH_VERSION_ZERO);
-	assert_int_equal(step(WATCH_IN_PAGE).action, WATCH_DO_PAGE);
-	assert_int_equal(step(WATCH_IN_LISTED).action, WATCH_DO_WATCH);
-}
+#include "tests/unit/watch_fsm_fixture.h"
 
 static void
 begin_streaming(void)
@@ -157,6 +129,5 @@ main(void)
 		    test_a_probe_without_answer_waits_and_watches_anew),
 	};
 
-	return cmocka_run_group_tests_name("watch_fsm_silence", tests, NULL,
-	    NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
