@@ -136,6 +136,8 @@ $(BUILD)/obj/%.o: %.c $(FLAGS_MK)
 # The page is embedded by .incbin, which -MMD does not see.
 $(BUILD)/obj/gateway/page_data.o $(BUILD)/hooks/obj/gateway/page_data.o: \
 	$(wildcard gateway/page/*)
+$(BUILD)/obj/gateway/schema_data.o $(BUILD)/hooks/obj/gateway/schema_data.o: \
+	$(wildcard schemas/*.json)
 
 # The API documents, the schemas in them, are embedded so too.
 SCHEMAS  := $(sort $(wildcard schemas/*.json))

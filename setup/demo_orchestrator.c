@@ -287,13 +287,19 @@ run_gate(struct demo *d, int i)
 static void
 begin_run(struct demo *d)
 {
-	time_t now = time(NULL);
+	char day[32];
+	time_t now;
 	struct tm tm;
 	int i;
 
-	(void)gmtime_r(&now, &tm);
-	(void)strftime(d->id, sizeof(d->id), "release-%Y%m%d-%H%M%S", &tm);
+	/* Of the millisecond: a run has more pauses, of one at least, so that
+	 * no two runs have the same id, whatever the pace. */
 	d->started = wall_unix_ms();
+	now = (time_t)(d->started / 1000);
+	(void)gmtime_r(&now, &tm);
+	(void)strftime(day, sizeof(day), "%Y%m%d-%H%M%S", &tm);
+	(void)snprintf(d->id, sizeof(d->id), "release-%s.%03d", day,
+	    (int)(d->started % 1000));
 	d->state = NULL;
 	d->line_no = d->done = d->events = 0;
 	d->refused = false;

@@ -57,6 +57,7 @@ cat >"$runtime/sluice.yaml" <<-YAML
 	state_directory: $state
 	runtime_directory: $runtime/bus
 YAML
+[ -z "$demo" ] || echo 'watch: {jobs_as_streams: true}' >>"$runtime/sluice.yaml"
 # By the environment: there it may be relative, or a list.
 KUBECONFIG=$kubeconfig "$build/sluiced" -c "$runtime/sluice.yaml" &
 sluiced=$!

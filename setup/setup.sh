@@ -10,22 +10,26 @@ build_packages='gcc make pkg-config ca-certificates libevent-dev
 	libseccomp-dev zlib1g-dev libnghttp2-dev'
 check_packages='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
 	codespell libcmocka-dev python3-venv chromium curl haproxy nginx
-	libnginx-mod-nchan openjdk-17-jdk-headless openssl git procps
-	util-linux mandoc systemd'
+	libnginx-mod-nchan nats-server openjdk-17-jdk-headless openssl git
+	procps util-linux mandoc systemd'
 
 packages=$build_packages
 [ "$1" = check ] && packages="$build_packages $check_packages"
 
-# quieten: the tests start a HAProxy and an nginx of their own, and what Debian
-# starts on installing them (a service for all, at every boot) nobody asked for.
+# quieten: the tests start a HAProxy, an nginx and a nats-server of their own, and
+# what Debian starts on installing them (a service for all, at every boot) nobody
+# asked for. Without systemd nothing starts what has no script in /etc/init.d.
 quieten() {
-	for daemon in haproxy nginx; do
+	for daemon in haproxy nginx nats-server; do
 		case "$missing " in
 		*" $daemon "*) ;;
 		*) continue ;;
 		esac
 		[ -x "/usr/sbin/$daemon" ] || continue
-		$as_root service "$daemon" stop >/dev/null
+		if [ -e "/etc/init.d/$daemon" ] || [ -d /run/systemd/system ]
+		then
+			$as_root service "$daemon" stop >/dev/null
+		fi
 		$as_root systemctl --quiet disable "$daemon.service"
 	done
 }
@@ -78,6 +82,11 @@ if [ ! -e "$stamp" ] || [ "$(cat "$stamp")" != "$want" ]; then
 		-r tests/requirements.txt
 	echo "$want" >"$stamp"
 fi
+
+# The programs of doc/examples are compiled by the tests, and what is built below
+# may be there already, from another tree.
+SLUICE_VENV=$PWD/$venv tests/cluster/build.sh --go >/dev/null ||
+	echo 'setup: there is no Go, the tests of examples in Go will fail' >&2
 
 # The test cluster: kube-apiserver, etcd, controller manager, kwok.
 SLUICE_VENV=$PWD/$venv tests/cluster/build.sh

@@ -1,13 +1,16 @@
 /*
- * Publishes the life of one job by libsluice, and says what became of it.
+ * The life of a job by libsluice. BEGAN: when it did, as 2026-11-22T12:00:00Z.
+ * SLUICE_TOKEN: where auth is jwt. SLUICE_SPOOL: a directory for what waits.
  *
  *	cc publish.c $(pkg-config --cflags --libs libsluice) -o publish
- *	./publish http://127.0.0.1:8080 job:42 [TOKEN_FILE [SPOOL_DIRECTORY]]
+ *	./publish http://127.0.0.1:8080 42 2026-11-22T12:00:00Z
  */
 #include <inttypes.h>
 #include <sluice.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
+
+static const char *job, *began;
 
 static void
 refused(const struct sluice_refusal *r, void *arg)
@@ -24,41 +27,43 @@ state_changed(enum sluice_state state, const char *text, void *arg)
 	(void)fprintf(stderr, "state %d: %s\n", (int)state, text);
 }
 
-/* Never waits: the event is in the queue, or the result says why not. */
+/* Never waits: the event is in the queue, or the result says why not. With a
+ * key and a time of its own it is the same event whenever this is run again;
+ * the library repeats requests by itself. `more`: members of its data. */
 static void
-publish(struct sluice *s, const char *key, const char *type, const char *data)
+publish(struct sluice *s, const char *type, const char *name, const char *more)
 {
-	int rc = sluice_publish(s, &(struct sluice_event){
-		.stream_key = key,
+	char stream[512], key[512], data[1024];
+	int rc;
+
+	(void)snprintf(stream, sizeof(stream), "job:%s", job);
+	(void)snprintf(key, sizeof(key), "%s/%s", job, name);
+	(void)snprintf(data, sizeof(data), "{\"job_id\":\"%s\",\"attempt\":1,"
+	    "%s}", job, more);
+	rc = sluice_publish(s, &(struct sluice_event){
+		.stream_key = stream,
 		.event_type = type,
 		.data = data,
+		.idempotency_key = key,
+		.timestamp = began,
 	});
-
 	if (rc != SLUICE_OK)
 		(void)fprintf(stderr, "not taken: %s\n", sluice_strerror(rc));
 }
 
-/* A transition of the job; `before` NULL: its first event. */
 static void
-move(struct sluice *s, const char *key, const char *before, const char *state)
+publish_life(struct sluice *s)
 {
-	char data[1024];
-
-	(void)snprintf(data, sizeof(data), "{\"job_id\":\"%s\",\"state\":"
-	    "\"%s\",\"previous_state\":%s%s%s,\"attempt\":1}",
-	    strchr(key, ':') + 1, state, before != NULL ? "\"" : "",
-	    before != NULL ? before : "null", before != NULL ? "\"" : "");
-	publish(s, key, "job.state_changed", data);
-}
-
-static void
-progress(struct sluice *s, const char *key, int percent)
-{
-	char data[1024];
-
-	(void)snprintf(data, sizeof(data), "{\"job_id\":\"%s\","
-	    "\"attempt\":1,\"percent\":%d}", strchr(key, ':') + 1, percent);
-	publish(s, key, "job.progress", data);
+	publish(s, "job.state_changed", "running",
+	    "\"state\":\"running\",\"previous_state\":null");
+	publish(s, "job.progress", "50", "\"percent\":50");
+	publish(s, "job.progress", "100", "\"percent\":100");
+	publish(s, "job.log", "line 1",
+	    "\"line_no\":1,\"stream\":\"stdout\",\"line\":\"fetching\"");
+	publish(s, "job.log", "line 2",
+	    "\"line_no\":2,\"stream\":\"stdout\",\"line\":\"done\"");
+	publish(s, "job.state_changed", "succeeded",
+	    "\"state\":\"succeeded\",\"previous_state\":\"running\"");
 }
 
 int
@@ -70,14 +75,15 @@ main(int argc, char **argv)
 	struct sluice *s;
 	int rc;
 
-	if (argc < 3 || strncmp(argv[2], "job:", 4) != 0) {
-		(void)fprintf(stderr, "usage: publish URL job:NAME "
-		    "[TOKEN_FILE [SPOOL_DIRECTORY]]\n");
+	if (argc != 4) {
+		(void)fprintf(stderr, "usage: publish URL JOB BEGAN\n");
 		return 64;
 	}
+	job = argv[2];
+	began = argv[3];
 	options.url = argv[1];
-	options.token_file = argc > 3 && *argv[3] != '\0' ? argv[3] : NULL;
-	options.spool_directory = argc > 4 ? argv[4] : NULL;
+	options.token = getenv("SLUICE_TOKEN");
+	options.spool_directory = getenv("SLUICE_SPOOL");
 	options.source = "/worker/example";
 	options.refused = refused;
 	options.state = state_changed;
@@ -86,13 +92,7 @@ main(int argc, char **argv)
 		(void)fprintf(stderr, "%s\n", problem);
 		return 78;
 	}
-	move(s, argv[2], NULL, "pending");
-	move(s, argv[2], "pending", "queued");
-	move(s, argv[2], "queued", "leased");
-	move(s, argv[2], "leased", "running");
-	for (int percent = 25; percent <= 100; percent += 25)
-		progress(s, argv[2], percent);
-	move(s, argv[2], "running", "succeeded");
+	publish_life(s);
 	/* Waits until all is taken, 10 s at most. */
 	rc = sluice_close(s, 10000, &stats);
 	(void)printf("accepted %" PRIu64 ", refused %" PRIu64 ", in the spool "

@@ -8,18 +8,20 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
 
-var url, job = os.Args[1], os.Args[2]
+var service, job = os.Args[1], os.Args[2]
 
 // post repeats until it is answered: what was taken, and the answer lost, is not taken twice.
 func post(path, contentType, body string, headers ...string) (int, string) {
 	client := http.Client{Timeout: 20 * time.Second}
 	for wait := 200 * time.Millisecond; wait < time.Minute; wait *= 2 {
-		request, err := http.NewRequest(http.MethodPost, url+path, strings.NewReader(body))
+		request, err := http.NewRequest(http.MethodPost, service+path, strings.NewReader(body))
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -30,15 +32,22 @@ func post(path, contentType, body string, headers ...string) (int, string) {
 		for i := 0; i+1 < len(headers); i += 2 {
 			request.Header.Set(headers[i], headers[i+1])
 		}
+		pause := wait
 		answer, err := client.Do(request)
 		if err == nil {
 			text, err := io.ReadAll(answer.Body)
 			answer.Body.Close()
-			if err == nil && answer.StatusCode != 429 && answer.StatusCode != 503 {
-				return answer.StatusCode, string(text)
+			code := answer.StatusCode
+			if err == nil && code < 500 && code != 408 && code != 425 && code != 429 {
+				return code, string(text)
 			}
+			after, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
+			pause = max(pause, time.Duration(min(after, 60))*time.Second)
+			log.Print(answer.Status)
+		} else {
+			log.Print(err)
 		}
-		time.Sleep(wait)
+		time.Sleep(pause)
 	}
 	log.Fatal("no answer")
 	return 0, ""
@@ -76,8 +85,9 @@ func main() {
 		Data: map[string]any{"state": "running", "previous_state": nil}})
 	publish(event{EventType: "job.progress", IdempotencyKey: "50", Data: map[string]any{"percent": 50}},
 		event{EventType: "job.progress", IdempotencyKey: "100", Data: map[string]any{"percent": 100}})
-	// Lines of the log, the first is number 1; 409: it has them already, or ended.
-	status, answer := post("/api/v1/streams/job:"+job+"/logs", "text/plain", "fetching\ndone",
+	// Lines of the log, the first is number 1; 409: it has them already, or ended. A / in the job's
+	// name is %2F here.
+	status, answer := post("/api/v1/streams/job:"+url.PathEscape(job)+"/logs", "text/plain", "fetching\ndone",
 		"X-Log-Offset", "1")
 	if status != http.StatusAccepted && status != http.StatusConflict {
 		log.Fatal(answer)

@@ -1,10 +1,12 @@
 """publish.py URL JOB: the life of a job. SLUICE_TOKEN: where auth is jwt."""
 
+import http.client
 import json
 import os
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 URL, JOB = sys.argv[1:]
@@ -17,15 +19,19 @@ def post(path, content_type, body, **headers):
         headers["Authorization"] = "Bearer " + os.environ["SLUICE_TOKEN"]
     request = urllib.request.Request(URL + path, body.encode(), headers)
     for attempt in range(8):
+        wait = min(0.2 * 2**attempt, 5)
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
-                return answer.status, json.load(answer)
+                return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
-            if error.code not in (429, 503):
-                return error.code, json.load(error)
-        except OSError as error:
+            if error.code < 500 and error.code not in (408, 425, 429):
+                return error.code, error.read().decode()
+            after = error.headers.get("Retry-After", "")
+            wait = max(wait, min(int(after), 60) if after.isdigit() else 0)
             print(error, file=sys.stderr)
-        time.sleep(min(0.2 * 2**attempt, 5))
+        except (OSError, http.client.HTTPException) as error:
+            print(error, file=sys.stderr)
+        time.sleep(wait)
     raise SystemExit("no answer")
 
 
@@ -50,9 +56,11 @@ def publish(*events):
 
 publish(event("job.state_changed", "running", state="running", previous_state=None))
 publish(*(event("job.progress", percent, percent=percent) for percent in (50, 100)))
-# Lines of the log, the first is number 1; 409: it has them already, or ended.
+# Lines of the log, the first is number 1; 409: it has them already, or ended. A / in the job's name
+# is %2F here.
 lines = {"X-Log-Offset": "1"}
-status, answer = post(f"/api/v1/streams/job:{JOB}/logs", "text/plain", "fetching\ndone", **lines)
+path = f"/api/v1/streams/{urllib.parse.quote('job:' + JOB, safe=':')}/logs"
+status, answer = post(path, "text/plain", "fetching\ndone", **lines)
 if status not in (202, 409):
     raise SystemExit(answer)
 publish(event("job.state_changed", "succeeded", state="succeeded", previous_state="running"))
