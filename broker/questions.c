@@ -1,7 +1,9 @@
 #include "broker/questions.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "broker/stream_search.h"
 #include "common/log.h"
@@ -22,6 +24,7 @@ struct question {
 struct questions {
 	uint32_t		 magic;
 	struct sequencer	*sequencer;
+	uint32_t		 life;       /* never 0 */
 	int			 rep;
 	struct event		*slice;
 	size_t			 turn;       /* whose slice is next */
@@ -139,6 +142,21 @@ malformed(struct questions *qs, struct bus_message *m)
 	    "question\",\"code\":\"bad_request\"}");
 }
 
+/* What a page says as `next`: an entry of the table, and in which life of the
+ * broker. A start counts the streams anew, without the places of those that
+ * were forgotten: by an entry of before, a page would pass some over. */
+static uint64_t
+page_next(const struct questions *qs, uint32_t entry)
+{
+	return (uint64_t)qs->life << 32 | entry;
+}
+
+static uint32_t
+page_entry(const struct questions *qs, uint64_t from)
+{
+	return from >> 32 == qs->life ? (uint32_t)from : 0;
+}
+
 static void
 tell_open_logs(struct questions *qs, struct bus_message *m, struct rd *rest)
 {
@@ -149,12 +167,14 @@ tell_open_logs(struct questions *qs, struct bus_message *m, struct rd *rest)
 	struct sequencer_stream found;
 	struct query_open_log log;
 	bool more = true;
+	uint64_t from;
 	uint32_t at;
 
-	if (query_wire_open_logs_decode(rest, &at) == -1) {
+	if (query_wire_open_logs_decode(rest, &from) == -1) {
 		malformed(qs, m);
 		return;
 	}
+	at = page_entry(qs, from);
 	while (logs.len < QUERY_OPEN_LOGS_MAX &&
 	    sequencer_next_open(qs->sequencer, &at, &steps, &log.tenant,
 	    &log.key, &found, &more)) {
@@ -164,7 +184,7 @@ tell_open_logs(struct questions *qs, struct bus_message *m, struct rd *rest)
 		query_wire_open_log(&logs, &log);
 		page.count++;
 	}
-	page.next = more ? at : 0;
+	page.next = more ? page_next(qs, at) : 0;
 	query_wire_answer_open_logs(&b, &page);
 	buf_add(&b, logs.data, logs.len);
 	(void)bus_reply(qs->rep, m, b.data, b.len, NULL);
@@ -233,13 +253,22 @@ questions_new(struct event_base *base, struct sequencer *s, int rep,
 	qs->magic = QUESTIONS_MAGIC;
 	qs->sequencer = s;
 	qs->rep = rep;
+	if (getrandom(&qs->life, sizeof(qs->life), 0) !=
+	    (ssize_t)sizeof(qs->life)) {
+		(void)err_errno(err, errno, "broker: getrandom");
+		goto fail;
+	}
+	qs->life |= 1;
 	qs->slice = evtimer_new(base, questions_slice_cb, qs);
 	if (qs->slice == NULL) {
-		free(qs);
 		(void)err_set(err, "broker: event");
-		return NULL;
+		goto fail;
 	}
 	return qs;
+
+fail:
+	free(qs);
+	return NULL;
 }
 
 void

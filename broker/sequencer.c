@@ -321,10 +321,11 @@ sequencer_next_open(const struct sequencer *s, uint32_t *cursor, size_t *steps,
     struct slice *ret_tenant, struct slice *ret_key,
     struct sequencer_stream *ret, bool *ret_more)
 {
-	for (; *cursor < s->table.used && *steps > 0; (*steps)--) {
+	while (*cursor < s->table.used && *steps > 0) {
 		const struct table_stream *st =
 		    &s->table.streams[(*cursor)++];
 
+		(*steps)--;
 		if (st->name == NULL || (st->flags & STREAM_LOGS_OPEN) == 0)
 			continue;
 		*ret_tenant = slice_str(st->name);

@@ -289,7 +289,7 @@ query_last(struct query_client *c, struct slice tenant,
 }
 
 uint64_t
-query_open_logs(struct query_client *c, uint32_t from, int64_t deadline_ms,
+query_open_logs(struct query_client *c, uint64_t from, int64_t deadline_ms,
     query_open_logs_cb cb, void *arg)
 {
 	struct buf body = BUF_EMPTY;

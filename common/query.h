@@ -70,7 +70,7 @@ uint64_t query_history(struct query_client *c,
 uint64_t query_last(struct query_client *c, struct slice tenant,
 	    const struct slice *selectors, size_t n, int64_t deadline_ms,
 	    query_last_cb cb, void *arg);
-uint64_t query_open_logs(struct query_client *c, uint32_t from,
+uint64_t query_open_logs(struct query_client *c, uint64_t from,
 	    int64_t deadline_ms, query_open_logs_cb cb, void *arg);
 void	 query_cancel(struct query_client *c, uint64_t ticket);
 /* Half of the room is taken: what can be asked later shall be. */

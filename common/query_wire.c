@@ -169,15 +169,15 @@ query_wire_last_decode(struct rd *r, struct slice *ret_tenant,
 }
 
 void
-query_wire_open_logs(struct buf *b, uint32_t from)
+query_wire_open_logs(struct buf *b, uint64_t from)
 {
-	buf_u32(b, from);
+	buf_u64(b, from);
 }
 
 int
-query_wire_open_logs_decode(struct rd *r, uint32_t *ret_from)
+query_wire_open_logs_decode(struct rd *r, uint64_t *ret_from)
 {
-	*ret_from = rd_u32(r);
+	*ret_from = rd_u64(r);
 	return rd_done(r) ? 0 : -1;
 }
 
@@ -338,7 +338,7 @@ query_wire_answer_open_logs(struct buf *b, const struct query_open_logs *page)
 	buf_u8(b, 0);
 	buf_u32(b, page->as_of.epoch);
 	buf_u64(b, page->as_of.number);
-	buf_u32(b, page->next);
+	buf_u64(b, page->next);
 	buf_u32(b, page->count);
 }
 
@@ -361,7 +361,7 @@ query_wire_answer_open_logs_decode(struct slice answer,
 	(void)rd_u8(&r);
 	ret->as_of.epoch = rd_u32(&r);
 	ret->as_of.number = rd_u64(&r);
-	ret->next = rd_u32(&r);
+	ret->next = rd_u64(&r);
 	ret->count = rd_u32(&r);
 	ret->logs = r;
 	return r.failed ? -1 : 0;

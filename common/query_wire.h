@@ -16,8 +16,10 @@
  *     has a kept event, complete: as below, applied: the position}).
  *   QUERY_LAST, for the broker: str16 tenant, u16 n, n x str16 selector: what
  *     is kept of these streams, and what is gone?
- *   QUERY_OPEN_LOGS, for the broker: u32 from: a page of the streams that have
- *     ended while lines of their log may follow; from 0, then from `next`
+ *   QUERY_OPEN_LOGS, for the broker: u64 from: a page of the streams that have
+ *     ended while lines of their log may follow; from 0, then from `next`.
+ *     What a `next` means the broker alone knows, and only until it restarts:
+ *     with one of before, the list begins again
  *   QUERY_HISTORY: the wait of a snapshot, str16 tenant, str16 key, u8 whether
  *     what stands behind (u32 epoch, u64 position) is asked for, or all, u32
  *     limit of events, u16 n, n x str16 event type (none: all)
@@ -31,7 +33,7 @@
  *     with position, in the order of their positions
  *   last: u32 epoch, u64 tip, u64 last, u64 oldest, u64 gone, u64 ended,
  *     u8 state, u16 n, n x (u8 how, u8 state, u64 last, u64 until)
- *   open logs: u32 epoch, u64 tip, u32 next (0: that was all), u32 n, n x
+ *   open logs: u32 epoch, u64 tip, u64 next (0: that was all), u32 n, n x
  *     (str16 tenant, str16 key, u8 state, u64 last, u64 until)
  *   error: u16 HTTP-like code, str32 JSON {"error","code"}.
  * An exact key's snapshot holds a deleted object's last event too, a prefix's
@@ -149,7 +151,7 @@ struct query_last {
  * it at the tip `as_of`. */
 struct query_open_logs {
 	struct position	as_of;
-	uint32_t	next;
+	uint64_t	next;    /* 0: that was all */
 	uint32_t	count;
 	struct rd	logs;    /* query_wire_open_log_decode x count */
 };
@@ -197,8 +199,8 @@ int	query_wire_last_decode(struct rd *r, struct slice *ret_tenant,
 	    struct slice ret_selectors[QUERY_LAST_SELECTORS_MAX],
 	    size_t *ret_n) MUST_CHECK;
 
-void	query_wire_open_logs(struct buf *b, uint32_t from);
-int	query_wire_open_logs_decode(struct rd *r, uint32_t *ret_from)
+void	query_wire_open_logs(struct buf *b, uint64_t from);
+int	query_wire_open_logs_decode(struct rd *r, uint64_t *ret_from)
 	    MUST_CHECK;
 
 /* --- answers: -1 when they are not one ----------------------------------- */

@@ -32,7 +32,7 @@ struct log_grace {
 	size_t		 n;
 };
 
-static void	ask_page(struct log_grace *l, uint32_t from);
+static void	ask_page(struct log_grace *l, uint64_t from);
 static void	ask_about_due(struct log_grace *l);
 
 struct log_grace *
@@ -320,7 +320,7 @@ page_cb(const struct query_open_logs *page, const struct err *err, void *arg)
 }
 
 static void
-ask_page(struct log_grace *l, uint32_t from)
+ask_page(struct log_grace *l, uint64_t from)
 {
 	l->listing = query_open_logs(l->gateway->broker, from,
 	    LOG_GRACE_ASK_MS, page_cb, l);
@@ -340,4 +340,9 @@ log_grace_lost(struct log_grace *l)
 {
 	open_logs_all_due(l->gateway->open_logs, gateway_now_ms());
 	l->known = false;
+	/* The pages it has were told before: what ended in what is lost need
+	 * not be on those that follow. */
+	if (l->listing != 0)
+		query_cancel(l->gateway->broker, l->listing);
+	l->listing = 0;
 }

@@ -299,32 +299,34 @@ test_the_last_position_reads_back_and_an_error_is_none(void **state UNUSED)
 	buf_free(&b);
 }
 
+#define FROM UINT64_C(0x100000007)
+
 static void
 test_a_page_of_open_logs_reads_back_and_is_bounded(void **state UNUSED)
 {
 	const struct query_open_logs page = { .as_of = { 0xab, 41 },
-		.next = 7, .count = 1 };
+		.next = FROM, .count = 1 };
 	const struct query_open_log log = { slice_str("red"),
 		slice_str("job:x"), 3, 17, 99 };
 	struct query_open_logs found;
 	struct query_open_log one;
 	struct buf b = BUF_EMPTY;
 	struct rd r;
-	uint32_t from = 0;
+	uint64_t from = 0;
 
-	query_wire_open_logs(&b, 7);
+	query_wire_open_logs(&b, FROM);
 	r = rd_init(b.data, b.len - 1);
 	assert_int_equal(query_wire_open_logs_decode(&r, &from), -1);
 	r = rd_init(b.data, b.len);
 	assert_int_equal(query_wire_open_logs_decode(&r, &from), 0);
-	assert_int_equal(from, 7);
+	assert_int_equal(from, FROM);
 	buf_reset(&b);
 	query_wire_answer_open_logs(&b, &page);
 	query_wire_open_log(&b, &log);
 	assert_int_equal(query_wire_answer_open_logs_decode(slice_of(&b),
 	    &found), 0);
 	assert_true(position_eq(found.as_of, page.as_of));
-	assert_int_equal(found.next, 7);
+	assert_int_equal(found.next, FROM);
 	assert_int_equal(found.count, 1);
 	r = found.logs;
 	assert_int_equal(query_wire_open_log_decode(&r, &one), 0);

@@ -7,6 +7,7 @@
 #include "broker/questions.h"
 #include "broker/requests.h"
 #include "common/bus_request.h"
+#include "common/lifecycle.h"
 #include "common/mono.h"
 #include "common/query.h"
 
@@ -15,6 +16,8 @@
 #define BATCH      150      /* items of one request, some 7 MB */
 #define FRAME      47000
 #define MANY       50000
+#define PAGED      (2 * QUESTIONS_STEPS + 100)   /* open logs: three pages */
+#define HOUR_MS    3600000
 
 static char directory[32];
 static struct event_base *base;
@@ -342,6 +345,126 @@ test_every_asker_is_answered_even_one_there_is_no_room_for(
 		query_client_free(clients[i]);
 }
 
+/* --- open logs ------------------------------------------------------------ */
+
+struct pages {
+	uint64_t	next;
+	int		pages;
+	int		logs;
+	bool		seen[PAGED];
+};
+
+static void
+page_cb(const struct query_open_logs *page, const struct err *err UNUSED,
+    void *arg)
+{
+	struct pages *pages = arg;
+	struct query_open_log log;
+	struct rd rd;
+
+	assert_non_null(page);
+	rd = page->logs;
+	for (uint32_t i = 0; i < page->count; i++) {
+		uint32_t n;
+
+		assert_int_equal(query_wire_open_log_decode(&rd, &log), 0);
+		assert_int_equal(sscanf(log.key.p, "run:%" SCNu32, &n), 1);
+		assert_true(n < PAGED);
+		pages->seen[n] = true;
+	}
+	assert_true(rd_done(&rd));
+	pages->logs += (int)page->count;
+	pages->next = page->next;
+	pages->pages++;
+}
+
+static void
+next_page(struct query_client *c, struct pages *pages)
+{
+	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
+	int before = pages->pages;
+
+	assert_true(query_open_logs(c, pages->next, WAIT_MS, page_cb, pages) !=
+	    0);
+	while (pages->pages == before && mono_before(mono_now(), end))
+		turn(1);
+	assert_int_equal(pages->pages, before + 1);
+}
+
+/* So many streams, from that one on, each with its log open. */
+static void
+append_open(uint32_t from, uint32_t n)
+{
+	char key[32];
+
+	sequencer_log_grace(b.s, STREAM_RUN, HOUR_MS);
+	sequencer_at(b.s, wall_unix_ms());
+	for (uint32_t i = from; i < from + n; i++) {
+		struct item item;
+
+		(void)snprintf(key, sizeof(key), "run:%" PRIu32, i);
+		item = make(0, key, ITEM_LIFECYCLE | ITEM_TERMINAL);
+		item.state = 3 | LIFECYCLE_LOGS_OPEN;
+		sequencer_append(b.s, &item);
+	}
+}
+
+static int
+seen_of(const struct pages *pages)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < PAGED; i++)
+		n += pages->seen[i];
+	return n;
+}
+
+static void
+test_the_open_logs_come_in_pages_each_once(void **state UNUSED)
+{
+	struct pages pages = { .next = 0 };
+	struct query_client *c = client();
+
+	append_open(0, PAGED);
+	do
+		next_page(c, &pages);
+	while (pages.next != 0);
+	assert_int_equal(pages.pages, 3);
+	assert_int_equal(pages.logs, PAGED);
+	assert_int_equal(seen_of(&pages), PAGED);
+	query_client_free(c);
+}
+
+/* The broker that starts again has forgotten the first of them: the others
+ * have smaller numbers. */
+static void
+test_after_a_restart_between_two_pages_no_open_log_is_passed_over(
+    void **state UNUSED)
+{
+	struct pages pages = { .next = 0 };
+	struct query_client *c = client();
+	struct err err;
+
+	append_open(0, PAGED);
+	next_page(c, &pages);
+	assert_int_not_equal(pages.next, 0);
+	assert_int_equal(pages.logs, QUESTIONS_STEPS);
+
+	requests_free(requests);
+	bench_free(&b);
+	b = bench_new(MANY + 10, 100);
+	requests = requests_new(b.s, b.d, b.core, ready_cb, NULL, &err);
+	assert_non_null(requests);
+	assert_int_equal(requests_listen(requests, base, directory, &err),
+	    0);
+	append_open(QUESTIONS_STEPS / 2, PAGED - QUESTIONS_STEPS / 2);
+	do
+		next_page(c, &pages);
+	while (pages.next != 0);
+	assert_int_equal(seen_of(&pages), PAGED);
+	query_client_free(c);
+}
+
 static void
 test_what_is_no_question_is_refused_and_a_silent_broker_is_an_error(
     void **state UNUSED)
@@ -372,6 +495,12 @@ main(void)
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_every_asker_is_answered_even_one_there_is_no_room_for,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_the_open_logs_come_in_pages_each_once,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_after_a_restart_between_two_pages_no_open_log_is_passed_over,
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_what_is_no_question_is_refused_and_a_silent_broker_is_an_error,
