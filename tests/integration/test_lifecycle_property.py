@@ -1,165 +1,80 @@
 """Random publishers over two gateways: what was accepted is a legal path, once each, and what was
-refused was illegal; the broker is killed half-way, and whoever has no answer asks again."""
+refused was illegal; gateways and the broker are killed meanwhile, and whoever has no answer repeats
+its request as it was."""
 
-import random
-import re
-import threading
-import time
+import contextlib
+import os
+import signal
 
 import pytest
 
-from tests.bed.net import deadline
+from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
 
-from .lifecycle import Publisher, job, step
+from .random_publishers import (
+    CONNECTIONS,
+    ENDS,
+    STATE,
+    Gate,
+    Random,
+    Seen,
+    kind_of,
+    legal,
+    machine_of,
+    point_of,
+)
 
-ENDS = {"succeeded", "failed", "canceled", "timed_out"}
-# Contract 3, written out; "+": with the next attempt.
-JOB = {
-    "pending": {"queued", "canceled"},
-    "queued": {"leased", "throttled", "canceled", "timed_out"},
-    "throttled": {"queued", "canceled"},
-    "leased": {"running", "queued", "failed", "canceled", "timed_out"},
-    "running": ENDS | {"+queued"},
-}
-STEP = {
-    "pending": {"running", "skipped"},
-    "running": ENDS | {"waiting", "skipped"},
-    "waiting": ENDS | {"running", "skipped"},
-    "failed": {"+pending"},
-}
-WORDS = {"job": sorted(ENDS | set(JOB)), "step": sorted(ENDS | set(STEP) | {"skipped"})}
-EDGES = {"job": JOB, "step": STEP}
-STATE = re.compile(r"the current state is (\w+), attempt (\d+)")
-LATER = {"broker_unavailable", "machine_busy"}
-CONNECTIONS = 8
-BATCH = 20
-PATIENCE = 60  # for a broker that was killed
+KEYS = ("job:prop/*", "pack-run:prop/*")
+LAST = "job:prop/last"
+# Who is killed together, one after the other; GATEWAY is the one that holds the connection of the
+# first publisher, so that each time it is another.
+GATEWAY = "gateway"
+FAULTS = ((GATEWAY,), (GATEWAY,), ("broker",), (GATEWAY, "broker"), (GATEWAY,))
 
 
-def machine_of(event):
-    """(stream, step or None): whose state it is."""
-    return event["stream_key"], event["data"].get("step_id")
+class Follower:
+    """A stream of KEYS that is opened again by the last id it has seen whenever it is cut."""
 
+    def __init__(self, sluice):
+        self.sluice = sluice
+        self.sessions = [sluice.stream(*KEYS)]
+        self.sessions[0].wait_joined()
 
-def kind_of(machine):
-    """Which of EDGES."""
-    return "job" if machine[1] is None else "step"
+    def __enter__(self):
+        return self
 
+    def __exit__(self, *exc):
+        for session in self.sessions:
+            session.close()
 
-def point_of(event):
-    """(state, attempt)."""
-    return event["data"]["state"], event["data"]["attempt"]
+    def pump(self):
+        """Takes in what is there."""
+        self.sessions[-1].pump()
+        if self.sessions[-1].ended is None:
+            return
+        assert self.sessions[-1].ended == "cut"
+        cursor = [s.last_id() for s in self.sessions if s.last_id()][-1]
+        with contextlib.suppress(ConnectionError):  # that gateway dies, too
+            self.sessions.append(self.sluice.stream(*KEYS, last_event_id=cursor))
 
+    def frames(self, *names):
+        """Of all sessions: those with one of these names."""
+        return [f for s in self.sessions for f in s.named(*names)]
 
-def legal(kind, now, then):
-    """Whether a machine of KIND that stands at NOW may come to THEN."""
-    raised = {0: "", 1: "+"}.get(then[1] - now[1])
-    return raised is not None and raised + then[0] in EDGES[kind].get(now[0], ())
+    def events(self):
+        """Of all sessions."""
+        return [e for s in self.sessions for e in s.events()]
 
+    def whole(self):
+        """All events there are: what stands behind all the others proves that none comes late."""
+        self.sluice.publish([{"stream_key": LAST, "event_type": "x.end", "data": {}}])
 
-def choice(rng, kind, now):
-    """(state, attempt) for a machine that stands, as far as is known, at NOW."""
-    words, edges = WORDS[kind], EDGES[kind]
-    if now is None or rng.random() < 0.25:
-        return rng.choice(words), rng.choice((1, 1, 2))
-    state, attempt = now
-    # Not to its end at once: half of the paths lead there.
-    ways = sorted(edges.get(state, words), key=lambda word: (word in ENDS, rng.random()))
-    word = ways[0] if rng.random() < 0.9 else rng.choice(ways)
-    return word.lstrip("+"), attempt + word.startswith("+")
+        def there():
+            self.pump()
+            return self.frames("x.end")
 
-
-class Seen:
-    """What all publishers know of the machines."""
-
-    def __init__(self):
-        self.now = {}  # machine -> point
-        self.taken = {}  # machine -> the numbers of its events that were accepted, as told
-
-
-class Refusal:
-    """Of one event; `known`: those of its machine that had been accepted before it was sent."""
-
-    def __init__(self, event, problem, known):
-        self.event, self.problem, self.known = event, problem, known
-
-
-class Random(threading.Thread):
-    """One connection's publisher; what became of its events is in `accepted` and `refused`."""
-
-    def __init__(self, sluice, number, count, seen):
-        super().__init__(daemon=True)
-        self.sluice, self.number, self.count, self.seen = sluice, number, count, seen
-        self.rng = random.Random(number)
-        self.accepted, self.refused, self.error = set(), [], None
-        self.sent = 0
-
-    def run(self):
-        try:
-            self.publish()
-        except Exception as error:  # pylint: disable=broad-exception-caught
-            self.error = error
-
-    def publish(self):
-        """All its events, in requests of up to BATCH, each event for itself."""
-        publisher = Publisher(self.sluice)
-        while self.sent < self.count:
-            size = min(self.rng.randint(1, BATCH), self.count - self.sent)
-            events = [self.event(self.sent + i) for i in range(size)]
-            known = {machine_of(e): set(self.seen.taken.get(machine_of(e), ())) for e in events}
-            end = time.monotonic() + PATIENCE
-            while events:
-                assert time.monotonic() < end, "no answer"
-                events = self.ask(publisher, events, known)
-            self.sent += size
-        publisher.close()
-
-    def ask(self, publisher, events, known):
-        """Publishes them; returns those of which it is not known yet."""
-        status, answer = publisher.post(events, "?atomic=0")
-        assert status in (202, 409, 503), answer
-        rows = {int(d["path"][1:].partition("]")[0]): d for d in answer.get("details", ())}
-        if status == 503 and not rows:
-            time.sleep(0.1)
-            return events
-        again = []
-        for i, event in enumerate(events):
-            if i not in rows:
-                self.take(event, known)
-            elif rows[i]["code"] in LATER:
-                again.append(event)
-            else:
-                assert rows[i]["code"] in ("illegal_transition", "stream_ended"), rows[i]
-                before = set(known[machine_of(event)])
-                self.refused.append(Refusal(event, rows[i]["problem"], before))
-        if status == 202:
-            taken = answer["accepted"] + answer["duplicates"]
-            assert taken == len(events) - len(rows), answer
-        return again
-
-    def take(self, event, known):
-        """One that was accepted."""
-        machine = machine_of(event)
-        self.accepted.add(event["data"]["n"])
-        self.seen.now[machine] = point_of(event)
-        self.seen.taken.setdefault(machine, set()).add(event["data"]["n"])
-        known[machine].add(event["data"]["n"])
-
-    def event(self, i):
-        """The I-th: of one of the machines that all are at now."""
-        n = i * CONNECTIONS + self.number
-        at = i // 40 * 5 + self.rng.randrange(10)
-        machine = (f"job:prop/{at}", None)
-        if self.rng.random() < 0.4:
-            machine = (f"pack-run:prop/{at // 3}", f"s{at % 3}")
-        state, attempt = choice(self.rng, kind_of(machine), self.seen.now.get(machine))
-        if machine[1] is None:
-            event = job(machine[0], state, None, attempt, n=n)
-        else:
-            event = step(machine[0], at % 3, state, None, attempt)
-            event["data"]["n"] = n
-        return event | {"idempotency_key": f"prop-{n}"}
+        wait_until(there, 60, "the last event")
+        return [e for e in self.events() if e["stream_key"] != LAST]
 
 
 def check_stream(events):
@@ -191,20 +106,57 @@ def check_refusal(refusal, path):
     assert now in later, (refusal.event, refusal.problem, later)
 
 
-def publish_all(sluice, threads, stream):
-    """Lets them publish; the broker dies when half of it is done."""
-    killed = False
+def lives(sluice, victims, threads):
+    """{name: pid} of those who are to die."""
+
+    def found():
+        rows = {name: sluice.pid(name) for name in victims if name != GATEWAY}
+        return rows | dict([threads[0].publisher.gateway(sluice)] if GATEWAY in victims else [])
+
+    # Its connection may not be there yet.
+    return wait_until(found, 20, "the victims", ignore=(AssertionError, AttributeError, OSError))
+
+
+def publish_all(sluice, threads, gate, follower):
+    """Lets them publish, a share after the other; in the middle of each some process dies. Whose
+    gateways they were."""
+
+    def watch(cond, what):
+        """COND is awaited, everybody being looked after."""
+
+        def now():
+            follower.pump()
+            for thread in threads:
+                assert thread.error is None, thread.error
+            return cond()
+
+        wait_until(now, 120, what, interval=0.005)
+
+    def sent():
+        return sum(t.sent for t in threads)
+
+    share = threads[0].count // len(FAULTS)
+    died = []
     for thread in threads:
         thread.start()
-    while any(t.is_alive() for t in threads):
-        stream.pump()
-        if not killed and sum(t.sent for t in threads) * 2 >= sum(t.count for t in threads):
-            sluice.kill("broker")
-            killed = True
-        threads[0].join(0.005)
-        for thread in threads:
-            assert thread.error is None, thread.error
-    assert killed
+    for i, victims in enumerate(FAULTS):
+        gate.open(share * (i + 1))
+        pids = lives(sluice, victims, threads)
+        watch(lambda i=i: sent() * 2 >= share * (2 * i + 1) * len(threads), "half of a share")
+        for pid in pids.values():
+            os.kill(pid, signal.SIGKILL)
+        died += [name for name in pids if name.startswith(GATEWAY)]
+        for name, pid in pids.items():
+            watch(lambda name=name, pid=pid: ready_again(sluice, name, pid), f"{name} ready again")
+    gate.open(threads[0].count)
+    watch(lambda: not any(t.is_alive() for t in threads), "the rest")
+    return died
+
+
+def ready_again(sluice, name, pid):
+    """Whether it is, in another life than PID's."""
+    row = sluice.status().get(name, {})
+    return row.get("state") == "ready" and row["pid"] != pid
 
 
 def by(key, events):
@@ -220,24 +172,33 @@ def by(key, events):
 )
 def test_what_is_accepted_is_a_legal_path_and_delivered_once(count):
     with Sluice({"journal": {"size": "256MiB"}}, gateways=2) as sluice:
-        seen = Seen()
-        threads = [Random(sluice, i, count // CONNECTIONS, seen) for i in range(CONNECTIONS)]
-        with sluice.stream("job:prop/*", "pack-run:prop/*") as stream:
-            stream.wait_joined()
-            publish_all(sluice, threads, stream)
+        seen, gate, each = Seen(), Gate(), count // CONNECTIONS
+        threads = [Random(sluice, i, each, seen, gate) for i in range(CONNECTIONS)]
+        with Follower(sluice) as follower:
+            died = publish_all(sluice, threads, gate, follower)
+            assert set(died) == {"gateway/0", "gateway/1"}
+            assert threads[0].torn >= len(died)
             accepted = set().union(*(t.accepted for t in threads))
             refused = [r for t in threads for r in t.refused]
-            stream.wait_events(len(accepted), deadline(60))
-            found = stream.events()
-        assert len(accepted) + len(refused) == count // CONNECTIONS * CONNECTIONS
-        assert min(len(accepted), len(refused)) > count // 20
-        assert sorted(e["data"]["n"] for e in found) == sorted(accepted)
-        assert len({e["id"] for e in found}) == len(found)
-        for events in by(lambda e: e["stream_key"], found).values():
-            check_stream(events)
-        paths = by(machine_of, found)
-        assert {kind_of(machine) for machine in paths} == {"job", "step"}
-        for machine, events in paths.items():
-            check_path(machine, events)
-        for refusal in refused:
-            check_refusal(refusal, paths[machine_of(refusal.event)])
+            found = follower.whole()
+            assert not follower.frames("stream.gap", "stream.error")
+        check_all(threads, accepted, refused, found)
+
+
+def check_all(threads, accepted, refused, found):
+    """What publishers were told, against what was delivered."""
+    count = sum(t.count for t in threads)
+    assert len(accepted) + len(refused) == count
+    assert min(len(accepted), len(refused)) > count // 20
+    assert sorted(e["data"]["n"] for e in found) == sorted(accepted)
+    ids = {e["id"] for e in found}
+    assert len(ids) == len(found)
+    assert set().union(*(t.told for t in threads)) <= ids
+    for events in by(lambda e: e["stream_key"], found).values():
+        check_stream(events)
+    paths = by(machine_of, found)
+    assert {kind_of(machine) for machine in paths} == {"job", "step"}
+    for machine, events in paths.items():
+        check_path(machine, events)
+    for refusal in refused:
+        check_refusal(refusal, paths[machine_of(refusal.event)])
