@@ -163,7 +163,7 @@ def test_an_example_says_why_it_is_refused_and_ends(sluice, name, issuer, tmp_pa
     assert ("403" if name.endswith(".mjs") else '"forbidden"') in program.tail()
 
 
-@pytest.mark.parametrize("name", ["subscribe.sh", "subscribe.py", "subscribe.go"])
+@pytest.mark.parametrize("name", ["subscribe.sh", "subscribe.py", "subscribe.mjs", "subscribe.go"])
 def test_an_example_comes_back_after_what_a_balancer_says(name, tmp_path):
     html = (502, {"Content-Type": "text/html"}, "<html>\n\nbad gateway")
     with Scripted(html, BUSY, (204, {}, "")) as service:
