@@ -218,7 +218,7 @@ refuse(struct conn *c, enum metrics_auth why, const char *text)
 	if (why != AUTH_MISSING)
 		buf_adds(&b, ", error=\"invalid_token\"");
 	buf_adds(&b, "\r\n");
-	reply_refusal(c, 401, codes[why], text, buf_cstr(&b));
+	reply_refusal(c, 401, codes[why], text, NULL, buf_cstr(&b));
 	buf_free(&b);
 }
 
@@ -239,11 +239,11 @@ refuse_missing(struct conn *c, const struct access *a, enum access_need need)
 }
 
 void
-access_forbid(struct conn *c, const char *text)
+access_forbid(struct conn *c, const char *text, struct reply_details *details)
 {
 	c->gateway->metrics.auth_failures[AUTH_FORBIDDEN]++;
-	reply_refusal(c, 403, "forbidden", text, "WWW-Authenticate: Bearer "
-	    "realm=\"sluice\", error=\"insufficient_scope\"\r\n");
+	reply_refusal(c, 403, "forbidden", text, details, "WWW-Authenticate: "
+	    "Bearer realm=\"sluice\", error=\"insufficient_scope\"\r\n");
 }
 
 /* --- who it is ------------------------------------------------------------ */
@@ -425,15 +425,16 @@ has_grant(struct conn *c, enum access_need need)
 
 	if ((need == ACCESS_SUBSCRIBE || need == ACCESS_TICKET) &&
 	    id->subscribe.n == 0)
-		access_forbid(c, "this token may read no stream");
+		access_forbid(c, "this token may read no stream", NULL);
 	else if (need == ACCESS_PUBLISH && id->publish.n == 0)
-		access_forbid(c, "this token may publish to no stream");
+		access_forbid(c, "this token may publish to no stream", NULL);
 	else if (need == ACCESS_ADMIN && !id->admin)
-		access_forbid(c, "only an admin's token may do this");
+		access_forbid(c, "only an admin's token may do this",
+		    NULL);
 	else if (need == ACCESS_ADMIN &&
 	    strcmp(id->tenant, EVENT_TENANT_DEFAULT) != 0)
 		access_forbid(c, "clusters and workflows of this installation "
-		    "belong to the tenant -, and so must its admins");
+		    "belong to the tenant -, and so must its admins", NULL);
 	else
 		return true;
 	return false;

@@ -31,6 +31,7 @@ enum access_need {
 
 struct access;
 struct conn;
+struct reply_details;
 
 /* NULL with *err, whose code is EX_CONFIG when a restart cannot help. */
 struct access	*access_new(struct gateway *g, struct err *err);
@@ -65,8 +66,10 @@ int		 access_revoke(struct access *a, const char *tenant,
 void		 access_opened(struct conn *c);
 /* POST /api/v1/tickets: a ticket for who asks. */
 void		 access_ticket(struct conn *c, const struct http_request *r);
-/* The answer where a grant is missing; `text` says for what. */
-void		 access_forbid(struct conn *c, const char *text);
+/* The answer where a grant is missing; `text` says for what. details may be
+ * NULL; its contents are released. */
+void		 access_forbid(struct conn *c, const char *text,
+		    struct reply_details *details);
 /* The request, or the stream, is done with. */
 void		 access_forget(struct conn *c);
 

@@ -265,7 +265,7 @@ may_read(struct conn *c, struct slice key)
 		return true;
 	(void)snprintf(text, sizeof(text), "this token may not read %.*s",
 	    (int)key.n, key.p);
-	access_forbid(c, text);
+	access_forbid(c, text, NULL);
 	return false;
 }
 

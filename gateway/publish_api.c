@@ -1,5 +1,6 @@
 #include "gateway/publish_api.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "common/mono.h"
@@ -9,24 +10,60 @@
 #include "gateway/publish_body.h"
 #include "gateway/reply.h"
 
-/* One event of a stream that is not granted refuses the request, atomic or
- * not: a publisher without the grant has nothing to try again. */
-static bool
-may_publish(struct conn *c, const struct publish_body *b)
-{
-	char text[EVENT_KEY_MAX + 64];
+#define NOT_GRANTED "this token may not publish to %.*s"
 
-	for (size_t i = 0; i < b->good; i++) {
+/* The first item from `i` on whose stream is not granted; b->good: none. */
+static size_t
+not_granted(const struct conn *c, const struct publish_body *b, size_t i)
+{
+	while (i < b->good && grants_cover(&c->identity->publish,
+	    b->items[i].key))
+		i++;
+	return i;
+}
+
+/* Each of them by its place, so that whoever sent many knows which to leave
+ * out. */
+static void
+tell_not_granted(const struct conn *c, const struct publish_body *b,
+    struct reply_details *details)
+{
+	const char *name = b->cloud ? "streamkey" : "stream_key";
+	char text[EVENT_KEY_MAX + 64], path[64];
+
+	for (size_t i = not_granted(c, b, 0); i < b->good;
+	    i = not_granted(c, b, i + 1)) {
 		struct slice key = b->items[i].key;
 
-		if (grants_cover(&c->identity->publish, key))
-			continue;
-		(void)snprintf(text, sizeof(text), "this token may not "
-		    "publish to %.*s; nothing was taken", (int)key.n, key.p);
-		access_forbid(c, text);
-		return false;
+		(void)snprintf(text, sizeof(text), NOT_GRANTED, (int)key.n,
+		    key.p);
+		if (b->list)
+			(void)snprintf(path, sizeof(path), "[%" PRIu32 "].%s",
+			    b->places[i], name);
+		else
+			(void)snprintf(path, sizeof(path), "%s", name);
+		reply_detail_code(details, path, "forbidden", text);
 	}
-	return true;
+}
+
+/* One event of a stream that is not granted refuses the request, atomic or
+ * not: a publisher without the grant has nothing to try again. details, where
+ * the events stand in the body: what is wrong with others; released then. */
+static bool
+may_publish(struct conn *c, const struct publish_body *b,
+    struct reply_details *details)
+{
+	char text[EVENT_KEY_MAX + 64];
+	size_t first = not_granted(c, b, 0);
+
+	if (first == b->good)
+		return true;
+	if (details != NULL)
+		tell_not_granted(c, b, details);
+	(void)snprintf(text, sizeof(text), NOT_GRANTED "; nothing was taken",
+	    (int)b->items[first].key.n, b->items[first].key.p);
+	access_forbid(c, text, details);
+	return false;
 }
 
 /* Also of the registration: until it is answered, events wait. */
@@ -45,7 +82,7 @@ void
 publish_items(struct conn *c, const struct publish_body *b, bool atomic,
     struct reply_details *details, const char *extra, publish_lost_cb lost)
 {
-	if (!broker_is_away(c) && may_publish(c, b)) {
+	if (!broker_is_away(c) && may_publish(c, b, NULL)) {
 		publish_wait_begin(c, b, atomic, details, extra, lost);
 		return;
 	}
@@ -73,8 +110,8 @@ judge(struct conn *c, struct publish_body *b, bool atomic)
 	if (b->status != 0) {
 		reply_error(c, b->status, b->code, b->text, NULL);
 		buf_free(&details.json);
-	} else if (!may_publish(c, b)) {
-		buf_free(&details.json);
+	} else if (!may_publish(c, b, &details)) {
+		;   /* answered */
 	} else if (b->good == 0 || (atomic && b->good < b->n)) {
 		reply_error(c, 422, "schema_violation", b->list ?
 		    "not every event is as the contract says" :

@@ -144,9 +144,15 @@ reply_method(struct conn *c, const char *allow)
 
 void
 reply_refusal(struct conn *c, int status, const char *code, const char *text,
-    const char *headers)
+    struct reply_details *details, const char *headers)
 {
-	reply_error_more(c, status, code, text, "", headers);
+	struct buf b = BUF_EMPTY;
+
+	error_body(&b, code, text, details, "");
+	reply_send(c, status, "application/json", b.data, b.len, headers);
+	buf_free(&b);
+	if (details != NULL)
+		buf_free(&details->json);
 }
 
 void

@@ -20,9 +20,11 @@ void	reply_error(struct conn *c, int status, const char *code,
 	    const char *text, struct reply_details *details);
 /* 405; `allow`: the methods there are, as the header names them. */
 void	reply_method(struct conn *c, const char *allow);
-/* An error with header lines of its own, as reply_send takes them. */
+/* An error with header lines of its own, as reply_send takes them; details as
+ * of reply_error. */
 void	reply_refusal(struct conn *c, int status, const char *code,
-	    const char *text, const char *headers);
+	    const char *text, struct reply_details *details,
+	    const char *headers);
 /* Its body has the members of `more` too, as in "\"expected_offset\":7". */
 void	reply_error_more(struct conn *c, int status, const char *code,
 	    const char *text, const char *more, const char *headers);

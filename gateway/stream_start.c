@@ -228,7 +228,7 @@ is_granted(struct conn *c, const struct stream_wish *w)
 		(void)snprintf(text, sizeof(text),
 		    "this token may not read %.*s", (int)w->selectors[i].n,
 		    w->selectors[i].p);
-		access_forbid(c, text);
+		access_forbid(c, text, NULL);
 		return false;
 	}
 	return true;

@@ -115,6 +115,7 @@ static const struct {
 	const char	*text;
 } codes[] = {
 	{ "schema_violation", 422, "the event is not as the contract says" },
+	{ "forbidden", 403, "the token may not publish to its stream" },
 	{ "idempotency_conflict", 409, "its idempotency_key was used for "
 	    "another event" },
 	{ "illegal_transition", 409, "the state machine does not lead there "

@@ -122,13 +122,36 @@ ask_halves(struct pub_batch *b, struct pub_part p)
 	push_part(b, p.first, p.n / 2);
 }
 
+/* The token is for no stream at all: no event would fare better alone. */
+static bool
+grants_none(const struct pub_answer *a)
+{
+	return a->status == 403 && a->details == NULL;
+}
+
+/* A 403 names the events because of which none was taken. How many others there
+ * are. */
+static size_t
+others_wait(enum pub_fate *fates, size_t n)
+{
+	size_t others = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (fates[i] != PUB_NOT_NAMED)
+			continue;
+		fates[i] = PUB_LATER;
+		others++;
+	}
+	return others;
+}
+
 void
 pub_batch_answer(struct pub_batch *b, const struct pub_answer *a,
     pub_batch_refused_cb refused, void *arg)
 {
 	enum pub_fate fates[SLUICE_BATCH_EVENTS];
 	struct pub_part p = b->parts[b->n_parts - 1];
-	size_t none;
+	size_t none, named;
 
 	assert(b->n_parts > 0 && a->verdict != PUB_AWAY);
 	b->n_parts--;
@@ -137,12 +160,15 @@ pub_batch_answer(struct pub_batch *b, const struct pub_answer *a,
 		b->duplicates += MIN(a->duplicates, p.n);
 		return;
 	}
-	if (p.n == 1 || a->verdict == PUB_UNAUTHORIZED) {
+	if (p.n == 1 || a->verdict == PUB_UNAUTHORIZED || grants_none(a)) {
 		refuse(b, p, a, refused, arg);
 		return;
 	}
 	none = a->verdict == PUB_TAKEN ? a->refused : p.n;
-	if (pub_answer_fates(a, fates, p.n) != none || !moves(fates, p.n)) {
+	named = pub_answer_fates(a, fates, p.n);
+	if (a->status == 403)
+		named += others_wait(fates, p.n);
+	if (named != none || !moves(fates, p.n)) {
 		ask_halves(b, p);
 		return;
 	}

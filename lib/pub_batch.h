@@ -6,9 +6,11 @@
  * Where some are refused, the answer names each with its code: one that is
  * refused for good is so by that answer, which is of its turn (asked again it
  * might be taken behind what came after it), and those for which there was no
- * room are asked about again, in their order. Where the answer does not name
- * them all, halves are asked about, down to one event. What was accepted
- * already is then known to the service by its key.
+ * room are asked about again, in their order. So are those that a 403 does not
+ * name, which is of the whole request; one without details is of the token, and
+ * refuses them all. Where another answer does not name them all, halves are
+ * asked about, down to one event. What was accepted already is then known to
+ * the service by its key.
  */
 #ifndef SLUICE_PUB_BATCH_H
 #define SLUICE_PUB_BATCH_H

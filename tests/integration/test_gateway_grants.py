@@ -44,8 +44,23 @@ def test_an_event_is_taken_only_where_it_is_granted(guarded):
     for query in ("", "?atomic=0"):
         status, _, body = guarded.post(token, mixed, query)
         assert (status, body["code"]) == (403, "forbidden") and "job:b" in body["error"]
+        (row,) = body["details"]
+        assert (row["path"], row["code"]) == ("[1].stream_key", "forbidden")
+        assert row["problem"] == "this token may not publish to job:b"
+    # What else is wrong is told, too; of what is not a list there are no places.
+    wrong = [{**mixed[0], "event_type": "Log"}, *events("job:c", 0, 1), *mixed]
+    body = guarded.post(token, wrong, "?atomic=0")[2]
+    assert [(row["path"], row["code"]) for row in body["details"]] == [
+        ("[0].event_type", "schema_violation"),
+        ("[1].stream_key", "forbidden"),
+        ("[3].stream_key", "forbidden"),
+    ]
+    head = {**bearer(token), "Content-Type": "application/json"}
+    body = guarded.sluice.request("POST", "/api/v1/events", mixed[1], head)[2]
+    assert [row["path"] for row in body["details"]] == ["stream_key"]
     reader = guarded.issuer.grants(["*"])
-    assert guarded.post(reader, events("job:a", 0, 1))[0] == 403
+    status, _, body = guarded.post(reader, events("job:a", 0, 1))
+    assert status == 403 and "details" not in body
     with guarded.stream(reader, "job:a", last_event_id="-1") as stream:
         stream.wait_events(1)
         assert len(stream.events()) == 1

@@ -229,21 +229,59 @@ test_where_not_all_are_named_halves_are_asked_about(void **unused UNUSED)
 {
 	struct pub_batch *b = batch_of(5);
 	struct seen seen = { .status = 0 };
-	const char *no = "{\"error\":\"e\",\"code\":\"forbidden\"}";
+	const char *no = "{\"error\":\"e\",\"code\":\"c\"}";
 
-	answer(b, 403, no, &seen);
+	answer(b, 409, no, &seen);
 	question_is(b, "0\n1\n");
 	answer(b, 202, "{\"accepted\":2,\"duplicates\":0}", &seen);
 	question_is(b, "2\n3\n4\n");
-	answer(b, 403, no, &seen);
+	answer(b, 409, no, &seen);
 	question_is(b, "2\n");
-	answer(b, 403, no, &seen);
+	answer(b, 409, no, &seen);
 	question_is(b, "3\n4\n");
 	answer(b, 202, "{\"accepted\":2,\"duplicates\":0}", &seen);
 	assert_false(pub_batch_is_open(b));
 	assert_string_equal(seen.text, "2 ");
-	assert_int_equal(seen.status, 403);
+	assert_int_equal(seen.status, 409);
 	assert_int_equal(b->accepted, 4);
+	batch_free(b);
+}
+
+/* It is of the whole request: nothing was taken of the others either. */
+static void
+test_those_that_a_403_does_not_name_are_asked_about_again(
+    void **unused UNUSED)
+{
+	struct pub_batch *b = batch_of(6);
+	struct seen seen = { .status = 0 };
+
+	answer(b, 403, "{\"error\":\"e\",\"code\":\"forbidden\",\"details\":["
+	    ROW(1, "schema_violation") "," ROW(2, "forbidden") "]}", &seen);
+	assert_string_equal(seen.text, "1 2 ");
+	assert_string_equal(seen.code, "forbidden");
+	assert_int_equal(seen.status, 403);
+	assert_int_equal(b->accepted, 0);
+	question_is(b, "0\n");
+	answer(b, 202, "{\"accepted\":1,\"duplicates\":0}", &seen);
+	question_is(b, "3\n4\n5\n");
+	answer(b, 202, "{\"accepted\":3,\"duplicates\":0}", &seen);
+	assert_false(pub_batch_is_open(b));
+	assert_int_equal(b->accepted, 4);
+	assert_int_equal(b->refused, 2);
+	batch_free(b);
+}
+
+static void
+test_a_token_that_may_publish_nothing_is_asked_for_once(void **unused UNUSED)
+{
+	struct pub_batch *b = batch_of(3);
+	struct seen seen = { .status = 0 };
+
+	answer(b, 403, "{\"error\":\"e\",\"code\":\"forbidden\"}", &seen);
+	assert_false(pub_batch_is_open(b));
+	assert_string_equal(seen.text, "0 1 2 ");
+	assert_int_equal(seen.status, 403);
+	assert_int_equal(b->refused, 3);
 	batch_free(b);
 }
 
@@ -435,6 +473,10 @@ main(void)
 		cmocka_unit_test(test_in_its_own_rows_an_event_has_no_place),
 		cmocka_unit_test(
 		    test_where_not_all_are_named_halves_are_asked_about),
+		cmocka_unit_test(
+		    test_those_that_a_403_does_not_name_are_asked_about_again),
+		cmocka_unit_test(
+		    test_a_token_that_may_publish_nothing_is_asked_for_once),
 		cmocka_unit_test(test_every_event_has_one_fate),
 		cmocka_unit_test(
 		    test_only_answers_in_the_contracts_form_refuse),

@@ -101,7 +101,8 @@ conn_set_state(struct conn *c UNUSED, enum conn_state state UNUSED)
 }
 
 void
-access_forbid(struct conn *c UNUSED, const char *text)
+access_forbid(struct conn *c UNUSED, const char *text,
+    struct reply_details *details UNUSED)
 {
 	fail_msg("%s", text);
 }
