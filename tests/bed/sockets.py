@@ -2,15 +2,18 @@
 
 import ctypes
 import errno
+import fcntl
 import os
 import socket
 import stat
+import sys
+import termios
 
 _PIDFD_GETFD = 438
 
 
-def inet_sockets(pid):
-    """Duplicates of the IPv4 sockets of process PID, one after the other, each closed in turn."""
+def sockets(pid, family):
+    """Duplicates of the sockets of process PID, one after the other, each closed in turn."""
     call = ctypes.CDLL(None, use_errno=True).syscall
     process = os.pidfd_open(pid)
     try:
@@ -24,10 +27,29 @@ def inet_sockets(pid):
                 continue
             found = socket.socket(fileno=fd)
             with found:
-                if found.family == socket.AF_INET:
+                if found.family == family:
                     yield found
     finally:
         os.close(process)
+
+
+def inet_sockets(pid):
+    """Those of IPv4."""
+    return sockets(pid, socket.AF_INET)
+
+
+def unread(sock):
+    """How many bytes lie in its receive buffer."""
+    return int.from_bytes(fcntl.ioctl(sock, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def unread_of_bus(pid):
+    """How many bytes of other processes' requests PID has not read yet."""
+    streams = (s for s in sockets(pid, socket.AF_UNIX) if s.type == socket.SOCK_STREAM)
+    # A socket that listens has no buffer.
+    return sum(
+        unread(s) for s in streams if not s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    )
 
 
 def peer_of(sock):

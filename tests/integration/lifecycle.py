@@ -1,8 +1,11 @@
-"""Lifecycle events, and publishers that hold their connection to one gateway."""
+"""Lifecycle events, what readers see of them, and publishers that hold to one gateway."""
 
 import http.client
 import json
+import re
+import time
 
+from tests.bed.net import deadline, wait_until
 from tests.bed.sockets import inet_sockets, peer_of
 
 
@@ -38,6 +41,19 @@ def run(key, state, previous=None, **more):
     return {"stream_key": key, "event_type": "run.state_changed", "data": data | more}
 
 
+PATHS = {
+    "succeeded": ["pending", "queued", "leased", "running", "succeeded"],
+    "failed": ["pending", "queued", "leased", "running", "failed"],
+    "canceled": ["pending", "queued", "canceled"],
+    "timed-out": ["pending", "queued", "leased", "timed_out"],
+    "throttled": ["pending", "queued", "throttled", "queued", "leased", "failed"],
+    "retry": ["pending", "queued", "leased", "running", "+queued", "leased", "running", "failed"],
+    "lease": ["pending", "queued", "leased", "queued", "leased", "running", "succeeded"],
+    "late": ["running", "succeeded"],
+    "late-end": ["failed"],
+}
+
+
 def job_path(key, *words):
     """The events of a job that goes through these states, "+" before one of a new attempt."""
     events, previous, attempt = [], None, 1
@@ -47,6 +63,56 @@ def job_path(key, *words):
         events.append(job(key, state, previous, attempt))
         previous = state
     return events
+
+
+def states(stream):
+    """(event type, seq, previous_state, state, attempt, terminal) of all events so far."""
+    return [
+        (
+            e["event_type"].rpartition(".")[2],
+            e["seq"],
+            e["data"].get("previous_state"),
+            e["data"].get("state"),
+            e["data"].get("attempt"),
+            e.get("terminal"),
+        )
+        for e in stream.events()
+    ]
+
+
+def to_the_end(stream, timeout=10):
+    """Reads until the stream ended; how it did."""
+    wait_until(lambda: stream.pump() or stream.ended, timeout, "the end")
+    return stream.ended
+
+
+def columns(words, events):
+    """What states() must say of a job that goes by these words (as in job_path) to its end."""
+    plain = [None, *(word.lstrip("+") for word in words)]
+    return [
+        ("state_changed", i, plain[i - 1], plain[i], event["data"]["attempt"], i == len(events))
+        for i, event in enumerate(events, 1)
+    ]
+
+
+def ends_in_time(stream, begin):
+    """Its end comes within 1 s of BEGIN."""
+    assert to_the_end(stream) == "clean"
+    assert time.monotonic() - begin < deadline(1)
+
+
+def quiet(sluice, stream):
+    """Waits until nothing more can come: what was published before is delivered."""
+    key = f"workflow:mark-{time.monotonic_ns()}"
+    with sluice.stream(key) as mark:
+        mark.wait_joined()
+        tip = sluice.publish([{"stream_key": key, "event_type": "x.mark", "data": {}}])["last_id"]
+    at = int(tip.rpartition("-")[2])
+    stream.read_until(
+        lambda s: any(int(f.id.rpartition("-")[2]) >= at for f in s.named("heartbeat") if f.id),
+        10,
+        "a heartbeat behind all of it",
+    )
 
 
 def post(sluice, events, **query):
@@ -60,7 +126,7 @@ class Publisher:
     """A keep-alive connection: all its requests are of one gateway."""
 
     def __init__(self, sluice):
-        self.conn = http.client.HTTPConnection("127.0.0.1", sluice.port, timeout=30)
+        self.conn = http.client.HTTPConnection("127.0.0.1", sluice.port, timeout=deadline(30))
         self.conn.connect()
 
     def close(self):
@@ -82,14 +148,32 @@ class Publisher:
         self.send(events, query)
         return self.answer()
 
+    def get(self, path):
+        """The body of what its gateway answers, as text."""
+        self.conn.request("GET", path)
+        return self.conn.getresponse().read().decode()
+
+    def figure(self, name):
+        """One of its gateway's figures."""
+        found = re.search(rf"^sluice_gateway_{name} (\d+)$", self.get("/metrics"), re.M)
+        return int(found[1])
+
+    def incarnation(self):
+        """Of its gateway: the ids of streams there begin with it."""
+        return json.loads(self.get("/api/v1/status"))["gateway"]["incarnation"]
+
     def gateway(self, sluice):
         """The process that holds the connection: (name, pid)."""
-        mine = self.conn.sock.getsockname()
-        for name in (n for n in sluice.status() if n.startswith("gateway/")):
-            pid = sluice.pid(name)
-            if any(peer_of(sock) == mine for sock in inet_sockets(pid)):
-                return name, pid
-        raise AssertionError(f"no gateway has the connection of {mine}")
+        return holder(sluice, self.conn.sock.getsockname())
+
+
+def holder(sluice, client):
+    """The gateway that has the connection of a CLIENT's address: (name, pid)."""
+    for name in (n for n in sluice.status() if n.startswith("gateway/")):
+        pid = sluice.pid(name)
+        if any(peer_of(sock) == client for sock in inet_sockets(pid)):
+            return name, pid
+    raise AssertionError(f"no gateway has the connection of {client}")
 
 
 def publisher_each(sluice):

@@ -1,25 +1,34 @@
 """State machines: what is taken, what is refused, over two gateways (contract 3, 5 and 7)."""
 
-import contextlib
-import fcntl
-import glob
-import os
 import select
 import signal
 import socket
 import struct
-import sys
-import termios
 import threading
 import time
 
 import pytest
 
-from tests.bed.net import deadline, wait_until
+from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
-from tests.bed.sockets import inet_sockets, peer_of
 
-from .lifecycle import Publisher, job, job_path, pack, post, publisher_each, run, step
+from .lifecycle import (
+    PATHS,
+    Publisher,
+    columns,
+    ends_in_time,
+    job,
+    job_path,
+    pack,
+    post,
+    publisher_each,
+    quiet,
+    run,
+    states,
+    step,
+    to_the_end,
+)
+from .repeating import go_on
 
 CONF = {"streams": {"default": {"heartbeat_interval": "500ms"}, "job": {"log_grace": "60s"}}}
 
@@ -30,58 +39,10 @@ def _sluice():
         yield running
 
 
-def states(stream):
-    """(event type, seq, previous_state, state, attempt, terminal) of all events so far."""
-    return [
-        (
-            e["event_type"].rpartition(".")[2],
-            e["seq"],
-            e["data"].get("previous_state"),
-            e["data"].get("state"),
-            e["data"].get("attempt"),
-            e.get("terminal"),
-        )
-        for e in stream.events()
-    ]
-
-
-def to_the_end(stream, timeout=10):
-    """Reads until the stream ended; how it did."""
-    wait_until(lambda: stream.pump() or stream.ended, timeout, "the end")
-    return stream.ended
-
-
 def line(key, number, **more):
     """One line of a job's log."""
     data = {"line": f"line {number}", "line_no": number, "stream": "stdout", "attempt": 1}
     return {"stream_key": key, "event_type": "job.log", "data": data | more}
-
-
-def quiet(sluice, stream):
-    """Waits until nothing more can come: what was published before is delivered."""
-    key = f"workflow:mark-{time.monotonic_ns()}"
-    with sluice.stream(key) as mark:
-        mark.wait_joined()
-        tip = sluice.publish([{"stream_key": key, "event_type": "x.mark", "data": {}}])["last_id"]
-    at = int(tip.rpartition("-")[2])
-    stream.read_until(
-        lambda s: any(int(f.id.rpartition("-")[2]) >= at for f in s.named("heartbeat") if f.id),
-        10,
-        "a heartbeat behind all of it",
-    )
-
-
-PATHS = {
-    "succeeded": ["pending", "queued", "leased", "running", "succeeded"],
-    "failed": ["pending", "queued", "leased", "running", "failed"],
-    "canceled": ["pending", "queued", "canceled"],
-    "timed-out": ["pending", "queued", "leased", "timed_out"],
-    "throttled": ["pending", "queued", "throttled", "queued", "leased", "failed"],
-    "retry": ["pending", "queued", "leased", "running", "+queued", "leased", "running", "failed"],
-    "lease": ["pending", "queued", "leased", "queued", "leased", "running", "succeeded"],
-    "late": ["running", "succeeded"],
-    "late-end": ["failed"],
-}
 
 
 @pytest.mark.parametrize("name", PATHS)
@@ -95,15 +56,10 @@ def test_a_job_is_followed_to_its_end(sluice, name):
             at = time.monotonic()
             gateway = publishers[f"gateway/{i % 2}"]
             assert gateway.post(event)[0] == 202
-        assert to_the_end(stream) == "clean"
-        assert time.monotonic() - at < deadline(1)
-        plain = [w.lstrip("+") for w in words]
-        assert states(stream) == [
-            ("state_changed", i + 1, plain[i - 1] if i else None, w, e["data"]["attempt"],
-             i + 1 == len(words))
-            for i, (w, e) in enumerate(zip(plain, events, strict=True))
-        ]  # fmt: skip
-        assert [f.json["final_state"] for f in stream.named("stream.end")] == [plain[-1]]
+        ends_in_time(stream, at)
+        assert states(stream) == columns(words, events)
+        ends = [f.json["final_state"] for f in stream.named("stream.end")]
+        assert ends == [events[-1]["data"]["state"]]
     for publisher in publishers.values():
         publisher.close()
 
@@ -306,13 +262,6 @@ def a_request_of_each(floods):
     wait_until(further, 20, "lines between two transitions")
 
 
-def guards_lost(publisher):
-    """By the gateway that holds this connection."""
-    publisher.conn.request("GET", "/metrics")
-    text = publisher.conn.getresponse().read().decode()
-    return int(text.split("\nsluice_gateway_guards_lost_total ")[1].split()[0])
-
-
 def test_a_flood_of_lines_does_not_starve_a_transition(sluice):
     key = "job:flood"
     publishers = [publisher_each(sluice), publisher_each(sluice), publisher_each(sluice)]
@@ -321,7 +270,7 @@ def test_a_flood_of_lines_does_not_starve_a_transition(sluice):
         for i, publisher in enumerate(p for each in publishers[:2] for p in each.values())
     ]
     other = list(publishers[2].values())[0]
-    before = guards_lost(other)
+    before = other.figure("guards_lost_total")
     words = [*PATHS["succeeded"][:-1], *(["+queued", "leased", "running"] * 8), "succeeded"]
     for flood in floods:
         flood.start()
@@ -331,7 +280,7 @@ def test_a_flood_of_lines_does_not_starve_a_transition(sluice):
         a_request_of_each(floods)
     assert other.post(end)[0] == 202
     # Not one transition had to be judged again: lines take no guard away.
-    assert guards_lost(other) == before
+    assert other.figure("guards_lost_total") == before
     for flood in floods:
         flood.stop = True
         flood.join(20)
@@ -345,12 +294,6 @@ def waiting(sluice):
     """How many connections wait for an answer to what they published."""
     text = sluice.request("GET", "/metrics")[2]
     return int(text.split('sluice_gateway_connections{state="waiting"} ')[1].split()[0])
-
-
-def go_on(broker):
-    """After SIGSTOP; one that stood still for long is a new one by now."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(broker, signal.SIGCONT)
 
 
 def answers_while_the_broker_stands_still(sluice, name, count):
@@ -411,67 +354,6 @@ def test_of_a_client_that_went_nothing_more_is_begun():
             status, answer = other.post(event)
             assert (status, answer["accepted"]) == (202, 1)
         other.close()
-
-
-def appended(sluice, key):
-    """How often KEY stands in the journal's files, of which only the begin is in use yet."""
-    found = 0
-    for path in glob.glob(f"{sluice.directory}/state/journal/*.seg"):
-        with open(path, "rb") as file:
-            found += file.read(1 << 20).count(key.encode())
-    return found
-
-
-def unread(publisher, pid):
-    """How many bytes of what it sent the gateway has not read yet."""
-    mine = publisher.conn.sock.getsockname()
-    for sock in inet_sockets(pid):
-        if peer_of(sock) == mine:
-            return int.from_bytes(fcntl.ioctl(sock, termios.FIONREAD, bytes(4)), sys.byteorder)
-    raise AssertionError(f"the gateway has no connection of {mine}")
-
-
-def test_a_gateway_dies_between_append_and_answer():
-    with Sluice(CONF, gateways=2) as sluice:
-        key, words = "job:killed", PATHS["succeeded"]
-        found = []
-        for event in job_path(key, *words):
-            victim = Publisher(sluice)
-            assert victim.post([])[0] == 400
-            name, pid = victim.gateway(sluice)
-            before = appended(sluice, key)
-            broker = sluice.kill("broker", signal.SIGSTOP)
-            victim.send(event)
-            # So that the request is with the broker by the time its gateway stands still; and
-            # still does when the broker has appended it. What was read goes on in the same turn.
-            wait_until(lambda v=victim, p=pid: unread(v, p) == 0, 10, "the gateway reads it")
-            time.sleep(0.3)
-            os.kill(pid, signal.SIGSTOP)
-            go_on(broker)
-            with contextlib.suppress(AssertionError):
-                wait_until(lambda b=before: appended(sluice, key) > b, 1.5, "it is appended")
-            os.kill(pid, signal.SIGKILL)
-            with pytest.raises(OSError):
-                victim.answer()
-            victim.close()
-
-            def again(event=event):
-                other = Publisher(sluice)
-                try:
-                    status, answer = other.post(event)
-                    found.append(answer.get("duplicates"))
-                    return status == 202
-                finally:
-                    other.close()
-
-            wait_until(again, 20, "202 for the same event", ignore=(OSError,))
-            sluice.wait_restarted(name, pid)
-        assert 1 in found, "no gateway died behind the append"
-        with sluice.stream(key, last_event_id="-1") as stream:
-            assert to_the_end(stream, 20) == "clean"
-            assert [(e[1], e[2], e[3]) for e in states(stream)] == [
-                (i + 1, words[i - 1] if i else None, w) for i, w in enumerate(words)
-            ]
 
 
 def test_what_is_known_of_machines_outlives_the_broker():
