@@ -210,10 +210,11 @@ enter(struct dedup *d, const struct item *item, struct position at,
 
 static int
 refuse(struct dedup *d, struct position first, enum record_code code,
-    struct position position, struct record_exception *ret)
+    size_t item, struct position position, struct record_exception *ret)
 {
 	dedup_undo(d, first);
 	ret->code = code;
+	ret->item = (uint32_t)item;
 	ret->position = position;
 	ret->state = 0;
 	return -1;
@@ -224,7 +225,7 @@ dedup_judge(struct dedup *d, const struct item *items, size_t n,
     struct position first, int64_t now_ms, struct record_exception *ret)
 {
 	struct position known_at = { 0, 0 }, last = { 0, 0 };
-	size_t known = 0, entered = 0;
+	size_t known = 0, entered = 0, first_known = 0;
 
 	assert(n <= EVENT_BATCH_MAX);
 	d->n_dropped = 0;
@@ -244,18 +245,21 @@ dedup_judge(struct dedup *d, const struct item *items, size_t n,
 		}
 		if (memcmp(old->body, items[i].body, EVENT_HASH_SIZE) != 0 ||
 		    old->position.number >= first.number)
-			return refuse(d, first, RECORD_KEY_CONFLICT,
+			return refuse(d, first, RECORD_KEY_CONFLICT, i,
 			    old->position.number >= first.number ?
 			    (struct position){ 0, 0 } : old->position, ret);
-		if (known++ == 0)
+		if (known++ == 0) {
 			known_at = old->position;
+			first_known = i;
+		}
 		last = old->position;
 	}
 	if (known == 0)
 		return 0;
 	if (entered > 0)
-		return refuse(d, first, RECORD_KEY_CONFLICT, known_at, ret);
-	(void)refuse(d, first, RECORD_DUPLICATE, known_at, ret);
+		return refuse(d, first, RECORD_KEY_CONFLICT, first_known,
+		    known_at, ret);
+	(void)refuse(d, first, RECORD_DUPLICATE, 0, known_at, ret);
 	ret->last = last;
 	return -1;
 }

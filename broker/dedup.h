@@ -57,7 +57,8 @@ void	dedup_answered(struct dedup *d, struct slice publisher,
  * are entered (undo with dedup_undo when it is refused after all); -1 = not
  * appended: *ret is DUPLICATE (every item has a known key, same bodies) or
  * KEY_CONFLICT (another body; or only some of an atomic group are known,
- * or a key stands twice in it). */
+ * or a key stands twice in it), and its item the one whose key is to blame:
+ * of a group known in part the first that is known. */
 int	dedup_judge(struct dedup *d, const struct item *items, size_t n,
 	    struct position first, int64_t now_ms,
 	    struct record_exception *ret);

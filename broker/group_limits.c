@@ -9,12 +9,14 @@
 static_assert(EVENT_BATCH_MAX <= MACHINE_PARTS_MAX,
     "a stream that is new has room for a whole group");
 
-/* How many streams of the group are new; exact, since at the limit one new
- * stream with many items must not count as many. */
+/* The first item of a new stream that there is no room for, n: there is room
+ * for all. Exact, since at the limit one new stream with many items must not
+ * count as many. */
 static size_t
-count_new(const struct group_limits *l, const struct item *items, size_t n)
+first_without_room(const struct group_limits *l, const struct item *items,
+    size_t n)
 {
-	size_t count = 0, earlier;
+	size_t count = l->streams->count, earlier;
 
 	for (size_t i = 0; i < n; i++) {
 		if (stream_table_find(l->streams, items[i].tenant,
@@ -25,10 +27,10 @@ count_new(const struct group_limits *l, const struct item *items, size_t n)
 			    slice_eq(items[earlier].tenant, items[i].tenant))
 				break;
 		}
-		if (earlier == i)
-			count++;
+		if (earlier == i && ++count > l->max_streams)
+			return i;
 	}
-	return count;
+	return n;
 }
 
 static int
@@ -113,6 +115,17 @@ over_in_stream(const struct group_limits *l, const struct new_parts *fresh)
 	return NULL;
 }
 
+/* There is at least one. */
+static const struct item *
+first_of(const struct new_parts *fresh)
+{
+	const struct item *first = fresh->items[0];
+
+	for (size_t i = 1; i < fresh->n; i++)
+		first = MIN(first, fresh->items[i]);
+	return first;
+}
+
 /* Whether a limit could be met if all parts of the group were new. */
 static bool
 parts_are_near(const struct group_limits *l, const struct item *items,
@@ -153,9 +166,10 @@ judge_parts(const struct group_limits *l, const struct item *items, size_t n,
 	}
 	/* Only new ones are refused: what is there must be able to end, or
 	 * nothing would ever make room. */
-	if (fresh.n != 0 && l->machines->parts + fresh.n > l->max_parts)
-		return RECORD_ALL_PARTS_LIMIT;
-	return RECORD_APPENDED;
+	if (fresh.n == 0 || l->machines->parts + fresh.n <= l->max_parts)
+		return RECORD_APPENDED;
+	*ret_item = (uint32_t)(first_of(&fresh) - items);
+	return RECORD_ALL_PARTS_LIMIT;
 }
 
 enum record_code
@@ -163,10 +177,13 @@ group_limits_judge(const struct group_limits *l, const struct item *items,
     size_t n, uint32_t *ret_item)
 {
 	enum record_code code = judge_parts(l, items, n, ret_item);
+	size_t over;
 
-	if (code == RECORD_APPENDED &&
-	    l->streams->count + n > l->max_streams &&
-	    l->streams->count + count_new(l, items, n) > l->max_streams)
-		return RECORD_LIMIT;
-	return code;
+	if (code != RECORD_APPENDED || l->streams->count + n <= l->max_streams)
+		return code;
+	over = first_without_room(l, items, n);
+	if (over == n)
+		return RECORD_APPENDED;
+	*ret_item = (uint32_t)over;
+	return RECORD_LIMIT;
 }

@@ -20,8 +20,8 @@ struct group_limits {
 };
 
 /* RECORD_APPENDED: there is room; else which limit, and *ret_item, the item of
- * the group that meets RECORD_PARTS_LIMIT (0 of any other). At most
- * EVENT_BATCH_MAX items. */
+ * the group that meets it (of RECORD_ALL_PARTS_LIMIT the first that is a new
+ * part). At most EVENT_BATCH_MAX items. */
 enum record_code group_limits_judge(const struct group_limits *l,
 		    const struct item *items, size_t n, uint32_t *ret_item);
 

@@ -78,6 +78,12 @@ what_may_follow(struct buf *b, enum lifecycle_machine machine,
 }
 
 const char *
+publish_refusal_path(enum publish_refusal refusal)
+{
+	return refusal == REFUSAL_KEY ? "idempotency_key" : "";
+}
+
+const char *
 publish_refusal_problem(struct buf *b, enum publish_refusal refusal,
     enum lifecycle_machine machine, enum lifecycle_verdict verdict,
     const struct transitions_now *now)
@@ -94,7 +100,7 @@ publish_refusal_problem(struct buf *b, enum publish_refusal refusal,
 	}
 	if (refusal != REFUSAL_TRANSITION) {
 		buf_adds(b, texts[refusal].text);
-		return "";
+		return publish_refusal_path(refusal);
 	}
 	where_it_is(b, machine, now);
 	if (verdict == LIFECYCLE_ILLEGAL)

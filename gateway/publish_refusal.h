@@ -34,6 +34,9 @@ const struct publish_refusal_text *publish_refusal_text(
 /* Of a broker's code; `verdict` is that of RECORD_GUARD_LOST. */
 enum publish_refusal publish_refusal_of(enum record_code code,
 		    enum lifecycle_verdict verdict);
+/* The member that it is about, "": the event. Of what a machine refuses,
+ * publish_refusal_problem. */
+const char	*publish_refusal_path(enum publish_refusal refusal);
 /* Appends what is wrong with an event whose machine stands at `now`; returns
  * the path of the member, "" for the event. */
 const char	*publish_refusal_problem(struct buf *b,

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "gateway/cloud_event.h"
+
 void
 publish_tally_free(struct publish_tally *t)
 {
@@ -37,6 +39,8 @@ publish_tally_tell(struct publish_tally *t, uint32_t good,
 {
 	char where[64];
 
+	if (t->cloud)
+		path = cloud_event_name(path);
 	if (t->list)
 		(void)snprintf(where, sizeof(where), "[%" PRIu32 "]%s%s",
 		    t->places[good], *path != '\0' ? "." : "", path);

@@ -20,6 +20,7 @@ struct publish_tally {
 	struct position		 first;      /* of what was taken */
 	struct position		 last;
 	bool			 list;       /* paths have [i] */
+	bool cloud;			     /* and CloudEvents' names */
 	uint32_t		*places;     /* of the good in the request */
 	struct reply_details	 details;    /* what was refused */
 };

@@ -154,10 +154,9 @@ publish_result_cb(const struct publish_result *result, void *arg)
 	} else {
 		refusal = publish_refusal_of(result->code, LIFECYCLE_ILLEGAL);
 		count_refused(w, refusal, result->count);
-		if (!w->atomic || refusal == REFUSAL_ENDED)
-			publish_tally_tell(&w->tally,
-			    w->answered + result->item, refusal, "",
-			    publish_refusal_text(refusal)->text);
+		publish_tally_tell(&w->tally, w->answered + result->item,
+		    refusal, publish_refusal_path(refusal),
+		    publish_refusal_text(refusal)->text);
 	}
 	w->answered += result->count;
 	one_less(w);
@@ -373,6 +372,7 @@ publish_wait_begin(struct conn *c, const struct publish_body *b, bool atomic,
 	w->tally = (struct publish_tally){
 		.refused = (uint32_t)(b->n - b->good),
 		.list = b->list,
+		.cloud = b->cloud,
 		.places = xmemdup(b->places, b->good * sizeof(*b->places)),
 		.details = *details,
 	};

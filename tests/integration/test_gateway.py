@@ -285,7 +285,7 @@ def test_atomic_0_names_what_the_broker_refused(sluice):
     status, _, answer = post(sluice, body, "application/x-ndjson", "?atomic=0")
     assert (status, answer["accepted"], answer["refused"]) == (202, 2, 2)
     paths = [d["path"] for d in answer["details"]]
-    assert paths == ["[1].source", "[1].version", "[2]"]
+    assert paths == ["[1].source", "[1].version", "[2].idempotency_key"]
     assert "idempotency_key" in answer["details"][-1]["problem"]
 
 

@@ -71,6 +71,7 @@ def test_id_and_source_make_a_repeat_harmless(sluice):
     assert again["first_id"] == first["first_id"]
     status, _, answer = post(sluice, cloud(key, subject="other"))
     assert (status, answer["code"]) == (409, "idempotency_conflict")
+    assert [d["path"] for d in answer["details"]] == ["idempotencykey"]
     # Another source's id is another event's.
     assert accepted(post(sluice, cloud(key, source="/other")))["accepted"] == 1
     # The native form has the key in the same scope.

@@ -43,8 +43,10 @@ def expect_known(answer, event_id):
     assert answer[1]["first_id"] == event_id
 
 
-def expect_conflict(answer):
-    assert (answer[0], answer[1].get("code")) == (409, "idempotency_conflict"), answer
+def expect_conflict(answer, path="idempotency_key"):
+    code = "idempotency_conflict"
+    assert (answer[0], answer[1].get("code")) == (409, code), answer
+    assert [(row["path"], row["code"]) for row in answer[1]["details"]] == [(path, code)]
 
 
 def kill_broker(sluice):
@@ -69,7 +71,11 @@ def test_a_repeat_has_the_first_id_also_after_a_kill_of_the_broker():
             assert (status, again["accepted"], again["duplicates"]) == (202, 0, 100)
             assert (again["first_id"], again["last_id"]) == (whole["first_id"], whole["last_id"])
             # Only some of an atomic request are known: nothing of it is appended.
-            expect_conflict(post(sluice, [row("k0", 0), row("new", 0)]))
+            answer = post(sluice, [row("new", 0), row("k0", 0), row("k1", 1)])
+            expect_conflict(answer, "[1].idempotency_key")
+            # And of a whole request the one that another event has, whatever stands before it.
+            rows = [row(f"fresh{n}", n) for n in range(700)] + [row("k2", 3)]
+            expect_conflict(post(sluice, rows), "[700].idempotency_key")
             kill_broker(sluice)
         # Its keys are also in the state file of an orderly end.
         sluice.ctl("restart", "broker")

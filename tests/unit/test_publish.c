@@ -82,8 +82,17 @@ test_max_streams_is_a_limit_and_ended_streams_make_room(void **state)
 	o = hand_over(&b, 2, items, 2);      /* one new stream, two items */
 	assert_int_equal(o.count, 2);
 	items[0] = make(0, "job:d", 0);
-	o = hand_over(&b, 3, items, 1);
+	items[1] = make(0, "job:b", 0);
+	items[2] = make(0, "job:d", 0);
+	o = hand_over(&b, 3, items, 3);
 	assert_int_equal(o.list[0].code, RECORD_LIMIT);
+	assert_int_equal(o.list[0].item, 0);
+	/* It is named behind others that there is room for. */
+	items[0] = make(0, "job:c", 0);
+	o = hand_over(&b, 3, items, 3);
+	assert_int_equal(o.list[0].code, RECORD_LIMIT);
+	assert_int_equal(o.list[0].item, 2);
+	items[0] = items[2];
 	sequencer_set_oldest(b.s, 1);
 	while (sequencer_sweep(b.s, 1))
 		;

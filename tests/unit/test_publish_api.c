@@ -40,6 +40,8 @@ static struct {
 	bool			 queued;
 	int64_t			 now_ms;
 	char			 said[2048];
+	char			 details[2048];   /* of an error */
+	uint32_t		 blamed;     /* of what is refused */
 } it;
 
 int
@@ -68,7 +70,7 @@ answer_next(size_t count, enum record_code code)
 {
 	static const uint8_t body[EVENT_HASH_SIZE];
 	struct publish_result r = { .code = code, .body = body,
-		.count = (uint32_t)count };
+		.count = (uint32_t)count, .item = it.blamed };
 	size_t i = it.answered++;
 
 	it.queued |= code == RECORD_APPENDED;
@@ -119,8 +121,11 @@ reply_error(struct conn *c UNUSED, int status, const char *code,
     const char *text UNUSED, struct reply_details *details)
 {
 	(void)snprintf(it.said, sizeof(it.said), "%d %s", status, code);
-	if (details != NULL)
-		buf_free(&details->json);
+	if (details == NULL)
+		return;
+	(void)snprintf(it.details, sizeof(it.details), "%s",
+	    buf_cstr(&details->json));
+	buf_free(&details->json);
 }
 
 void
@@ -134,7 +139,7 @@ reply_unavailable(struct conn *c UNUSED, const char *code,
 
 /* An event a letter: '.' of no machine, 'q', 'l' and 'r' of the job's. */
 static void
-publish(struct conn *c, const char *what, const char *rooms)
+publish_as(struct conn *c, const char *what, const char *rooms, bool atomic)
 {
 	static unsigned int jobs;
 	struct publish_body *b = publish_body_new();
@@ -165,8 +170,14 @@ publish(struct conn *c, const char *what, const char *rooms)
 		b->states[b->n].machine = LIFECYCLE_OF_JOB;
 	}
 	b->good = b->n;
-	publish_items(c, b, false, &details, "", NULL);
+	publish_items(c, b, atomic, &details, "", NULL);
 	publish_body_free(b);
+}
+
+static void
+publish(struct conn *c, const char *what, const char *rooms)
+{
+	publish_as(c, what, rooms, false);
 }
 
 static struct conn *
@@ -287,6 +298,27 @@ test_a_broker_that_answers_now_and_then_is_not_away(void **state UNUSED)
 	identity_unref(c->identity);
 }
 
+static void
+test_what_refuses_an_atomic_request_names_its_event(void **state UNUSED)
+{
+	struct conn *c = client();
+
+	publish_as(c, "....", "+", true);
+	it.blamed = 2;
+	answer_next(4, RECORD_KEY_CONFLICT);
+	assert_string_equal(it.said, "409 idempotency_conflict");
+	assert_non_null(strstr(it.details, "{\"path\":"
+	    "\"[2].idempotency_key\",\"problem\":\"this idempotency_key"));
+	assert_non_null(strstr(it.details, "\"code\":"
+	    "\"idempotency_conflict\"}"));
+	publish_as(c, "....", "+", true);
+	it.blamed = 3;
+	answer_next(4, RECORD_LIMIT);
+	assert_string_equal(it.said, "503 too_many_streams");
+	assert_non_null(strstr(it.details, "{\"path\":\"[3]\","));
+	identity_unref(c->identity);
+}
+
 int
 main(void)
 {
@@ -305,6 +337,8 @@ main(void)
 		    test_an_illegal_event_is_refused_alone_and_in_its_order),
 		cmocka_unit_test(
 		    test_a_broker_that_answers_now_and_then_is_not_away),
+		cmocka_unit_test(
+		    test_what_refuses_an_atomic_request_names_its_event),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

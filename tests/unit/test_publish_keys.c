@@ -41,6 +41,39 @@ test_idempotency_answers_with_the_first_position(void **state)
 	bench_free(&b);
 }
 
+/* Or whoever sent a thousand would not know which to look at. */
+static void
+test_a_conflict_names_the_item_whose_key_it_is(void **state)
+{
+	struct bench b = bench_new(100, 100);
+	struct item items[4];
+	struct publish_outcome o;
+
+	(void)state;
+	items[0] = with_key(make(0, "job:a", 0), 1, 1);
+	(void)hand_over(&b, 1, items, 1);
+	/* Another body, behind an item without a key and a new one. */
+	items[0] = make(0, "job:a", 0);
+	items[1] = with_key(make(0, "job:a", 0), 2, 1);
+	items[2] = with_key(make(0, "job:a", 0), 1, 7);
+	items[3] = make(0, "job:a", 0);
+	o = hand_over(&b, 2, items, 4);
+	assert_int_equal(o.list[0].code, RECORD_KEY_CONFLICT);
+	assert_int_equal(o.list[0].item, 2);
+	/* Known in part: the first that is known. */
+	items[2] = with_key(make(0, "job:a", 0), 1, 1);
+	o = hand_over(&b, 3, items, 4);
+	assert_int_equal(o.list[0].code, RECORD_KEY_CONFLICT);
+	assert_int_equal(o.list[0].item, 2);
+	/* Twice in the group: the second. */
+	items[2] = items[0];
+	items[3] = items[1];
+	o = hand_over(&b, 4, items, 4);
+	assert_int_equal(o.list[0].code, RECORD_KEY_CONFLICT);
+	assert_int_equal(o.list[0].item, 3);
+	bench_free(&b);
+}
+
 static void
 test_a_repeat_of_events_published_apart_names_the_first_and_the_last(
     void **state)
@@ -161,6 +194,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_idempotency_answers_with_the_first_position),
+		cmocka_unit_test(
+		    test_a_conflict_names_the_item_whose_key_it_is),
 		cmocka_unit_test(
 		    test_a_repeat_of_events_published_apart_names_the_first_and_the_last),
 		cmocka_unit_test(test_the_key_window_is_bounded),

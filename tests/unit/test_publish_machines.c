@@ -361,9 +361,11 @@ test_when_there_is_no_room_for_steps_what_is_there_goes_on_and_ends(
 	items[2] = step("pack-run:b", 1, none);
 	assert_int_equal(hand_over(&b, 1, items, 3).count, 3);
 	assert_int_equal(sequencer_parts(b.s), 2);
-	items[0] = step("pack-run:a", 2, none);
-	o = hand_over(&b, 2, items, 1);
+	items[0] = make(0, "pack-run:b", 0);
+	items[1] = step("pack-run:a", 2, none);
+	o = hand_over(&b, 2, items, 2);
 	assert_int_equal(o.list[0].code, RECORD_ALL_PARTS_LIMIT);
+	assert_int_equal(o.list[0].item, 1);
 	/* A step that is there, twice; a stream that is new; an end. */
 	items[0] = step("pack-run:a", 1, (struct position){ 5, 2 });
 	items[1] = items[0];

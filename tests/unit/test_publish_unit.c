@@ -43,7 +43,7 @@ publisher_submit(struct publisher *p UNUSED, const struct item *items,
 }
 
 /* Answers the call; `at`: where the machine stands, or what was appended. A
- * guard that is lost is the last item's. */
+ * guard that is lost, or a conflict of keys, is the last item's. */
 static void
 answer(size_t call, enum record_code code, uint64_t at,
     enum lifecycle_state state)
@@ -53,7 +53,7 @@ answer(size_t call, enum record_code code, uint64_t at,
 		.count = (uint32_t)it.count[call], .state = (uint8_t)state };
 
 	assert_true(call < it.calls);
-	if (code == RECORD_GUARD_LOST)
+	if (code == RECORD_GUARD_LOST || code == RECORD_KEY_CONFLICT)
 		r.item = r.count - 1;
 	if (at != 0)
 		r.position = r.last = (struct position){ 5, at };
@@ -163,6 +163,7 @@ test_a_conflict_of_keys_that_stays_one_is_told(void **state UNUSED)
 	assert_int_equal(it.calls, 5);
 	assert_int_equal(it.outcomes, 1);
 	assert_int_equal(it.outcome[0].code, RECORD_KEY_CONFLICT);
+	assert_int_equal(it.outcome[0].item, 1);
 }
 
 static void
