@@ -62,12 +62,6 @@ class Repeater:
         self.close()
 
 
-def blindly(sluice, events):
-    """Publishes over a new connection until it is answered; the answer."""
-    with Repeater(sluice) as repeater:
-        return repeater.publish(events)
-
-
 def go_on(broker):
     """After SIGSTOP; one that stood still for long is a new one by now."""
     with contextlib.suppress(ProcessLookupError):

@@ -4,15 +4,17 @@ Each request goes to either of two gateways, is repeated blindly, and one of the
 under it. What readers get is the same.
 """
 
+import contextlib
 import random
 import time
 
 import pytest
 
-from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import Sluice
 
-from .lifecycle import Publisher, name_of, pack, publisher_each, step
+from .crowd import one_on_each
+from .lifecycle import ends_in_time, name_of, pack, publisher_each, step, to_the_end
+from .repeating import Repeater, dies_unanswered
 
 CONF = {"streams": {"default": {"heartbeat_interval": "500ms"}}}
 LINES = 10
@@ -111,9 +113,8 @@ SCRIPTS = {
 }
 
 
-def judge(script, stream):
-    """All of it, once each, in its order, and nothing behind."""
-    events = stream.events()
+def judge(script, events, ends):
+    """All of it, once each, in its order, and one end."""
     want = [(e["event_type"], e["data"]) for e in script.events]
     assert [(e["event_type"], e["data"]) for e in events] == want
     assert [e["seq"] for e in events] == list(range(1, len(want) + 1))
@@ -131,14 +132,15 @@ def judge(script, stream):
     assert [e.get("terminal", False) for e in events] == [False] * (len(want) - 1) + [True]
     end = {"stream_key": script.key, "final_state": script.events[-1]["data"]["state"]}
     end |= {"last_id": events[-1]["id"], "reason": "terminal"}
-    assert [f.json for f in stream.named("stream.end")] == [end]
-    assert stream.frames[-1].event == "stream.end"
+    assert [frame.json for frame in ends] == [end]
 
 
-def to_the_end(stream):
-    """Reads until the connection ends, cleanly."""
-    wait_until(lambda: stream.pump() or stream.ended, 20, "the end")
-    assert stream.ended == "clean"
+def reader_each(stack, sluice, key):
+    """{incarnation: a reader there}, joined."""
+    readers = one_on_each(stack, lambda: sluice.stream(key))
+    for reader in readers.values():
+        reader.wait_joined()
+    return readers
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -146,9 +148,8 @@ def test_a_pack_run_is_followed_to_its_end(sluice, name):
     key = f"pack-run:row-{name}"
     script, chance = SCRIPTS[name](key), random.Random(name)
     publishers = list(publisher_each(sluice).values())
-    with sluice.stream(key) as stream, sluice.stream(key) as other:
-        stream.wait_joined()
-        other.wait_joined()
+    with contextlib.ExitStack() as stack:
+        readers = reader_each(stack, sluice, key)
         for event in script.events:
             chance.shuffle(publishers)
             at = time.monotonic()
@@ -159,64 +160,81 @@ def test_a_pack_run_is_followed_to_its_end(sluice, name):
                 status, again = publishers[1].post(event)
                 assert (status, again["duplicates"]) == (202, 1)
                 assert again["first_id"] == first["first_id"]
-        to_the_end(stream)
-        assert time.monotonic() - at < deadline(1)
-        to_the_end(other)
-        for one in (stream, other):
-            judge(script, one)
+        for reader in readers.values():
+            ends_in_time(reader, at)
+            judge(script, reader.events(), reader.named("stream.end"))
+            assert reader.frames[-1].event == "stream.end"
     if name == "succeeds":
         assert script.lines == STEPS * LINES == 30
     with sluice.stream(key, last_event_id="-1") as stream:
-        to_the_end(stream)
-        judge(script, stream)
+        assert to_the_end(stream) == "clean"
+        judge(script, stream.events(), stream.named("stream.end"))
     for publisher in publishers:
         publisher.close()
 
 
-def blindly(sluice, event):
-    """Sends the event until it is there, each time to whatever gateway has the connection."""
+# Of which event nobody is told whether it was taken: a line, the end of a step, of a wait, of all.
+UNANSWERED = {
+    "succeeds": ("pack_run.log", {"line_no": 15}),
+    "fails": ("pack_run.step", {"step_index": 1, "state": "failed"}),
+    "approved": ("pack_run.step", {"step_index": 1, "state": "running", "kind": "gate.approval"}),
+    "refused": ("pack_run.state_changed", {"state": "failed"}),
+}
 
-    def taken():
-        other = Publisher(sluice)
-        try:
-            status, answer = other.post(event)
-        finally:
-            other.close()
-        assert status in (202, 503), answer
-        return status == 202
 
-    wait_until(taken, 20, f"202 for {event}", ignore=(OSError,))
+def place(script, event_type, data):
+    """Where this event stands in the script."""
+    (at,) = [
+        i
+        for i, event in enumerate(script.events)
+        if event["event_type"] == event_type and data.items() <= event["data"].items()
+    ]
+    return at
+
+
+def machine(event):
+    """Whose state it is."""
+    return event["event_type"], event["data"].get("step_id")
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_gateway_is_killed_in_the_midst_of_a_pack_run(name):
+def test_a_gateway_dies_between_append_and_answer_of_a_pack_run(name):
     key = f"pack-run:killed-{name}"
     script = SCRIPTS[name](key)
-    half = len(script.events) // 2
-    with Sluice(CONF, gateways=2) as sluice:
-        with sluice.stream(key) as stream:
-            stream.wait_joined()
-            for event in script.events[:half]:
-                blindly(sluice, event)
-            victim = Publisher(sluice)
-            assert victim.post([])[0] == 400
-            gateway, _ = victim.gateway(sluice)
-            # Of this nobody knows whether it was taken.
-            victim.send(script.events[half])
-            pid = sluice.kill(gateway)
-            victim.close()
-            for event in script.events[half:]:
-                blindly(sluice, event)
-            wait_until(lambda: stream.pump() or stream.ended, 20, "its end, or the kill")
-            got = stream.events()
-        sluice.wait_restarted(gateway, pid)
-        if stream.ended == "clean":
-            judge(script, stream)
-        cursor = stream.last_id() or "-1"
-        with sluice.stream(key, last_event_id=cursor, snapshot=0) as rest:
-            wait_until(lambda: rest.pump() or rest.ended or rest.status == 204, 20, "the rest")
-            seqs = [e["seq"] for e in [*got, *rest.events()]]
-            assert seqs == list(range(1, len(script.events) + 1))
-        with sluice.stream(key, last_event_id="-1") as whole:
-            to_the_end(whole)
-            judge(script, whole)
+    at = place(script, *UNANSWERED[name])
+    event = script.events[at]
+    with Sluice(CONF, gateways=2) as sluice, contextlib.ExitStack() as stack:
+        readers = reader_each(stack, sluice, key)
+        victim, other = publisher_each(sluice).values()
+        cut = readers.pop(victim.incarnation())
+        (whole,) = readers.values()
+        for i, before in enumerate(script.events[:at]):
+            assert (victim, other)[i % 2].post(before)[0] == 202
+        # The one that dies has seen where its machine stands: it need not ask.
+        known = [e for e in script.events[:at] if machine(e) == machine(event)]
+        assert victim.post(known[-1])[1]["duplicates"] == 1
+        gateway = victim.gateway(sluice)
+        dies_unanswered(sluice, gateway, key, lambda: victim.send(event))
+        begin = time.monotonic()
+        with pytest.raises(OSError):
+            victim.answer()
+        with Repeater(sluice, other) as repeater:
+            for i, after in enumerate(script.events[at:]):
+                begin = begin if i == 0 else time.monotonic()
+                # Once, what nobody was told of is known again.
+                assert repeater.publish(after)["duplicates"] == (i == 0)
+        ends_in_time(whole, begin)
+        judge(script, whole.events(), whole.named("stream.end"))
+        assert to_the_end(cut) == "cut" and len(cut.ids()) == at
+        rest = stack.enter_context(sluice.stream(key, last_event_id=cut.last_id(), snapshot=0))
+        assert to_the_end(rest) == "clean"
+        judge(script, cut.events() + rest.events(), rest.named("stream.end"))
+        sluice.wait_restarted(*gateway)
+        for one in publisher_each(sluice).values():
+            assert one.post(script.events[-1])[1]["duplicates"] == 1
+            one.close()
+        again = stack.enter_context(sluice.stream(key, last_event_id="-1"))
+        assert to_the_end(again) == "clean"
+        judge(script, again.events(), again.named("stream.end"))
+        assert whole.ids() == cut.ids() + rest.ids() == again.ids()
+        victim.close()
