@@ -6,6 +6,7 @@ from playwright.sync_api import sync_playwright
 
 from .net import deadline
 from .process import BedError
+from .retold import Retold
 
 _CHROMIUM = "/usr/bin/chromium"
 _ARGS = (
@@ -23,6 +24,9 @@ _ARGS = (
 
 class Browser:
     """A headless Chromium with an empty profile; a context manager.
+
+    Every frame that an EventSource of a page gets is judged (frames.py), also those that the page
+    does not listen for.
 
     Attributes: console (what pages wrote there, as "type: text") and errors (uncaught exceptions).
     """
@@ -64,8 +68,21 @@ class Browser:
         page = self._context.new_page()
         page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self._note_frames(page)
         page.goto(url)
         return page
+
+    def _note_frames(self, page):
+        """By Chromium's own protocol; of each connection it names the EventSource's id so far."""
+        connections = {}
+
+        def note(told):
+            client = connections.setdefault(told["requestId"], Retold(last=None))
+            client.note(told["eventName"], told["eventId"], told["data"])
+
+        session = self._context.new_cdp_session(page)
+        session.on("Network.eventSourceMessageReceived", note)
+        session.send("Network.enable")
 
     def screenshot(self, page, path):
         """Stores a picture of PAGE as PNG under PATH, whose folder is made; returns the path."""

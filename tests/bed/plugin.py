@@ -25,25 +25,43 @@ def _directory_of(nodeid):
     return os.path.join(base, re.sub(r"[^\w.-]+", "_", nodeid.rpartition("/")[2])[:150])
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item):
-    """The logs of the test before are of no use any more."""
-    forget_ended()
+def pytest_configure(config):
+    """Frames are noted from the first fixture on."""
+    sse.collector = Collector()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item):
-    """A test that is otherwise good fails by a frame that breaks the contract (frames.py)."""
-    if sse.collector is None:
-        sse.collector = Collector()
+def _judged():
+    """A part of a test, else good, fails by a frame that breaks the contract (frames.py).
+
+    Of one that failed the frames are forgotten: one reason is enough, and what comes next is not
+    to be blamed for them.
+    """
     try:
         result = yield
     except BaseException:
-        # One reason is enough, and the next test is not to be blamed for these.
         sse.collector.forget()
         raise
     sse.collector.judge()
     return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item):
+    """The logs of the test before are of no use any more."""
+    forget_ended()
+    return (yield from _judged())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """The test itself."""
+    return (yield from _judged())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item):
+    """Its fixtures, and those of its module and session if it was the last."""
+    return (yield from _judged())
 
 
 @pytest.hookimpl(hookwrapper=True)

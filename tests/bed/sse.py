@@ -51,6 +51,12 @@ CONTROL = {
 collector = None
 
 
+def note(blocks, cloud=False, or_else=None):
+    """Whole frames, as bytes, to be held against the contract when the test has ended."""
+    if collector is not None:
+        collector.note(blocks, cloud, or_else)
+
+
 class Stream:
     """One open stream. `ended` is None while it is open, then "clean" (last chunk) or "cut"."""
 
@@ -154,9 +160,8 @@ class Stream:
         self.frames += [Frame(block.decode("utf-8")) for block in blocks]
 
     def note(self, blocks):
-        """Frames that are to be held against the contract when the test has ended."""
-        if collector is not None:
-            collector.note(blocks, self.cloud)
+        """Frames of this stream that are to be judged."""
+        note(blocks, self.cloud)
 
     def read_until(self, cond, timeout, what):
         """Reads until COND(self) is true; returns its value."""

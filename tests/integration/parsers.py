@@ -6,6 +6,7 @@ import httpx
 import httpx_sse
 
 from tests.bed.browser import Browser
+from tests.bed.retold import note_rows
 
 PATH = "/api/v1/streams"
 COLLECT = """([url, event, count]) => new Promise((done) => {
@@ -22,16 +23,18 @@ def by_httpx(sluice, key, event, count):
     """[(event, id, data)] of the first COUNT events EVENT of the stream KEY, from its oldest."""
     ask = {"stream": key, "last_event_id": "-1"}
     url = f"http://127.0.0.1:{sluice.port}{PATH}"
-    seen = []
+    seen, all_frames = [], []
     with (
         httpx.Client(timeout=20) as client,
         httpx_sse.connect_sse(client, "GET", url, params=ask) as source,
     ):
         for frame in source.iter_sse():
+            all_frames.append((frame.event, frame.id, frame.data))
             if frame.event == event:
-                seen.append((frame.event, frame.id, frame.data))
+                seen.append(all_frames[-1])
             if len(seen) == count:
                 break
+    note_rows(all_frames)
     return seen
 
 

@@ -9,6 +9,7 @@ import os
 import re
 
 from tests.bed.net import wait_until
+from tests.bed.retold import note_text
 
 CONF = """\
 gateway: {processes: 2}
@@ -119,7 +120,14 @@ def open_stream(root, query, event):
         lambda: re.search(rf"event: {event}\ndata: .*\n", stream.tail(10000)), 20,
         f"{event} on the stream",
     )  # fmt: skip
+    note_log(stream)
     return stream
+
+
+def note_log(stream):
+    """The frames that have come so far are judged (bed/frames.py)."""
+    with open(stream.log, encoding="utf-8", newline="\n") as file:
+        note_text(file.read())
 
 
 def first_frame(root, query, event):

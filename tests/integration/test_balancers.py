@@ -15,6 +15,7 @@ from tests.bed.balancers import ShippedHAProxy, ShippedNginx
 from tests.bed.browser import Browser
 from tests.bed.clients import Follower
 from tests.bed.net import deadline, elsewhere, wait_until
+from tests.bed.retold import note_text
 from tests.bed.sluice import Sluice
 
 from .following import KEY, RETRY, Page, Publisher, expected, handed_over, restart_twice
@@ -35,6 +36,9 @@ def curl(balancer, path, *options):
         ["curl", "-sS", "-i", "--http2", "--cacert", balancer.ca, *options, balancer.url + path],
         capture_output=True, text=True, timeout=deadline(60), check=False,
     )  # fmt: skip
+    head, _, body = done.stdout.partition("\n\n")
+    if "content-type: text/event-stream" in head:
+        note_text(body)
     return done.stdout + done.stderr
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.bed.haproxy import HAProxy
 from tests.bed.net import deadline, elsewhere, wait_until
+from tests.bed.retold import note_answer
 from tests.bed.sluice import Sluice
 from tests.bed.sse import Stream
 
@@ -118,6 +119,7 @@ def ask(port, source, request=b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r
             sock.sendall(request)
             while piece := sock.recv(65536):
                 answer += piece
+        note_answer(answer)
         return answer
 
 
@@ -171,4 +173,5 @@ def first(port, source, request):
             if not piece:
                 return b'"reason"'
             answer += piece
+        note_answer(answer)
         return answer

@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from tests.bed.net import deadline, wait_until
+from tests.bed.retold import note_text
 from tests.bed.sluice import Sluice
 from tests.bed.sse import pump_all
 
@@ -169,6 +170,7 @@ def test_a_request_on_a_connection_that_a_draining_gateway_has_is_answered():
         with pytest.raises(http.client.IncompleteRead) as cut:
             answer.read()
         assert b'"reason":"shutdown"' in cut.value.partial
+        note_text(cut.value.partial.decode())
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pytest
 
 from tests.bed.net import DeadlineError, deadline, wait_until
 from tests.bed.payloads import good
+from tests.bed.retold import note_answer
 from tests.bed.sluice import Sluice
 from tests.bed.sse import Stream
 
@@ -162,6 +163,7 @@ def test_the_bytes_of_frames_are_event_data_id_by_lf_each_frame_a_chunk(sluice):
                 answer += piece
             if event == b"event: snapshot":
                 publish(sluice, "job:bytes", 1, 2)
+    note_answer(answer)
     body = answer.partition(b"\r\n\r\n")[2]
     frames = []
     while body:

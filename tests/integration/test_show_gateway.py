@@ -16,6 +16,7 @@ import time
 import pytest
 
 from tests.bed.net import wait_until
+from tests.bed.retold import note_text
 from tests.bed.sluice import Sluice
 from tests.bed.sse import pump_all
 
@@ -259,6 +260,7 @@ def curl(sluice, key, *more, query="timeout=2s"):
         timeout=60,
     )
     text, _, took = done.stdout.rpartition("\ntook ")
+    note_text(text)
     return done.returncode, float(took), text
 
 

@@ -20,6 +20,7 @@ from .systemd_unit import (
     begin_cluster,
     first_frame,
     mark_of,
+    note_log,
     open_stream,
     port_taken,
     publish,
@@ -292,6 +293,7 @@ def test_a_stop_closes_streams_and_ends_within_its_limit(unit):
     }  # fmt: skip
     wait_until(lambda: not stream.running(), 10, "the stream ends")
     assert "event: stream.closing" in stream.tail(20)
+    note_log(stream)
     assert unit.pids() == set()
     assert unit.run("ls", "/run/sluice", check=False).returncode != 0
 

@@ -16,6 +16,7 @@ from tests.bed.browser import Browser
 from tests.bed.clients import NODE, node_modules
 from tests.bed.net import deadline, free_port, wait_until
 from tests.bed.process import Process
+from tests.bed.retold import note_rows
 from tests.bed.sluice import REPO, Sluice
 
 from .scripted import BUSY, Scripted
@@ -101,11 +102,16 @@ def command(name, directory):
     return [NODE, shutil.copy(path, directory)]
 
 
-def rows(path):
-    """[(event, id, data)] of what was written so far, in whole lines."""
+def texts(path):
+    """[(event, id, data)] of what was written so far, in whole lines; data as text."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    split = [line.split(" ", 2) for line in text[: text.rfind("\n") + 1].splitlines()]
-    return [(event, frame_id, json.loads(data)) for event, frame_id, data in split]
+    split = [line.split(" ", 2) for line in text[: text.rfind("\n") + 1].split("\n")[:-1]]
+    return [(event, "" if mark == "-" else mark, data) for event, mark, data in split]
+
+
+def rows(path):
+    """The same, data parsed."""
+    return [(event, frame_id, json.loads(data)) for event, frame_id, data in texts(path)]
 
 
 @pytest.mark.parametrize("name", ["subscribe.sh", "subscribe.py", "subscribe.mjs", "subscribe.go"])
@@ -140,6 +146,7 @@ def test_an_example_follows_a_job_to_its_end_through_restarts(sluice, issuer, na
     finally:
         program.stop()
     told = rows(out)
+    note_rows(texts(out))
     native = [row for row in told if row[0].startswith("job.")]
     assert [row[2]["id"] for row in native] == [row[1] for row in native]
     logs = [d["data"]["line"] for _, _, d in told if d.get("event_type") == "job.log"]
