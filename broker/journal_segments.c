@@ -36,6 +36,7 @@ struct journal_segments {
 	bool		 dirty;
 	int		 sync_errno;  /* of the first failure */
 	bool		 memory;
+	uint64_t	 files_end;   /* once in memory; see journal.h */
 	uint64_t	 recycled;
 	uint64_t	 began_with;  /* recycled, at the newest one */
 	size_t		 dropped;
@@ -254,7 +255,7 @@ segment_begin(struct journal_segments *j, struct segment *s, struct err *err)
 	int fd;
 
 	if (j->memory) {
-		s->memory_fd = segment_make_memory(&header);
+		s->memory_fd = segment_make_memory(&header, j->files_end);
 		if (s->memory_fd < 0)
 			return err_errno(err, errno, "memory segment");
 		return s->memory_fd;
@@ -340,10 +341,11 @@ journal_segments_open_last(struct journal_segments *j, uint64_t offset,
 }
 
 void
-journal_segments_memory(struct journal_segments *j)
+journal_segments_memory(struct journal_segments *j, uint64_t files_end)
 {
 	close_current(j);
 	j->memory = true;
+	j->files_end = files_end;
 	j->dirty = false;
 }
 

@@ -39,8 +39,10 @@ void	journal_segments_add(struct journal_segments *j,
 int	journal_segments_open_last(struct journal_segments *j,
 	    uint64_t offset, struct err *err);
 /* The disk failed: no current one, and every later one is in memory. Files
- * stay as they are for the next start. */
-void	journal_segments_memory(struct journal_segments *j);
+ * stay as they are for the next start; readers are told that none of them
+ * counts from `files_end` on. */
+void	journal_segments_memory(struct journal_segments *j,
+	    uint64_t files_end);
 
 /* --- the current one ------------------------------------------------------ */
 /* Begins the next at the position `first`, with room for `n` bytes; what the

@@ -203,7 +203,9 @@ journal_writer_memory(struct journal_writer *w, uint32_t epoch,
 	if (w->state_fd >= 0)
 		(void)close(w->state_fd);
 	w->state_fd = -1;
-	journal_segments_memory(w->segments);
+	/* What a failed write left behind, if it could not be taken back, is
+	 * at `next`: nobody was told, and memory has it again. */
+	journal_segments_memory(w->segments, w->next);
 	w->memory = true;
 	w->epoch = epoch;
 	w->next = first;

@@ -74,12 +74,14 @@ segment_make_finish(int directory, int fd,
 }
 
 int
-segment_make_memory(const struct journal_segment *header)
+segment_make_memory(const struct journal_segment *header,
+    uint64_t files_end)
 {
 	struct buf b = BUF_EMPTY;
 	int fd;
 
 	journal_file_header_encode(&b, header);
+	journal_file_files_end_encode(&b, files_end);
 	fd = disk_memory("sluice-journal", b.data, b.len);
 	buf_free(&b);
 	return fd;

@@ -22,7 +22,9 @@ int	segment_make_again(int directory, uint64_t first, uint64_t oldest,
  * errno: fd is closed. */
 int	segment_make_finish(int directory, int fd,
 	    const struct journal_segment *header);
-/* One in memory, with its header: its fd, or -1 with errno. */
-int	segment_make_memory(const struct journal_segment *header);
+/* One in memory, with its header and what is behind it (journal.h): its fd, or
+ * -1 with errno. */
+int	segment_make_memory(const struct journal_segment *header,
+	    uint64_t files_end);
 
 #endif

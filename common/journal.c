@@ -26,6 +26,7 @@ struct journal_reader {
 	/* The cursor: one segment open, and the next record in it. */
 	int		 fd;          /* of a file; -1 with a memory segment */
 	uint64_t	 next;        /* position of the record at `offset` */
+	uint64_t	 end;         /* from here on nothing in it counts */
 	uint64_t	 offset;
 	uint8_t		*bytes;       /* what was read, from bytes_offset on */
 	size_t		 n_bytes;
@@ -93,14 +94,29 @@ cursor_check(struct journal_reader *r)
 {
 	if (!cursor_is_open(r))
 		cursor_close(r);
+	else
+		r->end = journal_index_end(&r->index, r->index.pinned);
 }
 
 void
 journal_reader_add_segment(struct journal_reader *r, uint64_t first, int fd)
 {
 	assert(r->magic == READER_MAGIC);
-	journal_index_add_memory(&r->index, first, fd);
+	journal_index_add_memory(&r->index, first,
+	    journal_file_files_end(fd), fd);
 	cursor_check(r);
+}
+
+bool
+journal_reader_knows_memory(const struct journal_reader *r, uint64_t after)
+{
+	assert(r->magic == READER_MAGIC);
+	for (size_t i = 0; i < r->index.n; i++) {
+		if (r->index.segments[i].memory_fd >= 0 &&
+		    r->index.segments[i].first > after)
+			return true;
+	}
+	return false;
 }
 
 void
@@ -160,6 +176,7 @@ cursor_open(struct journal_reader *r, size_t at, uint64_t want,
 		}
 		r->index.pinned = at;
 	}
+	r->end = journal_index_end(&r->index, at);
 	journal_index_begin(&r->index, at, want, &r->next, &r->offset);
 	return 1;
 }
@@ -211,6 +228,8 @@ cursor_look(struct journal_reader *r, bool again, const uint8_t **ret,
 	size_t n, length;
 	struct rd rd;
 
+	if (r->next >= r->end)
+		return LOOK_NOTHING;
 	if (cursor_fill(r, 4, again, &p, &n, err) < 0)
 		return LOOK_ERROR;
 	rd = rd_init(p, n);

@@ -15,6 +15,11 @@
  * u64 first, u64 created_unix_ms, u32 crc32c of these}, padded to
  * JOURNAL_HEADER_SIZE, then records (record.h) back to back; zeroes follow the
  * last. A record never spans segments.
+ *
+ * A segment in memory (MSG_SEGMENT: the disk failed) has the same form, and
+ * behind the header u64 files_end: the first position that counts in no file
+ * from before it. A write that failed and could not be taken back leaves
+ * records there that were told to nobody, and have other positions now.
  */
 #ifndef SLUICE_JOURNAL_H
 #define SLUICE_JOURNAL_H
@@ -36,6 +41,9 @@ void	journal_reader_free(struct journal_reader *r);
 /* Adds a memory segment (takes the fd); see MSG_SEGMENT. */
 void	journal_reader_add_segment(struct journal_reader *r, uint64_t first,
 	    int fd);
+/* It was told of one that begins after this position. */
+bool	journal_reader_knows_memory(const struct journal_reader *r,
+	    uint64_t after);
 
 enum journal_next {
 	JOURNAL_RECORD,     /* *ret_bytes, *ret_n: one whole checked record */

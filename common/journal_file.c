@@ -169,6 +169,25 @@ journal_file_header_read(int fd, struct journal_segment *ret,
 	return 0;
 }
 
+void
+journal_file_files_end_encode(struct buf *b, uint64_t files_end)
+{
+	buf_u64(b, files_end);
+}
+
+uint64_t
+journal_file_files_end(int fd)
+{
+	uint8_t bytes[8];
+	struct rd r;
+
+	if (journal_file_read(fd, bytes, sizeof(bytes), HEADER_BYTES) !=
+	    (ssize_t)sizeof(bytes))
+		return 0;
+	r = rd_init(bytes, sizeof(bytes));
+	return rd_u64(&r);
+}
+
 /* --- epochs -------------------------------------------------------------- */
 
 static int

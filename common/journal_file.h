@@ -51,6 +51,10 @@ void	journal_file_header_encode(struct buf *b,
 /* From the file's start; -1 with *err when it is not a segment's. */
 int	journal_file_header_read(int fd, struct journal_segment *ret,
 	    struct err *err);
+/* What stands behind the header of a memory segment; 0 when it cannot be
+ * read: then no file counts. */
+void	journal_file_files_end_encode(struct buf *b, uint64_t files_end);
+uint64_t journal_file_files_end(int fd);
 
 /* Reads the history, oldest first (of more lines the newest); the count (0:
  * no such file), or -1 with *err naming file and line. */

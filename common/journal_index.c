@@ -78,14 +78,15 @@ discard(struct journal_index *x, size_t at)
 }
 
 void
-journal_index_add_memory(struct journal_index *x, uint64_t first, int fd)
+journal_index_add_memory(struct journal_index *x, uint64_t first,
+    uint64_t files_end, int fd)
 {
 	size_t at = find(x, first);
 
 	if (at != JOURNAL_INDEX_NONE)
 		discard(x, at);
 	insert(x, (struct journal_index_segment){ .first = first,
-	    .memory_fd = fd });
+	    .memory_fd = fd, .files_end = files_end });
 }
 
 void
@@ -141,6 +142,20 @@ journal_index_at(const struct journal_index *x, uint64_t position)
 	while (at + 1 < x->n && x->segments[at + 1].first <= position)
 		at++;
 	return at;
+}
+
+uint64_t
+journal_index_end(const struct journal_index *x, size_t at)
+{
+	uint64_t end = UINT64_MAX;
+
+	if (x->segments[at].memory_fd >= 0)
+		return end;
+	for (size_t i = at + 1; i < x->n; i++) {
+		if (x->segments[i].memory_fd >= 0)
+			end = MIN(end, x->segments[i].files_end);
+	}
+	return end;
 }
 
 /* --- marks --------------------------------------------------------------- */

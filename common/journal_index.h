@@ -20,6 +20,7 @@ struct journal_index_mark;
 struct journal_index_segment {
 	uint64_t		  first;
 	int			  memory_fd;   /* -1: a file */
+	uint64_t		  files_end;   /* in memory; see journal.h */
 	struct journal_index_mark *marks;
 	size_t			  n_marks;
 };
@@ -36,7 +37,7 @@ struct journal_index {
 void	journal_index_clear(struct journal_index *x);
 /* A memory segment, in place of any with the same first; takes the fd. */
 void	journal_index_add_memory(struct journal_index *x, uint64_t first,
-	    int fd);
+	    uint64_t files_end, int fd);
 /* Drops memory segments that end before `oldest`. */
 void	journal_index_forget(struct journal_index *x, uint64_t oldest);
 /* The files are those with these first positions, ascending. */
@@ -48,6 +49,9 @@ int	journal_index_scan(struct journal_index *x, int directory,
 /* The segment that may hold `position` (the first, if it is older than all);
  * the index must not be empty. */
 size_t	journal_index_at(const struct journal_index *x, uint64_t position);
+/* From which position on nothing in segment `at` counts; UINT64_MAX: all of it
+ * does. */
+uint64_t journal_index_end(const struct journal_index *x, size_t at);
 
 /* A record begins at this place of the pinned segment: a mark, if the last is
  * far enough away. */

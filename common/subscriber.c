@@ -142,6 +142,17 @@ repair_ended(struct subscriber *s)
 		skip_to(s, tip);
 }
 
+/* The broker is in memory since the disk failed, in an epoch of its own. How
+ * far the files before it count a memory segment tells, which comes another
+ * way and perhaps later (journal.h). */
+static bool
+files_can_be_read(const struct subscriber *s)
+{
+	return (s->heartbeat.flags & HEARTBEAT_MEMORY) == 0 ||
+	    s->at.epoch == s->heartbeat.tip.epoch ||
+	    journal_reader_knows_memory(s->reader, s->at.number);
+}
+
 /* One record from the file; false when there is no more to do now. */
 static bool
 repair_one(struct subscriber *s, size_t *ret_n)
@@ -153,6 +164,8 @@ repair_one(struct subscriber *s, size_t *ret_n)
 	struct rd rd;
 	size_t n;
 
+	if (!files_can_be_read(s))
+		return false;
 	after = s->lost_next != 0 ? s->lost_next - 1 : s->at.number;
 	switch (journal_reader_next(s->reader, after, s->limit, &bytes, &n,
 	    &first, &err)) {
@@ -225,9 +238,11 @@ take_record(struct subscriber *s, const void *bytes, size_t n)
 	struct rd rd;
 	uint64_t last;
 
-	/* Before the first heartbeat nobody knows where to begin. */
+	/* Before the first heartbeat, and the first of its epoch, nobody knows
+	 * where to begin. */
 	if (s->heartbeat.tip.epoch == 0 ||
-	    record_decode(bytes, n, &h, &rd, NULL) < 0)
+	    record_decode(bytes, n, &h, &rd, NULL) < 0 ||
+	    h.epoch != s->heartbeat.tip.epoch)
 		return;
 	last = h.first + h.count - 1;
 	if (last <= s->at.number)

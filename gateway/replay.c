@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/journal.h"
+#include "common/journal_file.h"
 #include "common/journal_index.h"
 #include "common/log.h"
 #include "common/xmalloc.h"
@@ -117,7 +118,8 @@ replay_add_segment(struct replay *r, uint64_t first, int fd)
 		    strerror(errno));
 		return;
 	}
-	journal_index_add_memory(&r->memory, first, own);
+	journal_index_add_memory(&r->memory, first,
+	    journal_file_files_end(own), own);
 	close_readers(r);
 }
 

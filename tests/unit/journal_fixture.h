@@ -105,9 +105,10 @@ end(struct life *l)
 	dedup_free(l->d);
 }
 
-/* One event of about `size` bytes as one record; its position, 0 = failed. */
+/* One event of about `size` bytes as one record, synced or not; its position,
+ * 0 = failed. */
 static UNUSED uint64_t
-put(struct life *l, const char *key, size_t size)
+put_sync(struct life *l, const char *key, size_t size, bool sync)
 {
 	char *frame = xmalloc(size + 16);
 	struct item item = { .tenant = slice_str("-"),
@@ -134,11 +135,17 @@ put(struct life *l, const char *key, size_t size)
 	assert_int_equal(publish_batch(l->core, &q, NOW, &o), 0);
 	r.length = o.record->len;
 	r.first = r.last = o.first.number;
-	rc = journal_writer_append(l->w, o.record->data, &r, 1, false, NOW,
+	rc = journal_writer_append(l->w, o.record->data, &r, 1, sync, NOW,
 	    NULL);
 	buf_free(&bytes);
 	free(frame);
 	return rc < 0 ? 0 : r.first;
+}
+
+static UNUSED uint64_t
+put(struct life *l, const char *key, size_t size)
+{
+	return put_sync(l, key, size, false);
 }
 
 static UNUSED int

@@ -69,7 +69,7 @@ test_memory_segments_stay_through_a_scan_until_they_are_forgotten(
 	(void)state;
 	assert_true(fd >= 0);
 	journal_index_set_files(&x, files, NELEM(files));
-	journal_index_add_memory(&x, 15, fd);
+	journal_index_add_memory(&x, 15, 15, fd);
 	firsts_are(&x, all, NELEM(all));
 	journal_index_set_files(&x, files, NELEM(files));
 	firsts_are(&x, all, NELEM(all));
@@ -92,11 +92,37 @@ test_a_memory_segment_takes_the_place_of_another_with_its_name(void **state)
 
 	(void)state;
 	journal_index_set_files(&x, one, 1);
-	journal_index_add_memory(&x, 10, fd);
+	journal_index_add_memory(&x, 10, 10, fd);
 	firsts_are(&x, one, 1);
 	assert_int_equal(x.segments[0].memory_fd, fd);
 	journal_index_clear(&x);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+static void
+test_files_count_until_where_memory_says(void **state)
+{
+	const uint64_t files[] = { 10, 20, 200 };
+	struct journal_index x = JOURNAL_INDEX_EMPTY;
+
+	(void)state;
+	journal_index_set_files(&x, files, NELEM(files));
+	assert_true(journal_index_end(&x, 1) == UINT64_MAX);
+	journal_index_add_memory(&x, 100, 25,
+	    memfd_create("segment", MFD_CLOEXEC));
+	journal_index_add_memory(&x, 150, 25,
+	    memfd_create("segment", MFD_CLOEXEC));
+	assert_int_equal(journal_index_end(&x, 0), 25);
+	assert_int_equal(journal_index_end(&x, 1), 25);
+	assert_true(journal_index_end(&x, 2) == UINT64_MAX);
+	/* The next life's, on disk again. */
+	assert_true(journal_index_end(&x, 4) == UINT64_MAX);
+	/* And memory once more. */
+	journal_index_add_memory(&x, 300, 230,
+	    memfd_create("segment", MFD_CLOEXEC));
+	assert_int_equal(journal_index_end(&x, 1), 25);
+	assert_int_equal(journal_index_end(&x, 4), 230);
+	journal_index_clear(&x);
 }
 
 static void
@@ -136,6 +162,7 @@ main(void)
 	    test_memory_segments_stay_through_a_scan_until_they_are_forgotten),
 		cmocka_unit_test(
 	    test_a_memory_segment_takes_the_place_of_another_with_its_name),
+		cmocka_unit_test(test_files_count_until_where_memory_says),
 		cmocka_unit_test(
 		    test_marks_are_a_mebibyte_apart_and_shorten_the_way),
 	};

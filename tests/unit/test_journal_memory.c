@@ -1,10 +1,12 @@
 /* A disk that fails: nothing is left behind, memory goes on. */
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "tests/unit/journal_fixture.h"
 
 static int failing_syncs;
+static bool failing_cuts;
 
 /* In place of libc's: fails as often as a test says, as a kernel does that
  * tells a lost page once. */
@@ -16,6 +18,79 @@ fdatasync(int fildes)
 	failing_syncs--;
 	errno = EIO;
 	return -1;
+}
+
+/* As on a disk that has become read-only: nothing can be taken back. */
+int	cut_in_front(int fd, off_t length) __asm__("ftruncate");
+
+int
+cut_in_front(int fd, off_t length)
+{
+	if (!failing_cuts)
+		return (int)syscall(SYS_ftruncate, fd, length);
+	errno = EROFS;
+	return -1;
+}
+
+/* A reader's, told of the memory segment before or after it began to read. */
+static void
+reads_no_leftovers(struct life *l, bool told_first)
+{
+	uint64_t first, after = 0;
+	struct journal_reader *r;
+	struct err err;
+	const void *p;
+	size_t n;
+	int fd;
+
+	fd = journal_writer_memory_fd(l->w, 0, &first);
+	assert_int_equal(first, 5000000);
+	r = journal_reader_new(directory, &err);
+	if (told_first)
+		journal_reader_add_segment(r, first, dup(fd));
+	for (; after < 2; after++)
+		assert_int_equal(journal_reader_next(r, after, after + 1, &p,
+		    &n, &first, &err), JOURNAL_RECORD);
+	if (!told_first)
+		journal_reader_add_segment(r, 5000000, dup(fd));
+	assert_true(journal_reader_knows_memory(r, 2));
+	assert_false(journal_reader_knows_memory(r, 5000000));
+	for (; after < 5; after++) {
+		assert_int_equal(journal_reader_next(r, after, 5000001, &p,
+		    &n, &first, &err), JOURNAL_LOST);
+		assert_int_equal(first, 5000000);
+	}
+	for (after = first - 1; after < 5000001; after++)
+		assert_int_equal(journal_reader_next(r, after, 5000001, &p,
+		    &n, &first, &err), JOURNAL_RECORD);
+	journal_reader_free(r);
+}
+
+static void
+test_what_cannot_be_taken_back_is_read_by_nobody(void **state)
+{
+	uint64_t events, lost;
+	struct err err;
+	struct life l;
+
+	(void)state;
+	l = begin(BOOT_A, 1 << 20, 1 << 24);
+	assert_int_equal(put(&l, "job:a", 300), 1);
+	assert_int_equal(put(&l, "job:a", 300), 2);
+	failing_syncs = 1;
+	failing_cuts = true;
+	assert_int_equal(put_sync(&l, "job:a", 300, true), 0);
+	failing_cuts = false;
+	/* It is there, and looks like any other. */
+	assert_int_equal(read_all(0, 3, &events, &lost), 3);
+	assert_int_equal(journal_writer_memory(l.w, 99, 5000000, NOW, &err),
+	    0);
+	sequencer_begin_epoch(l.s, 99, 5000000);
+	assert_int_equal(put(&l, "job:a", 300), 5000000);
+	assert_int_equal(put(&l, "job:a", 300), 5000001);
+	reads_no_leftovers(&l, true);
+	reads_no_leftovers(&l, false);
+	end(&l);
 }
 
 static void
@@ -137,6 +212,7 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(test_what_cannot_be_taken_back_is_read_by_nobody),
 		TEST(test_a_failed_sync_is_not_forgotten),
 		TEST(test_memory_is_noted_when_the_disk_is_repaired),
 		TEST(test_an_io_error_leaves_nothing_behind_and_memory_goes_on),

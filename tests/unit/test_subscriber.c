@@ -14,14 +14,18 @@
 #include <cmocka.h>
 
 #include "broker/journal_writer.h"
+#include "broker/segment_make.h"
 #include "common/bus.h"
 #include "common/journal.h"
+#include "common/journal_file.h"
 #include "common/mono.h"
 #include "common/subscriber.h"
 #include "common/xmalloc.h"
 
 #define EPOCH  7u
 #define EVENTS 100u
+#define MEMORY_EPOCH 8u
+#define MEMORY_FIRST UINT64_C(5000)
 #define NOW    INT64_C(1700000000000)
 
 #define PAUSE_MS  200
@@ -106,15 +110,21 @@ make_journal(const char *directory)
 }
 
 static void
-beat(struct seen *s, uint64_t tip)
+beat_of(struct seen *s, struct position tip, uint32_t flags)
 {
-	const struct heartbeat hb = { .tip = { EPOCH, tip }, .oldest = 1,
-		.time_unix_ms = NOW };
+	const struct heartbeat hb = { .tip = tip, .oldest = 1,
+		.time_unix_ms = NOW, .flags = flags };
 	struct buf b = BUF_EMPTY;
 
 	heartbeat_encode(&b, &hb);
 	assert_int_equal(bus_send(s->pub, b.data, b.len, NULL), 0);
 	buf_free(&b);
+}
+
+static void
+beat(struct seen *s, uint64_t tip)
+{
+	beat_of(s, (struct position){ EPOCH, tip }, 0);
 }
 
 /* The loop, for so long. */
@@ -267,6 +277,55 @@ test_what_comes_in_a_pause_is_read_at_its_end(void **state)
 	assert_int_equal(s->gaps, 0);
 }
 
+/* The journal's last ten were told to nobody: the disk failed there, and
+ * memory has them again, in another epoch. */
+static void
+test_files_are_not_read_until_it_is_known_how_far_they_count(void **state)
+{
+	const struct journal_segment header = { MEMORY_EPOCH, MEMORY_FIRST,
+		NOW };
+	const struct position tip = { MEMORY_EPOCH, MEMORY_FIRST - 1 };
+	struct seen *s = *state;
+	int fd;
+
+	connect_up(s);
+	for (int i = 0; i < 10; i++)
+		beat_of(s, tip, HEARTBEAT_MEMORY);
+	turn(s, 100);
+	assert_int_equal(s->events, 0);
+	fd = segment_make_memory(&header, EVENTS - 9);
+	assert_true(fd >= 0);
+	subscriber_add_segment(s->sub, MEMORY_FIRST, fd);
+	turn(s, 100);
+	assert_int_equal(s->events, EVENTS - 10);
+	assert_int_equal(s->gaps, 1);
+	assert_int_equal(s->next, MEMORY_FIRST);
+}
+
+/* A record of an epoch that no heartbeat has told of says nothing about how far
+ * the files count. */
+static void
+test_a_record_of_an_unknown_epoch_waits_for_its_heartbeat(void **state)
+{
+	struct record_header h = { .epoch = MEMORY_EPOCH,
+		.first = MEMORY_FIRST, .publisher = slice_str("w/a"),
+		.incarnation = 1, .batch = 1 };
+	struct item item = { .tenant = slice_str("-"),
+		.key = slice_str("job:a"), .event_type = slice_str("log"),
+		.frame = slice_str("\"data\":{}}"), .data_off = 7, .seq = 1 };
+	struct seen *s = *state;
+	struct buf b = BUF_EMPTY;
+
+	connect_up(s);
+	record_begin(&b, &h, NULL);
+	record_item(&b, &item);
+	record_end(&b);
+	assert_int_equal(bus_send(s->pub, b.data, b.len, NULL), 0);
+	turn(s, 100);
+	buf_free(&b);
+	assert_int_equal(s->events, 0);
+}
+
 int
 main(void)
 {
@@ -276,6 +335,8 @@ main(void)
 		TEST(test_a_dead_brokers_last_heartbeats_do_not_lead_back),
 		TEST(test_a_tip_that_stays_behind_is_believed_in_the_end),
 		TEST(test_what_comes_in_a_pause_is_read_at_its_end),
+		TEST(test_files_are_not_read_until_it_is_known_how_far_they_count),
+		TEST(test_a_record_of_an_unknown_epoch_waits_for_its_heartbeat),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
