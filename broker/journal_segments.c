@@ -436,12 +436,26 @@ journal_segments_roll_back(struct journal_segments *j,
 		last_segment(j)->bytes = mark->offset;
 }
 
+/* The first position that is there. A segment that was new when the power was
+ * lost has none: what follows it begins far behind, in another epoch. */
+static uint64_t
+oldest_kept(const struct journal_segments *j)
+{
+	size_t i = 0;
+
+	if (j->n == 0)
+		return 0;
+	while (i + 1 < j->n && j->list[i].end < j->list[i].first)
+		i++;
+	return j->list[i].first;
+}
+
 void
 journal_segments_info(const struct journal_segments *j,
     struct segments_info *ret)
 {
 	*ret = (struct segments_info){
-		.oldest = j->n != 0 ? j->list[0].first : 0,
+		.oldest = oldest_kept(j),
 		.bytes = total_bytes(j),
 		.count = j->n,
 		.recycled = j->recycled,

@@ -97,10 +97,14 @@ def figures(records):
         "over": sum(1 for s in sessions if s["status"] == 204),
         "struck": sum(1 for r in records if r["what"] == "struck"),
     }
-    for frame in frames:
-        if frame[1] == "stream.gap":
-            name = f"gap {frame[3]['reason']}"
-            counts[name] = counts.get(name, 0) + 1
+    gateways = {r["incarnation"]: r["who"] for r in records if r["what"] == "gateway"}
+    served = [gateways.get(_incarnation(s)) for s in sessions]
+    for name in (
+        *(f"gap {frame[3]['reason']}" for frame in frames if frame[1] == "stream.gap"),
+        *(f"kill {r['who']}" for r in records if r["what"] == "fault" and r["kind"] == "kill"),
+        *(f"served by {who}" for who in served if who),
+    ):
+        counts[name] = counts.get(name, 0) + 1
     return counts
 
 

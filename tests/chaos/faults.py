@@ -1,5 +1,6 @@
 """What happens to the processes: a plan made of the seed, and its execution step by step."""
 
+import bisect
 import contextlib
 import os
 import signal
@@ -12,10 +13,12 @@ VICTIMS = ("broker", "store", "gateway/0", "gateway/1")
 # A process that stands still for longer than this is ended by the supervisor.
 PAUSE_MAX_S = 2.2
 MEAN_S = 1.2
+# A process to be killed that is not there at the time is killed when it is.
+AGAIN_S = 0.25
 
 
 def plan(random, seconds):
-    """[(second, kind, who, length)], in order; one reboot in every plan."""
+    """[(second, kind, who, length)], in order; in every plan one reboot, and a kill of each."""
     steps = []
     reboot = random.uniform(0.4, 0.65) * seconds
     at = 2.0
@@ -28,6 +31,10 @@ def plan(random, seconds):
         if abs(at - reboot) > 2.5:
             steps.append((at, kind, who, random.uniform(0.1, PAUSE_MAX_S)))
         at += random.expovariate(1 / MEAN_S)
+    killed = {who for _, kind, who, _ in steps if kind == "kill"}
+    for who in VICTIMS:
+        if who not in killed:
+            steps.append((random.uniform(2.0, reboot - 2.5), "kill", who, 0))
     steps.append((reboot, "reboot", "all", random.choice((0, 0, 4096))))
     return sorted(steps)
 
@@ -49,7 +56,8 @@ class Faults:
             self._resume(paused)
         while self.steps and self.steps[0][0] <= second:
             _, kind, who, length = self.steps.pop(0)
-            self._do(second, kind, who, length)
+            if not self._do(second, kind, who, length) and kind == "kill":
+                bisect.insort(self.steps, (second + AGAIN_S, kind, who, length))
 
     def end(self):
         """No fault any more."""
@@ -72,13 +80,14 @@ class Faults:
         return row if there else None
 
     def _do(self, second, kind, who, length):
+        """False: the process is not there."""
         fault = {"what": "fault", "kind": kind, "who": who, "at": time.time()}
         if kind == "reboot":
             self._reboot(fault, length)
-            return
+            return True
         row = self._row(who)
         if not row:
-            return
+            return False
         pid, fault["incarnation"] = row["pid"], row["incarnation"]
         fault["until"] = fault["at"]
         with contextlib.suppress(ProcessLookupError):
@@ -96,6 +105,7 @@ class Faults:
             # Never woken by us: found, aborted and replaced by the supervisor.
             fault["until"] += 8
         self.record(fault)
+        return True
 
     # --- a machine that lost power ---------------------------------------------------------------
 

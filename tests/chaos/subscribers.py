@@ -70,7 +70,9 @@ class Subscriber:
             "now": 3,
             f"{epoch}-{number + 10_000_000}": 3,
             f"{self.random.getrandbits(32):08x}-{number}": 2,
-            self.random.choice(self.ids): 23,
+            self.random.choice(self.ids): 18,
+            # The journal may have let go of it.
+            next(i for i in self.ids if split_id(i)[0] == epoch): 5,
             self.ids[-1]: 45,
         }
         return self.random.choices(list(choices), list(choices.values()))[0]

@@ -104,6 +104,33 @@ oldest_at(struct journal_segments *j, int64_t now_ms)
 }
 
 static void
+test_a_segment_without_records_is_not_where_the_journal_begins(void **state)
+{
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct journal_segments *j =
+	    journal_segments_new(fd, directory, 1 << 16);
+	struct segments_info info;
+	struct err err = { 0 };
+
+	(void)state;
+	one_more(j, 1, NOW);
+	/* The power went before anything stood in it. */
+	assert_int_equal(journal_segments_rotate(j, 1, 2, 4, NOW, &err), 0);
+	journal_segments_info(j, &info);
+	assert_int_equal(info.oldest, 1);
+	one_more(j, 1000001, NOW + 2 * HOUR);
+	journal_segments_covered(j, 1000001);
+	assert_int_equal(oldest_at(j, NOW + HOUR + 1), 1000001);
+	/* Nor where it does when that is all. */
+	assert_int_equal(journal_segments_rotate(j, 2, 1000002, 4,
+	    NOW + 4 * HOUR, &err), 0);
+	journal_segments_covered(j, 1000001);
+	assert_int_equal(oldest_at(j, NOW + 100 * HOUR), 1000002);
+	journal_segments_free(j);
+	(void)close(fd);
+}
+
+static void
 test_a_segment_leaves_when_the_next_one_is_older_than_retain(void **state)
 {
 	struct journal_segments *j;
@@ -264,6 +291,7 @@ main(void)
 		TEST(
 		    test_no_segment_leaves_before_a_state_file_stands_behind_it),
 		TEST(test_a_reader_in_a_segment_that_leaves_is_told),
+		TEST(test_a_segment_without_records_is_not_where_the_journal_begins),
 		TEST(test_a_segment_leaves_when_the_next_one_is_older_than_retain),
 		TEST(test_recycling_ends_when_there_is_room_again),
 		TEST(test_on_a_full_disk_the_oldest_segment_is_used_again),
