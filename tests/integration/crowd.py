@@ -105,9 +105,10 @@ _COUNTED = re.compile(
 class Counted(Stream):
     """Of numbered events of one stream: asserts as they come that each follows the last one."""
 
-    def __init__(self, *args, **kwargs):
-        """As a Stream."""
-        self.count = 0
+    def __init__(self, *args, count=0, **kwargs):
+        """As a Stream; the first event is number COUNT."""
+        self.count = count
+        self._last = None
         super().__init__(*args, **kwargs)
 
     def take(self, blocks):
@@ -117,11 +118,18 @@ class Counted(Stream):
             found = _COUNTED.fullmatch(block)
             if found is None:
                 super().take([block])
+                if self.frames[-1].id is not None:
+                    self._last = self.frames[-1].id.encode()
                 continue
             assert found[1] == found[4], block
             assert int(found[2]) == self.count + 1, (self.count, block)
             assert int(found[3]) == self.count, (self.count, block)
             self.count += 1
+            self._last = found[4]
+
+    def last_id(self):
+        """The cursor a browser would resume with, of the frames that are not kept, too."""
+        return self._last and self._last.decode()
 
 
 def connect(sluice, kind, *keys, last_event_id=None, **query):

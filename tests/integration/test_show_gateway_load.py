@@ -24,6 +24,7 @@ from .crowd import (
     read_all,
     spread,
 )
+from .lifecycle import publisher_each
 from .numbered import events, numbers, publish
 
 pytestmark = [pytest.mark.slow, pytest.mark.release_only]
@@ -108,20 +109,24 @@ def test_eight_publishers_on_one_key_leave_no_hole_in_seq(two):
     key, each = "job:eight", 2000
     with contextlib.ExitStack() as stack:
         streams = spread(stack, 4, lambda: two.stream(key, snapshot=0))
+        # Four at each gateway.
+        publishers = [p for _ in range(4) for p in publisher_each(two).values()]
+        for publisher in publishers:
+            stack.callback(publisher.close)
+        taken = [p.figure("published_total") for p in publishers[:2]]
         failures = []
 
         def run(number):
-            # A connection each: the kernel spreads them over the gateways.
-            with Publisher(two) as publisher:
-                for at in range(0, each, 50):
-                    rows = events(key, at, at + 50)
-                    for row in rows:
-                        row["source"] = f"/publisher/{number}"
-                    try:
-                        publisher.publish(rows)
-                    except (AssertionError, OSError) as error:
-                        failures.append(error)
-                        return
+            for at in range(0, each, 50):
+                rows = events(key, at, at + 50)
+                for row in rows:
+                    row["source"] = f"/publisher/{number}"
+                try:
+                    status, answer = publishers[number].post(rows)
+                    assert (status, answer.get("accepted")) == (202, len(rows)), answer
+                except (AssertionError, OSError) as error:
+                    failures.append(error)
+                    return
 
         threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(8)]
         for thread in threads:
@@ -131,6 +136,10 @@ def test_eight_publishers_on_one_key_leave_no_hole_in_seq(two):
         for thread in threads:
             thread.join()
         assert not failures
+        taken = [
+            p.figure("published_total") - n for p, n in zip(publishers[:2], taken, strict=True)
+        ]
+        assert taken == [total // 2, total // 2]
         for stream in streams:
             rows = stream.events()
             assert [row["seq"] for row in rows] == list(range(1, total + 1))
