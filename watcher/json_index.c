@@ -1,7 +1,7 @@
 #include "watcher/json_index.h"
 
 #include "common/json_block.h"
-#include "watcher/json_text.h"
+#include "common/json_text.h"
 
 const char json_index_end[1] = { '\0' };
 

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "watcher/json_scalar.h"
+#include "common/json_scalar.h"
 
 /* What stands open inside the value that is skipped: one bit per level, set
  * for an object. `base`: how many levels are open around it. */

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json_scalar.h"
 #include "common/json_skip.h"
+#include "common/json_text.h"
 #include "watcher/json_index.h"
 #include "watcher/json_nest.h"
-#include "watcher/json_scalar.h"
-#include "watcher/json_text.h"
 
 #define NAME_MAX_BYTES 64u   /* of a wanted name, when unescaped */
 

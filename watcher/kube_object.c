@@ -2,10 +2,10 @@
 
 #include <string.h>
 
+#include "common/json_text.h"
 #include "common/macros.h"
 #include "common/mono.h"
 #include "watcher/json_scan.h"
-#include "watcher/json_text.h"
 
 enum slot {
 	S_TYPE, S_KIND, S_UID, S_NAMESPACE, S_NAME, S_RV, S_GENERATION,

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/json_text.h"
 #include "common/macros.h"
 #include "watcher/json_scan.h"
-#include "watcher/json_text.h"
 
 const char *
 kube_status_health_name(enum kube_health health)

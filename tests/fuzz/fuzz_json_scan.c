@@ -22,10 +22,10 @@
 #include <jansson.h>
 
 #include "common/json_block.h"
+#include "common/json_text.h"
 #include "common/list_stream.h"
 #include "common/macros.h"
 #include "watcher/json_scan.h"
-#include "watcher/json_text.h"
 #include "watcher/kube_object.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

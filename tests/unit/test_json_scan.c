@@ -15,9 +15,9 @@
 #include <jansson.h>
 
 #include "common/json_block.h"
+#include "common/json_text.h"
 #include "common/macros.h"
 #include "watcher/json_scan.h"
-#include "watcher/json_text.h"
 
 static bool
 accepts(const char *p, size_t n)

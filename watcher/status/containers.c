@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/json_text.h"
 #include "common/macros.h"
 #include "common/mono.h"
 #include "watcher/json_scan.h"
-#include "watcher/json_text.h"
 
 #define RESTARTED_MS (10 * 60 * 1000)
 #define SIDECARS_MAX 64u   /* of one pod; those behind are no sidecars */

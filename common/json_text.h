@@ -2,7 +2,7 @@
  * json_text: the strings of JSON: past one in a single fast pass that checks
  * it (RFC 8259: escapes, surrogate pairs, UTF-8 of RFC 3629, no control
  * characters), and what one says when its escapes are resolved. Pure; bounded
- * by the bytes given. Used by json_scan and by whoever needs a string's value.
+ * by the bytes given. Processes: watcher, gateway.
  */
 #ifndef SLUICE_JSON_TEXT_H
 #define SLUICE_JSON_TEXT_H
@@ -23,7 +23,7 @@ const char *json_text_escape(const char *p, const char *end);
  * UTF-8. */
 const char *json_text_utf8(const char *p, const char *end);
 
-/* Of a value that json_scan accepted: a string with its escapes resolved, cut
+/* Of a valid value with its quotes: a string with its escapes resolved, cut
  * at `size` bytes (never inside a character), no NUL added; 0 for anything but
  * a string. */
 size_t	json_text_unescape(struct slice value, char *buf, size_t size);

@@ -1,4 +1,4 @@
-#include "watcher/json_scalar.h"
+#include "common/json_scalar.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /*
  * json_scalar: numbers and words (true, false, null) of JSON, by RFC 8259.
- * Pure. What they mean once they stand in a slot is json_scan's.
+ * Pure. What they mean is whose who reads them. Processes: watcher, gateway.
  */
 #ifndef SLUICE_JSON_SCALAR_H
 #define SLUICE_JSON_SCALAR_H

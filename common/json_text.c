@@ -1,4 +1,4 @@
-#include "watcher/json_text.h"
+#include "common/json_text.h"
 
 #include <string.h>
 #ifdef __SSE2__
