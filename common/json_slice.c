@@ -153,29 +153,6 @@ json_slice_member(struct slice object, const char *name, struct slice *ret)
 	return false;
 }
 
-bool
-json_slice_array(struct slice array, struct slice *ret_at)
-{
-	struct slice s = skip_space(array);
-
-	if (s.n < 2 || *s.p != '[')
-		return false;
-	*ret_at = (struct slice){ s.p + 1, s.n - 1 };
-	return true;
-}
-
-bool
-json_slice_next(struct slice *at, struct slice *ret)
-{
-	struct slice s = skip_space(*at);
-
-	if (s.n > 0 && *s.p == ',')
-		s = skip_space((struct slice){ s.p + 1, s.n - 1 });
-	if (s.n == 0 || *s.p == ']')
-		return false;
-	return json_slice_value(s, ret, at);
-}
-
 /* A character inside a string that must not stand there raw: its code point
  * and length; 0 if it may. */
 static unsigned int
@@ -234,10 +211,10 @@ json_slice_compact(struct buf *b, struct slice value)
 }
 
 bool
-json_slice_named(const char *name, const char *const *list, size_t n)
+json_slice_named(struct slice name, const char *const *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (strcmp(name, list[i]) == 0)
+		if (slice_is(name, list[i]))
 			return true;
 	return false;
 }

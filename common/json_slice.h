@@ -23,15 +23,11 @@ bool	json_slice_member(struct slice object, const char *name,
 bool	json_slice_object(struct slice object, struct slice *ret_at);
 bool	json_slice_pair(struct slice *at, struct slice *ret_name,
 	    struct slice *ret_value);
-/* Steps through an array: `*at` is the text after '[' or after the value
- * before; false at the end. json_slice_array gives the first. */
-bool	json_slice_array(struct slice array, struct slice *ret_at);
-bool	json_slice_next(struct slice *at, struct slice *ret);
 /* Appends a value on one line: white space outside strings is left out, and
  * U+2028, U+2029, DEL and C1 controls inside strings are escaped. */
 void	json_slice_compact(struct buf *b, struct slice value);
 
 /* Whether a member's name is among those of a list. */
-bool	json_slice_named(const char *name, const char *const *list, size_t n);
+bool	json_slice_named(struct slice name, const char *const *list, size_t n);
 
 #endif

@@ -73,8 +73,7 @@ cloud_event(struct buf *b, struct slice event)
 
 struct reading {
 	struct buf		*out;
-	struct slice		 raw;
-	json_t			*event;
+	const struct json_value	*event;
 	struct slice		 tenant;
 	envelope_problem_cb	 cb;
 	void			*arg;
@@ -91,14 +90,12 @@ problem(struct reading *r, const char *attribute, const char *text)
 static struct slice
 text_of(const struct reading *r, const char *attribute)
 {
-	json_t *v = json_object_get(r->event, attribute);
-
-	return (struct slice){ json_string_value(v), json_string_length(v) };
+	return json_tree_text(json_tree_member(r->event, attribute));
 }
 
 /* Of these some other one, or the server, says what the event needs. */
 static bool
-is_passed_over(const char *attribute)
+is_passed_over(struct slice attribute)
 {
 	static const char *const passed[] = { "specversion", "id", "sequence",
 	    "terminal", "tenant", "datacontenttype", "data", "data_base64" };
@@ -107,11 +104,11 @@ is_passed_over(const char *attribute)
 }
 
 static const char *
-member_of(const char *attribute)
+member_of(struct slice attribute)
 {
 	for (size_t i = 0; i < NELEM(names); i++)
 		if (names[i].attribute != NULL &&
-		    strcmp(names[i].attribute, attribute) == 0)
+		    slice_is(attribute, names[i].attribute))
 			return names[i].member;
 	return NULL;
 }
@@ -128,26 +125,33 @@ add_member(struct reading *r, const char *quoted, struct slice value)
 static void
 copy(struct reading *r, const char *attribute, const char *quoted)
 {
-	struct slice value;
+	const struct json_value *v = json_tree_member(r->event, attribute);
 
-	if (json_slice_member(r->raw, attribute, &value))
-		add_member(r, quoted, value);
+	if (v != NULL)
+		add_member(r, quoted, v->raw);
+}
+
+static bool
+is_absent(const struct json_value *v)
+{
+	return v == NULL || v->type == JSON_TREE_NULL;
 }
 
 static void
 read_attributes(struct reading *r)
 {
-	const char *name, *member;
-	json_t *value;
+	const struct json_value *v;
+	char name[EVENT_TYPE_MAX + 1];
+	const char *member;
 
-	json_object_foreach(r->event, name, value) {
-		if (is_passed_over(name) || json_is_null(value))
+	for (v = r->event->first; v != NULL; v = v->next) {
+		if (is_passed_over(v->name) || is_absent(v))
 			continue;
-		member = member_of(name);
+		member = member_of(v->name);
 		if (member != NULL)
-			copy(r, name, member);
+			add_member(r, member, v->raw);
 		else
-			problem(r, strlen(name) <= EVENT_TYPE_MAX ? name : "?",
+			problem(r, json_tree_name(v, name, sizeof(name)),
 			    "is no attribute that an event can carry");
 	}
 }
@@ -156,17 +160,13 @@ static void
 check_required(struct reading *r)
 {
 	static const char *const required[] = { "source", "type", "streamkey" };
-	json_t *tenant = json_object_get(r->event, "tenant");
 
 	if (!slice_is(text_of(r, "specversion"), "1.0"))
 		problem(r, "specversion", "must be 1.0");
-	for (size_t i = 0; i < NELEM(required); i++) {
-		json_t *v = json_object_get(r->event, required[i]);
-
-		if (v == NULL || json_is_null(v))
+	for (size_t i = 0; i < NELEM(required); i++)
+		if (is_absent(json_tree_member(r->event, required[i])))
 			problem(r, required[i], "is required");
-	}
-	if (tenant != NULL && !json_is_null(tenant) &&
+	if (!is_absent(json_tree_member(r->event, "tenant")) &&
 	    !slice_eq(text_of(r, "tenant"), r->tenant))
 		problem(r, "tenant", "is not that of the token");
 }
@@ -176,7 +176,6 @@ static void
 read_id(struct reading *r)
 {
 	struct slice id = text_of(r, "id");
-	json_t *key = json_object_get(r->event, "idempotencykey");
 
 	if (id.p == NULL || id.n == 0) {
 		problem(r, "id", "is required, and a string");
@@ -189,7 +188,7 @@ read_id(struct reading *r)
 			problem(r, "id", "has a control character");
 			return;
 		}
-	if (key == NULL || json_is_null(key))
+	if (is_absent(json_tree_member(r->event, "idempotencykey")))
 		copy(r, "id", "\"idempotency_key\"");
 }
 
@@ -212,56 +211,56 @@ static void
 read_base64(struct reading *r)
 {
 	struct buf bytes = BUF_EMPTY;
-	unsigned int before = r->problems;
-	json_t *value = NULL;
+	struct json_tree tree = { .blocks = NULL };
+	struct slice text;
 
-	if (!base64_decode(text_of(r, "data_base64"), &bytes))
+	if (!base64_decode(text_of(r, "data_base64"), &bytes)) {
 		problem(r, "data_base64", "is not base64");
-	else if (bytes.len > 0)
-		value = json_loadb((const char *)bytes.data, bytes.len,
-		    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL |
-		    JSON_DECODE_INT_AS_REAL, NULL);
-	if (json_is_object(value))
-		add_member(r, "\"data\"", (struct slice){
-		    (const char *)bytes.data, bytes.len });
-	else if (r->problems == before)
-		problem(r, "data_base64", "is not a JSON object");
-	json_decref(value);
+	} else {
+		text = (struct slice){ (const char *)bytes.data, bytes.len };
+		if (json_tree_is(json_tree_parse(&tree, text, NULL),
+		    JSON_TREE_OBJECT))
+			add_member(r, "\"data\"", text);
+		else
+			problem(r, "data_base64", "is not a JSON object");
+	}
+	json_tree_free(&tree);
 	buf_free(&bytes);
 }
 
 static void
 read_data(struct reading *r)
 {
-	json_t *type = json_object_get(r->event, "datacontenttype");
-	json_t *bytes = json_object_get(r->event, "data_base64");
-	json_t *data = json_object_get(r->event, "data");
+	const struct json_value *type = json_tree_member(r->event,
+	    "datacontenttype");
+	const struct json_value *bytes = json_tree_member(r->event,
+	    "data_base64");
 
-	if (type != NULL && !json_is_null(type) && (!json_is_string(type) ||
-	    !is_json_type(text_of(r, "datacontenttype"))))
+	if (!is_absent(type) && (type->type != JSON_TREE_STRING ||
+	    !is_json_type(type->text)))
 		problem(r, "datacontenttype", "must be JSON");
-	if (bytes == NULL || json_is_null(bytes))
+	if (is_absent(bytes))
 		copy(r, "data", "\"data\"");
-	else if (data != NULL)
+	else if (json_tree_member(r->event, "data") != NULL)
 		problem(r, "data_base64", "stands beside data");
-	else if (!json_is_string(bytes))
+	else if (bytes->type != JSON_TREE_STRING)
 		problem(r, "data_base64", "must be a string");
 	else
 		read_base64(r);
 }
 
 unsigned int
-cloud_event_read(struct buf *b, struct slice raw, json_t *parsed,
+cloud_event_read(struct buf *b, const struct json_value *cloud,
     struct slice tenant, envelope_problem_cb cb, void *arg)
 {
-	struct reading r = { b, raw, parsed, tenant, cb, arg, 0 };
+	struct reading r = { b, cloud, tenant, cb, arg, 0 };
 
-	if (!json_is_object(parsed)) {
+	if (cloud->type != JSON_TREE_OBJECT) {
 		problem(&r, "", "a CloudEvent must be an object");
 		return r.problems;
 	}
 	/* Each is looked for in the whole. */
-	if (json_object_size(parsed) > CLOUD_EVENT_ATTRIBUTES_MAX) {
+	if (cloud->n > CLOUD_EVENT_ATTRIBUTES_MAX) {
 		problem(&r, "", "has too many attributes");
 		return r.problems;
 	}
@@ -327,14 +326,13 @@ bool
 cloud_event_binary(struct buf *b, const struct http_pair *headers, size_t n,
     struct slice body)
 {
-	json_t *data = body.n == 0 ? NULL : json_loadb(body.p, body.n,
-	    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY |
-	    JSON_DECODE_INT_AS_REAL, NULL);
+	struct json_tree tree = { .blocks = NULL };
+	bool valid = json_tree_parse(&tree, body, NULL) != NULL;
 	char name[EVENT_TYPE_MAX + 1];
 
-	if (data == NULL)
+	json_tree_free(&tree);
+	if (!valid)
 		return false;
-	json_decref(data);
 	buf_addc(b, '{');
 	for (size_t i = 0; i < n; i++) {
 		struct slice h = headers[i].name;

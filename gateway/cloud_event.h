@@ -27,8 +27,6 @@
 #ifndef SLUICE_CLOUD_EVENT_H
 #define SLUICE_CLOUD_EVENT_H
 
-#include <jansson.h>
-
 #include "common/buf.h"
 #include "gateway/envelope.h"
 #include "gateway/http_request.h"
@@ -39,11 +37,10 @@
 /* Appends the CloudEvent of an event as a client sees it (section 1, on one
  * line). false, and nothing was appended: it is not one. */
 bool	cloud_event(struct buf *b, struct slice event);
-/* Appends the JSON of the event that a CloudEvent is, for the envelope: `raw`
- * is valid JSON, `parsed` the same parsed, `tenant` the publisher's. 0; or how
- * many problems cb was told, by the attributes' names, and nothing is of use
- * that was appended. */
-unsigned int cloud_event_read(struct buf *b, struct slice raw, json_t *parsed,
+/* Appends the JSON of the event that a CloudEvent is, for the envelope:
+ * `tenant` is the publisher's. 0; or how many problems cb was told, by the
+ * attributes' names, and nothing is of use that was appended. */
+unsigned int cloud_event_read(struct buf *b, const struct json_value *cloud,
 	    struct slice tenant, envelope_problem_cb cb, void *arg);
 /* What a member of an event (or a path that begins with it) is called in a
  * CloudEvent. */

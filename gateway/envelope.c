@@ -12,7 +12,7 @@
 #include "gateway/stream_kind.h"
 
 struct check {
-	json_t			*event;
+	const struct json_value	*event;
 	envelope_problem_cb	 cb;
 	void			*arg;
 	unsigned int		 problems;
@@ -37,34 +37,32 @@ static const char *const members[] = { "type", "stream_key", "event_type",
 static void
 check_names(struct check *k)
 {
-	const char *name;
-	json_t *value;
+	const struct json_value *v;
+	char name[EVENT_TYPE_MAX + 1];
 
-	json_object_foreach(k->event, name, value) {
-		if (json_slice_named(name, server_members,
-		    NELEM(server_members)))
-			problem(k, name, "is given by the server");
-		else if (!json_slice_named(name, members, NELEM(members)))
-			problem(k, strlen(name) <= EVENT_TYPE_MAX ? name :
-			    "?", "is not a member of an event");
-	}
+	for (v = k->event->first; v != NULL; v = v->next)
+		if (!json_slice_named(v->name, members, NELEM(members)))
+			problem(k, json_tree_name(v, name, sizeof(name)),
+			    json_slice_named(v->name, server_members,
+			    NELEM(server_members)) ? "is given by the server" :
+			    "is not a member of an event");
 }
 
 /* A string member without control characters; empty if absent. */
 static struct slice
 text_member(struct check *k, const char *name, size_t max)
 {
-	json_t *v = json_object_get(k->event, name);
+	const struct json_value *v = json_tree_member(k->event, name);
 	struct slice s = { "", 0 };
 	size_t i;
 
-	if (v == NULL || json_is_null(v))
+	if (v == NULL || v->type == JSON_TREE_NULL)
 		return s;
-	if (!json_is_string(v)) {
+	if (v->type != JSON_TREE_STRING) {
 		problem(k, name, "must be a string");
 		return s;
 	}
-	s = (struct slice){ json_string_value(v), json_string_length(v) };
+	s = v->text;
 	if (s.n == 0)
 		problem(k, name, "must not be empty");
 	if (s.n > max)
@@ -81,9 +79,9 @@ text_member(struct check *k, const char *name, size_t max)
 static void
 need_member(struct check *k, const char *name)
 {
-	json_t *v = json_object_get(k->event, name);
+	const struct json_value *v = json_tree_member(k->event, name);
 
-	if (v == NULL || json_is_null(v))
+	if (v == NULL || v->type == JSON_TREE_NULL)
 		problem(k, name, "is required");
 }
 
@@ -139,16 +137,15 @@ check_timestamp(struct check *k, int64_t now)
 	return at;
 }
 
-/* Numbers come as reals: integers in `data` may be larger than jansson's. */
 static int32_t
 check_version(struct check *k)
 {
-	json_t *v = json_object_get(k->event, "version");
-	double number = json_number_value(v);
+	const struct json_value *v = json_tree_member(k->event, "version");
+	double number = json_tree_number(v);
 
 	if (v == NULL)
 		return 1;
-	if (json_is_number(v) && number >= 1 && number <= INT32_MAX &&
+	if (number >= 1 && number <= INT32_MAX &&
 	    number <= (double)(int32_t)number)
 		return (int32_t)number;
 	problem(k, "version", "must be an integer of at least 1");
@@ -194,12 +191,12 @@ static void
 check_data(struct check *k, enum stream_type type, struct slice key,
     struct slice event_type, int32_t version)
 {
-	json_t *data = json_object_get(k->event, "data");
+	struct json_value *data = json_tree_member(k->event, "data");
 	const struct schema_rule *rule = NULL;
 
 	if (data == NULL)
 		problem(k, "data", "is required");
-	else if (!json_is_object(data))
+	else if (data->type != JSON_TREE_OBJECT)
 		problem(k, "data", "must be an object");
 	else if (type != STREAM_TYPE_MAX &&
 	    stream_kind_event(type, event_type) != NULL)
@@ -265,7 +262,7 @@ add_text(struct buf *b, const char *name, struct slice s)
 }
 
 unsigned int
-envelope_item(struct slice raw, json_t *event, struct slice tenant,
+envelope_item(const struct json_value *event, struct slice tenant,
     struct slice publisher, int64_t now_unix_ms, struct buf *frame,
     struct item *ret, struct event_state *ret_state, envelope_problem_cb cb,
     void *arg)
@@ -277,10 +274,10 @@ envelope_item(struct slice raw, json_t *event, struct slice tenant,
 	int32_t version;
 	int64_t at;
 	char ts[MONO_RFC3339_SIZE];
-	struct slice data;
+	struct json_value *data;
 	size_t head;
 
-	if (!json_is_object(event)) {
+	if (event->type != JSON_TREE_OBJECT) {
 		problem(&k, "", "an event must be an object");
 		return k.problems;
 	}
@@ -302,9 +299,7 @@ envelope_item(struct slice raw, json_t *event, struct slice tenant,
 	check_data(&k, t, key, event_type, version);
 	if (k.problems > 0)
 		return k.problems;
-	/* As it was written, so that numbers keep their digits. */
-	if (!json_slice_member(raw, "data", &data))
-		abort();
+	data = json_tree_member(event, "data");
 	if (source.n == 0)
 		source = publisher;
 
@@ -314,8 +309,7 @@ envelope_item(struct slice raw, json_t *event, struct slice tenant,
 		.event_type = event_type,
 		.subject = subject,
 	};
-	k.problems += event_state_read(json_object_get(event, "data"), t, ret,
-	    ret_state, cb, arg);
+	k.problems += event_state_read(data, t, ret, ret_state, cb, arg);
 	if (k.problems > 0)
 		return k.problems;
 	head = frame->len;
@@ -335,14 +329,14 @@ envelope_item(struct slice raw, json_t *event, struct slice tenant,
 		    (ret->flags & ITEM_TERMINAL) != 0 ? "true" : "false");
 	buf_adds(frame, "\"data\":");
 	ret->data_off = (uint32_t)(frame->len - head);
-	json_slice_compact(frame, data);
-	event_state_write(frame, head, head + ret->data_off,
-	    json_object_get(event, "data"), ret_state);
+	/* As it was written, so that numbers keep their digits. */
+	json_slice_compact(frame, data->raw);
+	event_state_write(frame, head, head + ret->data_off, data, ret_state);
 	buf_addc(frame, '}');
 	ret->frame = (struct slice){ (const char *)frame->data + head,
 	    frame->len - head };
 	if (idem.n > 0)
 		hash_idempotency(ret, source, idem);
-	hash(ret->body, raw.p, raw.n);
+	hash(ret->body, event->raw.p, event->raw.n);
 	return 0;
 }

@@ -9,10 +9,9 @@
 #ifndef SLUICE_ENVELOPE_H
 #define SLUICE_ENVELOPE_H
 
-#include <jansson.h>
-
 #include "common/event.h"
 #include "gateway/event_state.h"
+#include "gateway/json_tree.h"
 
 #define ENVELOPE_TEXT_MAX      256u    /* source, correlation_id */
 #define ENVELOPE_LINE_NO_MAX   9007199254740991.0   /* 2^53 - 1 */
@@ -22,12 +21,11 @@
 typedef void (*envelope_problem_cb)(const char *path, const char *problem,
     void *arg);
 
-/* `raw` is the event as received, `event` the same parsed (words of states in
- * it become the contract's), `publisher` the
- * source of one that names none (a URI reference). On success (0) the item's
- * slices point into `frame`, which the caller frees, and `event`. Otherwise the
- * number of problems told. */
-unsigned int	envelope_item(struct slice raw, json_t *event,
+/* Of the event as received (words of states in it become the contract's);
+ * `publisher` is the source of one that names none (a URI reference). On
+ * success (0) the item's slices point into `frame`, which the caller frees, and
+ * where `event` does. Otherwise the number of problems told. */
+unsigned int	envelope_item(const struct json_value *event,
 		    struct slice tenant, struct slice publisher,
 		    int64_t now_unix_ms, struct buf *frame, struct item *ret,
 		    struct event_state *ret_state,

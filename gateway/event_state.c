@@ -11,7 +11,7 @@
 #include "gateway/stream_kind.h"
 
 struct reading {
-	json_t			*data;
+	struct json_value	*data;
 	event_state_problem_cb	 cb;
 	void			*arg;
 	unsigned int		 problems;
@@ -28,7 +28,7 @@ problem(struct reading *r, const char *path, const char *text)
 }
 
 void
-event_state_words(json_t *data, enum stream_type type,
+event_state_words(struct json_value *data, enum stream_type type,
     struct slice event_type)
 {
 	const struct stream_kind_event *row = stream_kind_event(type,
@@ -38,17 +38,14 @@ event_state_words(json_t *data, enum stream_type type,
 	if (row == NULL || row->state == NULL)
 		return;
 	for (size_t i = 0; i < NELEM(state_members); i++) {
-		json_t *v = json_object_get(data, state_members[i]);
-		struct slice word = { json_string_value(v),
-			json_string_length(v) };
+		struct json_value *v = json_tree_member(data,
+		    state_members[i]);
 
-		if (!json_is_string(v))
+		if (!json_tree_is(v, JSON_TREE_STRING))
 			continue;
-		state = lifecycle_state_of(row->machine, word);
-		if (state != LIFECYCLE_NONE &&
-		    !slice_is(word, lifecycle_word((uint8_t)state)))
-			(void)json_object_set_new(data, state_members[i],
-			    json_string(lifecycle_word((uint8_t)state)));
+		state = lifecycle_state_of(row->machine, v->text);
+		if (state != LIFECYCLE_NONE)
+			v->text = slice_str(lifecycle_word((uint8_t)state));
 	}
 }
 
@@ -57,28 +54,24 @@ static enum lifecycle_state
 read_state(struct reading *r, enum lifecycle_machine machine,
     const char *member, const char *path)
 {
-	json_t *v = json_object_get(r->data, member);
+	struct json_value *v = json_tree_member(r->data, member);
 	enum lifecycle_state state;
-	struct slice word;
 
-	if (v == NULL || json_is_null(v))
+	if (v == NULL || v->type == JSON_TREE_NULL)
 		return LIFECYCLE_NONE;
-	word = (struct slice){ json_string_value(v), json_string_length(v) };
-	state = lifecycle_state_of(machine, word);
+	state = lifecycle_state_of(machine, json_tree_text(v));
 	if (state == LIFECYCLE_NONE)
 		problem(r, path, "is not a state of this event's machine");
-	else if (!slice_is(word, lifecycle_word((uint8_t)state)))
-		(void)json_object_set_new(r->data, member,
-		    json_string(lifecycle_word((uint8_t)state)));
+	else
+		v->text = slice_str(lifecycle_word((uint8_t)state));
 	return state;
 }
 
-/* A count from 1; 0: there is none. Numbers come
- * as reals. */
+/* A count from 1; 0: there is none. */
 static uint64_t
 read_count(const struct reading *r, const char *member, double max)
 {
-	double number = json_number_value(json_object_get(r->data, member));
+	double number = json_tree_number(json_tree_member(r->data, member));
 
 	return number >= 1 && number <= max &&
 	    number <= (double)(uint64_t)number ? (uint64_t)number : 0;
@@ -89,7 +82,7 @@ read_attempt(struct reading *r)
 {
 	uint64_t n = read_count(r, "attempt", LIFECYCLE_ATTEMPT_MAX);
 
-	if (n > 0 || json_object_get(r->data, "attempt") == NULL)
+	if (n > 0 || json_tree_member(r->data, "attempt") == NULL)
 		return n > 0 ? (uint32_t)n : 1;
 	problem(r, "data.attempt", "must be an integer from 1 to 2147483647");
 	return 1;
@@ -99,8 +92,7 @@ read_attempt(struct reading *r)
 static void
 read_part(struct reading *r, const char *member, struct item *item)
 {
-	json_t *v = json_object_get(r->data, member);
-	struct slice name = { json_string_value(v), json_string_length(v) };
+	struct slice name = json_tree_text(json_tree_member(r->data, member));
 	unsigned char sum[EVP_MAX_MD_SIZE];
 	unsigned int len = 0;
 
@@ -130,7 +122,7 @@ read_machine(struct reading *r, const struct stream_kind_event *row,
 		    slice_str(row->name));
 	} else {
 		state = read_state(r, row->machine, row->state, "data.state");
-		if (json_object_get(r->data, row->state) == NULL)
+		if (json_tree_member(r->data, row->state) == NULL)
 			problem(r, "data.state", "is required");
 		else if (state == LIFECYCLE_NONE && r->problems == 0)
 			problem(r, "data.state", "must be a text");
@@ -163,12 +155,14 @@ read_line(const struct reading *r, struct item *item)
 static bool
 is_true(const struct reading *r, const char *member)
 {
-	return json_is_true(json_object_get(r->data, member));
+	return json_tree_is(json_tree_member(r->data, member),
+	    JSON_TREE_TRUE);
 }
 
 unsigned int
-event_state_read(json_t *data, enum stream_type type, struct item *item,
-    struct event_state *ret, event_state_problem_cb cb, void *arg)
+event_state_read(struct json_value *data, enum stream_type type,
+    struct item *item, struct event_state *ret, event_state_problem_cb cb,
+    void *arg)
 {
 	struct reading r = { data, cb, arg, 0 };
 	const struct stream_kind_event *row = stream_kind_event(type,
@@ -213,27 +207,28 @@ replace(struct buf *frame, size_t at, size_t n, const char *text)
 
 void
 event_state_write(struct buf *frame, size_t frame_at, size_t data_at,
-    json_t *data, struct event_state *s)
+    const struct json_value *data, struct event_state *s)
 {
 	if (s->machine == LIFECYCLE_OF_NOTHING)
 		return;
 	for (size_t i = 0; i < NELEM(state_members); i++) {
 		const char *p = (const char *)frame->data + data_at;
-		json_t *v = json_object_get(data, state_members[i]);
+		const struct json_value *v = json_tree_member(data,
+		    state_members[i]);
 		char quoted[64];
 		struct slice raw;
 
 		if (!json_slice_member((struct slice){ p,
 		    frame->len - data_at }, state_members[i], &raw))
 			continue;
-		if (!json_is_string(v)) {
-			if (i == 1 && json_is_null(v))
+		if (!json_tree_is(v, JSON_TREE_STRING)) {
+			if (i == 1 && json_tree_is(v, JSON_TREE_NULL))
 				s->hole = (uint32_t)((size_t)(raw.p -
 				    (const char *)frame->data) - frame_at);
 			continue;
 		}
-		(void)snprintf(quoted, sizeof(quoted), "\"%s\"",
-		    json_string_value(v));
+		(void)snprintf(quoted, sizeof(quoted), "\"%.*s\"",
+		    (int)v->text.n, v->text.p);
 		if (!slice_is(raw, quoted))
 			replace(frame, (size_t)(raw.p -
 			    (const char *)frame->data), raw.n, quoted);

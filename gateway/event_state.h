@@ -10,10 +10,9 @@
 #ifndef SLUICE_EVENT_STATE_H
 #define SLUICE_EVENT_STATE_H
 
-#include <jansson.h>
-
 #include "common/event.h"
 #include "common/lifecycle.h"
+#include "gateway/json_tree.h"
 
 struct event_state {
 	enum lifecycle_machine	machine;
@@ -28,17 +27,19 @@ typedef void (*event_state_problem_cb)(const char *path, const char *problem,
 
 /* Aliases of states in `data` become the words of the machine of an event of
  * this name; what is no state stays as it is. */
-void		event_state_words(json_t *data, enum stream_type type,
-		    struct slice event_type);
+void		event_state_words(struct json_value *data,
+		    enum stream_type type, struct slice event_type);
 /* Sets the item's flags, state byte, attempt and part from `data`, where words
  * are replaced. Returns how many problems were told. */
-unsigned int	event_state_read(json_t *data, enum stream_type type,
-		    struct item *item, struct event_state *ret,
+unsigned int	event_state_read(struct json_value *data,
+		    enum stream_type type, struct item *item,
+		    struct event_state *ret,
 		    event_state_problem_cb cb, void *arg);
 /* The data that ends the frame, from `data_at` on, gets the words of `data`,
  * and the hole is noted, counted from `frame_at`. */
 void		event_state_write(struct buf *frame, size_t frame_at,
-		    size_t data_at, json_t *data, struct event_state *s);
+		    size_t data_at, const struct json_value *data,
+		    struct event_state *s);
 /* Appends the item's frame with `now` in the hole. */
 void		event_state_fill(struct buf *b, const struct item *item,
 		    const struct event_state *s, enum lifecycle_state now);

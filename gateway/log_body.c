@@ -230,48 +230,45 @@ log_body_text(struct log_body *b, const struct log_ask *ask,
 /* --- ndjson --------------------------------------------------------------- */
 
 static bool
-has(json_t *object, const char *name)
+has(const struct json_value *object, const char *name)
 {
-	return json_object_get(object, name) != NULL;
+	return json_tree_member(object, name) != NULL;
 }
 
 static void
-check_counted(struct log_body *b, json_t *object)
+check_counted(struct log_body *b, const struct json_value *object)
 {
-	json_t *v = json_object_get(object, "attempt");
+	const struct json_value *v = json_tree_member(object, "attempt");
 
 	if (has(object, "line_no"))
 		problem(b, "line_no", "is given by the server");
 	if (has(object, "partial"))
 		problem(b, "partial", "is given by the server");
-	if (v != NULL && (!json_is_number(v) ||
-	    json_number_value(v) < b->ask->attempt ||
-	    json_number_value(v) > b->ask->attempt))
+	if (v != NULL && (v->type != JSON_TREE_NUMBER ||
+	    v->number < b->ask->attempt || v->number > b->ask->attempt))
 		problem(b, "attempt", "must be that of the request");
 }
 
 /* The line itself; base64 is decoded into `bytes`. */
 static void
-read_text(struct log_body *b, json_t *object, struct line *line,
-    struct buf *bytes)
+read_text(struct log_body *b, const struct json_value *object,
+    struct line *line, struct buf *bytes)
 {
-	json_t *v = json_object_get(object, "line");
-	json_t *e = json_object_get(object, "encoding");
+	const struct json_value *v = json_tree_member(object, "line");
+	const struct json_value *e = json_tree_member(object, "encoding");
+	struct slice encoding = json_tree_text(e);
 
-	if (!json_is_string(v)) {
+	if (!json_tree_is(v, JSON_TREE_STRING)) {
 		problem(b, "line", v == NULL ? "is required" :
 		    "must be a string");
 		return;
 	}
-	line->text = (struct slice){ json_string_value(v),
-	    json_string_length(v) };
-	if (e == NULL || (json_is_string(e) &&
-	    strcmp(json_string_value(e), "utf-8") == 0)) {
+	line->text = v->text;
+	if (e == NULL || slice_is(encoding, "utf-8")) {
 		if (memchr(line->text.p, '\n', line->text.n) != NULL ||
 		    memchr(line->text.p, '\r', line->text.n) != NULL)
 			problem(b, "line", "has a line break");
-	} else if (json_is_string(e) &&
-	    strcmp(json_string_value(e), "base64") == 0) {
+	} else if (slice_is(encoding, "base64")) {
 		line->base64 = true;
 		if (!base64_decode(line->text, bytes))
 			problem(b, "line", "is not base64");
@@ -285,25 +282,28 @@ read_text(struct log_body *b, json_t *object, struct line *line,
 }
 
 static void
-read_members(struct log_body *b, json_t *object, struct slice raw, bool final,
+read_members(struct log_body *b, const struct json_value *object, bool final,
     struct line *line)
 {
-	json_t *v = json_object_get(object, "last");
+	const struct json_value *v = json_tree_member(object, "last");
+	bool last = json_tree_is(v, JSON_TREE_TRUE);
 
-	if (v != NULL && !json_is_boolean(v))
+	if (v != NULL && !last && v->type != JSON_TREE_FALSE)
 		problem(b, "last", "must be true or false");
-	else if (json_is_true(v) && !final)
+	else if (last && !final)
 		problem(b, "last", "is the last line's only");
-	line->last = json_is_true(v) || (final && b->ask->last);
-	line->object = raw;
+	line->last = last || (final && b->ask->last);
+	line->object = object->raw;
 	line->own_stream = has(object, "stream");
 	line->own_level = has(object, "level");
 	line->own_step_id = has(object, "step_id");
 	line->own_step_index = has(object, "step_index");
-	if (json_is_string(json_object_get(object, "ts")))
-		(void)json_slice_member(raw, "ts", &line->ts);
-	if (json_is_string(json_object_get(object, "step_id")))
-		(void)json_slice_member(raw, "step_id", &line->step_id);
+	v = json_tree_member(object, "ts");
+	if (json_tree_is(v, JSON_TREE_STRING))
+		line->ts = v->raw;
+	v = json_tree_member(object, "step_id");
+	if (json_tree_is(v, JSON_TREE_STRING))
+		line->step_id = v->raw;
 }
 
 /* False: the body can not be read on. */
@@ -312,20 +312,21 @@ add_object(struct log_body *b, struct slice raw, bool final)
 {
 	struct line line = { .text = { "", 0 } };
 	struct buf bytes = BUF_EMPTY;
+	struct json_tree tree = { .blocks = NULL };
 	json_error_t e;
-	json_t *object = json_loadb(raw.p, raw.n, JSON_REJECT_DUPLICATES |
-	    JSON_ALLOW_NUL | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &e);
+	struct json_value *object = json_tree_parse(&tree, raw, &e);
 	bool more = true;
 
 	if (object == NULL) {
 		publish_body_stop(b->events, 400, "invalid_json",
 		    "line %" PRIu64 ": %s", b->lines, e.text);
+		json_tree_free(&tree);
 		return false;
 	}
-	if (json_is_object(object)) {
+	if (object->type == JSON_TREE_OBJECT) {
 		check_counted(b, object);
 		read_text(b, object, &line, &bytes);
-		read_members(b, object, raw, final, &line);
+		read_members(b, object, final, &line);
 	} else {
 		problem(b, "", "a line must be an object");
 	}
@@ -334,7 +335,7 @@ add_object(struct log_body *b, struct slice raw, bool final)
 		more = add_line(b, &line);
 	else
 		b->lines++;
-	json_decref(object);
+	json_tree_free(&tree);
 	buf_free(&bytes);
 	return more;
 }

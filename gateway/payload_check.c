@@ -103,8 +103,8 @@ payload_check_rule(struct slice event_type)
 }
 
 unsigned int
-payload_check(const struct schema_rule *rule, struct slice key, json_t *data,
-    schema_problem_cb cb, void *arg)
+payload_check(const struct schema_rule *rule, struct slice key,
+    const struct json_value *data, schema_problem_cb cb, void *arg)
 {
 	const char *colon = memchr(key.p, ':', key.n);
 	struct slice name = key;

@@ -22,7 +22,8 @@ const struct schema_rule	*payload_check_rule(struct slice event_type);
 /* Tells the problems of an event's data, from `data` on; how many. `key` is
  * its checked stream_key. */
 unsigned int			 payload_check(const struct schema_rule *rule,
-				    struct slice key, json_t *data,
+				    struct slice key,
+				    const struct json_value *data,
 				    schema_problem_cb cb, void *arg);
 /* The process ends: forgets the rules. */
 void				 payload_check_finish(void);

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json_slice.h"
 #include "common/xmalloc.h"
 #include "gateway/cloud_event.h"
 #include "gateway/stream_kind.h"
@@ -31,7 +30,7 @@ struct publish_body *
 publish_body_new(void)
 {
 	struct publish_body *b = xmalloc(sizeof(*b));
-	size_t begin = offsetof(struct publish_body, n_roots);
+	size_t begin = offsetof(struct publish_body, tree);
 
 	/* Room for EVENT_BATCH_MAX events is 200 KiB, and most requests have
 	 * one: each place is emptied when it is used. */
@@ -39,39 +38,41 @@ publish_body_new(void)
 	return b;
 }
 
-static json_t *
+static struct json_value *
 parse(struct publish_body *b, struct slice text)
 {
 	json_error_t e;
-	json_t *root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES |
-	    JSON_ALLOW_NUL | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &e);
+	struct json_value *root = json_tree_parse(&b->tree, text, &e);
 
-	if (root != NULL)
-		b->roots[b->n_roots++] = root;
-	else if (b->list)
+	if (root == NULL && b->list)
 		publish_body_stop(b, 400, "invalid_json", "event %zu: %s",
 		    b->n, e.text);
-	else
+	else if (root == NULL)
 		publish_body_stop(b, 400, "invalid_json",
 		    "line %d, column %d: %s", e.line, e.column, e.text);
 	return root;
 }
 
-static void
-add_event(struct publish_body *b, struct slice raw, json_t *event)
+static bool
+has_room(struct publish_body *b)
 {
-	if (b->n == EVENT_BATCH_MAX) {
+	if (b->n == EVENT_BATCH_MAX)
 		publish_body_stop(b, 413, "too_large",
 		    "more than %u events in one request", EVENT_BATCH_MAX);
+	return b->n < EVENT_BATCH_MAX;
+}
+
+static void
+add_event(struct publish_body *b, struct json_value *event)
+{
+	if (!has_room(b))
 		return;
-	}
-	if (raw.n > EVENT_MAX) {
+	if (event->raw.n > EVENT_MAX) {
 		publish_body_stop(b, 413, "too_large",
-		    "event %zu has %zu bytes, allowed are %u", b->n, raw.n,
-		    EVENT_MAX);
+		    "event %zu has %zu bytes, allowed are %u", b->n,
+		    event->raw.n, EVENT_MAX);
 		return;
 	}
-	b->raw[b->n] = raw;
 	b->frames[b->n] = BUF_EMPTY;
 	b->items[b->n] = (struct item){ .seq = 0 };
 	b->states[b->n] = (struct event_state){ .hole = 0 };
@@ -81,35 +82,32 @@ add_event(struct publish_body *b, struct slice raw, json_t *event)
 void
 publish_body_json(struct publish_body *b, struct slice body)
 {
-	struct slice at, raw, rest;
-	json_t *root;
-	size_t i = 0;
+	struct json_value *root, *event;
 
-	/* Without a byte jansson only says "wrong arguments". */
 	if (body.n == 0) {
 		publish_body_stop(b, 400, "bad_request",
 		    "no event in the body");
 		return;
 	}
 	root = parse(b, body);
-	if (root == NULL || !json_slice_value(body, &raw, &rest))
+	if (root == NULL)
 		return;
-	if (!json_is_array(root)) {
-		add_event(b, raw, root);
+	if (root->type != JSON_TREE_ARRAY) {
+		add_event(b, root);
 		return;
 	}
 	b->list = true;
-	(void)json_slice_array(raw, &at);
-	while (b->status == 0 && json_slice_next(&at, &raw))
-		add_event(b, raw, json_array_get(root, i++));
+	for (event = root->first; event != NULL && b->status == 0;
+	    event = event->next)
+		add_event(b, event);
 }
 
 void
 publish_body_ndjson(struct publish_body *b, struct slice body)
 {
 	const char *p = body.p, *end = body.p + body.n, *lf;
-	struct slice line, raw, rest;
-	json_t *root;
+	struct json_value *event;
+	struct slice line;
 
 	b->list = true;
 	for (; p < end && b->status == 0; p = lf + 1) {
@@ -121,15 +119,11 @@ publish_body_ndjson(struct publish_body *b, struct slice body)
 			line.n--;
 		if (line.n == 0)
 			continue;
-		if (b->n == EVENT_BATCH_MAX) {
-			add_event(b, line, NULL);
+		if (!has_room(b))
 			return;
-		}
-		root = parse(b, line);
-		/* Without the blanks around it, as if it had come alone: its
-		 * hash must not depend on what else is in the request. */
-		if (root != NULL && json_slice_value(line, &raw, &rest))
-			add_event(b, raw, root);
+		event = parse(b, line);
+		if (event != NULL)
+			add_event(b, event);
 	}
 }
 
@@ -173,17 +167,17 @@ void
 publish_body_read(struct publish_body *b)
 {
 	size_t begin = 0;
+	struct json_value *event;
 	struct slice raw;
-	json_t *root;
 
 	b->list = true;
 	for (size_t i = 0; i < b->n_made && b->status == 0; i++) {
 		raw = (struct slice){ (const char *)b->made.data + begin,
 		    b->made_end[i] - begin };
 		begin = b->made_end[i];
-		root = parse(b, raw);
-		if (root != NULL)
-			add_event(b, raw, root);
+		event = parse(b, raw);
+		if (event != NULL)
+			add_event(b, event);
 	}
 }
 
@@ -217,11 +211,11 @@ is_small_enough(struct publish_body *b, const struct item *item,
 	enum stream_type type = stream_kind_of(item->key);
 	uint64_t max = conf_stream(conf, type)->max_event;
 
-	if (b->raw[b->at].n > max)
+	if (b->events[b->at]->raw.n > max)
 		publish_body_stop(b, 413, "too_large",
 		    "event %zu has %zu bytes, allowed are %" PRIu64
-		    " (streams.%s.max_event)", b->at, b->raw[b->at].n, max,
-		    stream_type_name(type));
+		    " (streams.%s.max_event)", b->at,
+		    b->events[b->at]->raw.n, max, stream_type_name(type));
 	/* Escaping may have made it longer. */
 	else if (item->frame.n > EVENT_DATA_LINE_MAX - 128)
 		publish_body_stop(b, 413, "too_large",
@@ -230,29 +224,24 @@ is_small_enough(struct publish_body *b, const struct item *item,
 	return b->status == 0;
 }
 
-/* The event at b->at, and its text; NULL when cb was told why it is none. */
-static json_t *
-event_of(struct publish_body *b, struct slice tenant, struct buf *text,
-    struct slice *ret_raw)
+/* The event at b->at; NULL when cb was told why it is none. */
+static struct json_value *
+event_of(struct publish_body *b, struct slice tenant, struct buf *text)
 {
-	json_t *root;
+	struct json_value *event;
 
-	*ret_raw = b->raw[b->at];
 	if (!b->cloud)
 		return b->events[b->at];
 	buf_reset(text);
-	if (cloud_event_read(text, b->raw[b->at], b->events[b->at], tenant,
-	    problem_cb, b) > 0)
+	if (cloud_event_read(text, b->events[b->at], tenant, problem_cb,
+	    b) > 0)
 		return NULL;
-	*ret_raw = (struct slice){ (const char *)text->data, text->len };
 	/* What was valid piece by piece is so as a whole. */
-	root = json_loadb(ret_raw->p, ret_raw->n, JSON_REJECT_DUPLICATES |
-	    JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
-	if (root == NULL)
+	event = json_tree_parse(&b->tree, json_tree_keep(&b->tree,
+	    (struct slice){ (const char *)text->data, text->len }), NULL);
+	if (event == NULL)
 		problem_cb("", "cannot be read", b);
-	else
-		b->roots[b->n_roots++] = root;
-	return root;
+	return event;
 }
 
 static void
@@ -260,15 +249,14 @@ check_events(struct publish_body *b, struct slice tenant,
     struct slice publisher, int64_t now_unix_ms, const struct conf *conf)
 {
 	struct buf text = BUF_EMPTY;
-	struct slice raw;
+	struct json_value *event;
 	struct item *item;
-	json_t *event;
 
 	for (b->at = 0; b->at < b->n; b->at++) {
 		item = &b->items[b->good];
-		event = event_of(b, tenant, &text, &raw);
-		if (event == NULL || envelope_item(raw, event,
-		    tenant, publisher, now_unix_ms, &b->frames[b->good], item,
+		event = event_of(b, tenant, &text);
+		if (event == NULL || envelope_item(event, tenant, publisher,
+		    now_unix_ms, &b->frames[b->good], item,
 		    &b->states[b->good], envelope_cb, b) > 0)
 			continue;
 		if (!is_small_enough(b, item, conf))
@@ -302,8 +290,7 @@ publish_body_free(struct publish_body *b)
 {
 	size_t i;
 
-	for (i = 0; i < b->n_roots; i++)
-		json_decref(b->roots[i]);
+	json_tree_free(&b->tree);
 	for (i = 0; i < b->n; i++)
 		buf_free(&b->frames[i]);
 	buf_free(&b->made);

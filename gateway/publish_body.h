@@ -11,25 +11,21 @@
 #ifndef SLUICE_PUBLISH_BODY_H
 #define SLUICE_PUBLISH_BODY_H
 
-#include <jansson.h>
-
 #include "common/conf.h"
 #include "common/event.h"
 #include "gateway/envelope.h"
 #include "gateway/http_request.h"
 
-/* Of the arrays only the first n_roots, n and good are anything. Slices of
- * items point into the body, which must stay, and into frames. */
+/* Of the arrays only the first n and good are anything. Slices of items point
+ * into the body, which must stay, into the tree and into frames. */
 struct publish_body {
-	json_t		*roots[EVENT_BATCH_MAX + 1];
-	struct slice	 raw[EVENT_BATCH_MAX];
-	json_t		*events[EVENT_BATCH_MAX];   /* borrowed from roots */
+	struct json_value *events[EVENT_BATCH_MAX];  /* of the tree */
 	struct item	 items[EVENT_BATCH_MAX];
 	struct event_state states[EVENT_BATCH_MAX];   /* of items */
 	uint32_t	 places[EVENT_BATCH_MAX];  /* of items in the request */
 	struct buf	 frames[EVENT_BATCH_MAX];
 	size_t		 made_end[EVENT_BATCH_MAX];
-	size_t		 n_roots;
+	struct json_tree tree;
 	size_t		 n_made;
 	struct buf	 made;          /* events made here, end to end */
 	size_t		 n;

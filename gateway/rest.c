@@ -127,7 +127,7 @@ check_node(struct reply_details *d, const json_t *node, size_t i)
 		return;
 	}
 	json_object_foreach((json_t *)(uintptr_t)node, name, v)
-		if (!json_slice_named(name, known, NELEM(known)))
+		if (!json_slice_named(slice_str(name), known, NELEM(known)))
 			reply_detail(d, path, "has an unknown member %.64s",
 			    name);
 	for (k = 0; k < NELEM(known); k++) {

@@ -21,7 +21,7 @@ struct check {
 };
 
 static void	check_value(struct check *k, const struct schema_rule *rule,
-		    json_t *value, const struct place *at);
+		    const struct json_value *value, const struct place *at);
 
 /* --- problems ------------------------------------------------------------- */
 
@@ -86,24 +86,22 @@ is_whole(double number)
 }
 
 static unsigned int
-types_of(json_t *value)
+types_of(const struct json_value *value)
 {
-	switch (json_typeof(value)) {
-	case JSON_OBJECT:
+	switch (value->type) {
+	case JSON_TREE_OBJECT:
 		return SCHEMA_OBJECT;
-	case JSON_ARRAY:
+	case JSON_TREE_ARRAY:
 		return SCHEMA_ARRAY;
-	case JSON_STRING:
+	case JSON_TREE_STRING:
 		return SCHEMA_STRING;
-	case JSON_INTEGER:
-		return SCHEMA_INTEGER | SCHEMA_NUMBER;
-	case JSON_REAL:
-		return is_whole(json_real_value(value)) ?
+	case JSON_TREE_NUMBER:
+		return is_whole(value->number) ?
 		    SCHEMA_INTEGER | SCHEMA_NUMBER : SCHEMA_NUMBER;
-	case JSON_TRUE:
-	case JSON_FALSE:
+	case JSON_TREE_TRUE:
+	case JSON_TREE_FALSE:
 		return SCHEMA_BOOLEAN;
-	case JSON_NULL:
+	case JSON_TREE_NULL:
 		return SCHEMA_NULL;
 	}
 	return 0;
@@ -111,7 +109,7 @@ types_of(json_t *value)
 
 static bool
 check_type(struct check *k, const struct schema_rule *rule,
-    json_t *value, const struct place *at)
+    const struct json_value *value, const struct place *at)
 {
 	char text[96] = "";
 	unsigned int left = rule->types;
@@ -131,12 +129,11 @@ check_type(struct check *k, const struct schema_rule *rule,
 }
 
 static bool
-is_word(const struct schema_rule *rule, json_t *value)
+is_word(const struct schema_rule *rule, const struct json_value *value)
 {
-	struct slice s = { json_string_value(value),
-		json_string_length(value) };
+	struct slice s = json_tree_text(value);
 
-	if (json_is_null(value))
+	if (value->type == JSON_TREE_NULL)
 		return rule->null_word;
 	for (size_t i = 0; s.p != NULL && i < rule->n_words; i++)
 		if (slice_is(s, rule->words[i]))
@@ -146,7 +143,7 @@ is_word(const struct schema_rule *rule, json_t *value)
 
 static void
 check_words(struct check *k, const struct schema_rule *rule,
-    json_t *value, const struct place *at)
+    const struct json_value *value, const struct place *at)
 {
 	char text[224] = "";
 
@@ -222,9 +219,10 @@ check_string(struct check *k, const struct schema_rule *rule, struct slice s,
 
 static void
 check_array(struct check *k, const struct schema_rule *rule,
-    json_t *value, const struct place *at)
+    const struct json_value *value, const struct place *at)
 {
-	size_t n = json_array_size(value);
+	const struct json_value *item = value->first;
+	size_t n = value->n;
 
 	if (n < rule->min_items)
 		problem(k, at, "must have at least %zu items",
@@ -232,15 +230,16 @@ check_array(struct check *k, const struct schema_rule *rule,
 	if (n > rule->max_items)
 		problem(k, at, "must have at most %zu items",
 		    rule->max_items);
-	for (size_t i = 0; rule->items != NULL && i < n; i++)
-		check_value(k, rule->items, json_array_get(value, i),
+	for (size_t i = 0; rule->items != NULL && i < n; i++) {
+		check_value(k, rule->items, item,
 		    &(struct place){ at, NULL, i });
+		item = item->next;
+	}
 }
 
 /* Looked for from the place `from` on: members mostly come in one order. */
 static int
-find_member(const struct schema_rule *rule, size_t from, const char *name,
-    size_t len)
+find_member(const struct schema_rule *rule, size_t from, struct slice name)
 {
 	for (size_t i = 0, place = from; i < rule->n_members; i++, place++) {
 		const struct schema_member *m;
@@ -248,7 +247,7 @@ find_member(const struct schema_rule *rule, size_t from, const char *name,
 		if (place >= rule->n_members)
 			place = 0;
 		m = &rule->members[place];
-		if (m->len == len && memcmp(m->name, name, len) == 0)
+		if (slice_eq((struct slice){ m->name, m->len }, name))
 			return (int)place;
 	}
 	return -1;
@@ -280,18 +279,18 @@ check_required(struct check *k, const struct schema_rule *rule, uint64_t seen,
 
 static void
 check_pairs(struct check *k, const struct schema_rule *rule,
-    json_t *object, const struct place *at)
+    const struct json_value *object, const struct place *at)
 {
 	for (size_t i = 0; i < rule->n_pairs; i++) {
 		const struct schema_pair *pair = &rule->pairs[i];
 		const char *small = rule->members[pair->small].name;
 		const char *large = rule->members[pair->large].name;
-		json_t *a = json_object_get(object, small);
-		json_t *b = json_object_get(object, large);
-		double less = json_number_value(a), more =
-		    json_number_value(b);
+		const struct json_value *a = json_tree_member(object, small);
+		const struct json_value *b = json_tree_member(object, large);
+		double less = json_tree_number(a), more = json_tree_number(b);
 
-		if (!json_is_number(a) || !json_is_number(b))
+		if (!json_tree_is(a, JSON_TREE_NUMBER) ||
+		    !json_tree_is(b, JSON_TREE_NUMBER))
 			continue;
 		if (pair->strict ? less < more : less <= more)
 			continue;
@@ -302,33 +301,31 @@ check_pairs(struct check *k, const struct schema_rule *rule,
 
 static void
 check_key_name(struct check *k, const struct schema_rule *rule,
-    json_t *object, const struct place *at)
+    const struct json_value *object, const struct place *at)
 {
 	const struct schema_member *m;
-	json_t *v;
+	const struct json_value *v;
 
 	if (rule->key_name == -1)
 		return;
 	m = &rule->members[rule->key_name];
-	v = json_object_get(object, m->name);
-	if (json_is_string(v) && !slice_eq(k->name, (struct slice){
-	    json_string_value(v), json_string_length(v) }))
+	v = json_tree_member(object, m->name);
+	if (json_tree_is(v, JSON_TREE_STRING) && !slice_eq(k->name, v->text))
 		problem(k, &(struct place){ at, m->name, 0 },
 		    "must be the name in stream_key");
 }
 
 static void
-check_object(struct check *k, const struct schema_rule *rule, json_t *value,
-    const struct place *at)
+check_object(struct check *k, const struct schema_rule *rule,
+    const struct json_value *value, const struct place *at)
 {
+	const struct json_value *member;
 	uint64_t seen = 0;
-	const char *name;
-	json_t *member;
-	size_t len, next = 0;
+	size_t next = 0;
 	int place;
 
-	json_object_keylen_foreach(value, name, len, member) {
-		place = find_member(rule, next, name, len);
+	for (member = value->first; member != NULL; member = member->next) {
+		place = find_member(rule, next, member->name);
 		if (place == -1)
 			continue;
 		next = (size_t)place + 1;
@@ -343,26 +340,25 @@ check_object(struct check *k, const struct schema_rule *rule, json_t *value,
 
 static void
 check_value(struct check *k, const struct schema_rule *rule,
-    json_t *value, const struct place *at)
+    const struct json_value *value, const struct place *at)
 {
 	if (!check_type(k, rule, value, at))
 		return;
 	check_words(k, rule, value, at);
-	if (json_is_number(value))
-		check_number(k, rule, json_number_value(value), at);
-	else if (json_is_string(value))
-		check_string(k, rule, (struct slice){
-		    json_string_value(value), json_string_length(value) },
-		    at);
-	else if (json_is_array(value))
+	if (value->type == JSON_TREE_NUMBER)
+		check_number(k, rule, value->number, at);
+	else if (value->type == JSON_TREE_STRING)
+		check_string(k, rule, value->text, at);
+	else if (value->type == JSON_TREE_ARRAY)
 		check_array(k, rule, value, at);
-	else if (json_is_object(value))
+	else if (value->type == JSON_TREE_OBJECT)
 		check_object(k, rule, value, at);
 }
 
 unsigned int
-schema_rule_check(const struct schema_rule *rule, json_t *value,
-    const char *path, struct slice name, schema_problem_cb cb, void *arg)
+schema_rule_check(const struct schema_rule *rule,
+    const struct json_value *value, const char *path, struct slice name,
+    schema_problem_cb cb, void *arg)
 {
 	struct check k = { .name = name, .cb = cb, .arg = arg };
 

@@ -16,7 +16,7 @@
  *	"x-at-most": [["a", "b"]]  a <= b, likewise
  *	"x-key-name": "a"          a is the name in the event's stream_key
  *
- * Numbers may have been parsed as integers or as reals: 2.0 is an integer.
+ * 2.0 is an integer.
  */
 #ifndef SLUICE_SCHEMA_RULE_H
 #define SLUICE_SCHEMA_RULE_H
@@ -27,6 +27,7 @@
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "gateway/json_tree.h"
 
 #define SCHEMA_MEMBERS_MAX  64u    /* properties of one object */
 #define SCHEMA_CHOICES_MAX  4u     /* of one anyOf */
@@ -51,8 +52,8 @@ void			 schema_rule_free(struct schema_rule *rule);
  * SCHEMA_PROBLEMS_MAX and one more that says so; returns how many. `name`: of
  * the stream, for x-key-name. */
 unsigned int		 schema_rule_check(const struct schema_rule *rule,
-			    json_t *value, const char *path,
-			    struct slice name, schema_problem_cb cb,
-			    void *arg);
+			    const struct json_value *value,
+			    const char *path, struct slice name,
+			    schema_problem_cb cb, void *arg);
 
 #endif

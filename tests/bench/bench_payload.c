@@ -9,7 +9,7 @@
  * each event_type, and all in turn (name=all). A line "name=NAME what=WHAT
  * us=N" each, us of CPU per event, the best of ROUNDS:
  *
- *	parse    jansson makes a tree of it, which is freed
+ *	parse    a tree is made of it (json_tree), which is freed
  *	payload  its data is held against the schema of its event_type
  *	checks   all its members are checked, data as payload does; of a copy
  *	         with version 0, so that nothing is made of it
@@ -18,7 +18,6 @@
  *
  * --only that one, for a profiler.
  */
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,9 +35,11 @@
 struct event {
 	char				*text;
 	struct slice			 raw;
-	json_t				*root;
-	json_t				*data;
-	json_t				*refused;   /* its copy */
+	char				*refused_text;
+	struct json_tree		 tree;
+	struct json_value		*root;
+	struct json_value		*data;
+	struct json_value		*refused;   /* its copy */
 	struct slice			 type;
 	struct slice			 key;
 	const struct schema_rule	*rule;
@@ -60,22 +61,25 @@ die(const char *what)
 
 /* --- reading -------------------------------------------------------------- */
 
-/* As publish_body does it. */
-static json_t *
-parse(struct slice text)
-{
-	return json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES |
-	    JSON_ALLOW_NUL | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
-}
-
 static struct slice
 text_of(const struct event *e, const char *member)
 {
-	json_t *v = json_object_get(e->root, member);
+	struct slice text = json_tree_text(json_tree_member(e->root, member));
 
-	if (!json_is_string(v))
+	if (text.p == NULL)
 		die("an event without event_type or stream_key");
-	return (struct slice){ json_string_value(v), json_string_length(v) };
+	return text;
+}
+
+static void
+make_refused(struct event *e)
+{
+	e->refused_text = xasprintf("%.*s,\"version\":0}",
+	    (int)e->root->raw.n - 1, e->root->raw.p);
+	e->refused = json_tree_parse(&e->tree, slice_str(e->refused_text),
+	    NULL);
+	if (e->refused == NULL)
+		die("an event with a version");
 }
 
 static void
@@ -89,17 +93,16 @@ read_events(struct events *all)
 		struct event e = { .text = xmemdup(line, (size_t)n) };
 
 		e.raw = (struct slice){ e.text, (size_t)n };
-		e.root = parse(e.raw);
+		e.root = json_tree_parse(&e.tree, e.raw, NULL);
 		if (e.root == NULL)
 			die("a line that is no event");
-		e.data = json_object_get(e.root, "data");
+		e.data = json_tree_member(e.root, "data");
 		e.type = text_of(&e, "event_type");
 		e.key = text_of(&e, "stream_key");
 		e.rule = payload_check_rule(e.type);
 		if (e.rule == NULL || e.data == NULL)
 			die("an event without data, or a schema for it");
-		e.refused = json_copy(e.root);
-		(void)json_object_set_new(e.refused, "version", json_real(0));
+		make_refused(&e);
 		all->rows = xreallocarray(all->rows, all->n + 1,
 		    sizeof(*all->rows));
 		all->rows[all->n++] = e;
@@ -111,8 +114,8 @@ static void
 free_events(struct events *all)
 {
 	for (size_t i = 0; i < all->n; i++) {
-		json_decref(all->rows[i].refused);
-		json_decref(all->rows[i].root);
+		json_tree_free(&all->rows[i].tree);
+		free(all->rows[i].refused_text);
 		free(all->rows[i].text);
 	}
 	free(all->rows);
@@ -131,10 +134,11 @@ problem_cb(const char *path UNUSED, const char *problem UNUSED,
 static unsigned int
 do_parse(const struct event *e)
 {
-	json_t *root = parse(e->raw);
+	struct json_tree tree = { .blocks = NULL };
+	bool refused = json_tree_parse(&tree, e->raw, NULL) == NULL;
 
-	json_decref(root);
-	return root == NULL;
+	json_tree_free(&tree);
+	return refused;
 }
 
 static unsigned int
@@ -145,12 +149,12 @@ do_payload(const struct event *e)
 }
 
 static unsigned int
-envelope(const struct event *e, json_t *root)
+envelope(const struct json_value *root)
 {
 	struct event_state state = { 0 };
 	struct buf frame = BUF_EMPTY;
 	struct item item;
-	unsigned int problems = envelope_item(e->raw, root, slice_str("-"),
+	unsigned int problems = envelope_item(root, slice_str("-"),
 	    slice_str("/publisher/anonymous"), now_unix_ms, &frame, &item,
 	    &state, problem_cb, NULL);
 
@@ -161,13 +165,13 @@ envelope(const struct event *e, json_t *root)
 static unsigned int
 do_checks(const struct event *e)
 {
-	return envelope(e, e->refused) - 1;
+	return envelope(e->refused) - 1;
 }
 
 static unsigned int
 do_event(const struct event *e)
 {
-	return envelope(e, e->root);
+	return envelope(e->root);
 }
 
 /* --- time ----------------------------------------------------------------- */

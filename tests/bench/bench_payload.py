@@ -254,7 +254,7 @@ def main():
             report.figure(f"{title}: validated", checks, "us", aim=AIM),
             report.figure(f"{title}: its data alone", payload, "us", peer=peer),
             report.figure(f"{title}: made ready", whole, "us"),
-            report.figure(f"{title}: parsed by jansson", parsed, "us"),
+            report.figure(f"{title}: parsed", parsed, "us"),
         ]
     report.show("payload", figures)
     print(f"wrote {report.write('payload', figures)}")

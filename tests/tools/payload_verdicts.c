@@ -34,21 +34,22 @@ problem_cb(const char *path, const char *problem, void *arg)
 }
 
 static struct slice
-text_of(json_t *event, const char *member)
+text_of(const struct json_value *event, const char *member)
 {
-	json_t *v = json_object_get(event, member);
+	struct slice text = json_tree_text(json_tree_member(event, member));
 
-	if (!json_is_string(v))
+	if (text.p == NULL)
 		die("an event without event_type or stream_key");
-	return (struct slice){ json_string_value(v), json_string_length(v) };
+	return text;
 }
 
 static void
-judge(json_t *event)
+judge(const struct json_value *event)
 {
 	const struct schema_rule *rule = payload_check_rule(text_of(event,
 	    "event_type"));
-	json_t *found = json_array(), *data = json_object_get(event, "data");
+	const struct json_value *data = json_tree_member(event, "data");
+	json_t *found = json_array();
 	unsigned int problems;
 
 	if (data == NULL)
@@ -75,14 +76,15 @@ main(void)
 
 	while ((n = getline(&line, &room, stdin)) > 0) {
 		/* As publish_body reads it. */
-		json_t *event = n > (ssize_t)EVENT_MAX ? NULL : json_loadb(
-		    line, (size_t)n, JSON_REJECT_DUPLICATES |
-		    JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
+		struct json_tree tree = { .blocks = NULL };
+		struct json_value *event = n > (ssize_t)EVENT_MAX ? NULL :
+		    json_tree_parse(&tree, (struct slice){ line, (size_t)n },
+		    NULL);
 
 		if (event == NULL)
 			die("a line that is no event");
 		judge(event);
-		json_decref(event);
+		json_tree_free(&tree);
 	}
 	free(line);
 	payload_check_finish();

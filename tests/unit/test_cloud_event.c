@@ -85,16 +85,15 @@ problem_cb(const char *path, const char *problem, void *arg)
 static unsigned int
 read_one(struct buf *b, struct slice cloud)
 {
-	json_t *parsed = json_loadb(cloud.p, cloud.n, JSON_ALLOW_NUL |
-	    JSON_REJECT_DUPLICATES | JSON_DECODE_ANY |
-	    JSON_DECODE_INT_AS_REAL, NULL);
+	struct json_tree tree = { .blocks = NULL };
+	struct json_value *parsed = json_tree_parse(&tree, cloud, NULL);
 	unsigned int problems;
 
 	assert_non_null(parsed);
 	buf_reset(&told);
-	problems = cloud_event_read(b, cloud, parsed, slice_str("acme"),
-	    problem_cb, NULL);
-	json_decref(parsed);
+	problems = cloud_event_read(b, parsed, slice_str("acme"), problem_cb,
+	    NULL);
+	json_tree_free(&tree);
 	return problems;
 }
 

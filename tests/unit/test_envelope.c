@@ -41,14 +41,17 @@ tell(const char *path, const char *problem, void *arg)
 static struct event_state event_state;
 
 static unsigned int
-make(const char *text, struct buf *frame, struct item *item, json_t **event)
+make(const char *text, struct buf *frame, struct item *item,
+    struct json_tree *tree)
 {
+	struct json_value *event;
+
 	told[0] = '\0';
-	*event = json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL |
-	    JSON_DECODE_INT_AS_REAL, NULL);
-	assert_non_null(*event);
-	return envelope_item(slice_str(text), *event, slice_str("-"),
-	    slice_str("/p"), NOW, frame, item, &event_state, tell, NULL);
+	*tree = (struct json_tree){ .blocks = NULL };
+	event = json_tree_parse(tree, slice_str(text), NULL);
+	assert_non_null(event);
+	return envelope_item(event, slice_str("-"), slice_str("/p"), NOW,
+	    frame, item, &event_state, tell, NULL);
 }
 
 static void
@@ -60,10 +63,10 @@ test_a_good_event_becomes_an_item_with_data_last(void **state)
 	    "\"subject\":\"s\xc3\xa9\",\"idempotency_key\":\"k\"}";
 	struct buf frame = BUF_EMPTY;
 	struct item item = { .group = 0 };
-	json_t *event;
+	struct json_tree tree;
 
 	(void)state;
-	assert_int_equal(make(text, &frame, &item, &event), 0);
+	assert_int_equal(make(text, &frame, &item, &tree), 0);
 	assert_string_equal(buf_cstr(&frame), "\"type\":\"job\","
 	    "\"stream_key\":\"job:8f2c\",\"event_type\":\"x.progress\","
 	    "\"timestamp\":\"2023-11-14T22:13:20.000Z\","
@@ -75,7 +78,7 @@ test_a_good_event_becomes_an_item_with_data_last(void **state)
 	    "{\"b\":[1.50,2e3],\"a\":\"x\\ny\"}"));
 	assert_int_equal(item.flags, ITEM_IDEMPOTENT);
 	assert_true(slice_is(item.key, "job:8f2c"));
-	json_decref(event);
+	json_tree_free(&tree);
 	buf_free(&frame);
 }
 
@@ -84,13 +87,13 @@ test_every_problem_is_told_with_its_path(void **state)
 {
 	struct buf frame = BUF_EMPTY;
 	struct item item;
-	json_t *event;
+	struct json_tree tree;
 
 	(void)state;
 	assert_int_equal(make("{\"id\":\"x\",\"type\":\"run\","
 	    "\"stream_key\":\"job:a\",\"event_type\":\"heartbeat\","
 	    "\"timestamp\":\"2023-11-14T22:19:00Z\",\"version\":0,"
-	    "\"bogus\":1,\"data\":[]}", &frame, &item, &event), 7);
+	    "\"bogus\":1,\"data\":[]}", &frame, &item, &tree), 7);
 	assert_non_null(strstr(told, "id: is given by the server"));
 	assert_non_null(strstr(told, "bogus: is not a member"));
 	assert_non_null(strstr(told, "type: does not agree"));
@@ -98,21 +101,21 @@ test_every_problem_is_told_with_its_path(void **state)
 	assert_non_null(strstr(told, "timestamp: is more than 5 minutes"));
 	assert_non_null(strstr(told, "version: must be"));
 	assert_non_null(strstr(told, "data: must be an object"));
-	json_decref(event);
-	assert_int_equal(make("{}", &frame, &item, &event), 3);
-	json_decref(event);
-	assert_int_equal(make("[]", &frame, &item, &event), 1);
-	json_decref(event);
+	json_tree_free(&tree);
+	assert_int_equal(make("{}", &frame, &item, &tree), 3);
+	json_tree_free(&tree);
+	assert_int_equal(make("[]", &frame, &item, &tree), 1);
+	json_tree_free(&tree);
 	assert_int_equal(frame.len, 0);
 	/* Its data by the schema of its event_type, of a known version. */
 	assert_int_equal(make("{\"stream_key\":\"job:a\",\"event_type\":"
 	    "\"job.progress\",\"version\":2,\"data\":{\"job_id\":\"b\","
-	    "\"attempt\":0}}", &frame, &item, &event), 4);
+	    "\"attempt\":0}}", &frame, &item, &tree), 4);
 	assert_string_equal(told, "version: only 1 is known of this "
 	    "event_type\ndata.attempt: must be at least 1\n"
 	    "data: must have percent or done\n"
 	    "data.job_id: must be the name in stream_key\n");
-	json_decref(event);
+	json_tree_free(&tree);
 	buf_free(&frame);
 }
 
@@ -122,21 +125,21 @@ test_a_null_stands_for_no_member(void **state UNUSED)
 {
 	struct buf frame = BUF_EMPTY;
 	struct item item;
-	json_t *event;
+	struct json_tree tree;
 
 	assert_int_equal(make("{\"stream_key\":null,\"event_type\":null,"
-	    "\"data\":null}", &frame, &item, &event), 3);
+	    "\"data\":null}", &frame, &item, &tree), 3);
 	assert_non_null(strstr(told, "stream_key: is required"));
 	assert_non_null(strstr(told, "event_type: is required"));
 	assert_non_null(strstr(told, "data: must be an object"));
-	json_decref(event);
+	json_tree_free(&tree);
 	assert_int_equal(make("{\"stream_key\":null,\"event_type\":\"x.y\","
-	    "\"data\":{}}", &frame, &item, &event), 1);
-	json_decref(event);
+	    "\"data\":{}}", &frame, &item, &tree), 1);
+	json_tree_free(&tree);
 	assert_int_equal(make("{\"stream_key\":\"job:a\",\"event_type\":"
 	    "\"x.y\",\"subject\":null,\"type\":null,\"data\":{}}", &frame,
-	    &item, &event), 0);
-	json_decref(event);
+	    &item, &tree), 0);
+	json_tree_free(&tree);
 	buf_free(&frame);
 }
 
@@ -153,14 +156,14 @@ test_the_same_key_and_source_hash_alike_and_others_do_not(void **state)
 	};
 	struct item items[3];
 	struct buf frame = BUF_EMPTY;
-	json_t *event;
+	struct json_tree tree;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < 3; i++) {
-		assert_int_equal(make(texts[i], &frame, &items[i], &event),
+		assert_int_equal(make(texts[i], &frame, &items[i], &tree),
 		    0);
-		json_decref(event);
+		json_tree_free(&tree);
 	}
 	assert_memory_equal(items[0].idem, items[1].idem, EVENT_HASH_SIZE);
 	assert_memory_not_equal(items[0].idem, items[2].idem,
@@ -176,18 +179,18 @@ judged(const char *key, const char *event_type, const char *data)
 {
 	struct buf frame = BUF_EMPTY;
 	char text[512];
-	json_t *event;
+	struct json_tree tree;
 	struct item item;
 
 	(void)snprintf(text, sizeof(text), "{\"stream_key\":\"%s\","
 	    "\"event_type\":\"%s\",\"data\":%s}", key, event_type, data);
-	assert_int_equal(make(text, &frame, &item, &event), 0);
+	assert_int_equal(make(text, &frame, &item, &tree), 0);
 	assert_int_equal(strstr(buf_cstr(&frame), "\"terminal\":true,\"data") !=
 	    NULL, (item.flags & ITEM_TERMINAL) != 0);
 	assert_int_equal(strstr(buf_cstr(&frame), "\"terminal\":") != NULL,
 	    (item.flags & (ITEM_LIFECYCLE | ITEM_PART)) != 0);
 	buf_free(&frame);
-	json_decref(event);
+	json_tree_free(&tree);
 	return item;
 }
 
@@ -261,16 +264,16 @@ filled(const char *key, const char *event_type, const char *data,
 {
 	static struct buf frame, whole;
 	char text[512];
-	json_t *event;
+	struct json_tree tree;
 	struct item item;
 
 	buf_free(&frame);
 	buf_free(&whole);
 	(void)snprintf(text, sizeof(text), "{\"stream_key\":\"%s\","
 	    "\"event_type\":\"%s\",\"data\":%s}", key, event_type, data);
-	assert_int_equal(make(text, &frame, &item, &event), 0);
+	assert_int_equal(make(text, &frame, &item, &tree), 0);
 	event_state_fill(&whole, &item, &event_state, now);
-	json_decref(event);
+	json_tree_free(&tree);
 	return strstr(buf_cstr(&whole), "\"data\":") + strlen("\"data\":");
 }
 
@@ -349,12 +352,12 @@ test_what_is_no_state_is_told_with_its_path(void **state UNUSED)
 	};
 	struct buf frame = BUF_EMPTY;
 	struct item item;
-	json_t *event;
+	struct json_tree tree;
 
 	for (size_t i = 0; i < NELEM(cases); i++) {
-		assert_true(make(cases[i].event, &frame, &item, &event) > 0);
+		assert_true(make(cases[i].event, &frame, &item, &tree) > 0);
 		assert_string_equal(told, cases[i].told);
-		json_decref(event);
+		json_tree_free(&tree);
 	}
 	buf_free(&frame);
 }
@@ -362,21 +365,13 @@ test_what_is_no_state_is_told_with_its_path(void **state UNUSED)
 static void
 test_slices_of_json_keep_their_content(void **state)
 {
-	struct slice v, rest, at;
+	struct slice v, rest;
 	struct buf b = BUF_EMPTY;
 
 	(void)state;
 	assert_true(json_slice_member(slice_str(" {\"a\" : \"}\\\"\", \"b\":"
 	    "{\"data\":1}, \"data\":[ {\"x\":\"]\"} , 2 ] } "), "data", &v));
 	assert_true(slice_is(v, "[ {\"x\":\"]\"} , 2 ]"));
-	assert_true(json_slice_array(v, &at));
-	assert_true(json_slice_next(&at, &v));
-	assert_true(slice_is(v, "{\"x\":\"]\"}"));
-	assert_true(json_slice_next(&at, &v));
-	assert_true(slice_is(v, "2"));
-	assert_false(json_slice_next(&at, &v));
-	assert_true(json_slice_array(slice_str("[ ]"), &at));
-	assert_false(json_slice_next(&at, &v));
 	assert_true(json_slice_member(slice_str("{\"d\\u0061t\":1,"
 	    "\"d\\u0061ta\":12345678901234567890}"), "data", &v));
 	assert_true(slice_is(v, "12345678901234567890"));

@@ -19,11 +19,10 @@ static const char common[] = "{\"$defs\":{\"name\":{\"type\":\"string\","
     "\"minLength\":1,\"maxLength\":3}}}";
 static char told[8192];
 
-static json_t *
-parse(const char *text)
+static struct json_value *
+parse(struct json_tree *tree, const char *text)
 {
-	json_t *v = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL |
-	    JSON_DECODE_INT_AS_REAL, NULL);
+	struct json_value *v = json_tree_parse(tree, slice_str(text), NULL);
 
 	assert_non_null(v);
 	return v;
@@ -56,15 +55,16 @@ rule_of(const char *schema, struct err *err)
 static const char *
 check(const char *schema, const char *value)
 {
+	struct json_tree tree = { .blocks = NULL };
 	struct err err = { .code = 0 };
 	struct schema_rule *rule = rule_of(schema, &err);
-	json_t *v = parse(value);
+	struct json_value *v = parse(&tree, value);
 
 	assert_non_null(rule);
 	told[0] = '\0';
 	(void)schema_rule_check(rule, v, "d", slice_str("n"), problem_cb,
 	    NULL);
-	json_decref(v);
+	json_tree_free(&tree);
 	schema_rule_free(rule);
 	return told;
 }
@@ -175,20 +175,24 @@ static void
 test_of_many_problems_the_first_are_told_and_that_there_are_more(
     void **state UNUSED)
 {
-	json_t *v = json_array();
+	struct json_tree tree = { .blocks = NULL };
+	struct buf text = BUF_EMPTY;
 	struct err err = { .code = 0 };
 	struct schema_rule *rule = rule_of("{\"items\":{\"type\":\"null\"}}",
 	    &err);
 
-	for (unsigned int i = 0; i < 1000; i++)
-		(void)json_array_append_new(v, json_true());
+	buf_addc(&text, '[');
+	for (unsigned int i = 0; i < 999; i++)
+		buf_adds(&text, "true,");
+	buf_adds(&text, "true]");
 	told[0] = '\0';
-	assert_int_equal(schema_rule_check(rule, v, "d", slice_str("n"),
-	    problem_cb, NULL), SCHEMA_PROBLEMS_MAX + 1);
+	assert_int_equal(schema_rule_check(rule, parse(&tree, buf_cstr(&text)),
+	    "d", slice_str("n"), problem_cb, NULL), SCHEMA_PROBLEMS_MAX + 1);
 	assert_non_null(strstr(told, "d[49]: must be a null; "
 	    "d: has more problems than these"));
 	assert_null(strstr(told, "d[50]"));
-	json_decref(v);
+	json_tree_free(&tree);
+	buf_free(&text);
 	schema_rule_free(rule);
 }
 
@@ -280,18 +284,18 @@ test_no_integer_of_a_payload_is_beyond_what_consumers_can_hold(
 	for (size_t i = 0; i < NELEM(cases); i++) {
 		const struct schema_rule *rule = payload_check_rule(
 		    slice_str("job.state_changed"));
-		json_t *data = json_loads("{\"job_id\":\"a\",\"state\":"
-		    "\"queued\",\"previous_state\":null,\"attempt\":1}", 0,
-		    NULL);
+		struct json_tree tree = { .blocks = NULL };
 		unsigned int problems = 0;
+		char data[160];
 
-		assert_non_null(data);
-		assert_int_equal(json_object_set_new(data, cases[i].member,
-		    json_loads(cases[i].value, JSON_DECODE_ANY, NULL)), 0);
-		(void)payload_check(rule, slice_str("job:a"), data, count_cb,
-		    &problems);
+		(void)snprintf(data, sizeof(data), "{\"job_id\":\"a\","
+		    "\"state\":\"queued\",\"previous_state\":null,"
+		    "\"attempt\":1,\"%s\":%s}", cases[i].member,
+		    cases[i].value);
+		(void)payload_check(rule, slice_str("job:a"),
+		    parse(&tree, data), count_cb, &problems);
 		assert_int_equal(problems, cases[i].problems);
-		json_decref(data);
+		json_tree_free(&tree);
 	}
 	payload_check_finish();
 }
