@@ -1,5 +1,6 @@
 """Contract section 7, row 7: typed payloads over HTTP: taken, or refused with all their places."""
 
+import contextlib
 import json
 
 import pytest
@@ -7,6 +8,10 @@ import pytest
 from tests.bed import schema_values, schemas
 from tests.bed.payloads import event_types, good, stream_types, table
 from tests.bed.sluice import Sluice
+
+from .crowd import one_on_each
+from .lifecycle import publisher_each, quiet, to_the_end
+from .repeating import dies_unanswered
 
 BAD_MIN = 3
 
@@ -83,6 +88,80 @@ def test_a_good_one_is_taken_and_each_bad_one_names_its_places(sluice, event_typ
             found = stream.wait_events(2)
             assert [(e["stream_key"], e["seq"]) for e in found] == [(key, 1), (f"{key}.whole", 1)]
             assert found[1]["data"] == other["data"]
+
+
+def one_of_each():
+    """({stream key: a good event}, {stream key: one with bad data}) for each type and stream."""
+    taken, not_taken = {}, {}
+    for event_type in event_types():
+        name = f"both-{event_type}"
+        # What is wrong at most places.
+        bad = max(bad_data(event_type, name).items(), key=lambda item: len(item[0]))[1]
+        for key in (f"{kind}:{name}" for kind in stream_types(event_type)):
+            event = {"stream_key": key, "event_type": event_type, "idempotency_key": key}
+            taken[key] = event | {"data": good(event_type, key)}
+            not_taken[key] = event | {"data": bad}
+    return taken, not_taken
+
+
+def verdicts(publisher, bad):
+    """[what one gateway says of each of them]: all are refused."""
+    said = [publisher.post(event) for event in bad.values()]
+    assert all((status, answer["code"]) == (422, "schema_violation") for status, answer in said)
+    return [answer["details"] for _, answer in said]
+
+
+def ids_again(publisher, events):
+    """The ids by which one gateway knows the events: it has each already."""
+    said = [publisher.post(event) for event in events]
+    assert all((status, a.get("duplicates")) == (202, 1) for status, a in said), said
+    return [answer["first_id"] for _, answer in said]
+
+
+def test_two_gateways_judge_alike_also_when_one_was_killed():
+    taken, not_taken = one_of_each()
+    assert {event["event_type"] for event in taken.values()} == set(event_types())
+    rows = list(taken.values())
+    half = len(rows) // 2
+    conf = {"streams": {"default": {"heartbeat_interval": "500ms"}}}
+    with Sluice(conf, gateways=2) as sluice, contextlib.ExitStack() as stack:
+        readers = one_on_each(stack, lambda: sluice.stream(*taken))
+        for reader in readers.values():
+            reader.wait_joined()
+        victim, other = publisher_each(sluice).values()
+        cut = readers.pop(victim.incarnation())
+        (whole,) = readers.values()
+        want = verdicts(victim, not_taken)
+        assert verdicts(other, not_taken) == want and all(want)
+        for i, row in enumerate(rows[:half]):
+            assert (victim, other)[i % 2].post(row)[1]["accepted"] == 1
+        assert ids_again(victim, rows[:half]) == ids_again(other, rows[:half])
+        # Of the rest nobody is told that it was taken.
+        gateway = victim.gateway(sluice)
+        dies_unanswered(sluice, gateway, rows[-1]["stream_key"], lambda: victim.send(rows[half:]))
+        with pytest.raises(OSError):
+            victim.answer()
+        again = other.post(rows[half:])[1]
+        assert (again["accepted"], again["duplicates"]) == (0, len(rows) - half)
+        ids = ids_again(other, rows)
+        assert verdicts(other, not_taken) == want
+        assert to_the_end(cut) == "cut" and cut.ids() == ids[:half]
+        cursor = cut.last_id()
+        rest = stack.enter_context(sluice.stream(*taken, last_event_id=cursor, snapshot=0))
+        sluice.wait_restarted(*gateway)
+        for publisher in publisher_each(sluice).values():
+            assert ids_again(publisher, rows) == ids
+            assert verdicts(publisher, not_taken) == want
+            publisher.close()
+        quiet(sluice, whole)
+        quiet(sluice, rest)
+        assert whole.ids() == cut.ids() + rest.ids() == ids
+        for told in (whole.events(), cut.events() + rest.events()):
+            assert [(e["stream_key"], e["seq"], e["data"]) for e in told] == [
+                (row["stream_key"], 1, row["data"]) for row in rows
+            ]
+        victim.close()
+        other.close()
 
 
 def test_all_problems_of_an_event_are_listed_with_what_is_wrong(sluice):
