@@ -66,6 +66,65 @@ def test_an_event_is_taken_only_where_it_is_granted(guarded):
         assert len(stream.events()) == 1
 
 
+def log_lines(guarded, token, key, text, offset=None):
+    """Publishes lines of a log; (status, headers, body)."""
+    head = {"Content-Type": "text/plain"} | ({} if token is None else bearer(token))
+    if offset is not None:
+        head["X-Log-Offset"] = str(offset)
+    path = f"/api/v1/streams/{key.replace('/', '%2F')}/logs"
+    return guarded.sluice.request("POST", path, text, head)
+
+
+def lines_of(guarded, key, tenant):
+    """Those of a stream as a reader of this tenant is told them, up to one that is added now."""
+    writer = guarded.issuer.grants([], ["*"], tenant=tenant)
+    assert log_lines(guarded, writer, key, "mark\n")[0] == 202
+    reader = guarded.issuer.grants(["*"], tenant=tenant)
+    with guarded.stream(reader, key, last_event_id="-1") as stream:
+        told = stream.read_until(
+            lambda s: s.events() if "mark" in [e["data"]["line"] for e in s.events()] else None,
+            20,
+            "the mark",
+        )
+        assert {e["tenant"] for e in told} == {tenant}
+        return [(e["data"]["line"], e["data"]["line_no"]) for e in told[:-1]]
+
+
+def test_lines_of_a_log_are_taken_only_where_they_are_granted(guarded):
+    key = "job:logged/1"
+    token = guarded.issuer.grants(["*"], ["job:logged/*"])
+    status, _, body = log_lines(guarded, token, key, "one\ntwo\n", offset=1)
+    assert (status, body["accepted"], body["next_offset"]) == (202, 2, 3)
+    # Neither another stream, nor the right to read.
+    reader = guarded.issuer.grants(["*"], ["run:*"])
+    for wrong, where in ((token, "job:other"), (token, "pack-run:logged/1"), (reader, key)):
+        status, headers, body = log_lines(guarded, wrong, where, "not mine\n")
+        assert (status, body["code"]) == (403, "forbidden") and where in body["error"]
+        assert "insufficient_scope" in headers["WWW-Authenticate"]
+        # Nor does it learn how long the log is.
+        status, headers, body = log_lines(guarded, wrong, where, "not mine\n", offset=99)
+        assert status == 403 and "expected_offset" not in body
+        assert not {"x-log-offset"} & {name.lower() for name in headers}
+    for nobody in (None, "no.token.atall"):
+        status, headers, _ = log_lines(guarded, nobody, key, "not mine\n")
+        assert status == 401 and "Bearer" in headers["WWW-Authenticate"]
+    assert lines_of(guarded, key, "-") == [("one", 1), ("two", 2)]
+
+
+def test_a_log_of_the_same_name_is_each_tenants_own(guarded):
+    key, tenants = "job:each/1", ("acme", "zeta", "-")
+    for turn in (1, 2):
+        for tenant in tenants:
+            token = guarded.issuer.grants([], ["*"], tenant=tenant)
+            status, _, body = log_lines(guarded, token, key, f"{tenant} {turn}\n", offset=turn)
+            # The others' lines are not counted.
+            assert (status, body.get("next_offset")) == (202, turn + 1), body
+            status, _, body = log_lines(guarded, token, key, "late\n", offset=turn)
+            assert (status, body["expected_offset"]) == (409, turn + 1)
+    for tenant in tenants:
+        assert lines_of(guarded, key, tenant) == [(f"{tenant} 1", 1), (f"{tenant} 2", 2)]
+
+
 def test_only_an_admin_of_the_installation_sees_and_changes_it(guarded):
     plain = guarded.issuer.grants(["*"], ["*"])
     foreign = guarded.issuer.grants(["*"], ["*"], tenant="acme", admin=True)
