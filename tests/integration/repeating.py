@@ -1,4 +1,4 @@
-"""A publisher that repeats blindly what it saw no answer to, and a gateway that dies under it."""
+"""A publisher that repeats blindly what it saw no answer to, and processes that die under it."""
 
 import contextlib
 import glob
@@ -107,3 +107,13 @@ def dies_unanswered(sluice, gateway, text, send):
         wait_until(lambda: appended(sluice, text) > before, 10, "it is appended")
     finally:
         os.kill(gateway[1], signal.SIGKILL)
+
+
+def broker_dies_asked(sluice, send):
+    """The broker is killed with what SEND() sends in its buffers, unread; its pid."""
+    broker = sluice.kill("broker", signal.SIGSTOP)
+    try:
+        held(broker, send)
+    finally:
+        os.kill(broker, signal.SIGKILL)
+    return broker

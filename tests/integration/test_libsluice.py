@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import itertools
 import os
 import re
 import shutil
@@ -15,8 +16,11 @@ import pytest
 from tests.bed.net import deadline, wait_until
 from tests.bed.process import BedError
 from tests.bed.sluice import Sluice, binary
+from tests.bed.sockets import inet_sockets, peer_of
 
 from .handing_over import DAMAGED, FULL, LOST, TIMEOUT, Publisher, arrived, first_id, url_of
+from .lifecycle import holder
+from .repeating import broker_dies_asked, dies_unanswered
 from .scripted import BUSY, TAKEN, Handler, Scripted
 
 
@@ -90,6 +94,41 @@ def test_a_service_that_is_away_for_5_s_gets_everything_once(sluice, spool):
 @pytest.mark.release_only
 def test_a_service_that_is_away_for_30_s_gets_everything_once(sluice, spool):
     outage(sluice, spool, 30)
+
+
+def connection(pub, sluice):
+    """The gateway that the library has its connection to: (name, pid)."""
+    ours = inet_sockets(pub.lines.process.pid)
+    (client,) = [s.getsockname() for s in ours if peer_of(s) == ("127.0.0.1", sluice.port)]
+    return holder(sluice, client)
+
+
+@pytest.mark.slow
+def test_processes_killed_with_a_request_under_way_get_everything_once():
+    """The broker before it has read it; then a gateway between its append and its answer."""
+    with Sluice(gateways=2) as sluice, Publisher(url_of(sluice)) as pub:
+        handed = itertools.count(0, 500)
+
+        def hand():
+            assert pub.hand("job:u", next(handed), 500) == (500, 0)
+
+        hand()
+        assert pub.flush(20000) == 0
+        broker = broker_dies_asked(sluice, hand)
+        hand()
+        sluice.wait_restarted("broker", broker)
+        assert pub.flush(60000) == 0
+        before = pub.stats()["duplicates"]
+        gateway = connection(pub, sluice)
+        dies_unanswered(sluice, gateway, "job:u", hand)
+        hand()
+        sluice.wait_restarted(*gateway)
+        assert pub.flush(60000) == 0
+        rc, stats = pub.close()
+        # What it was not told of was asked again (by libcurl itself, maybe), and known.
+        assert rc == 0 and stats["duplicates"] > before
+        assert stats["accepted"] == stats["handed"] == 2500 and stats["refused"] == 0
+        assert arrived(sluice, "job:u", 2500) == list(range(2500))
 
 
 @pytest.mark.slow
