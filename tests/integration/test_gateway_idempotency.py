@@ -4,6 +4,7 @@ changes nothing of it.
 """
 
 import json
+import time
 
 import pytest
 
@@ -128,3 +129,32 @@ def test_beyond_the_window_s_keys_the_oldest_is_forgotten(kill):
             kill_broker(sluice)
         expect_known(post(sluice, row("next")), ids[1])
         assert first(post(sluice, row("old", 1))) != ids[0]
+
+
+WINDOW_KEYS = 1_000_000  # the default, as doc/contract.md promises it
+AT_A_TIME = 1000
+
+
+@pytest.mark.slow
+@pytest.mark.release_only
+def test_a_million_keys_are_known_and_after_a_kill_of_the_broker():
+    """All that the window holds by default: the oldest of them as well as the newest."""
+    with Sluice() as sluice:
+        ids = {}
+        for n in range(0, WINDOW_KEYS, AT_A_TIME):
+            status, answer = post(sluice, [row(f"k{m}") for m in range(n, n + AT_A_TIME)])
+            assert (status, answer["accepted"]) == (202, AT_A_TIME), answer
+            ids[n], ids[n + AT_A_TIME - 1] = answer["first_id"], answer["last_id"]
+        begin = time.monotonic()
+        kill_broker(sluice)
+        print(f"{WINDOW_KEYS} keys: ready {time.monotonic() - begin:.2f} s after SIGKILL")
+        oldest = [row(f"k{n}") for n in range(AT_A_TIME)]
+        for n in (0, AT_A_TIME - 1, WINDOW_KEYS // 2, WINDOW_KEYS - 1):
+            expect_known(post(sluice, row(f"k{n}")), ids[n])
+        status, answer = post(sluice, oldest)
+        assert (status, answer["duplicates"], answer["first_id"]) == (202, AT_A_TIME, ids[0])
+        first(post(sluice, row("one more")))
+        expect_known(post(sluice, row(f"k{AT_A_TIME - 1}")), ids[AT_A_TIME - 1])
+        status, answer = post(sluice, oldest[1:])
+        assert (status, answer["duplicates"]) == (202, AT_A_TIME - 1), answer
+        assert first(post(sluice, row("k0", 1))) != ids[0]

@@ -414,6 +414,29 @@ test_waits_double_up_to_the_limit_with_jitter(void **unused UNUSED)
 	}
 }
 
+/* Of a thousand publishers that failed together about a hundred come back in
+ * each tenth of the time that is drawn from, after whichever failure. */
+static void
+test_publishers_that_failed_together_come_back_apart(void **unused UNUSED)
+{
+	int64_t whole = SLUICE_RETRY_FIRST_MS;
+
+	for (unsigned int before = 0; before < 12; before++) {
+		int tenths[10] = { 0 };
+
+		for (uint32_t i = 0; i < 1000; i++) {
+			struct pub_retry r = { .failures = before };
+			int64_t wait = pub_retry_failed(&r, 0,
+			    i * 2654435761u);
+
+			tenths[MIN((wait - whole / 2) * 20 / whole, 9)]++;
+		}
+		for (size_t i = 0; i < NELEM(tenths); i++)
+			assert_in_range(tenths[i], 50, 150);
+		whole = MIN(whole * 2, SLUICE_RETRY_MAX_MS);
+	}
+}
+
 static void
 test_retry_after_is_a_floor_with_a_limit(void **unused UNUSED)
 {
@@ -484,6 +507,8 @@ main(void)
 		cmocka_unit_test(test_a_batch_keeps_to_its_limits),
 		cmocka_unit_test(
 		    test_waits_double_up_to_the_limit_with_jitter),
+		cmocka_unit_test(
+		    test_publishers_that_failed_together_come_back_apart),
 		cmocka_unit_test(
 		    test_each_refusal_of_the_gateway_is_known_with_its_status),
 		cmocka_unit_test(test_retry_after_is_a_floor_with_a_limit),

@@ -362,6 +362,51 @@ test_a_stream_that_came_again_has_lost_what_was_forgotten_of_it(
 	}
 }
 
+static void
+publish_key(struct bench *b, uint64_t batch, uint8_t key, int64_t now_ms,
+    struct buf *journal)
+{
+	struct item item = with_key(make(0, "job:k", 0), key, 1);
+	struct publish_outcome o = hand_over_at(b, batch, &item, 1, now_ms);
+
+	if (o.count != 0)
+		buf_add(journal, o.record->data, o.record->len);
+	else
+		assert_int_equal(o.list[0].code, RECORD_DUPLICATE);
+}
+
+/* Neither a restart nor a repeat makes a key younger: one is known by the state
+ * file, the other by the journal alone. */
+static void
+test_a_key_leaves_by_the_age_it_had_before_the_restart(void **state UNUSED)
+{
+	static const struct {
+		int64_t	now_ms;
+		size_t	known;
+	} ages[] = { { 1099, 2 }, { 1100, 1 }, { 1699, 1 }, { 1700, 0 } };
+	struct bench live = bench_new(10, 10), back = bench_new(10, 10);
+	struct buf journal = BUF_EMPTY, file = BUF_EMPTY;
+	struct state_saver saver;
+
+	publish_key(&live, 1, 1, 100, &journal);
+	state_saver_begin(&saver, live.s, live.d);
+	while (!state_saver_next(&saver, &file))
+		continue;
+	publish_key(&live, 2, 2, 700, &journal);
+	publish_key(&live, 3, 1, 900, &journal);
+	start_from(&back, &file, &journal);
+	for (size_t i = 0; i < NELEM(ages); i++) {
+		dedup_expire(live.d, ages[i].now_ms, 10);
+		dedup_expire(back.d, ages[i].now_ms, 10);
+		assert_int_equal(dedup_keys(live.d), ages[i].known);
+		assert_int_equal(dedup_keys(back.d), ages[i].known);
+	}
+	buf_free(&journal);
+	buf_free(&file);
+	bench_free(&live);
+	bench_free(&back);
+}
+
 #define TRAIL_FIRST 100u
 
 /* As many positions as there is room for, all job:b's. */
@@ -466,6 +511,8 @@ main(void)
 	    test_a_state_written_in_slices_and_the_journal_equal_the_live_state),
 		cmocka_unit_test(
 	    test_a_stream_that_came_again_has_lost_what_was_forgotten_of_it),
+		cmocka_unit_test(
+		    test_a_key_leaves_by_the_age_it_had_before_the_restart),
 		cmocka_unit_test(
     test_what_a_replay_repeats_makes_nothing_gone_though_the_trail_is_full),
 		cmocka_unit_test(
