@@ -327,8 +327,9 @@ def test_close_says_what_is_lost_without_a_spool(sluice):
         assert rc == LOST and stats["queued"] == 10
 
 
-def test_what_waits_longer_than_a_second_is_written_to_the_spool(spool):
-    """A service that takes connections and says nothing, for which the queue need not wait."""
+@contextlib.contextmanager
+def silent():
+    """A service that takes requests and says nothing until the event is set: (it, the event)."""
     held = threading.Event()
 
     class Silent(Handler):
@@ -336,14 +337,47 @@ def test_what_waits_longer_than_a_second_is_written_to_the_spool(spool):
             held.wait(deadline(30))
             super().do_POST()
 
-    with Scripted(TAKEN) as service, Publisher(url_of(service), spool=spool) as pub:
+    with Scripted(TAKEN) as service:
         service.RequestHandlerClass = Silent
+        yield service, held
+
+
+def test_what_waits_longer_than_a_second_is_written_to_the_spool(spool):
+    """The queue need not wait for the answer."""
+    with silent() as (service, held), Publisher(url_of(service), spool=spool) as pub:
         pub.hand("job:a", 0, 10)
         wait_until(lambda: pub.stats()["spooled"] == 10, 20, "all on the disk")
         assert pub.states() == []
         held.set()
         assert pub.flush(20000) == 0
         assert pub.stats()["spooled"] == 0
+        assert pub.close()[0] == 0
+
+
+# lib/sluice.h: a caller waits for nobody, so for less than the shortest of the library's own waits.
+BATCH_MS = 20
+
+
+@pytest.mark.slow
+@pytest.mark.release_only
+@pytest.mark.parametrize(
+    ("stuck", "options"),
+    [("write", {}), ("write", {"first": 1}), ("sync", {"first": 1, "sync": "each"})],
+)
+def test_who_hands_over_waits_for_neither_the_service_nor_the_disk(spool, stuck, options):
+    """10,000 calls while a request is not answered and what is spooled is not written."""
+    with silent() as (service, held), Publisher(url_of(service), spool=spool, **options) as pub:
+        assert pub.ask(f"stuck {stuck}", r"stuck (\w+)")[1] == stuck
+        assert pub.hand("job:w", 0, 100) == (100, 0)
+        wait_until(lambda: pub.stats()["held"] > 0, 20, "the disk keeps a call")
+        assert pub.hand("job:w", 100, 9_900) == (9_900, 0)
+        stats = pub.stats()
+        assert (stats["handed"], stats["queued"], stats["spooled"]) == (10_000, 10_000, 0)
+        assert 0 < stats["longest_ns"] < BATCH_MS * 1_000_000
+        pub.ask("stuck none", "stuck none")
+        wait_until(lambda: pub.stats()["spooled"] > 0, 20, "the disk takes it")
+        held.set()
+        assert pub.flush(60000) == 0
         assert pub.close()[0] == 0
 
 

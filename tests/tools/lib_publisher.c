@@ -9,23 +9,30 @@
  * COUNT PAD" (events x.n numbered from FIRST, with so many bytes of padding; it
  * stops where the queue is full), "json TEXT", "flush MS", "stats", "fork",
  * "crowd KEY THREADS COUNT" (each thread hands over its own numbers, data.p is
- * the thread), "close MS", which ends. Answers: "handed N RESULT", "json
- * RESULT", "flushed RESULT", "stats {...}", "forked 0" (the child got
- * SLUICE_FORKED), "closed RESULT {...}"; besides, whenever they come, "state
- * NAME TEXT" and "refused STATUS CODE {...}". "problem TEXT" and exit 2: no
- * handle.
+ * the thread), "stuck none|write|sync" (calls of this kind come back from the
+ * disk only when another is), "close MS", which ends. Answers: "handed N
+ * RESULT", "json RESULT", "flushed RESULT", "stats {...}", "forked 0" (the
+ * child got SLUICE_FORKED), "stuck KIND", "closed RESULT {...}"; besides,
+ * whenever they come, "state NAME TEXT" and "refused STATUS CODE {...}".
+ * "problem TEXT" and exit 2: no handle. The figures are the library's,
+ * longest_ns (of a call of sluice_publish) and held (calls that the disk has
+ * kept).
  */
 #include <inttypes.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/macros.h"
+#include "common/mono.h"
 #include "lib/sluice.h"
 
 #define LINE_MAX_BYTES (64u * 1024)
@@ -43,6 +50,52 @@ struct crowd {
 	unsigned int	 handed;
 	pthread_t	 id;
 };
+
+/* --- a disk that takes as long as a test wants ---------------------------- */
+
+enum stuck { STUCK_NONE, STUCK_WRITE, STUCK_SYNC };
+
+static const char *const stuck_names[] = { "none", "write", "sync" };
+static _Atomic enum stuck stuck;
+static atomic_uint held;
+
+static void
+keep(enum stuck kind)
+{
+	if (stuck == kind)
+		held++;
+	while (stuck == kind)
+		(void)poll(NULL, 0, 1);
+}
+
+/* In place of libc's. */
+int
+fdatasync(int fildes)
+{
+	keep(STUCK_SYNC);
+	return fsync(fildes);
+}
+
+ssize_t
+pwrite(int fd, const void *buf, size_t n, off_t offset)
+{
+	struct iovec part = { .iov_base = (void *)(uintptr_t)buf,
+		.iov_len = n };
+
+	keep(STUCK_WRITE);
+	return pwritev(fd, &part, 1, offset);
+}
+
+static void
+set_stuck(const char *name)
+{
+	for (size_t i = 0; i < NELEM(stuck_names); i++)
+		if (strcmp(name, stuck_names[i]) == 0)
+			stuck = (enum stuck)i;
+	(void)printf("stuck %s\n", stuck_names[stuck]);
+}
+
+/* --- options and callbacks ------------------------------------------------ */
 
 static void
 state_cb(enum sluice_state state, const char *text, void *arg UNUSED)
@@ -92,6 +145,24 @@ option(struct sluice_options *o, const char *name, const char *value)
 		set_fsize(value);
 }
 
+/* --- commands ------------------------------------------------------------- */
+
+static _Atomic int64_t longest_ns;
+
+/* sluice_publish(), timed. */
+static int
+publish(struct sluice *s, const struct sluice_event *event)
+{
+	int64_t begin = mono_now().ns, took, known = longest_ns;
+	int rc = sluice_publish(s, event);
+
+	took = mono_now().ns - begin;
+	while (took > known &&
+	    !atomic_compare_exchange_weak(&longest_ns, &known, took))
+		continue;
+	return rc;
+}
+
 static int
 hand_one(struct sluice *s, const char *key, int thread, unsigned int number,
     unsigned int pad)
@@ -102,7 +173,7 @@ hand_one(struct sluice *s, const char *key, int thread, unsigned int number,
 	    thread);
 	memset(p, 'p', pad);
 	memcpy(p + pad, "\"}", 3);
-	return sluice_publish(s, &(struct sluice_event){
+	return publish(s, &(struct sluice_event){
 		.stream_key = key,
 		.event_type = "x.n",
 		.data = data,
@@ -171,10 +242,12 @@ print_stats(const char *word, const struct sluice_stats *s)
 	    ",\"accepted\":%" PRIu64 ",\"duplicates\":%" PRIu64
 	    ",\"refused\":%" PRIu64 ",\"queued\":%" PRIu64 ",\"spooled\":%"
 	    PRIu64 ",\"spool_bytes\":%" PRIu64 ",\"requests\":%" PRIu64
-	    ",\"failures\":%" PRIu64 ",\"damaged\":%" PRIu64 "}\n", word,
+	    ",\"failures\":%" PRIu64 ",\"damaged\":%" PRIu64
+	    ",\"longest_ns\":%" PRId64 ",\"held\":%u}\n", word,
 	    s->handed, s->recovered, s->accepted, s->duplicates,
 	    s->refused, s->queued, s->spooled,
-	    s->spool_bytes, s->requests, s->failures, s->damaged);
+	    s->spool_bytes, s->requests, s->failures, s->damaged,
+	    longest_ns, held);
 }
 
 /* What a child is told of its parent's handle. */
@@ -218,6 +291,8 @@ command(struct sluice *s, char *line)
 	} else if (strcmp(line, "stats") == 0) {
 		(void)sluice_stats(s, &stats);
 		print_stats("stats", &stats);
+	} else if (strncmp(line, "stuck ", 6) == 0) {
+		set_stuck(rest);
 	} else if (strcmp(line, "fork") == 0) {
 		fork_child(s);
 	} else {
