@@ -59,9 +59,9 @@ remember(uint64_t name, uint64_t next)
 }
 
 static void
-problem_cb(const char *path, const char *text, void *arg)
+problem_cb(const char *path, const char *code, const char *text, void *arg)
 {
-	reply_detail(arg, path, "%s", text);
+	reply_detail_code(arg, path, code, text);
 }
 
 /* What is wrong with the body; true: it was answered. */
@@ -95,7 +95,7 @@ read_lines(struct conn *c, const struct http_request *r, struct log_body *body,
 		log_body_text(body, ask, b, bytes, problem_cb, details);
 	else
 		log_body_ndjson(body, ask, b, bytes, problem_cb, details);
-	if (body->problems > 0)
+	if (body->problems > 0 && b->status == 0)
 		return;
 	identity_source(c->identity, &source);
 	publish_body_check(b, slice_str(c->identity->tenant),
@@ -119,7 +119,7 @@ is_full(struct conn *c, const struct log_ask *ask, uint64_t first,
 	    ", and in attempt %" PRIu32 " one of these would be beyond that: "
 	    "begin another attempt", LOG_OFFSET_MAX, ask->attempt);
 	buf_free(&details->json);
-	reply_error(c, 409, "log_attempt", text, NULL);
+	reply_error_at(c, 409, "log_attempt", "attempt", text);
 	return true;
 }
 
@@ -155,16 +155,16 @@ take(struct conn *c, const struct http_request *r, struct log_ask *ask)
 static void
 tell_offset(struct conn *c, const struct log_ask *ask, uint64_t next)
 {
-	struct reply_details none = { .n = 0 };
+	struct reply_details details = { .n = 0 };
 	char text[160], more[64], header[64];
 
-	if (is_full(c, ask, next, 1, &none))
+	if (is_full(c, ask, next, 1, &details))
 		return;
 	if (next == 0) {
 		(void)snprintf(text, sizeof(text), "attempt %" PRIu32 " is too "
 		    "long ago, its lines are not counted any more",
 		    ask->attempt);
-		reply_error(c, 409, "log_attempt", text, NULL);
+		reply_error_at(c, 409, "log_attempt", "attempt", text);
 		return;
 	}
 	(void)snprintf(text, sizeof(text), "the next line of attempt %" PRIu32
@@ -173,7 +173,8 @@ tell_offset(struct conn *c, const struct log_ask *ask, uint64_t next)
 	    next);
 	(void)snprintf(header, sizeof(header), "X-Log-Offset: %" PRIu64 "\r\n",
 	    next);
-	reply_error_more(c, 409, "log_offset", text, more, header);
+	reply_detail(&details, "X-Log-Offset", "%s", text);
+	reply_error_more(c, 409, "log_offset", text, &details, more, header);
 }
 
 /* The broker took nothing: the log's next line is another one. */
@@ -210,12 +211,13 @@ log_api(struct conn *c, const struct http_request *r)
 	uint64_t offset;
 
 	if (log_ask_read(r, &ask, &offset, &refusal) == -1)
-		reply_error(c, refusal.status, refusal.code, refusal.text,
-		    NULL);
+		reply_error_at(c, refusal.status, refusal.code, refusal.name,
+		    refusal.text);
 	else if (!http_content_type_is(r, "text/plain") &&
 	    !http_content_type_is(r, "application/x-ndjson"))
-		reply_error(c, 415, "unsupported_media_type", "Content-Type "
-		    "must be text/plain or application/x-ndjson", NULL);
+		reply_error_at(c, 415, "unsupported_media_type",
+		    "Content-Type", "Content-Type must be text/plain or "
+		    "application/x-ndjson");
 	else
 		take(c, r, &ask);
 }

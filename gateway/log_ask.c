@@ -10,15 +10,16 @@
 #include "gateway/stream_kind.h"
 
 static int
-refuse(struct log_refusal *f, int status, const char *code, const char *fmt,
-    ...) PRINTF(4, 5);
+refuse(struct log_refusal *f, const char *name, int status, const char *code,
+    const char *fmt, ...) PRINTF(5, 6);
 
 static int
-refuse(struct log_refusal *f, int status, const char *code, const char *fmt,
-    ...)
+refuse(struct log_refusal *f, const char *name, int status, const char *code,
+    const char *fmt, ...)
 {
 	va_list ap;
 
+	f->name = name;
 	f->status = status;
 	f->code = code;
 	va_start(ap, fmt);
@@ -48,7 +49,7 @@ read_number(const struct http_request *r, const char *name, uint64_t min,
 
 	if (s.p == NULL || query_param_number(s, min, max, ret))
 		return 0;
-	return refuse(f, 400, "bad_request", "%s must be a number from %"
+	return refuse(f, name, 400, "bad_request", "%s must be a number from %"
 	    PRIu64 " to %" PRIu64, name, min, max);
 }
 
@@ -62,12 +63,12 @@ read_text(const struct http_request *r, const char *name, size_t max,
 	if (s.p == NULL)
 		return 0;
 	if (s.n == 0 || s.n > max)
-		return refuse(f, 400, "bad_request",
+		return refuse(f, name, 400, "bad_request",
 		    "%s must have 1 to %zu bytes", name, max);
 	for (size_t i = 0; i < s.n; i += length) {
 		length = utf8_length(s.p + i, s.n - i);
 		if (length == 0 || utf8_control(s.p + i, length))
-			return refuse(f, 400, "bad_request",
+			return refuse(f, name, 400, "bad_request",
 			    "%s has a control character", name);
 	}
 	*ret = s;
@@ -86,14 +87,15 @@ read_words(const struct http_request *r, struct log_ask *ret,
 	if (!slice_is(ret->stream, "stdout") &&
 	    !slice_is(ret->stream, "stderr") &&
 	    !slice_is(ret->stream, "system"))
-		return refuse(f, 400, "bad_request",
+		return refuse(f, "stream", 400, "bad_request",
 		    "stream must be stdout, stderr or system");
 	ret->last = slice_is(last, "1");
 	if (last.p != NULL && !ret->last && !slice_is(last, "0"))
-		return refuse(f, 400, "bad_request", "last must be 0 or 1");
+		return refuse(f, "last", 400, "bad_request",
+		    "last must be 0 or 1");
 	ret->base64 = slice_is(encoding, "base64");
 	if (encoding.p != NULL && !ret->base64 && !slice_is(encoding, "utf-8"))
-		return refuse(f, 400, "bad_request",
+		return refuse(f, "encoding", 400, "bad_request",
 		    "encoding must be utf-8 or base64");
 	return 0;
 }
@@ -105,11 +107,11 @@ read_key(struct slice key, struct log_ask *ret, struct log_refusal *f)
 	struct err err;
 
 	if (stream_key_check(key, &type, &err) == -1)
-		return refuse(f, 400, "invalid_id", "%s", err.text);
+		return refuse(f, "key", 400, "invalid_id", "%s", err.text);
 	ret->key = key;
 	ret->event_type = log_event(type);
 	if (ret->event_type == NULL)
-		return refuse(f, 404, "not_found",
+		return refuse(f, "key", 404, "not_found",
 		    "streams of the type %s have no log",
 		    stream_type_name(type));
 	return 0;
@@ -125,8 +127,8 @@ read_offset(const struct http_request *r, uint64_t *ret,
 	if (s.p == NULL || (http_header_count(r, "x-log-offset") == 1 &&
 	    query_param_number(s, 1, LOG_OFFSET_MAX, ret)))
 		return 0;
-	return refuse(f, 400, "bad_request", "X-Log-Offset must be the number "
-	    "that the first line is to have, from 1");
+	return refuse(f, "X-Log-Offset", 400, "bad_request", "X-Log-Offset "
+	    "must be the number that the first line is to have, from 1");
 }
 
 int

@@ -12,8 +12,10 @@
 #define LOG_LEVEL_MAX   32u
 #define LOG_OFFSET_MAX  UINT64_C(9007199254740991)   /* 2^53 - 1 */
 
-/* Why there is nothing to do: an answer's status, code and text. */
+/* Why there is nothing to do: the parameter or header that is to blame, and an
+ * answer's status, code and text. */
 struct log_refusal {
+	const char	*name;
 	int		 status;
 	const char	*code;
 	char		 text[256];

@@ -29,7 +29,7 @@ struct line {
 
 static void
 start(struct log_body *b, const struct log_ask *ask,
-    struct publish_body *events, envelope_problem_cb cb, void *arg)
+    struct publish_body *events, publish_problem_cb cb, void *arg)
 {
 	b->ask = ask;
 	b->events = events;
@@ -37,6 +37,7 @@ start(struct log_body *b, const struct log_ask *ask,
 	b->cb = cb;
 	b->arg = arg;
 	b->problems = 0;
+	events->list = true;
 }
 
 static void
@@ -47,7 +48,15 @@ problem(struct log_body *b, const char *name, const char *text)
 	(void)snprintf(path, sizeof(path), "[%" PRIu64 "]%s%s", b->lines,
 	    *name != '\0' ? "." : "", name);
 	b->problems++;
-	b->cb(path, text, b->arg);
+	b->cb(path, "schema_violation", text, b->arg);
+}
+
+/* The place of the next event: it is of this line. */
+static size_t
+next_event(struct log_body *b)
+{
+	b->line_of[b->events->n_made] = (uint32_t)b->lines;
+	return b->events->n_made;
 }
 
 /* --- an event ------------------------------------------------------------- */
@@ -162,6 +171,7 @@ add_piece(struct log_body *b, const struct line *line, struct slice piece,
     bool partial)
 {
 	struct buf *out = &b->events->made;
+	size_t place = next_event(b);
 
 	add_head(b, line);
 	if (line->base64)
@@ -170,13 +180,11 @@ add_piece(struct log_body *b, const struct line *line, struct slice piece,
 		buf_json_text(out, piece.p, piece.n);
 	add_tail(b, line, partial);
 	if (out->len > LOG_MADE_MAX) {
-		publish_body_stop(b->events, 413, "too_large",
+		publish_body_stop(b->events, place, 413, "too_large",
 		    "these lines are more than %u bytes as events: send "
 		    "fewer in a request", LOG_MADE_MAX);
 		return false;
 	}
-	b->line_of[MIN(b->events->n_made, EVENT_BATCH_MAX - 1)] =
-	    (uint32_t)b->lines;
 	return publish_body_made(b->events);
 }
 
@@ -203,7 +211,7 @@ add_line(struct log_body *b, const struct line *line)
 
 void
 log_body_text(struct log_body *b, const struct log_ask *ask,
-    struct publish_body *events, struct slice body, envelope_problem_cb cb,
+    struct publish_body *events, struct slice body, publish_problem_cb cb,
     void *arg)
 {
 	bool more;
@@ -318,8 +326,8 @@ add_object(struct log_body *b, struct slice raw, bool final)
 	bool more = true;
 
 	if (object == NULL) {
-		publish_body_stop(b->events, 400, "invalid_json",
-		    "line %" PRIu64 ": %s", b->lines, e.text);
+		publish_body_stop(b->events, next_event(b), 400,
+		    "invalid_json", "line %" PRIu64 ": %s", b->lines, e.text);
 		json_tree_free(&tree);
 		return false;
 	}
@@ -353,7 +361,7 @@ trimmed(struct slice s)
 
 void
 log_body_ndjson(struct log_body *b, const struct log_ask *ask,
-    struct publish_body *events, struct slice body, envelope_problem_cb cb,
+    struct publish_body *events, struct slice body, publish_problem_cb cb,
     void *arg)
 {
 	struct slice raw;
@@ -370,8 +378,8 @@ log_body_ndjson(struct log_body *b, const struct log_ask *ask,
 		body = trimmed(body);
 		raw = trimmed(raw);
 		if (b->lines >= EVENT_BATCH_MAX)
-			publish_body_stop(events, 413, "too_large",
-			    "more than %u lines in one request",
+			publish_body_stop(events, next_event(b), 413,
+			    "too_large", "more than %u lines in one request",
 			    EVENT_BATCH_MAX);
 		else if (add_object(b, raw, body.n == 0))
 			continue;
@@ -386,16 +394,22 @@ log_body_ndjson(struct log_body *b, const struct log_ask *ask,
 /* "[7].data.level" of an event is "[5].level" of its line; a timestamp came
  * from ts, a subject from step_id. */
 void
-log_body_problem_cb(const char *path, const char *problem_text, void *arg)
+log_body_problem_cb(const char *path, const char *code,
+    const char *problem_text, void *arg)
 {
 	struct log_body *b = arg;
 	const char *rest = path + 1;
 	char where[160];
 	size_t event = 0;
 
+	/* Of a body without an event. */
+	if (*path == '\0') {
+		b->cb(path, code, problem_text, b->arg);
+		return;
+	}
 	for (; *rest >= '0' && *rest <= '9' && event < EVENT_BATCH_MAX; rest++)
 		event = event * 10 + (size_t)(*rest - '0');
-	assert(*path == '[' && *rest == ']' && event < b->events->n);
+	assert(*path == '[' && *rest == ']' && event < NELEM(b->line_of));
 	rest++;
 	if (strncmp(rest, ".data.", 6) == 0)
 		rest += 5;
@@ -405,5 +419,5 @@ log_body_problem_cb(const char *path, const char *problem_text, void *arg)
 		rest = ".step_id";
 	(void)snprintf(where, sizeof(where), "[%" PRIu32 "]%s",
 	    b->line_of[event], rest);
-	b->cb(where, problem_text, b->arg);
+	b->cb(where, code, problem_text, b->arg);
 }

@@ -41,26 +41,28 @@ struct log_body {
 	const struct log_ask	*ask;
 	struct publish_body	*events;
 	uint64_t		 lines;    /* line_no's used */
-	/* Of each event: its line in the body, from 0. */
-	uint32_t		 line_of[EVENT_BATCH_MAX];
-	envelope_problem_cb	 cb;
+	/* Of each event, and of the one that was not made: its line in the
+	 * body, from 0. */
+	uint32_t		 line_of[EVENT_BATCH_MAX + 1];
+	publish_problem_cb	 cb;
 	void			*arg;
 	unsigned int		 problems;
 };
 
 /* One of them is called, on an empty publish_body; then publish_body_check,
- * with log_body_problem_cb and b, unless there were problems. `cb` is told
- * paths from the body's begin ("[3].line"); what makes the body unreadable
- * stands in `events`. `ask` stays the caller's, as long as b is used. */
+ * with log_body_problem_cb and b, unless there were problems and nothing else:
+ * what makes the body unreadable stands in `events`, and that tells of it. `cb`
+ * is told paths from the body's begin ("[3].line"). `ask` stays the caller's,
+ * as long as b is used. */
 void	log_body_text(struct log_body *b, const struct log_ask *ask,
 	    struct publish_body *events, struct slice body,
-	    envelope_problem_cb cb, void *arg);
+	    publish_problem_cb cb, void *arg);
 void	log_body_ndjson(struct log_body *b, const struct log_ask *ask,
 	    struct publish_body *events, struct slice body,
-	    envelope_problem_cb cb, void *arg);
+	    publish_problem_cb cb, void *arg);
 /* Tells the callback of `arg`, a log_body, of an event's problem, in the body's
  * own words. */
-void	log_body_problem_cb(const char *path, const char *problem_text,
-	    void *arg);
+void	log_body_problem_cb(const char *path, const char *code,
+	    const char *problem_text, void *arg);
 
 #endif

@@ -91,9 +91,9 @@ publish_items(struct conn *c, const struct publish_body *b, bool atomic,
 }
 
 static void
-problem_cb(const char *path, const char *text, void *arg)
+problem_cb(const char *path, const char *code, const char *text, void *arg)
 {
-	reply_detail_code(arg, path, "schema_violation", text);
+	reply_detail_code(arg, path, code, text);
 }
 
 static void
@@ -108,8 +108,7 @@ judge(struct conn *c, struct publish_body *b, bool atomic)
 	    wall_unix_ms(), &c->gateway->role->conf, problem_cb, &details);
 	buf_free(&source);
 	if (b->status != 0) {
-		reply_error(c, b->status, b->code, b->text, NULL);
-		buf_free(&details.json);
+		reply_error(c, b->status, b->code, b->text, &details);
 	} else if (!may_publish(c, b, &details)) {
 		;   /* answered */
 	} else if (b->good == 0 || (atomic && b->good < b->n)) {
@@ -151,8 +150,8 @@ publish_api(struct conn *c, const struct http_request *r)
 	struct publish_body *b;
 
 	if (flag.p != NULL && !slice_is(flag, "0") && !slice_is(flag, "1")) {
-		reply_error(c, 400, "bad_request", "atomic must be 0 or 1",
-		    NULL);
+		reply_error_at(c, 400, "bad_request", "atomic",
+		    "atomic must be 0 or 1");
 		return;
 	}
 	if (broker_is_away(c))
@@ -160,10 +159,10 @@ publish_api(struct conn *c, const struct http_request *r)
 	b = publish_body_new();
 	if (!read_body(b, r)) {
 		publish_body_free(b);
-		reply_error(c, 415, "unsupported_media_type",
-		    "Content-Type must be application/json, application/"
-		    "x-ndjson, application/cloudevents+json or application/"
-		    "cloudevents-batch+json", NULL);
+		reply_error_at(c, 415, "unsupported_media_type",
+		    "Content-Type", "Content-Type must be application/json, "
+		    "application/x-ndjson, application/cloudevents+json or "
+		    "application/cloudevents-batch+json");
 		return;
 	}
 	judge(c, b, flag.p == NULL || slice_is(flag, "1"));

@@ -12,14 +12,15 @@
 #include "gateway/stream_kind.h"
 
 void
-publish_body_stop(struct publish_body *b, int status, const char *code,
-    const char *fmt, ...)
+publish_body_stop(struct publish_body *b, size_t place, int status,
+    const char *code, const char *fmt, ...)
 {
 	va_list ap;
 
 	if (b->status != 0)
 		return;
 	b->status = status;
+	b->stopped_at = place;
 	b->code = code;
 	va_start(ap, fmt);
 	(void)vsnprintf(b->text, sizeof(b->text), fmt, ap);
@@ -45,10 +46,10 @@ parse(struct publish_body *b, struct slice text)
 	struct json_value *root = json_tree_parse(&b->tree, text, &e);
 
 	if (root == NULL && b->list)
-		publish_body_stop(b, 400, "invalid_json", "event %zu: %s",
-		    b->n, e.text);
+		publish_body_stop(b, b->n, 400, "invalid_json",
+		    "event %zu: %s", b->n, e.text);
 	else if (root == NULL)
-		publish_body_stop(b, 400, "invalid_json",
+		publish_body_stop(b, PUBLISH_BODY_WHOLE, 400, "invalid_json",
 		    "line %d, column %d: %s", e.line, e.column, e.text);
 	return root;
 }
@@ -57,7 +58,7 @@ static bool
 has_room(struct publish_body *b)
 {
 	if (b->n == EVENT_BATCH_MAX)
-		publish_body_stop(b, 413, "too_large",
+		publish_body_stop(b, b->n, 413, "too_large",
 		    "more than %u events in one request", EVENT_BATCH_MAX);
 	return b->n < EVENT_BATCH_MAX;
 }
@@ -67,12 +68,6 @@ add_event(struct publish_body *b, struct json_value *event)
 {
 	if (!has_room(b))
 		return;
-	if (event->raw.n > EVENT_MAX) {
-		publish_body_stop(b, 413, "too_large",
-		    "event %zu has %zu bytes, allowed are %u", b->n,
-		    event->raw.n, EVENT_MAX);
-		return;
-	}
 	b->frames[b->n] = BUF_EMPTY;
 	b->items[b->n] = (struct item){ .seq = 0 };
 	b->states[b->n] = (struct event_state){ .hole = 0 };
@@ -85,7 +80,7 @@ publish_body_json(struct publish_body *b, struct slice body)
 	struct json_value *root, *event;
 
 	if (body.n == 0) {
-		publish_body_stop(b, 400, "bad_request",
+		publish_body_stop(b, PUBLISH_BODY_WHOLE, 400, "bad_request",
 		    "no event in the body");
 		return;
 	}
@@ -133,7 +128,8 @@ publish_body_cloud(struct publish_body *b, struct slice body, bool batch)
 	b->cloud = true;
 	publish_body_json(b, body);
 	if (b->status == 0 && b->list != batch)
-		publish_body_stop(b, 400, "bad_request", batch ?
+		publish_body_stop(b, PUBLISH_BODY_WHOLE, 400, "bad_request",
+		    batch ?
 		    "a batch of CloudEvents must be an array" :
 		    "an array of CloudEvents has another Content-Type: "
 		    "application/cloudevents-batch+json");
@@ -144,8 +140,9 @@ publish_body_cloud_binary(struct publish_body *b,
     const struct http_pair *headers, size_t n, struct slice body)
 {
 	if (!cloud_event_binary(&b->made, headers, n, body))
-		publish_body_stop(b, 400, "bad_request", "the body is not "
-		    "JSON, or a ce- header is not percent-encoded UTF-8");
+		publish_body_stop(b, PUBLISH_BODY_WHOLE, 400, "bad_request",
+		    "the body is not JSON, or a ce- header is not "
+		    "percent-encoded UTF-8");
 	else
 		publish_body_cloud(b, (struct slice){
 		    (const char *)b->made.data, b->made.len }, false);
@@ -155,7 +152,7 @@ bool
 publish_body_made(struct publish_body *b)
 {
 	if (b->n_made == EVENT_BATCH_MAX) {
-		publish_body_stop(b, 413, "too_large",
+		publish_body_stop(b, b->n_made, 413, "too_large",
 		    "more than %u events in one request", EVENT_BATCH_MAX);
 		return false;
 	}
@@ -170,7 +167,6 @@ publish_body_read(struct publish_body *b)
 	struct json_value *event;
 	struct slice raw;
 
-	b->list = true;
 	for (size_t i = 0; i < b->n_made && b->status == 0; i++) {
 		raw = (struct slice){ (const char *)b->made.data + begin,
 		    b->made_end[i] - begin };
@@ -181,18 +177,25 @@ publish_body_read(struct publish_body *b)
 	}
 }
 
+/* Of the event at b->at. */
 static void
-problem_cb(const char *path, const char *text, void *arg)
+tell(struct publish_body *b, const char *path, const char *code,
+    const char *text)
 {
-	struct publish_body *b = arg;
 	char where[128];
 
-	if (b->list)
+	if (b->list && b->at != PUBLISH_BODY_WHOLE)
 		(void)snprintf(where, sizeof(where), "[%zu]%s%s", b->at,
 		    *path != '\0' ? "." : "", path);
 	else
 		(void)snprintf(where, sizeof(where), "%s", path);
-	b->cb(where, text, b->arg);
+	b->cb(where, code, text, b->arg);
+}
+
+static void
+problem_cb(const char *path, const char *text, void *arg)
+{
+	tell(arg, path, "schema_violation", text);
 }
 
 static void
@@ -203,25 +206,51 @@ envelope_cb(const char *path, const char *text, void *arg)
 	problem_cb(b->cloud ? cloud_event_name(path) : path, text, b);
 }
 
+static bool	too_large(struct publish_body *b, const char *fmt, ...)
+		    PRINTF(2, 3);
+
+/* The others are checked nevertheless: all that is wrong is told. */
+static bool
+too_large(struct publish_body *b, const char *fmt, ...)
+{
+	char text[sizeof(b->text)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	publish_body_stop(b, b->at, 413, "too_large", "%s", text);
+	tell(b, "", "too_large", text);
+	return true;
+}
+
+/* Of any type. */
+static bool
+is_over_all(struct publish_body *b)
+{
+	size_t n = b->events[b->at]->raw.n;
+
+	return n > EVENT_MAX && too_large(b, "event %zu has %zu bytes, allowed "
+	    "are %u", b->at, n, EVENT_MAX);
+}
+
 /* After envelope_item, which knows the type. */
 static bool
-is_small_enough(struct publish_body *b, const struct item *item,
+is_over_its_type(struct publish_body *b, const struct item *item,
     const struct conf *conf)
 {
 	enum stream_type type = stream_kind_of(item->key);
 	uint64_t max = conf_stream(conf, type)->max_event;
+	size_t n = b->events[b->at]->raw.n;
 
-	if (b->events[b->at]->raw.n > max)
-		publish_body_stop(b, 413, "too_large",
-		    "event %zu has %zu bytes, allowed are %" PRIu64
-		    " (streams.%s.max_event)", b->at,
-		    b->events[b->at]->raw.n, max, stream_type_name(type));
+	if (n > max)
+		return too_large(b, "event %zu has %zu bytes, allowed are %"
+		    PRIu64 " (streams.%s.max_event)", b->at, n, max,
+		    stream_type_name(type));
 	/* Escaping may have made it longer. */
-	else if (item->frame.n > EVENT_DATA_LINE_MAX - 128)
-		publish_body_stop(b, 413, "too_large",
-		    "event %zu is over %u bytes as a data line", b->at,
-		    EVENT_DATA_LINE_MAX);
-	return b->status == 0;
+	return item->frame.n > EVENT_DATA_LINE_MAX - 128 && too_large(b,
+	    "event %zu is over %u bytes as a data line", b->at,
+	    EVENT_DATA_LINE_MAX);
 }
 
 /* The event at b->at; NULL when cb was told why it is none. */
@@ -253,14 +282,15 @@ check_events(struct publish_body *b, struct slice tenant,
 	struct item *item;
 
 	for (b->at = 0; b->at < b->n; b->at++) {
+		if (is_over_all(b))
+			continue;
 		item = &b->items[b->good];
 		event = event_of(b, tenant, &text);
 		if (event == NULL || envelope_item(event, tenant, publisher,
 		    now_unix_ms, &b->frames[b->good], item,
-		    &b->states[b->good], envelope_cb, b) > 0)
+		    &b->states[b->good], envelope_cb, b) > 0 ||
+		    is_over_its_type(b, item, conf))
 			continue;
-		if (!is_small_enough(b, item, conf))
-			break;
 		/* `off` leaves no log open. */
 		if ((item->flags & ITEM_TERMINAL) != 0 && conf_stream(conf,
 		    stream_kind_of(item->key))->log_grace_ms == 0)
@@ -273,16 +303,22 @@ check_events(struct publish_body *b, struct slice tenant,
 void
 publish_body_check(struct publish_body *b, struct slice tenant,
     struct slice publisher, int64_t now_unix_ms, const struct conf *conf,
-    envelope_problem_cb cb, void *arg)
+    publish_problem_cb cb, void *arg)
 {
+	bool stopped;
+
 	b->cb = cb;
 	b->arg = arg;
 	if (b->status == 0 && b->n == 0)
-		publish_body_stop(b, 400, "bad_request",
+		publish_body_stop(b, PUBLISH_BODY_WHOLE, 400, "bad_request",
 		    "no event in the body");
-	if (b->status != 0)
+	stopped = b->status != 0;
+	if (!stopped || b->stopped_at != PUBLISH_BODY_WHOLE)
+		check_events(b, tenant, publisher, now_unix_ms, conf);
+	if (!stopped)
 		return;
-	check_events(b, tenant, publisher, now_unix_ms, conf);
+	b->at = b->stopped_at;
+	tell(b, "", b->code, b->text);
 }
 
 void

@@ -3,10 +3,11 @@
  * a JSON array, or a line each (ndjson). Pure: bytes and a time in; items, or
  * everything that is wrong with its place, out.
  *
- * What makes the whole request unreadable (JSON, sizes, count) ends the
- * reading: `status`, `code` and `text` say what, and there are no items. An
- * event that is not as the contract says is told to the callback, and the
- * others are read on: `good` of `n` have become items, in their order.
+ * What makes the whole request unreadable (JSON, count) ends the reading, and
+ * an event that is too large refuses it too: `status`, `code` and `text` say
+ * what was first, and no item may be used. That, and each event that is not as
+ * the contract says, is told to the callback, and the others are checked on:
+ * `good` of `n` have become items, in their order.
  */
 #ifndef SLUICE_PUBLISH_BODY_H
 #define SLUICE_PUBLISH_BODY_H
@@ -15,6 +16,13 @@
 #include "common/event.h"
 #include "gateway/envelope.h"
 #include "gateway/http_request.h"
+
+/* Told each problem: its path from the request's begin ("[2].data.state", ""
+ * the whole), and by which of the contract's codes it refuses the event. */
+typedef void (*publish_problem_cb)(const char *path, const char *code,
+    const char *text, void *arg);
+
+#define PUBLISH_BODY_WHOLE SIZE_MAX   /* in place of an event */
 
 /* Of the arrays only the first n and good are anything. Slices of items point
  * into the body, which must stay, into the tree and into frames. */
@@ -35,8 +43,9 @@ struct publish_body {
 	int		 status;         /* of the first hard problem; 0 */
 	const char	*code;
 	char		 text[256];
+	size_t		 stopped_at;     /* its event, or PUBLISH_BODY_WHOLE */
 	size_t		 at;             /* event being checked */
-	envelope_problem_cb cb;
+	publish_problem_cb cb;
 	void		*arg;
 };
 
@@ -51,20 +60,21 @@ void	publish_body_cloud(struct publish_body *b, struct slice body,
 	    bool batch);
 void	publish_body_cloud_binary(struct publish_body *b,
 	    const struct http_pair *headers, size_t n, struct slice body);
-/* Or, of what is no event yet (CloudEvents, lines of a log): its maker appends
- * the JSON of each event to b->made, and ends it with publish_body_made; false:
- * too many. publish_body_read reads them then, as an array's. */
+/* Or, of what is no event yet (lines of a log): its maker says that they are a
+ * list, appends the JSON of each event to b->made, and ends it with
+ * publish_body_made; false: too many. publish_body_read reads them then. */
 bool	publish_body_made(struct publish_body *b);
 void	publish_body_read(struct publish_body *b);
-/* Tells of what makes the request unreadable; the first one counts. */
-void	publish_body_stop(struct publish_body *b, int status,
-	    const char *code, const char *fmt, ...) PRINTF(4, 5);
+/* Tells of what makes the request unreadable, at the event of this place; the
+ * first one counts. */
+void	publish_body_stop(struct publish_body *b, size_t place, int status,
+	    const char *code, const char *fmt, ...) PRINTF(5, 6);
 /* Makes items of the events, each by the contract (envelope) and at most as
- * large as the options of its stream's type say; cb is told the path of each
- * problem, from the request's begin. */
+ * large as the options of its stream's type say; cb is told each problem, the
+ * one that ended the reading last. */
 void	publish_body_check(struct publish_body *b, struct slice tenant,
 	    struct slice publisher, int64_t now_unix_ms,
-	    const struct conf *conf, envelope_problem_cb cb, void *arg);
+	    const struct conf *conf, publish_problem_cb cb, void *arg);
 /* Frees b too. */
 void	publish_body_free(struct publish_body *b);
 

@@ -128,6 +128,16 @@ reply_error(struct conn *c, int status, const char *code, const char *text,
 }
 
 void
+reply_error_at(struct conn *c, int status, const char *code,
+    const char *path, const char *text)
+{
+	struct reply_details details = { .n = 0 };
+
+	reply_detail(&details, path, "%s", text);
+	reply_error(c, status, code, text, &details);
+}
+
+void
 reply_method(struct conn *c, const char *allow)
 {
 	struct buf b = BUF_EMPTY, line = BUF_EMPTY;
@@ -146,24 +156,21 @@ void
 reply_refusal(struct conn *c, int status, const char *code, const char *text,
     struct reply_details *details, const char *headers)
 {
-	struct buf b = BUF_EMPTY;
-
-	error_body(&b, code, text, details, "");
-	reply_send(c, status, "application/json", b.data, b.len, headers);
-	buf_free(&b);
-	if (details != NULL)
-		buf_free(&details->json);
+	reply_error_more(c, status, code, text, details, "", headers);
 }
 
 void
 reply_error_more(struct conn *c, int status, const char *code,
-    const char *text, const char *more, const char *headers)
+    const char *text, struct reply_details *details, const char *more,
+    const char *headers)
 {
 	struct buf b = BUF_EMPTY;
 
-	error_body(&b, code, text, NULL, more);
+	error_body(&b, code, text, details, more);
 	reply_send(c, status, "application/json", b.data, b.len, headers);
 	buf_free(&b);
+	if (details != NULL)
+		buf_free(&details->json);
 }
 
 void

@@ -18,6 +18,10 @@ void	reply_json(struct conn *c, int status, struct slice json);
 /* details may be NULL; its contents are released. */
 void	reply_error(struct conn *c, int status, const char *code,
 	    const char *text, struct reply_details *details);
+/* An error with one row of details: the place in the body, or the name of the
+ * parameter or the header, that it is about. */
+void	reply_error_at(struct conn *c, int status, const char *code,
+	    const char *path, const char *text);
 /* 405; `allow`: the methods there are, as the header names them. */
 void	reply_method(struct conn *c, const char *allow);
 /* An error with header lines of its own, as reply_send takes them; details as
@@ -27,7 +31,8 @@ void	reply_refusal(struct conn *c, int status, const char *code,
 	    const char *headers);
 /* Its body has the members of `more` too, as in "\"expected_offset\":7". */
 void	reply_error_more(struct conn *c, int status, const char *code,
-	    const char *text, const char *more, const char *headers);
+	    const char *text, struct reply_details *details, const char *more,
+	    const char *headers);
 /* 503 with Retry-After. */
 void	reply_unavailable(struct conn *c, const char *code, const char *text);
 /* Only writes the answer to a request that could not be read into `out`. */

@@ -24,10 +24,11 @@
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
-problem_cb(const char *path, const char *problem, void *arg)
+problem_cb(const char *path, const char *code, const char *problem, void *arg)
 {
 	(void)arg;
-	MUST(strlen(problem) > 0 && utf8_valid(path, strlen(path)));
+	MUST(strlen(problem) > 0 && strlen(code) > 0 &&
+	    utf8_valid(path, strlen(path)));
 }
 
 static const struct conf *
@@ -112,7 +113,7 @@ fuzz_log(struct slice body, unsigned int how)
 		log_body_ndjson(log, &ask, b, body, problem_cb, NULL);
 	else
 		log_body_text(log, &ask, b, body, problem_cb, NULL);
-	if (log->problems == 0) {
+	if (log->problems == 0 || b->status != 0) {
 		publish_body_check(b, slice_str("-"), slice_str("/p"),
 		    FUZZ_NOW_MS, options(), log_body_problem_cb, log);
 		check_items(b);

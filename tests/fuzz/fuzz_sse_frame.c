@@ -164,9 +164,9 @@ check_frame(const struct buf *b, struct slice name, const char *id)
 /* --- a publisher's body --------------------------------------------------- */
 
 static void
-problem_cb(const char *path, const char *text, void *arg)
+problem_cb(const char *path, const char *code, const char *text, void *arg)
 {
-	MUST(path != NULL && text != NULL && arg == NULL);
+	MUST(path != NULL && code != NULL && text != NULL && arg == NULL);
 }
 
 static void

@@ -23,8 +23,10 @@ from .numbered import publish
 
 STREAM = "/api/v1/streams?stream=job:a"
 EVENTS = "/api/v1/events"
+LOGS = "/api/v1/streams/job:a/logs"
 JSON = {"Content-Type": "application/json"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
+BATCH = {"Content-Type": "application/cloudevents-batch+json"}
 HOST = b"Host: localhost\r\n"
 GET = b"GET /api/v1/status HTTP/1.1\r\n"
 
@@ -35,23 +37,47 @@ def event(key="job:a", **more):
     return json.dumps(body, ensure_ascii=False)
 
 
+def rows(*events):
+    """Events as an array."""
+    return "[" + ",".join(events) + "]"
+
+
 # 45,000 bytes as received, 90,000 as a data line.
 LONG_LINE = event(data={"pad": "\u2028" * 15000}).encode()
+LARGE = event(data={"pad": "p" * 49152})
+TEXT = {"Content-Type": "text/plain"}
 
-# status, code, headers that must be there, how: a request (method, path, headers, body) or bytes.
+# status, code, what must be there (headers; behind a "/" the paths that details have, all of them,
+# in this order), how: a request (method, path, headers, body) or bytes.
 ERRORS = [
     (400, "bad_request", (), ("GET", "/api/v1/streams", {}, None)),
     (400, "bad_request", (), ("GET", f"{STREAM}&bogus=1", {}, None)),
     (400, "bad_request", (), ("GET", f"{STREAM}&timeout=-1", {}, None)),
-    (400, "bad_request", (), ("POST", f"{EVENTS}?atomic=2", JSON, event())),
-    (400, "bad_request", (), ("POST", EVENTS, NDJSON, "\n\n")),
+    (400, "bad_request", ("/atomic",), ("POST", f"{EVENTS}?atomic=2", JSON, event())),
+    (400, "bad_request", ("/",), ("POST", EVENTS, NDJSON, "\n\n")),
+    (400, "bad_request", ("/",), ("POST", EVENTS, JSON, "[]")),
+    (400, "bad_request", ("/",), ("POST", EVENTS, BATCH, event())),
+    (400, "bad_request", ("/",), ("POST", LOGS, TEXT, "")),
+    (400, "bad_request", ("/stream",), ("POST", f"{LOGS}?stream=in", TEXT, "a")),
+    (400, "bad_request", ("/level",), ("POST", f"{LOGS}?level=", TEXT, "a")),
+    (400, "bad_request", ("/step_index",), ("POST", f"{LOGS}?step_index=-1", TEXT, "a")),
+    (400, "bad_request", ("/X-Log-Offset",), ("POST", LOGS, {**TEXT, "X-Log-Offset": "0"}, "a")),
+    (400, "invalid_id", ("/key",), ("POST", LOGS.replace("job:a", "job:"), TEXT, "a")),
+    (404, "not_found", ("/key",), ("POST", LOGS.replace("job:a", "cluster:a"), TEXT, "a")),
     (400, "invalid_id", (), ("GET", "/api/v1/streams?stream=nope:a", {}, None)),
     (400, "invalid_id", (), ("GET", "/api/v1/orchestrator/stream/jobs/a%20b", {}, None)),
     (400, "invalid_id", (), ("GET", "/api/v1/workflows/a%20b", {}, None)),
     (400, "invalid_cursor", (), ("GET", STREAM, {"Last-Event-ID": "12"}, None)),
     (400, "invalid_cursor", (), ("GET", f"{STREAM}&last_event_id=0000000A-1", {}, None)),
-    (400, "invalid_json", (), ("POST", EVENTS, JSON, '{"a":')),
-    (400, "invalid_json", (), ("POST", EVENTS, NDJSON, event() + "\n{]\n")),
+    (400, "invalid_json", ("/",), ("POST", EVENTS, JSON, '{"a":')),
+    (400, "invalid_json", ("/[1]",), ("POST", EVENTS, NDJSON, event() + "\n{]\n")),
+    (
+        400,
+        "invalid_json",
+        ("/[0].data", "/[2]"),
+        ("POST", EVENTS, NDJSON, f"{event(data=None)}\n{event()}\n{{]\n{event()}"),
+    ),
+    (400, "invalid_json", ("/[1]",), ("POST", LOGS, NDJSON, '{"line":"a"}\n{"line"\n')),
     (400, "invalid_json", (), ("PUT", "/api/v1/workflows/w", JSON, "{")),
     (400, "bad_request", (), GET + b"\r\n"),
     (400, "bad_request", (), GET + HOST + HOST + b"\r\n"),
@@ -74,17 +100,48 @@ ERRORS = [
     (505, "http_version", (), b"GET / HTTP/2.0\r\n" + HOST + b"\r\n"),
     (409, "cursor_ahead", (), ("GET", f"{STREAM}&strict=1", {"Last-Event-ID": "@ahead"}, None)),
     (410, "epoch_changed", (), ("GET", f"{STREAM}&strict=1&last_event_id=00000001-1", {}, None)),
-    (413, "too_large", (), ("POST", EVENTS, JSON, event(data={"pad": "p" * 49152}))),
-    (413, "too_large", (), ("POST", EVENTS, JSON, LONG_LINE)),
-    (413, "too_large", (), ("POST", EVENTS, NDJSON, (event() + "\n") * 1001)),
+    (413, "too_large", ("/",), ("POST", EVENTS, JSON, LARGE)),
+    (413, "too_large", ("/",), ("POST", EVENTS, JSON, LONG_LINE)),
+    (413, "too_large", ("/[1]",), ("POST", f"{EVENTS}?atomic=0", JSON, rows(event(), LARGE))),
+    (
+        413,
+        "too_large",
+        ("/[0].version", "/[1]", "/[3]", "/[4].data"),
+        (
+            "POST",
+            EVENTS,
+            JSON,
+            rows(event(version=0), LARGE, event(), LARGE, event(data=None)),
+        ),
+    ),
+    (413, "too_large", ("/[1000]",), ("POST", EVENTS, NDJSON, (event() + "\n") * 1001)),
+    (413, "too_large", ("/[1000]",), ("POST", LOGS, TEXT, "\n" * 1001)),
     (413, "too_large", (), ("POST", EVENTS, NDJSON, (event() + "\n") * 20000)),
     (414, "target_too_long", (), ("GET", "/" + "a" * 8192, {}, None)),
     (431, "head_too_large", (), GET + HOST + b"X: " + b"a" * 16384 + b"\r\n\r\n"),
     (431, "head_too_large", (), GET + HOST + b"X: a\r\n" * 101 + b"\r\n"),
-    (415, "unsupported_media_type", (), ("POST", EVENTS, {"Content-Type": "text/plain"}, "x")),
+    (415, "unsupported_media_type", ("/Content-Type",), ("POST", EVENTS, TEXT, "x")),
+    (415, "unsupported_media_type", ("/Content-Type",), ("POST", LOGS, JSON, '{"line":"a"}')),
     (415, "unsupported_media_type", (), ("PUT", "/api/v1/workflows/w", {}, "{}")),
-    (422, "schema_violation", ("details",), ("POST", EVENTS, JSON, event(data=None))),
-    (422, "schema_violation", ("details",), ("PUT", "/api/v1/workflows/w", JSON, "{}")),
+    (422, "schema_violation", ("/data",), ("POST", EVENTS, JSON, event(data=None))),
+    (
+        422,
+        "schema_violation",
+        ("/[0].data", "/[2].timestamp", "/[2].version"),
+        (
+            "POST",
+            EVENTS,
+            JSON,
+            rows(event(data=None), event(), event(version=0, timestamp="soon")),
+        ),
+    ),
+    (422, "schema_violation", ("/[1].line",), ("POST", LOGS, NDJSON, '{"line":"a"}\n{}\n')),
+    (
+        422,
+        "schema_violation",
+        ("/cluster", "/nodes"),
+        ("PUT", "/api/v1/workflows/w", JSON, "{}"),
+    ),
 ]
 
 # Those that need something to have happened: each has its own test below.
@@ -126,17 +183,25 @@ def _sluice():
 
 
 def check(answer, status, code, wanted=()):
-    """ANSWER (status, headers, body) is that error, in the form that every error has."""
+    """ANSWER (status, headers, body) is that error, in the form that every error has.
+
+    WANTED: as in ERRORS.
+    """
     got, headers, body = answer
     assert (got, body["code"]) == (status, code), body
     assert headers["Content-Type"] == "application/json"
     assert body["error"] and isinstance(body["error"], str)
     assert re.fullmatch("[0-9a-f]{16}", body["trace_id"])
     assert set(body) - {"details"} == {"error", "code", "trace_id"}
-    for problem in body.get("details", []):
+    details = body.get("details", [])
+    for problem in details:
         assert set(problem) - {"code"} == {"path", "problem"} and problem["problem"]
+    assert [problem["path"] for problem in details] == [w[1:] for w in wanted if w[0] == "/"]
+    # Of several events that are wrong in their own ways the answer has the code of one.
+    codes = {problem["code"] for problem in details if "code" in problem}
+    assert not codes or code in codes
     for name in wanted:
-        assert headers[name] if name != "details" else body["details"], name
+        assert name[0] == "/" or headers[name], name
     assert ("Retry-After" in headers) == (status in (429, 503))
 
 
@@ -148,6 +213,22 @@ def raw(port, data):
         answer = http.client.HTTPResponse(sock)
         answer.begin()
         return answer.status, dict(answer.headers), json.loads(answer.read())
+
+
+@contextlib.contextmanager
+def nothing_appended(sluice, head=None):
+    """What is done within leaves no event, of no stream."""
+
+    def mark():
+        mark = {"stream_key": "workflow:mark", "event_type": "x.mark", "data": {}}
+        status, _, answer = sluice.request("POST", EVENTS, mark, head)
+        assert status == 202, answer
+        epoch, _, position = answer["last_id"].partition("-")
+        return epoch, int(position)
+
+    epoch, before = mark()
+    yield
+    assert mark() == (epoch, before + 1)
 
 
 @pytest.mark.parametrize("status,code,wanted,how", ERRORS)
@@ -162,7 +243,8 @@ def test_an_error_has_its_status_code_and_body(sluice, status, code, wanted, how
         if headers.get("Last-Event-ID") == "@ahead":
             epoch = sluice.publish([json.loads(event())])["last_id"].partition("-")[0]
             headers["Last-Event-ID"] = f"{epoch}-999999"
-        answer = sluice.request(method, path, body, headers)
+        with nothing_appended(sluice):
+            answer = sluice.request(method, path, body, headers)
     check(answer, status, code, wanted)
 
 
@@ -196,8 +278,19 @@ def test_a_token_that_is_missing_bad_or_not_enough(tmp_path):
             check(ask(token), 401, "invalid_token", ("WWW-Authenticate",))
         few = issuer.grants(["job:b"])
         check(ask(few), 403, "forbidden", ("WWW-Authenticate",))
-        answer = sluice.request("POST", EVENTS, event(), {**JSON, **bearer(few)})
-        check(answer, 403, "forbidden", ("WWW-Authenticate",))
+        marks = bearer(issuer.grants([], ["workflow:mark"]))
+        some = bearer(issuer.grants([], ["job:b"]))
+        for head, body, paths in (
+            (bearer(few), event(), ()),
+            (some, event(), ("/stream_key",)),
+            (some, rows(event("job:b"), event()), ("/[1].stream_key",)),
+        ):
+            with nothing_appended(sluice, marks):
+                answer = sluice.request("POST", EVENTS, body, {**JSON, **head})
+            check(answer, 403, "forbidden", ("WWW-Authenticate", *paths))
+            with nothing_appended(sluice, marks):
+                answer = sluice.request("POST", LOGS, "a", {**TEXT, **head})
+            check(answer, 403, "forbidden", ("WWW-Authenticate",))
 
 
 def test_a_revoked_subject_and_one_too_many(tmp_path):
@@ -230,8 +323,12 @@ def test_a_revoked_subject_and_one_too_many(tmp_path):
 
 def test_another_body_under_the_same_key_is_a_conflict(sluice):
     assert sluice.request("POST", EVENTS, event(idempotency_key="k"), JSON)[0] == 202
-    again = sluice.request("POST", EVENTS, event(idempotency_key="k", subject="b"), JSON)
-    check(again, 409, "idempotency_conflict")
+    other = event(idempotency_key="k", subject="b")
+    with nothing_appended(sluice):
+        again = sluice.request("POST", EVENTS, other, JSON)
+        check(again, 409, "idempotency_conflict", ("/idempotency_key",))
+        again = sluice.request("POST", EVENTS, rows(event(), event(), other, event()), JSON)
+        check(again, 409, "idempotency_conflict", ("/[2].idempotency_key",))
 
 
 def test_a_strict_cursor_that_left_the_journal_is_gone():
@@ -282,7 +379,9 @@ def test_more_streams_than_the_journal_may_have_are_refused():
         lines = "\n".join(event(f"job:{n}") for n in range(1000))
         assert sluice.request("POST", EVENTS, lines, NDJSON)[0] == 202
         answer = sluice.request("POST", EVENTS, event("job:more"), JSON)
-        check(answer, 503, "too_many_streams", ("Retry-After",))
+        check(answer, 503, "too_many_streams", ("Retry-After", "/"))
+        answer = sluice.request("POST", EVENTS, rows(event("job:1"), event("job:more")), JSON)
+        check(answer, 503, "too_many_streams", ("Retry-After", "/[1]"))
 
 
 def test_a_request_that_arrives_while_the_gateway_stops_is_told_so():

@@ -91,6 +91,7 @@ def test_an_offset_that_is_not_the_next_takes_nothing(sluice):
     for offset in (1, 2, 4, 2**53 - 1):
         status, headers, answer = post(sluice, key, "x\n", offset=offset)
         assert (status, answer["code"], answer["expected_offset"]) == (409, "log_offset", 3)
+        assert [d["path"] for d in answer["details"]] == ["X-Log-Offset"]
         assert {k.lower(): v for k, v in headers.items()}["x-log-offset"] == "3"
     assert accepted(post(sluice, key, "c\n", offset=3))["next_offset"] == 4
     # Each attempt counts for itself, also one that began later.
@@ -110,6 +111,7 @@ def test_attempts_too_long_ago_are_not_counted_any_more(sluice):
     for offset in (None, 2):
         status, _, answer = post(sluice, key, "b\n", "?attempt=1", offset=offset)
         assert (status, answer["code"]) == (409, "log_attempt")
+        assert [d["path"] for d in answer["details"]] == ["attempt"]
     assert accepted(post(sluice, key, "b\n", "?attempt=2", offset=2))["next_offset"] == 3
 
 
@@ -231,6 +233,7 @@ def test_an_attempt_without_a_number_left_is_said_to_be_full(sluice):
     for offset in (None, 1, last, None):
         status, _, answer = post(sluice, key, "a\nb\n", offset=offset)
         assert (status, answer["code"]) == (409, "log_attempt"), answer
+        assert [d["path"] for d in answer["details"]] == ["attempt"]
         assert "begin another attempt" in answer["error"]
     assert accepted(post(sluice, key, "a\n", "?attempt=2"))["next_offset"] == 2
 

@@ -20,9 +20,11 @@ static struct log_body *body;
 static struct log_ask ask;
 
 static void
-problem_cb(const char *path, const char *problem, void *arg)
+problem_cb(const char *path, const char *code, const char *problem, void *arg)
 {
 	(void)arg;
+	if (strcmp(code, "schema_violation") != 0)
+		buf_addf(&told, "%s ", code);
 	buf_addf(&told, "%s: %s\n", path, problem);
 }
 
@@ -61,7 +63,7 @@ read_bytes(const void *p, size_t n, bool ndjson)
 		log_body_ndjson(body, &ask, b, bytes, problem_cb, NULL);
 	else
 		log_body_text(body, &ask, b, bytes, problem_cb, NULL);
-	if (body->problems == 0)
+	if (body->problems == 0 || b->status != 0)
 		publish_body_check(b, slice_str("-"), slice_str("/p"), NOW,
 		    &conf, log_body_problem_cb, body);
 	return b;
@@ -103,12 +105,16 @@ expect_told(const char *text, const char *wanted)
 	publish_body_free(b);
 }
 
+/* `where`: what is told begins so. */
 static void
-expect_status(const void *p, size_t n, bool ndjson, int status)
+expect_status(const void *p, size_t n, bool ndjson, int status,
+    const char *where)
 {
 	struct publish_body *b = read_bytes(p, n, ndjson);
 
 	assert_int_equal(b->status, status);
+	assert_memory_equal(buf_cstr(&told), where, strlen(where));
+	assert_int_equal(told.len == 0, status == 0);
 	publish_body_free(b);
 }
 
@@ -322,17 +328,28 @@ test_what_is_unreadable_or_too_much_is_refused_whole(void **state)
 	char *bytes = xmalloc(1024 * 1024);
 
 	(void)state;
-	expect_status("", 0, false, 400);
-	expect_status("", 0, true, 400);
+	expect_status("", 0, false, 400, "bad_request : no event");
+	expect_status("", 0, true, 400, "bad_request : no event");
 	for (size_t i = 0; i < NELEM(unreadable); i++)
-		expect_status(unreadable[i], strlen(unreadable[i]), true, 400);
+		expect_status(unreadable[i], strlen(unreadable[i]), true, 400,
+		    i == 0 ? "invalid_json [1]: line 1: " :
+		    "invalid_json [0]: line 0: ");
+	/* Beside what else is wrong, and behind a line of several events. */
+	ask.max_line = 2;
+	expect_status("{\"line\":\"abcde\"}\n{", 18, true, 400,
+	    "invalid_json [1]: line 1: ");
+	expect_status("{\"line\":5}\n{", 12, true, 400,
+	    "[0].line: must be a string\ninvalid_json [1]: line 1: ");
+	ask.max_line = 16384;
 	memset(bytes, '\n', EVENT_BATCH_MAX + 1);
-	expect_status(bytes, EVENT_BATCH_MAX, false, 0);
-	expect_status(bytes, EVENT_BATCH_MAX + 1, false, 413);
+	expect_status(bytes, EVENT_BATCH_MAX, false, 0, "");
+	expect_status(bytes, EVENT_BATCH_MAX + 1, false, 413,
+	    "too_large [1000]: more than 1000 events in one request\n");
 	/* NULs become six bytes each. */
 	memset(bytes, '\0', 1024 * 1024);
-	expect_status(bytes, 1024 * 1024, false, 413);
-	expect_status(bytes, 512 * 1024, false, 0);
+	expect_status(bytes, 1024 * 1024, false, 413, "too_large [0]: "
+	    "these lines are more than 4194304 bytes as events");
+	expect_status(bytes, 512 * 1024, false, 0, "");
 	free(bytes);
 }
 

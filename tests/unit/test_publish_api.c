@@ -129,6 +129,14 @@ reply_error(struct conn *c UNUSED, int status, const char *code,
 }
 
 void
+reply_error_at(struct conn *c, int status, const char *code, const char *path,
+    const char *text)
+{
+	(void)snprintf(it.details, sizeof(it.details), "%s", path);
+	reply_error(c, status, code, text, NULL);
+}
+
+void
 reply_unavailable(struct conn *c UNUSED, const char *code,
     const char *text UNUSED)
 {

@@ -21,9 +21,11 @@ static struct buf told;
 static struct conf conf;
 
 static void
-problem_cb(const char *path, const char *problem, void *arg)
+problem_cb(const char *path, const char *code, const char *problem, void *arg)
 {
 	(void)arg;
+	if (strcmp(code, "schema_violation") != 0)
+		buf_addf(&told, "%s ", code);
 	buf_addf(&told, "%s: %s\n", path, problem);
 }
 
@@ -145,6 +147,58 @@ test_what_two_readers_could_read_differently_is_refused(void **state)
 	expect_status("{\"data\":\"\xc0\xaf\"}", false, 400, "decode byte");
 }
 
+/* What is told of a body, a problem a line; the parser's own words, which may
+ * be the last, are left out. */
+static void
+expect_told(const char *text, bool ndjson, int status, const char *wanted)
+{
+	struct publish_body *b = read_body(text, ndjson);
+
+	assert_int_equal(b->status, status);
+	(void)buf_cstr(&told);
+	if (status == 400 && wanted[strlen(wanted) - 1] != '\n')
+		told.data[MIN(told.len, strlen(wanted))] = '\0';
+	assert_string_equal((const char *)told.data, wanted);
+	buf_free(&told);
+	publish_body_free(b);
+}
+
+static void
+test_what_refuses_the_request_is_told_by_its_place_beside_the_rest(
+    void **state)
+{
+	struct buf text = BUF_EMPTY, wanted = BUF_EMPTY;
+
+	(void)state;
+	expect_told("", false, 400, "bad_request : no event in the body\n");
+	expect_told("[" GOOD ",", false, 400, "invalid_json : line 1, ");
+	/* The events before it are checked: all that is known is told. */
+	expect_told(BAD "\n" GOOD "\n{", true, 400, "[0].data: is required\n"
+	    "invalid_json [2]: event 2: ");
+	for (unsigned int i = 0; i < EVENT_BATCH_MAX; i++)
+		buf_addf(&text, "%s\n", i == 7 ? BAD : GOOD);
+	buf_adds(&text, BAD "\n");
+	expect_told(buf_cstr(&text), true, 413, "[7].data: is required\n"
+	    "too_large [1000]: more than 1000 events in one request\n");
+	/* Each that is too large, and what is wrong with those behind it. */
+	buf_reset(&text);
+	buf_adds(&text, "[" GOOD);
+	for (unsigned int i = 0; i < 2; i++) {
+		buf_adds(&text, ",{\"data\":\"");
+		for (unsigned int k = 0; k < EVENT_MAX; k++)
+			buf_addc(&text, 'x');
+		buf_adds(&text, "\"}," BAD);
+	}
+	buf_addc(&text, ']');
+	buf_addf(&wanted, "too_large [1]: event 1 has %u bytes, allowed are "
+	    "%u\n[2].data: is required\ntoo_large [3]: event 3 has %u bytes, "
+	    "allowed are %u\n[4].data: is required\n", EVENT_MAX + 11,
+	    EVENT_MAX, EVENT_MAX + 11, EVENT_MAX);
+	expect_told(buf_cstr(&text), false, 413, buf_cstr(&wanted));
+	buf_free(&text);
+	buf_free(&wanted);
+}
+
 static void
 test_an_empty_body_is_told_in_words(void **state)
 {
@@ -215,6 +269,8 @@ main(void)
 		    test_a_broken_line_in_the_middle_ends_the_reading_by_its_place),
 		cmocka_unit_test(
 		    test_what_two_readers_could_read_differently_is_refused),
+		cmocka_unit_test(
+		    test_what_refuses_the_request_is_told_by_its_place_beside_the_rest),
 		cmocka_unit_test(test_an_empty_body_is_told_in_words),
 		cmocka_unit_test(test_one_event_too_many_is_413),
 		cmocka_unit_test(test_an_event_too_large_is_413_by_its_place),
