@@ -176,6 +176,13 @@ must_escape(const char *p, size_t n, size_t *ret_len)
 	return 0;
 }
 
+/* Nearly all of what stands in strings. */
+static bool
+is_plain(char c)
+{
+	return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
 /* What stands as it is, is copied in runs. */
 void
 json_slice_compact(struct buf *b, struct slice value)
@@ -191,6 +198,8 @@ json_slice_compact(struct buf *b, struct slice value)
 			inside = value.p[i] == '"';
 			if (!is_space(value.p[i]))
 				continue;
+		} else if (is_plain(value.p[i])) {
+			continue;
 		} else {
 			if (value.p[i] == '\\' && i + 1 < value.n)
 				len = 2;

@@ -11,6 +11,9 @@
 #include "gateway/payload_check.h"
 #include "gateway/stream_kind.h"
 
+/* What the server adds to an event: type, timestamp, source, tenant. */
+#define FRAME_GROWTH 256u
+
 struct check {
 	const struct json_value	*event;
 	envelope_problem_cb	 cb;
@@ -313,6 +316,8 @@ envelope_item(const struct json_value *event, struct slice tenant,
 	if (k.problems > 0)
 		return k.problems;
 	head = frame->len;
+	/* At once what it needs, nearly always. */
+	(void)buf_reserve(frame, event->raw.n + FRAME_GROWTH);
 	add_text(frame, "type", slice_str(stream_type_name(t)));
 	add_text(frame, "stream_key", key);
 	add_text(frame, "event_type", event_type);

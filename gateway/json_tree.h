@@ -11,7 +11,8 @@
  *
  * A tree of jansson's is some allocations and a hash for each value, most of
  * what an event cost. Here a value is 64 bytes of a block, and a string that
- * has no escapes stays where it is.
+ * has no escapes stays where it is: at most 32 bytes for each of the text, and
+ * one block.
  */
 #ifndef SLUICE_JSON_TREE_H
 #define SLUICE_JSON_TREE_H
