@@ -392,6 +392,9 @@ journal_recover(int directory, struct publish_core *core,
 		new_epoch(ret, "%s", why.text);
 	}
 	ret->n_history = n < 0 ? 0 : (size_t)n;
+	for (size_t i = 0; i < ret->n_history; i++)
+		sequencer_knew_epoch(s, ret->history[i].epoch,
+		    ret->history[i].first);
 	if (list_segments(&v, err) < 0)
 		return -1;
 	load_state(&v);

@@ -47,9 +47,16 @@ sequencer_limit_parts(struct sequencer *s, uint32_t max_parts)
 }
 
 void
+sequencer_knew_epoch(struct sequencer *s, uint32_t epoch, uint64_t first)
+{
+	epoch_list_add(&s->epochs, epoch, first);
+}
+
+void
 sequencer_begin_epoch(struct sequencer *s, uint32_t epoch, uint64_t next)
 {
 	assert(next >= s->next && epoch != 0);
+	epoch_list_add(&s->epochs, epoch, next);
 	s->epoch = epoch;
 	s->next = next;
 }
@@ -273,6 +280,7 @@ sequencer_replay(struct sequencer *s, const struct item *item)
 	note_line(s, st, item);
 	remember(s, item->position.number, st);
 	s->epoch = item->position.epoch;
+	epoch_list_add(&s->epochs, s->epoch, item->position.number);
 	if (item->position.number >= s->next)
 		s->next = item->position.number + 1;
 }
@@ -294,7 +302,8 @@ tell(const struct sequencer *s, const struct table_stream *st,
 	const struct machine *m;
 
 	ret->seq = st->seq;
-	ret->last = st->last;
+	ret->last = (struct position){ epoch_list_of(&s->epochs, st->last),
+		st->last };
 	ret->gone = gone_of(s, st);
 	m = machine_table_find(&s->machines, st->machines, NULL);
 	ret->lifecycle = m != NULL ? m->position : (struct position){ 0, 0 };

@@ -49,6 +49,9 @@ bool	sequencer_log_grace(struct sequencer *s, enum stream_type type,
  * before anybody is told that it is so late. */
 void	sequencer_at(struct sequencer *s, int64_t now_unix_ms);
 
+/* One that began before; what is replayed tells of its own by itself. */
+void	sequencer_knew_epoch(struct sequencer *s, uint32_t epoch,
+	    uint64_t first);
 /* Positions from here on are (epoch, next), (epoch, next + 1) ... */
 void	sequencer_begin_epoch(struct sequencer *s, uint32_t epoch,
 	    uint64_t next);
@@ -80,7 +83,7 @@ size_t	sequencer_parts(const struct sequencer *s);
 /* What is known of a stream; false if it is unknown. */
 struct sequencer_stream {
 	uint64_t	seq;
-	uint64_t	last;
+	struct position	last;      /* the epoch by epoch_list.h */
 	uint64_t	gone;      /* the last that has left the journal */
 	struct position	lifecycle;
 	uint8_t		state;

@@ -5,6 +5,7 @@
 #ifndef SLUICE_SEQUENCER_PRIVATE_H
 #define SLUICE_SEQUENCER_PRIVATE_H
 
+#include "broker/epoch_list.h"
 #include "broker/group_limits.h"
 #include "broker/log_lines.h"
 #include "broker/machine_table.h"
@@ -31,6 +32,7 @@ struct sequencer {
 	struct trail		 trail;
 	struct log_lines	 logs;
 	uint32_t		 epoch;
+	struct epoch_list	 epochs;
 	int64_t			 now_ms;
 	uint32_t		 log_grace_ms[STREAM_TYPE_MAX];
 	uint64_t		 next;

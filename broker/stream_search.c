@@ -15,7 +15,7 @@ look_up(struct stream_search *v, const struct sequencer *s, struct slice key,
 		ret->state = found.ended ? found.state : 0;
 		ret->last = found.last;
 		ret->until_ms = found.until_ms;
-		v->answer.last = MAX(v->answer.last, found.last);
+		v->answer.last = MAX(v->answer.last, found.last.number);
 		v->answer.gone = MAX(v->answer.gone, found.gone);
 		v->open |= !found.ended || found.log_open;
 		if (found.ended && found.lifecycle.number > v->answer.ended) {

@@ -288,7 +288,8 @@ query_wire_answer_last(struct buf *b, const struct query_last *last)
 	for (size_t i = 0; i < last->n; i++) {
 		buf_u8(b, (uint8_t)last->streams[i].how);
 		buf_u8(b, last->streams[i].state);
-		buf_u64(b, last->streams[i].last);
+		buf_u32(b, last->streams[i].last.epoch);
+		buf_u64(b, last->streams[i].last.number);
 		buf_u64(b, (uint64_t)last->streams[i].until_ms);
 	}
 }
@@ -300,7 +301,8 @@ read_stream(struct rd *r, struct query_stream *ret)
 
 	ret->how = (enum query_how)how;
 	ret->state = rd_u8(r);
-	ret->last = rd_u64(r);
+	ret->last.epoch = rd_u32(r);
+	ret->last.number = rd_u64(r);
 	ret->until_ms = (int64_t)rd_u64(r);
 	return r->failed || how >= QUERY_HOW_MAX || ret->until_ms < 0 ? -1 : 0;
 }
@@ -348,7 +350,8 @@ query_wire_open_log(struct buf *b, const struct query_open_log *log)
 	buf_str16(b, log->tenant.p, log->tenant.n);
 	buf_str16(b, log->key.p, log->key.n);
 	buf_u8(b, log->state);
-	buf_u64(b, log->last);
+	buf_u32(b, log->last.epoch);
+	buf_u64(b, log->last.number);
 	buf_u64(b, (uint64_t)log->until_ms);
 }
 
@@ -373,7 +376,8 @@ query_wire_open_log_decode(struct rd *r, struct query_open_log *ret)
 	ret->tenant = rd_str16(r);
 	ret->key = rd_str16(r);
 	ret->state = rd_u8(r);
-	ret->last = rd_u64(r);
+	ret->last.epoch = rd_u32(r);
+	ret->last.number = rd_u64(r);
 	ret->until_ms = (int64_t)rd_u64(r);
 	return r->failed || ret->until_ms < 0 ? -1 : 0;
 }

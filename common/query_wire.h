@@ -32,9 +32,10 @@
  *     page ends, u16 n, n gaps (u8 reason, u64 from, u64 to), u32 n, n items
  *     with position, in the order of their positions
  *   last: u32 epoch, u64 tip, u64 last, u64 oldest, u64 gone, u64 ended,
- *     u8 state, u16 n, n x (u8 how, u8 state, u64 last, u64 until)
+ *     u8 state, u16 n, n x (u8 how, u8 state, u32 epoch, u64 last,
+ *     u64 until)
  *   open logs: u32 epoch, u64 tip, u64 next (0: that was all), u32 n, n x
- *     (str16 tenant, str16 key, u8 state, u64 last, u64 until)
+ *     (str16 tenant, str16 key, u8 state, u32 epoch, u64 last, u64 until)
  *   error: u16 HTTP-like code, str32 JSON {"error","code"}.
  * An exact key's snapshot holds a deleted object's last event too, a prefix's
  * does not, nor streams that ended longer ago than snapshot_retention.
@@ -132,7 +133,7 @@ enum query_how {
 struct query_stream {
 	enum query_how	how;
 	uint8_t		state;      /* of its end; else 0 */
-	uint64_t	last;       /* 0: it is unknown */
+	struct position	last;       /* {0, 0}: it is unknown */
 	int64_t		until_ms;   /* LOG_OPEN: wall time; else 0 */
 };
 
@@ -160,7 +161,7 @@ struct query_open_log {
 	struct slice	tenant;
 	struct slice	key;
 	uint8_t		state;
-	uint64_t	last;
+	struct position	last;
 	int64_t		until_ms;
 };
 

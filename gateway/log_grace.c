@@ -140,9 +140,10 @@ close_log(struct gateway *g, struct slice tenant, struct slice key)
 	const struct open_log *log = open_logs_get(g->open_logs, tenant, key);
 	struct closing x = { g, key, log->state, log->position };
 	uint64_t end = ring_end_stream(g->ring, tenant, key, x.state);
+	struct ring_frame f;
 
-	if (end > x.last.number)
-		x.last.number = end;
+	if (end > x.last.number && ring_get(g->ring, end, &f))
+		x.last = f.position;
 	open_logs_remove(g->open_logs, tenant, key);
 	hub_each_of(g->hub, tenant, key, tell_subscription, &x);
 	flush_go_on(g->flush);
@@ -189,8 +190,9 @@ take_word(struct gateway *g, struct slice tenant, struct slice key,
 	if (word->how == QUERY_LOG_OPEN &&
 	    open_logs_count(g->open_logs) <= OPEN_LOGS_MAX)
 		put_off(g, log, own_time(word->until_ms));
-	else if (!has_read(g, as_of, word->last) ||
-	    (word->last != 0 && log->position.number > word->last))
+	else if (!has_read(g, as_of, word->last.number) ||
+	    (word->last.number != 0 &&
+	    log->position.number > word->last.number))
 		put_off(g, log, gateway_now_ms() + LOG_GRACE_LOOK_MS);
 	/* Against the contract it has begun again, where events were lost. */
 	else if (word->how == QUERY_GOES_ON)
@@ -282,15 +284,14 @@ add_listed(struct gateway *g, struct position as_of,
 	uint64_t newest = ring_stream_last(g->ring, told->tenant, told->key);
 	int64_t until = ring_tip(g->ring).number > as_of.number ?
 	    gateway_now_ms() : own_time(told->until_ms);
-	struct ring_frame f;
+	struct ring_frame f = { .position = told->last };
 
 	if (log != NULL)
 		put_off(g, log, until);
-	else if (newest <= told->last || !ring_get(g->ring, newest, &f) ||
-	    (!f.ends && !f.goes_on))
+	else if (newest <= told->last.number ||
+	    !ring_get(g->ring, newest, &f) || (!f.ends && !f.goes_on))
 		open_logs_add(g->open_logs, told->tenant, told->key,
-		    told->state, (struct position){ as_of.epoch,
-		    MAX(told->last, newest) }, until);
+		    told->state, f.position, until);
 }
 
 static void

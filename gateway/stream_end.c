@@ -169,10 +169,11 @@ tell_passed(struct conn *c, const struct open_log *log)
 	if (c->stream.over || open_logs_has(g->open_logs, tenant, key))
 		return;
 	/* Against the contract it has begun again since. */
-	if (newest > last.number && ring_get(g->ring, newest, &f) &&
-	    f.goes_on)
-		return;
-	last.number = MAX(last.number, newest);
+	if (newest > last.number && ring_get(g->ring, newest, &f)) {
+		if (f.goes_on)
+			return;
+		last = f.position;
+	}
 	stream_ended(c, key, log->state, last);
 }
 
@@ -322,8 +323,7 @@ owed_cb(const struct query_last *last, const struct err *err UNUSED,
 		if (word->how == QUERY_ENDED && !open_logs_has(
 		    c->gateway->open_logs, sub->tenant, sub->selectors[i]))
 			(void)tell_end(c, sub->selectors[i], word->state,
-			    (struct position){ last->as_of.epoch,
-			    word->last });
+			    word->last);
 	}
 	stream_end_ask(c);
 	(void)stream_flush(c);
@@ -352,9 +352,10 @@ ended_cb(const struct query_last *last, const struct err *err UNUSED,
 		return;
 	}
 	/* Of several, each was told when its last event was given. */
+	assert(last->n == sub->n_selectors);
 	if (sub->n_selectors == 1 && !s->over)
 		tell(c, sub->selectors[0], last->state,
-		    (struct position){ last->as_of.epoch, last->last });
+		    last->streams[0].last);
 	s->over = true;
 	(void)stream_flush(c);
 }

@@ -438,8 +438,7 @@ class Session:
                 f"{self.truth.ended.get(key)}"
             )
         last = self.truth.last_of(key)
-        # What the broker is asked for it tells by the epoch in which it is asked.
-        if last is None or info["last_id"] not in (last.id, f"{self.epoch}-{last.number}"):
+        if last is None or info["last_id"] != last.id:
             raise Broken(f"stream.end of {key} behind {info['last_id']}, its last is {last}")
         due = [] if self.at is None else self.wanted.between(self.at, last.number)
         if any(event.key == key for event in due):

@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from tests.bed.net import wait_until
+from tests.bed.power import pretend_reboot
 from tests.bed.sluice import Sluice
 
 from .numbered import publish
@@ -161,3 +162,24 @@ def test_whose_end_the_broker_did_not_tell_of_in_time_is_told_later():
             os.kill(pid, signal.SIGCONT)
         with stream:
             all_end([stream], ["job:silent"])
+
+
+def test_of_an_end_in_the_epoch_before_the_last_id_is_that_event_s_own():
+    """The broker is asked about it: by numbers alone it would have the epoch of now."""
+    old, on, single = "job:epochs/old", "job:epochs/on", "run:epochs/old"
+    with Sluice({"streams": {"default": QUIET}}) as sluice:
+        ids = [sluice.publish([state(key, "failed")])["last_id"] for key in (old, single)]
+        pids = {name: row["pid"] for name, row in sluice.status().items()}
+        sluice.process.kill()
+        for pid in pids.values():
+            wait_until(lambda pid=pid: not os.path.exists(f"/proc/{pid}"), 10, "children gone")
+        pretend_reboot(f"{sluice.conf['state_directory']}/journal")
+        sluice.start()
+        now = sluice.publish([state(on, "running")])["last_id"]
+        assert now.partition("-")[0] != ids[0].partition("-")[0]
+        with sluice.stream(old, on, last_event_id=now) as stream:
+            all_told([stream], [old])
+            assert ends(stream)[0]["last_id"] == ids[0]
+        with sluice.stream(single, last_event_id=ids[1]) as stream:
+            assert to_the_end(stream) == "clean"
+            assert [e["last_id"] for e in ends(stream)] == [ids[1]]

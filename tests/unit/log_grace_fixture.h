@@ -190,8 +190,8 @@ answer(enum query_how how, uint64_t last, int64_t until_unix_ms)
 
 	assert_non_null(cb);
 	for (size_t i = 0; i < n_asked; i++)
-		word.streams[i] = (struct query_stream){ how, OPEN, last,
-		    until_unix_ms };
+		word.streams[i] = (struct query_stream){ how, OPEN,
+		    { EPOCH, last }, until_unix_ms };
 	last_cb = NULL;
 	cb(&word, NULL, grace);
 }

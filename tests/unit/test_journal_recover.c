@@ -30,6 +30,37 @@ test_a_killed_broker_goes_on_in_the_same_epoch(void **state)
 	assert_int_equal(read_all(1, 2, &events, &lost), 2);
 }
 
+/* From the history: of what a state file covers no event is read again. */
+static void
+test_what_stands_in_an_earlier_epoch_keeps_it(void **state)
+{
+	struct sequencer_stream found;
+	uint32_t epoch;
+	struct life l;
+
+	(void)state;
+	l = begin(BOOT_A, 1 << 20, 1 << 24);
+	epoch = l.found.epoch;
+	assert_int_equal(put(&l, "job:a", 100), 1);
+	assert_int_equal(put(&l, "job:b", 100), 2);
+	assert_int_equal(save_state(&l), 0);
+	end(&l);
+	for (int boot = 0; boot < 2; boot++) {
+		l = begin(boot == 0 ? BOOT_B : BOOT_A, 1 << 20, 1 << 24);
+		assert_true(l.found.new_epoch);
+		assert_true(sequencer_find(l.s, slice_str("-"),
+		    slice_str("job:a"), &found));
+		assert_true(position_eq(found.last,
+		    (struct position){ epoch, 1 }));
+		assert_true(put(&l, "job:b", 100) > 2);
+		assert_true(sequencer_find(l.s, slice_str("-"),
+		    slice_str("job:b"), &found));
+		assert_int_equal(found.last.epoch, l.found.epoch);
+		assert_int_equal(save_state(&l), 0);
+		end(&l);
+	}
+}
+
 static void
 test_a_record_cut_at_any_byte_is_cut_and_the_epoch_goes_on(void **state)
 {
@@ -265,6 +296,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_killed_broker_goes_on_in_the_same_epoch),
+		TEST(test_what_stands_in_an_earlier_epoch_keeps_it),
 		TEST(
 		    test_a_record_cut_at_any_byte_is_cut_and_the_epoch_goes_on),
 		TEST(test_damage_in_the_middle_begins_a_new_epoch_above_all),

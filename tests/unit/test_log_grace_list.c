@@ -17,7 +17,8 @@ tell_page(uint64_t as_of, uint64_t next, size_t n, const char *const keys[],
 		.next = next, .count = (uint32_t)n };
 	query_open_logs_cb cb = page_cb;
 	struct query_open_log log = { .tenant = slice_str("-"), .state = OPEN,
-		.last = last, .until_ms = wall_unix_ms() + LATER_MS };
+		.last = { EPOCH - 1, last },
+		.until_ms = wall_unix_ms() + LATER_MS };
 	struct buf b = BUF_EMPTY;
 
 	assert_int_not_equal(listing, 0);
@@ -48,6 +49,9 @@ test_the_list_is_known_with_its_last_page(void **state UNUSED)
 	assert_int_equal(listing, 0);
 	assert_int_equal(open_logs_count(gateway.open_logs), 3);
 	assert_int_equal(left_of("-", "job:c"), LOG_GRACE_AGAIN_MS);
+	assert_true(position_eq(open_logs_get(gateway.open_logs,
+	    slice_str("-"), slice_str("job:c"))->position,
+	    (struct position){ EPOCH - 1, 91 }));
 }
 
 /* The broker was restarted, and begins again. */

@@ -104,7 +104,7 @@ equal(struct bench *a, struct bench *b, char names[KEYS][16], int keys)
 		    slice_str(names[k]), &x), sequencer_find(b->s,
 		    slice_str("-"), slice_str(names[k]), &y));
 		assert_int_equal(x.seq, y.seq);
-		assert_int_equal(x.last, y.last);
+		assert_true(position_eq(x.last, y.last));
 		if (x.seq != 0) {
 			check_gone(a, (unsigned long)k, x.gone);
 			check_gone(b, (unsigned long)k, y.gone);
@@ -305,7 +305,7 @@ assert_a_loss_is_known(struct bench *b)
 	settle(b->s, 3);
 	assert_true(sequencer_find(b->s, slice_str("-"), slice_str("job:x"),
 	    &found));
-	assert_int_equal(found.last, 4);
+	assert_int_equal(found.last.number, 4);
 	assert_int_equal(found.gone, 2);
 	assert_false(found.ended);
 	assert_int_equal(next_line(b, "job:x", 1), 7);
@@ -486,9 +486,12 @@ test_restamped_records_move_guards_keys_and_answers(void **state)
 	assert_true(sequencer_find(b.s, slice_str("-"), slice_str("job:a"),
 	    &found));
 	assert_int_equal(found.seq, 1);
-	assert_int_equal(found.last, 1000);
+	assert_true(position_eq(found.last, (struct position){ 9, 1000 }));
 	assert_int_equal(found.lifecycle.epoch, 9);
 	assert_int_equal(found.lifecycle.number, 1000);
+	/* What stands before it is of the epoch before. */
+	assert_true(sequencer_find(b.s, slice_str("-"), other.key, &found));
+	assert_true(position_eq(found.last, (struct position){ 5, 1 }));
 	assert_int_equal(sequencer_tip(b.s).number, 1000);
 	assert_int_equal(dedup_batch(b.d, slice_str("w/a"), 1, 2, &a),
 	    DEDUP_REPEAT);

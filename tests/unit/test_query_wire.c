@@ -263,7 +263,8 @@ static void
 test_the_last_position_reads_back_and_an_error_is_none(void **state UNUSED)
 {
 	const struct query_last last = { { 0xab, 41 }, 17, 12, 5, 16, 3, 2,
-		{ { QUERY_ENDED, 3, 17, 0 }, { QUERY_LOG_OPEN, 4, 15, 99 } } };
+		{ { QUERY_ENDED, 3, { 0xaa, 17 }, 0 },
+		{ QUERY_LOG_OPEN, 4, { 0xab, 15 }, 99 } } };
 	struct query_last found = { .last = 0 };
 	struct buf b = BUF_EMPTY;
 	struct slice json;
@@ -281,10 +282,11 @@ test_the_last_position_reads_back_and_an_error_is_none(void **state UNUSED)
 	assert_int_equal(found.state, 3);
 	assert_int_equal(found.n, 2);
 	assert_int_equal(found.streams[0].how, QUERY_ENDED);
-	assert_int_equal(found.streams[0].last, 17);
+	assert_true(position_eq(found.streams[0].last,
+	    (struct position){ 0xaa, 17 }));
 	assert_int_equal(found.streams[1].state, 4);
 	assert_int_equal(found.streams[1].until_ms, 99);
-	b.data[b.len - 18] = QUERY_HOW_MAX;
+	b.data[b.len - 22] = QUERY_HOW_MAX;
 	assert_int_equal(query_wire_answer_last_decode(slice_of(&b), &found),
 	    -1);
 	while (b.len-- > 1)
@@ -307,7 +309,7 @@ test_a_page_of_open_logs_reads_back_and_is_bounded(void **state UNUSED)
 	const struct query_open_logs page = { .as_of = { 0xab, 41 },
 		.next = FROM, .count = 1 };
 	const struct query_open_log log = { slice_str("red"),
-		slice_str("job:x"), 3, 17, 99 };
+		slice_str("job:x"), 3, { 0xaa, 17 }, 99 };
 	struct query_open_logs found;
 	struct query_open_log one;
 	struct buf b = BUF_EMPTY;
@@ -333,7 +335,7 @@ test_a_page_of_open_logs_reads_back_and_is_bounded(void **state UNUSED)
 	assert_true(slice_is(one.tenant, "red"));
 	assert_true(slice_is(one.key, "job:x"));
 	assert_int_equal(one.state, 3);
-	assert_int_equal(one.last, 17);
+	assert_true(position_eq(one.last, (struct position){ 0xaa, 17 }));
 	assert_int_equal(one.until_ms, 99);
 	b.len--;
 	assert_int_equal(query_wire_answer_open_logs_decode(slice_of(&b),

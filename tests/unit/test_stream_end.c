@@ -72,8 +72,8 @@ stream_control(struct conn *c UNUSED, const struct sse_control *control,
     struct slice key)
 {
 	assert_int_equal(control->kind, SSE_END);
-	buf_addf(&told, "%.*s@%d ", (int)key.n, key.p,
-	    (int)control->tip.number);
+	buf_addf(&told, "%.*s@%d-%d ", (int)key.n, key.p,
+	    (int)control->tip.epoch, (int)control->tip.number);
 }
 
 int
@@ -117,7 +117,7 @@ answer(uint64_t last, const struct query_stream *streams, size_t n)
 	assert_int_not_equal(ticket, 0);
 	memcpy(word.streams, streams, n * sizeof(*streams));
 	for (size_t i = 0; i < n; i++)
-		word.ended = MAX(word.ended, streams[i].last);
+		word.ended = MAX(word.ended, streams[i].last.number);
 	ticket = 0;
 	cb(&word, NULL, &client);
 }
@@ -160,8 +160,9 @@ teardown(void **state UNUSED)
 /* --- tests ---------------------------------------------------------------- */
 
 static const char *const two[] = { "job:a", "job:b" };
-static const struct query_stream ended = { QUERY_ENDED, 3, 90, 0 };
-static const struct query_stream on = { QUERY_GOES_ON, 0, 95, 0 };
+/* Of the epoch before. */
+static const struct query_stream ended = { QUERY_ENDED, 3, { 5, 90 }, 0 };
+static const struct query_stream on = { QUERY_GOES_ON, 0, { 1, 95 }, 0 };
 
 static void
 test_all_that_is_owed_is_asked_at_once_and_what_ended_is_told(
@@ -169,7 +170,8 @@ test_all_that_is_owed_is_asked_at_once_and_what_ended_is_told(
 {
 	static const char *const keys[] = { "job:a", "job:*", "job:b",
 		"job:c" };
-	const struct query_stream open = { QUERY_LOG_OPEN, 3, 80, 99999 };
+	const struct query_stream open = { QUERY_LOG_OPEN, 3, { 1, 80 },
+		99999 };
 	const struct query_stream words[] = { ended, open, on };
 
 	join(TIP, NELEM(keys), keys);
@@ -178,9 +180,20 @@ test_all_that_is_owed_is_asked_at_once_and_what_ended_is_told(
 	(void)stream_end_settle(&client);
 	assert_string_equal(text(&asked), "job:a job:b job:c ");
 	answer(95, words, 3);
-	assert_string_equal(text(&told), "job:a@90 ");
+	assert_string_equal(text(&told), "job:a@5-90 ");
 	assert_int_equal(client.stream.owed, 0);
 	assert_false(client.stream.over);
+}
+
+static void
+test_the_end_of_the_only_one_names_its_last_event_as_it_was(
+    void **state UNUSED)
+{
+	join(TIP, 1, two);
+	stream_end_ask(&client);
+	answer(90, &ended, 1);
+	assert_string_equal(text(&told), "job:a@5-90 ");
+	assert_true(client.stream.over);
 }
 
 static void
@@ -203,7 +216,7 @@ test_an_answer_about_one_stream_is_never_told_of_another(void **state UNUSED)
 	(void)stream_end_settle(&client);
 	/* Whether all have ended, and so nothing of job:b alone. */
 	assert_string_equal(text(&asked), "job:a job:b ");
-	assert_string_equal(text(&told), "job:a@90 ");
+	assert_string_equal(text(&told), "job:a@1-90 ");
 }
 
 static void
@@ -219,12 +232,12 @@ test_what_is_owed_later_takes_the_place_of_what_was_asked(void **state UNUSED)
 	(void)stream_end_settle(&client);
 	assert_string_equal(text(&asked), "job:b ");
 	answer(90, &ended, 1);
-	assert_string_equal(text(&told), "job:b@90 ");
+	assert_string_equal(text(&told), "job:b@5-90 ");
 	/* Then whether they all have. */
 	assert_string_equal(text(&asked), "job:a job:b ");
 	answer(90, both, 2);
 	assert_true(client.stream.over);
-	assert_string_equal(text(&told), "job:b@90 ");
+	assert_string_equal(text(&told), "job:b@5-90 ");
 }
 
 static void
@@ -279,7 +292,7 @@ test_a_log_that_is_open_is_not_over_until_it_is_closed(void **state UNUSED)
 	assert_int_equal(told.len, 0);
 	stream_end_by_grace(&client, slice_str("job:a"), 3,
 	    (struct position){ 1, 90 });
-	assert_string_equal(text(&told), "job:a@90 ");
+	assert_string_equal(text(&told), "job:a@1-90 ");
 	assert_true(client.stream.over);
 }
 
@@ -289,6 +302,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_all_that_is_owed_is_asked_at_once_and_what_ended_is_told),
+		TEST(test_the_end_of_the_only_one_names_its_last_event_as_it_was),
 		TEST(test_an_answer_about_one_stream_is_never_told_of_another),
 		TEST(test_what_is_owed_later_takes_the_place_of_what_was_asked),
 		TEST(test_what_the_broker_knows_and_this_gateway_does_not_waits),
