@@ -183,7 +183,7 @@ def test_objects_have_their_own_members(sluice):
 def test_the_last_line_ends_the_log(sluice):
     key = "pod-logs:c/ns/pod/last"
     with sluice.stream(key) as stream:
-        stream.wait_open()
+        stream.wait_joined()
         accepted(post(sluice, key, "a\nb\n"))
         accepted(post(sluice, key, "", "?last=1"))
         events = stream.wait_events(3)
