@@ -92,7 +92,9 @@ publish_refusal_problem(struct buf *b, enum publish_refusal refusal,
 	    verdict == LIFECYCLE_BAD_PREVIOUS ? "data.previous_state" :
 	    "data.state";
 
-	if (refusal == REFUSAL_ENDED &&
+	/* Of a step whose stream is over its own state would be no reason: a
+	 * failed one may be tried again. */
+	if (refusal == REFUSAL_ENDED && !now->stream_over &&
 	    lifecycle_final(machine, now->point.state)) {
 		buf_adds(b, "it has ended: ");
 		where_it_is(b, machine, now);

@@ -343,8 +343,10 @@ judge_row(struct transitions *t, size_t i, bool ends)
 	    r->state.previous);
 	over = (r->item.flags & ITEM_PART) != 0 && (m->now.stream_over ||
 	    (ends && ended_before(t, i)));
-	if (over && v != LIFECYCLE_REPEAT)
+	if (over && v != LIFECYCLE_REPEAT) {
+		r->at.stream_over = true;
 		return LIFECYCLE_ENDED;
+	}
 	if (v == LIFECYCLE_ACCEPT)
 		move(r, m, &next);
 	return v;

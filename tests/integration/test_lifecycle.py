@@ -217,8 +217,20 @@ def test_steps_have_machines_of_their_own(sluice):
     # The run has ended: its steps with it, but for the latest again.
     assert post(sluice, step(key, 3, "pending", step_count=4))[1]["code"] == "stream_ended"
     assert post(sluice, good[-1])[1]["duplicates"] == 1
+    # A failed step may be tried again: it is refused for its run's end, not for its own state.
     for publisher in publishers.values():
+        code, problem = refused(publisher.post(step(key, 1, "pending", None, 3)))
+        assert code == "stream_ended" and "current state" not in problem
         publisher.close()
+    end = [pack(f"{key}/2", "running"), step(f"{key}/2", 1, "failed"), pack(f"{key}/2", "failed")]
+    code, problem = refused(post(sluice, [*end, step(f"{key}/2", 1, "pending", None, 2)]))
+    assert code == "stream_ended" and "current state" not in problem
+
+
+def refused(answer):
+    """(code, problem) of a request of which one event was refused."""
+    assert answer[0] == 409, answer
+    return answer[1]["code"], answer[1]["details"][0]["problem"]
 
 
 def test_a_run_and_a_build_end_once(sluice):
