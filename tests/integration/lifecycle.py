@@ -162,6 +162,10 @@ class Publisher:
         """Of its gateway: the ids of streams there begin with it."""
         return json.loads(self.get("/api/v1/status"))["gateway"]["incarnation"]
 
+    def instance(self):
+        """Its gateway's name."""
+        return "gateway/" + json.loads(self.get("/api/v1/status"))["gateway"]["instance"]
+
     def gateway(self, sluice):
         """The process that holds the connection: (name, pid)."""
         return holder(sluice, self.conn.sock.getsockname())
@@ -174,6 +178,19 @@ def holder(sluice, client):
         if any(peer_of(sock) == client for sock in inet_sockets(pid)):
             return name, pid
     raise AssertionError(f"no gateway has the connection of {client}")
+
+
+def publisher_at(sluice, name):
+    """A Publisher at the gateway NAME, as soon as that serves."""
+
+    def found():
+        publisher = Publisher(sluice)
+        if publisher.instance() == name:
+            return publisher
+        publisher.close()
+        return None
+
+    return wait_until(found, 60, name, ignore=(ConnectionError, http.client.HTTPException))
 
 
 def publisher_each(sluice):

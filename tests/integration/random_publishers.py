@@ -8,9 +8,10 @@ import time
 
 from tests.bed.net import deadline
 
-from .lifecycle import Publisher, job, step
+from .lifecycle import job, pack, publisher_at, run, step
 
 ENDS = {"succeeded", "failed", "canceled", "timed_out"}
+BUILD_ENDS = {"complete", "failed", "cancelled"}
 # Contract 3, written out; "+": with the next attempt.
 JOB = {
     "pending": {"queued", "canceled"},
@@ -19,15 +20,28 @@ JOB = {
     "leased": {"running", "queued", "failed", "canceled", "timed_out"},
     "running": ENDS | {"+queued"},
 }
+PACK_RUN = {
+    "pending": {"queued", "canceled"},
+    "queued": {"running", "canceled"},
+    "running": ENDS | {"waiting"},
+    "waiting": ENDS | {"running"},
+}
 STEP = {
     "pending": {"running", "skipped"},
     "running": ENDS | {"waiting", "skipped"},
     "waiting": ENDS | {"running", "skipped"},
     "failed": {"+pending"},
 }
-WORDS = {"job": sorted(ENDS | set(JOB)), "step": sorted(ENDS | set(STEP) | {"skipped"})}
-EDGES = {"job": JOB, "step": STEP}
-STATE = re.compile(r"the current state is (\w+), attempt (\d+)")
+RUN = {"pending": {"running"}, "running": ENDS | {"partially_succeeded"}}
+EDGES = {"job": JOB, "pack-run": PACK_RUN, "step": STEP, "run": RUN, "build": {}}
+FINALS = {kind: ENDS for kind in EDGES}
+FINALS |= {"run": ENDS | {"partially_succeeded"}, "build": BUILD_ENDS}
+WORDS = {kind: sorted(FINALS[kind] | set(edges)) for kind, edges in EDGES.items()}
+WORDS["step"].append("skipped")
+ATTEMPTS = {"job", "pack-run", "step"}
+# How often each is chosen: of a pack run there are more steps than states.
+SHARES = {"job": 50, "step": 25, "pack-run": 8, "run": 12, "build": 5}
+STATE = re.compile(r"the current state is (\w+)(?:, attempt (\d+))?")
 LATER = {"broker_unavailable", "machine_busy"}
 CONNECTIONS = 8
 BATCH = 20
@@ -41,12 +55,27 @@ def machine_of(event):
 
 def kind_of(machine):
     """Which of EDGES."""
-    return "job" if machine[1] is None else "step"
+    return "step" if machine[1] else machine[0].partition(":")[0]
 
 
 def point_of(event):
-    """(state, attempt)."""
-    return event["data"]["state"], event["data"]["attempt"]
+    """(state, attempt); of a build its event's name is its state."""
+    data = event["data"]
+    return data.get("state", event["event_type"]), data.get("attempt", 0)
+
+
+def lifecycle_event(machine, state, attempt, n):
+    """The event, numbered N, by which a machine comes to a state."""
+    key, kind = machine[0], kind_of(machine)
+    if kind == "job":
+        return job(key, state, None, attempt, n=n)
+    if kind == "pack-run":
+        return pack(key, state, None, attempt=attempt, n=n)
+    if kind == "step":
+        return step(key, int(machine[1][1:]), state, None, attempt, n=n)
+    if kind == "run":
+        return run(key, state, None, n=n)
+    return {"stream_key": key, "event_type": state, "data": {"n": n}}
 
 
 def legal(kind, now, then):
@@ -59,10 +88,11 @@ def choice(rng, kind, now):
     """(state, attempt) for a machine that stands, as far as is known, at NOW."""
     words, edges = WORDS[kind], EDGES[kind]
     if now is None or rng.random() < 0.25:
-        return rng.choice(words), rng.choice((1, 1, 2))
+        return rng.choice(words), rng.choice((1, 1, 2)) if kind in ATTEMPTS else 0
     state, attempt = now
     # Not to its end at once: half of the paths lead there.
-    ways = sorted(edges.get(state, words), key=lambda word: (word in ENDS, rng.random()))
+    ends = FINALS[kind]
+    ways = sorted(edges.get(state, words), key=lambda word: (word in ends, rng.random()))
     word = ways[0] if rng.random() < 0.9 else rng.choice(ways)
     return word.lstrip("+"), attempt + word.startswith("+")
 
@@ -97,25 +127,27 @@ class Gate:
 class Refusal:
     """Of one event; `known`: those of its machine that had been accepted before it was sent."""
 
-    def __init__(self, event, problem, known):
-        self.event, self.problem, self.known = event, problem, known
+    def __init__(self, event, row, known):
+        self.event, self.code, self.problem, self.known = event, row["code"], row["problem"], known
 
 
 class Random(threading.Thread):
-    """One connection's publisher; what became of its events is in `accepted` and `refused`.
+    """The publisher of one connection to one gateway, of the two by turns; what became of its
+    events is in `accepted` and `refused`.
 
     When its gateway dies it connects again and repeats its request as it was: what of it was taken
-    it cannot know. `torn` counts that, `told` are the ids it was given.
+    it cannot know. `torn` counts that. `told` are the ids it was given, `alone` {n: id} of events
+    that were all of a request.
     """
 
     def __init__(self, sluice, number, count, seen, gate):
         super().__init__(daemon=True)
         self.sluice, self.number, self.count, self.seen = sluice, number, count, seen
-        self.gate = gate
+        self.gate, self.gateway = gate, f"gateway/{number % 2}"
         self.rng = random.Random(number)
         self.accepted, self.refused, self.error = set(), [], None
         self.sent = self.torn = 0
-        self.told = set()
+        self.told, self.alone = set(), {}
         self.publisher = None
 
     def run(self):
@@ -128,7 +160,9 @@ class Random(threading.Thread):
         """All its events, in requests of up to BATCH, each event for itself."""
         while self.sent < self.count:
             self.gate.wait(self.sent)
-            size = min(self.rng.randint(1, BATCH), self.count - self.sent)
+            # Of an event that is alone in its request the answer tells the id.
+            most = 1 if self.rng.random() < 0.2 else BATCH
+            size = min(self.rng.randint(1, most), self.count - self.sent)
             events = [self.event(self.sent + i) for i in range(size)]
             known = {machine_of(e): set(self.seen.taken.get(machine_of(e), ())) for e in events}
             end = time.monotonic() + deadline(PATIENCE)
@@ -141,7 +175,7 @@ class Random(threading.Thread):
     def ask(self, events, known):
         """Publishes them; returns those of which it is not known yet."""
         try:
-            self.publisher = self.publisher or Publisher(self.sluice)
+            self.publisher = self.publisher or publisher_at(self.sluice, self.gateway)
             status, answer = self.publisher.post(events, "?atomic=0")
         except (ConnectionError, http.client.HTTPException):
             self.torn += 1
@@ -161,11 +195,13 @@ class Random(threading.Thread):
             else:
                 assert rows[i]["code"] in ("illegal_transition", "stream_ended"), rows[i]
                 before = set(known[machine_of(event)])
-                self.refused.append(Refusal(event, rows[i]["problem"], before))
+                self.refused.append(Refusal(event, rows[i], before))
         if status == 202:
             taken = answer["accepted"] + answer["duplicates"]
             assert taken == len(events) - len(rows), answer
             self.told |= {answer["first_id"], answer["last_id"]}
+            if len(events) == 1:
+                self.alone[events[0]["data"]["n"]] = answer["first_id"]
         return again
 
     def take(self, event, known):
@@ -180,13 +216,10 @@ class Random(threading.Thread):
         """The I-th: of one of the machines that all are at now."""
         n = i * CONNECTIONS + self.number
         at = i // 40 * 5 + self.rng.randrange(10)
-        machine = (f"job:prop/{at}", None)
-        if self.rng.random() < 0.4:
-            machine = (f"pack-run:prop/{at // 3}", f"s{at % 3}")
-        state, attempt = choice(self.rng, kind_of(machine), self.seen.now.get(machine))
-        if machine[1] is None:
-            event = job(machine[0], state, None, attempt, n=n)
+        kind = self.rng.choices(list(SHARES), SHARES.values())[0]
+        if kind in ("step", "pack-run"):
+            machine = (f"pack-run:prop/{at // 3}", f"s{at % 3}" if kind == "step" else None)
         else:
-            event = step(machine[0], at % 3, state, None, attempt)
-            event["data"]["n"] = n
-        return event | {"idempotency_key": f"prop-{n}"}
+            machine = (f"{kind}:prop/{at}", None)
+        now = choice(self.rng, kind, self.seen.now.get(machine))
+        return lifecycle_event(machine, *now, n) | {"idempotency_key": f"prop-{n}"}
