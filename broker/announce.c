@@ -12,10 +12,6 @@ struct announce {
 	struct role		*role;
 	struct peers		*peers;
 	struct position		 tip;
-	/* To be announced; what comes later is sequenced after marked_ms. */
-	struct position		 mark;
-	int64_t			 marked_ms;
-	int64_t			 complete_ms;
 	struct job_segment	 segments[JOB_SEGMENTS_MAX];
 	size_t			 n_segments;
 };
@@ -101,24 +97,6 @@ announce_job(struct announce *a, struct journal_job *job)
 		peers_send(a->peers, job->bytes.data + r->offset, r->length);
 		a->tip.number = r->last;
 	}
-}
-
-int64_t
-announce_complete_ms(struct announce *a, struct position sequenced,
-    int64_t now_unix_ms)
-{
-	/* A new epoch gives what was under way new positions. */
-	bool same = a->mark.epoch == sequenced.epoch;
-
-	if (same && a->mark.number <= a->tip.number)
-		a->complete_ms = a->marked_ms;
-	if (!same || a->mark.number <= a->tip.number) {
-		a->mark = sequenced;
-		a->marked_ms = now_unix_ms;
-	}
-	if (a->mark.number <= a->tip.number)
-		a->complete_ms = a->marked_ms;
-	return a->complete_ms;
 }
 
 void

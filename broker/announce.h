@@ -23,10 +23,6 @@ void	announce_set_tip(struct announce *a, struct position tip);
 /* A job that was written: its memory segments (the fds move here), then its
  * records. */
 void	announce_job(struct announce *a, struct journal_job *job);
-/* A heartbeat's time: what was sequenced before it stands up to announce_tip.
- * `sequenced` is the newest position given to anybody. */
-int64_t	announce_complete_ms(struct announce *a, struct position sequenced,
-	    int64_t now_unix_ms);
 /* The tip is filled in here. */
 void	announce_heartbeat(struct announce *a, struct heartbeat hb);
 

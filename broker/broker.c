@@ -275,8 +275,6 @@ broker_heartbeat_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		.oldest = b->info.oldest,
 		.forgotten_through =
 		    sequencer_forgotten_through(b->sequencer),
-		.time_unix_ms = announce_complete_ms(b->announce,
-		    sequencer_tip(b->sequencer), now_ms),
 		.flags = (b->memory ? HEARTBEAT_MEMORY : 0) |
 		    (b->info.recycling ? HEARTBEAT_RECYCLING : 0),
 	});

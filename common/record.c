@@ -9,7 +9,7 @@
 /* length .. time, empty publisher, incarnation, batch, exceptions */
 #define RECORD_HEADER_MIN       54u
 #define RECORD_EXCEPTION_SIZE   54u
-#define HEARTBEAT_SIZE          48u
+#define HEARTBEAT_SIZE          40u
 
 /* Of the bytes, taken as if the crc field were 0. */
 static uint32_t
@@ -196,7 +196,6 @@ heartbeat_encode(struct buf *b, const struct heartbeat *hb)
 	buf_u64(b, hb->tip.number);
 	buf_u64(b, hb->oldest);
 	buf_u64(b, hb->forgotten_through);
-	buf_u64(b, (uint64_t)hb->time_unix_ms);
 	buf_u32(b, hb->flags);
 	buf_patch_u32(b, RECORD_CRC_OFFSET, crc_of(b->data, b->len));
 }
@@ -217,7 +216,6 @@ heartbeat_decode(const void *p, size_t n, struct heartbeat *ret)
 	hb.tip.number = rd_u64(&r);
 	hb.oldest = rd_u64(&r);
 	hb.forgotten_through = rd_u64(&r);
-	hb.time_unix_ms = (int64_t)rd_u64(&r);
 	hb.flags = rd_u32(&r);
 	*ret = hb;
 	return 1;

@@ -17,7 +17,7 @@
  *
  * A heartbeat is a record-shaped message on the bus only: magic in place of
  * the length (RECORD_HEARTBEAT), then crc, epoch, u64 tip, u64 oldest,
- * u64 forgotten_through, i64 time, u32 flags.
+ * u64 forgotten_through, u32 flags.
  */
 #ifndef SLUICE_RECORD_H
 #define SLUICE_RECORD_H
@@ -85,8 +85,6 @@ struct heartbeat {
 	struct position	tip;
 	uint64_t	oldest;              /* first position still readable */
 	uint64_t	forgotten_through;   /* contract 4, `evicted` */
-	int64_t		time_unix_ms;        /* what was sequenced before it
-					      * stands up to the tip */
 	uint32_t	flags;
 };
 

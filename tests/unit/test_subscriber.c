@@ -113,7 +113,7 @@ static void
 beat_of(struct seen *s, struct position tip, uint32_t flags)
 {
 	const struct heartbeat hb = { .tip = tip, .oldest = 1,
-		.time_unix_ms = NOW, .flags = flags };
+		.flags = flags };
 	struct buf b = BUF_EMPTY;
 
 	heartbeat_encode(&b, &hb);
