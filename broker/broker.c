@@ -16,8 +16,9 @@
 
 #include "broker/announce.h"
 #include "broker/fence_file.h"
+#include "broker/journal_start.h"
 #include "broker/requests.h"
-#include "broker/state_file.h"
+#include "broker/state_slices.h"
 #include "common/log.h"
 #include "common/mono.h"
 #include "common/role.h"
@@ -28,7 +29,6 @@
 #define STATUS_MS           2000
 #define SWEEP_STEPS         20000u  /* streams looked at per heartbeat */
 #define EXPIRE_STEPS        20000u  /* keys dropped per heartbeat at most */
-#define STATE_RETRY_MS      10000
 #define FIRST_INCARNATION   1u      /* of anything in a state directory: the
 				     * supervisor starts the broker first */
 #define BUSY_MS             100     /* the journal thread's blocking counts */
@@ -44,10 +44,7 @@ struct broker {
 	struct requests		*requests;
 	struct event		*heartbeat;
 	struct writer_info	 info;
-	struct state_saver	 saver;
-	bool			 saving;
-	bool			 save_begun;
-	struct mono		 save_after;
+	struct state_slices	 slices;
 	bool			 memory;
 	bool			 disk_failed;
 	struct err		 disk_err;
@@ -95,7 +92,7 @@ go_to_memory(struct broker *b, struct intake *failed)
 
 	b->disk_failed = false;
 	b->memory = true;
-	b->saving = false;
+	b->slices.saving = false;
 	shift.from = (struct position){ tip.epoch, tip.number + 1 };
 	shift.to.epoch = recover_epoch_number(&(struct journal_epoch){
 	    .epoch = tip.epoch }, 1, now);
@@ -138,24 +135,6 @@ broker_trouble_cb(const struct err *err, void *arg)
 
 /* --- jobs ---------------------------------------------------------------- */
 
-/* The next slice of the state file goes with the job: everything it knows is
- * in this job's records or before them. */
-static void
-add_state(struct broker *b, struct journal_job *job)
-{
-	if (!b->saving)
-		return;
-	if (!b->save_begun) {
-		state_saver_begin(&b->saver, b->sequencer, b->dedup);
-		job->state_begin = true;
-		b->save_begun = true;
-	}
-	job->state_position = b->saver.position.number;
-	job->state_finish = state_saver_next(&b->saver, &job->state);
-	if (job->state_finish)
-		b->saving = false;
-}
-
 /* A new incarnation is answered when a crash would not make it forgotten. */
 static void
 add_publishers(struct broker *b, struct journal_job *job)
@@ -179,12 +158,12 @@ flush(struct broker *b)
 	last = b->stopping && !b->closing;
 	add_publishers(b, &in->job);
 	if (in->job.n_records == 0 && in->job.publishers.len == 0 &&
-	    !b->saving && !in->job.to_memory && !last) {
+	    !b->slices.saving && !in->job.to_memory && !last) {
 		requests_answer(b->requests, in);
 		return;
 	}
-	add_state(b, &in->job);
-	if (last && !b->saving) {
+	state_slices_add(&b->slices, b->sequencer, b->dedup, &in->job);
+	if (last && !b->slices.saving) {
 		in->job.close = true;
 		b->closing = true;
 	}
@@ -195,24 +174,8 @@ flush(struct broker *b)
 static void
 save_state(struct broker *b)
 {
-	if (!b->saving && !b->memory && !b->stopping &&
-	    !mono_before(mono_now(), b->save_after)) {
-		b->saving = true;
-		b->save_begun = false;
-	}
-}
-
-static void
-after_state(struct broker *b, const struct journal_job *job)
-{
-	if (job->state_rc < 0) {
-		log_warn("%s, retrying in %d s", job->state_err.text,
-		    STATE_RETRY_MS / 1000);
-		b->saving = false;
-		b->save_after = mono_add_ms(mono_now(), STATE_RETRY_MS);
-	}
-	if (job->state_due)
-		save_state(b);
+	if (!b->memory && !b->stopping)
+		state_slices_want(&b->slices);
 }
 
 static void
@@ -238,7 +201,9 @@ broker_done_cb(struct journal_job *job, void *arg)
 		announce_job(b->announce, job);
 		requests_answer(b->requests, in);
 		sequencer_set_oldest(b->sequencer, b->info.oldest);
-		after_state(b, job);
+		state_slices_done(&b->slices, job);
+		if (job->state_due)
+			save_state(b);
 	}
 	journal_job_reset(job);
 	if (b->disk_failed && !b->memory)
@@ -296,63 +261,26 @@ seed(void)
 	return v;
 }
 
-static void
-log_recovered(const struct recovered *r)
-{
-	if (r->notes[0] != '\0')
-		log_warn("journal: %s", r->notes);
-	if (r->new_epoch && r->reason[0] != '\0')
-		log_warn("journal: %s: new epoch %08" PRIx32 " from position %"
-		    PRIu64 "; every earlier cursor gets stream.gap",
-		    r->reason, r->epoch, r->next);
-	else
-		log_info("journal: epoch %08" PRIx32 " from position %" PRIu64
-		    "%s, %zu segments, %" PRIu64 " KiB read", r->epoch,
-		    r->next, r->new_epoch ? " (new)" : "", r->n_segments,
-		    r->replayed >> 10);
-}
-
-/* Recovers and starts the writer. A disk that does not let itself be written
- * is no reason to be away: memory then. */
 static int
 open_journal(struct broker *b, struct recovered *found, struct err *err)
 {
 	const struct conf *conf = &b->role->conf;
-	const struct journal_writer_options options = {
-		.size = conf->journal.size,
-		.segment = conf->journal.segment,
-		.retain_ms = conf->journal.retain_ms,
+	const struct journal_start start = {
+		.conf = conf,
+		.core = b->core,
+		.sequencer = b->sequencer,
+		.dedup = b->dedup,
+		.first_life = b->role->incarnation == FIRST_INCARNATION,
 	};
-	char *directory = conf_journal_directory(conf);
 	struct journal_writer *w;
-	int64_t now = wall_unix_ms();
-	char boot_id[40];
-	int rc = -1;
 
-	w = journal_writer_new(directory, &options, err);
-	free(directory);
+	w = journal_start(&start, found, &b->disk_failed, &b->disk_err, err);
 	if (w == NULL)
 		return -1;
-	if (recover_boot_id(boot_id, err) == 0 &&
-	    journal_recover(journal_writer_directory(w), b->core,
-	    b->sequencer, b->dedup, b->role->incarnation == FIRST_INCARNATION,
-	    boot_id, now, found, err) == 0) {
-		log_recovered(found);
-		if (journal_writer_start(w, found, boot_id, now,
-		    &b->disk_err) < 0)
-			b->disk_failed = true;
-		rc = 0;
-	}
-	if (rc == 0) {
-		journal_writer_info(w, &b->info);
-		b->journal = journal_thread_new(b->role->base, w,
-		    conf->journal.sync, conf->journal.sync_ms, broker_done_cb,
-		    broker_trouble_cb, b, err);
-		rc = b->journal != NULL ? 0 : -1;
-	} else {
-		journal_writer_free(w);
-	}
-	return rc;
+	journal_writer_info(w, &b->info);
+	b->journal = journal_thread_new(b->role->base, w, conf->journal.sync,
+	    conf->journal.sync_ms, broker_done_cb, broker_trouble_cb, b, err);
+	return b->journal != NULL ? 0 : -1;
 }
 
 static int
@@ -422,13 +350,12 @@ broker_start(struct role *role, struct err *err)
 	other_grace = take_log_grace(b, &role->conf);
 	b->fences = dedup_fences(b->dedup);
 	announce_set_tip(b->announce, sequencer_tip(b->sequencer));
-	b->save_after = mono_now();
 	if (b->disk_failed)
 		go_to_memory(b, NULL);
 	/* A new epoch's start, or a long replay, is not to be done again. */
 	else if (found.new_epoch || other_grace ||
 	    found.replayed > b->info.bytes / 8)
-		b->saving = true;
+		state_slices_want(&b->slices);
 	sequencer_set_oldest(b->sequencer, b->info.oldest);
 	if (open_bus(b, err) < 0)
 		return -1;
@@ -452,7 +379,7 @@ broker_stop(struct role *role)
 		return;
 	}
 	b->stopping = true;
-	b->saving = false;
+	b->slices.saving = false;
 	requests_stop(b->requests);
 	flush(b);
 }
