@@ -31,7 +31,9 @@ cors_answer(struct buf *b, const struct conf *conf,
 	buf_adds(b, "Access-Control-Allow-Origin: ");
 	buf_add(b, origin.p, origin.n);
 	buf_adds(b, "\r\nAccess-Control-Allow-Credentials: true\r\n"
-	    "Access-Control-Expose-Headers: Retry-After, X-Log-Offset\r\n");
+	    "Access-Control-Expose-Headers: Retry-After, X-Log-Offset, "
+	    "X-History-Next, X-History-As-Of, X-History-Complete, "
+	    "X-History-Gaps\r\n");
 }
 
 void

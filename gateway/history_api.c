@@ -9,7 +9,9 @@
 #include "common/log.h"
 #include "common/xmalloc.h"
 #include "gateway/access.h"
+#include "gateway/cloud_event.h"
 #include "gateway/connection.h"
+#include "gateway/http_accept.h"
 #include "gateway/identity.h"
 #include "gateway/query_param.h"
 #include "gateway/reply.h"
@@ -20,7 +22,8 @@
  * here within two heartbeats of the broker, or nobody's. */
 #define HISTORY_API_HOLD_MS     500
 #define HISTORY_API_LOOK_MS     20
-#define KNOWN                   "after, limit, types"
+#define KNOWN                   "after, limit, types, format"
+#define BATCH                   "application/cloudevents-batch+json"
 
 /* A request that waits for the store, or for this gateway to hear of the event
  * it names. What `ask` points to is the request's, which stays meanwhile. */
@@ -28,6 +31,7 @@ struct history_wait {
 	uint32_t		 magic;
 	struct conn		*conn;
 	uint64_t		 ticket;     /* of the question; 0: held */
+	bool			 batch;      /* of CloudEvents is wanted */
 	int64_t			 until_ms;
 	struct query_history_ask ask;
 };
@@ -53,45 +57,107 @@ write_gaps(struct buf *b, const struct query_history *h)
 	};
 	size_t i;
 
-	buf_addf(b, "\"complete\":%s,\"gaps\":[",
-	    h->n_gaps == 0 ? "true" : "false");
+	buf_addc(b, '[');
 	for (i = 0; i < h->n_gaps; i++) {
 		buf_adds(b, i > 0 ? ",{" : "{");
 		write_number(b, "from_seq", h->gaps[i].from);
 		write_number(b, "to_seq", h->gaps[i].to);
 		buf_addf(b, "\"reason\":\"%s\"}", reasons[h->gaps[i].reason]);
 	}
-	buf_adds(b, "]}");
+	buf_addc(b, ']');
+}
+
+/* As a stream tells it. */
+static void
+write_event(struct buf *b, const struct item *item)
+{
+	char id[EVENT_ID_MAX];
+
+	buf_addf(b, "{\"id\":\"%s\",\"seq\":%" PRIu64 ",",
+	    position_format(item->position, id), item->seq);
+	buf_add(b, item->frame.p, item->frame.n);
+}
+
+static bool
+write_cloud_event(struct buf *b, const struct item *item)
+{
+	struct buf event = BUF_EMPTY;
+	bool good;
+
+	write_event(&event, item);
+	good = cloud_event(b, (struct slice){ (const char *)event.data,
+	    event.len });
+	buf_free(&event);
+	return good;
+}
+
+/* An array; -1: an item is not one. */
+static int
+write_events(struct buf *b, const struct query_history *history, bool cloud)
+{
+	struct rd items = history->items;
+	struct item item;
+
+	buf_addc(b, '[');
+	for (uint32_t i = 0; i < history->count; i++) {
+		if (item_decode(&items, &item, true) == -1)
+			return -1;
+		if (i > 0)
+			buf_addc(b, ',');
+		if (!cloud)
+			write_event(b, &item);
+		else if (!write_cloud_event(b, &item))
+			return -1;
+	}
+	buf_addc(b, ']');
+	return rd_done(&items) ? 0 : -1;
+}
+
+/* What stands beside the events where the body has no place for it. */
+static void
+write_headers(struct buf *b, const struct query_history *history)
+{
+	char id[EVENT_ID_MAX];
+
+	if (history->more)
+		buf_addf(b, "X-History-Next: %s\r\n",
+		    position_format(history->end, id));
+	buf_addf(b, "X-History-As-Of: %s\r\nX-History-Complete: %s\r\n",
+	    position_format(history->as_of, id),
+	    history->n_gaps == 0 ? "true" : "false");
+	buf_adds(b, "X-History-Gaps: ");
+	write_gaps(b, history);
+	buf_adds(b, "\r\n");
+}
+
+static int
+write_batch(struct buf *b, struct buf *headers,
+    const struct query_history *history)
+{
+	write_headers(headers, history);
+	return write_events(b, history, true);
 }
 
 int
 history_api_write(struct buf *b, struct slice key,
     const struct query_history *history)
 {
-	struct rd items = history->items;
 	char id[EVENT_ID_MAX];
-	struct item item;
-	uint32_t i;
 
-	buf_addf(b, "{\"stream_key\":\"%.*s\",\"events\":[", (int)key.n,
+	buf_addf(b, "{\"stream_key\":\"%.*s\",\"events\":", (int)key.n,
 	    key.p);
-	for (i = 0; i < history->count; i++) {
-		if (item_decode(&items, &item, true) == -1)
-			return -1;
-		buf_addf(b, "%s{\"id\":\"%s\",\"seq\":%" PRIu64 ",",
-		    i > 0 ? "," : "", position_format(item.position, id),
-		    item.seq);
-		buf_add(b, item.frame.p, item.frame.n);
-	}
-	if (!rd_done(&items))
+	if (write_events(b, history, false) == -1)
 		return -1;
 	if (history->more)
-		buf_addf(b, "],\"next\":\"%s\",",
+		buf_addf(b, ",\"next\":\"%s\",",
 		    position_format(history->end, id));
 	else
-		buf_adds(b, "],\"next\":null,");
-	buf_addf(b, "\"as_of\":\"%s\",", position_format(history->as_of, id));
+		buf_adds(b, ",\"next\":null,");
+	buf_addf(b, "\"as_of\":\"%s\",\"complete\":%s,\"gaps\":",
+	    position_format(history->as_of, id),
+	    history->n_gaps == 0 ? "true" : "false");
 	write_gaps(b, history);
+	buf_addc(b, '}');
 	return 0;
 }
 
@@ -124,12 +190,14 @@ history_answer_cb(const struct query_history *history, const struct err *err,
 {
 	struct history_wait *w = arg;
 	struct conn *c = w->conn;
-	struct buf b = BUF_EMPTY;
+	struct buf b = BUF_EMPTY, headers = BUF_EMPTY;
+	bool batch = w->batch;
 	int rc = -1;
 
 	assert(w->magic == HISTORY_API_MAGIC);
 	if (history != NULL)
-		rc = history_api_write(&b, w->ask.key, history);
+		rc = batch ? write_batch(&b, &headers, history) :
+		    history_api_write(&b, w->ask.key, history);
 	wait_free(w);
 	if (history == NULL) {
 		log_debug("a history was asked for: %s", err->text);
@@ -139,10 +207,11 @@ history_answer_cb(const struct query_history *history, const struct err *err,
 		reply_unavailable(c, "store_unavailable", "the store's answer "
 		    "could not be read");
 	} else {
-		reply_json(c, 200, (struct slice){ (const char *)b.data,
-		    b.len });
+		reply_send(c, 200, batch ? BATCH : "application/json", b.data,
+		    b.len, buf_cstr(&headers));
 	}
 	buf_free(&b);
+	buf_free(&headers);
 }
 
 static bool
@@ -188,7 +257,7 @@ held_tick(struct conn *c)
 }
 
 static void
-begin(struct conn *c, const struct query_history_ask *ask)
+begin(struct conn *c, const struct query_history_ask *ask, bool batch)
 {
 	struct history_wait *w = xcalloc(1, sizeof(*w));
 
@@ -196,6 +265,7 @@ begin(struct conn *c, const struct query_history_ask *ask)
 	w->conn = c;
 	w->until_ms = gateway_now_ms() + HISTORY_API_HOLD_MS;
 	w->ask = *ask;
+	w->batch = batch;
 	c->exchange->waiting = w;
 	c->exchange->on_gone = client_gone;
 	c->exchange->on_tick = held_tick;
@@ -215,7 +285,7 @@ bad(struct conn *c, int status, const char *code, const char *text)
 
 static bool
 take_param(struct conn *c, const struct http_pair *p,
-    struct query_history_ask *ask)
+    struct query_history_ask *ask, bool *batch)
 {
 	struct err err = { 0 };
 	uint64_t limit;
@@ -237,19 +307,26 @@ take_param(struct conn *c, const struct http_pair *p,
 		return query_param_types(p->value, ask->types,
 		    QUERY_HISTORY_TYPES, &ask->n_types, &err) == 0 ||
 		    bad(c, 400, "bad_request", err.text);
+	if (slice_is(p->name, "format")) {
+		*batch = slice_is(p->value, "cloudevents");
+		return *batch || bad(c, 400, "bad_request",
+		    "format must be cloudevents, or left out");
+	}
 	return bad(c, 400, "bad_request", "unknown parameter; known are "
 	    KNOWN);
 }
 
 static bool
 take_params(struct conn *c, const struct http_request *r,
-    struct query_history_ask *ask)
+    struct query_history_ask *ask, bool *batch)
 {
+	/* Where both are wanted alike it is what it is without the header. */
+	*batch = http_accept(r, BATCH) > http_accept(r, "application/json");
 	for (size_t i = 0; i < r->n_params; i++) {
 		if (query_param_again(r, i))
 			return bad(c, 400, "bad_request",
 			    "a parameter is there twice");
-		if (!take_param(c, &r->params[i], ask))
+		if (!take_param(c, &r->params[i], ask, batch))
 			return false;
 	}
 	return true;
@@ -291,12 +368,13 @@ history_api(struct conn *c, const struct http_request *r)
 		.limit = HISTORY_API_LIMIT_DEFAULT,
 	};
 	struct err err = { 0 };
+	bool batch;
 
 	if (stream_key_check(ask.key, NULL, &err) == -1) {
 		reply_error(c, 400, "invalid_id", err.text, NULL);
 		return;
 	}
 	if (may_read(c, ask.key) && has_history(c, ask.key) &&
-	    take_params(c, r, &ask))
-		begin(c, &ask);
+	    take_params(c, r, &ask, &batch))
+		begin(c, &ask, batch);
 }

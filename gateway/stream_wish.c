@@ -5,6 +5,7 @@
 
 #include "gateway/access.h"
 #include "gateway/connection.h"
+#include "gateway/http_accept.h"
 #include "gateway/query_param.h"
 #include "gateway/reply.h"
 
@@ -159,32 +160,9 @@ take_cursor(struct conn *c, struct stream_wish *w,
 static bool
 accepts_stream(const struct http_request *r)
 {
-	struct slice v;
-	const char *semi;
-	size_t i;
-	bool any = false;
-
-	for (i = 0; i < r->n_headers; i++) {
-		if (!http_slice_is_nocase(r->headers[i].name, "accept"))
-			continue;
-		any = true;
-		v = r->headers[i].value;
-		while (v.n > 0) {
-			semi = memchr(v.p, ',', v.n);
-			struct slice one = { v.p,
-			    semi != NULL ? (size_t)(semi - v.p) : v.n };
-			v.n -= MIN(v.n, one.n + 1);
-			v.p += one.n + 1;
-			semi = memchr(one.p, ';', one.n);
-			if (semi != NULL)
-				one.n = (size_t)(semi - one.p);
-			if (http_list_has(one, "text/event-stream") ||
-			    http_list_has(one, "text/*") ||
-			    http_list_has(one, "*/*"))
-				return true;
-		}
-	}
-	return !any;
+	return http_header(r, "accept").p == NULL ||
+	    http_accept(r, "text/event-stream") > 0 ||
+	    http_accept(r, "text/*") > 0 || http_accept(r, "*/*") > 0;
 }
 
 bool

@@ -25,7 +25,8 @@ READABLE = {
     "vary": "Origin",
     "access-control-allow-origin": UI,
     "access-control-allow-credentials": "true",
-    "access-control-expose-headers": "Retry-After, X-Log-Offset",
+    "access-control-expose-headers": "Retry-After, X-Log-Offset, X-History-Next, X-History-As-Of, "
+    "X-History-Complete, X-History-Gaps",
 }
 
 

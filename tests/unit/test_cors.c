@@ -83,7 +83,8 @@ test_a_configured_origin_is_named_and_no_other(void **state)
 	    "Access-Control-Allow-Origin: http://localhost:3000\r\n"
 	    "Access-Control-Allow-Credentials: true\r\n"
 	    "Access-Control-Expose-Headers: Retry-After, "
-	    "X-Log-Offset\r\n");
+	    "X-Log-Offset, X-History-Next, X-History-As-Of, "
+	    "X-History-Complete, X-History-Gaps\r\n");
 	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		check(2, others[i], false, "Vary: Origin\r\n");
 		check(2, others[i], true, "");
