@@ -1,5 +1,6 @@
 #include "gateway/event_state.h"
 
+#include <assert.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,22 +50,14 @@ event_state_words(struct json_value *data, enum stream_type type,
 	}
 }
 
-/* A member's state, by its own word from here on. */
+/* A member's state; null is none. */
 static enum lifecycle_state
-read_state(struct reading *r, enum lifecycle_machine machine,
-    const char *member, const char *path)
+read_state(const struct reading *r, enum lifecycle_machine machine,
+    const char *member)
 {
-	struct json_value *v = json_tree_member(r->data, member);
-	enum lifecycle_state state;
+	const struct json_value *v = json_tree_member(r->data, member);
 
-	if (v == NULL || v->type == JSON_TREE_NULL)
-		return LIFECYCLE_NONE;
-	state = lifecycle_state_of(machine, json_tree_text(v));
-	if (state == LIFECYCLE_NONE)
-		problem(r, path, "is not a state of this event's machine");
-	else
-		v->text = slice_str(lifecycle_word((uint8_t)state));
-	return state;
+	return lifecycle_state_of(machine, json_tree_text(v));
 }
 
 /* A count from 1; 0: there is none. */
@@ -75,17 +68,6 @@ read_count(const struct reading *r, const char *member, double max)
 
 	return number >= 1 && number <= max &&
 	    number <= (double)(uint64_t)number ? (uint64_t)number : 0;
-}
-
-static uint32_t
-read_attempt(struct reading *r)
-{
-	uint64_t n = read_count(r, "attempt", LIFECYCLE_ATTEMPT_MAX);
-
-	if (n > 0 || json_tree_member(r->data, "attempt") == NULL)
-		return n > 0 ? (uint32_t)n : 1;
-	problem(r, "data.attempt", "must be an integer from 1 to 2147483647");
-	return 1;
 }
 
 /* A hash, since the broker keeps it for as long as the stream. */
@@ -121,17 +103,15 @@ read_machine(struct reading *r, const struct stream_kind_event *row,
 		state = lifecycle_state_of(row->machine,
 		    slice_str(row->name));
 	} else {
-		state = read_state(r, row->machine, row->state, "data.state");
-		if (json_tree_member(r->data, row->state) == NULL)
-			problem(r, "data.state", "is required");
-		else if (state == LIFECYCLE_NONE && r->problems == 0)
-			problem(r, "data.state", "must be a text");
-		s->previous = read_state(r, row->machine, "previous_state",
-		    "data.previous_state");
+		state = read_state(r, row->machine, row->state);
+		s->previous = read_state(r, row->machine, "previous_state");
 	}
+	/* Its schema has the machine's words, and was kept. */
+	assert(state != LIFECYCLE_NONE);
 	item->state = (uint8_t)state;
 	if (lifecycle_has_attempts(row->machine))
-		item->attempt = read_attempt(r);
+		item->attempt = (uint32_t)read_count(r, "attempt",
+		    LIFECYCLE_ATTEMPT_MAX);
 	if ((row->flags & ITEM_PART) != 0)
 		read_part(r, row->part, item);
 	else if (lifecycle_final(row->machine, state))

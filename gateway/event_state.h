@@ -30,7 +30,8 @@ typedef void (*event_state_problem_cb)(const char *path, const char *problem,
 void		event_state_words(struct json_value *data,
 		    enum stream_type type, struct slice event_type);
 /* Sets the item's flags, state byte, attempt and part from `data`, where words
- * are replaced. Returns how many problems were told. */
+ * are replaced and which is as its schema has it (payload_check). Returns how
+ * many problems were told: those that no schema knows. */
 unsigned int	event_state_read(struct json_value *data,
 		    enum stream_type type, struct item *item,
 		    struct event_state *ret,
