@@ -4,19 +4,24 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const stream_type_names[STREAM_TYPE_MAX] = {
-	[STREAM_JOB] = "job",
-	[STREAM_PACK_RUN] = "pack-run",
-	[STREAM_RUN] = "run",
-	[STREAM_WORKFLOW] = "workflow",
-	[STREAM_RESOURCE] = "resource",
-	[STREAM_POD_LOGS] = "pod-logs",
-	[STREAM_BUILD] = "build",
-	[STREAM_IMPORT] = "import",
-	[STREAM_CLUSTER] = "cluster",
-	[STREAM_WATCHER] = "watcher",
-	[STREAM_ALERTS] = "alerts",
-	[STREAM_NOTIFICATIONS] = "notifications",
+/* Contract, section 2. What `ends` and `history` are: event.h. */
+static const struct {
+	const char	*name;
+	bool		 ends;
+	bool		 history;
+} stream_types[STREAM_TYPE_MAX] = {
+	[STREAM_JOB] = { "job", true, true },
+	[STREAM_PACK_RUN] = { "pack-run", true, true },
+	[STREAM_RUN] = { "run", true, true },
+	[STREAM_WORKFLOW] = { "workflow", false, false },
+	[STREAM_RESOURCE] = { "resource", false, false },
+	[STREAM_POD_LOGS] = { "pod-logs", true, false },
+	[STREAM_BUILD] = { "build", true, true },
+	[STREAM_IMPORT] = { "import", true, true },
+	[STREAM_CLUSTER] = { "cluster", false, false },
+	[STREAM_WATCHER] = { "watcher", false, false },
+	[STREAM_ALERTS] = { "alerts", false, true },
+	[STREAM_NOTIFICATIONS] = { "notifications", false, true },
 };
 
 /* Events of a machine, and those whose body's hash is kept. */
@@ -57,7 +62,14 @@ const char *
 stream_type_name(enum stream_type type)
 {
 	return (unsigned int)type < STREAM_TYPE_MAX ?
-	    stream_type_names[type] : "unknown";
+	    stream_types[type].name : "unknown";
+}
+
+bool
+stream_type_ends(enum stream_type type)
+{
+	return (unsigned int)type < STREAM_TYPE_MAX &&
+	    stream_types[type].ends;
 }
 
 /* The type before the first ':' and where the name begins. */
@@ -76,7 +88,7 @@ key_type(struct slice key, enum stream_type *ret_type, size_t *ret_name,
 		    "<type>:<name>");
 	type = (struct slice){ key.p, (size_t)(colon - key.p) };
 	for (unsigned int i = 0; i < STREAM_TYPE_MAX; i++) {
-		if (!slice_is(type, stream_type_names[i]))
+		if (!slice_is(type, stream_types[i].name))
 			continue;
 		*ret_type = (enum stream_type)i;
 		*ret_name = type.n + 1;
@@ -126,16 +138,11 @@ stream_key_check(struct slice key, enum stream_type *ret_type,
 bool
 stream_has_history(struct slice key)
 {
-	static const char *const types[] = { "job:", "pack-run:", "run:",
-	    "build:", "import:", "alerts:", "notifications:" };
-	size_t i, n;
+	enum stream_type type;
+	size_t name;
 
-	for (i = 0; i < NELEM(types); i++) {
-		n = strlen(types[i]);
-		if (key.n > n && memcmp(key.p, types[i], n) == 0)
-			return true;
-	}
-	return false;
+	return key_type(key, &type, &name, NULL) == 0 && key.n > name &&
+	    stream_types[type].history;
 }
 
 static bool

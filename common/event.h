@@ -59,6 +59,9 @@ enum stream_type {
 };
 
 const char	*stream_type_name(enum stream_type type);
+/* Whether streams of this type come to an end; what ends one is a matter of its
+ * events (gateway/stream_kind.h). */
+bool		 stream_type_ends(enum stream_type type);
 /* Whether the store keeps all its events for a while (GET
  * /api/v1/streams/{key}/events), by the type that a checked key begins with:
  * job, pack-run, run, build, import, alerts, notifications, which publishers

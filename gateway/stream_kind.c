@@ -17,63 +17,64 @@
 
 /* Contract, section 2. */
 static const struct stream_kind kinds[STREAM_TYPE_MAX] = {
-	[STREAM_JOB] = { {
+	[STREAM_JOB] = { .events = {
 		STATE("job.state_changed", JOB),
 		PLAIN("job.progress"),
 		FLAGGED("job.log", ITEM_LAST),
 		PLAIN("job.artifact"),
-	}, true, false },
-	[STREAM_PACK_RUN] = { {
+	} },
+	[STREAM_PACK_RUN] = { .events = {
 		STATE("pack_run.state_changed", PACK_RUN),
 		PART("pack_run.step", STEP, "step_id"),
 		PLAIN("pack_run.progress"),
 		FLAGGED("pack_run.log", ITEM_LAST),
 		PLAIN("pack_run.artifact"),
-	}, true, false },
-	[STREAM_RUN] = { {
+	} },
+	[STREAM_RUN] = { .events = {
 		STATE("run.state_changed", RUN),
 		PLAIN("run.progress"),
 		PLAIN("run.event"),
-	}, true, false },
-	[STREAM_WORKFLOW] = { {
+	} },
+	[STREAM_WORKFLOW] = { .events = {
 		PLAIN("node_update"),
 		PLAIN("workflow_sync"),
-	}, false, false },
-	[STREAM_RESOURCE] = { {
+	} },
+	[STREAM_RESOURCE] = { .events = {
 		PLAIN("status_update"),
 		FLAGGED("resource.deleted", ITEM_DELETED),
-	}, false, false },
-	[STREAM_POD_LOGS] = { { FLAGGED("log", ITEM_LAST) }, true, true },
-	[STREAM_BUILD] = { {
+	} },
+	[STREAM_POD_LOGS] = { .events = { FLAGGED("log", ITEM_LAST) },
+		.log_ends = true },
+	[STREAM_BUILD] = { .events = {
 		FLAGGED("log", ITEM_LAST),
 		PLAIN("progress"),
 		END("complete"),
 		END("failed"),
 		END("cancelled"),
-	}, true, false },
-	[STREAM_IMPORT] = { {
+	} },
+	[STREAM_IMPORT] = { .events = {
 		FLAGGED("log", ITEM_LAST),
 		PLAIN("progress"),
 		END("complete"),
 		END("failed"),
 		END("cancelled"),
-	}, true, false },
-	[STREAM_CLUSTER] = { {
+	} },
+	[STREAM_CLUSTER] = { .events = {
 		PLAIN("cluster.health"),
 		PLAIN("cluster.status_changed"),
 		PLAIN("cluster.metadata_updated"),
-	}, false, false },
-	[STREAM_WATCHER] = { { PLAIN("watcher.state_changed") }, false, false },
-	[STREAM_ALERTS] = { {
+	} },
+	[STREAM_WATCHER] = { .events = { PLAIN("watcher.state_changed") } },
+	[STREAM_ALERTS] = { .events = {
 		PLAIN("alert_fired"),
 		PLAIN("alert_resolved"),
 		PLAIN("new_notification"),
-	}, false, false },
-	[STREAM_NOTIFICATIONS] = { {
+	} },
+	[STREAM_NOTIFICATIONS] = { .events = {
 		PLAIN("alert_fired"),
 		PLAIN("alert_resolved"),
 		PLAIN("new_notification"),
-	}, false, false },
+	} },
 };
 
 const struct stream_kind *
@@ -113,7 +114,7 @@ stream_kind_all_end(const struct slice *selectors, size_t n)
 	for (i = 0; i < n; i++) {
 		(void)stream_selector_check(selectors[i], &prefix, NULL);
 		if (prefix > 0 ||
-		    !kinds[stream_kind_of(selectors[i])].ends)
+		    !stream_type_ends(stream_kind_of(selectors[i])))
 			return false;
 	}
 	return true;

@@ -26,7 +26,6 @@ struct stream_kind_event {
 
 struct stream_kind {
 	struct stream_kind_event events[STREAM_KIND_EVENTS_MAX];
-	bool			 ends;
 	bool			 log_ends;  /* with its log's last line */
 };
 

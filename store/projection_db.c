@@ -334,14 +334,6 @@ apply_begin(struct projection_db *db, const struct item *item,
 	return sql_run(db->stmts[STMT_UNEND], err);
 }
 
-static bool
-type_ends(enum stream_type type)
-{
-	return type == STREAM_JOB || type == STREAM_PACK_RUN ||
-	    type == STREAM_RUN || type == STREAM_BUILD ||
-	    type == STREAM_IMPORT || type == STREAM_POD_LOGS;
-}
-
 /* Streams that end, and objects that come back. */
 static int
 apply_end(struct projection_db *db, const struct item *item,
@@ -377,7 +369,7 @@ projection_db_apply(struct projection_db *db, const struct item *item,
 		return 0;
 	db->state.applied = item->position;
 	projection_place(item, &place);
-	if (item->seq == 1 && type_ends(place.type))
+	if (item->seq == 1 && stream_type_ends(place.type))
 		rc = apply_begin(db, item, err);
 	if (rc == 0)
 		rc = history_apply(db->history, item, time_unix_ms, err);
