@@ -1,7 +1,8 @@
 /*
  * conn_poll: which client sockets have something to read or can be written to:
- * an epoll set of their own, which hangs in the process's loop as one event;
- * and who has more to be read in a buffer, as requests in a pipeline.
+ * an epoll set of their own, which hangs in the process's loop as one event
+ * (conn_table has two); and who has more to be read in a buffer, as requests in
+ * a pipeline.
  * Process: gateway.
  *
  * libevent's event for each socket would cost 128 bytes, its map of

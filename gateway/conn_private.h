@@ -31,6 +31,11 @@ void	connections_not_due(struct connections *cs, uint32_t id);
 bool	connections_poll(struct connections *cs, struct conn *c,
 	    unsigned int what);
 void	connections_again(struct connections *cs, struct conn *c);
+/* By a connection: it had an answer and awaits another request, or does so no
+ * more. Such are waited for apart and have turns of their own, so that what is
+ * published does not stand behind ten thousand clients who all come at once. */
+void	connections_regular(struct connections *cs, struct conn *c,
+	    bool regular);
 /* By a connection that was closed: the slot is free again. */
 void	connections_release(struct connections *cs, struct conn *c);
 

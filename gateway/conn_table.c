@@ -28,7 +28,8 @@ struct connections {
 	struct conn	*conns;       /* slots, untouched until used */
 	struct conn_row_header *table;   /* and the rows behind it */
 	struct conn_row	*rows;
-	struct conn_poll *poll;
+	struct conn_poll *poll;       /* who is new, and streams */
+	struct conn_poll *regulars;   /* who had an answer, and stays */
 	uint32_t	 size;        /* slots */
 	uint32_t	 max;         /* without the spare ones */
 	uint32_t	 used;        /* slots ever used */
@@ -128,7 +129,9 @@ connections_new(struct gateway *g, struct err *err)
 	cs->conns = map(cs->size * sizeof(*cs->conns), err);
 	cs->table = map(table_bytes(cs), err);
 	cs->poll = conn_poll_new(g->role->base, poll_cb, cs, err);
-	if (cs->conns == NULL || cs->table == NULL || cs->poll == NULL) {
+	cs->regulars = conn_poll_new(g->role->base, poll_cb, cs, err);
+	if (cs->conns == NULL || cs->table == NULL || cs->poll == NULL ||
+	    cs->regulars == NULL) {
 		connections_free(cs);
 		return NULL;
 	}
@@ -169,6 +172,7 @@ connections_free(struct connections *cs)
 	if (cs->table != NULL)
 		(void)munmap(cs->table, table_bytes(cs));
 	conn_poll_free(cs->poll);
+	conn_poll_free(cs->regulars);
 	free(cs->free_ids);
 	free(cs);
 }
@@ -233,12 +237,19 @@ connections_not_due(struct connections *cs, uint32_t id)
 	wheel_remove(cs->wheel, id);
 }
 
+static struct conn_poll *
+poll_of(struct connections *cs, bool regular)
+{
+	return regular ? cs->regulars : cs->poll;
+}
+
 bool
 connections_poll(struct connections *cs, struct conn *c, unsigned int what)
 {
 	int64_t now = gateway_now_ms();
 
-	if (conn_poll_change(cs->poll, c->fd, c->id, c->polled, what))
+	if (conn_poll_change(poll_of(cs, c->regular), c->fd, c->id, c->polled,
+	    what))
 		return true;
 	cs->gateway->metrics.accept_errors++;
 	if (cs->said_full_ms != 0 && now - cs->said_full_ms < SAY_FULL_MS)
@@ -253,7 +264,19 @@ connections_poll(struct connections *cs, struct conn *c, unsigned int what)
 void
 connections_again(struct connections *cs, struct conn *c)
 {
-	conn_poll_again(cs->poll, c->id);
+	conn_poll_again(poll_of(cs, c->regular), c->id);
+}
+
+void
+connections_regular(struct connections *cs, struct conn *c, bool regular)
+{
+	/* Where there is no room for it, it stays: waited for it is. */
+	if (c->regular == regular || (c->polled != 0 &&
+	    (!conn_poll_change(poll_of(cs, regular), c->fd, c->id, 0,
+	    c->polled) || !conn_poll_change(poll_of(cs, c->regular), c->fd,
+	    c->id, c->polled, 0))))
+		return;
+	c->regular = regular;
 }
 
 void

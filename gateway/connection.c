@@ -16,6 +16,7 @@
 #include "gateway/conn_poll.h"
 #include "gateway/conn_private.h"
 #include "gateway/conn_read.h"
+#include "gateway/replay.h"
 
 /* --- state and time ------------------------------------------------------- */
 
@@ -318,6 +319,7 @@ conn_answered(struct conn *c)
 		return;
 	}
 	conn_set_state(c, CONN_READING);
+	connections_regular(c->gateway->connections, c, true);
 	/* Bytes of the next request may be here already. */
 	in = c->exchange->in;
 	c->exchange->in = BUF_EMPTY;
@@ -341,6 +343,7 @@ conn_begin_stream(struct conn *c)
 {
 	end_exchange(c);
 	conn_set_state(c, CONN_STREAM);
+	connections_regular(c->gateway->connections, c, false);
 	/* On a stream the end of the input is the client's leave. */
 	c->half = false;
 	conn_hear(c);
@@ -353,8 +356,13 @@ writable(struct conn *c)
 {
 	int rc;
 
-	if (c->state == CONN_STREAM)
-		return stream_flush(c);
+	if (c->state == CONN_STREAM) {
+		/* A socket that was full takes much: in turns, or a few of
+		 * them would keep the loop from all others. */
+		watch(c, false, c->deaf);
+		replay_add(c->gateway->replay, c);
+		return 0;
+	}
 	rc = conn_flush_out(c);
 	if (rc == 1 && c->state == CONN_CLOSING) {
 		linger(c);

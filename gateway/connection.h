@@ -85,6 +85,7 @@ struct conn {
 	bool			 half;        /* the client's side is shut down:
 						* no input follows */
 	bool			 keep_alive;
+	bool			 regular;      /* connections_regular */
 	bool			 shut;         /* our side is shut down */
 	bool			 spare;       /* beyond a limit: overloaded */
 	bool			 over;        /* beyond max_per_address */
