@@ -1,7 +1,8 @@
 /*
  * broker: gives every event its position, keeps it in the journal, and
  * publishes it (architecture: the way of an event). One loop, which never
- * waits for the disk, and one journal thread, which does.
+ * waits for the disk, and one journal thread, which does; but for what is
+ * synced in the background, which has a thread of its own.
  *
  * A request goes: REP -> dedup, sequencer (publish) -> a record in the
  * collecting intake -> journal thread -> PUB to every reader -> answer.

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/background_sync.h"
 #include "broker/disk.h"
 #include "broker/journal_recover.h"
 #include "broker/segment_make.h"
@@ -34,6 +35,8 @@ struct journal_segments {
 	uint64_t	 offset;      /* behind its last record */
 	uint64_t	 covered;     /* newest complete state file */
 	bool		 dirty;
+	struct background_sync *background;   /* NULL: none is made */
+	bool		 syncing;     /* its result was not taken yet */
 	int		 sync_errno;  /* of the first failure */
 	bool		 memory;
 	uint64_t	 files_end;   /* once in memory; see journal.h */
@@ -347,6 +350,8 @@ journal_segments_memory(struct journal_segments *j, uint64_t files_end)
 	j->memory = true;
 	j->files_end = files_end;
 	j->dirty = false;
+	/* Whatever comes of it: nothing waits for that disk any more. */
+	j->syncing = false;
 }
 
 uint64_t
@@ -370,9 +375,67 @@ journal_segments_write(struct journal_segments *j, const void *bytes,
 	return 0;
 }
 
+void
+journal_segments_background(struct journal_segments *j,
+    struct background_sync *b)
+{
+	j->background = b;
+}
+
+/* What is synced in the background is on the disk, or never will be. */
+static void
+settle(struct journal_segments *j)
+{
+	int result;
+
+	if (!j->syncing)
+		return;
+	result = background_sync_wait(j->background);
+	j->syncing = false;
+	if (result == 0)
+		return;
+	j->dirty = true;
+	if (j->sync_errno == 0)
+		j->sync_errno = result;
+}
+
+int
+journal_segments_sync_begin(struct journal_segments *j, struct err *err)
+{
+	if (j->syncing && !background_sync_is_over(j->background))
+		return 0;
+	settle(j);
+	if (!j->dirty || j->fd < 0)
+		return 0;
+	if (j->memory || j->sync_errno != 0 || j->background == NULL ||
+	    !background_sync_begin(j->background, j->fd))
+		return journal_segments_sync(j, err);
+	j->dirty = false;
+	j->syncing = true;
+	return 0;
+}
+
+int
+journal_segments_sync_keep_up(struct journal_segments *j, int64_t ms,
+    struct err *err)
+{
+	if (!j->syncing || (!background_sync_is_over(j->background) &&
+	    !background_sync_is_late(j->background, ms)))
+		return 0;
+	settle(j);
+	return j->sync_errno != 0 ? journal_segments_sync(j, err) : 0;
+}
+
+bool
+journal_segments_syncing(const struct journal_segments *j)
+{
+	return j->syncing;
+}
+
 int
 journal_segments_sync(struct journal_segments *j, struct err *err)
 {
+	settle(j);
 	if (!j->dirty || j->fd < 0)
 		return 0;
 	/* The kernel tells it once, to whoever asks first: a state file's try

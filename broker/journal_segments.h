@@ -22,6 +22,7 @@
 #define SEGMENTS_MEMORY_ONE   (16u * 1024 * 1024)
 #define SEGMENTS_MEMORY_COUNT 32u
 
+struct background_sync;
 struct journal_segments;
 struct recover_segment;
 
@@ -59,6 +60,19 @@ int	journal_segments_write(struct journal_segments *j, const void *bytes,
  * until memory: what the kernel lost it tells only once. */
 int	journal_segments_sync(struct journal_segments *j, struct err *err);
 bool	journal_segments_dirty(const struct journal_segments *j);
+/* What the next two have; it stays the caller's, and must outlive this. */
+void	journal_segments_background(struct journal_segments *j,
+	    struct background_sync *b);
+/* The same fdatasync, but begun only, unless one is under way; what is written
+ * meanwhile is dirty again. -1: the one before has failed. */
+int	journal_segments_sync_begin(struct journal_segments *j,
+	    struct err *err);
+/* Takes the result of one that is over; one that has taken longer than so many
+ * milliseconds is waited for. -1: it has failed. */
+int	journal_segments_sync_keep_up(struct journal_segments *j, int64_t ms,
+	    struct err *err);
+/* One was begun, and its result was not taken yet. */
+bool	journal_segments_syncing(const struct journal_segments *j);
 
 /* A place to come back to when a write fails, whatever rotated or left
  * meanwhile. */

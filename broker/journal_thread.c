@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "broker/background_sync.h"
 #include "common/mono.h"
 #include "common/xmalloc.h"
 
@@ -20,6 +21,7 @@
 struct journal_thread {
 	uint32_t			 magic;
 	struct journal_writer		*writer;
+	struct background_sync		*background;   /* INTERVAL only */
 	enum conf_sync			 sync;
 	int64_t				 sync_ms;
 	journal_thread_done_cb		 done_cb;
@@ -36,6 +38,7 @@ struct journal_thread {
 	struct journal_job		*todo;
 	struct journal_job		*done;
 	bool				 stop;
+	bool				 synced;     /* look at it */
 	struct mono			 since;      /* blocked since; 0: not */
 	bool				 trouble;
 	struct err			 trouble_err;
@@ -102,6 +105,10 @@ job_records(struct journal_thread *t, struct journal_job *job,
 {
 	struct journal_writer *w = t->writer;
 
+	/* A disk that failed is no news to who goes on in memory. */
+	if (!job->to_memory && journal_writer_sync_keep_up(w, t->sync_ms,
+	    &job->err) < 0)
+		return -1;
 	if (job->to_memory && journal_writer_memory(w, job->memory_epoch,
 	    job->memory_first, now_ms, &job->err) < 0)
 		return -1;
@@ -165,12 +172,16 @@ idle_work(struct journal_thread *t, struct err *err)
 		journal_writer_retain(t->writer, wall_unix_ms());
 		journal_writer_note(t->writer);
 	}
-	if (t->sync != CONF_SYNC_INTERVAL ||
-	    !journal_writer_dirty(t->writer) ||
+	if (t->sync != CONF_SYNC_INTERVAL)
+		return true;
+	if (journal_writer_sync_keep_up(t->writer, INT64_MAX, err) < 0)
+		return false;
+	if (!journal_writer_dirty(t->writer) ||
+	    journal_writer_syncing(t->writer) ||
 	    mono_before(now, t->sync_due))
 		return true;
 	t->sync_due = mono_add_ms(now, t->sync_ms);
-	return journal_writer_sync(t->writer, err) == 0;
+	return journal_writer_sync_begin(t->writer, err) == 0;
 }
 
 /* Sleeps until there is a job, a sync is due, or it is time to stop. */
@@ -181,7 +192,8 @@ sleep_locked(struct journal_thread *t)
 	struct timespec ts;
 
 	if (t->sync == CONF_SYNC_INTERVAL &&
-	    journal_writer_dirty(t->writer) && !t->trouble &&
+	    journal_writer_dirty(t->writer) &&
+	    !journal_writer_syncing(t->writer) && !t->trouble &&
 	    mono_before(t->sync_due, until))
 		until = t->sync_due;
 	ts.tv_sec = until.ns / 1000000000;
@@ -238,14 +250,28 @@ thread_main(void *arg)
 		struct journal_job *job = t->todo;
 
 		t->todo = NULL;
+		t->synced = false;
 		if (job == NULL && t->stop)
 			break;
 		work_unlocked(t, job);
-		if (t->todo == NULL && !t->stop)
+		if (t->todo == NULL && !t->stop && !t->synced)
 			sleep_locked(t);
 	}
 	(void)pthread_mutex_unlock(&t->mutex);
 	return NULL;
+}
+
+/* A sync is over: the thread takes its result. */
+static void
+journal_thread_synced_cb(void *arg)
+{
+	struct journal_thread *t = arg;
+
+	assert(t->magic == THREAD_MAGIC);
+	(void)pthread_mutex_lock(&t->mutex);
+	t->synced = true;
+	(void)pthread_mutex_unlock(&t->mutex);
+	(void)pthread_cond_signal(&t->cond);
 }
 
 /* --- the loop's side ----------------------------------------------------- */
@@ -284,6 +310,13 @@ start(struct journal_thread *t, struct err *err)
 	sigset_t all, before;
 	int rc;
 
+	if (t->sync == CONF_SYNC_INTERVAL) {
+		t->background = background_sync_new(journal_thread_synced_cb,
+		    t, err);
+		if (t->background == NULL)
+			return -1;
+		journal_writer_background(t->writer, t->background);
+	}
 	/* Signals are the loop's. */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -345,6 +378,7 @@ journal_thread_free(struct journal_thread *t)
 		(void)pthread_mutex_unlock(&t->mutex);
 		(void)pthread_join(t->thread, NULL);
 	}
+	background_sync_free(t->background);
 	if (t->event != NULL)
 		event_free(t->event);
 	if (t->wake_fd >= 0)
@@ -383,7 +417,8 @@ journal_thread_blocked_ms(struct journal_thread *t)
 	if (t->since.ns != 0)
 		ms = mono_diff_ms(mono_now(), t->since);
 	(void)pthread_mutex_unlock(&t->mutex);
-	return ms;
+	return t->background == NULL ? ms :
+	    MAX(ms, background_sync_ms(t->background));
 }
 
 uint64_t

@@ -2,6 +2,11 @@
  * journal_thread: the thread that blocks on the disk, so that the broker's
  * loop never does. One job at a time is under way; what comes meanwhile
  * collects in the next one, so that one write serves many publishers.
+ *
+ * Syncs in the background (journal.sync: a time) run beside it
+ * (background_sync): a job is written meanwhile. One that runs for longer than
+ * that time holds up the next job, so that what was answered and is not safe
+ * yet stays as little as the operator said.
  */
 #ifndef SLUICE_JOURNAL_THREAD_H
 #define SLUICE_JOURNAL_THREAD_H

@@ -312,6 +312,31 @@ journal_writer_sync(struct journal_writer *w, struct err *err)
 	return journal_segments_sync(w->segments, err);
 }
 
+void
+journal_writer_background(struct journal_writer *w, struct background_sync *b)
+{
+	journal_segments_background(w->segments, b);
+}
+
+int
+journal_writer_sync_begin(struct journal_writer *w, struct err *err)
+{
+	return journal_segments_sync_begin(w->segments, err);
+}
+
+int
+journal_writer_sync_keep_up(struct journal_writer *w, int64_t ms,
+    struct err *err)
+{
+	return journal_segments_sync_keep_up(w->segments, ms, err);
+}
+
+bool
+journal_writer_syncing(const struct journal_writer *w)
+{
+	return journal_segments_syncing(w->segments);
+}
+
 bool
 journal_writer_dirty(const struct journal_writer *w)
 {

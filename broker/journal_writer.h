@@ -13,6 +13,7 @@
 /* Positions reserved ahead, and when the next reservation is made. */
 #define WRITER_RESERVE 1000000u
 
+struct background_sync;
 struct journal_writer;
 
 struct journal_writer_options {
@@ -61,6 +62,13 @@ int	journal_writer_publishers(struct journal_writer *w, const void *p,
 /* fdatasync of what was appended since the last one. */
 int	journal_writer_sync(struct journal_writer *w, struct err *err);
 bool	journal_writer_dirty(const struct journal_writer *w);
+/* The same beside what is written (journal_segments.h has the rules). */
+void	journal_writer_background(struct journal_writer *w,
+	    struct background_sync *b);
+int	journal_writer_sync_begin(struct journal_writer *w, struct err *err);
+int	journal_writer_sync_keep_up(struct journal_writer *w, int64_t ms,
+	    struct err *err);
+bool	journal_writer_syncing(const struct journal_writer *w);
 /* Unlinks what is too old or too much; cheap when there is nothing to do. */
 void	journal_writer_retain(struct journal_writer *w, int64_t now_ms);
 /* Marks the epoch closed: the next start goes on with it on any boot. */
