@@ -22,6 +22,8 @@ link_in(struct conn *c, uint32_t after)
 	    s->sub->first_client;
 	if (s->next != CONN_NONE)
 		stream_at(c, s->next)->prev = c->id;
+	else
+		s->sub->last_client = c->id;
 	if (after != CONN_NONE)
 		stream_at(c, after)->next = c->id;
 	else
@@ -39,6 +41,8 @@ link_out(struct conn *c)
 		s->sub->first_client = s->next;
 	if (s->next != CONN_NONE)
 		stream_at(c, s->next)->prev = s->prev;
+	else
+		s->sub->last_client = s->prev;
 	s->next = s->prev = CONN_NONE;
 }
 
@@ -46,7 +50,7 @@ void
 audience_join(struct conn *c, struct hub_subscription *sub)
 {
 	c->stream.sub = sub;
-	link_in(c, sub->last_waiting);
+	link_in(c, sub->last_client);
 	conn_row_subscribe(c->row, sub->id + 1);
 }
 
@@ -114,7 +118,7 @@ audience_wait_over(struct audience_queue *q, struct conn *c)
 	if (sub->last_waiting == c->id)
 		sub->last_waiting = c->stream.prev;
 	link_out(c);
-	link_in(c, sub->last_waiting);
+	link_in(c, sub->last_client);
 	if (--sub->waiting == 0)
 		TAILQ_REMOVE(q, sub, turn);
 }

@@ -3,6 +3,10 @@
  * streams, and the reference that each of them has to the subscription. With
  * the last the subscription goes, and its snapshot with it.
  *
+ * Who comes, or was behind and had its turn, stands last: news reach first who
+ * was there before and takes them as they come, and those who never read delay
+ * nobody while their sockets fill.
+ *
  * Who waits for a turn stands at the front of its list, in the order of who
  * waits for longest; a subscription of which somebody does stands in a queue
  * of such. So a turn costs nothing for those who do not wait: one who is

@@ -240,7 +240,7 @@ hub_acquire(struct hub *h, struct slice tenant,
 	}
 	hub_wish_own(s);
 	s->clients = 1;
-	s->first_client = s->last_waiting = HUB_NONE;
+	s->first_client = s->last_client = s->last_waiting = HUB_NONE;
 	s->id = arena_add(h, s);
 	strmap_put(h->by_canon, canon, s->id);
 	for (i = 0; i < s->n_selectors; i++)

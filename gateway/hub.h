@@ -49,6 +49,7 @@ struct hub_subscription {
 	uint32_t	 first_client;  /* audience's list, those who wait for
 					 * a turn first; HUB_NONE: empty */
 	uint32_t	 last_waiting;  /* the last of them; HUB_NONE: none */
+	uint32_t	 last_client;   /* of the list; HUB_NONE: empty */
 	uint32_t	 waiting;       /* how many do */
 	TAILQ_ENTRY(hub_subscription) turn;   /* audience_queue, while any */
 };

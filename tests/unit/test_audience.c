@@ -182,6 +182,38 @@ test_who_waits_is_served_in_the_order_of_waiting_and_nobody_else(
 }
 
 static void
+test_news_reach_first_who_was_there_before_and_was_not_behind(void **state
+    UNUSED)
+{
+	struct hub_subscription *sub = NULL;
+
+	for (uint32_t i = 0; i < 4; i++)
+		sub = join(i, "job:a");
+	(void)all_of(sub);
+	assert_string_equal(served, "abcd");
+	/* Behind, and not any more. */
+	waits(1);
+	assert_string_equal(turn(), "b");
+	(void)all_of(sub);
+	assert_string_equal(served, "acdb");
+	(void)join(4, "job:a");
+	(void)all_of(sub);
+	assert_string_equal(served, "acdbe");
+	/* The last goes, one comes, and another waits. */
+	leave(4);
+	(void)join(5, "job:a");
+	waits(5);
+	waits(0);
+	(void)all_of(sub);
+	assert_string_equal(served, "facdb");
+	leave(0);
+	leave(5);
+	(void)join(6, "job:a");
+	(void)all_of(sub);
+	assert_string_equal(served, "cdbg");
+}
+
+static void
 test_a_turn_that_is_cut_short_goes_on_with_the_next(void **state UNUSED)
 {
 	for (uint32_t i = 0; i < 5; i++) {
@@ -307,6 +339,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_who_waits_is_served_in_the_order_of_waiting_and_nobody_else),
+		TEST(test_news_reach_first_who_was_there_before_and_was_not_behind),
 		TEST(test_a_turn_that_is_cut_short_goes_on_with_the_next),
 		TEST(test_who_waits_again_has_its_next_turn_behind_the_others),
 		TEST(test_two_subscriptions_take_turns),
