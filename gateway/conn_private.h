@@ -7,6 +7,12 @@
 
 #include "gateway/connection.h"
 
+#define CONN_PROBE_IDLE_S  20   /* twice more until CONN_DEAD_MS */
+#define CONN_PROBE_EACH_S  5
+
+/* What an error of its socket says about a connection's end. */
+enum metrics_close	conn_cause_of(int error);
+
 /* By the table: a slot was given to an accepted socket. */
 void	conn_open(struct conn *c);
 /* By the table: the socket has something (CONN_POLL_*), or is asked for the

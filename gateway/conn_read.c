@@ -137,12 +137,12 @@ receive(struct conn *c)
 		conn_hear(c);
 		return 0;
 	}
-	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR)) {
-		conn_close(c, CLOSE_CLIENT);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0) {
+		conn_close(c, n == 0 ? CLOSE_CLIENT : conn_cause_of(errno));
 		return -1;
 	}
-	if (n <= 0)
-		return 0;
 	/* The five seconds run from a request's first byte; while an answer
 	 * before it is being taken, from that one's end. */
 	if (x->in.len == 0 && x->request == NULL &&
@@ -189,7 +189,7 @@ conn_read_discard(struct conn *c)
 	} while (n > 0 && c->discarded - before < CONN_DISCARD_TURN);
 	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
 		conn_close(c, c->state == CONN_CLOSING ? c->cause :
-		    CLOSE_CLIENT);
+		    n == 0 ? CLOSE_CLIENT : conn_cause_of(errno));
 	else if (c->state == CONN_STREAM && c->discarded > CONN_DISCARD_MAX)
 		conn_close(c, CLOSE_BAD_REQUEST);
 }

@@ -134,18 +134,34 @@ conn_deafen(struct conn *c)
 
 /* --- the beginning -------------------------------------------------------- */
 
+/* TCP_USER_TIMEOUT instead of TCP_KEEPCNT says when unanswered probes end it
+ * (tcp(7)), as all else that is not acknowledged. */
 static void
 set_options(int fd)
 {
-	int one = 1, size = CONN_SNDBUF, low = CONN_NOTSENT_LOWAT;
-	unsigned int dead_ms = 30000;
+	static const struct {
+		int	level, name, value;
+	} options[] = {
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ SOL_SOCKET, SO_SNDBUF, CONN_SNDBUF },
+		{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, CONN_NOTSENT_LOWAT },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, CONN_PROBE_IDLE_S },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, CONN_PROBE_EACH_S },
+	};
 
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low,
-	    sizeof(low));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms,
-	    sizeof(dead_ms));
+	for (size_t i = 0; i < NELEM(options); i++)
+		(void)setsockopt(fd, options[i].level, options[i].name,
+		    &options[i].value, sizeof(options[i].value));
+}
+
+void
+conn_set_patience(struct conn *c, int64_t ms)
+{
+	unsigned int patience = (unsigned int)MAX(ms, CONN_DEAD_MS);
+
+	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience,
+	    sizeof(patience));
 }
 
 static void
@@ -178,6 +194,7 @@ conn_open(struct conn *c)
 	c->progress_ms = now;
 	c->stream.next = c->stream.prev = CONN_NONE;
 	set_options(c->fd);
+	conn_set_patience(c, CONN_KEEPALIVE_MS);
 	conn_set_state(c, CONN_READING);
 	begin_exchange(c, now);
 	watch(c, false, false);
@@ -185,6 +202,21 @@ conn_open(struct conn *c)
 }
 
 /* --- writing -------------------------------------------------------------- */
+
+enum metrics_close
+conn_cause_of(int error)
+{
+	switch (error) {
+	case ETIMEDOUT:
+	/* The same, when something on the way had said why: the kernel keeps
+	 * that to itself until its patience is over. */
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		return CLOSE_STALLED;
+	default:
+		return CLOSE_CLIENT;
+	}
+}
 
 int
 conn_writev(struct conn *c, const struct iovec *iov, size_t n, size_t bytes,
@@ -200,7 +232,7 @@ conn_writev(struct conn *c, const struct iovec *iov, size_t n, size_t bytes,
 	*ret_taken = 0;
 	if (done == -1) {
 		if (errno != EAGAIN && errno != ENOBUFS) {
-			conn_close(c, CLOSE_CLIENT);
+			conn_close(c, conn_cause_of(errno));
 			return -1;
 		}
 		done = 0;

@@ -9,9 +9,13 @@
  *
  * Limits: a whole head within 5 s; a body within 30 s; an idle kept-alive
  * connection 60 s, and so long for an answer to be taken; what stands behind a
- * stream's end 2 s. Of bodies 16 KiB each are always read, and what is longer
- * as far as CONN_BODIES_MAX goes for all clients together: who sends long ones
- * slowly can keep others from long ones, not the memory from everybody.
+ * stream's end 2 s. The kernel ends what acknowledges nothing for that time, of
+ * a stream for its write_stall_timeout, and never before 30 s; what is idle it
+ * asks after 20 s, so that a peer that vanished is found whatever the heartbeat
+ * (tcp(7): TCP_USER_TIMEOUT, TCP_KEEPIDLE). Of bodies 16 KiB each are always
+ * read, and what is longer as far as CONN_BODIES_MAX goes for all clients
+ * together: who sends long ones slowly can keep others from long ones, not the
+ * memory from everybody.
  */
 #ifndef SLUICE_CONNECTION_H
 #define SLUICE_CONNECTION_H
@@ -30,6 +34,7 @@
 #define CONN_BODY_MS        30000
 #define CONN_KEEPALIVE_MS   60000
 #define CONN_LINGER_MS      2000
+#define CONN_DEAD_MS        30000
 #define CONN_BODY_FREE      (16u * 1024)
 #define CONN_BODIES_MAX     (64u * 1024 * 1024)
 #define CONN_SNDBUF         (128 * 1024)  /* the kernel doubles it */
@@ -103,6 +108,8 @@ struct conn {
 void	conn_set_state(struct conn *c, enum conn_state state);
 /* The request is done with; from here on the connection is a stream. */
 void	conn_begin_stream(struct conn *c);
+/* So long, but no less than CONN_DEAD_MS, the peer may acknowledge nothing. */
+void	conn_set_patience(struct conn *c, int64_t ms);
 /* Something is due at that time at the latest. */
 void	conn_due(struct conn *c, int64_t at_ms);
 /* Writes what is pending. Returns 1 when all was taken, 0 when the socket is

@@ -19,7 +19,8 @@ enum metrics_close {
 	CLOSE_DONE,            /* answered, no keep-alive */
 	CLOSE_HEAD_TIMEOUT,
 	CLOSE_BODY_TIMEOUT,
-	CLOSE_STALLED,         /* took no byte for write_stall_timeout */
+	CLOSE_STALLED,         /* took no byte for write_stall_timeout,
+				* or acknowledged none (connection) */
 	CLOSE_BAD_REQUEST,
 	CLOSE_REVOKED,         /* its token was, before it was a stream */
 	CLOSE_ENDED,           /* by stream.closing, counted by its reason */

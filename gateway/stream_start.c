@@ -134,6 +134,7 @@ set_options(struct conn *c, const struct stream_wish *w)
 	    o->heartbeat_form == CONF_HEARTBEAT_COMMENT;
 	s->idle_ms = w->timeout_ms >= 0 ? w->timeout_ms : o->idle_timeout_ms;
 	s->stall_ms = (uint32_t)o->write_stall_timeout_ms;
+	conn_set_patience(c, s->stall_ms);
 	s->retry_ms = (uint32_t)o->retry_ms;
 	s->on_overflow = o->on_overflow;
 	/* 80 to 100 % of max_duration, so that not all end at one time. */

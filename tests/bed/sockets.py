@@ -1,4 +1,4 @@
-"""The sockets of another process, duplicated: their options are read from outside (as root)."""
+"""Sockets of another process, duplicated and looked into (as root); peers that are not there."""
 
 import ctypes
 import errno
@@ -6,10 +6,12 @@ import fcntl
 import os
 import socket
 import stat
+import struct
 import sys
 import termios
 
 _PIDFD_GETFD = 438
+_SO_ATTACH_FILTER, _BPF_RET = 26, 0x06
 
 
 def sockets(pid, family):
@@ -58,3 +60,24 @@ def peer_of(sock):
         return sock.getpeername()
     except OSError:
         return None
+
+
+def vanish(sock):
+    """From now on the host of SOCK seems to be gone: nothing that comes is taken or acknowledged.
+
+    A filter of the socket drops it all, before TCP sees it. Closed, it sends a reset.
+    """
+    refuse_all = ctypes.create_string_buffer(struct.pack("=HBBI", _BPF_RET, 0, 0, 0))
+    program = struct.pack("HP", 1, ctypes.addressof(refuse_all))
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def accepted_by(pid, client):
+    """A duplicate of the socket by which process PID talks with CLIENT; None when there is none."""
+    assert os.geteuid() == 0, "only root may look into a gateway: run this test as root"
+    for found in inet_sockets(pid):
+        if peer_of(found) == client.getsockname():
+            # Not found.dup(): that makes the socket block, for the gateway too.
+            return socket.socket(fileno=os.dup(found.fileno()))
+    return None

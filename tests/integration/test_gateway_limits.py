@@ -15,7 +15,7 @@ import pytest
 
 from tests.bed.net import deadline, factor, wait_until
 from tests.bed.sluice import Sluice
-from tests.bed.sockets import inet_sockets, peer_of
+from tests.bed.sockets import accepted_by
 
 from .numbered import events, numbers, publish, wait_kept
 
@@ -41,16 +41,6 @@ def to_the_end(stream, timeout=10):
     return stream.ended
 
 
-def accepted_by(pid, client):
-    """A duplicate of the socket by which process PID talks with CLIENT."""
-    assert os.geteuid() == 0, "only root may look into a gateway: run this test as root"
-    for found in inet_sockets(pid):
-        if peer_of(found) == client.getsockname():
-            # Not found.dup(): that makes the socket block, for the gateway too.
-            return socket.socket(fileno=os.dup(found.fileno()))
-    return None
-
-
 def unread(sock):
     """Bytes the kernel holds for the other end, unacknowledged or not sent yet."""
     return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
@@ -73,8 +63,6 @@ def test_the_kernel_holds_little_for_a_stream_and_sends_it_at_once():
             assert held == 2 * min(128 * 1024, most) <= 256 * 1024
             assert option(socket.TCP_NOTSENT_LOWAT) == 16 * 1024
             assert option(socket.TCP_NODELAY) != 0
-            # No byte acknowledged for so long, in ms: closed.
-            assert option(socket.TCP_USER_TIMEOUT) == 30_000
             # A client that does not read: no more than that stands in the kernel.
             publish(sluice, "job:x", 0, 4000, size=1000)
             wait_until(lambda: unread(accepted) >= 16 * 1024, 10, "the kernel is full")
@@ -314,6 +302,7 @@ def test_who_asks_on_before_a_long_answer_is_taken_gets_it_whole_and_the_next():
         assert [len(json.loads(body)["workflows"]) for body in bodies] == [1200, 1200]
 
 
+@pytest.mark.slow
 def test_a_long_answer_is_not_cut_because_its_reader_is_slow():
     with Sluice() as sluice:
         long_answer(sluice)
@@ -327,7 +316,8 @@ def test_a_long_answer_is_not_cut_because_its_reader_is_slow():
                 b"GET /api/v1/workflows HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
             )
             answer = slow.recv(1000)
-            time.sleep(3)
+            # Of the 60 s it has; longer than a stream may take nothing.
+            time.sleep(40)
             while piece := slow.recv(65536):
                 answer += piece
         assert len(json.loads(answer.partition(b"\r\n\r\n")[2])["workflows"]) == whole == 1200
