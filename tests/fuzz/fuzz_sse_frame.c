@@ -2,8 +2,9 @@
  * libFuzzer entry for what subscribers get: nobody can inject a frame.
  *
  * The first byte chooses. Even: the rest is a publisher's body (bit 1: ndjson),
- * read as the gateway reads it; each event that is taken is framed. Odd: the
- * rest is an event type, a frame and numbers that go to the framer as they are.
+ * read as the gateway reads it; each event that is taken is framed in every
+ * form that a client can get it in. Odd: the rest is an event type, a key, a
+ * list of keys (or an id) and a frame that go to the framer as they are.
  * What comes out must be one HTTP chunk, and in it an independent reader of
  * event streams (below, written from the HTML standard and from nothing of
  * ours) must find exactly one event, with that name, that id, and data that is
@@ -17,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/lifecycle.h"
+#include "common/utf8.h"
+#include "gateway/cloud_event.h"
 #include "gateway/publish_body.h"
 #include "gateway/sse_frame.h"
 #include "tests/unit/json_tree_fixture.h"
@@ -178,9 +182,71 @@ check_member(const json_t *root, const char *name, struct slice want)
 	    memcmp(json_string_value(v), want.p, want.n) == 0);
 }
 
+/* As who reads while the store is away gets it: without an id. */
+static void
+check_without_id(const struct sse_parts *parts, const json_t *right)
+{
+	struct sse_parts bare = { parts->event, parts->data, SLICE_NONE };
+	struct buf b = BUF_EMPTY;
+	json_t *got;
+
+	MUST(sse_event_of(&b, &bare) == 0);
+	got = check_frame(&b, parts->event, "");
+	MUST(json_equal(got, right));
+	json_decref(got);
+	buf_free(&b);
+}
+
+/* format=cloudevents. */
+static void
+check_cloud(const struct sse_parts *parts, const struct item *item,
+    const json_t *right)
+{
+	struct buf event = BUF_EMPTY, b = BUF_EMPTY;
+	struct sse_parts cloud = *parts;
+	json_t *got;
+
+	MUST(cloud_event(&event, parts->data));
+	MUST(event.len <= parts->data.n + CLOUD_EVENT_GROWTH);
+	cloud.data = (struct slice){ (const char *)event.data, event.len };
+	if (sse_event_of(&b, &cloud) == 0) {
+		got = check_frame(&b, item->event_type, "65f1a2b3-41");
+		check_member(got, "specversion", slice_str("1.0"));
+		check_member(got, "id", slice_str("65f1a2b3-41"));
+		check_member(got, "type", item->event_type);
+		check_member(got, "streamkey", item->key);
+		check_member(got, "sequence", slice_str("7"));
+		MUST(json_equal(json_object_get(got, "data"),
+		    json_object_get(right, "data")));
+		json_decref(got);
+	} else {
+		MUST(b.len == 0 && event.len > EVENT_DATA_LINE_MAX);
+	}
+	buf_free(&b);
+	buf_free(&event);
+}
+
+static void
+check_end(struct slice key)
+{
+	struct sse_control end = { .kind = SSE_END, .tip = where,
+	    .state = LIFECYCLE_NONE + 1 };
+	struct buf b = BUF_EMPTY;
+	json_t *got;
+
+	MUST(sse_control(&b, &end, key) == 0);
+	got = check_frame(&b, slice_str("stream.end"), "");
+	check_member(got, "stream_key", key);
+	check_member(got, "last_id", slice_str("65f1a2b3-41"));
+	check_member(got, "reason", slice_str("terminal"));
+	json_decref(got);
+	buf_free(&b);
+}
+
 static void
 check_event(struct item *item, const struct json_value *sent)
 {
+	struct sse_parts parts;
 	struct buf b = BUF_EMPTY;
 	json_t *got;
 
@@ -195,6 +261,10 @@ check_event(struct item *item, const struct json_value *sent)
 	MUST(json_number_value(json_object_get(got, "seq")) == 7);
 	MUST(json_tree_same(json_tree_member(sent, "data"),
 	    json_object_get(got, "data")));
+	MUST(sse_event_parts(b.data, b.len, &parts));
+	check_without_id(&parts, got);
+	check_cloud(&parts, item, got);
+	check_end(item->key);
 	json_decref(got);
 	buf_free(&b);
 	if (sse_snapshot(&b, item, where, 1, 1, where) == 0) {
@@ -250,6 +320,65 @@ cut(const char **p, const char *end)
 	return s;
 }
 
+/* Of any key, though those of streams need no escape. */
+static void
+check_raw_end(struct slice key, uint8_t state)
+{
+	struct sse_control end = { .kind = SSE_END, .tip = where,
+	    .state = state };
+	struct buf b = BUF_EMPTY;
+	json_t *got;
+
+	if (sse_control(&b, &end, key) == 0) {
+		got = check_frame(&b, slice_str("stream.end"), "");
+		if (utf8_valid(key.p, key.n))
+			check_member(got, "stream_key", key);
+		json_decref(got);
+	} else {
+		MUST(b.len == 0);
+	}
+	buf_free(&b);
+}
+
+/* An event put together again from parts that are not what they should be: one
+ * frame with these, or nothing. */
+static void
+fuzz_parts(const struct sse_parts *parts)
+{
+	char id[EVENT_ID_MAX] = "";
+	struct position pos = { 0, 0 };
+	struct buf b = BUF_EMPTY;
+
+	if (sse_event_of(&b, parts) == 0) {
+		MUST(parts->id.p == NULL || position_parse(parts->id, &pos));
+		if (pos.epoch != 0)
+			(void)position_format(pos, id);
+		json_decref(check_frame(&b, parts->event, id));
+	} else {
+		MUST(b.len == 0);
+	}
+	buf_free(&b);
+}
+
+static void
+fuzz_forms(struct slice event_type, struct slice id, struct slice data)
+{
+	struct sse_parts parts = { event_type, data, id };
+	struct buf event = BUF_EMPTY;
+
+	fuzz_parts(&parts);
+	parts.id = SLICE_NONE;
+	fuzz_parts(&parts);
+	if (cloud_event(&event, data)) {
+		parts.data = (struct slice){ (const char *)event.data,
+		    event.len };
+		fuzz_parts(&parts);
+	} else {
+		MUST(event.len == 0);
+	}
+	buf_free(&event);
+}
+
 static void
 fuzz_item(const char *p, size_t n)
 {
@@ -281,6 +410,8 @@ fuzz_item(const char *p, size_t n)
 	else
 		MUST(b.len == 0);
 	buf_free(&b);
+	check_raw_end(item.key, (uint8_t)n);
+	fuzz_forms(item.event_type, keys, item.frame);
 }
 
 int
