@@ -13,6 +13,8 @@ from tests.bed.sse import Stream
 
 EVENTS = "/api/v1/events"
 KIB = 1024
+# Of a data line, and how much of it is kept for id and seq, which may become longer.
+LINE, GIVEN = 60_000, 128
 
 
 @pytest.fixture(name="sluice", scope="module")
@@ -131,6 +133,40 @@ def test_a_member_may_be_so_long_and_no_longer(sluice, member):
     assert {row["path"] for row in answer["details"]} == {member}
     assert count(sluice) == before
     assert post(sluice, json.dumps(event(**{member: last}))) == (202, None)
+
+
+def test_a_data_line_may_be_so_long_and_no_longer(sluice):
+    def wide(size):
+        # Three bytes as sent, six in the frame: it passes 48 KiB only there.
+        fill, rest = divmod(size, 6)
+        return event(stream_key="job:line", data={"p": "\u2028" * fill + "p" * rest})
+
+    def send(size):
+        text = json.dumps(wide(size), ensure_ascii=False)
+        assert len(text.encode()) <= 40 * KIB
+        return post(sluice, text.encode())
+
+    with sluice.stream("job:line", snapshot=0) as stream:
+        stream.wait_open()
+        assert send(6) == (202, None)
+        stream.wait_events(1)
+
+        def line(number):
+            """The data line of an event, and it without what the broker gave it: id and seq."""
+            frame = stream.named("x.n")[number]
+            given = f'"id":"{frame.id}","seq":{frame.json["seq"]},'
+            assert frame.data.count(given) == 1
+            return len(frame.data.encode()), len(frame.data.encode()) - 1 - len(given)
+
+        # All the rest is as long whatever the padding is.
+        last = LINE - GIVEN - line(0)[1] + 6
+        before = count(sluice)
+        assert send(last + 1) == (413, "too_large") and count(sluice) == before
+        assert send(last) == (202, None)
+        stream.wait_events(2)
+        long, own = line(1)
+        assert own == LINE - GIVEN and long <= LINE
+        assert stream.events()[1]["data"] == wide(last)["data"]
 
 
 @pytest.mark.parametrize("last,first,code", QUERIES)
