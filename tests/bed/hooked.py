@@ -21,3 +21,12 @@ class Hooked(Sluice):
         os.mkdir(self.bin)
         for name in PROGRAMS:
             shutil.copy(binary(name), self.bin)
+
+    def limit_files(self, soft, hard):
+        """RLIMIT_NOFILE of every gateway at its start."""
+        program = self.program("sluice-gateway")
+        os.rename(program, f"{program}.real")
+        with open(program, "w", encoding="utf-8") as file:
+            file.write(f'#!/bin/sh\nexec prlimit --nofile={soft}:{hard} "$0.real" "$@"\n')
+        os.chmod(program, 0o755)
+        return self

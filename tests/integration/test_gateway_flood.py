@@ -15,6 +15,7 @@ import time
 
 import pytest
 
+from tests.bed.hooked import Hooked
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
 
@@ -167,12 +168,10 @@ class Flood(threading.Thread):
 
 def test_with_64_descriptors_a_flood_costs_nothing_and_no_stream_notices():
     assert os.geteuid() == 0, "only root may look into a gateway: run this test as root"
-    # What a gateway makes of the limit by itself: half of it for clients.
-    conf = {"gateway": {"max_connections": 32}}
-    with Sluice(conf) as sluice:
+    # What a gateway makes of the limit by itself (max_connections: auto): half of it for clients.
+    with Hooked().limit_files(64, 64) as sluice:
         pid = sluice.pid("gateway/0")
-        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (64, hard))
+        assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (64, 64)
         publisher = http.client.HTTPConnection("127.0.0.1", sluice.port, timeout=10)
         streams = [sluice.stream(f"job:{n}", snapshot=0) for n in range(8)]
         for stream in streams:

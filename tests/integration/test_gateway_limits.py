@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from tests.bed.hooked import Hooked
 from tests.bed.net import deadline, factor, wait_until
 from tests.bed.sluice import Sluice
 from tests.bed.sockets import accepted_by
@@ -321,6 +322,21 @@ def test_a_long_answer_is_not_cut_because_its_reader_is_slow():
             while piece := slow.recv(65536):
                 answer += piece
         assert len(json.loads(answer.partition(b"\r\n\r\n")[2])["workflows"]) == whole == 1200
+
+
+@pytest.mark.parametrize("files,most", [(64, 32), (511, 256), (513, 257), (1000, 744)])
+def test_max_connections_auto_follows_the_limit_of_open_files(files, most):
+    with Hooked().limit_files(files, files) as sluice:
+        said = sluice.request("GET", "/api/v1/status")[2]["gateway"]["connections"]
+        assert said["max"] == most
+
+
+def test_max_connections_auto_is_20000_at_most():
+    with Sluice() as sluice:
+        # What the service gives its gateways: all that it may have itself.
+        files, _ = resource.prlimit(sluice.pid("gateway/0"), resource.RLIMIT_NOFILE)
+        said = sluice.request("GET", "/api/v1/status")[2]["gateway"]["connections"]
+        assert said["max"] == min(20_000, files - 256) and files > 1000
 
 
 def test_without_a_free_descriptor_streams_go_on_and_new_clients_wait():
