@@ -1,18 +1,25 @@
 """/metrics, read by Prometheus' own parser, and the log's line for each stream that ended."""
 
 import contextlib
+import http.client
 import json
+import math
+import os
 import re
+import signal
 import time
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.bed.net import wait_until
+from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import Sluice
+from tests.bed.sockets import accepted_by
 from tests.bed.tokens import bearer
 
+from .crowd import one_on_each
 from .guarded import ADMIN, Guarded
-from .numbered import events
+from .numbered import events, numbers
 
 PREFIX = "sluice_gateway_"
 
@@ -99,6 +106,85 @@ def test_figures_count_what_happened():
         with sluice.stream("job:m", last_event_id="00000001-5") as lost:
             lost.read_until(lambda s: s.named("stream.gap"), 10, "a gap")
         assert value(sluice, "gaps_total", reason="epoch_changed") == 1
+
+
+class Asker:
+    """A connection with one of several gateways: that of process PID."""
+
+    def __init__(self, sluice, pid):
+        """Connects until the kernel chooses that one."""
+        for _ in range(100):
+            self.conn = http.client.HTTPConnection("127.0.0.1", sluice.port, timeout=deadline(20))
+            self.ask("GET", "/healthz")
+            accepted = accepted_by(pid, self.conn.sock)
+            if accepted is not None:
+                accepted.close()
+                return
+            self.conn.close()
+        raise AssertionError("a hundred connections are all with another gateway")
+
+    def ask(self, method, path, rows=()):
+        """A request, with events as ndjson; the answer's text."""
+        body = "".join(json.dumps(row) + "\n" for row in rows) or None
+        self.conn.request(method, path, body, {"Content-Type": "application/x-ndjson"})
+        answer = self.conn.getresponse()
+        text = answer.read().decode()
+        assert answer.status in (200, 202), text
+        return text
+
+    def figures(self):
+        """{sample: value} of those without labels, and of the lag's buckets by their bound."""
+        found = {}
+        for family in text_string_to_metric_families(self.ask("GET", "/metrics")):
+            for sample in family.samples:
+                if set(sample.labels) <= {"le"}:
+                    name = sample.name.removeprefix(PREFIX)
+                    found[name + sample.labels.get("le", "")] = sample.value
+        return found
+
+
+# Of one write (gateway/flight.h).
+FRAMES = 64
+
+
+@pytest.mark.release_only
+def test_all_that_is_pending_goes_out_in_few_writes_and_its_lag_is_told():
+    with Sluice(gateways=2) as sluice, contextlib.ExitStack() as stack:
+        pids = [sluice.pid("gateway/0"), sluice.pid("gateway/1")]
+        streams = one_on_each(stack, lambda: sluice.stream("job:m", snapshot=0)).values()
+        asked, other = (Asker(sluice, pid) for pid in pids)
+        for asker in (asked, other):
+            stack.callback(asker.conn.close)
+
+        def publish(begin, end):
+            for at in range(begin, end, 50):
+                other.ask("POST", "/api/v1/events", events("job:m", at, at + 50))
+
+        def late(figures):
+            return figures["lag_seconds_count"] - figures["lag_seconds_bucket1.000"]
+
+        publish(0, 100)
+        for stream in streams:
+            stream.wait_events(100)
+        before = asked.figures()
+        assert before["lag_seconds_count"] >= 1 and late(before) == 0
+        assert before["lag_seconds_sum"] < 1 * before["lag_seconds_count"]
+        os.kill(pids[0], signal.SIGSTOP)
+        try:
+            publish(100, 600)
+            time.sleep(1.5)
+        finally:
+            os.kill(pids[0], signal.SIGCONT)
+        for stream in streams:
+            stream.wait_events(600)
+            assert numbers(stream) == list(range(600))
+        after = asked.figures()
+        # As many as they need, one that waits for nobody, a heartbeat, an answer.
+        assert after["writes_total"] - before["writes_total"] <= math.ceil(500 / FRAMES) + 3
+        assert late(after) >= 1
+        assert after["lag_seconds_sum"] - before["lag_seconds_sum"] >= 1.5
+        # Of who was not stopped nothing was late.
+        assert late(other.figures()) == 0
 
 
 def test_every_reason_for_which_a_request_was_not_let_in_is_counted():
