@@ -11,7 +11,7 @@ build_packages='gcc make pkg-config ca-certificates libevent-dev
 check_packages='clang clang-tidy clang-format libclang-rt-14-dev cppcheck
 	codespell libcmocka-dev python3-venv chromium curl haproxy nginx
 	libnginx-mod-nchan nats-server openjdk-17-jdk-headless openssl git
-	procps util-linux mandoc systemd'
+	procps util-linux iproute2 mandoc systemd'
 
 packages=$build_packages
 [ "$1" = check ] && packages="$build_packages $check_packages"
