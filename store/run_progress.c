@@ -127,8 +127,10 @@ run_event_make(struct run_event *e, const struct run_progress *p,
 	buf_adds(f, "\"type\":\"run\",");
 	add_text(f, "stream_key", slice_str(p->key));
 	buf_addf(f, ",\"event_type\":\"run.progress\",\"timestamp\":\"%s\","
-	    "\"source\":\"" SOURCE "\",\"version\":1,\"terminal\":false,"
-	    "\"data\":", wall_format(now_unix_ms, when));
+	    "\"source\":\"" SOURCE "\",\"version\":1,",
+	    wall_format(now_unix_ms, when));
+	add_text(f, "tenant", slice_str(p->tenant));
+	buf_adds(f, ",\"terminal\":false,\"data\":");
 	e->item.data_off = (uint32_t)f->len;
 	add_data(f, p);
 	buf_addc(f, '}');

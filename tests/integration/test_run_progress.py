@@ -1,5 +1,6 @@
 """run.progress derived from a run's jobs (`derive: true`), over two gateways and crashes."""
 
+import contextlib
 import random
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
 
+from .guarded import Guarded
 from .lifecycle import job, job_path, post, publisher_each, run
 
 CONF = {"streams": {"default": {"heartbeat_interval": "500ms"}}}
@@ -145,6 +147,52 @@ def test_of_a_run_that_did_not_ask_nothing_is_derived(sluice):
         sluice.publish(of_run([job("job:asked-a", "running")], "asked"))
         wait_told(stream, run_id="asked", running=1)
         assert [row["run_id"] for row in told(stream)] == ["asked"]
+
+
+def test_runs_and_jobs_of_one_name_in_two_tenants_are_apart():
+    key = "run:r"
+    with Guarded() as guarded, contextlib.ExitStack() as stack:
+        asked, other, silent = (
+            guarded.issuer.grants(["*"], ["*"], tenant=t) for t in ("acme", "globex", "initech")
+        )
+
+        def says(token, *events):
+            status, _, body = guarded.post(token, events)
+            assert (status, body["duplicates"]) == (202, 0), body
+
+        def follow(token):
+            stream = stack.enter_context(guarded.stream(token, key))
+            stream.wait_joined()
+            return stream
+
+        one, two, none = (follow(token) for token in (asked, other, silent))
+        says(asked, run(key, "running", derive=True, total_jobs=7))
+        says(other, run(key, "pending", derive=True))
+        says(silent, run(key, "running"))
+        for i in range(3):
+            says(asked, *of_run([job(f"job:{i}", "running")], "r"))
+        # The same job, whose run only the first tenant has told.
+        says(other, job("job:0", "running"), *of_run([job("job:1", "failed")], "r"))
+        says(silent, *of_run([job("job:1", "failed"), job("job:9", "running")], "r"))
+        wait_told(one, running=3, failed=0, total_jobs=7, state="running")
+        wait_told(two, running=0, failed=1, total_jobs=1, state="pending")
+        # What the store knows of them stands in its file.
+        guarded.sluice.wait_restarted("store", guarded.sluice.kill("store"))
+        says(asked, job("job:1", "succeeded", "running"))
+        says(other, *of_run([job("job:2", "canceled")], "r"), run(key, "running", "pending"))
+        # The end of one tenant's run is not the other's.
+        wait_told(two, running=0, failed=1, canceled=1, state="running")
+        says(other, run(key, "failed", "running"))
+        wait_until(lambda: two.pump() or two.ended, 10, "the end")
+        says(asked, job("job:2", "succeeded", "running"))
+        wait_told(one, running=1, failed=0, canceled=0, succeeded=2, total_jobs=7)
+        for stream in (one, two):
+            judge(stream)
+        assert {e["tenant"] for e in one.events()} == {"acme"}
+        assert {e["tenant"] for e in two.events()} == {"globex"}
+        says(silent, run(key, "succeeded", "running"))
+        wait_until(lambda: none.pump() or none.ended, 10, "the end")
+        assert [e["event_type"] for e in none.events()] == ["run.state_changed"] * 2
 
 
 @pytest.mark.parametrize("victim", ["store", "broker", "gateway/1"])
