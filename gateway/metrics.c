@@ -1,6 +1,10 @@
 #include "gateway/metrics.h"
 
 #include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "common/macros.h"
 
 static const char *const close_names[CLOSE_MAX] = {
 	[CLOSE_CLIENT] = "client",
@@ -106,6 +110,13 @@ print_connections(struct buf *b, const struct metrics *m)
 	for (i = SSE_REASON_NONE + 1; i < SSE_REASON_MAX; i++)
 		labelled(b, "stream_closings_total", "reason",
 		    sse_reason_name((enum sse_reason)i), m->closings[i]);
+}
+
+static void
+print_answers(struct buf *b, const struct metrics *m)
+{
+	size_t i;
+
 	head(b, "http_answers_total", "counter", "HTTP answers by code.");
 	for (i = 0; i < METRICS_STATUS_MAX; i++)
 		if (m->answers[i] > 0)
@@ -133,46 +144,57 @@ print_ring(struct buf *b, const struct ring_stats *r)
 	    "Items of the broker that could not be framed.", r->refused);
 }
 
-void
-metrics_print(struct buf *b, const struct metrics *m,
-    const struct ring_stats *ring, uint64_t subscriptions)
+/* What is only counted. */
+static const struct counter {
+	const char	*name;
+	const char	*help;
+	size_t		 off;       /* of a uint64_t in struct metrics */
+} counters[] = {
+#define COUNTER(name, member, help) \
+	{ name "_total", help, offsetof(struct metrics, member) }
+	COUNTER("records", records, "Records taken from the broker."),
+	COUNTER("events", events_in, "Events taken from the broker."),
+	COUNTER("events_delivered", events_delivered,
+	    "Events written to clients."),
+	COUNTER("events_replayed", replayed,
+	    "Events written to clients from the journal."),
+	COUNTER("sent_bytes", bytes_sent, "Bytes written to clients."),
+	COUNTER("writes", writes, "writev(2) calls that took bytes."),
+	COUNTER("heartbeats", heartbeats, "Heartbeats written."),
+	COUNTER("snapshots", snapshots, "Snapshots given to clients."),
+	COUNTER("snapshot_questions", snapshot_questions,
+	    "Questions to the store, each for all who wait for its answer."),
+	COUNTER("snapshot_failures", snapshot_failures,
+	    "Questions to the store without a usable answer."),
+	COUNTER("published", published,
+	    "Events of POST /api/v1/events that the journal has."),
+	COUNTER("publish_refused", publish_refused,
+	    "POST /api/v1/events requests that were refused."),
+	COUNTER("guards_lost", guards_lost,
+	    "Published lifecycle events that were judged again, since another "
+	    "publisher's came first."),
+	COUNTER("log_left_out", log_left_out,
+	    "Finished streams without a line in the log: too many at a time."),
+#undef COUNTER
+};
+
+static void
+print_counters(struct buf *b, const struct metrics *m)
+{
+	for (size_t i = 0; i < NELEM(counters); i++) {
+		const struct counter *c = &counters[i];
+		uint64_t value;
+
+		memcpy(&value, (const char *)m + c->off, sizeof(value));
+		one(b, c->name, "counter", c->help, value);
+	}
+}
+
+static void
+print_misses(struct buf *b, const struct metrics *m)
 {
 	size_t i;
 
-	print_connections(b, m);
-	one(b, "subscriptions", "gauge",
-	    "Distinct subscriptions (equal ones are shared).", subscriptions);
-	one(b, "records_total", "counter", "Records taken from the broker.",
-	    m->records);
-	one(b, "events_total", "counter", "Events taken from the broker.",
-	    m->events_in);
-	one(b, "events_delivered_total", "counter",
-	    "Events written to clients.", m->events_delivered);
-	one(b, "events_replayed_total", "counter",
-	    "Events written to clients from the journal.", m->replayed);
-	one(b, "sent_bytes_total", "counter", "Bytes written to clients.",
-	    m->bytes_sent);
-	one(b, "writes_total", "counter", "writev(2) calls that took bytes.",
-	    m->writes);
-	one(b, "heartbeats_total", "counter", "Heartbeats written.",
-	    m->heartbeats);
-	one(b, "snapshots_total", "counter", "Snapshots given to clients.",
-	    m->snapshots);
-	one(b, "snapshot_questions_total", "counter",
-	    "Questions to the store, each for all who wait for its answer.",
-	    m->snapshot_questions);
-	one(b, "snapshot_failures_total", "counter",
-	    "Questions to the store without a usable answer.",
-	    m->snapshot_failures);
-	one(b, "published_total", "counter",
-	    "Events of POST /api/v1/events that the journal has.",
-	    m->published);
-	one(b, "publish_refused_total", "counter",
-	    "POST /api/v1/events requests that were refused.",
-	    m->publish_refused);
-	one(b, "guards_lost_total", "counter",
-	    "Published lifecycle events that were judged again, since another "
-	    "publisher's came first.", m->guards_lost);
 	head(b, "gaps_total", "counter", "stream.gap frames, by reason.");
 	for (i = SSE_EVICTED; i <= SSE_CURSOR_AHEAD; i++)
 		labelled(b, "gaps_total", "reason",
@@ -182,10 +204,11 @@ metrics_print(struct buf *b, const struct metrics *m,
 	for (i = 0; i < LOOKBACK_MAX; i++)
 		labelled(b, "lookbacks_total", "result", lookback_names[i],
 		    m->lookbacks[i]);
-	print_ring(b, ring);
-	one(b, "log_left_out_total", "counter",
-	    "Finished streams without a line in the log: too many at a time.",
-	    m->log_left_out);
+}
+
+static void
+print_times(struct buf *b, const struct metrics *m)
+{
 	head(b, "flush_held_max_seconds", "gauge",
 	    "The longest that news were held back, to be written to clients "
 	    "with later ones.");
@@ -197,6 +220,20 @@ metrics_print(struct buf *b, const struct metrics *m,
 	histogram_print(b, &m->duration,
 	    "sluice_gateway_stream_duration_seconds",
 	    "How long streams were open, when they end.");
+}
+
+void
+metrics_print(struct buf *b, const struct metrics *m,
+    const struct ring_stats *ring, uint64_t subscriptions)
+{
+	print_connections(b, m);
+	print_answers(b, m);
+	one(b, "subscriptions", "gauge",
+	    "Distinct subscriptions (equal ones are shared).", subscriptions);
+	print_counters(b, m);
+	print_misses(b, m);
+	print_ring(b, ring);
+	print_times(b, m);
 }
 
 static void
