@@ -150,83 +150,127 @@ some_key(char names[KEYS][16], uint64_t batch, bool ends)
 	    names[rand() % KEYS];
 }
 
-/* Slices are taken while batches go on; the journal after the state's
- * position is replayed over it. */
-static void
-check_slices_and_journal(bool ends)
+static struct item
+any_item(char names[KEYS][16], uint64_t batch, size_t i, bool ends)
 {
-	struct bench live = bench_new(1000, 500), back = bench_new(1000, 500);
-	char names[KEYS][16];
-	struct buf journal = BUF_EMPTY, file = BUF_EMPTY;
-	struct state_saver saver;
-	struct state_info info;
-	bool begun = false, done = false;
+	const char *key = some_key(names, batch, ends);
+	struct item item = rand() % 3 == 0 ? of_part(key, rand() % PARTS, 0) :
+	    make(0, key, 0);
 	uint64_t hash[2] = { 0, 0 };
-	struct dedup_answer x, y;
-	struct err err;
-	size_t at = 0;
-	int fd;
 
-	srand(2);
-	for (int k = 0; k < KEYS; k++)
-		(void)snprintf(names[k], sizeof(names[k]), "job:%d", k);
+	item.group = (uint32_t)i;
+	item.state = (uint8_t)rand();
+	if (ends && (item.flags & ITEM_LIFECYCLE) != 0 && rand() % 2 == 0)
+		item.flags |= ITEM_TERMINAL;
+	item.flags |= ITEM_LOG;
+	item.attempt = 1 + (uint32_t)rand() % 20;
+	item.line_no = 1 + (uint64_t)rand() % 1000;
+	item.body[5] = (uint8_t)rand();
+	if (rand() % 2 == 0) {
+		hash[0] = (uint64_t)rand() % 900;
+		item = with_key(item, 0, 1);
+		memcpy(item.idem, hash, sizeof(hash));
+	}
+	return item;
+}
+
+/* A life of 400 batches: its journal, and a state file of which slices are
+ * taken from the 200th on, while batches go on. */
+static void
+live_on(struct bench *live, char names[KEYS][16], bool ends,
+    struct buf *journal, struct buf *file)
+{
+	struct state_saver saver;
+	bool done = false;
+
 	for (uint64_t batch = 1; batch < 400; batch++) {
 		struct item items[20];
 		struct publish_outcome o;
 		size_t n = 1 + (size_t)rand() % 20;
 
-		for (size_t i = 0; i < n; i++) {
-			const char *key = some_key(names, batch, ends);
-
-			items[i] = rand() % 3 == 0 ? of_part(key, rand() %
-			    PARTS, 0) : make(0, key, 0);
-			items[i].group = (uint32_t)i;
-			items[i].state = (uint8_t)rand();
-			if (ends && (items[i].flags & ITEM_LIFECYCLE) != 0 &&
-			    rand() % 2 == 0)
-				items[i].flags |= ITEM_TERMINAL;
-			items[i].flags |= ITEM_LOG;
-			items[i].attempt = 1 + (uint32_t)rand() % 20;
-			items[i].line_no = 1 + (uint64_t)rand() % 1000;
-			items[i].body[5] = (uint8_t)rand();
-			if (rand() % 2 == 0) {
-				hash[0] = (uint64_t)rand() % 900;
-				items[i] = with_key(items[i], 0, 1);
-				memcpy(items[i].idem, hash, sizeof(hash));
-			}
-		}
-		o = hand_over(&live, batch, items, n);
+		for (size_t i = 0; i < n; i++)
+			items[i] = any_item(names, batch, i, ends);
+		o = hand_over(live, batch, items, n);
 		if (o.count != 0) {
-			buf_add(&journal, o.record->data, o.record->len);
+			buf_add(journal, o.record->data, o.record->len);
 			note_owners(o.record);
 		}
 		/* Old ones leave the journal all the time. */
-		sequencer_set_oldest(live.s, o.first.number / 2);
-		(void)sequencer_sweep(live.s, (size_t)rand() % 20);
-		if (batch == 200) {
-			state_saver_begin(&saver, live.s, live.d);
-			begun = true;
-		}
-		if (begun && !done)
-			done = state_saver_next(&saver, &file);
+		sequencer_set_oldest(live->s, o.first.number / 2);
+		(void)sequencer_sweep(live->s, (size_t)rand() % 20);
+		if (batch == 200)
+			state_saver_begin(&saver, live->s, live->d);
+		if (batch >= 200 && !done)
+			done = state_saver_next(&saver, file);
 	}
 	assert_true(done);
-	assert_int_equal(sequencer_forgotten_through(live.s) > 0, ends);
-	fd = file_of(&file, file.len);
-	assert_int_equal(state_file_load(fd, back.s, back.d, &info, &err), 0);
+	assert_int_equal(sequencer_forgotten_through(live->s) > 0, ends);
+}
+
+/* A start: the state file, and the journal after the state's position. */
+static void
+come_back(struct bench *back, const struct buf *journal,
+    const struct buf *file)
+{
+	struct state_info info;
+	struct err err;
+	size_t at = 0;
+	int fd = file_of(file, file->len);
+
+	assert_int_equal(state_file_load(fd, back->s, back->d, &info, &err),
+	    0);
 	assert_true(info.through >= info.position.number);
 	(void)close(fd);
-	while (at < journal.len) {
+	while (at < journal->len) {
 		struct record_header h;
 		struct rd r;
 
-		assert_int_equal(record_decode(journal.data + at,
-		    journal.len - at, &h, &r, &err), 0);
+		assert_int_equal(record_decode(journal->data + at,
+		    journal->len - at, &h, &r, &err), 0);
 		if (h.first + h.count - 1 > info.position.number)
-			assert_int_equal(publish_replay(back.core,
-			    journal.data + at, h.length, &err), 0);
+			assert_int_equal(publish_replay(back->core,
+			    journal->data + at, h.length, &err), 0);
 		at += h.length;
 	}
+}
+
+static void
+equal_answers(const struct bench *live, const struct bench *back)
+{
+	struct dedup_answer x, y;
+
+	assert_int_equal(dedup_batch(live->d, slice_str("w/a"), 1, 399, &x),
+	    dedup_batch(back->d, slice_str("w/a"), 1, 399, &y));
+	assert_int_equal(x.first.number, y.first.number);
+	assert_int_equal(x.exceptions, y.exceptions);
+}
+
+static void
+torn_is_refused(const struct buf *file)
+{
+	struct state_info info;
+
+	for (size_t n = 0; n < file->len; n += 1 + n / 50) {
+		int fd = file_of(file, n);
+
+		assert_int_equal(state_file_load(fd, NULL, NULL, &info, NULL),
+		    -1);
+		(void)close(fd);
+	}
+}
+
+static void
+check_slices_and_journal(bool ends)
+{
+	struct bench live = bench_new(1000, 500), back = bench_new(1000, 500);
+	struct buf journal = BUF_EMPTY, file = BUF_EMPTY;
+	char names[KEYS][16];
+
+	srand(2);
+	for (int k = 0; k < KEYS; k++)
+		(void)snprintf(names[k], sizeof(names[k]), "job:%d", k);
+	live_on(&live, names, ends, &journal, &file);
+	come_back(&back, &journal, &file);
 	/* More has left it by the time of the start. */
 	for (uint64_t oldest = sequencer_oldest(live.s);
 	    oldest < sequencer_tip(live.s).number; oldest += 177) {
@@ -234,16 +278,8 @@ check_slices_and_journal(bool ends)
 		settle(back.s, oldest);
 		equal(&live, &back, names, KEYS);
 	}
-	assert_int_equal(dedup_batch(live.d, slice_str("w/a"), 1, 399, &x),
-	    dedup_batch(back.d, slice_str("w/a"), 1, 399, &y));
-	assert_int_equal(x.first.number, y.first.number);
-	assert_int_equal(x.exceptions, y.exceptions);
-	for (size_t n = 0; n < file.len; n += 1 + n / 50) {
-		fd = file_of(&file, n);
-		assert_int_equal(state_file_load(fd, NULL, NULL, &info, NULL),
-		    -1);
-		(void)close(fd);
-	}
+	equal_answers(&live, &back);
+	torn_is_refused(&file);
 	buf_free(&journal);
 	buf_free(&file);
 	bench_free(&live);
@@ -274,26 +310,6 @@ publish_one(struct bench *b, uint64_t batch, const char *key, uint16_t flags,
 
 	assert_int_equal(o.first.number, batch);
 	buf_add(journal, o.record->data, o.record->len);
-}
-
-static void
-start_from(struct bench *b, const struct buf *file, const struct buf *journal)
-{
-	struct state_info info;
-	struct record_header h;
-	struct err err;
-	struct rd r;
-	int fd = file_of(file, file->len);
-
-	assert_int_equal(state_file_load(fd, b->s, b->d, &info, &err), 0);
-	(void)close(fd);
-	for (size_t at = 0; at < journal->len; at += h.length) {
-		assert_int_equal(record_decode(journal->data + at,
-		    journal->len - at, &h, &r, &err), 0);
-		if (h.first > info.position.number)
-			assert_int_equal(publish_replay(b->core,
-			    journal->data + at, h.length, &err), 0);
-	}
 }
 
 /* Number 2 was job:x's and is gone; 4 is. */
@@ -340,7 +356,7 @@ check_one_that_came_again(int forget, int again, uint16_t end)
 			done = state_saver_next(&saver, &file);
 	}
 	assert_true(done);
-	start_from(&back, &file, &journal);
+	come_back(&back, &journal, &file);
 	assert_a_loss_is_known(&live);
 	assert_a_loss_is_known(&back);
 	buf_free(&journal);
@@ -394,7 +410,7 @@ test_a_key_leaves_by_the_age_it_had_before_the_restart(void **state UNUSED)
 		continue;
 	publish_key(&live, 2, 2, 700, &journal);
 	publish_key(&live, 3, 1, 900, &journal);
-	start_from(&back, &file, &journal);
+	come_back(&back, &journal, &file);
 	for (size_t i = 0; i < NELEM(ages); i++) {
 		dedup_expire(live.d, ages[i].now_ms, 10);
 		dedup_expire(back.d, ages[i].now_ms, 10);

@@ -8,6 +8,7 @@
 
 #define PAGED      (2 * QUESTIONS_STEPS + 100)   /* open logs: three pages */
 #define HOUR_MS    3600000
+#define ENDING     (ITEM_LIFECYCLE | ITEM_TERMINAL)
 
 struct told {
 	struct query_last	last;
@@ -190,6 +191,15 @@ next_page(struct query_client *c, struct pages *pages)
 	assert_int_equal(pages->pages, before + 1);
 }
 
+static void
+append(const char *key, uint8_t flags, uint8_t state)
+{
+	struct item item = make(0, key, flags);
+
+	item.state = state;
+	sequencer_append(b.s, &item);
+}
+
 /* So many streams, from that one on, each with its log open. */
 static void
 append_open(uint32_t from, uint32_t n)
@@ -199,12 +209,8 @@ append_open(uint32_t from, uint32_t n)
 	sequencer_log_grace(b.s, STREAM_RUN, HOUR_MS);
 	sequencer_at(b.s, wall_unix_ms());
 	for (uint32_t i = from; i < from + n; i++) {
-		struct item item;
-
 		(void)snprintf(key, sizeof(key), "run:%" PRIu32, i);
-		item = make(0, key, ITEM_LIFECYCLE | ITEM_TERMINAL);
-		item.state = 3 | LIFECYCLE_LOGS_OPEN;
-		sequencer_append(b.s, &item);
+		append(key, ENDING, 3 | LIFECYCLE_LOGS_OPEN);
 	}
 }
 
@@ -216,6 +222,41 @@ seen_of(const struct pages *pages)
 	for (size_t i = 0; i < PAGED; i++)
 		n += pages->seen[i];
 	return n;
+}
+
+static void
+test_a_walk_of_the_open_logs_goes_on_where_its_steps_ended(
+    void **state UNUSED)
+{
+	struct slice tenant, key;
+	struct sequencer_stream found;
+	uint32_t at = 0;
+	size_t steps = 2;
+	bool more = false;
+
+	sequencer_log_grace(b.s, STREAM_JOB, 30000);
+	sequencer_at(b.s, 1000);
+	append("job:on", 0, 0);
+	append("job:a", ENDING, 3 | LIFECYCLE_LOGS_OPEN);
+	append("job:plain", ENDING, 3);
+	append("job:b", ENDING, 4 | LIFECYCLE_LOGS_OPEN);
+	assert_true(sequencer_next_open(b.s, &at, &steps, &tenant, &key,
+	    &found, &more));
+	assert_true(slice_is(tenant, "-"));
+	assert_true(slice_is(key, "job:a"));
+	assert_int_equal(found.state, 3 | LIFECYCLE_LOGS_OPEN);
+	/* Those it told of are steps, too. */
+	assert_int_equal(steps, 0);
+	assert_false(sequencer_next_open(b.s, &at, &steps, &tenant, &key,
+	    &found, &more));
+	assert_true(more);
+	steps = 100;
+	assert_true(sequencer_next_open(b.s, &at, &steps, &tenant, &key,
+	    &found, &more));
+	assert_true(slice_is(key, "job:b"));
+	assert_false(sequencer_next_open(b.s, &at, &steps, &tenant, &key,
+	    &found, &more));
+	assert_false(more);
 }
 
 static void
@@ -291,6 +332,9 @@ main(void)
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_every_asker_is_answered_even_one_there_is_no_room_for,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_a_walk_of_the_open_logs_goes_on_where_its_steps_ended,
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_the_open_logs_come_in_pages_each_once,

@@ -142,40 +142,6 @@ test_of_each_stream_it_is_told_whether_its_log_is_open(void **state UNUSED)
 }
 
 static void
-test_the_open_logs_are_listed_in_pages(void **state UNUSED)
-{
-	struct bench b = bench_new(100, 100);
-	struct slice tenant, key;
-	struct sequencer_stream found;
-	uint32_t at = 0;
-	size_t steps = 2;
-	bool more = false;
-
-	sequencer_log_grace(b.s, STREAM_JOB, 30000);
-	sequencer_at(b.s, 1000);
-	(void)append(&b, "-", "job:on", 0);
-	(void)append_end(&b, "job:a", 3 | LIFECYCLE_LOGS_OPEN);
-	(void)append_end(&b, "job:plain", 3);
-	(void)append_end(&b, "job:b", 4 | LIFECYCLE_LOGS_OPEN);
-	assert_true(sequencer_next_open(b.s, &at, &steps, &tenant, &key,
-	    &found, &more));
-	assert_true(slice_is(tenant, "-"));
-	assert_true(slice_is(key, "job:a"));
-	assert_int_equal(found.state, 3 | LIFECYCLE_LOGS_OPEN);
-	assert_false(sequencer_next_open(b.s, &at, &steps, &tenant, &key,
-	    &found, &more));
-	assert_true(more);
-	steps = 100;
-	assert_true(sequencer_next_open(b.s, &at, &steps, &tenant, &key,
-	    &found, &more));
-	assert_true(slice_is(key, "job:b"));
-	assert_false(sequencer_next_open(b.s, &at, &steps, &tenant, &key,
-	    &found, &more));
-	assert_false(more);
-	bench_free(&b);
-}
-
-static void
 test_streams_that_have_all_ended_are_told_with_the_last_end(
     void **state UNUSED)
 {
@@ -481,7 +447,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_of_each_stream_it_is_told_whether_its_log_is_open),
-		cmocka_unit_test(test_the_open_logs_are_listed_in_pages),
 		cmocka_unit_test(test_a_key_is_answered_with_its_last_position),
 		cmocka_unit_test(
 		    test_streams_that_have_all_ended_are_told_with_the_last_end),
