@@ -238,6 +238,23 @@ buf_cstr(struct buf *b)
 	return (char *)b->data;
 }
 
+void
+buf_json_string(struct buf *b, struct slice text)
+{
+	buf_addc(b, '"');
+	buf_json_text(b, text.p, text.n);
+	buf_addc(b, '"');
+}
+
+void
+buf_json_member(struct buf *b, const char *name, struct slice text)
+{
+	buf_addc(b, '"');
+	buf_adds(b, name);
+	buf_adds(b, "\":");
+	buf_json_string(b, text);
+}
+
 struct slice
 slice_str(const char *s)
 {

@@ -63,6 +63,10 @@ struct slice {
 
 #define SLICE_NONE ((struct slice){ NULL, 0 })
 
+/* A JSON string, and a member that is one: "name":"text". The name is ours. */
+void	 buf_json_string(struct buf *b, struct slice text);
+void	 buf_json_member(struct buf *b, const char *name, struct slice text);
+
 struct slice	slice_str(const char *s);
 bool		slice_eq(struct slice a, struct slice b);
 bool		slice_is(struct slice a, const char *s);

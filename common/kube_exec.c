@@ -217,9 +217,7 @@ is_number(const char *p)
 static void
 json_text(struct buf *b, const struct yaml_node *node)
 {
-	buf_addc(b, '"');
-	buf_json_text(b, node->text, node->n);
-	buf_addc(b, '"');
+	buf_json_string(b, (struct slice){ node->text, node->n });
 }
 
 void

@@ -130,11 +130,10 @@ check_seq(struct look *l, const struct walk *w, const struct item *item)
 /* --- output -------------------------------------------------------------- */
 
 static void
-json_text(struct buf *b, const char *member, struct slice text)
+add_member(struct buf *b, const char *name, struct slice text)
 {
-	buf_addf(b, ",\"%s\":\"", member);
-	buf_json_text(b, text.p, text.n);
-	buf_addc(b, '"');
+	buf_addc(b, ',');
+	buf_json_member(b, name, text);
 }
 
 static void
@@ -149,11 +148,11 @@ print_item(struct look *l, const struct record_header *h,
 	buf_reset(b);
 	if (l->json) {
 		buf_addf(b, "{\"id\":\"%s\"", id);
-		json_text(b, "tenant", item->tenant);
-		json_text(b, "stream_key", item->key);
+		add_member(b, "tenant", item->tenant);
+		add_member(b, "stream_key", item->key);
 		buf_addf(b, ",\"seq\":%" PRIu64, item->seq);
-		json_text(b, "event_type", item->event_type);
-		json_text(b, "publisher", h->publisher);
+		add_member(b, "event_type", item->event_type);
+		add_member(b, "publisher", h->publisher);
 		buf_addf(b, ",\"time\":\"%s\"}\n", time);
 	} else {
 		/* Escaped: a key in a damaged record may hold anything. */

@@ -76,23 +76,10 @@ lag(struct conn *c)
 }
 
 static void
-add_text(struct buf *b, const char *name, const char *text, size_t n)
+add_text(struct buf *b, const char *name, const char *text)
 {
-	buf_addf(b, "\"%s\":\"", name);
-	buf_json_text(b, text, n);
-	buf_adds(b, "\",");
-}
-
-static void
-add_keys(struct buf *b, const struct hub_subscription *s)
-{
-	buf_adds(b, "\"streams\":[");
-	for (size_t i = 0; i < s->n_selectors; i++) {
-		buf_adds(b, i > 0 ? ",\"" : "\"");
-		buf_json_text(b, s->selectors[i].p, s->selectors[i].n);
-		buf_addc(b, '"');
-	}
-	buf_adds(b, "],");
+	buf_json_member(b, name, slice_str(text));
+	buf_addc(b, ',');
 }
 
 static void
@@ -105,12 +92,14 @@ add_row(struct buf *b, struct conn *c)
 	int64_t age = gateway_now_ms() - c->stream.opened_ms;
 
 	buf_addf(b, "{\"id\":\"%" PRIx64 "\",", c->row->connection);
-	add_text(b, "gateway", instance, strlen(instance));
+	add_text(b, "gateway", instance);
 	(void)address_format(&c->client, client);
-	add_text(b, "client", client, strlen(client));
-	add_text(b, "subject", id->subject, strlen(id->subject));
-	add_text(b, "tenant", id->tenant, strlen(id->tenant));
-	add_keys(b, c->stream.sub);
+	add_text(b, "client", client);
+	add_text(b, "subject", id->subject);
+	add_text(b, "tenant", id->tenant);
+	buf_adds(b, "\"streams\":");
+	hub_keys_json(b, c->stream.sub);
+	buf_addc(b, ',');
 	buf_addf(b, "\"since\":\"%s\",\"events\":%" PRIu64 ",\"bytes\":%"
 	    PRIu64 ",\"cursor\":\"%s\",\"lag\":%" PRIu64
 	    ",\"state\":\"%s\"}", wall_format(wall_unix_ms() - age, since),

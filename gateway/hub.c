@@ -262,9 +262,9 @@ hub_keys_json(struct buf *b, const struct hub_subscription *s)
 
 	buf_addc(b, '[');
 	for (i = 0; i < s->n_selectors; i++) {
-		buf_adds(b, i > 0 ? ",\"" : "\"");
-		buf_json_text(b, s->selectors[i].p, s->selectors[i].n);
-		buf_addc(b, '"');
+		if (i > 0)
+			buf_addc(b, ',');
+		buf_json_string(b, s->selectors[i]);
 	}
 	buf_addc(b, ']');
 }

@@ -66,9 +66,8 @@ add_text(struct buf *out, const char *name, struct slice s)
 {
 	if (s.n == 0)
 		return;
-	buf_addf(out, ",\"%s\":\"", name);
-	buf_json_text(out, s.p, s.n);
-	buf_addc(out, '"');
+	buf_addc(out, ',');
+	buf_json_member(out, name, s);
 }
 
 /* Members that the made event has from elsewhere. */

@@ -115,14 +115,6 @@ frame_end(struct buf *b, size_t start, size_t data_start, struct position id)
 	return 0;
 }
 
-static void
-add_member(struct buf *b, const char *name, struct slice text)
-{
-	buf_addf(b, "\"%s\":\"", name);
-	buf_json_text(b, text.p, text.n);
-	buf_addc(b, '"');
-}
-
 /* A position as a JSON string; nothing known is "-1", a cursor too. */
 static void
 add_position(struct buf *b, const char *name, struct position pos)
@@ -213,12 +205,12 @@ sse_snapshot(struct buf *b, const struct item *item, struct position as_of,
 	buf_adds(b, "event: snapshot\ndata: ");
 	data_start = b->len;
 	buf_addc(b, '{');
-	add_member(b, "stream_key", item->key);
+	buf_json_member(b, "stream_key", item->key);
 	buf_addc(b, ',');
-	add_member(b, "event_type", item->event_type);
+	buf_json_member(b, "event_type", item->event_type);
 	buf_addc(b, ',');
 	if (item->subject.n > 0) {
-		add_member(b, "subject", item->subject);
+		buf_json_member(b, "subject", item->subject);
 		buf_addc(b, ',');
 	}
 	buf_addf(b, "\"seq\":%" PRIu64 ",", item->seq);
@@ -281,7 +273,7 @@ static void
 add_end(struct buf *b, const struct sse_control *c, struct slice key)
 {
 	buf_addc(b, '{');
-	add_member(b, "stream_key", key);
+	buf_json_member(b, "stream_key", key);
 	buf_addf(b, ",\"final_state\":\"%s\",",
 	    lifecycle_word(c->state));
 	add_position(b, "last_id", c->tip);

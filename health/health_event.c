@@ -11,9 +11,8 @@
 static void
 add_text(struct buf *b, const char *name, const char *text)
 {
-	buf_addf(b, ",\"%s\":\"", name);
-	buf_json_text(b, text, strlen(text));
-	buf_addc(b, '"');
+	buf_addc(b, ',');
+	buf_json_member(b, name, slice_str(text));
 }
 
 static void
@@ -38,9 +37,9 @@ add_names(struct buf *b, const char *name, const struct cluster_names *names)
 		return;
 	buf_addf(b, ",\"%s\":[", name);
 	for (size_t i = 0; i < names->n; i++) {
-		buf_adds(b, i != 0 ? ",\"" : "\"");
-		buf_json_text(b, names->at[i], strlen(names->at[i]));
-		buf_addc(b, '"');
+		if (i != 0)
+			buf_addc(b, ',');
+		buf_json_string(b, slice_str(names->at[i]));
 	}
 	buf_addc(b, ']');
 }
@@ -53,18 +52,17 @@ begin(struct health_event *e, const char *id, const char *event_type,
 {
 	memset(e, 0, sizeof(*e));
 	buf_addf(&e->key, "cluster:%s", id);
-	buf_adds(&e->frame, "\"type\":\"cluster\",\"stream_key\":\"");
-	buf_json_text(&e->frame, (const char *)e->key.data, e->key.len);
-	buf_addc(&e->frame, '"');
+	buf_adds(&e->frame, "\"type\":\"cluster\",");
+	buf_json_member(&e->frame, "stream_key", (struct slice){
+	    (const char *)e->key.data, e->key.len });
 	add_text(&e->frame, "event_type", event_type);
 	add_time(&e->frame, "timestamp", now_unix_ms);
 	add_text(&e->frame, "source", SOURCE);
 	buf_adds(&e->frame, ",\"version\":1,\"terminal\":false,\"data\":");
 	e->item.data_off = (uint32_t)e->frame.len;
 	e->item.event_type = slice_str(event_type);
-	buf_adds(&e->frame, "{\"cluster_id\":\"");
-	buf_json_text(&e->frame, id, strlen(id));
-	buf_addc(&e->frame, '"');
+	buf_addc(&e->frame, '{');
+	buf_json_member(&e->frame, "cluster_id", slice_str(id));
 }
 
 static void

@@ -32,9 +32,8 @@ add_text(struct buf *b, const char *name, const char *text)
 		return true;
 	if (strlen(text) > TEXT_MAX)
 		return false;
-	buf_addf(b, ",\"%s\":\"", name);
-	buf_json_text(b, text, strlen(text));
-	buf_addc(b, '"');
+	buf_addc(b, ',');
+	buf_json_member(b, name, slice_str(text));
 	return true;
 }
 
@@ -125,14 +124,6 @@ struct filled {
 	const char	*null;       /* where its null stands; NULL: nowhere */
 };
 
-static void
-add_quoted(struct buf *b, const char *text)
-{
-	buf_addc(b, '"');
-	buf_json_text(b, text, strlen(text));
-	buf_addc(b, '"');
-}
-
 /* `"name":"text",` where the event does not have that member. */
 static void
 add_missing(struct buf *b, const json_t *root, struct slice object,
@@ -147,9 +138,7 @@ add_missing(struct buf *b, const json_t *root, struct slice object,
 		f->null = value.p;
 	if (v != NULL)
 		return;
-	add_quoted(b, f->name);
-	buf_addc(b, ':');
-	add_quoted(b, f->text);
+	buf_json_member(b, f->name, slice_str(f->text));
 	buf_addc(b, ',');
 }
 
@@ -167,7 +156,7 @@ add_members(struct buf *b, struct slice object, const struct filled *all,
 			if (all[i].null != value.p)
 				continue;
 			add_line(b, p, (size_t)(value.p - p));
-			add_quoted(b, all[i].text);
+			buf_json_string(b, slice_str(all[i].text));
 			p = value.p + value.n;
 		}
 	}

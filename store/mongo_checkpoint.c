@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "store/mongo_doc.h"
+
 static void
 append_id(bson_t *b)
 {
@@ -26,16 +28,6 @@ read_text(const bson_t *document, const char *name, char *buf, size_t size)
 		(void)snprintf(buf, size, "%s", bson_iter_utf8(&iter, NULL));
 }
 
-static uint64_t
-read_number(const bson_t *document, const char *name)
-{
-	bson_iter_t iter;
-	int64_t n = bson_iter_init_find(&iter, document, name)
-	    ? bson_iter_as_int64(&iter) : 0;
-
-	return n > 0 ? (uint64_t)n : 0;
-}
-
 void
 mongo_checkpoint_read(const bson_t *document, struct mongo_checkpoint *ret)
 {
@@ -44,8 +36,8 @@ mongo_checkpoint_read(const bson_t *document, struct mongo_checkpoint *ret)
 	    sizeof(ret->projection));
 	read_text(document, "registry", ret->registry,
 	    sizeof(ret->registry));
-	ret->change = read_number(document, "change");
-	ret->workflow_change = read_number(document, "workflow_change");
+	ret->change = mongo_number(document, "change");
+	ret->workflow_change = mongo_number(document, "workflow_change");
 }
 
 void

@@ -99,6 +99,16 @@ mongo_append_json(bson_t *b, const char *name, const json_t *value)
 	}
 }
 
+uint64_t
+mongo_number(const bson_t *document, const char *name)
+{
+	bson_iter_t iter;
+	int64_t n = bson_iter_init_find(&iter, document, name)
+	    ? bson_iter_as_int64(&iter) : 0;
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
 void
 mongo_append_id(bson_t *b, const char *name, const char *workflow)
 {

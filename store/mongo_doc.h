@@ -31,6 +31,8 @@ void	mongo_write_clear(struct mongo_write *w);
 /* Appends a JSON value. A name that begins with '$' gets U+FF04 in its place,
  * which MongoDB would not store. */
 void	mongo_append_json(bson_t *b, const char *name, const json_t *value);
+/* A count in a document; 0: there is none, or less. */
+uint64_t mongo_number(const bson_t *document, const char *name);
 /* _id of a workflow: 24 hex digits are an ObjectId, anything else a string. */
 void	mongo_append_id(bson_t *b, const char *name, const char *workflow);
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/macros.h"
+#include "store/mongo_doc.h"
 
 /* What another attempt, or the operator, may mend. */
 static const int64_t passing_codes[] = {
@@ -14,16 +15,6 @@ static const int64_t passing_codes[] = {
 	146, 14031,                  /* memory, OutOfDiskSpace */
 	189, 10107, 13435, 13436,    /* not the primary (any more) */
 };
-
-static uint64_t
-reply_number(const bson_t *reply, const char *name)
-{
-	bson_iter_t iter;
-	int64_t n = bson_iter_init_find(&iter, reply, name)
-	    ? bson_iter_as_int64(&iter) : 0;
-
-	return n > 0 ? (uint64_t)n : 0;
-}
 
 /* How many entries a list in the reply has; none if it is not there. */
 static uint64_t
@@ -87,8 +78,8 @@ mongo_reply_count(const bson_t *reply, bool failed, uint64_t sent,
     struct mongo_tally *tally)
 {
 	uint64_t refused = reply_length(reply, "writeErrors");
-	uint64_t matched = reply_number(reply, "nMatched") +
-	    reply_number(reply, "nUpserted");
+	uint64_t matched = mongo_number(reply, "nMatched") +
+	    mongo_number(reply, "nUpserted");
 
 	if (failed && (refused == 0 || refusal_passes(reply) ||
 	    reply_length(reply, "writeConcernErrors") > 0))

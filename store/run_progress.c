@@ -82,18 +82,10 @@ run_progress_move(struct run_progress *p, enum run_count from,
 /* --- the event ------------------------------------------------------------ */
 
 static void
-add_text(struct buf *b, const char *name, struct slice text)
-{
-	buf_addf(b, "\"%s\":\"", name);
-	buf_json_text(b, text.p, text.n);
-	buf_addc(b, '"');
-}
-
-static void
 add_data(struct buf *b, const struct run_progress *p)
 {
 	buf_addc(b, '{');
-	add_text(b, "run_id", stream_key_name(slice_str(p->key)));
+	buf_json_member(b, "run_id", stream_key_name(slice_str(p->key)));
 	buf_addf(b, ",\"state\":\"%s\"", lifecycle_word(p->state));
 	if (p->previous == LIFECYCLE_NONE)
 		buf_adds(b, ",\"previous_state\":null");
@@ -125,11 +117,11 @@ run_event_make(struct run_event *e, const struct run_progress *p,
 
 	*e = (struct run_event){ .frame = BUF_EMPTY };
 	buf_adds(f, "\"type\":\"run\",");
-	add_text(f, "stream_key", slice_str(p->key));
+	buf_json_member(f, "stream_key", slice_str(p->key));
 	buf_addf(f, ",\"event_type\":\"run.progress\",\"timestamp\":\"%s\","
 	    "\"source\":\"" SOURCE "\",\"version\":1,",
 	    wall_format(now_unix_ms, when));
-	add_text(f, "tenant", slice_str(p->tenant));
+	buf_json_member(f, "tenant", slice_str(p->tenant));
 	buf_adds(f, ",\"terminal\":false,\"data\":");
 	e->item.data_off = (uint32_t)f->len;
 	add_data(f, p);

@@ -20,9 +20,8 @@ payload_clear(struct payload *p)
 static void
 add_text(struct buf *b, const char *name, struct slice text)
 {
-	buf_addf(b, ",\"%s\":\"", name);
-	buf_json_text(b, text.p, text.n);
-	buf_addc(b, '"');
+	buf_addc(b, ',');
+	buf_json_member(b, name, text);
 }
 
 struct envelope {

@@ -133,6 +133,20 @@ test_a_sealed_buffer_grows_like_another(void **state UNUSED)
 	buf_free(&plain);
 }
 
+static void
+test_a_json_member_is_a_name_and_an_escaped_text(void **state)
+{
+	struct buf b = BUF_EMPTY;
+
+	(void)state;
+	buf_json_member(&b, "key", (struct slice){ "a\"\nbc", 4 });
+	buf_addc(&b, ',');
+	buf_json_member(&b, "none", SLICE_NONE);
+	assert_string_equal(buf_cstr(&b),
+	    "\"key\":\"a\\\"\\u000ab\",\"none\":\"\"");
+	buf_free(&b);
+}
+
 int
 main(void)
 {
@@ -141,6 +155,7 @@ main(void)
 		cmocka_unit_test(test_a_reader_cut_anywhere_fails_and_stays_failed),
 		cmocka_unit_test(test_left_over_bytes_are_not_done),
 		cmocka_unit_test(test_json_text_escapes_what_an_sse_line_may_not_hold),
+		cmocka_unit_test(test_a_json_member_is_a_name_and_an_escaped_text),
 		cmocka_unit_test(test_draining_keeps_the_rest),
 		cmocka_unit_test(test_a_sealed_buffer_grows_like_another),
 	};
