@@ -17,40 +17,19 @@
 #include "common/macros.h"
 #include "common/xmalloc.h"
 #include "tests/bench/load/load_frames.h"
-#include "tests/bench/load/load_histogram.h"
+#include "tests/bench/load/load_judge.h"
 #include "tests/bench/load/load_mark.h"
 
-#define ID_SIZE      48
 #define EVENTS_MAX   1024
 #define COMMAND_MAX  256
-#define SEQ_WITHIN   96          /* bytes of the envelope before "seq" ends */
 #define NS_PER_MS    1e6
 
 struct reader {
 	int			 fd;          /* -1: closed */
 	bool			 stalled;
 	bool			 pending;     /* its head is not there yet */
-	uint64_t		 events;
-	uint64_t		 snapshots;
-	uint64_t		 seq;
-	uint32_t		 last[LOAD_LANES_MAX];
-	char			 id[ID_SIZE]; /* of the last frame with one */
+	struct load_seen	 seen;
 	struct load_frames	 frames;
-};
-
-/* Over all readers. */
-struct counts {
-	uint64_t	events;
-	uint64_t	fresh;         /* events since `mark` */
-	uint64_t	snapshots;
-	uint64_t	heartbeats;
-	uint64_t	gaps;
-	uint64_t	others;        /* frames without a mark */
-	uint64_t	lost;
-	uint64_t	repeated;
-	uint64_t	out_of_seq;
-	uint64_t	ended;         /* by the server, or unreadable */
-	uint64_t	bytes;
 };
 
 enum wish { WISH_NONE, WISH_OPEN, WISH_AWAIT, WISH_SNAPSHOTS, WISH_RESUME };
@@ -62,15 +41,15 @@ struct readers {
 	uint32_t		 next;        /* to be opened; n: none */
 	uint32_t		 pending;
 	uint32_t		 open;        /* have their head */
-	bool			 one_stream;  /* each: seq must not jump */
 	bool			 resuming;
 	enum wish		 wish;
 	uint64_t		 target;      /* of each reader */
 	uint32_t		 below;       /* readers below it */
 	int64_t			 since_ns;    /* of the wish */
 	int64_t			 now_ns;      /* when these bytes were read */
-	struct counts		 counts;
-	struct load_histogram	 latency;
+	uint64_t		 ended;       /* by the server, or unreadable */
+	uint64_t		 bytes;
+	struct load_judge	 judge;
 	struct load_shared	*shared;
 	char			 line[COMMAND_MAX];
 	size_t			 line_n;
@@ -89,10 +68,10 @@ static char	bytes[LOAD_FRAMES_READ];
 static bool
 is_below(const struct readers *rs, const struct reader *r)
 {
-	if (r->stalled)
+	if (r->stalled || rs->wish < WISH_AWAIT)
 		return false;
-	return (rs->wish == WISH_SNAPSHOTS ? r->snapshots : r->events) <
-	    rs->target;
+	return (rs->wish == WISH_SNAPSHOTS ? r->seen.snapshots :
+	    r->seen.events) < rs->target;
 }
 
 static void
@@ -121,15 +100,6 @@ wish_begin(struct readers *rs, enum wish wish, uint64_t target)
 		rs->below += is_below(rs, &rs->all[i]);
 }
 
-/* One more of what is wished for; `now` is how many this reader has. */
-static void
-wish_step(struct readers *rs, bool snapshot, uint64_t now)
-{
-	if (now == rs->target && rs->wish >= WISH_AWAIT &&
-	    snapshot == (rs->wish == WISH_SNAPSHOTS))
-		rs->below--;
-}
-
 /* --- frames ------------------------------------------------------------- */
 
 struct feed {
@@ -138,72 +108,15 @@ struct feed {
 };
 
 static void
-check_seq(struct readers *rs, struct reader *r, struct slice data)
-{
-	const char *p = memmem(data.p, MIN(data.n, SEQ_WITHIN), "\"seq\":", 6);
-	uint64_t seq;
-
-	if (p == NULL || !rs->one_stream)
-		return;
-	seq = strtoull(p + 6, NULL, 10);
-	if (r->seq != 0 && seq != r->seq + 1)
-		rs->counts.out_of_seq++;
-	r->seq = seq;
-}
-
-static void
-check_number(struct readers *rs, struct reader *r, const struct load_mark *m)
-{
-	uint32_t *last = &r->last[m->lane];
-
-	if (*last != 0 && m->number <= *last)
-		rs->counts.repeated++;
-	else if (*last != 0)
-		rs->counts.lost += m->number - *last - 1;
-	*last = (uint32_t)m->number;
-}
-
-static void
-take_event(struct readers *rs, struct reader *r, struct slice data)
-{
-	struct load_mark mark;
-
-	if (!load_mark_find(data, &mark)) {
-		rs->counts.others++;
-		return;
-	}
-	if (rs->one_stream)
-		check_number(rs, r, &mark);
-	check_seq(rs, r, data);
-	load_histogram_add(&rs->latency, rs->now_ns - mark.sent_ns);
-	rs->counts.events++;
-	rs->counts.fresh++;
-	wish_step(rs, false, ++r->events);
-}
-
-static void
 take_frame(const struct load_frame *frame, void *arg)
 {
 	struct feed *feed = arg;
-	struct counts *n = &feed->rs->counts;
-	struct reader *r = feed->r;
+	struct readers *rs = feed->rs;
+	bool below = is_below(rs, feed->r);
 
-	if (frame->id.n > 0 && frame->id.n < ID_SIZE) {
-		memcpy(r->id, frame->id.p, frame->id.n);
-		r->id[frame->id.n] = '\0';
-	}
-	if (frame->data.n == 0)
-		return;
-	if (slice_is(frame->event, "snapshot")) {
-		n->snapshots++;
-		wish_step(feed->rs, true, ++r->snapshots);
-	} else if (slice_is(frame->event, "heartbeat")) {
-		n->heartbeats++;
-	} else if (slice_is(frame->event, "stream.gap")) {
-		n->gaps++;
-	} else {
-		take_event(feed->rs, r, frame->data);
-	}
+	load_judge_frame(&rs->judge, &feed->r->seen, frame, rs->now_ns);
+	if (below && !is_below(rs, feed->r))
+		rs->below--;
 }
 
 /* --- connections -------------------------------------------------------- */
@@ -238,8 +151,8 @@ request_of(const struct readers *rs, uint32_t i)
 		target = xasprintf("%.*s%" PRIu32 "%s",
 		    (int)(place - o->target), o->target,
 		    o->first + i % o->streams, place + 2);
-	if (rs->resuming && r->id[0] != '\0')
-		id = r->id;
+	if (rs->resuming && r->seen.id[0] != '\0')
+		id = r->seen.id;
 	request = xasprintf("GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
 	    "Accept: text/event-stream\r\n%s%s%s\r\n", target, o->port,
 	    id != NULL ? "Last-Event-ID: " : "", id != NULL ? id : "",
@@ -321,7 +234,7 @@ reader_send(struct readers *rs, struct reader *r)
 
 	free(request);
 	if (!sent) {
-		rs->counts.ended++;
+		rs->ended++;
 		reader_close(rs, r);
 		return;
 	}
@@ -350,13 +263,13 @@ reader_read(struct readers *rs, struct reader *r)
 	rs->now_ns = load_now_ns();
 	if (n <= 0 || !load_frames_feed(&r->frames, bytes, (size_t)n,
 	    take_frame, &feed) || r->frames.last) {
-		rs->counts.ended++;
+		rs->ended++;
 		reader_close(rs, r);
 		return;
 	}
-	rs->counts.bytes += (uint64_t)n;
+	rs->bytes += (uint64_t)n;
 	if (rs->shared != NULL)
-		rs->shared->delivered = rs->counts.events;
+		rs->shared->delivered = rs->judge.events;
 	if (r->pending && r->frames.status != 0)
 		reader_opened(rs, r);
 }
@@ -366,7 +279,7 @@ reader_read(struct readers *rs, struct reader *r)
 static void
 report(const struct readers *rs)
 {
-	const struct counts *n = &rs->counts;
+	const struct load_judge *n = &rs->judge;
 	struct rusage usage;
 
 	(void)getrusage(RUSAGE_SELF, &usage);
@@ -376,10 +289,10 @@ report(const struct readers *rs)
 	    ",\"repeated\":%" PRIu64 ",\"out_of_seq\":%" PRIu64
 	    ",\"ended\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"cpu_s\":%.3f,",
 	    rs->open, n->events, n->fresh, n->snapshots, n->heartbeats,
-	    n->gaps, n->others, n->lost, n->repeated, n->out_of_seq, n->ended,
-	    n->bytes, (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+	    n->gaps, n->others, n->lost, n->repeated, n->out_of_seq, rs->ended,
+	    rs->bytes, (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 	    (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
-	load_histogram_print(&rs->latency);
+	load_histogram_print(&rs->judge.latency);
 	printf("}\n");
 }
 
@@ -387,10 +300,9 @@ report(const struct readers *rs)
 static void
 mark(struct readers *rs)
 {
-	load_histogram_reset(&rs->latency);
-	rs->counts.fresh = 0;
+	load_judge_mark(&rs->judge);
 	for (uint32_t i = 0; i < rs->options->connections; i++)
-		memset(rs->all[i].last, 0, sizeof(rs->all[i].last));
+		load_judge_mark_reader(&rs->all[i].seen);
 	printf("{\"marked\":1}\n");
 }
 
@@ -492,7 +404,7 @@ load_readers_run(const struct load_readers_options *options)
 	uint32_t n = options->connections;
 
 	rs->options = options;
-	rs->one_stream = strchr(options->target, '*') == NULL;
+	rs->judge.one_stream = strchr(options->target, '*') == NULL;
 	rs->epoll = epoll_create1(EPOLL_CLOEXEC);
 	rs->all = xcalloc(n, sizeof(*rs->all));
 	for (uint32_t i = 0; i < n; i++) {
