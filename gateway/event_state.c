@@ -103,6 +103,7 @@ read_machine(struct reading *r, const struct stream_kind_event *row,
 		state = lifecycle_state_of(row->machine,
 		    slice_str(row->name));
 	} else {
+		s->named = true;
 		state = read_state(r, row->machine, row->state);
 		s->previous = read_state(r, row->machine, "previous_state");
 	}
@@ -189,12 +190,15 @@ void
 event_state_write(struct buf *frame, size_t frame_at, size_t data_at,
     const struct json_value *data, struct event_state *s)
 {
-	if (s->machine == LIFECYCLE_OF_NOTHING)
+	/* Else members of these names are the publisher's own affair. */
+	if (!s->named)
 		return;
 	for (size_t i = 0; i < NELEM(state_members); i++) {
 		const char *p = (const char *)frame->data + data_at;
 		const struct json_value *v = json_tree_member(data,
 		    state_members[i]);
+		enum lifecycle_state state =
+		    lifecycle_state_of(s->machine, json_tree_text(v));
 		char quoted[64];
 		struct slice raw;
 
@@ -207,8 +211,11 @@ event_state_write(struct buf *frame, size_t frame_at, size_t data_at,
 				    (const char *)frame->data) - frame_at);
 			continue;
 		}
-		(void)snprintf(quoted, sizeof(quoted), "\"%.*s\"",
-		    (int)v->text.n, v->text.p);
+		/* Words of the machine alone: a text of a publisher's would
+		 * need its escapes. */
+		assert(state != LIFECYCLE_NONE);
+		(void)snprintf(quoted, sizeof(quoted), "\"%s\"",
+		    lifecycle_word((uint8_t)state));
 		if (!slice_is(raw, quoted))
 			replace(frame, (size_t)(raw.p -
 			    (const char *)frame->data), raw.n, quoted);

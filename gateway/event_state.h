@@ -16,6 +16,7 @@
 
 struct event_state {
 	enum lifecycle_machine	machine;
+	bool			named;      /* by a member of its data */
 	enum lifecycle_state	previous;   /* NONE: null, or not said */
 	/* Where in the frame `null` stands as previous_state, which the state
 	 * before replaces when the event is appended; 0: nowhere. */

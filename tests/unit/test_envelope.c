@@ -319,6 +319,34 @@ test_a_null_previous_state_is_filled_when_there_is_one(void **state UNUSED)
 	    "{\"previous_state\":null,\"done\":1" REST_JOB "}");
 }
 
+/* Ends that their event's own name says: what stands in such members is any
+ * text, and stays as it was written. */
+static void
+test_what_is_not_read_as_a_state_stays_as_it_is(void **state UNUSED)
+{
+	static const struct {
+		const char	*key, *event_type, *data;
+	} cases[] = {
+		{ "build:a", "complete", "{\"state\":\"a\\\"},\\\"tenant\\\":"
+		  "\\\"other\\\",\\\"z\\\":{\\\"y\\\":\\\"b\"}" },
+		{ "build:a", "failed", "{\"state\":\"a\\n\\ndata: x\"}" },
+		{ "import:a", "cancelled", "{\"state\":\"0123456789012345678901"
+		  "2345678901234567890123456789012345678901234567890123456"
+		  "789\",\"previous_state\":\"cancelled\"}" },
+		{ "build:a", "complete", "{\"previous_state\":null}" },
+		{ "pod-logs:a", "log", "{\"line\":\"l\",\"line_no\":1,"
+		  "\"last\":true,\"state\":\"q\\\"q\"}" },
+	};
+	char expected[256];
+
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		(void)snprintf(expected, sizeof(expected), "%s}",
+		    cases[i].data);
+		assert_string_equal(filled(cases[i].key, cases[i].event_type,
+		    cases[i].data, LIFECYCLE_RUNNING), expected);
+	}
+}
+
 static void
 test_what_is_no_state_is_told_with_its_path(void **state UNUSED)
 {
@@ -456,6 +484,8 @@ main(void)
 	    cmocka_unit_test(test_aliases_never_leave_the_gateway),
 	    cmocka_unit_test(
 	        test_a_null_previous_state_is_filled_when_there_is_one),
+	    cmocka_unit_test(
+		test_what_is_not_read_as_a_state_stays_as_it_is),
 	    cmocka_unit_test(test_what_is_no_state_is_told_with_its_path),
 	    cmocka_unit_test(test_slices_of_json_keep_their_content),
 	    cmocka_unit_test(test_control_names_are_nobodys_events),
