@@ -12,7 +12,8 @@
  * A tree of jansson's is some allocations and a hash for each value, most of
  * what an event cost. Here a value is 64 bytes of a block, and a string that
  * has no escapes stays where it is: at most 32 bytes for each of the text, and
- * one block.
+ * one block. While jansson is asked why a text is refused, its tree stands
+ * beside this one: 105 MB were measured for 1 MiB of "{},".
  */
 #ifndef SLUICE_JSON_TREE_H
 #define SLUICE_JSON_TREE_H
