@@ -224,6 +224,7 @@ open_segment(struct recovery *v, size_t at, struct err *err)
 	struct journal_segment h = { 0 };
 	struct err why = { 0 };
 	struct stat st;
+	uint32_t length;
 	int fd;
 
 	(void)journal_file_name(name, seg->first, "seg");
@@ -242,6 +243,9 @@ open_segment(struct recovery *v, size_t at, struct err *err)
 	} else {
 		seg->epoch = h.epoch;
 		seg->created_unix_ms = h.created_unix_ms;
+		seg->empty = journal_file_read(fd, &length, sizeof(length),
+		    JOURNAL_HEADER_SIZE) != (ssize_t)sizeof(length) ||
+		    length == 0;
 		if (last || !v->have_state ||
 		    seg->end > v->state.position.number) {
 			seg->end = seg->first - 1;
@@ -288,9 +292,13 @@ check_row(struct recovery *v)
 	const struct recovered *r = v->r;
 
 	for (size_t i = 1; i < r->n_segments; i++) {
-		const struct recover_segment *a = &r->segments[i - 1];
+		struct recover_segment *a = &r->segments[i - 1];
 		const struct recover_segment *b = &r->segments[i];
 
+		/* New when its epoch ended, and not replayed: its name alone
+		 * says what it holds. */
+		if (a->empty && a->epoch != b->epoch)
+			a->end = a->first - 1;
 		if (a->epoch == b->epoch && b->first != a->end + 1 &&
 		    b->first > current_first(r))
 			new_epoch(v->r, "%" PRIu64 " to %" PRIu64 " are "

@@ -20,6 +20,7 @@ struct recover_segment {
 	int64_t		created_unix_ms;
 	uint32_t	epoch;
 	bool		damaged;    /* what follows `offset` cannot be read */
+	bool		empty;      /* nothing stands behind its header */
 };
 
 struct recovered {

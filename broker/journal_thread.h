@@ -6,7 +6,7 @@
  * Syncs in the background (journal.sync: a time) run beside it
  * (background_sync): a job is written meanwhile. One that runs for longer than
  * that time holds up the next job, so that what was answered and is not safe
- * yet stays as little as the operator said.
+ * yet is younger than that time and the sync under way: twice it at most.
  */
 #ifndef SLUICE_JOURNAL_THREAD_H
 #define SLUICE_JOURNAL_THREAD_H

@@ -243,7 +243,9 @@ const struct conf_key conf_keys[] = {
 	  .readers = R(BROKER),
 	  .off = C(journal.sync), .off2 = C(journal.sync_ms),
 	  .words = "always|never", .min = 1, .max = MINUTE, .def = "100ms",
-	  .help = "How often the journal is forced to disk." },
+	  .help = "How often the journal is forced to disk. What was "
+	  "answered and is not there yet is younger than this and the sync "
+	  "under way: twice this at most." },
 	{ .path = "journal.max_streams", .type = CONF_TYPE_COUNT,
 	  .readers = R(BROKER),
 	  .off = C(journal.max_streams), .min = 1000, .max = 100000000,

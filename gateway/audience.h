@@ -28,8 +28,8 @@ void	audience_join(struct conn *c, struct hub_subscription *sub);
 /* Leaves, and must not wait; c->stream.sub is NULL after it. */
 void	audience_leave(struct conn *c);
 /* For each client, once; the callback may end the one it was called for, or
- * have it wait, but not end its waiting and keep it: it would stand behind the
- * others who wait, and be called for again. `sub` may be gone after it. */
+ * have it wait, but not end its waiting and keep it: it would stand last, and
+ * be called for again, without end. `sub` may be gone after it. */
 void	audience_each(struct gateway *g, struct hub_subscription *sub,
 	    void (*cb)(struct conn *c, void *arg), void *arg);
 

@@ -346,13 +346,17 @@ ended_cb(const struct query_last *last, const struct err *err UNUSED,
 	if (last->ended == 0 || stream_end_log_open(c->gateway, sub->tenant,
 	    sub->selectors, sub->n_selectors))
 		return;
+	/* An answer to another question is none. */
+	if (last->n != sub->n_selectors) {
+		ask_later(c);
+		return;
+	}
 	/* `ended` is where its life did: lines of its log may stand behind. */
 	if (!knows_all(c, last)) {
 		s->ask_end = true;
 		return;
 	}
 	/* Of several, each was told when its last event was given. */
-	assert(last->n == sub->n_selectors);
 	if (sub->n_selectors == 1 && !s->over)
 		tell(c, sub->selectors[0], last->state,
 		    last->streams[0].last);

@@ -58,6 +58,7 @@ stream_open(struct conn *c)
 	access_opened(c);
 	write_head(c);
 	conn_begin_stream(c);
+	conn_set_patience(c, s->stall_ms);
 	hub_keys_json(&keys, s->sub);
 	stream_control(c, &retry, SLICE_NONE);
 	stream_control(c, &open, (struct slice){ (const char *)keys.data,
@@ -134,7 +135,6 @@ set_options(struct conn *c, const struct stream_wish *w)
 	    o->heartbeat_form == CONF_HEARTBEAT_COMMENT;
 	s->idle_ms = w->timeout_ms >= 0 ? w->timeout_ms : o->idle_timeout_ms;
 	s->stall_ms = (uint32_t)o->write_stall_timeout_ms;
-	conn_set_patience(c, s->stall_ms);
 	s->retry_ms = (uint32_t)o->retry_ms;
 	s->on_overflow = o->on_overflow;
 	/* 80 to 100 % of max_duration, so that not all end at one time. */

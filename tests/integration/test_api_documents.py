@@ -144,7 +144,7 @@ def test_the_openapi_document_has_the_data_of_each_event_where_it_is_published(d
 
 def test_the_asyncapi_document_has_every_event_type_where_it_can_be(documents):
     rows = re.findall(
-        r"\[STREAM_(\w+)\] = \{ \{(.*?)\n?\t?\}, ", source("gateway/stream_kind.c"), re.S
+        r"\[STREAM_(\w+)\] = \{ \.events = \{(.*?)\}", source("gateway/stream_kind.c"), re.S
     )
     kinds = {
         name.lower().replace("_", "-"): set(re.findall(r'[({] ?"([^"]+)"', row))

@@ -70,6 +70,11 @@ def test_the_kernel_waits_for_a_peer_as_long_as_the_gateway_does():
         assert api.getresponse().read()
         # So long an answer of the API may take to be taken.
         assert options(api.sock)[0] == 60 * MS
+        # Nor is it less behind a stream that did not open.
+        api.request("GET", "/api/v1/streams?stream=job:a&strict=1&last_event_id=0000dead-5")
+        answer = api.getresponse()
+        assert (answer.status, answer.will_close) == (410, False), answer.read()
+        assert answer.read() and options(api.sock)[0] == 60 * MS
         api.close()
 
 

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from tests.bed.net import deadline
 from tests.bed.schemas import validator
 from tests.bed.sluice import Sluice
 
@@ -26,7 +27,7 @@ def _sluice():
 
 def ask(sluice, key, accept=BATCH, **query):
     """The answer's status, headers and bytes, as they came."""
-    connection = http.client.HTTPConnection("127.0.0.1", sluice.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", sluice.port, timeout=deadline(20))
     try:
         connection.request("GET", path_of(key, **query), headers={"Accept": accept})
         answer = connection.getresponse()
@@ -161,6 +162,8 @@ def test_what_was_published_as_a_batch_and_is_posted_back_as_it_came_is_known(sl
     # The first time each is an event under a new key, its id; from then on it is known.
     assert post(sluice, body) == (200, 0)
     assert post(sluice, body) == (0, 200)
+    mark = sluice.publish(events("job:back-mark", 0, 1))["last_id"]
+    wait_stored(sluice, "job:back-mark", mark)
     last = headers["X-History-As-Of"]
     twice = batch(sluice, "job:back", after=last, limit=1000)[0]
     assert [c["idempotencykey"] for c in twice] == [c["id"] for c in json.loads(body)]

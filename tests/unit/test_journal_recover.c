@@ -61,6 +61,31 @@ test_what_stands_in_an_earlier_epoch_keeps_it(void **state)
 	}
 }
 
+/* Whatever a state file covers of it: where the journal begins stays. */
+static void
+test_a_segment_that_was_empty_when_the_power_went_holds_nothing(void **state)
+{
+	uint64_t first;
+	struct writer_info info;
+	struct life l;
+
+	(void)state;
+	l = begin(BOOT_A, 1 << 20, 1 << 24);
+	end(&l);
+	l = begin(BOOT_B, 1 << 20, 1 << 24);
+	assert_true(l.found.new_epoch);
+	first = put(&l, "job:a", 100);
+	assert_int_equal(save_state(&l), 0);
+	end(&l);
+	for (int i = 0; i < 2; i++) {
+		l = begin(BOOT_B, 1 << 20, 1 << 24);
+		assert_false(l.found.new_epoch);
+		journal_writer_info(l.w, &info);
+		assert_int_equal(info.oldest, first);
+		end(&l);
+	}
+}
+
 static void
 test_a_record_cut_at_any_byte_is_cut_and_the_epoch_goes_on(void **state)
 {
@@ -296,6 +321,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_killed_broker_goes_on_in_the_same_epoch),
+		TEST(test_a_segment_that_was_empty_when_the_power_went_holds_nothing),
 		TEST(test_what_stands_in_an_earlier_epoch_keeps_it),
 		TEST(
 		    test_a_record_cut_at_any_byte_is_cut_and_the_epoch_goes_on),
