@@ -45,13 +45,21 @@ def unread(sock):
     return int.from_bytes(fcntl.ioctl(sock, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
-def unread_of_bus(pid):
-    """How many bytes of other processes' requests PID has not read yet."""
+def unread_of_bus(pid, sender=None):
+    """How many bytes of SENDER's requests (a pid; None: of anybody's) PID has not read yet."""
     streams = (s for s in sockets(pid, socket.AF_UNIX) if s.type == socket.SOCK_STREAM)
     # A socket that listens has no buffer.
     return sum(
-        unread(s) for s in streams if not s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        unread(s)
+        for s in streams
+        if not s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        and sender in (None, _connected_by(s))
     )
+
+
+def _connected_by(sock):
+    """The pid of the process at the other end of a socket that was accepted."""
+    return struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
 
 
 def peer_of(sock):

@@ -77,14 +77,17 @@ def appended(sluice, text):
     return found
 
 
-def held(broker, send):
-    """SEND()s a request and waits until all of it is with a BROKER that stands still."""
-    seen = [unread_of_bus(broker)]
+def held(broker, send, gateway=None):
+    """SEND()s a request and waits until all of it is with a BROKER that stands still.
+
+    GATEWAY: the pid of the one that has it, if that is known: others have questions, too.
+    """
+    seen = [unread_of_bus(broker, gateway)]
     send()
 
     def whole():
         # No more has come between two looks.
-        seen.append(unread_of_bus(broker))
+        seen.append(unread_of_bus(broker, gateway))
         return seen[0] < seen[-2] == seen[-1]
 
     wait_until(whole, 10, "the request is with the broker", interval=0.02)
@@ -98,7 +101,7 @@ def dies_unanswered(sluice, gateway, text, send):
     before = appended(sluice, text)
     broker = sluice.kill("broker", signal.SIGSTOP)
     try:
-        held(broker, send)
+        held(broker, send, gateway[1])
         # Before it can be told of the append.
         os.kill(gateway[1], signal.SIGSTOP)
     finally:
