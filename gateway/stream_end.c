@@ -388,8 +388,10 @@ stream_end_ask(struct conn *c)
 
 	/* What was asked is answered, or not the question any more. */
 	stream_lookback_cancel(c);
-	/* What is still to be given may say it. */
-	s->ask_end = !has_all(c);
+	/* What is still to be given may say it; of several, the snapshot that
+	 * follows is the only one to tell of an end before the client came. */
+	s->ask_end = !has_all(c) || (s->phase == STREAM_BLIND &&
+	    s->owed == 0 && sub->n_selectors > 1);
 	if (s->ask_end || s->over || (s->owed == 0 &&
 	    !stream_kind_all_end(sub->selectors, sub->n_selectors)))
 		return;

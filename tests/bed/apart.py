@@ -13,6 +13,11 @@ from .process import BedError
 _CLONE_NEWNET = 0x40000000
 
 
+def links():
+    """The names of this host's network links."""
+    return [name for _, name in socket.if_nameindex()]
+
+
 class Apart:
     """A network namespace and a wire to it. `address` is this side's; needs root and iproute2.
 
@@ -57,7 +62,7 @@ class Apart:
         # By itself the kernel takes it away, with the namespace, only some time later.
         gone = subprocess.run(["ip", "link", "delete", self._link], check=False, timeout=10)
         self._holder.communicate(timeout=10)
-        assert gone.returncode == 0 or self._link not in os.listdir("/sys/class/net")
+        assert gone.returncode == 0 or self._link not in links()
 
     def _ip(self, *argv, before=()):
         subprocess.run([*before, "ip", *argv], check=True, timeout=10)

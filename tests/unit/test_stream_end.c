@@ -296,6 +296,26 @@ test_a_log_that_is_open_is_not_over_until_it_is_closed(void **state UNUSED)
 	assert_true(client.stream.over);
 }
 
+static void
+test_of_several_none_is_over_while_the_snapshot_is_to_come(void **state UNUSED)
+{
+	join(TIP, 2, two);
+	client.stream.phase = STREAM_BLIND;
+	/* The other may have ended before it came. */
+	stream_ended(&client, slice_str(two[0]), 3, (struct position){ 1, TIP });
+	(void)stream_end_settle(&client);
+	assert_int_equal(ticket, 0);
+	client.stream.phase = STREAM_LIVE;
+	(void)stream_end_settle(&client);
+	assert_int_not_equal(ticket, 0);
+	/* Of the only one its end is told wherever it stands. */
+	join(TIP, 1, two);
+	client.stream.phase = STREAM_BLIND;
+	stream_end_ask(&client);
+	answer(90, &ended, 1);
+	assert_true(client.stream.over);
+}
+
 int
 main(void)
 {
@@ -308,6 +328,8 @@ main(void)
 		TEST(test_what_the_broker_knows_and_this_gateway_does_not_waits),
 		TEST(test_after_busy_or_no_answer_none_is_asked_before_the_heartbeat),
 		TEST(test_a_log_that_is_open_is_not_over_until_it_is_closed),
+		TEST(
+		    test_of_several_none_is_over_while_the_snapshot_is_to_come),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

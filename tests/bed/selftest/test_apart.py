@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.bed.apart import Apart
+from tests.bed.apart import Apart, links
 from tests.bed.net import deadline, wait_until
 from tests.bed.sockets import vanish
 
@@ -45,7 +45,7 @@ def test_a_wire_carries_until_it_is_cut_and_then_nobody_says_so():
         with pytest.raises(BlockingIOError):
             far.recv(10)
     link = f"sl{os.getpid()}"
-    wait_until(lambda: link not in os.listdir("/sys/class/net"), 10, "the wire is gone")
+    wait_until(lambda: link not in links(), 10, "the wire is gone")
 
 
 def test_who_vanished_acknowledges_nothing():
