@@ -302,7 +302,8 @@ test_of_several_none_is_over_while_the_snapshot_is_to_come(void **state UNUSED)
 	join(TIP, 2, two);
 	client.stream.phase = STREAM_BLIND;
 	/* The other may have ended before it came. */
-	stream_ended(&client, slice_str(two[0]), 3, (struct position){ 1, TIP });
+	stream_ended(&client, slice_str(two[0]), 3,
+	    (struct position){ 1, TIP });
 	(void)stream_end_settle(&client);
 	assert_int_equal(ticket, 0);
 	client.stream.phase = STREAM_LIVE;
