@@ -1,7 +1,36 @@
-"""What a machine that lost its power leaves of a journal."""
+"""A machine that loses its power, and what it leaves of a journal."""
 
+import contextlib
 import glob
+import os
+import signal
 import uuid
+
+from .net import wait_until
+
+
+def is_alive(pid):
+    """Whether a process is there and no zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return stat.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+def lose_power(sluice):
+    """Ends all its processes; none has the time to close anything in order."""
+    try:
+        pids = [row["pid"] for row in sluice.status().values() if row["pid"]]
+    except (AssertionError, ValueError):
+        pids = []
+    # Who sees that the supervisor is gone, before the kernel kills it for that, stops in order.
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+    sluice.process.kill()
+    for pid in pids:
+        wait_until(lambda pid=pid: not is_alive(pid), 20, "the children gone")
 
 
 def cut_journal(directory, length):

@@ -6,8 +6,7 @@ import os
 import signal
 import time
 
-from tests.bed.net import wait_until
-from tests.bed.power import cut_journal, pretend_reboot
+from tests.bed.power import cut_journal, lose_power, pretend_reboot
 
 VICTIMS = ("broker", "store", "gateway/0", "gateway/1")
 # A process that stands still for longer than this is ended by the supervisor.
@@ -112,13 +111,7 @@ class Faults:
     def _reboot(self, fault, lose_bytes):
         """All processes die, the journal loses its end (or nothing), another boot_id."""
         self.end()
-        try:
-            pids = [row["pid"] for row in self.sluice.status().values() if row["pid"]]
-        except (AssertionError, ValueError):
-            pids = []
-        self.sluice.process.kill()
-        for pid in pids:
-            wait_until(lambda pid=pid: not _is_alive(pid), 20, "the children gone")
+        lose_power(self.sluice)
         self.journal.read()
         before = set(self.journal.kept)
         directory = self.journal.directory
@@ -131,12 +124,3 @@ class Faults:
         fault["until"] = time.time()
         self.record(fault)
         self.sluice.start(ready=False)
-
-
-def _is_alive(pid):
-    """Whether a process is there and no zombie."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            return stat.read().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except OSError:
-        return False

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.bed.net import wait_until
-from tests.bed.power import pretend_reboot
+from tests.bed.power import lose_power, pretend_reboot
 from tests.bed.sluice import Sluice
 
 from .numbered import publish
@@ -169,10 +169,7 @@ def test_of_an_end_in_the_epoch_before_the_last_id_is_that_event_s_own():
     old, on, single = "job:epochs/old", "job:epochs/on", "run:epochs/old"
     with Sluice({"streams": {"default": QUIET}}) as sluice:
         ids = [sluice.publish([state(key, "failed")])["last_id"] for key in (old, single)]
-        pids = {name: row["pid"] for name, row in sluice.status().items()}
-        sluice.process.kill()
-        for pid in pids.values():
-            wait_until(lambda pid=pid: not os.path.exists(f"/proc/{pid}"), 10, "children gone")
+        lose_power(sluice)
         pretend_reboot(f"{sluice.conf['state_directory']}/journal")
         sluice.start()
         now = sluice.publish([state(on, "running")])["last_id"]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import deadline, factor, wait_until
-from tests.bed.power import cut_journal, pretend_reboot
+from tests.bed.power import cut_journal, lose_power, pretend_reboot
 from tests.bed.sluice import Sluice
 from tests.bed.sse import pump_all
 
@@ -231,10 +231,7 @@ def test_a_journal_cut_by_a_reboot_is_a_new_epoch_and_every_old_cursor_is_told()
     with Sluice() as sluice:
         answer = sluice.publish([progress("cut", n) for n in range(1, 501)])
         epoch, _, last = answer["last_id"].partition("-")
-        pids = {name: row["pid"] for name, row in sluice.status().items()}
-        sluice.process.kill()
-        for pid in pids.values():
-            wait_until(lambda pid=pid: not os.path.exists(f"/proc/{pid}"), 10, "children gone")
+        lose_power(sluice)
         journal = f"{sluice.conf['state_directory']}/journal"
         assert cut_journal(journal, 4096)
         pretend_reboot(journal)
