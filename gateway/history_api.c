@@ -91,23 +91,37 @@ write_cloud_event(struct buf *b, const struct item *item)
 	return good;
 }
 
-/* An array; -1: an item is not one. */
+/* Events that are no CloudEvent: who made them has left a member out of the
+ * rule. A page without them is worth more than none. */
+struct left_out {
+	struct position	first;
+	uint32_t	n;
+};
+
+/* An array; -1: an item is not one. `out` NULL: of events as they are. */
 static int
-write_events(struct buf *b, const struct query_history *history, bool cloud)
+write_events(struct buf *b, const struct query_history *history,
+    struct left_out *out)
 {
 	struct rd items = history->items;
+	size_t begin, before;
 	struct item item;
 
 	buf_addc(b, '[');
+	begin = b->len;
 	for (uint32_t i = 0; i < history->count; i++) {
 		if (item_decode(&items, &item, true) == -1)
 			return -1;
-		if (i > 0)
+		before = b->len;
+		if (before > begin)
 			buf_addc(b, ',');
-		if (!cloud)
+		if (out == NULL) {
 			write_event(b, &item);
-		else if (!write_cloud_event(b, &item))
-			return -1;
+		} else if (!write_cloud_event(b, &item)) {
+			b->len = before;
+			if (out->n++ == 0)
+				out->first = item.position;
+		}
 	}
 	buf_addc(b, ']');
 	return rd_done(&items) ? 0 : -1;
@@ -130,12 +144,30 @@ write_headers(struct buf *b, const struct query_history *history)
 	buf_adds(b, "\r\n");
 }
 
+/* Once for a page: who asks again and again must not fill the log. */
+static void
+log_left_out(struct slice key, const struct left_out *out)
+{
+	char id[EVENT_ID_MAX];
+
+	if (out->n > 0)
+		log_warn("%.*s: %" PRIu32 " of its stored events, the first "
+		    "of them %s, cannot be told as a CloudEvent: left out of "
+		    "a page", (int)key.n, key.p, out->n,
+		    position_format(out->first, id));
+}
+
 static int
-write_batch(struct buf *b, struct buf *headers,
+write_batch(struct buf *b, struct buf *headers, struct slice key,
     const struct query_history *history)
 {
+	struct left_out out = { .n = 0 };
+	int rc;
+
 	write_headers(headers, history);
-	return write_events(b, history, true);
+	rc = write_events(b, history, &out);
+	log_left_out(key, &out);
+	return rc;
 }
 
 int
@@ -146,7 +178,7 @@ history_api_write(struct buf *b, struct slice key,
 
 	buf_addf(b, "{\"stream_key\":\"%.*s\",\"events\":", (int)key.n,
 	    key.p);
-	if (write_events(b, history, false) == -1)
+	if (write_events(b, history, NULL) == -1)
 		return -1;
 	if (history->more)
 		buf_addf(b, ",\"next\":\"%s\",",
@@ -196,7 +228,8 @@ history_answer_cb(const struct query_history *history, const struct err *err,
 
 	assert(w->magic == HISTORY_API_MAGIC);
 	if (history != NULL)
-		rc = batch ? write_batch(&b, &headers, history) :
+		rc = batch ?
+		    write_batch(&b, &headers, w->ask.key, history) :
 		    history_api_write(&b, w->ask.key, history);
 	wait_free(w);
 	if (history == NULL) {

@@ -1,8 +1,8 @@
 /*
  * history_api: GET /api/v1/streams/{key}/events?after=&limit=&types=&format=:
  * the stored events of one stream, page by page, oldest first (the contract,
- * section 5); as a batch of CloudEvents where format or Accept asks for it.
- * Process: gateway.
+ * section 5); as a batch of CloudEvents where format or Accept asks for it:
+ * without those that are none, of which the log tells. Process: gateway.
  *
  * The store is asked (query_history); nothing is read from the ring, so any
  * gateway gives the same answer. Who may subscribe to the stream may ask; of

@@ -154,8 +154,9 @@ stream_add_event(struct conn *c, const void *chunk, size_t n)
 {
 	const struct stream *s = &c->stream;
 	struct buf event = BUF_EMPTY;
-	struct sse_parts parts;
+	struct sse_parts parts = { .id = SLICE_NONE };
 	bool good = sse_event_parts(chunk, n, &parts);
+	struct slice id = parts.id;
 
 	if (good && s->cloud) {
 		good = cloud_event(&event, parts.data);
@@ -167,8 +168,8 @@ stream_add_event(struct conn *c, const void *chunk, size_t n)
 	/* Its frame was made of an item that was checked by who published it:
 	 * only a stranger on the bus can have left a member out of the rule. */
 	if (!good || sse_event_of(&c->out, &parts) == -1)
-		log_warn("an event cannot be told to a client in the form "
-		    "it wants: it is left out");
+		log_warn("event %.*s cannot be told to a client in the form "
+		    "it wants: it is left out", (int)id.n, id.p);
 	buf_free(&event);
 }
 

@@ -7,9 +7,10 @@ import json
 
 import pytest
 
+from tests.bed.bus import Lines, result
 from tests.bed.net import deadline
 from tests.bed.schemas import validator
-from tests.bed.sluice import Sluice
+from tests.bed.sluice import Sluice, binary
 
 from .numbered import events, publish
 from .test_gateway_cloudevents import FULL, as_cloud_event
@@ -168,6 +169,43 @@ def test_what_was_published_as_a_batch_and_is_posted_back_as_it_came_is_known(sl
     twice = batch(sluice, "job:back", after=last, limit=1000)[0]
     assert [c["idempotencykey"] for c in twice] == [c["id"] for c in json.loads(body)]
     assert [c["data"] for c in twice] == [c["data"] for c in json.loads(body)]
+
+
+def stray(sluice, key, count):
+    """COUNT events that somebody put on the bus, of a member that no rule knows; the first's id."""
+    argv = [binary("tools/bus_pub"), "-k", key, "-n", count, "-m", "lost"]
+    pub = Lines(sluice.directory, [*argv, f"{sluice.directory}/run/bus", f"stray/{key}", 1])
+    try:
+        return result(pub)["first"]
+    finally:
+        pub.end()
+
+
+def test_what_is_no_cloud_event_is_left_out_and_the_rest_of_the_page_is_told(sluice):
+    key = "job:stray"
+    first = stray(sluice, key, 2)
+    last = sluice.publish(events(key, 0, 2))["last_id"]
+    wait_stored(sluice, key, last)
+    page = sluice.request("GET", path_of(key))[2]["events"]
+    assert page[0]["id"] == first and page[0]["lost"] == 1 and len(page) == 4
+    clouds, headers, _ = batch(sluice, key)
+    assert clouds == [as_cloud_event(e) for e in page[2:]]
+    assert headers["X-History-Complete"] == "true"
+    said = [line for line in sluice.log().splitlines() if "told as a CloudEvent" in line]
+    assert len(said) == 1 and f"{key}: 2 of" in said[0] and f" {first}, " in said[0]
+    # Nothing is left of a page of such alone, and the next one is found.
+    clouds, headers, body = batch(sluice, key, limit=1)
+    assert (clouds, body) == ([], b"[]") and headers["X-History-Next"] == first
+
+
+def test_a_stream_names_what_it_leaves_out(sluice):
+    key = "job:stray/live"
+    with sluice.stream(key, snapshot=0, format="cloudevents") as stream:
+        stream.wait_open()
+        first = stray(sluice, key, 1)
+        sluice.publish(events(key, 0, 1))
+        assert [e["data"]["n"] for e in stream.wait_events(1)] == [0]
+    assert f"event {first} cannot be told to a client" in sluice.log()
 
 
 def test_a_stream_goes_to_another_installation_whole(sluice):

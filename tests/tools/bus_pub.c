@@ -3,14 +3,14 @@
  * says what became of them. For tests; without a supervisor.
  *
  *	bus_pub [-n count] [-s bytes] [-k key] [-t tenant] [-r per second]
- *	    [-g items per group] [-i] [-l] [-G guard] [-a start]
+ *	    [-g items per group] [-i] [-l] [-m member] [-G guard] [-a start]
  *	    BUS_DIRECTORY NAME INCARNATION
  *
  * -i: each event has an idempotency key (of name and number); -l: lifecycle
- * events; -G: the guard of the first event ("0" none yet, or an id). The
- * event's data is {"p":"<name>","n":<number>,"pad":"..."}. The last line is
- * "done appended=N duplicate=N conflict=N guard_lost=N limit=N first=ID
- * last=ID"; "fenced" and exit 3 when a newer incarnation registered.
+ * events; -m: a member of this name, which no rule knows, is in front; -G: the
+ * guard of the first event ("0" none yet, or an id). The event's data is
+ * {"p":"<name>","n":<number>,"pad":"..."}. The last line is "done appended=N
+ * duplicate=N conflict=N guard_lost=N limit=N first=ID last=ID"; "fenced" and exit 3 when a newer incarnation registered.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -34,6 +34,7 @@ struct pub {
 	const char		*name;
 	const char		*key;
 	const char		*tenant;
+	const char		*member;
 	uint64_t		 count;
 	uint64_t		 number;      /* of the next event */
 	uint64_t		 submitted;
@@ -91,7 +92,10 @@ pub_result_cb(const struct publish_result *r, void *arg)
 static size_t
 make_item(struct pub *p, struct item *item, char *frame)
 {
-	int n = snprintf(frame, FRAME_BYTES, "\"type\":\"job\",\"stream_key\":"
+	int m = p->member == NULL ? 0 : snprintf(frame, FRAME_BYTES,
+	    "\"%s\":1,", p->member);
+	int n = m + snprintf(frame + m, FRAME_BYTES - (size_t)m,
+	    "\"type\":\"job\",\"stream_key\":"
 	    "\"%s\",\"event_type\":\"job.progress\",\"data\":{\"p\":\"%s\","
 	    "\"n\":%" PRIu64 ",\"pad\":\"", p->key, p->name, p->number);
 	const char *data = strstr(frame, "{\"p\":");
@@ -200,7 +204,7 @@ options(struct pub *p, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "n:s:k:t:r:g:ilG:a:")) != -1) {
+	while ((c = getopt(argc, argv, "n:s:k:t:r:g:ilm:G:a:")) != -1) {
 		switch (c) {
 		case 'n': p->count = number_arg(optarg); break;
 		case 's': p->size = number_arg(optarg); break;
@@ -210,6 +214,7 @@ options(struct pub *p, int argc, char **argv)
 		case 'g': p->group = (uint32_t)number_arg(optarg); break;
 		case 'i': p->idempotent = true; break;
 		case 'l': p->lifecycle = true; break;
+		case 'm': p->member = optarg; break;
 		case 'a': p->number = number_arg(optarg); break;
 		case 'G':
 			p->guarded = true;
