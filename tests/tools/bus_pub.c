@@ -10,7 +10,8 @@
  * events; -m: a member of this name, which no rule knows, is in front; -G: the
  * guard of the first event ("0" none yet, or an id). The event's data is
  * {"p":"<name>","n":<number>,"pad":"..."}. The last line is "done appended=N
- * duplicate=N conflict=N guard_lost=N limit=N first=ID last=ID"; "fenced" and exit 3 when a newer incarnation registered.
+ * duplicate=N conflict=N guard_lost=N limit=N first=ID last=ID"; "fenced" and
+ * exit 3 when a newer incarnation registered.
  */
 #include <errno.h>
 #include <event2/event.h>
