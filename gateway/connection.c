@@ -245,10 +245,13 @@ conn_writev(struct conn *c, const struct iovec *iov, size_t n, size_t bytes,
 		c->progress_ms = gateway_now_ms();
 	}
 	if ((size_t)done == bytes) {
+		c->blocked_ms = 0;
 		watch(c, false, c->deaf);
 		return 1;
 	}
-	if (done > 0 || !c->want_write)
+	/* Not by want_write: a socket that is called writable and takes nothing
+	 * (a kernel short of memory) has been full all the while. */
+	if (done > 0 || c->blocked_ms == 0)
 		c->blocked_ms = gateway_now_ms();
 	watch(c, true, c->deaf);
 	return 0;

@@ -79,8 +79,9 @@ struct conn {
 	size_t			 out_off;
 	uint64_t		 bytes;        /* written in all */
 	int64_t			 progress_ms;  /* last time bytes were taken */
-	int64_t			 blocked_ms;   /* want_write: since, or the
-						* last progress after that */
+	int64_t			 blocked_ms;   /* something waits, of which
+						* nothing was taken since;
+						* 0: all was taken */
 	int64_t			 due_ms;     /* what the wheel holds; 0: none */
 	enum conn_state		 state : 8;
 	enum metrics_close	 cause : 8;

@@ -36,13 +36,14 @@ static socklen_t address_size;
 static int clients[CROWD];
 static unsigned int heard[CROWD];     /* by id */
 static unsigned int turns_asked_for;
+static int64_t now_ms;
 
 /* --- what connection calls ------------------------------------------------ */
 
 int64_t
 gateway_now_ms(void)
 {
-	return 1000;
+	return now_ms;
 }
 
 void
@@ -129,6 +130,7 @@ setup(void **state UNUSED)
 	memset(heard, 0, sizeof(heard));
 	memset(clients, -1, sizeof(clients));
 	turns_asked_for = 0;
+	now_ms = 1000;
 	gateway.connections = connections_new(&gateway, &err);
 	if (gateway.connections == NULL)
 		return -1;
@@ -246,6 +248,56 @@ test_a_stream_that_was_full_waits_for_its_turn_and_is_asked_once(void **state
 	assert_false(c->want_write);
 }
 
+static void
+test_a_stall_goes_on_until_something_is_taken(void **state UNUSED)
+{
+	struct conn *c;
+
+	come(0, 1);
+	c = conn_at(0);
+	conn_begin_stream(c);
+	fill(c);
+	assert_int_equal(c->blocked_ms, 1000);
+	/* Called writable, it takes nothing: in its turn, and when its time
+	 * has come. */
+	for (now_ms = 2000; now_ms <= 5000; now_ms += 1000) {
+		conn_polled(c, CONN_POLL_WRITE);
+		assert_false(c->want_write);
+		fill(c);
+		assert_int_equal(c->blocked_ms, 1000);
+		assert_int_equal(c->progress_ms, 1000);
+	}
+	/* A part that is taken is the begin of another. */
+	drain(0);
+	fill(c);
+	assert_int_equal(c->blocked_ms, now_ms);
+}
+
+static void
+test_a_stall_begins_when_something_waits_and_not_before(void **state UNUSED)
+{
+	char byte = 'x';
+	struct iovec iov = { &byte, 1 };
+	struct conn *c;
+	size_t taken;
+
+	come(0, 1);
+	c = conn_at(0);
+	conn_begin_stream(c);
+	fill(c);
+	/* All is taken at the very time at which it was full. */
+	drain(0);
+	assert_int_equal(conn_writev(c, &iov, 1, 1, &taken), 1);
+	assert_int_equal(c->blocked_ms, 0);
+	/* Filled to the last byte while nothing waits. */
+	while (write(c->fd, &byte, 1) == 1)
+		;
+	now_ms = 60000;
+	fill(c);
+	assert_int_equal(c->progress_ms, 1000);
+	assert_int_equal(c->blocked_ms, 60000);
+}
+
 int
 main(void)
 {
@@ -258,6 +310,12 @@ main(void)
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 	    test_a_stream_that_was_full_waits_for_its_turn_and_is_asked_once,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_a_stall_goes_on_until_something_is_taken,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_a_stall_begins_when_something_waits_and_not_before,
 		    setup, teardown),
 	};
 
