@@ -3,6 +3,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <nanomsg/ipc.h>
 #include <nanomsg/nn.h>
@@ -36,6 +37,24 @@ bus_address(char *buf, size_t size, const char *directory, const char *leaf,
 		    n);
 	(void)snprintf(buf, size, BUS_SCHEME "%s/%s", directory, leaf);
 	return 0;
+}
+
+int
+bus_address_reader(char *buf, size_t size, const char *directory,
+    const char *name, uint64_t incarnation, struct err *err)
+{
+	char leaf[BUS_PATH_MAX + 1];
+	int n;
+
+	n = snprintf(leaf, sizeof(leaf), "%s.%" PRIu64 ".sub", name,
+	    incarnation);
+	if (n < 0 || (size_t)n >= sizeof(leaf))
+		return err_set(err, "subscriber name %s is too long", name);
+	for (char *c = leaf; *c != '\0'; c++) {
+		if (*c == '/')
+			*c = '-';
+	}
+	return bus_address(buf, size, directory, leaf, err);
 }
 
 /* What the kernel lets a socket buffer be: more absorbs a longer stall of a

@@ -27,6 +27,11 @@
  * socket's may be, naming the directory and the remedy. */
 int	bus_address(char *buf, size_t size, const char *directory,
 	    const char *leaf, struct err *err) MUST_CHECK;
+/* The same of what a reader binds in one life of its process: the leaf is
+ * "<name with / as ->.<incarnation>.sub". */
+int	bus_address_reader(char *buf, size_t size, const char *directory,
+	    const char *name, uint64_t incarnation, struct err *err)
+	    MUST_CHECK;
 
 /* Reads what bus_open needs from /proc, once: for a process that will close
  * /proc to itself before it opens its first socket. */

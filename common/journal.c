@@ -127,6 +127,14 @@ journal_reader_forget(struct journal_reader *r, uint64_t oldest)
 	cursor_check(r);
 }
 
+void
+journal_reader_retract(struct journal_reader *r, uint64_t tip)
+{
+	assert(r->magic == READER_MAGIC);
+	journal_index_retract(&r->index, tip);
+	cursor_check(r);
+}
+
 /* Reads the directory again: segments come and go. */
 static int
 rescan(struct journal_reader *r, struct err *err)

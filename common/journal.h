@@ -63,5 +63,9 @@ enum journal_next journal_reader_next(struct journal_reader *r,
     uint64_t *ret_first, struct err *err);
 /* Lets go of memory segments that end before `oldest` (a heartbeat's). */
 void	journal_reader_forget(struct journal_reader *r, uint64_t oldest);
+/* ... and of those that begin above what follows `tip`: when a broker that was
+ * in memory is started again and could not note it in the history, its
+ * positions from `files_end` on are given again, and the files count. */
+void	journal_reader_retract(struct journal_reader *r, uint64_t tip);
 
 #endif

@@ -102,6 +102,16 @@ journal_index_forget(struct journal_index *x, uint64_t oldest)
 }
 
 void
+journal_index_retract(struct journal_index *x, uint64_t tip)
+{
+	for (size_t i = x->n; i-- > 0;) {
+		if (x->segments[i].memory_fd >= 0 &&
+		    x->segments[i].first > tip + 1)
+			discard(x, i);
+	}
+}
+
+void
 journal_index_set_files(struct journal_index *x, const uint64_t *firsts,
     size_t n)
 {

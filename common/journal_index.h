@@ -40,6 +40,9 @@ void	journal_index_add_memory(struct journal_index *x, uint64_t first,
 	    uint64_t files_end, int fd);
 /* Drops memory segments that end before `oldest`. */
 void	journal_index_forget(struct journal_index *x, uint64_t oldest);
+/* Drops memory segments that begin above what follows `tip`: they are of a life
+ * that no history tells of, and their positions are given again, in files. */
+void	journal_index_retract(struct journal_index *x, uint64_t tip);
 /* The files are those with these first positions, ascending. */
 void	journal_index_set_files(struct journal_index *x,
 	    const uint64_t *firsts, size_t n);

@@ -2,10 +2,7 @@
 
 #include <assert.h>
 #include <event2/event.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/bus.h"
 #include "common/journal.h"
@@ -46,6 +43,7 @@ struct subscriber {
 	struct heartbeat		 heartbeat;
 	bool				 beat;      /* heartbeat is due */
 	struct mono			 strange;   /* since; 0: not */
+	struct mono			 retracted; /* since; 0: not */
 	struct mono			 stuck;     /* since; 0: not */
 	uint64_t			 stuck_at;
 	unsigned int			 stuck_reads;
@@ -58,10 +56,8 @@ struct subscriber {
 static void
 give_gap(struct subscriber *s, struct position next)
 {
-	struct position from = s->at;
-
 	if (!s->from_start)
-		s->ops->gap(from, next, s->arg);
+		s->ops->gap(s->at, next, s->arg);
 }
 
 /* A checked record that follows (or, after a hole, goes on). */
@@ -257,18 +253,39 @@ take_record(struct subscriber *s, const void *bytes, size_t n)
 	repair_soon(s);
 }
 
+/* Heartbeats have agreed long enough on what began `since`. */
+static bool
+believed(struct mono *since)
+{
+	if (since->ns == 0)
+		*since = mono_now();
+	return mono_diff_ms(mono_now(), *since) >= STRANGE_MS;
+}
+
 /* Our position is ahead of the tip, or of an epoch that is not the current
  * one with a lower tip: the journal was put back to an older state. Believed
  * only when heartbeat after heartbeat says so. */
 static void
 check_strange(struct subscriber *s, const struct heartbeat *hb)
 {
-	if (s->strange.ns == 0)
-		s->strange = mono_now();
-	if (mono_diff_ms(mono_now(), s->strange) < STRANGE_MS)
-		return;
-	s->limit = hb->tip.number;
-	skip_to(s, hb->tip);
+	if (believed(&s->strange)) {
+		s->limit = hb->tip.number;
+		skip_to(s, hb->tip);
+	}
+}
+
+/* Memory was told of, and yet the tip is below: the same, wherever we are. */
+static void
+check_memory(struct subscriber *s, uint64_t tip)
+{
+	if (!journal_reader_knows_memory(s->reader, tip + 1)) {
+		s->retracted.ns = 0;
+	} else if (believed(&s->retracted)) {
+		journal_reader_retract(s->reader, tip);
+		s->lost_next = 0;
+		if (s->ops->retract != NULL)
+			s->ops->retract(tip, s->arg);
+	}
 }
 
 static void
@@ -277,26 +294,23 @@ take_heartbeat(struct subscriber *s, const struct heartbeat *hb)
 	s->heartbeat = *hb;
 	s->beat = true;
 	journal_reader_forget(s->reader, hb->oldest);
+	check_memory(s, hb->tip.number);
 	if (s->at_tip) {
 		s->at_tip = false;
 		s->at = hb->tip;
 		s->limit = hb->tip.number;
 	}
-	if (hb->tip.number < s->at.number) {
-		check_strange(s, hb);
-	} else if (hb->tip.number == s->at.number &&
-	    hb->tip.epoch != s->at.epoch) {
-		if (s->from_start)
-			skip_to(s, hb->tip);
-		else
-			check_strange(s, hb);
-	} else if (hb->tip.number > s->at.number) {
+	if (hb->tip.number > s->at.number) {
 		s->limit = MAX(s->limit, hb->tip.number);
 		s->strange.ns = 0;
 		repair_soon(s);
-	} else {
+	} else if (position_eq(hb->tip, s->at)) {
 		s->strange.ns = 0;
 		s->stuck.ns = 0;
+	} else if (hb->tip.number == s->at.number && s->from_start) {
+		skip_to(s, hb->tip);
+	} else {
+		check_strange(s, hb);
 	}
 	/* While a repair is due it tells, after it. */
 	if (!evtimer_pending(s->repair, NULL))
@@ -366,19 +380,8 @@ open_socket(struct subscriber *s, struct event_base *base,
     const char *bus_directory, const char *name, uint64_t incarnation,
     struct err *err)
 {
-	char leaf[BUS_PATH_MAX + 1];
-	int n;
-
-	n = snprintf(leaf, sizeof(leaf), "%s.%" PRIu64 ".sub", name,
-	    incarnation);
-	if (n < 0 || (size_t)n >= sizeof(leaf))
-		return err_set(err, "subscriber name %s is too long", name);
-	for (char *c = leaf; *c != '\0'; c++) {
-		if (*c == '/')
-			*c = '-';
-	}
-	if (bus_address(s->path, sizeof(s->path), bus_directory, leaf,
-	    err) < 0)
+	if (bus_address_reader(s->path, sizeof(s->path), bus_directory, name,
+	    incarnation, err) < 0)
 		return -1;
 	s->socket = bus_open(BUS_SUB, err);
 	if (s->socket < 0 || bus_bind(s->socket, s->path, err) < 0)

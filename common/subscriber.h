@@ -29,6 +29,10 @@ struct subscriber_ops {
 	/* Every heartbeat, after everything up to its tip was given.
 	 * The first one = caught up = the process is READY. */
 	void	(*caught_up)(const struct heartbeat *hb, void *arg);
+	/* Memory segments that begin above what follows this tip were let go
+	 * of (journal_reader_retract); whoever else was told of them does the
+	 * same. NULL: nobody was. */
+	void	(*retract)(uint64_t tip, void *arg);
 };
 
 /* Binds <bus_directory>/<name with / as ->.<incarnation>.sub; `start` is the

@@ -198,6 +198,15 @@ caught_up_cb(const struct heartbeat *hb, void *arg)
 }
 
 static void
+retract_cb(uint64_t tip, void *arg)
+{
+	struct gateway *g = arg;
+
+	assert(g->magic == GATEWAY_MAGIC);
+	replay_retract(g->replay, tip);
+}
+
+static void
 fenced_cb(void *arg UNUSED)
 {
 	fatalx("a newer incarnation of this gateway runs: leaving");
@@ -221,6 +230,7 @@ open_bus(struct gateway *g, struct err *err)
 		.record = record_cb,
 		.gap = gap_cb,
 		.caught_up = caught_up_cb,
+		.retract = retract_cb,
 	};
 	struct role *role = g->role;
 	char *bus = conf_bus_directory(&role->conf);

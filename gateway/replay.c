@@ -123,6 +123,13 @@ replay_add_segment(struct replay *r, uint64_t first, int fd)
 	close_readers(r);
 }
 
+void
+replay_retract(struct replay *r, uint64_t tip)
+{
+	journal_index_retract(&r->memory, tip);
+	close_readers(r);
+}
+
 /* The reader that stands at `after`, or the one unused for longest. */
 static struct replay_reader *
 reader_for(struct replay *r, uint64_t after, struct err *err)

@@ -30,5 +30,7 @@ void		 replay_remove(struct replay *r, struct conn *c);
 /* A memory segment of the journal (MSG_SEGMENT), new or told again; the fd
  * stays the caller's. Those the broker let go of are let go of here too. */
 void		 replay_add_segment(struct replay *r, uint64_t first, int fd);
+/* As journal_reader_retract. */
+void		 replay_retract(struct replay *r, uint64_t tip);
 
 #endif

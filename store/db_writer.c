@@ -417,6 +417,14 @@ db_writer_segment(struct db_writer *w, uint64_t first, int fd)
 }
 
 void
+db_writer_retract(struct db_writer *w, uint64_t tip)
+{
+	pthread_mutex_lock(&w->journal_mutex);
+	journal_reader_retract(w->journal, tip);
+	pthread_mutex_unlock(&w->journal_mutex);
+}
+
+void
 db_writer_oldest(struct db_writer *w, uint64_t oldest)
 {
 	pthread_mutex_lock(&w->mutex);

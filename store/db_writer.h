@@ -61,6 +61,8 @@ void	db_writer_gap(struct db_writer *w, struct position through);
 /* A memory segment of the journal; takes the fd, and lets go of it within
  * DB_WRITER_SWEEP_MS after it is over. */
 void	db_writer_segment(struct db_writer *w, uint64_t first, int fd);
+/* As journal_reader_retract. */
+void	db_writer_retract(struct db_writer *w, uint64_t tip);
 /* First position still in the journal: what retention goes by. */
 void	db_writer_oldest(struct db_writer *w, uint64_t oldest);
 /* Notifies the owner although nothing was applied. */

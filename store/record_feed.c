@@ -65,10 +65,20 @@ record_feed_caught_up_cb(const struct heartbeat *hb, void *arg)
 		db_writer_call(f->writer);
 }
 
+static void
+record_feed_retract_cb(uint64_t tip, void *arg)
+{
+	const struct record_feed *f = arg;
+
+	assert(f->magic == FEED_MAGIC);
+	db_writer_retract(f->writer, tip);
+}
+
 const struct subscriber_ops record_feed_ops = {
 	.record = record_feed_record_cb,
 	.gap = record_feed_gap_cb,
 	.caught_up = record_feed_caught_up_cb,
+	.retract = record_feed_retract_cb,
 };
 
 void

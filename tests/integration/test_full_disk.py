@@ -1,5 +1,7 @@
 """A full disk under the running service: journal and databases on one small file system."""
 
+import os
+
 import pytest
 
 from tests.bed.full_disk import SmallDisk
@@ -158,3 +160,42 @@ def test_a_disk_without_room_for_the_next_segment_is_replaced_by_memory():
         watched.publish(40)
         watched.check()
         assert sluice.snapshot("job:a")[1][0]["data"]["n"] == 0
+
+
+@pytest.mark.slow
+def test_files_count_again_after_memory_that_no_history_could_be_told_of():
+    """The broker stops while the disk is full, and starts in the epoch before when it is not."""
+    small_ring = {"gateway": {"ring": "512KiB", "processes": 1}}
+    with SmallDisk(16 * MIB, {**JOURNAL, **small_ring}) as sluice:
+        watched = Watched(sluice)
+        watched.publish(60)
+        first = watched.stream.events()[0]["id"]
+        # What is given back of the segment would be room for the history: it is in its way, too.
+        os.mkdir(sluice.path("journal/epochs.tmp"))
+        sluice.fill()
+        watched.publish(400)
+        assert figure(sluice, "journal_memory") == 1
+        pid = sluice.pid("broker")
+        sluice.ctl("stop", "broker")
+        wait_until(lambda: sluice.status()["broker"]["state"] == "stopped", 20, "it is stopped")
+        os.rmdir(sluice.path("journal/epochs.tmp"))
+        sluice.free()
+        sluice.ctl("start", "broker")
+        sluice.wait_restarted("broker", pid)
+        # Only when the gateway believes that the tip is behind what it has.
+        watched.stream.read_until(
+            lambda s: len(s.named("stream.gap")) == 2, 20, "the end of the life in memory"
+        )
+        assert figure(sluice, "journal_memory") == 0
+        position = watched.publish(200)
+        watched.check()
+        last = watched.stream.events()[-1]["id"]
+        assert last.partition("-")[0] == first.partition("-")[0]
+        # Of this the ring has the newest alone.
+        with sluice.stream("resource:c/*", last_event_id=first) as again:
+            again.read_until(lambda s: s.frames and s.frames[-1].id == last, 20, "the newest")
+            told = [int(e["id"].partition("-")[2]) for e in again.events()]
+            assert told == list(range(int(first.partition("-")[2]) + 1, position + 1))
+            assert not again.named("stream.gap", "snapshot")
+        head, items = sluice.snapshot("resource:c/*", wait=position)
+        assert (head["complete"], len(items)) == (True, 7)

@@ -323,6 +323,22 @@ test_memory_segments_that_are_over_are_let_go_of_by_a_busy_writer(void **state
 	(void)wait_for((struct position){ epoch, 1 });
 }
 
+/* An empty one says that no file counts. */
+static void
+test_files_count_again_when_memory_is_retracted(void **state UNUSED)
+{
+	struct db_writer_status st;
+	uint64_t last = run_over(0);
+	struct stat unused;
+
+	db_writer_segment(writer, last + 1000, memory_segment(&unused));
+	db_writer_retract(writer, last);
+	unlock();
+	st = wait_for((struct position){ epoch, last });
+	assert_false(st.gapped);
+	assert_int_equal(st.change, last);
+}
+
 /* A record of events that stand at `first` and behind it. */
 static void
 submit(uint64_t first, struct item *items, uint32_t n)
@@ -398,6 +414,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_what_the_queue_cannot_hold_is_read_from_the_journal),
 		TEST(test_memory_segments_that_are_over_are_let_go_of_by_a_busy_writer),
+		TEST(test_files_count_again_when_memory_is_retracted),
 		TEST(test_what_the_journal_does_not_have_yet_is_waited_for),
 		TEST(test_more_runs_than_are_handed_over_at_once_come_without_a_pause),
 		TEST(test_a_damaged_place_behind_a_full_queue_is_a_gap_and_not_the_end),

@@ -126,6 +126,36 @@ test_files_count_until_where_memory_says(void **state)
 }
 
 static void
+test_memory_above_the_tip_is_retracted_and_files_count_again(void **state)
+{
+	const uint64_t files[] = { 10, 20, 400 };
+	const uint64_t all[] = { 10, 20, 100, 300, 400 };
+	const uint64_t left[] = { 10, 20, 100, 400 };
+	struct journal_index x = JOURNAL_INDEX_EMPTY;
+	int low = memfd_create("segment", MFD_CLOEXEC);
+	int high = memfd_create("segment", MFD_CLOEXEC);
+
+	(void)state;
+	journal_index_set_files(&x, files, NELEM(files));
+	journal_index_add_memory(&x, 100, 25, low);
+	journal_index_add_memory(&x, 300, 25, high);
+	x.pinned = 3;
+	/* The next position is the memory's first. */
+	journal_index_retract(&x, 299);
+	firsts_are(&x, all, NELEM(all));
+	journal_index_retract(&x, 298);
+	firsts_are(&x, left, NELEM(left));
+	assert_int_equal(x.pinned, JOURNAL_INDEX_NONE);
+	assert_int_equal(fcntl(high, F_GETFD), -1);
+	assert_int_equal(journal_index_end(&x, 1), 25);
+	journal_index_retract(&x, 30);
+	firsts_are(&x, files, NELEM(files));
+	assert_int_equal(fcntl(low, F_GETFD), -1);
+	assert_true(journal_index_end(&x, 1) == UINT64_MAX);
+	journal_index_clear(&x);
+}
+
+static void
 test_marks_are_a_mebibyte_apart_and_shorten_the_way(void **state)
 {
 	const uint64_t mib = 1024 * 1024, one[] = { 100 };
@@ -163,6 +193,8 @@ main(void)
 		cmocka_unit_test(
 	    test_a_memory_segment_takes_the_place_of_another_with_its_name),
 		cmocka_unit_test(test_files_count_until_where_memory_says),
+		cmocka_unit_test(
+	    test_memory_above_the_tip_is_retracted_and_files_count_again),
 		cmocka_unit_test(
 		    test_marks_are_a_mebibyte_apart_and_shorten_the_way),
 	};

@@ -40,6 +40,7 @@ struct seen {
 	uint64_t		 events;
 	uint64_t		 gaps;
 	uint64_t		 beats;
+	uint64_t		 over;      /* tip that memory was over at */
 	uint64_t		 next;      /* position expected */
 };
 
@@ -71,6 +72,12 @@ seen_beat(const struct heartbeat *hb, void *arg)
 {
 	(void)hb;
 	((struct seen *)arg)->beats++;
+}
+
+static void
+seen_retract(uint64_t tip, void *arg)
+{
+	((struct seen *)arg)->over = tip;
 }
 
 /* A journal of EVENTS records of one event. */
@@ -142,7 +149,8 @@ setup(void **state)
 {
 	static struct seen seen;
 	static const struct subscriber_ops ops = { .record = seen_record,
-		.gap = seen_gap, .caught_up = seen_beat };
+		.gap = seen_gap, .caught_up = seen_beat,
+		.retract = seen_retract };
 	struct err err;
 
 	seen = (struct seen){ .directory = "/tmp/sl-XXXXXX", .next = 1 };
@@ -277,29 +285,111 @@ test_what_comes_in_a_pause_is_read_at_its_end(void **state)
 	assert_int_equal(s->gaps, 0);
 }
 
+/* Memory that the history could not be told of, and of which the files count to
+ * the tenth position from their end. */
+static void
+memory_is_told(struct seen *s)
+{
+	const struct journal_segment header = { MEMORY_EPOCH, MEMORY_FIRST,
+		NOW };
+	int fd = segment_make_memory(&header, EVENTS - 9);
+
+	assert_true(fd >= 0);
+	subscriber_add_segment(s->sub, MEMORY_FIRST, fd);
+}
+
 /* The journal's last ten were told to nobody: the disk failed there, and
  * memory has them again, in another epoch. */
 static void
 test_files_are_not_read_until_it_is_known_how_far_they_count(void **state)
 {
-	const struct journal_segment header = { MEMORY_EPOCH, MEMORY_FIRST,
-		NOW };
 	const struct position tip = { MEMORY_EPOCH, MEMORY_FIRST - 1 };
 	struct seen *s = *state;
-	int fd;
 
 	connect_up(s);
 	for (int i = 0; i < 10; i++)
 		beat_of(s, tip, HEARTBEAT_MEMORY);
 	turn(s, 100);
 	assert_int_equal(s->events, 0);
-	fd = segment_make_memory(&header, EVENTS - 9);
-	assert_true(fd >= 0);
-	subscriber_add_segment(s->sub, MEMORY_FIRST, fd);
+	memory_is_told(s);
 	turn(s, 100);
 	assert_int_equal(s->events, EVENTS - 10);
 	assert_int_equal(s->gaps, 1);
 	assert_int_equal(s->next, MEMORY_FIRST);
+}
+
+/* Beats of this tip, until the owner was given so many events, or in vain. */
+static void
+beat_until(struct seen *s, uint64_t tip, uint64_t events)
+{
+	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
+
+	while (s->events < events && mono_before(mono_now(), end)) {
+		beat(s, tip);
+		turn(s, 20);
+	}
+}
+
+/* The broker was started again, on the disk, in the epoch before: the positions
+ * that memory took from the files are given to others, in the files. */
+static void
+test_files_count_again_when_the_life_in_memory_is_over(void **state)
+{
+	const struct position tip = { MEMORY_EPOCH, MEMORY_FIRST - 1 };
+	struct seen *s = *state;
+
+	connect_up(s);
+	memory_is_told(s);
+	beat_of(s, tip, HEARTBEAT_MEMORY);
+	turn(s, 100);
+	assert_int_equal(s->events, EVENTS - 10);
+	assert_int_equal(s->next, MEMORY_FIRST);
+	for (int i = 0; i < 200 && s->gaps == 1; i++) {
+		beat(s, EVENTS - 5);
+		turn(s, 50);
+	}
+	assert_int_equal(s->gaps, 2);
+	assert_int_equal(s->next, EVENTS - 4);
+	assert_int_equal(s->over, EVENTS - 5);
+	beat_until(s, EVENTS, EVENTS - 5);
+	assert_int_equal(s->events, EVENTS - 5);
+	assert_int_equal(s->gaps, 2);
+}
+
+/* The same for who had not come to memory when it was over. */
+static void
+test_who_never_read_memory_misses_nothing_when_it_is_over(void **state)
+{
+	struct seen *s = *state;
+
+	connect_up(s);
+	memory_is_told(s);
+	beat_until(s, EVENTS - 10, EVENTS - 10);
+	beat_until(s, EVENTS, EVENTS);
+	assert_int_equal(s->events, EVENTS);
+	assert_int_equal(s->gaps, 0);
+}
+
+/* What the broker said before its disk failed may come after the segment. */
+static void
+test_a_late_heartbeat_does_not_end_a_life_in_memory(void **state)
+{
+	const struct position tip = { MEMORY_EPOCH, MEMORY_FIRST - 1 };
+	struct seen *s = *state;
+
+	connect_up(s);
+	memory_is_told(s);
+	for (int i = 0; i < 60; i++)
+		beat(s, EVENTS - 20);
+	turn(s, 200);
+	assert_int_equal(s->events, EVENTS - 20);
+	for (int i = 0; i < 30; i++) {
+		beat_of(s, tip, HEARTBEAT_MEMORY);
+		turn(s, 100);
+	}
+	assert_int_equal(s->over, 0);
+	assert_int_equal(s->events, EVENTS - 10);
+	assert_int_equal(s->gaps, 1);
 }
 
 /* A record of an epoch that no heartbeat has told of says nothing about how far
@@ -336,6 +426,9 @@ main(void)
 		TEST(test_a_tip_that_stays_behind_is_believed_in_the_end),
 		TEST(test_what_comes_in_a_pause_is_read_at_its_end),
 		TEST(test_files_are_not_read_until_it_is_known_how_far_they_count),
+		TEST(test_files_count_again_when_the_life_in_memory_is_over),
+		TEST(test_who_never_read_memory_misses_nothing_when_it_is_over),
+		TEST(test_a_late_heartbeat_does_not_end_a_life_in_memory),
 		TEST(test_a_record_of_an_unknown_epoch_waits_for_its_heartbeat),
 	};
 
