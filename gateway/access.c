@@ -24,6 +24,8 @@
 
 #define ACCESS_MAGIC 0x41434345u   /* "ACCE" */
 #define LOOK_MS      200           /* what was revoked ends within a second */
+#define UNDER_WAY    " while this request was under way: what it asked for " \
+		     "may have been done"
 
 static_assert(IDENTITY_KEY_SIZE == JWKS_PRINT_SIZE,
     "an identity holds a key's thumbprint");
@@ -401,6 +403,18 @@ access_is_revoked(const struct conn *c)
 	return a->keys != NULL && c->identity != NULL &&
 	    (!jwks_has(jwks_file_keys(a->keys), c->identity->key) ||
 	    revocations_ends(a->revoked, c->identity));
+}
+
+void
+access_refuse_revoked(struct conn *c)
+{
+	if (!jwks_has(jwks_file_keys(c->gateway->access->keys),
+	    c->identity->key))
+		refuse(c, AUTH_INVALID, "the key that the token was signed "
+		    "with went out of force" UNDER_WAY);
+	else
+		refuse(c, AUTH_REVOKED, "what this subject's tokens were good "
+		    "for was revoked" UNDER_WAY);
 }
 
 int

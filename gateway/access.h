@@ -56,6 +56,9 @@ bool		 access_admit(struct conn *c);
  * every connection, or the key that its token was signed with is not in force
  * any more. */
 bool		 access_is_revoked(const struct conn *c);
+/* The answer to a request of such: 401, and the connection ends. Nobody waits
+ * with the request any more. */
+void		 access_refuse_revoked(struct conn *c);
 /* From now on the tokens of this subject that were issued until now are
  * refused on every gateway, and what is open by them ends; `tenant` NULL: of
  * every tenant. Not with auth: none. -1 with *err as of revocations_add. */

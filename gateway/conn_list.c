@@ -189,6 +189,16 @@ conn_list_close(struct gateway *g, uint64_t id)
 	return w.conn != NULL;
 }
 
+/* Of what it asked for nothing more is begun: a stream does not open. */
+static void
+refuse_under_way(struct conn *c)
+{
+	if (c->state == CONN_WAITING && c->exchange->on_gone != NULL)
+		c->exchange->on_gone(c);
+	stream_release(c);
+	access_refuse_revoked(c);
+}
+
 static void
 close_revoked(struct conn *c, void *arg UNUSED)
 {
@@ -197,7 +207,7 @@ close_revoked(struct conn *c, void *arg UNUSED)
 	if (c->state == CONN_STREAM)
 		stream_close(c, SSE_ADMIN);
 	else if (c->state != CONN_CLOSING)
-		conn_close(c, CLOSE_REVOKED);
+		refuse_under_way(c);
 }
 
 void

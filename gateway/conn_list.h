@@ -27,7 +27,8 @@ void	conn_list_write(struct gateway *g, struct buf *b, uint64_t after,
  * gateway's. */
 bool	conn_list_close(struct gateway *g, uint64_t id);
 /* Ends all that bears a token that was revoked (access_is_revoked) since the
- * last time: streams as above, and requests under way without an answer. */
+ * last time: streams as above; requests under way, streams that wait to open
+ * among them, are answered 401. */
 void	conn_list_close_revoked(struct gateway *g);
 
 #endif

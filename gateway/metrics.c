@@ -13,7 +13,6 @@ static const char *const close_names[CLOSE_MAX] = {
 	[CLOSE_BODY_TIMEOUT] = "body_timeout",
 	[CLOSE_STALLED] = "write_stalled",
 	[CLOSE_BAD_REQUEST] = "bad_request",
-	[CLOSE_REVOKED] = "revoked",
 	[CLOSE_ENDED] = "stream_closing",
 };
 

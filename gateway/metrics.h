@@ -22,7 +22,6 @@ enum metrics_close {
 	CLOSE_STALLED,         /* took no byte for write_stall_timeout,
 				* or acknowledged none (connection) */
 	CLOSE_BAD_REQUEST,
-	CLOSE_REVOKED,         /* its token was, before it was a stream */
 	CLOSE_ENDED,           /* by stream.closing, counted by its reason */
 	CLOSE_MAX
 };
