@@ -36,6 +36,7 @@ struct lookup {
 	struct query_client	*asked;
 	uint64_t		ticket;     /* of the question; 0: held */
 	int64_t			until_ms;
+	uint64_t		applied;    /* what the store saw, up to here */
 	struct stream_wish	wish;
 	char			key[EVENT_KEY_MAX + 32];
 };
@@ -236,23 +237,24 @@ known_here(const struct conn *c, const struct stream_wish *w)
 	return false;
 }
 
-/* Absence is certain when store and ring together saw all there was. */
+/* Whether the store has none of them in all it saw, which is up to there. */
 static bool
-is_absent(const struct gateway *g, struct slice json)
+store_has_none(struct slice json, uint64_t *ret_applied)
 {
 	json_t *answer = json_loadb(json.p, json.n, 0, NULL);
-	json_int_t applied;
-	bool absent;
+	bool none;
 
-	applied = json_integer_value(json_object_get(answer, "applied"));
-	absent = json_is_false(json_object_get(answer, "exists")) &&
-	    json_is_true(json_object_get(answer, "complete")) &&
-	    (uint64_t)applied + 1 >= ring_oldest(g->ring);
+	*ret_applied = (uint64_t)json_integer_value(
+	    json_object_get(answer, "applied"));
+	none = json_is_false(json_object_get(answer, "exists")) &&
+	    json_is_true(json_object_get(answer, "complete"));
 	json_decref(answer);
-	return absent;
+	return none;
 }
 
-/* A stream's GET never gets 503: without an answer it opens. It may also have
+/* Absence is certain when store and broker together saw all there was: a store
+ * that is behind need not catch up for it.
+ * A stream's GET never gets 503: without an answer it opens. It may also have
  * begun since the question. */
 static void
 settle(struct lookup *l, bool absent)
@@ -274,8 +276,8 @@ journal_answer_cb(const struct query_last *last, const struct err *err UNUSED,
 	struct lookup *l = arg;
 
 	assert(l->magic == LOOKUP_MAGIC);
-	settle(l, last != NULL && (last->last == 0 ||
-	    last->last < last->oldest));
+	settle(l, last != NULL && l->applied + 1 >= last->oldest &&
+	    (last->last == 0 || last->last < last->oldest));
 }
 
 /* Alerts, and others of which the store keeps nothing, may stand in the
@@ -300,7 +302,7 @@ lookup_answer_cb(int status, struct slice json, void *arg)
 	struct lookup *l = arg;
 
 	assert(l->magic == LOOKUP_MAGIC);
-	if (status == 0 && is_absent(l->conn->gateway, json))
+	if (status == 0 && store_has_none(json, &l->applied))
 		ask_broker(l);
 	else
 		settle(l, false);

@@ -1,6 +1,7 @@
 """Cursors: what a client that comes back is given, by how much it missed."""
 
 import os
+import signal
 import socket
 
 import pytest
@@ -108,7 +109,7 @@ def replayed(sluice):
 
 @pytest.fixture(name="small", scope="module")
 def _small():
-    conf = {"gateway": {"ring": "1MiB", "processes": 1}}
+    conf = {"gateway": {"ring": "1MiB", "processes": 1}, "supervise": {"hang_timeout": "60s"}}
     with Sluice({**FAST, **conf}) as running:
         yield running
 
@@ -130,12 +131,16 @@ def test_a_cursor_older_than_the_ring_is_replayed_from_the_journal(small):
 
 
 def test_a_stream_that_only_the_journal_has_exists(small):
-    """The store keeps nothing of alerts."""
+    """The store keeps nothing of alerts; and what it is behind with, the broker has."""
     publish(small, "alerts:old", 0, 3, event_type="alert_fired")
+    store = small.kill("store", signal.SIGSTOP)
     publish(small, "job:noise", 0, 4000, size=1000)
+    os.kill(store, signal.SIGCONT)
+    with small.stream("alerts:never", must_exist=1) as stream:
+        stream.read_until(lambda s: s.status, 10, "an answer")
+        assert stream.status == 404
     with small.stream("alerts:old", "alerts:never", must_exist=1, last_event_id="-1") as stream:
         stream.wait_events(3)
-    assert small.request("GET", "/api/v1/streams?stream=alerts:never&must_exist=1")[0] == 404
 
 
 @pytest.mark.slow
