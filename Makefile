@@ -96,9 +96,12 @@ ARCHIVES := $(foreach f,$(filter-out common,$(FOLDERS)),$(BUILD)/$(f).a) \
 
 TEST_SRCS  := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(TEST_SRCS))
+# With what tests alone need: gateway/test_hooks.h, broker/test_room.h.
+HOOKED     := broker gateway
+HOOKED_BINS := $(HOOKED:%=$(BUILD)/hooks/sluice-%)
 TOOL_SRCS  := $(sort $(wildcard tests/tools/*.c tests/bench/*.c))
 TOOLS      := $(patsubst tests/%.c,$(BUILD)/%,$(TOOL_SRCS)) \
-	$(BUILD)/bench/sse_load $(BUILD)/hooks/sluice-gateway \
+	$(BUILD)/bench/sse_load $(HOOKED_BINS) \
 	$(if $(wildcard tests/kubesim/kubesim.c),$(BUILD)/kubesim)
 KUBESIM_SRCS := $(sort $(wildcard tests/kubesim/*.c))
 SSE_LOAD_SRCS := $(sort $(wildcard tests/bench/load/*.c))
@@ -177,16 +180,20 @@ $(BUILD)/sluice-$(1): $(BUILD)/obj/$(1)/$(1).o $(BUILD)/$(1).a $(BUILD)/common.a
 endef
 $(foreach r,$(ROLES),$(eval $(call role-rule,$(r))))
 
-# A gateway with what tests alone need (gateway/test_hooks.h): never installed.
-HOOKS_OBJS := $(patsubst %.c,$(BUILD)/hooks/obj/%.o,$(call srcs,gateway))
+# Never installed.
 $(BUILD)/hooks/obj/%.o: %.c $(FLAGS_MK)
 	$(call say,CC,$< (hooks))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) -DTEST_HOOKS $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/hooks/sluice-gateway: $(HOOKS_OBJS) $(BUILD)/common.a
-	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) $^ $(ALL_LDFLAGS) $(LIBS_ALL) -o $@
+define hooked-rule
+$(BUILD)/hooks/sluice-$(1): \
+		$(patsubst %.c,$(BUILD)/hooks/obj/%.o,$(call srcs,$(1))) \
+		$(BUILD)/common.a
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $$^ $$(ALL_LDFLAGS) $$(LIBS_ALL) -o $$@
+endef
+$(foreach r,$(HOOKED),$(eval $(call hooked-rule,$(r))))
 
 $(BUILD)/pic/%.o: %.c $(FLAGS_MK)
 	$(call say,CC,$< (lib))
@@ -295,7 +302,7 @@ check-fresh:
 	@tests/check-fresh.sh
 
 tools: $(TOOLS)
-hooks: $(BUILD)/hooks/sluice-gateway
+hooks: $(HOOKED_BINS)
 unit-programs: $(UNIT_TESTS)
 unit: $(UNIT_TESTS)
 	@tests/run-unit.sh $(UNIT_TESTS)

@@ -20,6 +20,7 @@
 #include "broker/journal_start.h"
 #include "broker/requests.h"
 #include "broker/state_slices.h"
+#include "broker/test_room.h"
 #include "common/log.h"
 #include "common/mono.h"
 #include "common/role.h"
@@ -335,6 +336,7 @@ broker_start(struct role *role, struct err *err)
 	b->role = role;
 	role->state = b;
 	b->sequencer = sequencer_new(role->conf.journal.max_streams, seed());
+	test_room_take(b->sequencer);
 	(void)take_log_grace(b, &role->conf);
 	b->dedup = dedup_new(role->conf.journal.idempotency_window_ms,
 	    role->conf.journal.idempotency_keys, seed());

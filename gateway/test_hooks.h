@@ -9,7 +9,8 @@
  *					what it must not, and writes what came
  *					of it to standard error (sandbox_probe)
  *	SLUICE_TEST_BUG=NAME		has a defect of that name, which a test
- *					must find (tests/chaos)
+ *					must find (tests/chaos), or whose answer
+ *					it wants to see
  */
 #ifndef SLUICE_TEST_HOOKS_H
 #define SLUICE_TEST_HOOKS_H

@@ -7,6 +7,7 @@
 #include "common/macros.h"
 #include "common/sip.h"
 #include "common/xmalloc.h"
+#include "gateway/test_hooks.h"
 
 #define MACHINE_FLAGS (ITEM_LIFECYCLE | ITEM_PART)
 /* Of one item: its part of the index, and what the heap adds. */
@@ -408,8 +409,10 @@ take(struct transitions *t, size_t i)
 	if (r->machine == NO_MACHINE)
 		return;
 	item->flags |= ITEM_GUARDED;
-	item->guard = t->refused == NO_ROW ?
-	    t->machines[r->machine].known.position : ITEM_GUARD_NEVER;
+	if (t->refused == NO_ROW && !test_hooks_has_bug("guards-lost"))
+		item->guard = t->machines[r->machine].known.position;
+	else
+		item->guard = ITEM_GUARD_NEVER;
 	if (r->verdict == LIFECYCLE_ACCEPT)
 		event_state_fill(&t->filled, &r->item, &r->state, r->before);
 	else

@@ -1,4 +1,4 @@
-"""An installation whose gateways have the hooks of tests (gateway/test_hooks.h)."""
+"""An installation with the hooks of tests (gateway/test_hooks.h, broker/test_room.h)."""
 
 import os
 import shutil
@@ -6,8 +6,8 @@ import shutil
 from .sluice import Sluice, binary
 
 PROGRAMS = (
-    *("sluiced", "sluicectl", "sluice-broker", "sluice-store", "sluice-watcher"),
-    *("sluice-health", "sluice-exec", "hooks/sluice-gateway"),
+    *("sluiced", "sluicectl", "sluice-store", "sluice-watcher", "sluice-health", "sluice-exec"),
+    *("hooks/sluice-broker", "hooks/sluice-gateway"),
 )
 
 

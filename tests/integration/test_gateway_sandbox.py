@@ -228,6 +228,6 @@ def test_a_release_has_no_hook_of_tests():
         )
         return int(done.stdout)
 
-    assert texts("hooks/sluice-gateway") > 0
+    assert texts("hooks/sluice-gateway") > 0 and texts("hooks/sluice-broker") > 0
     for name in ("sluice-gateway", "sluiced", "sluice-broker", "sluice-store"):
         assert texts(name) == 0, name
