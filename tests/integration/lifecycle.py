@@ -138,10 +138,15 @@ class Publisher:
         head = {"Content-Type": "application/json"}
         self.conn.request("POST", "/api/v1/events" + query, json.dumps(events), head)
 
+    def whole_answer(self):
+        """Of the request that was sent: (status, headers, body)."""
+        answer = self.conn.getresponse()
+        return answer.status, dict(answer.headers), json.loads(answer.read())
+
     def answer(self):
         """Of the request that was sent: (status, body)."""
-        answer = self.conn.getresponse()
-        return answer.status, json.loads(answer.read())
+        status, _, body = self.whole_answer()
+        return status, body
 
     def post(self, events, query=""):
         """Both."""

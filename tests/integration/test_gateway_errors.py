@@ -1,54 +1,35 @@
 """Every error of the table in doc/contract.md: its status, its code, its body, its headers.
 
-ERRORS reads like that table; a test compares the two, so that neither can have more than the other.
+ERRORS and STAGED read like that table; a test compares them, so that neither can have more than the
+other.
 """
 
-import contextlib
 import http.client
+import importlib
+import inspect
 import json
-import os
 import re
-import signal
 import socket
-import struct
-import time
 
 import pytest
 
-from tests.bed.net import deadline, wait_until
+from tests.bed.net import deadline
 from tests.bed.sluice import REPO, Sluice
-from tests.bed.tokens import Issuer, bearer, conf
 
-from .numbered import publish
+from .errors import EVENTS, JSON, NDJSON, TEXT, check, event, nothing_appended, rows
 
 STREAM = "/api/v1/streams?stream=job:a"
-EVENTS = "/api/v1/events"
 LOGS = "/api/v1/streams/job:a/logs"
-JSON = {"Content-Type": "application/json"}
-NDJSON = {"Content-Type": "application/x-ndjson"}
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}
 HOST = b"Host: localhost\r\n"
 GET = b"GET /api/v1/status HTTP/1.1\r\n"
 
-
-def event(key="job:a", **more):
-    """A good event as a body, MORE laid upon it."""
-    body = {"stream_key": key, "event_type": "x.n", "data": {}, **more}
-    return json.dumps(body, ensure_ascii=False)
-
-
-def rows(*events):
-    """Events as an array."""
-    return "[" + ",".join(events) + "]"
-
-
 # 45,000 bytes as received, 90,000 as a data line.
 LONG_LINE = event(data={"pad": "\u2028" * 15000}).encode()
 LARGE = event(data={"pad": "p" * 49152})
-TEXT = {"Content-Type": "text/plain"}
 
-# status, code, what must be there (headers; behind a "/" the paths that details have, all of them,
-# in this order), how: a request (method, path, headers, body) or bytes.
+# status, code, what must be there (as check() has it), how: a request (method, path, headers, body)
+# or bytes.
 ERRORS = [
     (400, "bad_request", (), ("GET", "/api/v1/streams", {}, None)),
     (400, "bad_request", (), ("GET", f"{STREAM}&bogus=1", {}, None)),
@@ -144,34 +125,36 @@ ERRORS = [
     ),
 ]
 
-# Those that need something to have happened: each has its own test below.
+# Those that need something to have happened, and the test that makes it happen and checks them.
+_HERE = "test_gateway_errors_staged::test_"
 STAGED = {
-    (401, "unauthorized"),
-    (401, "invalid_token"),
-    (403, "forbidden"),
-    (409, "idempotency_conflict"),
-    (410, "evicted"),
-    (429, "overloaded"),
-    (503, "broker_unavailable"),
-    (503, "store_unavailable"),
-    (503, "draining"),
-    (503, "not_ready"),
-    (503, "too_many_streams"),
-    # By a subject that was revoked, a full file of them, and a gateway that hangs.
-    (401, "token_revoked"),
-    (503, "too_many_revocations"),
-    (503, "gateway_unavailable"),
-    # Of logs: in test_gateway_logs.
-    (409, "log_offset"),
-    (409, "log_attempt"),
-    # Of state machines: in test_lifecycle.
-    (409, "illegal_transition"),
-    (409, "stream_ended"),
-    (409, "too_many_steps"),
-    # After a million steps: in the unit test test_publish_machines, with room for fewer.
-    (503, "no_room_for_steps"),
-    # After 65 guards lost in a row: in the unit test test_publish_unit.
-    (503, "machine_busy"),
+    (401, "unauthorized"): _HERE + "a_token_that_is_missing_bad_or_not_enough",
+    (401, "invalid_token"): _HERE + "a_token_that_is_missing_bad_or_not_enough",
+    (403, "forbidden"): _HERE + "a_token_that_is_missing_bad_or_not_enough",
+    (401, "token_revoked"): _HERE + "a_revoked_subject_and_one_too_many",
+    (503, "too_many_revocations"): _HERE + "a_revoked_subject_and_one_too_many",
+    (409, "idempotency_conflict"): _HERE + "another_body_under_the_same_key_is_a_conflict",
+    (410, "evicted"): _HERE + "a_strict_cursor_that_left_the_journal_is_gone",
+    (429, "overloaded"): _HERE + "over_the_limit_of_connections_the_api_says_so",
+    (503, "broker_unavailable"): _HERE + "neighbours_that_are_away_are_named",
+    (503, "store_unavailable"): _HERE + "neighbours_that_are_away_are_named",
+    (503, "not_ready"): _HERE + "neighbours_that_are_away_are_named",
+    (503, "draining"): _HERE + "a_request_that_arrives_while_the_gateway_stops_is_told_so",
+    (503, "too_many_streams"): _HERE + "more_streams_than_the_journal_may_have_are_refused",
+    (409, "too_many_steps"): _HERE + "a_pack_run_has_so_many_steps_and_no_more",
+    (503, "no_room_for_steps"): _HERE + "more_steps_than_there_is_room_for_are_refused",
+    (503, "machine_busy"): _HERE + "who_loses_to_other_publishers_all_the_time_is_told_so",
+    (503, "gateway_unavailable"): (
+        "test_gateway_connections::test_a_gateway_that_hangs_is_named_and_the_rest_is_told"
+    ),
+    (409, "log_offset"): "test_gateway_logs::test_an_offset_that_is_not_the_next_takes_nothing",
+    (409, "log_attempt"): (
+        "test_gateway_logs::test_attempts_too_long_ago_are_not_counted_any_more"
+    ),
+    (409, "illegal_transition"): (
+        "test_lifecycle::test_an_illegal_transition_is_refused_with_the_current_state"
+    ),
+    (409, "stream_ended"): "test_lifecycle::test_the_end_is_final_and_its_repeat_is_not_an_error",
 }
 
 
@@ -182,29 +165,6 @@ def _sluice():
         yield running
 
 
-def check(answer, status, code, wanted=()):
-    """ANSWER (status, headers, body) is that error, in the form that every error has.
-
-    WANTED: as in ERRORS.
-    """
-    got, headers, body = answer
-    assert (got, body["code"]) == (status, code), body
-    assert headers["Content-Type"] == "application/json"
-    assert body["error"] and isinstance(body["error"], str)
-    assert re.fullmatch("[0-9a-f]{16}", body["trace_id"])
-    assert set(body) - {"details"} == {"error", "code", "trace_id"}
-    details = body.get("details", [])
-    for problem in details:
-        assert set(problem) - {"code"} == {"path", "problem"} and problem["problem"]
-    assert [problem["path"] for problem in details] == [w[1:] for w in wanted if w[0] == "/"]
-    # Of several events that are wrong in their own ways the answer has the code of one.
-    codes = {problem["code"] for problem in details if "code" in problem}
-    assert not codes or code in codes
-    for name in wanted:
-        assert name[0] == "/" or headers[name], name
-    assert ("Retry-After" in headers) == (status in (429, 503))
-
-
 def raw(port, data):
     """The answer to bytes on a connection of their own."""
     with socket.create_connection(("127.0.0.1", port), 10) as sock:
@@ -213,22 +173,6 @@ def raw(port, data):
         answer = http.client.HTTPResponse(sock)
         answer.begin()
         return answer.status, dict(answer.headers), json.loads(answer.read())
-
-
-@contextlib.contextmanager
-def nothing_appended(sluice, head=None):
-    """What is done within leaves no event, of no stream."""
-
-    def mark():
-        mark = {"stream_key": "workflow:mark", "event_type": "x.mark", "data": {}}
-        status, _, answer = sluice.request("POST", EVENTS, mark, head)
-        assert status == 202, answer
-        epoch, _, position = answer["last_id"].partition("-")
-        return epoch, int(position)
-
-    epoch, before = mark()
-    yield
-    assert mark() == (epoch, before + 1)
 
 
 @pytest.mark.parametrize("status,code,wanted,how", ERRORS)
@@ -257,169 +201,16 @@ def test_the_table_of_the_contract_is_this_one():
         for number, code in re.findall(r"\b([45]\d\d)\b|`(\w+)`", row.rpartition(" | ")[2]):
             status = int(number) if number else status
             documented |= {(status, code)} if code else set()
-    assert documented == {(status, code) for status, code, _, _ in ERRORS} | STAGED
+    assert documented == {(status, code) for status, code, _, _ in ERRORS} | set(STAGED)
     assert len(documented) >= 25
 
 
-# --- what must have happened -------------------------------------------------------------
-
-
-def test_a_token_that_is_missing_bad_or_not_enough(tmp_path):
-    issuer, keys = Issuer(), str(tmp_path / "jwks.json")
-    issuer.write(keys)
-    with Sluice(conf(keys)) as sluice:
-
-        def ask(token):
-            return sluice.request("GET", STREAM, headers=bearer(token) if token else {})
-
-        check(ask(None), 401, "unauthorized", ("WWW-Authenticate",))
-        old = issuer.grants(["*"], exp=1)
-        for token in ("nonsense", old):
-            check(ask(token), 401, "invalid_token", ("WWW-Authenticate",))
-        few = issuer.grants(["job:b"])
-        check(ask(few), 403, "forbidden", ("WWW-Authenticate",))
-        marks = bearer(issuer.grants([], ["workflow:mark"]))
-        some = bearer(issuer.grants([], ["job:b"]))
-        for head, body, paths in (
-            (bearer(few), event(), ()),
-            (some, event(), ("/stream_key",)),
-            (some, rows(event("job:b"), event()), ("/[1].stream_key",)),
-        ):
-            with nothing_appended(sluice, marks):
-                answer = sluice.request("POST", EVENTS, body, {**JSON, **head})
-            check(answer, 403, "forbidden", ("WWW-Authenticate", *paths))
-            with nothing_appended(sluice, marks):
-                answer = sluice.request("POST", LOGS, "a", {**TEXT, **head})
-            check(answer, 403, "forbidden", ("WWW-Authenticate",))
-
-
-def test_a_revoked_subject_and_one_too_many(tmp_path):
-    issuer, keys = Issuer(), str(tmp_path / "jwks.json")
-    issuer.write(keys)
-    with Sluice(conf(keys)) as sluice:
-        admin = bearer(issuer.grants(admin=True, sub="admin"))
-        eve = bearer(issuer.grants(["*"], sub="eve"))
-
-        def revoke(subject):
-            path = f"/api/v1/connections?subject={subject}"
-            return sluice.request("DELETE", path, headers=admin)
-
-        assert revoke("eve")[0] == 200
-        answer = sluice.request("GET", STREAM, headers=eve)
-        check(answer, 401, "token_revoked", ("WWW-Authenticate",))
-        # As if others had been since: a file of places, each a key and a time.
-        path = f"{sluice.conf['state_directory']}/revoked"
-        with open(path, "r+b") as file:
-            head, changes, used = struct.unpack("<QQQ", file.read(24))
-            assert used == 1
-            file.seek(0)
-            file.write(struct.pack("<QQQ", head, changes, 4096))
-            file.seek(24 + used * 24)
-            now = int(time.time() * 1000)
-            file.write(b"".join(struct.pack("<16sq", b"%16d" % n, now) for n in range(1, 4096)))
-        check(revoke("mallory"), 503, "too_many_revocations", ("Retry-After",))
-        assert revoke("eve")[0] == 200
-
-
-def test_another_body_under_the_same_key_is_a_conflict(sluice):
-    assert sluice.request("POST", EVENTS, event(idempotency_key="k"), JSON)[0] == 202
-    other = event(idempotency_key="k", subject="b")
-    with nothing_appended(sluice):
-        again = sluice.request("POST", EVENTS, other, JSON)
-        check(again, 409, "idempotency_conflict", ("/idempotency_key",))
-        again = sluice.request("POST", EVENTS, rows(event(), event(), other, event()), JSON)
-        check(again, 409, "idempotency_conflict", ("/[2].idempotency_key",))
-
-
-def test_a_strict_cursor_that_left_the_journal_is_gone():
-    small = {"journal": {"size": "8MiB", "segment": "2MiB"}, "gateway": {"ring": "256KiB"}}
-    with Sluice(small) as sluice:
-        first = sluice.publish([json.loads(event())])["first_id"]
-
-        def evicted():
-            publish(sluice, "job:a", 0, 4000, size=1000)
-            answer = sluice.request("GET", f"{STREAM}&strict=1&last_event_id={first}&timeout=1s")
-            return answer if answer[0] == 410 else None
-
-        check(wait_until(evicted, 30, "the journal let go of it"), 410, "evicted")
-
-
-def test_over_the_limit_of_connections_the_api_says_so():
-    with Sluice({"gateway": {"max_connections": 2}}) as sluice, contextlib.ExitStack() as stack:
-        for _ in range(2):
-            stack.enter_context(sluice.stream("job:a")).wait_open()
-        answer = sluice.request("GET", "/api/v1/status")
-        check(answer, 429, "overloaded", ("Retry-After",))
-        assert answer[1]["Connection"] == "close"
-        # But who would end what is too much gets through.
-        path = "/api/v1/connections"
-        status, head, page = sluice.request("GET", path)
-        assert (status, head["Connection"]) == (200, "close")
-        end = f"{path}/{page['connections'][0]['id']}"
-        assert len(page["connections"]) == 2 and sluice.request("DELETE", end)[0] == 200
-
-
-@pytest.mark.slow
-def test_neighbours_that_are_away_are_named():
-    with Sluice({"supervise": {"hang_timeout": "60s"}}) as sluice:
-        pids = [sluice.kill(name, signal.SIGSTOP) for name in ("broker", "store")]
-        try:
-            answer = sluice.request("POST", EVENTS, event(), JSON)
-            check(answer, 503, "broker_unavailable", ("Retry-After",))
-            answer = sluice.request("GET", "/api/v1/clusters")
-            check(answer, 503, "store_unavailable", ("Retry-After",))
-            check(sluice.request("GET", "/readyz"), 503, "not_ready", ("Retry-After",))
-        finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
-
-
-def test_more_streams_than_the_journal_may_have_are_refused():
-    with Sluice({"journal": {"max_streams": 1000}}) as sluice:
-        lines = "\n".join(event(f"job:{n}") for n in range(1000))
-        assert sluice.request("POST", EVENTS, lines, NDJSON)[0] == 202
-        answer = sluice.request("POST", EVENTS, event("job:more"), JSON)
-        check(answer, 503, "too_many_streams", ("Retry-After", "/"))
-        answer = sluice.request("POST", EVENTS, rows(event("job:1"), event("job:more")), JSON)
-        check(answer, 503, "too_many_streams", ("Retry-After", "/[1]"))
-
-
-def test_a_request_that_arrives_while_the_gateway_stops_is_told_so():
-    with Sluice() as sluice:
-        told = wait_until(lambda: told_at_the_stop(sluice), 90, "it stopped before it was asked")
-        check(told, 503, "draining", ("Retry-After",))
-        assert told[1]["Connection"] == "close"
-
-
-def told_at_the_stop(sluice):
-    """What is answered to a request whose rest comes after SIGTERM.
-
-    None if this machine took longer for that than the gateway waits: two seconds for its end,
-    five for a head.
-    """
-    with socket.create_connection(("127.0.0.1", sluice.port), 10) as sock:
-        sock.settimeout(deadline(20))
-        before = sluice.log().count("draining: ")
-        asked = time.monotonic()
-        # Half a request is under way: the gateway waits for the rest of it.
-        sock.sendall(GET)
-        wait_until(lambda: reading(sluice) >= 2, 10, "the gateway has it")
-        stopped = time.monotonic()
-        pid = sluice.kill("gateway/0", signal.SIGTERM)
-        wait_until(lambda: sluice.log().count("draining: ") > before, 10, "it drains")
-        try:
-            sock.sendall(HOST + b"\r\n")
-            answer = http.client.HTTPResponse(sock)
-            answer.begin()
-            return answer.status, dict(answer.headers), json.loads(answer.read())
-        except ConnectionError:
-            ended = time.monotonic()
-            assert ended - stopped > 2 or ended - asked > 5, "it did not wait"
-    sluice.wait_restarted("gateway/0", pid)
-    return None
-
-
-def reading(sluice):
-    """How many connections the gateway reads from, this one included."""
-    text = sluice.request("GET", "/metrics")[2]
-    return int(text.split('connections{state="reading"} ')[1].split()[0])
+@pytest.mark.parametrize("status,code", STAGED)
+def test_what_must_have_happened_has_a_test_that_checks_it(status, code):
+    module, _, name = STAGED[status, code].partition("::")
+    test = getattr(importlib.import_module(f".{module}", __package__), name)
+    # By the one check() there is, which looks at everything that an error has.
+    assert test.__globals__["check"] is check
+    # Of an answer: a request, or the name of one.
+    called = rf'\bcheck\([^,\n]*(\([^\n]*\))?, {status}, "{code}"'
+    assert re.search(called, inspect.getsource(test)), f"{name} checks no {status} {code}"
