@@ -457,11 +457,9 @@ def test_over_the_limit_a_stream_is_answered_200_and_told_overloaded():
         streams = [sluice.stream(f"job:{n}") for n in range(8)]
         for stream in streams:
             stream.wait_open()
-        with sluice.stream("job:more") as more:
-            wait_until(lambda: more.pump() or more.ended, 5, "the end")
-            assert (more.status, more.ended) == (200, "cut")
-            assert more.frames[0].retry
-            assert more.frames[-1].json["reason"] == "overloaded"
+        retries = [_refused_retry(sluice) for _ in range(12)]
+        # Of 1201 values: less than eight come once in millions of times, one for all never.
+        assert len(set(retries)) >= 8 and 2400 <= min(retries) <= max(retries) <= 3600, retries
         assert sluice.request("GET", "/api/v1/clusters")[0] == 429
         assert sluice.request("GET", "/healthz")[0] == 200
         streams.pop().close()
@@ -470,6 +468,16 @@ def test_over_the_limit_a_stream_is_answered_200_and_told_overloaded():
             stream.pump()
             assert stream.ended is None
             stream.close()
+
+
+def _refused_retry(sluice):
+    """When who is one stream too many is told to come back, in ms."""
+    with sluice.stream("job:more") as more:
+        wait_until(lambda: more.pump() or more.ended, 5, "the end")
+        assert (more.status, more.ended) == (200, "cut")
+        closing = more.frames[-1].json
+        assert (closing["reason"], closing["retry_ms"]) == ("overloaded", int(more.frames[0].retry))
+        return closing["retry_ms"]
 
 
 def _try_open(sluice):
