@@ -1,5 +1,6 @@
 """Who is connected, to whichever gateway; the end of one, and of all that a subject has."""
 
+import collections
 import contextlib
 import json
 import os
@@ -14,6 +15,7 @@ from tests.bed.sluice import Sluice
 from tests.bed.sse import Stream
 from tests.bed.tokens import bearer
 
+from .crowd import SHARE
 from .errors import check
 from .guarded import ADMIN, Guarded, refusal
 from .numbered import events
@@ -69,7 +71,7 @@ def told(stream):
 
 
 def on_both(stack, start):
-    """Streams on both of two gateways: ten, or more until each has one; and where each is."""
+    """Streams on two gateways: ten, or more until each has its share; and where each is."""
     streams = []
     for _ in range(100):
         streams.append(stack.enter_context(start()))
@@ -77,9 +79,11 @@ def on_both(stack, start):
         streams[-1].connection = opened["connection_id"]
         # The upper half of an id is the process's incarnation.
         streams[-1].process = int(opened["connection_id"], 16) >> 32
-        if len(streams) >= 10 and len({s.process for s in streams}) == 2:
+        held = collections.Counter(s.process for s in streams)
+        enough = len(held) == 2 and min(held.values()) >= SHARE * len(streams)
+        if len(streams) >= 10 and enough:
             return streams
-    raise AssertionError("a hundred connections are all with one gateway")
+    raise AssertionError(f"of a hundred connections the gateways have {held}")
 
 
 def test_every_gateway_lists_the_streams_of_all(two):

@@ -3,6 +3,7 @@
 Two gateways, at least 30 % of the streams on each. Times are measured: these run alone.
 """
 
+import collections
 import concurrent.futures
 import contextlib
 import os
@@ -20,7 +21,7 @@ from tests.bed.retold import note_text
 from tests.bed.sluice import Sluice
 from tests.bed.sse import pump_all
 
-from .crowd import gateway_of, one_on_each, spread, subscribers
+from .crowd import SHARE, gateway_of, one_on_each, spread, subscribers
 from .numbered import numbers, publish
 
 pytestmark = [pytest.mark.slow, pytest.mark.release_only]
@@ -264,26 +265,43 @@ def curl(sluice, key, *more, query="timeout=2s"):
     return done.returncode, float(took), text
 
 
+def where(run):
+    """The incarnation of the gateway that served a run of curl."""
+    found = re.search('"connection_id":"([0-9a-f]+)"', run[2])
+    assert found, run
+    return int(found[1], 16) >> 32
+
+
+def curls(sluice):
+    """What twenty runs of curl said, four at a time, or more until each gateway has its share.
+
+    The kernel chooses by curl's port: of twenty a gateway has less once in 24 times, of the most
+    there may be here once in 180,000.
+    """
+    runs = []
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for begin in range(0, 120, 20):
+            names = [f"job:curl/{n}" for n in range(begin, begin + 20)]
+            runs += pool.map(lambda key: curl(sluice, key), names)
+            # Once more where this machine stood still.
+            for n, (status, took, _) in enumerate(runs[begin:], begin):
+                if status == 0 and took > 2.5:
+                    runs[n] = curl(sluice, f"job:again/{n}")
+            held = collections.Counter(map(where, runs))
+            if len(held) == 2 and min(held.values()) >= SHARE * len(runs):
+                return runs
+    raise AssertionError(held)
+
+
 def test_curl_is_told_that_an_idle_stream_closes_and_ends_without_an_error(two):
-    with contextlib.ExitStack() as stack:
-        # Its options must do for any gateway: twenty runs, four at a time.
-        pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(4))
-        runs = list(pool.map(lambda n: curl(two, f"job:curl/{n}"), range(20)))
-        # Once more where this machine stood still.
-        for n, (status, took, _) in enumerate(runs):
-            if status == 0 and took > 2.5:
-                runs[n] = curl(two, f"job:again/{n}")
-    gateways = []
-    for status, took, text in runs:
+    # Its options must do for any gateway.
+    for status, took, text in curls(two):
         assert status == 0 and 2.0 <= took <= 2.5, (status, took, text)
         blocks = text.strip().split("\n\n")
         assert 2 <= sum(block.startswith("event: heartbeat\n") for block in blocks) <= 4, text
         last = blocks[-1].split("\n")
         assert last[0] == "event: stream.closing" and '"reason":"idle_timeout"' in last[1]
         assert re.fullmatch("id: [0-9a-f]{8}-[0-9]+", last[2])
-        gateways.append(int(re.search('"connection_id":"([0-9a-f]+)"', text)[1], 16) >> 32)
-    counts = [gateways.count(gateway) for gateway in set(gateways)]
-    assert len(counts) == 2, counts
 
 
 def test_an_event_postpones_the_end_and_the_cursor_misses_nothing(two):
