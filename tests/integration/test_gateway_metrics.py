@@ -187,6 +187,24 @@ def test_all_that_is_pending_goes_out_in_few_writes_and_its_lag_is_told():
         assert late(other.figures()) == 0
 
 
+def test_a_batch_reaches_every_live_reader_in_few_writes():
+    count, readers = 200, 10
+    quiet = {"streams": {"default": {"heartbeat_interval": "10m"}}}
+    with Sluice(quiet) as sluice, contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(sluice.stream("job:m")) for _ in range(readers)]
+        for stream in streams:
+            stream.wait_joined()
+        for at in range(0, 5 * count, count):
+            before = value(sluice, "writes_total")
+            sluice.publish(events("job:m", at, at + count))
+            for stream in streams:
+                stream.wait_events(at + count)
+            # As many as they need, one more should the batch come in two, and two answers.
+            most = readers * (math.ceil(count / FRAMES) + 1) + 2
+            assert value(sluice, "writes_total") - before <= most
+        assert all(numbers(stream) == list(range(5 * count)) for stream in streams)
+
+
 def test_every_reason_for_which_a_request_was_not_let_in_is_counted():
     with Guarded() as guarded:
         issuer, sluice = guarded.issuer, guarded.sluice
