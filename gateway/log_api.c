@@ -218,6 +218,8 @@ log_api(struct conn *c, const struct http_request *r)
 		reply_error_at(c, 415, "unsupported_media_type",
 		    "Content-Type", "Content-Type must be text/plain or "
 		    "application/x-ndjson");
+	else if (!publish_granted(c, ask.key, "key"))
+		c->gateway->metrics.publish_refused++;
 	else
 		take(c, r, &ask);
 }

@@ -46,23 +46,41 @@ tell_not_granted(const struct conn *c, const struct publish_body *b,
 	}
 }
 
+static void
+forbid(struct conn *c, struct slice key, struct reply_details *details)
+{
+	char text[EVENT_KEY_MAX + 64];
+
+	(void)snprintf(text, sizeof(text), NOT_GRANTED "; nothing was taken",
+	    (int)key.n, key.p);
+	access_forbid(c, text, details);
+}
+
 /* One event of a stream that is not granted refuses the request, atomic or
- * not: a publisher without the grant has nothing to try again. details, where
- * the events stand in the body: what is wrong with others; released then. */
+ * not: a publisher without the grant has nothing to try again. details: what
+ * is wrong with others; released then. */
 static bool
 may_publish(struct conn *c, const struct publish_body *b,
     struct reply_details *details)
 {
-	char text[EVENT_KEY_MAX + 64];
 	size_t first = not_granted(c, b, 0);
 
 	if (first == b->good)
 		return true;
-	if (details != NULL)
-		tell_not_granted(c, b, details);
-	(void)snprintf(text, sizeof(text), NOT_GRANTED "; nothing was taken",
-	    (int)b->items[first].key.n, b->items[first].key.p);
-	access_forbid(c, text, details);
+	tell_not_granted(c, b, details);
+	forbid(c, b->items[first].key, details);
+	return false;
+}
+
+bool
+publish_granted(struct conn *c, struct slice key, const char *path)
+{
+	struct reply_details details = { .n = 0 };
+
+	if (grants_cover(&c->identity->publish, key))
+		return true;
+	reply_detail(&details, path, NOT_GRANTED, (int)key.n, key.p);
+	forbid(c, key, &details);
 	return false;
 }
 
@@ -82,7 +100,7 @@ void
 publish_items(struct conn *c, const struct publish_body *b, bool atomic,
     struct reply_details *details, const char *extra, publish_lost_cb lost)
 {
-	if (!broker_is_away(c) && may_publish(c, b, NULL)) {
+	if (!broker_is_away(c)) {
 		publish_wait_begin(c, b, atomic, details, extra, lost);
 		return;
 	}

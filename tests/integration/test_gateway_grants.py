@@ -104,6 +104,11 @@ def test_lines_of_a_log_are_taken_only_where_they_are_granted(guarded):
         # Nor does it learn how long the log is.
         status, headers, body = log_lines(guarded, wrong, where, "not mine\n", offset=99)
         assert status == 403 and "expected_offset" not in body
+        # Its place is the path, whatever is in the body.
+        body = log_lines(guarded, wrong, where, "")[2]
+        (row,) = body["details"]
+        problem = f"this token may not publish to {where}"
+        assert (body["code"], row) == ("forbidden", {"path": "key", "problem": problem})
         assert not {"x-log-offset"} & {name.lower() for name in headers}
     for nobody in (None, "no.token.atall"):
         status, headers, _ = log_lines(guarded, nobody, key, "not mine\n")
