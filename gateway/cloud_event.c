@@ -137,6 +137,12 @@ is_absent(const struct json_value *v)
 	return v == NULL || v->type == JSON_TREE_NULL;
 }
 
+bool
+cloud_event_keyed_by_id(const struct json_value *cloud)
+{
+	return is_absent(json_tree_member(cloud, "idempotencykey"));
+}
+
 static void
 read_attributes(struct reading *r)
 {
@@ -188,7 +194,7 @@ read_id(struct reading *r)
 			problem(r, "id", "has a control character");
 			return;
 		}
-	if (is_absent(json_tree_member(r->event, "idempotencykey")))
+	if (cloud_event_keyed_by_id(r->event))
 		copy(r, "id", "\"idempotency_key\"");
 }
 
@@ -274,8 +280,10 @@ cloud_event_read(struct buf *b, const struct json_value *cloud,
 }
 
 const char *
-cloud_event_name(const char *member)
+cloud_event_name(const char *member, bool by_id)
 {
+	if (by_id && strcmp(member, "idempotency_key") == 0)
+		return "id";
 	for (size_t i = 0; i < NELEM(names); i++) {
 		size_t n = strlen(names[i].member) - 2;
 

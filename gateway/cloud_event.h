@@ -42,9 +42,11 @@ bool	cloud_event(struct buf *b, struct slice event);
  * attributes' names, and nothing is of use that was appended. */
 unsigned int cloud_event_read(struct buf *b, const struct json_value *cloud,
 	    struct slice tenant, envelope_problem_cb cb, void *arg);
+/* Whether the idempotency_key of this one is its id. */
+bool	cloud_event_keyed_by_id(const struct json_value *cloud);
 /* What a member of an event (or a path that begins with it) is called in a
- * CloudEvent. */
-const char *cloud_event_name(const char *member);
+ * CloudEvent, or in one that is keyed by its id. */
+const char *cloud_event_name(const char *member, bool by_id);
 /* Binary mode: appends the structured form of a request that has ce-
  * headers. False: its body is not JSON, or a header no text. */
 bool	cloud_event_binary(struct buf *b, const struct http_pair *headers,

@@ -198,12 +198,20 @@ problem_cb(const char *path, const char *text, void *arg)
 	tell(arg, path, "schema_violation", text);
 }
 
+/* The event at b->at. */
+static bool
+is_by_id(const struct publish_body *b)
+{
+	return b->cloud && cloud_event_keyed_by_id(b->events[b->at]);
+}
+
 static void
 envelope_cb(const char *path, const char *text, void *arg)
 {
 	struct publish_body *b = arg;
 
-	problem_cb(b->cloud ? cloud_event_name(path) : path, text, b);
+	problem_cb(b->cloud ? cloud_event_name(path, is_by_id(b)) : path, text,
+	    b);
 }
 
 static bool	too_large(struct publish_body *b, const char *fmt, ...)
@@ -295,6 +303,7 @@ check_events(struct publish_body *b, struct slice tenant,
 		if ((item->flags & ITEM_TERMINAL) != 0 && conf_stream(conf,
 		    stream_kind_of(item->key))->log_grace_ms == 0)
 			item->state &= (uint8_t)~LIFECYCLE_LOGS_OPEN;
+		b->by_id[b->good] = is_by_id(b);
 		b->places[b->good++] = (uint32_t)b->at;
 	}
 	buf_free(&text);

@@ -31,6 +31,8 @@ struct publish_body {
 	struct item	 items[EVENT_BATCH_MAX];
 	struct event_state states[EVENT_BATCH_MAX];   /* of items */
 	uint32_t	 places[EVENT_BATCH_MAX];  /* of items in the request */
+	bool		 by_id[EVENT_BATCH_MAX];   /* of items: CloudEvents
+						    * that are keyed so */
 	struct buf	 frames[EVENT_BATCH_MAX];
 	size_t		 made_end[EVENT_BATCH_MAX];
 	struct json_tree tree;

@@ -11,6 +11,7 @@ publish_tally_free(struct publish_tally *t)
 {
 	buf_free(&t->details.json);
 	free(t->places);
+	free(t->by_id);
 }
 
 void
@@ -39,8 +40,8 @@ publish_tally_tell(struct publish_tally *t, uint32_t good,
 {
 	char where[64];
 
-	if (t->cloud)
-		path = cloud_event_name(path);
+	if (t->by_id != NULL)
+		path = cloud_event_name(path, t->by_id[good]);
 	if (t->list)
 		(void)snprintf(where, sizeof(where), "[%" PRIu32 "]%s%s",
 		    t->places[good], *path != '\0' ? "." : "", path);

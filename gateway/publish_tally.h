@@ -20,8 +20,9 @@ struct publish_tally {
 	struct position		 first;      /* of what was taken */
 	struct position		 last;
 	bool			 list;       /* paths have [i] */
-	bool cloud;			     /* and CloudEvents' names */
 	uint32_t		*places;     /* of the good in the request */
+	bool			*by_id;      /* of the good of CloudEvents, by
+					      * whose names is told; or NULL */
 	struct reply_details	 details;    /* what was refused */
 };
 

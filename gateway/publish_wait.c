@@ -372,8 +372,9 @@ publish_wait_begin(struct conn *c, const struct publish_body *b, bool atomic,
 	w->tally = (struct publish_tally){
 		.refused = (uint32_t)(b->n - b->good),
 		.list = b->list,
-		.cloud = b->cloud,
 		.places = xmemdup(b->places, b->good * sizeof(*b->places)),
+		.by_id = b->cloud ? xmemdup(b->by_id, b->good *
+		    sizeof(*b->by_id)) : NULL,
 		.details = *details,
 	};
 	TAILQ_INSERT_TAIL(&waits, w, link);

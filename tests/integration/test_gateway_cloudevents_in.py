@@ -71,7 +71,13 @@ def test_id_and_source_make_a_repeat_harmless(sluice):
     assert again["first_id"] == first["first_id"]
     status, _, answer = post(sluice, cloud(key, subject="other"))
     assert (status, answer["code"]) == (409, "idempotency_conflict")
-    assert [d["path"] for d in answer["details"]] == ["idempotencykey"]
+    assert [d["path"] for d in answer["details"]] == ["id"]
+    # Whichever of the two was the key is named, of each in its place.
+    key_of = {"id": "2", "idempotencykey": f"{key}-0"}
+    rows = [cloud(key, id="3"), cloud(key, **key_of, subject="another"), cloud(key, subject="more")]
+    status, _, answer = post(sluice, rows, BATCH, "?atomic=0")
+    assert (status, answer["refused"]) == (202, 2)
+    assert [d["path"] for d in answer["details"]] == ["[1].idempotencykey", "[2].id"]
     # Another source's id is another event's.
     assert accepted(post(sluice, cloud(key, source="/other")))["accepted"] == 1
     # The native form has the key in the same scope.

@@ -219,10 +219,18 @@ test_what_an_event_cannot_carry_is_told_by_its_attribute(void **state)
 	buf_addc(&b, '}');
 	expect_told(buf_cstr(&b), ": has too many attributes\n");
 	buf_free(&b);
-	assert_string_equal(cloud_event_name("event_type"), "type");
-	assert_string_equal(cloud_event_name("timestamp"), "time");
-	assert_string_equal(cloud_event_name("data.state"), "data.state");
-	assert_string_equal(cloud_event_name("type"), "type");
+	for (int by_id = 0; by_id < 2; by_id++) {
+		assert_string_equal(cloud_event_name("event_type", by_id),
+		    "type");
+		assert_string_equal(cloud_event_name("timestamp", by_id),
+		    "time");
+		assert_string_equal(cloud_event_name("data.state", by_id),
+		    "data.state");
+		assert_string_equal(cloud_event_name("type", by_id), "type");
+	}
+	assert_string_equal(cloud_event_name("idempotency_key", true), "id");
+	assert_string_equal(cloud_event_name("idempotency_key", false),
+	    "idempotencykey");
 }
 
 static void
