@@ -95,13 +95,10 @@ read_lines(struct conn *c, const struct http_request *r, struct log_body *body,
 		log_body_text(body, ask, b, bytes, problem_cb, details);
 	else
 		log_body_ndjson(body, ask, b, bytes, problem_cb, details);
-	if (body->problems > 0 && b->status == 0)
-		return;
 	identity_source(c->identity, &source);
-	publish_body_check(b, slice_str(c->identity->tenant),
+	log_body_check(body, slice_str(c->identity->tenant),
 	    (struct slice){ (const char *)source.data, source.len },
-	    wall_unix_ms(), &c->gateway->role->conf, log_body_problem_cb,
-	    body);
+	    wall_unix_ms(), &c->gateway->role->conf);
 	buf_free(&source);
 }
 

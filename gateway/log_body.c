@@ -229,7 +229,7 @@ log_body_text(struct log_body *b, const struct log_ask *ask,
 		}
 		line.last = ask->last && !more;
 		if (!add_line(b, &line))
-			return;
+			break;
 	}
 	publish_body_read(events);
 }
@@ -322,6 +322,7 @@ add_object(struct log_body *b, struct slice raw, bool final)
 	struct json_tree tree = { .blocks = NULL };
 	json_error_t e;
 	struct json_value *object = json_tree_parse(&tree, raw, &e);
+	unsigned int before = b->problems;
 	bool more = true;
 
 	if (object == NULL) {
@@ -337,8 +338,7 @@ add_object(struct log_body *b, struct slice raw, bool final)
 	} else {
 		problem(b, "", "a line must be an object");
 	}
-	/* After a problem the others are only looked at. */
-	if (b->problems == 0)
+	if (b->problems == before)
 		more = add_line(b, &line);
 	else
 		b->lines++;
@@ -384,16 +384,15 @@ log_body_ndjson(struct log_body *b, const struct log_ask *ask,
 			continue;
 		more = false;
 	}
-	if (b->problems == 0)
-		publish_body_read(events);
+	publish_body_read(events);
 }
 
 /* --- problems ------------------------------------------------------------- */
 
 /* "[7].data.level" of an event is "[5].level" of its line; a timestamp came
  * from ts, a subject from step_id. */
-void
-log_body_problem_cb(const char *path, const char *code,
+static void
+problem_cb(const char *path, const char *code,
     const char *problem_text, void *arg)
 {
 	struct log_body *b = arg;
@@ -419,4 +418,15 @@ log_body_problem_cb(const char *path, const char *code,
 	(void)snprintf(where, sizeof(where), "[%" PRIu32 "]%s",
 	    b->line_of[event], rest);
 	b->cb(where, code, problem_text, b->arg);
+}
+
+void
+log_body_check(struct log_body *b, struct slice tenant,
+    struct slice publisher, int64_t now_unix_ms, const struct conf *conf)
+{
+	/* There were lines, all of them wrong: no body without an event. */
+	if (b->problems > 0 && b->events->n == 0 && b->events->status == 0)
+		return;
+	publish_body_check(b->events, tenant, publisher, now_unix_ms, conf,
+	    problem_cb, b);
 }

@@ -49,20 +49,20 @@ struct log_body {
 	unsigned int		 problems;
 };
 
-/* One of them is called, on an empty publish_body; then publish_body_check,
- * with log_body_problem_cb and b, unless there were problems and nothing else:
- * what makes the body unreadable stands in `events`, and that tells of it. `cb`
- * is told paths from the body's begin ("[3].line"). `ask` stays the caller's,
- * as long as b is used. */
+/* One of them is called, on an empty publish_body, then log_body_check. `cb` is
+ * told paths from the body's begin ("[3].line"). `ask` stays the caller's, as
+ * long as b is used. */
 void	log_body_text(struct log_body *b, const struct log_ask *ask,
 	    struct publish_body *events, struct slice body,
 	    publish_problem_cb cb, void *arg);
 void	log_body_ndjson(struct log_body *b, const struct log_ask *ask,
 	    struct publish_body *events, struct slice body,
 	    publish_problem_cb cb, void *arg);
-/* Tells the callback of `arg`, a log_body, of an event's problem, in the body's
- * own words. */
-void	log_body_problem_cb(const char *path, const char *code,
-	    const char *problem_text, void *arg);
+/* publish_body_check of what was made: of every line that could be read, also
+ * before one that ended the reading. Problems are told in the body's own
+ * words. */
+void	log_body_check(struct log_body *b, struct slice tenant,
+	    struct slice publisher, int64_t now_unix_ms,
+	    const struct conf *conf);
 
 #endif

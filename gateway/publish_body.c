@@ -167,13 +167,14 @@ publish_body_read(struct publish_body *b)
 	struct json_value *event;
 	struct slice raw;
 
-	for (size_t i = 0; i < b->n_made && b->status == 0; i++) {
+	for (size_t i = 0; i < b->n_made; i++) {
 		raw = (struct slice){ (const char *)b->made.data + begin,
 		    b->made_end[i] - begin };
 		begin = b->made_end[i];
 		event = parse(b, raw);
-		if (event != NULL)
-			add_event(b, event);
+		if (event == NULL)
+			return;
+		add_event(b, event);
 	}
 }
 

@@ -64,7 +64,8 @@ void	publish_body_cloud_binary(struct publish_body *b,
 	    const struct http_pair *headers, size_t n, struct slice body);
 /* Or, of what is no event yet (lines of a log): its maker says that they are a
  * list, appends the JSON of each event to b->made, and ends it with
- * publish_body_made; false: too many. publish_body_read reads them then. */
+ * publish_body_made; false: too many. publish_body_read reads them then, also
+ * those before one that stopped it. */
 bool	publish_body_made(struct publish_body *b);
 void	publish_body_read(struct publish_body *b);
 /* Tells of what makes the request unreadable, at the event of this place; the

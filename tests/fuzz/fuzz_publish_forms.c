@@ -113,11 +113,9 @@ fuzz_log(struct slice body, unsigned int how)
 		log_body_ndjson(log, &ask, b, body, problem_cb, NULL);
 	else
 		log_body_text(log, &ask, b, body, problem_cb, NULL);
-	if (log->problems == 0 || b->status != 0) {
-		publish_body_check(b, slice_str("-"), slice_str("/p"),
-		    FUZZ_NOW_MS, options(), log_body_problem_cb, log);
-		check_items(b);
-	}
+	log_body_check(log, slice_str("-"), slice_str("/p"), FUZZ_NOW_MS,
+	    options());
+	check_items(b);
 	if (b->status == 0 && (how & 8) == 0 && utf8_valid(body.p, body.n)) {
 		MUST(b->good == b->n);
 		check_text(b, body);

@@ -177,6 +177,20 @@ def test_objects_have_their_own_members(sluice):
     status, _, answer = post(sluice, key, "\n".join(json.dumps(r) for r in bad), "", NDJSON)
     assert (status, answer["code"]) == (422, "schema_violation")
     assert [d["path"] for d in answer["details"]] == ["[1].line_no", "[1].line", "[2].line"]
+    # What ends the reading is told behind all that was found before it.
+    bad = "\n".join(json.dumps(r) for r in [{"line": "a", "level": 7}, {"line": 1}, {"line": ""}])
+    for end, want in (
+        (b"{", (400, "invalid_json", 3)),
+        (b'{"line":"\xff"}', (400, "invalid_json", 3)),
+        (b'{"line":""}\n' * 998, (413, "too_large", 1000)),
+    ):
+        status, _, answer = post(sluice, key, bad.encode() + b"\n" + end, "", NDJSON)
+        assert (status, answer["code"]) == want[:2]
+        assert [(d["path"], d["code"]) for d in answer["details"]] == [
+            ("[1].line", "schema_violation"),
+            ("[0].level", "schema_violation"),
+            (f"[{want[2]}]", answer["code"]),
+        ]
     assert post(sluice, key, "x\n", offset=1)[2]["expected_offset"] == 4
 
 

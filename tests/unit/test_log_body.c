@@ -63,9 +63,7 @@ read_bytes(const void *p, size_t n, bool ndjson)
 		log_body_ndjson(body, &ask, b, bytes, problem_cb, NULL);
 	else
 		log_body_text(body, &ask, b, bytes, problem_cb, NULL);
-	if (body->problems == 0 || b->status != 0)
-		publish_body_check(b, slice_str("-"), slice_str("/p"), NOW,
-		    &conf, log_body_problem_cb, body);
+	log_body_check(body, slice_str("-"), slice_str("/p"), NOW, &conf);
 	return b;
 }
 
@@ -317,6 +315,10 @@ test_every_problem_is_told_by_the_place_of_its_line(void **state)
 	    "[1].step_id: has a control character\n"
 	    "[1].ts: must be RFC 3339, as in 2026-11-21T21:33:06.123Z\n"
 	    "[1].ts: must be RFC 3339, as in 2026-11-21T21:33:06.123Z\n");
+	/* Also of lines around one that became none. */
+	expect_told("{\"line\":\"a\",\"level\":1}\n{\"line\":1}\n"
+	    "{\"line\":\"b\",\"level\":2}", "[1].line: must be a string\n"
+	    "[0].level: must be a string\n[2].level: must be a string\n");
 }
 
 static void
@@ -325,6 +327,8 @@ test_what_is_unreadable_or_too_much_is_refused_whole(void **state)
 	static const char *const unreadable[] = { "{\"line\":\"a\"}\n{",
 	    "{\"line\":\"a\",\"line\":\"b\"}", "{\"line\":\"\xff\"}",
 	    "{\"line\":\"a\"} {\"line\":\"b\"}" };
+	static const char wrong[] = "{\"line\":\"abc\",\"level\":7}\n"
+	    "{\"line\":5}\n{\"line\":\"a\",\"level\":7}\n{";
 	char *bytes = xmalloc(1024 * 1024);
 
 	(void)state;
@@ -340,11 +344,22 @@ test_what_is_unreadable_or_too_much_is_refused_whole(void **state)
 	    "invalid_json [1]: line 1: ");
 	expect_status("{\"line\":5}\n{", 12, true, 400,
 	    "[0].line: must be a string\ninvalid_json [1]: line 1: ");
+	/* So is a line that could be read, by what its event is not. */
+	expect_status(wrong, sizeof(wrong) - 1, true, 400,
+	    "[1].line: must be a string\n"
+	    "[0].level: must be a string\n[0].level: must be a string\n"
+	    "[2].level: must be a string\ninvalid_json [3]: line 3: ");
 	ask.max_line = 16384;
 	memset(bytes, '\n', EVENT_BATCH_MAX + 1);
 	expect_status(bytes, EVENT_BATCH_MAX, false, 0, "");
 	expect_status(bytes, EVENT_BATCH_MAX + 1, false, 413,
 	    "too_large [1000]: more than 1000 events in one request\n");
+	for (size_t i = 0; i <= STREAM_TYPE_MAX; i++)
+		conf.streams[i].max_event = 64;
+	expect_status(bytes, EVENT_BATCH_MAX + 1, false, 413,
+	    "too_large [0]: event 0 has ");
+	for (size_t i = 0; i <= STREAM_TYPE_MAX; i++)
+		conf.streams[i].max_event = EVENT_MAX;
 	/* NULs become six bytes each. */
 	memset(bytes, '\0', 1024 * 1024);
 	expect_status(bytes, 1024 * 1024, false, 413, "too_large [0]: "
