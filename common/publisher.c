@@ -10,27 +10,12 @@
 #include "common/bus_request.h"
 #include "common/log.h"
 #include "common/mono.h"
+#include "common/publish_batch.h"
 #include "common/xmalloc.h"
 
 #define PUBLISHER_MAGIC     0x50554253u
 #define PUBLISHER_KEEP_BYTES (64u * 1024)   /* of each buffer, for nothing */
 #define ITEMS_MAX_BYTES     (RECORD_MAX - 1024u * 1024)
-
-struct group {
-	publisher_result_cb	 cb;
-	void			*arg;
-	uint32_t		 count;
-};
-
-/* What goes out as one request. */
-struct batch {
-	struct batch	*next;
-	struct buf	 items;
-	uint32_t	 count;
-	struct group	*groups;
-	uint32_t	 n_groups;
-	uint32_t	 size_groups;
-};
 
 struct publisher {
 	uint32_t		 magic;
@@ -42,10 +27,10 @@ struct publisher {
 	uint64_t		 number;    /* of the batch under way */
 	size_t			 max_bytes;
 	size_t			 pending;
-	struct batch		*under_way;
-	struct batch		*first;     /* waiting, oldest first */
-	struct batch		*last;      /* still collecting */
-	struct batch		*spare;
+	struct publish_batch	*under_way;
+	struct publish_batch	*first;     /* waiting, oldest first */
+	struct publish_batch	*last;      /* still collecting */
+	struct publish_batch	*spare;
 	struct buf		 request;
 	struct mono		 sent_at;
 	bool			 waiting;   /* a request is on the wire */
@@ -62,48 +47,34 @@ struct publisher {
 
 /* --- batches ------------------------------------------------------------- */
 
-static void
-batch_free(struct batch *b)
-{
-	if (b == NULL)
-		return;
-	buf_free(&b->items);
-	free(b->groups);
-	free(b);
-}
-
-static struct batch *
+static struct publish_batch *
 batch_get(struct publisher *p)
 {
-	struct batch *b = p->spare;
+	struct publish_batch *b = p->spare;
 
 	if (b == NULL)
-		return xcalloc(1, sizeof(*b));
+		return publish_batch_new();
 	p->spare = NULL;
-	buf_reset(&b->items);
-	b->count = 0;
-	b->n_groups = 0;
-	b->next = NULL;
+	publish_batch_reset(b);
 	return b;
 }
 
 static void
-batch_put(struct publisher *p, struct batch *b)
+batch_put(struct publisher *p, struct publish_batch *b)
 {
 	if (p->spare != NULL)
-		batch_free(b);
+		publish_batch_free(b);
 	else
 		p->spare = b;
 }
 
 /* The batch that takes `count` more items of `bytes`. */
-static struct batch *
+static struct publish_batch *
 batch_for(struct publisher *p, size_t count, size_t bytes)
 {
-	struct batch *b = p->last;
+	struct publish_batch *b = p->last;
 
-	if (b != NULL && b->count + count <= EVENT_BATCH_MAX &&
-	    b->items.len + bytes <= EVENT_BATCH_BYTES)
+	if (b != NULL && publish_batch_takes(b, count, bytes))
 		return b;
 	b = batch_get(p);
 	if (p->last != NULL)
@@ -118,11 +89,11 @@ batch_for(struct publisher *p, size_t count, size_t bytes)
 static void
 shrink(struct publisher *p)
 {
-	struct batch *b = p->spare;
+	struct publish_batch *b = p->spare;
 
 	if (b != NULL && b->items.size > PUBLISHER_KEEP_BYTES) {
 		p->spare = NULL;
-		batch_free(b);
+		publish_batch_free(b);
 	}
 	if (p->request.size > PUBLISHER_KEEP_BYTES)
 		buf_free(&p->request);
@@ -172,7 +143,7 @@ transmit_again(struct publisher *p)
 static void
 send_next(struct publisher *p)
 {
-	struct batch *b = p->first;
+	struct publish_batch *b = p->first;
 
 	if (p->waiting || p->fenced)
 		return;
@@ -218,77 +189,11 @@ publisher_timer_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 /* --- answers ------------------------------------------------------------- */
 
-struct answer {
-	enum publish_status	status;
-	uint64_t		batch;
-	struct position		first;
-	uint64_t		count;
-	uint32_t		exceptions;
-	struct rd		rd;
-};
-
-static int
-answer_decode(const struct bus_message *m, struct answer *a)
-{
-	uint8_t status;
-
-	a->rd = rd_init(m->bytes, m->n);
-	status = rd_u8(&a->rd);
-	a->batch = rd_u64(&a->rd);
-	a->first.epoch = rd_u32(&a->rd);
-	a->first.number = rd_u64(&a->rd);
-	a->count = rd_u64(&a->rd);
-	a->exceptions = rd_u32(&a->rd);
-	if (a->rd.failed || status >= PUBLISH_STATUS_MAX)
-		return -1;
-	a->status = (enum publish_status)status;
-	return 0;
-}
-
-/* Tells each group what became of it: those without an exception stand at
- * positions in a row, in their order. */
-static void
-results(struct batch *b, struct answer *a)
-{
-	struct record_exception e = { .group = UINT32_MAX };
-	struct position at = a->first;
-	uint32_t left = a->exceptions;
-
-	for (uint32_t g = 0; g < b->n_groups; g++) {
-		const struct group *group = &b->groups[g];
-		struct publish_result result = { .count = group->count,
-		    .body = e.body };
-
-		if (left > 0 && (e.group == UINT32_MAX || e.group < g)) {
-			if (record_exception_decode(&a->rd, &e) == 0)
-				left--;
-			else
-				left = 0;
-		}
-		if (e.group == g) {
-			result.code = e.code;
-			result.position = e.position;
-			result.last = e.last;
-			result.state = e.state;
-			result.attempt = e.attempt;
-			result.item = e.item;
-		} else {
-			result.code = RECORD_APPENDED;
-			result.position = at;
-			at.number += group->count;
-			result.last = (struct position){ at.epoch,
-				at.number - 1 };
-		}
-		if (group->cb != NULL)
-			group->cb(&result, group->arg);
-	}
-}
-
 /* The batch under way is in the journal. */
 static void
-take_results(struct publisher *p, struct answer *a)
+take_results(struct publisher *p, struct publish_answer *a)
 {
-	struct batch *b = p->under_way;
+	struct publish_batch *b = p->under_way;
 
 	p->waiting = false;
 	(void)evtimer_del(p->timer);
@@ -299,14 +204,14 @@ take_results(struct publisher *p, struct answer *a)
 	} else if (b != NULL) {
 		p->under_way = NULL;
 		p->pending -= b->items.len;
-		results(b, a);
+		publish_batch_results(b, a);
 		batch_put(p, b);
 	}
 	send_next(p);
 }
 
 static void
-take_answer(struct publisher *p, struct answer *a)
+take_answer(struct publisher *p, struct publish_answer *a)
 {
 	if (a->status == PUBLISH_FENCED) {
 		p->fenced = true;
@@ -332,11 +237,11 @@ publisher_receive_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct publisher *p = arg;
 	struct bus_message m;
-	struct answer a;
+	struct publish_answer a;
 
 	assert(p->magic == PUBLISHER_MAGIC);
 	while (bus_request_answer(&p->broker, &m, NULL) == 1) {
-		if (answer_decode(&m, &a) == 0)
+		if (publish_answer_decode(m.bytes, m.n, &a) == 0)
 			take_answer(p, &a);
 		bus_message_free(&m);
 	}
@@ -389,7 +294,7 @@ publisher_new(struct event_base *base, const char *bus_directory,
 void
 publisher_free(struct publisher *p)
 {
-	struct batch *b, *next;
+	struct publish_batch *b, *next;
 
 	if (p == NULL)
 		return;
@@ -401,34 +306,22 @@ publisher_free(struct publisher *p)
 	bus_request_close(&p->broker);
 	for (b = p->first; b != NULL; b = next) {
 		next = b->next;
-		batch_free(b);
+		publish_batch_free(b);
 	}
-	batch_free(p->under_way);
-	batch_free(p->spare);
+	publish_batch_free(p->under_way);
+	publish_batch_free(p->spare);
 	buf_free(&p->request);
 	free(p->name);
 	p->magic = 0;
 	free(p);
 }
 
-static size_t
-items_bytes(const struct item *items, size_t count)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < count; i++)
-		n += 128 + items[i].tenant.n + items[i].key.n +
-		    items[i].event_type.n + items[i].subject.n +
-		    items[i].frame.n;
-	return n;
-}
-
 int
 publisher_submit(struct publisher *p, const struct item *items, size_t count,
     publisher_result_cb cb, void *arg)
 {
-	size_t bytes = items_bytes(items, count), before;
-	struct batch *b;
+	size_t bytes = publish_batch_bytes(items, count), before;
+	struct publish_batch *b;
 
 	assert(p->magic == PUBLISHER_MAGIC);
 	if (count == 0 || count > EVENT_BATCH_MAX ||
@@ -438,22 +331,8 @@ publisher_submit(struct publisher *p, const struct item *items, size_t count,
 		return -1;
 	b = batch_for(p, count, bytes);
 	before = b->items.len;
-	for (size_t i = 0; i < count; i++) {
-		struct item item = items[i];
-
-		item.group = b->n_groups;
-		item.seq = 0;
-		item_encode(&b->items, &item, false);
-	}
+	publish_batch_add(b, items, count, cb, arg);
 	p->pending += b->items.len - before;
-	b->count += (uint32_t)count;
-	if (b->n_groups == b->size_groups) {
-		b->size_groups = b->size_groups * 2 + 16;
-		b->groups = xreallocarray(b->groups, b->size_groups,
-		    sizeof(*b->groups));
-	}
-	b->groups[b->n_groups++] = (struct group){ cb, arg,
-	    (uint32_t)count };
 	/* From the loop, so that everything of this turn is one batch; and in
 	 * this turn, since another is a system call. */
 	if (!p->waiting && p->registered &&
@@ -472,7 +351,7 @@ publisher_reads(struct publisher *p)
 void
 publisher_record(struct publisher *p, const void *bytes, size_t n)
 {
-	struct answer a = { .status = PUBLISH_OK };
+	struct publish_answer a = { .status = PUBLISH_OK };
 	struct record_header h;
 
 	assert(p->magic == PUBLISHER_MAGIC);
