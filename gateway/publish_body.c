@@ -11,6 +11,9 @@
 #include "gateway/cloud_event.h"
 #include "gateway/stream_kind.h"
 
+/* What the broker gives has room in the data line whatever it is. */
+#define FRAME_MAX (EVENT_DATA_LINE_MAX - 128u)
+
 void
 publish_body_stop(struct publish_body *b, size_t place, int status,
     const char *code, const char *fmt, ...)
@@ -257,9 +260,9 @@ is_over_its_type(struct publish_body *b, const struct item *item,
 		    PRIu64 " (streams.%s.max_event)", b->at, n, max,
 		    stream_type_name(type));
 	/* Escaping may have made it longer. */
-	return item->frame.n > EVENT_DATA_LINE_MAX - 128 && too_large(b,
-	    "event %zu is over %u bytes as a data line", b->at,
-	    EVENT_DATA_LINE_MAX);
+	return item->frame.n > FRAME_MAX && too_large(b, "event %zu has %zu "
+	    "bytes as a data line without its id and seq, allowed are %u",
+	    b->at, item->frame.n, FRAME_MAX);
 }
 
 /* The event at b->at; NULL when cb was told why it is none. */

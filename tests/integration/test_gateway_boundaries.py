@@ -5,6 +5,7 @@ What is refused has the error of the contract's table, and nothing of it was tak
 
 import datetime
 import json
+import re
 
 import pytest
 
@@ -162,6 +163,14 @@ def test_a_data_line_may_be_so_long_and_no_longer(sluice):
         last = LINE - GIVEN - line(0)[1] + 6
         before = count(sluice)
         assert send(last + 1) == (413, "too_large") and count(sluice) == before
+        # The figures are those that apply: so much shorter it is taken.
+        text = json.dumps(wide(last + 7), ensure_ascii=False).encode()
+        head = {"Content-Type": "application/json"}
+        answer = sluice.request("POST", EVENTS, text, head)[2]
+        (row,) = answer["details"]
+        assert row["problem"] == answer["error"] and row["path"] == ""
+        figures = [int(n) for n in re.findall(r"\d+", answer["error"])]
+        assert figures == [0, LINE - GIVEN + 7, LINE - GIVEN]
         assert send(last) == (202, None)
         stream.wait_events(2)
         long, own = line(1)

@@ -241,7 +241,8 @@ test_an_event_too_large_is_413_by_its_place(void **state)
 	for (unsigned int i = 0; i < 12000; i++)
 		buf_addc(&text, 0x7f);
 	buf_adds(&text, "\"}}\n");
-	expect_status(buf_cstr(&text), true, 413, "as a data line");
+	expect_status(buf_cstr(&text), true, 413,
+	    "bytes as a data line without its id and seq, allowed are 59872");
 	buf_free(&text);
 }
 
