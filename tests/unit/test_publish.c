@@ -1,4 +1,5 @@
-/* sequencer and publish against a plain model: positions, groups, streams. */
+/* sequencer and publish against a plain model: positions, groups, streams; and
+ * records stamped anew, which move what hangs on them. */
 #include "tests/unit/publish_fixture.h"
 
 static void
@@ -219,6 +220,49 @@ test_the_largest_request_still_makes_a_record(void **state)
 	bench_free(&b);
 }
 
+static void
+test_restamped_records_move_guards_keys_and_answers(void **state)
+{
+	const struct publish_shift shift = { { 5, 2 }, { 9, 1000 } };
+	struct bench b = bench_new(100, 100);
+	struct item item = with_key(make(0, "job:a", ITEM_LIFECYCLE), 1, 1);
+	struct item other = make(0, "job:b", 0);
+	struct sequencer_stream found;
+	struct buf record = BUF_EMPTY, copy = BUF_EMPTY;
+	struct publish_outcome o;
+	struct dedup_answer a;
+	struct err err;
+
+	(void)state;
+	(void)hand_over(&b, 1, &other, 1);
+	o = hand_over(&b, 2, &item, 1);
+	buf_add(&copy, o.record->data, o.record->len);
+	sequencer_begin_epoch(b.s, 9, 1000);
+	assert_int_equal(publish_restamp(b.core, &shift, copy.data, copy.len,
+	    &record, &err), 0);
+	assert_true(sequencer_find(b.s, slice_str("-"), slice_str("job:a"),
+	    &found));
+	assert_int_equal(found.seq, 1);
+	assert_true(position_eq(found.last, (struct position){ 9, 1000 }));
+	assert_int_equal(found.lifecycle.epoch, 9);
+	assert_int_equal(found.lifecycle.number, 1000);
+	/* What stands before it is of the epoch before. */
+	assert_true(sequencer_find(b.s, slice_str("-"), other.key, &found));
+	assert_true(position_eq(found.last, (struct position){ 5, 1 }));
+	assert_int_equal(sequencer_tip(b.s).number, 1000);
+	assert_int_equal(dedup_batch(b.d, slice_str("w/a"), 1, 2, &a),
+	    DEDUP_REPEAT);
+	assert_int_equal(a.first.number, 1000);
+	o = hand_over(&b, 3, &item, 1);
+	assert_int_equal(o.list[0].code, RECORD_DUPLICATE);
+	assert_int_equal(o.list[0].position.number, 1000);
+	assert_int_equal(o.list[0].position.epoch, 9);
+	assert_int_equal(o.list[0].last.number, 1000);
+	buf_free(&record);
+	buf_free(&copy);
+	bench_free(&b);
+}
+
 int
 main(void)
 {
@@ -232,6 +276,8 @@ main(void)
 		cmocka_unit_test(test_malformed_requests_change_nothing),
 		cmocka_unit_test(
 		    test_the_largest_request_still_makes_a_record),
+		cmocka_unit_test(
+		    test_restamped_records_move_guards_keys_and_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
