@@ -101,7 +101,6 @@ flush_go_on(struct flush *f)
 void
 flush_after_input(struct flush *f)
 {
-	struct timeval delay = { 0, 0 };
 	struct mono now;
 
 	if (evtimer_pending(f->event, NULL))
@@ -112,8 +111,6 @@ flush_after_input(struct flush *f)
 		event_active(f->event, EV_TIMEOUT, 0);
 		return;
 	}
-	delay.tv_usec = (suseconds_t)MIN(f->took_ns / 1000,
-	    (int64_t)FLUSH_DELAY_MS * 1000);
 	f->held = now;
-	(void)evtimer_add(f->event, &delay);
+	flush_go_on(f);
 }
