@@ -74,6 +74,7 @@ ERRORS = [
     (404, "not_found", (), ("GET", "/api/v1/streams/?stream=job:none", {}, None)),
     (404, "not_found", (), ("GET", "/api/v1/workflows/unknown", {}, None)),
     (404, "not_found", (), ("GET", "/api/v1/streams?stream=job:none&must_exist=1", {}, None)),
+    (404, "no_history", (), ("GET", "/api/v1/streams/watcher:c/events", {}, None)),
     (405, "method_not_allowed", ("Allow",), ("DELETE", EVENTS, {}, None)),
     (405, "method_not_allowed", ("Allow",), ("BREW", "/", {}, None)),
     (406, "not_acceptable", (), ("GET", STREAM, {"Accept": "application/json"}, None)),
@@ -144,6 +145,7 @@ STAGED = {
     (409, "too_many_steps"): _HERE + "a_pack_run_has_so_many_steps_and_no_more",
     (503, "no_room_for_steps"): _HERE + "more_steps_than_there_is_room_for_are_refused",
     (503, "machine_busy"): _HERE + "who_loses_to_other_publishers_all_the_time_is_told_so",
+    (503, "log_busy"): _HERE + "who_loses_the_next_line_to_others_all_the_time_is_told_so",
     (503, "gateway_unavailable"): (
         "test_gateway_connections::test_a_gateway_that_hangs_is_named_and_the_rest_is_told"
     ),

@@ -209,6 +209,22 @@ def test_who_loses_to_other_publishers_all_the_time_is_told_so():
         assert found == [("[1]", "machine_busy"), ("[2]", "broker_unavailable")]
 
 
+@pytest.mark.slow
+def test_who_loses_the_next_line_to_others_all_the_time_is_told_so():
+    """Tried again for ten seconds."""
+    sluice = Hooked()
+    sluice.env["SLUICE_TEST_BUG"] = "places-lost"
+    with sluice:
+        begin = time.monotonic()
+        with nothing_appended(sluice):
+            answer = sluice.request("POST", LOGS, "a\nb", TEXT)
+            check(answer, 503, "log_busy", ("Retry-After",))
+        assert time.monotonic() - begin > 10
+        # Who says which line it is does not race for it.
+        answer = sluice.request("POST", LOGS, "a\nb", {**TEXT, "X-Log-Offset": "1"})
+        assert (answer[0], answer[2]["next_offset"]) == (202, 3)
+
+
 def test_a_request_that_arrives_while_the_gateway_stops_is_told_so():
     with Sluice() as sluice:
         told = wait_until(lambda: told_at_the_stop(sluice), 90, "it stopped before it was asked")

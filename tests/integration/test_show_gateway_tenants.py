@@ -14,6 +14,7 @@ import pytest
 from tests.bed.net import wait_until
 from tests.bed.tokens import bearer
 
+from .crowd import SHARE, shares
 from .guarded import Guarded, refusal
 from .numbered import events
 from .tenants import Model, granted, position
@@ -199,6 +200,12 @@ class History:
             assert self.model.seqs(reader.tenant, row["stream_key"])[row["id"]] == row["seq"]
 
 
+def on_each(readers):
+    """Whether each of two gateways serves its share of READERS."""
+    counts = shares([reader.stream for reader in readers])
+    return len(counts) == 2 and min(counts.values()) >= SHARE * len(readers)
+
+
 def run(guarded, seed):
     """One history, from its first event to what everybody was told of it."""
     with contextlib.ExitStack() as stack:
@@ -213,6 +220,11 @@ def run(guarded, seed):
         # The first of them stand only in the journal now.
         for _ in range(30):
             history.subscribe()
+        for _ in range(60):
+            if on_each(history.readers):
+                break
+            history.subscribe()
+        assert on_each(history.readers)
         for tenant in TENANTS:
             for key in history.rng.sample(KEYS, 6):
                 history.exists(tenant, key)
