@@ -17,6 +17,7 @@ from tests.bed.sluice import Sluice
 from tests.bed.tokens import Issuer, bearer, conf
 
 from .errors import EVENTS, JSON, NDJSON, TEXT, check, event, nothing_appended, rows
+from .half_sent import wait_half_read
 from .lifecycle import Publisher, job, step
 from .numbered import publish
 
@@ -244,7 +245,7 @@ def told_at_the_stop(sluice):
         asked = time.monotonic()
         # Half a request is under way: the gateway waits for the rest of it.
         sock.sendall(GET)
-        wait_until(lambda: reading(sluice) >= 2, 10, "the gateway has it")
+        wait_half_read(sluice)
         stopped = time.monotonic()
         pid = sluice.kill("gateway/0", signal.SIGTERM)
         wait_until(lambda: sluice.log().count("draining: ") > before, 10, "it drains")
@@ -258,9 +259,3 @@ def told_at_the_stop(sluice):
             assert ended - stopped > 2 or ended - asked > 5, "it did not wait"
     sluice.wait_restarted("gateway/0", pid)
     return None
-
-
-def reading(sluice):
-    """How many connections the gateway reads from, this one included."""
-    text = sluice.request("GET", "/metrics")[2]
-    return int(text.split('connections{state="reading"} ')[1].split()[0])

@@ -13,6 +13,7 @@ from tests.bed.net import deadline, wait_until
 from tests.bed.tokens import bearer
 
 from .guarded import ADMIN, Guarded
+from .half_sent import wait_half_read
 from .numbered import events, numbers
 from .test_gateway_connections import revoke, rows
 
@@ -124,6 +125,8 @@ def test_a_request_whose_key_went_out_of_force_is_answered(guarded):
     issuer = guarded.issuer
     token = issuer.grants([], ["*"], sub="eve", iat=time.time() - 5)
     asked = Asked(guarded, token, "POST", "/api/v1/events", b"{", 2)
+    # A token that comes when its key is gone is refused for another reason.
+    wait_half_read(guarded.sluice)
     issuer.write(guarded.keys, "HS256")
     status, code, body = asked.answer()
     assert (status, code) == (401, "invalid_token") and "out of force" in body["error"]
