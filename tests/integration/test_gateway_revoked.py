@@ -50,8 +50,9 @@ class Asked:
             if got.headers.get_content_type() != "application/json":
                 return got.status, None, None
             body = json.loads(got.read())
-            assert got.headers["WWW-Authenticate"].endswith('error="invalid_token"')
-            assert got.headers["Connection"] == "close" and self.connection.sock is None
+            if got.status == 401:
+                assert got.headers["WWW-Authenticate"].endswith('error="invalid_token"')
+                assert got.headers["Connection"] == "close" and self.connection.sock is None
             return got.status, body["code"], body
 
 
@@ -89,31 +90,33 @@ def test_what_waits_is_answered_and_no_stream_opens(guarded):
     issuer, sluice = guarded.issuer, guarded.sluice
     tip = guarded.post(issuer.grants([], ["*"]), events("job:late", 0, 3))[2]["last_id"]
     boss = issuer.token(sluice=ADMIN, sub="the admin", iat=time.time() - 5)
+    fresh = issuer.grants(["*"], ["*"], sub="fresh", iat=time.time() - 5)
     for n in range(5):
         token = issuer.grants(["*"], ["*"], sub=f"late-{n}", iat=time.time() - 5)
         before = figure(guarded, 'sluice_gateway_auth_failures_total{reason="revoked"}')
+        began = time.monotonic()
         with stopped(sluice, "store", "broker"):
-            began = time.monotonic()
             asked = ask_everything(guarded, token, tip)
             revoke(guarded, f"subject=late-{n}", boss)
-            took = time.monotonic() - began
             answers = {name: one.answer() for name, one in asked.items()}
-        # Once more where this machine stood still: some of them wait for 1.5 s.
-        if took < 1:
+            took = time.monotonic() - began
+        # What is asked while the broker is still believed stuck is refused at once.
+        wait_until(
+            lambda: guarded.post(fresh, events("job:after", 0, 1))[0] == 202, 20, "it is back"
+        )
+        wanted = dict.fromkeys(asked, (401, "token_revoked"))
+        given = {name: answer[:2] for name, answer in answers.items()}
+        # Once more where this machine stood still: some of them wait for 1.5 s, and nothing but
+        # that excuses another answer.
+        if given == wanted or took < 1:
             break
-    assert {name: a[:2] for name, a in answers.items()} == dict.fromkeys(
-        asked, (401, "token_revoked")
-    )
+    assert given == wanted, took
     for _, _, body in answers.values():
         assert "under way" in body["error"] and "may have been done" in body["error"]
         assert len(body["trace_id"]) == 16
     after = figure(guarded, 'sluice_gateway_auth_failures_total{reason="revoked"}')
     assert after == before + len(asked)
     # Nothing of them is left, also when store and broker answer at last.
-    fresh = issuer.grants(["*"], ["*"], sub="fresh", iat=time.time() - 5)
-    wait_until(
-        lambda: guarded.post(fresh, events("job:after", 0, 1))[0] == 202, 20, "the broker is back"
-    )
     assert rows(sluice, headers=bearer(boss))["connections"] == []
     with guarded.stream(fresh, "job:late", last_event_id=tip) as stream:
         stream.wait_open()
