@@ -125,16 +125,12 @@ static void
 repair_ended(struct subscriber *s)
 {
 	struct position tip = s->heartbeat.tip;
+	uint64_t next = tip.number + 1;
 
-	/* An epoch that is still empty: all that was before is known. */
-	if (s->lost_next != 0 && s->lost_next == tip.number + 1 &&
-	    s->limit <= tip.number) {
-		skip_to(s, tip);
-		return;
-	}
-	/* The start of an empty journal. */
-	if (s->from_start && tip.epoch != 0 && tip.number + 1 ==
-	    s->heartbeat.oldest && s->limit <= tip.number)
+	/* An epoch that is still empty (all that was before is known), or the
+	 * start of a journal that is. */
+	if (s->limit <= tip.number && (s->lost_next == next ||
+	    (s->from_start && tip.epoch != 0 && s->heartbeat.oldest == next)))
 		skip_to(s, tip);
 }
 
@@ -274,17 +270,20 @@ check_strange(struct subscriber *s, const struct heartbeat *hb)
 	}
 }
 
-/* Memory was told of, and yet the tip is below: the same, wherever we are. */
+/* Memory was told of, and yet the tip is below: the same, wherever we are. Not
+ * from a broker in memory: what it told of segments may overtake the bus. */
 static void
-check_memory(struct subscriber *s, uint64_t tip)
+check_memory(struct subscriber *s, const struct heartbeat *hb)
 {
-	if (!journal_reader_knows_memory(s->reader, tip + 1)) {
+	if ((hb->flags & HEARTBEAT_MEMORY) != 0 ||
+	    !journal_reader_knows_memory(s->reader, hb->tip.number + 1)) {
 		s->retracted.ns = 0;
 	} else if (believed(&s->retracted)) {
-		journal_reader_retract(s->reader, tip);
+		journal_reader_retract(s->reader, hb->tip.number);
+		s->limit = MIN(s->limit, hb->tip.number);
 		s->lost_next = 0;
 		if (s->ops->retract != NULL)
-			s->ops->retract(tip, s->arg);
+			s->ops->retract(hb->tip.number, s->arg);
 	}
 }
 
@@ -294,7 +293,7 @@ take_heartbeat(struct subscriber *s, const struct heartbeat *hb)
 	s->heartbeat = *hb;
 	s->beat = true;
 	journal_reader_forget(s->reader, hb->oldest);
-	check_memory(s, hb->tip.number);
+	check_memory(s, hb);
 	if (s->at_tip) {
 		s->at_tip = false;
 		s->at = hb->tip;
