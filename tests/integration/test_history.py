@@ -60,14 +60,14 @@ def position(event_id):
     return int(event_id.rpartition("-")[2])
 
 
-def wait_stored(sluice, key, last):
+def wait_stored(sluice, key, last, timeout=20):
     """Waits until the store has the stream's event LAST (an id)."""
 
     def stored():
         status, _, body = sluice.request("GET", path_of(key, limit=1))
         return status == 200 and position(body["as_of"]) >= position(last)
 
-    wait_until(stored, 20, f"{last} is stored", ignore=(OSError,))
+    wait_until(stored, timeout, f"{last} is stored", ignore=(OSError,))
 
 
 @pytest.fixture(scope="module")
