@@ -32,6 +32,7 @@
 #define COARSE_MS  20     /* libevent's clock goes by the kernel's ticks */
 #define WAIT_MS    20000
 #define STRANGE_MS 2000   /* until what stays behind is believed */
+#define LATE_TRIES 5
 
 struct seen {
 	char			 directory[32];
@@ -157,6 +158,13 @@ await(struct seen *s, const uint64_t *count, uint64_t n)
 		turn(s, 5);
 }
 
+static void
+await_events(struct seen *s, uint64_t n)
+{
+	await(s, &s->events, n);
+	assert_int_equal(s->events, n);
+}
+
 /* Runs until all that was sent is read, of which a beat is the last. */
 static void
 await_read(struct seen *s)
@@ -180,20 +188,6 @@ beat_until(struct seen *s, uint64_t tip, const uint64_t *count, uint64_t n)
 		beat(s, tip);
 		turn(s, 20);
 	}
-}
-
-/* So many beats that were late, and all came at once. Where the machine stood
- * still meanwhile they rightly are believed, and nothing can be said. */
-static void
-late_beats(struct seen *s, uint64_t tip, unsigned int n)
-{
-	struct mono first = mono_now();
-
-	for (unsigned int i = 0; i < n; i++)
-		beat(s, tip);
-	await_read(s);
-	if (mono_diff_ms(mono_now(), first) >= STRANGE_MS)
-		skip();
 }
 
 static int
@@ -253,6 +247,37 @@ connect_up(struct seen *s)
 }
 
 static void
+read_all(struct seen *s)
+{
+	connect_up(s);
+	beat(s, EVENTS);
+	await_events(s, EVENTS);
+}
+
+/* After a start, so many beats that were late and all came at once. Where the
+ * machine stood still meanwhile they rightly are believed: another start. */
+static void
+late_beats(void **state, void (*start)(struct seen *s), uint64_t tip,
+    unsigned int n)
+{
+	struct seen *s = *state;
+	struct mono first;
+
+	for (unsigned int tries = 0; tries < LATE_TRIES; tries++) {
+		start(s);
+		first = mono_now();
+		for (unsigned int i = 0; i < n; i++)
+			beat(s, tip);
+		await_read(s);
+		if (mono_diff_ms(mono_now(), first) < STRANGE_MS)
+			return;
+		assert_int_equal(teardown(state), 0);
+		assert_int_equal(setup(state), 0);
+	}
+	fail_msg("%u beats never came within %u ms", n, STRANGE_MS);
+}
+
+static void
 test_a_burst_of_heartbeats_is_no_reason_to_skip(void **state)
 {
 	struct seen *s = *state;
@@ -260,9 +285,8 @@ test_a_burst_of_heartbeats_is_no_reason_to_skip(void **state)
 	connect_up(s);
 	for (int i = 0; i < 100; i++)
 		beat(s, EVENTS);
-	await(s, &s->events, EVENTS);
 	await_read(s);
-	assert_int_equal(s->events, EVENTS);
+	await_events(s, EVENTS);
 	assert_int_equal(s->gaps, 0);
 	assert_true(s->beats > 0);
 }
@@ -272,11 +296,7 @@ test_a_dead_brokers_last_heartbeats_do_not_lead_back(void **state)
 {
 	struct seen *s = *state;
 
-	connect_up(s);
-	beat(s, EVENTS);
-	await(s, &s->events, EVENTS);
-	assert_int_equal(s->events, EVENTS);
-	late_beats(s, EVENTS - 10, 60);
+	late_beats(state, read_all, EVENTS - 10, 60);
 	beat(s, EVENTS);
 	await_read(s);
 	assert_int_equal(s->events, EVENTS);
@@ -302,10 +322,7 @@ test_what_comes_in_a_pause_is_read_at_its_end(void **state)
 	struct seen *s = *state;
 	struct mono first;
 
-	connect_up(s);
-	beat(s, EVENTS);
-	await(s, &s->events, EVENTS);
-	assert_int_equal(s->events, EVENTS);
+	read_all(s);
 	subscriber_pause(s->sub, PAUSE_MS);
 	s->beats = 0;
 	first = mono_now();
@@ -341,11 +358,18 @@ memory_is_told(struct seen *s, uint64_t first)
 /* Where memory begins, with nothing in it. */
 static const struct position memory_tip = { MEMORY_EPOCH, MEMORY_FIRST - 1 };
 
-/* The broker goes on saying it, for so long. */
 static void
-beats_in_memory(struct seen *s, int64_t ms)
+hear_of_memory(struct seen *s)
 {
-	struct mono end = mono_add_ms(mono_now(), ms);
+	connect_up(s);
+	memory_is_told(s, MEMORY_FIRST);
+}
+
+/* The broker goes on saying it, for longer than what is over is believed. */
+static void
+stays_in_memory(struct seen *s)
+{
+	struct mono end = mono_add_ms(mono_now(), STRANGE_MS + 1000);
 
 	while (mono_before(mono_now(), end)) {
 		beat_of(s, memory_tip, HEARTBEAT_MEMORY);
@@ -353,6 +377,9 @@ beats_in_memory(struct seen *s, int64_t ms)
 	}
 	await_read(s);
 	await(s, &s->gaps, 1);
+	assert_int_equal(s->over, 0);
+	assert_int_equal(s->events, EVENTS - 10);
+	assert_int_equal(s->gaps, 1);
 }
 
 /* The journal's last ten were told to nobody: the disk failed there, and
@@ -382,8 +409,7 @@ test_files_count_again_when_the_life_in_memory_is_over(void **state)
 {
 	struct seen *s = *state;
 
-	connect_up(s);
-	memory_is_told(s, MEMORY_FIRST);
+	hear_of_memory(s);
 	beat_of(s, memory_tip, HEARTBEAT_MEMORY);
 	await(s, &s->gaps, 1);
 	assert_int_equal(s->events, EVENTS - 10);
@@ -405,8 +431,7 @@ test_who_never_read_memory_misses_nothing_when_it_is_over(void **state)
 	const struct position tip = { MEMORY_EPOCH, MEMORY_FIRST };
 	struct seen *s = *state;
 
-	connect_up(s);
-	memory_is_told(s, MEMORY_FIRST);
+	hear_of_memory(s);
 	beat_of(s, tip, HEARTBEAT_MEMORY);
 	await(s, &s->events, EVENTS - 10);
 	beat_until(s, EVENTS - 10, &s->over, 1);
@@ -425,15 +450,9 @@ test_a_late_heartbeat_does_not_end_a_life_in_memory(void **state)
 {
 	struct seen *s = *state;
 
-	connect_up(s);
-	memory_is_told(s, MEMORY_FIRST);
-	late_beats(s, EVENTS - 20, 60);
-	await(s, &s->events, EVENTS - 20);
-	assert_int_equal(s->events, EVENTS - 20);
-	beats_in_memory(s, STRANGE_MS + 1000);
-	assert_int_equal(s->over, 0);
-	assert_int_equal(s->events, EVENTS - 10);
-	assert_int_equal(s->gaps, 1);
+	late_beats(state, hear_of_memory, EVENTS - 20, 60);
+	await_events(s, EVENTS - 20);
+	stays_in_memory(s);
 }
 
 /* The supervisor tells of the next segment at once; the bus is read late. */
@@ -442,13 +461,9 @@ test_who_is_behind_keeps_the_segments_that_memory_goes_on_in(void **state)
 {
 	struct seen *s = *state;
 
-	connect_up(s);
-	memory_is_told(s, MEMORY_FIRST);
+	hear_of_memory(s);
 	memory_is_told(s, MEMORY_FIRST + 1000);
-	beats_in_memory(s, STRANGE_MS + 1000);
-	assert_int_equal(s->over, 0);
-	assert_int_equal(s->events, EVENTS - 10);
-	assert_int_equal(s->gaps, 1);
+	stays_in_memory(s);
 }
 
 /* A record of an epoch that no heartbeat has told of says nothing about how far
