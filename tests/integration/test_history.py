@@ -287,7 +287,9 @@ def test_what_is_too_old_leaves_and_the_answer_says_so():
     }
     with StoreBed(conf) as bed:
         publish(bed, "job:old", 0, 1500)
-        bed.publish([{"stream_key": "job:old", "event_type": "job.state_changed", "data": ENDED}])
+        end = {"stream_key": "job:old", "event_type": "job.state_changed", "data": ENDED}
+        # Before the store has it, a page is as empty as after it has left.
+        wait_stored(bed, "job:old", bed.publish([end])["last_id"])
         wait_until(lambda: page(bed, "job:old")["events"] == [], 60, "all of it is gone")
         body = page(bed, "job:old")
         assert body["complete"] is False
