@@ -2,8 +2,8 @@
  * journal_segments: the segments of the journal directory as its writer sees
  * them (journal.h has their form): the current one that is written to,
  * preallocated and replaced by the next when it is full; the oldest one that
- * leaves by age, by size, or because the disk is full and its blocks are used
- * again; and segments in memory once the disk has failed. It knows nothing of
+ * leaves (segment_list), or whose blocks are used again because the disk is
+ * full; and segments in memory once the disk has failed. It knows nothing of
  * records, epochs' history or state files. It blocks on the disk: only
  * journal_writer calls it.
  */
@@ -16,11 +16,9 @@
 
 #include "common/err.h"
 
-/* In memory: less than on disk, and no more of them than a reader that comes
- * later is told of (they are smaller under an RLIMIT_FSIZE). */
-#define SEGMENTS_MEMORY_MAX   (256u * 1024 * 1024)
+/* Bytes of one in memory; less under an RLIMIT_FSIZE. How many there may be:
+ * segment_list.h. */
 #define SEGMENTS_MEMORY_ONE   (16u * 1024 * 1024)
-#define SEGMENTS_MEMORY_COUNT 32u
 
 struct background_sync;
 struct journal_segments;

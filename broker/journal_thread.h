@@ -13,8 +13,8 @@
 
 #include <event2/event.h>
 
-#include "broker/journal_segments.h"
 #include "broker/journal_writer.h"
+#include "broker/segment_list.h"
 #include "common/conf.h"
 
 #define JOB_SEGMENTS_MAX SEGMENTS_MEMORY_COUNT
