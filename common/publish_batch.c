@@ -79,6 +79,22 @@ publish_batch_add(struct publish_batch *b, const struct item *items,
 
 /* --- what became of it ---------------------------------------------------- */
 
+/* Each is there, and of a later group than the one before: else groups that
+ * were refused would be told that they were appended. */
+static bool
+exceptions_are_whole(struct rd rd, uint32_t n)
+{
+	struct record_exception e;
+	int64_t before = -1;
+
+	for (; n > 0; n--) {
+		if (record_exception_decode(&rd, &e) < 0 || e.group <= before)
+			return false;
+		before = e.group;
+	}
+	return true;
+}
+
 int
 publish_answer_decode(const void *p, size_t n, struct publish_answer *ret)
 {
@@ -91,14 +107,28 @@ publish_answer_decode(const void *p, size_t n, struct publish_answer *ret)
 	a.first.number = rd_u64(&a.rd);
 	a.count = rd_u64(&a.rd);
 	a.exceptions = rd_u32(&a.rd);
-	if (a.rd.failed || status >= PUBLISH_STATUS_MAX)
+	if (a.rd.failed || status >= PUBLISH_STATUS_MAX ||
+	    !exceptions_are_whole(a.rd, a.exceptions))
 		return -1;
 	a.status = (enum publish_status)status;
 	*ret = a;
 	return 0;
 }
 
-/* Those without an exception stand at positions in a row, in their order. */
+int
+publish_answer_of_record(const struct record_header *h, struct rd rd,
+    struct publish_answer *ret)
+{
+	if (!exceptions_are_whole(rd, h->exceptions))
+		return -1;
+	*ret = (struct publish_answer){ .status = PUBLISH_OK,
+		.batch = h->batch, .first = { h->epoch, h->first },
+		.count = h->count, .exceptions = h->exceptions, .rd = rd };
+	return 0;
+}
+
+/* Those without an exception stand at positions in a row, in their order. The
+ * exceptions were read before (exceptions_are_whole). */
 void
 publish_batch_results(const struct publish_batch *b, struct publish_answer *a)
 {
@@ -112,10 +142,8 @@ publish_batch_results(const struct publish_batch *b, struct publish_answer *a)
 		    .body = e.body };
 
 		if (left > 0 && (e.group == UINT32_MAX || e.group < g)) {
-			if (record_exception_decode(&a->rd, &e) == 0)
-				left--;
-			else
-				left = 0;
+			left--;
+			(void)record_exception_decode(&a->rd, &e);
 		}
 		if (e.group == g) {
 			result.code = e.code;

@@ -41,8 +41,11 @@ bool	publish_batch_takes(const struct publish_batch *b, size_t count,
 /* One atomic group (copied); `cb` may be NULL. */
 void	publish_batch_add(struct publish_batch *b, const struct item *items,
 	    size_t count, publisher_result_cb cb, void *arg);
-/* -1: it cannot be read. */
+/* -1: it cannot be read, with its exceptions. */
 int	publish_answer_decode(const void *p, size_t n,
+	    struct publish_answer *ret) MUST_CHECK;
+/* The same of the record of a batch; `rd` stands at its first exception. */
+int	publish_answer_of_record(const struct record_header *h, struct rd rd,
 	    struct publish_answer *ret) MUST_CHECK;
 /* Tells each group what became of it, in their order. */
 void	publish_batch_results(const struct publish_batch *b,

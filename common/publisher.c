@@ -351,12 +351,13 @@ publisher_reads(struct publisher *p)
 void
 publisher_record(struct publisher *p, const void *bytes, size_t n)
 {
-	struct publish_answer a = { .status = PUBLISH_OK };
+	struct publish_answer a;
 	struct record_header h;
+	struct rd rd;
 
 	assert(p->magic == PUBLISHER_MAGIC);
 	if ((!p->waiting && p->missed == 0) || !p->registered || p->fenced ||
-	    record_head(bytes, n, &h, &a.rd, NULL) < 0 ||
+	    record_head(bytes, n, &h, &rd, NULL) < 0 ||
 	    h.incarnation != p->incarnation ||
 	    !slice_is(h.publisher, p->name))
 		return;
@@ -364,12 +365,9 @@ publisher_record(struct publisher *p, const void *bytes, size_t n)
 	 * behind by those of the batches since. */
 	if (h.batch >= p->missed)
 		p->missed = 0;
-	if (!p->waiting || h.batch != p->number)
+	if (!p->waiting || h.batch != p->number ||
+	    publish_answer_of_record(&h, rd, &a) < 0)
 		return;
-	a.batch = h.batch;
-	a.first = (struct position){ h.epoch, h.first };
-	a.count = h.count;
-	a.exceptions = h.exceptions;
 	bus_request_served(&p->broker);
 	take_results(p, &a);
 }
