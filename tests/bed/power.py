@@ -7,6 +7,7 @@ import signal
 import uuid
 
 from .net import wait_until
+from .process import wait_stopped
 
 
 def is_alive(pid):
@@ -28,6 +29,8 @@ def lose_power(sluice):
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)
+    for pid in filter(is_alive, pids):
+        wait_stopped(pid, f"process {pid}")
     sluice.process.kill()
     for pid in pids:
         wait_until(lambda pid=pid: not is_alive(pid), 20, "the children gone")

@@ -41,6 +41,29 @@ def plain_environment(directory):
     return {"PATH": path, "HOME": str(directory), "TMPDIR": str(directory), "LC_ALL": "C.UTF-8"}
 
 
+def wait_stopped(pid, name):
+    """After SIGSTOP: waits until every thread of process PID stands still, or it has ended.
+
+    Its own main thread hands the signal on to the others: where that one waits for a processor,
+    they go on.
+    """
+    # A thread may end between two looks.
+    gone = (FileNotFoundError, ProcessLookupError)
+    wait_until(lambda: _stands_still(pid), 10, f"{name} stopped", interval=0.002, ignore=gone)
+
+
+def _stands_still(pid):
+    """True when the kernel says of all threads that they are stopped, or ended."""
+    tasks = f"/proc/{pid}/task"
+    if not os.path.exists(tasks):
+        return True
+    for task in os.listdir(tasks):
+        with open(f"{tasks}/{task}/stat", encoding="utf-8", errors="replace") as stat:
+            if stat.read().rpartition(")")[2].split()[0] not in "TtZX":
+                return False
+    return True
+
+
 class Process:
     """One program with its log file; can be started again after it ended.
 
@@ -120,16 +143,7 @@ class Process:
         """
         self._signal(signal.SIGSTOP)
         self._suspended = True
-        wait_until(self._stands_still, 10, f"{self.name} stopped", interval=0.002)
-
-    def _stands_still(self):
-        """True when the kernel says of all threads that they are stopped."""
-        tasks = f"/proc/{self.pid}/task"
-        for task in os.listdir(tasks):
-            with open(f"{tasks}/{task}/stat", encoding="utf-8", errors="replace") as stat:
-                if stat.read().rpartition(")")[2].split()[0] not in ("T", "t"):
-                    return False
-        return True
+        wait_stopped(self.pid, self.name)
 
     def resume(self):
         """Lets a suspended program go on."""

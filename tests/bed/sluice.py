@@ -14,7 +14,7 @@ import tempfile
 
 from . import sanitizer
 from .net import free_port, wait_until
-from .process import Process, plain_environment
+from .process import Process, plain_environment, wait_stopped
 from .sse import Stream
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -182,9 +182,11 @@ class Sluice:
         )
 
     def kill(self, name, number=signal.SIGKILL):
-        """Sends a signal to one process; its pid."""
+        """Sends a signal to one process; its pid. After SIGSTOP it stands still."""
         pid = self.pid(name)
         os.kill(pid, number)
+        if number == signal.SIGSTOP:
+            wait_stopped(pid, name)
         return pid
 
     def wait_restarted(self, name, old_pid, timeout=20):
