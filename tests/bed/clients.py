@@ -94,11 +94,12 @@ class Follower(Process):
     def rows(self):
         """[[event, id, data]] so far; a line that is not whole yet is left out."""
         try:
-            with open(self.out, encoding="utf-8") as file:
+            # What there is may end within a character.
+            with open(self.out, "rb") as file:
                 text = file.read()
         except FileNotFoundError:
             return []
-        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
 
     def events(self, name):
         """[(id, parsed data)] of those called NAME."""
