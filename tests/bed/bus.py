@@ -10,6 +10,7 @@ import threading
 
 from . import sanitizer
 from .net import deadline, wait_until
+from .power import is_alive
 from .process import plain_environment
 from .sluice import binary
 
@@ -151,8 +152,9 @@ class Bus:
         """Ends everything and removes the directory; no sanitizer may have reported anything."""
         for part in reversed(self.parts):
             part.end()
-        if self.pid is not None and os.path.exists(f"/proc/{self.pid}"):
-            wait_until(lambda: not os.path.exists(f"/proc/{self.pid}"), deadline(5), "broker gone")
+        # Its parent is gone: where nobody else reaps it, it stays a zombie.
+        if self.pid is not None:
+            wait_until(lambda: not is_alive(self.pid), 20, "broker gone")
         try:
             sanitizer.refuse(part.log for part in self.parts)
         finally:

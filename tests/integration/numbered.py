@@ -50,11 +50,11 @@ def wait_kept(sluice, *keys, **query):
     def kept():
         with sluice.stream(*keys, **query) as stream:
             tip = stream.wait_open()["tip"]
-            stream.read_until(lambda s: s.last_id(), 5, "the end of the snapshot")
+            stream.read_until(lambda s: s.last_id(), 20, "the end of the snapshot")
             sets = stream.named("snapshot")
             return sets and _position(sets[-1].json["as_of"]) >= _position(tip)
 
-    wait_until(kept, 10, f"a snapshot of all of {keys}")
+    wait_until(kept, 20, f"a snapshot of all of {keys}")
 
 
 def _position(event_id):
