@@ -1,5 +1,9 @@
 """Each end is told once, and behind the last event, wherever a client stands by then."""
 
+import os
+import signal
+import time
+
 import pytest
 
 from tests.bed.net import wait_until
@@ -159,6 +163,35 @@ def test_of_two_without_snapshots_the_one_that_has_ended_is_told(sluice):
         sluice.publish([state("job:half/2", "failed")])
         assert to_the_end(stream) == "clean"
         assert keys_of(stream) == ["job:half/1", "job:half/2"]
+
+
+# --- asked of a broker that is silent ----------------------------------------------------
+
+
+@pytest.mark.slow
+def test_who_could_not_ask_whether_a_log_is_over_asks_again():
+    """The broker falls silent when the grace of the last of two runs is over."""
+    conf = {"streams": {"default": FAST, "run": {"log_grace": "5s"}}}
+    conf["supervise"] = {"hang_timeout": "60s"}
+    with Sluice(conf) as sluice, sluice.stream("run:ask/a", "run:ask/b") as stream:
+        stream.wait_joined()
+        sluice.publish([state("run:ask/a", "failed")])
+        sluice.publish([state("run:ask/b", "failed", logs_open=True)])
+        # The gateway hears of that only when the broker is silent already.
+        gateway = sluice.kill("gateway/0", signal.SIGSTOP)
+        over = time.monotonic() + 6
+        wait_until(lambda: time.monotonic() > over, 10, "the broker's clock")
+        pid = sluice.kill("broker", signal.SIGSTOP)
+        os.kill(gateway, signal.SIGCONT)
+        try:
+            until = time.monotonic() + 3  # the question's time is over
+            wait_until(lambda: stream.pump() or time.monotonic() > until, 10, "no answer")
+            # Whether a line was taken in time nobody can say.
+            assert len(ends(stream)) == 1
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert to_the_end(stream) == "clean"
+        assert len(ends(stream)) == 2
 
 
 # --- what closes a log -------------------------------------------------------------------
