@@ -89,6 +89,8 @@ def on_both(stack, start):
 def test_every_gateway_lists_the_streams_of_all(two):
     with contextlib.ExitStack() as stack:
         streams = on_both(stack, lambda: two.stream("job:listed", "cluster:*"))
+        for stream in streams:
+            stream.wait_joined()
         two.publish(events("job:listed", 0, 3))
         for stream in streams:
             stream.wait_events(3)
@@ -187,8 +189,7 @@ def test_a_gateway_that_hangs_is_named_and_the_rest_is_told():
     patient = {"supervise": {"hang_timeout": "10m"}}
     with Sluice(patient, gateways=2) as two, contextlib.ExitStack() as stack:
         streams = on_both(stack, lambda: two.stream("job:hung"))
-        pid = two.pid("gateway/1")
-        os.kill(pid, signal.SIGSTOP)
+        pid = two.kill("gateway/1", signal.SIGSTOP)
         try:
             # The kernel gives some connections to the one that hangs: asked is the other.
             page = ask_other(two, "GET", PATH)[2]
@@ -423,8 +424,7 @@ def test_the_operator_is_told_of_a_gateway_that_could_not_end_what_it_has():
     with Guarded(**patient) as guarded, contextlib.ExitStack() as stack:
         token = guarded.issuer.grants(["*"], sub="held", iat=time.time() - 5)
         streams = on_both(stack, lambda: guarded.stream(token, "job:held"))
-        pid = guarded.sluice.pid("gateway/1")
-        os.kill(pid, signal.SIGSTOP)
+        pid = guarded.sluice.kill("gateway/1", signal.SIGSTOP)
         try:
             done = guarded.sluice.ctl("disconnect", "--subject", "held", check=False)
         finally:
@@ -481,4 +481,5 @@ def test_the_desk_bears_whatever_stands_before_it(two):
                 sock.connect(path)
         with two.stream("job:desk") as stream:
             stream.wait_open()
-    wait_until(lambda: say(b"[]\n"), 20, "the desk has room again")
+    # Those that are closed may all wait to be accepted still: then nobody else can connect.
+    wait_until(lambda: say(b"[]\n"), 20, "the desk has room again", ignore=(BlockingIOError,))
