@@ -94,9 +94,9 @@ def test_control_frames_and_snapshots_are_as_they_are(sluice):
     wait_kept(sluice, "job:kept")
     with sluice.stream("job:kept", format="cloudevents") as stream:
         assert stream.wait_open()["stream_keys"] == ["job:kept"]
-        kept = stream.read_until(lambda s: s.named("snapshot"), 5, "snapshot")[0]
+        kept = stream.read_until(lambda s: s.named("snapshot"), 20, "snapshot")[0]
         assert kept.json["event_type"] == "job.state_changed" and kept.json["data"]["n"] == 2
-        assert stream.read_until(lambda s: s.named("heartbeat"), 5, "heartbeat")[0].json["tip"]
+        assert stream.read_until(lambda s: s.named("heartbeat"), 20, "heartbeat")[0].json["tip"]
 
 
 def test_from_the_journal_and_past_the_end_of_the_ring_nothing_is_lost():
@@ -120,7 +120,7 @@ def test_without_the_store_they_have_no_id_line_like_others():
         pid = sluice.kill("store", signal.SIGSTOP)
         try:
             with sluice.stream("job:blind", format="cloudevents") as stream:
-                stream.read_until(lambda s: s.named("stream.error"), 6, "stream.error")
+                stream.read_until(lambda s: s.named("stream.error"), 20, "stream.error")
                 publish(sluice, "job:blind", 0, 3)
                 clouds = stream.wait_events(3)
                 assert [c["data"]["n"] for c in clouds] == [0, 1, 2] and stream.last_id() is None

@@ -51,12 +51,12 @@ def test_a_cursor_that_means_nothing_here_is_told_by_a_gap(sluice, cursor, reaso
         epoch, _, number = tip.partition("-")
         cursor = f"{epoch}-{int(number) + 1000}"
     with sluice.stream("job:gap", last_event_id=cursor) as stream:
-        gap = stream.read_until(lambda s: s.named("stream.gap"), 5, "gap")[0].json
+        gap = stream.read_until(lambda s: s.named("stream.gap"), 20, "gap")[0].json
         assert gap["from"] == cursor and gap["reason"] == reason
-        sets = stream.read_until(lambda s: s.named("snapshot"), 5, "snapshot")
+        sets = stream.read_until(lambda s: s.named("snapshot"), 20, "snapshot")
         assert sets[0].json["as_of"] == gap["to"] and sets[0].json["data"]["n"] == 2
     with sluice.stream("job:gap", last_event_id=cursor, strict=1) as stream:
-        stream.read_until(lambda s: s.status, 5, "the answer")
+        stream.read_until(lambda s: s.status, 20, "the answer")
         assert stream.status in (409, 410)
 
 
@@ -185,7 +185,7 @@ def test_a_new_epoch_is_told_to_open_streams_which_then_go_on(tmp_path):
         wait_kept(sluice, "job:epoch")
         with sluice.stream("job:epoch") as stream:
             old = stream.wait_open()["epoch"]
-            stream.read_until(lambda s: s.named("snapshot"), 5, "snapshot")
+            stream.read_until(lambda s: s.named("snapshot"), 20, "snapshot")
             journal = os.path.join(sluice.conf["state_directory"], "journal")
             for name in os.listdir(journal):
                 if name.endswith((".seg", ".state")):
