@@ -78,8 +78,13 @@ def test_status_tells_why_a_cluster_is_not_watched(directory):
         watch = {"kinds": ["deployment", "pod"], "backoff": {"base": "200ms", "max": "1s"}}
         conf = {"contexts": "all", "watch": watch}
         with Sluice(conf, kubeconfig=f"{sim.kubeconfig}:{gone}") as sluice:
-            bad = row_when(sluice, "watcher/gone", lambda r: str(port) in r["status"], "says where")
-            assert bad["status_state"] == "backoff", bad
+            # What it said last stands there during the next try as well.
+            bad = row_when(
+                sluice,
+                "watcher/gone",
+                lambda r: r["status_state"] == "backoff" and str(port) in r["status"],
+                "waits, and says where",
+            )
             assert "connect" in bad["status"].lower(), bad
             assert bad["deaths"] == 0, "a cluster that is away is no reason to die"
             good = row_when(
@@ -87,8 +92,11 @@ def test_status_tells_why_a_cluster_is_not_watched(directory):
             )
             assert "2 kinds" in good["status"], good
             row_when(sluice, "health", lambda r: "1 disconnected" in r["status"], "counts it")
-            for part in ("backoff", str(port)):
-                assert part in line_of(sluice, "watcher/gone")
+            wait_until(
+                lambda: all(p in line_of(sluice, "watcher/gone") for p in ("backoff", str(port))),
+                20,
+                "the same in its line",
+            )
             with sluice.stream("resource:good/*", last_event_id="-1") as stream:
                 stream.wait_events(len(sim.state("Deployment")) + 10)
 
@@ -113,8 +121,11 @@ def test_a_role_that_dies_at_start_is_told_and_harms_nobody(directory, script, w
             assert dead["circuit"] == "open" and dead["deaths"] > 3, dead
             assert dead["pid"] == 0, dead
             assert why in dead["cause"], dead
-            line = line_of(sluice, "health")
-            assert "failed" in line and why in line and "sluicectl start health" in line, line
+            # Every two seconds it is tried again, and for a moment it is starting.
+            words = ("failed", why, "sluicectl start health")
+            wait_until(
+                lambda: all(word in line_of(sluice, "health") for word in words), 20, "a line of it"
+            )
             rows = sluice.status()
             assert all(rows[n]["state"] == "ready" and rows[n]["deaths"] == 0 for n in others)
             with sluice.stream("resource:good/*", last_event_id="-1") as stream:
@@ -137,6 +148,10 @@ def test_a_cluster_that_went_away_is_not_called_watched_before_it_answers():
                 """The states told so far."""
                 return [e["data"]["state"] for e in stream.events()]
 
+            def newest():
+                """Those that were told of a kind last."""
+                return {e["subject"]: e["data"]["state"] for e in stream.events()}.values()
+
             stream.read_until(lambda _: states().count("watching") == 2, 20, "both kinds watched")
             away = {"match": "GET /api", "action": "reset", "count": 0}
             sim.faults(next=[away], drop_watches="reset")
@@ -144,5 +159,6 @@ def test_a_cluster_that_went_away_is_not_called_watched_before_it_answers():
             assert states().count("watching") == 2, states()
             assert "is the API server up" in s.status()["watcher/good"]["status"]
             sim.clear_faults()
-            stream.read_until(lambda _: states()[-2:] == ["watching"] * 2, 20, "watched again")
+            # A last try of one kind may fail when the other is watched already.
+            stream.read_until(lambda _: set(newest()) == {"watching"}, 20, "watched again")
         row_when(s, "watcher/good", lambda r: r["status_state"] == "watching", "is well")
