@@ -227,11 +227,13 @@ class Bed:
         """
         raw = text.encode()
         codes = [base64.b64encode(b"?" * n + raw)[4:-4] for n in range(3)]
-        return [
-            str(path)
-            for path in Path(self.sluice.directory).rglob("*")
-            if path.is_file() and any(part in path.read_bytes() for part in (raw, *codes))
-        ]
+        found = []
+        for path in Path(self.sluice.directory).rglob("*"):
+            # One that is written anew was under its passing name when it was listed.
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file() and any(part in path.read_bytes() for part in (raw, *codes)):
+                    found.append(str(path))
+        return found
 
 
 def condition_of(item, kind):
