@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.systemd, pytest.mark.xdist_group("sy
 
 # The unit's own promise is TimeoutStopSec=15, sluiced's that it needs 5.
 STOP_SECONDS = 15
-ERROR = 3
+ERROR, WARNING = 3, 4
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_it_starts_by_enable_is_ready_when_all_processes_are_and_warns_of_nothin
     root.systemctl("restart", "sluice")
     assert {row["state"] for row in root.rows().values()} == {"ready"}
     # A busy machine's delay of a loop is told as what it is; it is nothing of the unit's.
-    warnings = texts(root.messages("--unit=sluice", "--priority=warning"))
+    warnings = texts(since(root, 0, worst=WARNING))
     assert [text for text in warnings if "loop was late" not in text] == []
 
 
@@ -175,7 +175,7 @@ def test_the_sandbox_is_on(unit):
 
 def test_the_gateways_close_their_own_sandbox_in_that_of_the_unit(unit):
     """The unit's filter of system calls leaves them those by which they give up more."""
-    said = [text for text in texts(unit.messages("--unit=sluice")) if "sandbox: " in text]
+    said = [text for text in texts(since(unit, 0)) if "sandbox: " in text]
     version = landlock()
     assert said and all((f"files by landlock {version}," in t) == (version > 0) for t in said)
     for name in [name for name in unit.rows() if name.startswith("gateway/")]:
@@ -347,6 +347,8 @@ def test_a_bad_configuration_fails_the_unit_at_once_and_says_where(unit):
     assert unit.properties("ActiveState", "Result", "ExecMainStatus", "NRestarts") == {
         "ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "78", "NRestarts": "0",
     }  # fmt: skip
+    # It shows of the journal what that has: the lines may still be on their way there.
+    unit.run("journalctl", "--sync")
     shown = unit.systemctl("status", "sluice", check=False)
     assert re.search(rf'Status: "{CONF_FILE}:6: .*"', shown), shown
     assert re.search(rf"sluiced: {CONF_FILE}:7: lissten: .*listen", shown), shown
