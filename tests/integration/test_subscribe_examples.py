@@ -21,6 +21,7 @@ from tests.bed.sluice import REPO, Sluice
 
 from .scripted import BUSY, Scripted
 from .test_doc_examples import built
+from .test_history import position
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +47,7 @@ class Job:
         self.key = f"job:{name}"
         self.lines = 0
         self._last = None
+        self._newest = None
         self._head = tokens.bearer(issuer.grants([self.key], [self.key], lasts=3600))
 
     def state(self, state):
@@ -54,7 +56,7 @@ class Job:
         event = {"stream_key": self.key, "event_type": "job.state_changed", "data": data}
         answer = self.sluice.request("POST", "/api/v1/events", event, self._head)
         assert answer[0] == 202, answer
-        self._last = state
+        self._last, self._newest = state, answer[2]["last_id"]
 
     def log(self, count):
         """So many lines more."""
@@ -63,7 +65,17 @@ class Job:
         path = f"/api/v1/streams/{self.key}/logs"
         answer = self.sluice.request("POST", path, "\n".join(lines), head)
         assert answer[0] == 202, answer
-        self.lines += count
+        self.lines, self._newest = self.lines + count, answer[2]["last_id"]
+
+    def wait_stored(self):
+        """Waits until a snapshot has all of it: what the store learns later is told live."""
+
+        def stored():
+            path = f"/api/v1/streams/{self.key}/events?limit=1"
+            status, _, body = self.sluice.request("GET", path, headers=self._head)
+            return status == 200 and position(body["as_of"]) >= position(self._newest)
+
+        wait_until(stored, 20, f"{self._newest} is stored")
 
     def expected(self):
         """Its log so far."""
@@ -119,6 +131,7 @@ def test_an_example_follows_a_job_to_its_end_through_restarts(sluice, issuer, na
     job = Job(sluice, name.replace(".", "-"), issuer)
     job.state("running")
     job.log(3)
+    job.wait_stored()
     out = tmp_path / "out"
     token = issuer.grants([job.key], lasts=3600)
     shell = ["/bin/sh", "-c", 'out=$1; shift; exec "$@" >"$out"', "subscribe", str(out)]
@@ -278,9 +291,8 @@ def test_a_page_follows_a_job_by_tickets_through_all_that_can_cut_it(keys, issue
             shown = Shown(browser, backend_url, sluice, job)
             shown.has_all()
             # Nothing happens for a while: it is closed, and comes back with the same ticket.
-            wait_until(
-                lambda: shown.text("#word") == "stream.closing idle_timeout", 30, "idle"
-            )  # fmt: skip
+            # It comes back soon: the word stands there for 300 ms.
+            wait_until(lambda: "stream.closing idle_timeout" in shown.words(), 30, "idle")
             job.log(2)
             shown.has_all()
             sluice.wait_restarted("gateway/0", sluice.kill("gateway/0"))
