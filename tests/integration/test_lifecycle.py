@@ -15,6 +15,7 @@ from tests.bed.sluice import Sluice
 from .errors import check
 from .lifecycle import (
     PATHS,
+    STEADY,
     Publisher,
     columns,
     ends_in_time,
@@ -31,7 +32,10 @@ from .lifecycle import (
 )
 from .repeating import go_on
 
-CONF = {"streams": {"default": {"heartbeat_interval": "500ms"}, "job": {"log_grace": "60s"}}}
+CONF = {
+    "streams": {"default": {"heartbeat_interval": "500ms"}, "job": {"log_grace": "60s"}},
+    **STEADY,
+}
 
 
 @pytest.fixture(name="sluice", scope="module")
@@ -311,12 +315,17 @@ def waiting(sluice):
 
 
 def answers_while_the_broker_stands_still(sluice, name, count):
-    """COUNT requests of 1,000 jobs, one after the other; their answers, the first to come first."""
+    """COUNT requests of 1,000 jobs, one after the other; their answers, the first to come first.
+
+    Each holds about 4 MB, so that a slow gateway, too, has read enough of them in its patience.
+    """
     publishers = [Publisher(sluice) for _ in range(count)]
     broker = sluice.kill("broker", signal.SIGSTOP)
     try:
         for number, publisher in enumerate(publishers):
-            jobs = [job(f"job:{name}-{number}-{i}", "queued") for i in range(1000)]
+            jobs = [
+                job(f"job:{name}-{number}-{i}", "queued", message="m" * 700) for i in range(1000)
+            ]
             publisher.send(jobs, "?atomic=0")
         by_fd = {p.conn.sock.fileno(): p for p in publishers}
         poll = select.poll()
@@ -336,7 +345,7 @@ def test_what_waits_for_its_state_machine_is_bounded():
     with Sluice(CONF) as sluice:
         # After 3 s all are refused, because the broker stands still.
         for attempt in range(3):
-            answers = answers_while_the_broker_stands_still(sluice, f"held{attempt}", 40)
+            answers = answers_while_the_broker_stands_still(sluice, f"held{attempt}", 16)
             assert {status for status, _ in answers} <= {202, 503}
             if "too many requests" in answers[0][1].get("error", ""):
                 break

@@ -13,10 +13,10 @@ import pytest
 from tests.bed.sluice import Sluice
 
 from .crowd import one_on_each
-from .lifecycle import ends_in_time, name_of, pack, publisher_each, step, to_the_end
+from .lifecycle import STEADY, ends_in_time, name_of, pack, publisher_each, step, to_the_end
 from .repeating import Repeater, dies_unanswered
 
-CONF = {"streams": {"default": {"heartbeat_interval": "500ms"}}}
+CONF = {"streams": {"default": {"heartbeat_interval": "500ms"}}, **STEADY}
 LINES = 10
 STEPS = 3
 
@@ -213,6 +213,8 @@ def test_a_gateway_dies_between_append_and_answer_of_a_pack_run(name):
         # The one that dies has seen where its machine stands: it need not ask.
         known = [e for e in script.events[:at] if machine(e) == machine(event)]
         assert victim.post(known[-1])[1]["duplicates"] == 1
+        # It is behind by none of them: what it has not told when it stops, it tells nobody.
+        cut.read_until(lambda s: len(s.ids()) == at, 10, "what was before, at the one that dies")
         gateway = victim.gateway(sluice)
         dies_unanswered(sluice, gateway, key, lambda: victim.send(event))
         begin = time.monotonic()
