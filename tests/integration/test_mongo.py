@@ -289,14 +289,17 @@ def publish_through_outage(bed, mongo, stop, start, stream):
     before = len(stream.events())
     began = time.monotonic()
     while time.monotonic() - began < 10:
-        status = bed.ask("status")[1]
         tip = bed.publish_raw([job("live", 1)])[-1]
         head, items = bed.snapshot("job:live", wait=tip)
         assert (head["complete"], items[0]["position"]) == (True, tip)
         stream.pump()
-    assert status["mongodb"]["connected"] is False
+    wait_until(
+        lambda: bed.ask("status")[1]["mongodb"]["connected"] is False, 20, "it is known to be away"
+    )
     assert len(stream.events()) > before, "it goes on while MongoDB is away"
     start()
+    # Read on meanwhile: who takes nothing for 30 s is not served any more. It says all at its end.
+    wait_until(lambda: stream.pump() or tool.poll() is not None, 60, "all is published")
     out, errors = tool.communicate(timeout=deadline(60))
     assert tool.returncode == 0, errors
     positions = [int(line) for line in out.split()]
@@ -315,7 +318,7 @@ def publish_through_outage(bed, mongo, stop, start, stream):
             if "_status" in n["data"]
         }
 
-    wait_until(lambda: recorded() == last, 30, "every node's document")
+    wait_until(lambda: stream.pump() or recorded() == last, 30, "every node's document")
     assert bed.ask("status")[1]["mongodb"]["missing"] == 0
     return positions
 
@@ -375,7 +378,8 @@ def test_an_older_status_never_replaces_a_newer_one(bed, mongo):
     def written():
         return bed.ask("status")[1]["mongodb"]["written"]
 
-    before = written()
+    # The document is there before it is counted.
+    before = wait_until(written, 20, "the first status counted")
     bed.publish_raw([node("w", "a", 2)])
     wait_until(lambda: written() > before, 20, "the older status sent")
     assert status_of(db.workflows.find_one({"_id": "w"}), "a")["message"] == "newer"
