@@ -71,9 +71,15 @@ class Publisher:
         wait_until(lambda: self._error or len(self.ids) >= want, 30, f"{want} events published")
 
 
-def restart_twice(sluice, publisher):
-    """Each gateway once by command, and once by SIGKILL; events before, between and after."""
+def restart_twice(sluice, publisher, seen):
+    """Each gateway once by command, and once by SIGKILL; events before, between and after.
+
+    SEEN() is how many events the client has: it is there again before the second time begins, so
+    that it loses its connection both times.
+    """
     for end in (lambda name: sluice.ctl("restart", name), sluice.kill):
+        level = len(publisher.ids)
+        wait_until(lambda level=level: seen() >= level, 60, f"the client has {level} events")
         for name in GATEWAYS:
             publisher.wait(30)
             pid = sluice.pid(name)
@@ -121,6 +127,10 @@ class Page:
             lambda: (n := self.page.evaluate("opened")) >= count and n, 30, f"opened {count} times"
         )
 
+    def seen(self):
+        """How many events it has."""
+        return self.page.evaluate("seen.length")
+
     def errors(self):
         """How often it has lost its connection, or was told to come again."""
         return self.page.evaluate("errors")
@@ -135,8 +145,6 @@ class Page:
 
     def wait_seen(self, count):
         """Waits for COUNT events; [(id, event)] of all."""
-        seen = wait_until(
-            lambda: (n := self.page.evaluate("seen.length")) >= count and n, 30, f"{count} events"
-        )
+        seen = wait_until(lambda: (n := self.seen()) >= count and n, 30, f"{count} events")
         assert seen == count
         return [(row_id, json.loads(data)) for row_id, data in self.page.evaluate("seen")]

@@ -174,7 +174,7 @@ def test_clients_follow_through_restarts_of_gateways_and_of_the_service(kind, tm
         follower = follow(balancer, tmp_path, stack)
         page = Page(browser, balancer.url, PATH)
         with Publisher(sluice) as publisher:
-            restart_twice(sluice, publisher)
+            restart_twice(sluice, publisher, lambda: min(page.seen(), len(follower.events("x.n"))))
         assert handed_over(page.wait_seen(len(publisher.ids))) == expected(publisher)
         sluice.stop()
         told = set()

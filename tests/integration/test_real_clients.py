@@ -28,7 +28,7 @@ def test_a_client_follows_a_stream_through_restarts_of_both_gateways(client, tmp
         stack.callback(follower.stop)
         follower.start().wait("stream.open", 1)
         with Publisher(sluice) as publisher:
-            restart_twice(sluice, publisher)
+            restart_twice(sluice, publisher, lambda: len(follower.events("x.n")))
         rows = follower.wait("x.n", len(publisher.ids))
         assert handed_over(rows) == expected(publisher)
         # Once at first, once at least for the gateway that had it, each time.
@@ -43,7 +43,7 @@ def test_chromium_follows_a_stream_through_restarts_of_both_gateways():
         path = f"/api/v1/streams?stream={KEY}&snapshot=0"
         page = Page(browser, f"http://127.0.0.1:{sluice.port}", path)
         with Publisher(sluice) as publisher:
-            restart_twice(sluice, publisher)
+            restart_twice(sluice, publisher, page.seen)
         assert handed_over(page.wait_seen(len(publisher.ids))) == expected(publisher)
         assert page.wait_opened(3) and not browser.errors
 
@@ -68,7 +68,7 @@ def test_chromium_with_a_ticket_goes_on_over_an_idle_timeout_and_restarts(tmp_pa
         first = len(publisher.ids)
         assert handed_over(page.wait_seen(first)) == expected(publisher)
         with Publisher(sluice, head) as publisher:
-            restart_twice(sluice, publisher)
+            restart_twice(sluice, publisher, page.seen)
         # The same keys again: known, and not events again, until their numbers are new.
         seen = page.wait_seen(len(publisher.ids))
         assert handed_over(seen) == expected(publisher)
