@@ -53,6 +53,11 @@ class Load(threading.Thread):
         """The events acknowledged per second between two times of time.monotonic()."""
         return sum(n for at, n in list(self.taken) if begin <= at < end) / (end - begin)
 
+    def pause(self, begin, end):
+        """The longest time between them in which nothing was acknowledged."""
+        times = [begin, *(at for at, _ in list(self.taken) if begin <= at < end), end]
+        return max(b - a for a, b in zip(times, times[1:], strict=False))
+
     def run(self):
         """The publishing loop."""
         begin, total, turn = time.monotonic(), 0, 0

@@ -14,6 +14,7 @@ from tests.bed.power import cut_journal, lose_power, pretend_reboot
 from tests.bed.sluice import Sluice
 from tests.bed.sse import pump_all
 
+from .crowd import gateway_of
 from .load import Load, check_counted, progress
 from .numbered import publish
 
@@ -74,8 +75,14 @@ def test_it_really_is_two_thousand_events_a_second_around_every_outage():
         load.start()
         for victim in ("broker", "store", "health", None):
             begin = time.monotonic()
-            pump_all(streams.values(), 3)
-            rates.append(load.per_second(begin, time.monotonic()))
+            # Longer where this machine or its disk stood still: the load makes up for that.
+            for _ in range(3):
+                pump_all(streams.values(), 3)
+                end = time.monotonic()
+                rate = load.per_second(begin, end)
+                if rate >= 1900 or load.pause(begin, end) < 0.25:
+                    break
+            rates.append(rate)
             if victim:
                 sluice.wait_restarted(victim, sluice.kill(victim))
         load.stop()
@@ -100,10 +107,8 @@ def store_is_at_the_tip(sluice):
     wait_until(level, 20, "the store at the tip", ignore=(AssertionError, KeyError))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("role", ["broker", "gateway/0", "watcher"])
-def test_a_stopped_process_is_found_and_replaced(role):
-    """SIGSTOP: found within 4.5 s, ready again within 7 s, by the supervisor's own log."""
+def stopped_and_replaced(role):
+    """Stops it: (seconds until found, until ready again), its changes, was the supervisor late."""
     with contextlib.ExitStack() as stack:
         more = {}
         if role == "watcher":
@@ -117,10 +122,23 @@ def test_a_stopped_process_is_found_and_replaced(role):
         since = [change for change in sluice.changes(name) if change[0] >= stopped]
         found = next(at for at, before, now, _ in since if (before, now) == ("ready", "hung"))
         ready = next(at for at, _, now, _ in since if now == "ready")
-        assert found - stopped < deadline(4.5), since
-        assert ready - stopped < deadline(7), since
         others = {n: row["deaths"] for n, row in sluice.status().items() if n != name}
         assert not any(others.values()), others
+        late = "service: own loop was late" in sluice.log()
+        return (found - stopped, ready - stopped), since, late
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ["broker", "gateway/0", "watcher"])
+def test_a_stopped_process_is_found_and_replaced(role):
+    """SIGSTOP: found within 4.5 s, ready again within 7 s, by the supervisor's own log."""
+    for _ in range(3):
+        (found, ready), since, late = stopped_and_replaced(role)
+        # Once more where this machine stood still: a supervisor that was late itself forgives.
+        if not late:
+            break
+    assert found < deadline(4.5), since
+    assert ready < deadline(7), since
 
 
 @pytest.mark.slow
@@ -134,10 +152,15 @@ def test_a_killed_gateway_resets_its_streams_and_clients_resume_by_id():
         load = Load(sluice.port, names, 100, batch=10)
         load.start()
         pump_all(opened, 2)
+        # Each has a cursor to come back with.
+        wait_until(lambda: pump_all(opened, 0.1) or all(s.last_id() for s in opened), 20, "events")
+        victim = sluice.status()["gateway/0"]["incarnation"]
+        theirs = [s for s in opened if gateway_of(s) == victim]
         old = sluice.kill("gateway/0")
         pump_all(opened, 2)
+        wait_until(lambda: pump_all(opened, 0.1) or all(s.ended for s in theirs), 20, "its end")
         cut = [s for s in opened if s.ended]
-        assert all(s.ended == "cut" for s in cut), "never a clean end"
+        assert cut == theirs and all(s.ended == "cut" for s in cut), "never a clean end"
         assert 60 <= len(cut) <= 140, len(cut)
         again = {
             s: stack.enter_context(
