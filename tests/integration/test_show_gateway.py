@@ -6,6 +6,7 @@ Two gateways, at least 30 % of the streams on each. Times are measured: these ru
 import collections
 import concurrent.futures
 import contextlib
+import math
 import os
 import re
 import socket
@@ -71,6 +72,30 @@ def irregular(streams):
     return wrong
 
 
+def beaten(two, key, streams, begin):
+    """Twenty events from number BEGIN on flow, five a second: heartbeats of STREAMS meanwhile, and
+    the longest time that an event may have been behind the one before it.
+    """
+    before, longest, at = [], 0, math.inf
+    for n in range(begin, begin + 20):
+        # From before one was sent until after the next was taken.
+        sent, last = time.monotonic(), at
+        publish(two, key, n, n + 1)
+        longest = max(longest, time.monotonic() - last)
+        at = sent
+        if n == begin:
+            # One may have been due just before the first event.
+            for stream in streams:
+                stream.wait_events(n + 1)
+            before = [len(stream.named("heartbeat")) for stream in streams]
+        pump_all(streams, 0.2)
+    for stream in streams:
+        stream.wait_events(begin + 20)
+    beats = [len(stream.named("heartbeat")) for stream in streams]
+    longest = max(longest, time.monotonic() - at)
+    return [b - a for a, b in zip(before, beats, strict=True)], longest
+
+
 def test_heartbeats_keep_their_interval_and_stop_while_events_flow(two):
     key = "job:beats"
     with contextlib.ExitStack() as stack:
@@ -87,23 +112,17 @@ def test_heartbeats_keep_their_interval_and_stop_while_events_flow(two):
             assert [b.json["n"] for b in beats] == list(range(1, len(beats) + 1))
             cursors[gateway_of(stream)] = beats[-1].id
         # While events flow, five a second, there are none.
-        before = [len(stream.named("heartbeat")) for stream in streams]
-        for n in range(20):
-            publish(two, key, n, n + 1)
-            if n == 0:
-                # One may have been due just before the first event.
-                for stream in streams:
-                    stream.wait_events(1)
-                before = [len(stream.named("heartbeat")) for stream in streams]
-            pump_all(streams, 0.2)
-        for stream, beats in zip(streams, before, strict=True):
-            stream.wait_events(20)
-            assert len(stream.named("heartbeat")) == beats
+        for total in (20, 40, 60):
+            beats, longest = beaten(two, key, streams, total - 20)
+            # Once more where this machine stood still: then they did not flow.
+            if not any(beats) or longest < 0.4:
+                break
+        assert not any(beats), (beats, longest)
         # What a heartbeat's id stands for: all of this stream before, and nothing after.
         for gateway, cursor in cursors.items():
             with at_the_other(two, key, cursor, gateway) as stream:
                 stream.read_until(lambda s: s.named("heartbeat"), 10, "it is live")
-                assert numbers(stream) == list(range(20))
+                assert numbers(stream) == list(range(total))
                 assert not stream.named("stream.gap", "snapshot")
 
 
@@ -176,7 +195,9 @@ def ten_clients(sluice, key):
             reset(stream)
         wait_until(lambda: subscribers(sluice) == 4, 20, "the six are gone", interval=0.02)
         if time.monotonic() - begin > 2:
-            late.append(("closed", begin, time.monotonic()))
+            # The one that reads no more may be full by now: the rest would show nothing.
+            talker.stop()
+            return [("closed", begin, time.monotonic())]
         for stream in fin:
             stream.close()
         pump_all(stays, 1)
@@ -283,10 +304,11 @@ def curls(sluice):
         for begin in range(0, 120, 20):
             names = [f"job:curl/{n}" for n in range(begin, begin + 20)]
             runs += pool.map(lambda key: curl(sluice, key), names)
-            # Once more where this machine stood still.
-            for n, (status, took, _) in enumerate(runs[begin:], begin):
-                if status == 0 and took > 2.5:
-                    runs[n] = curl(sluice, f"job:again/{n}")
+            # Once more, or twice, where this machine stood still.
+            for again in ("again", "anew"):
+                for n, (status, took, _) in enumerate(runs[begin:], begin):
+                    if status == 0 and took > 2.5:
+                        runs[n] = curl(sluice, f"job:{again}/{n}")
             held = collections.Counter(map(where, runs))
             if len(held) == 2 and min(held.values()) >= SHARE * len(runs):
                 return runs
@@ -304,19 +326,29 @@ def test_curl_is_told_that_an_idle_stream_closes_and_ends_without_an_error(two):
         assert re.fullmatch("id: [0-9a-f]{8}-[0-9]+", last[2])
 
 
-def test_an_event_postpones_the_end_and_the_cursor_misses_nothing(two):
-    key = "job:postponed"
+def postponed(two, key):
+    """Ten idle streams, and an event after 1.5 s: {gateway: a cursor there}, and what was late.
+
+    This test looks itself, and may be held up as well as a gateway.
+    """
+    late = []
     with contextlib.ExitStack() as stack:
         streams = spread(stack, 10, lambda: two.stream(key, snapshot=0, timeout="2s"))
         # Those opened first have used up some of their time: one event makes all alike.
+        first = time.monotonic()
         publish(two, key, 0, 1)
         for stream in streams:
             stream.wait_events(1)
         begin = time.monotonic()
         pump_all(streams, 1.5)
-        assert all(stream.ended is None for stream in streams)
+        asked = time.monotonic() - begin
+        if begin + asked - first < 1.9:
+            assert all(stream.ended is None for stream in streams)
         publish(two, key, 1, 2)
         told = time.monotonic() - begin
+        if begin + told - first >= 2:
+            # They may have ended before it.
+            return {}, [(begin - first, asked, told)]
         cursors = {}
         for stream in streams:
             stream.wait_events(2)
@@ -325,8 +357,21 @@ def test_an_event_postpones_the_end_and_the_cursor_misses_nothing(two):
             assert stream.ended == "clean"
             closing = stream.frames[-1]
             assert closing.json["reason"] == "idle_timeout"
-            assert told + 1.9 <= closing.at - begin <= told + 2.5, (told, closing.at - begin)
+            if not told + 1.9 <= closing.at - begin <= told + 2.5:
+                late.append((asked, told, closing.at - begin))
+            assert closing.at - begin >= asked + 1.9, (asked, told, closing.at - begin)
             cursors[gateway_of(stream)] = closing.id
+    return cursors, late
+
+
+def test_an_event_postpones_the_end_and_the_cursor_misses_nothing(two):
+    for n in range(3):
+        key = f"job:postponed/{n}"
+        cursors, late = postponed(two, key)
+        # Once more where this machine stood still.
+        if not late:
+            break
+    assert not late
     assert len(cursors) == 2
     publish(two, key, 2, 12)
     for gateway, cursor in cursors.items():

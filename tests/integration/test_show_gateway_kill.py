@@ -24,7 +24,11 @@ from .repeating import Repeater, dies_unanswered
 
 pytestmark = [pytest.mark.slow, pytest.mark.release_only]
 
-FAST = {"streams": {"default": {"heartbeat_interval": "500ms"}}}
+FAST = {
+    "streams": {"default": {"heartbeat_interval": "500ms"}},
+    # A broker that is to stand still is not replaced for that, however slow this test is then.
+    "supervise": {"hang_timeout": "60s"},
+}
 BATCH = 250
 
 
@@ -77,6 +81,9 @@ def readers_of(stack, sluice, key, count, kind):
         return stack.enter_context(connect(sluice, made, key, last_event_id=cursor, snapshot=0))
 
     streams = spread(stack, count, lambda: connect(sluice, kind, key, snapshot=0))
+    # Whoever is cut before it has an id would come back without one, and miss what was meanwhile.
+    for stream in streams:
+        stream.wait_joined()
     return [Reader(stream, again) for stream in streams]
 
 

