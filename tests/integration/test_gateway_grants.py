@@ -233,8 +233,12 @@ def late_joiners(guarded, rng, tenants, selectors):
         for query in ({}, {"last_event_id": "-1"}):
             wanted = rng.sample(selectors, 8)
             with guarded.stream(token, *wanted, **query) as stream:
-                stream.wait_joined()
-                kept = stream.named("x.n", "status_update", "snapshot")
+                # What the store did not have yet comes live, behind an empty snapshot.
+                kept = stream.read_until(
+                    lambda s: s.last_id() and s.named("x.n", "status_update", "snapshot"),
+                    20,
+                    "what there is",
+                )
                 # Other tests publish to the tenant - too.
                 of = [frame.json["data"].get("of", "-") for frame in kept]
                 assert of and set(of) == {tenant}
