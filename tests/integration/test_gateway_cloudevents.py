@@ -104,6 +104,7 @@ def test_from_the_journal_and_past_the_end_of_the_ring_nothing_is_lost():
     with Sluice({**conf, **SMALL_RING}) as sluice:
         publish(sluice, "job:old", 0, 3000, size=1000)
         with sluice.stream("job:old", last_event_id="-1", format="cloudevents") as stream:
+            stream.hold_little()
             stream.wait_events(3000, 30)
             # It does not read now: more than the kernel takes for it, and than the ring has.
             publish(sluice, "job:old", 3000, 16000, size=1000)
