@@ -52,7 +52,10 @@ def unread(sock):
 
 def test_the_kernel_holds_little_for_a_stream_and_sends_it_at_once():
     most = int(pathlib.Path("/proc/sys/net/core/wmem_max").read_text(encoding="ascii"))
-    with Sluice({"streams": {"default": FAST}}) as sluice, sluice.stream("job:x") as stream:
+    with (
+        Sluice({"streams": {"default": FAST}}) as sluice,
+        sluice.stream("job:x", snapshot=0) as stream,
+    ):
         stream.hold_little()
         stream.wait_open()
         with accepted_by(sluice.pid("gateway/0"), stream.sock) as accepted:
