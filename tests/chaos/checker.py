@@ -57,7 +57,10 @@ def _ends(session, faults, gateways, ended):
     if session["ended"] is None or session["status"] in (None, 204):
         return
     closing = session["frames"] and session["frames"][-1][1] == "stream.closing"
-    told = session["frames"] and session["frames"][-1][1] == "stream.end"
+    # Whether that was the last of several streams only the broker can say; while it does not,
+    # heartbeats may follow.
+    events = (frame[1] for frame in reversed(session["frames"]) if frame[1] != "heartbeat")
+    told = next(events, None) == "stream.end"
     if session["ended"] == "clean" and not closing and not (over and told):
         yield f"client {session['client']}: a clean end without stream.closing"
     excused = any(_excuses(fault, session, gateways) for fault in faults)

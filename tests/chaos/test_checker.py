@@ -233,6 +233,9 @@ def test_a_connection_ends_cleanly_with_the_last_of_its_streams():
     live = [opened(6, keys=(A,)), *M.kept(6, 5), *M.live(7, 9)]
     for frames, more, good in (
         ([*live, end(A, 9)], {"ended": "clean"}, True),
+        # While the broker says nothing.
+        ([*live, end(A, 9), beat(9), beat(10)], {"ended": "clean"}, True),
+        ([*live, beat(9)], {"ended": "clean"}, False),
         (live, {"ended": "clean"}, False),
         ([], {"status": 204, "cursor": f"{E1}-9", "ended": "clean"}, True),
         ([], {"status": 503}, False),
