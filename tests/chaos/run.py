@@ -33,6 +33,9 @@ JOURNAL_EVERY_S = 1.0
 UNREAD_BYTES = 2_500_000
 TICK_S = 0.015
 SETTLE_S = 40
+# How often it is looked whether a run that is over has met enough, and for how long.
+ENOUGH_EVERY_S = 1.0
+ENOUGH_S = 120
 UNANSWERED = re.compile(r"^(\S+) .*the broker was asked what a cursor missed", re.MULTILINE)
 # Every end that is not ours: ours are by signal 9 or by command, and who hangs is ended, too.
 CRASHED = re.compile(
@@ -105,10 +108,11 @@ class Journal:
 class Run:
     """One run; `records` is its history."""
 
-    def __init__(self, seed, seconds, sluice):
-        """SLUICE is not started yet."""
+    def __init__(self, seed, seconds, sluice, enough=None):
+        """SLUICE is not started yet. ENOUGH(figures): whether it may end, once its time is over."""
         self.seed = seed
         self.seconds = seconds
+        self.enough = enough
         self.sluice = sluice
         self.records = []
         record = self.records.append
@@ -164,6 +168,7 @@ class Run:
         while (second := time.monotonic() - begin) < self.seconds:
             self.faults.step(second)
             self._moment()
+        self._go_on(begin)
         self.faults.end()
         try:
             self._settle()
@@ -174,6 +179,21 @@ class Run:
                 self.problem(publisher.problem)
         self.journal.read()
         self._read_log()
+
+    def _go_on(self, begin):
+        """The same load until it has met enough: how much it does in a second, the machine decides.
+
+        Who is still to be killed, is.
+        """
+        limit = time.monotonic() + deadline(ENOUGH_S)
+        while self.enough is not None and time.monotonic() < limit:
+            known = [*self.records, *self._of_log(self.sluice.log())]
+            if self.enough(figures(known)):
+                return
+            again = time.monotonic() + ENOUGH_EVERY_S
+            while time.monotonic() < again:
+                self.faults.step(time.monotonic() - begin)
+                self._moment()
 
     def _moment(self):
         """All subscribers once, and the journal if it is due."""
@@ -226,6 +246,14 @@ class Run:
                 self.journal.read()
             time.sleep(TICK_S)
 
+    @staticmethod
+    def _of_log(text):
+        """Which gateway had which incarnation, and where a seeded bug did its harm."""
+        served = {int(number, 16) >> 32: who for who, number in SERVED.findall(text)}
+        for incarnation, who in served.items():
+            yield {"what": "gateway", "who": who, "incarnation": incarnation}
+        yield from ({"what": "struck"} for _ in STRUCK.findall(text))
+
     def _read_log(self):
         """What of the log the checker must know."""
         text = self.sluice.log()
@@ -236,25 +264,22 @@ class Run:
             seconds = datetime.datetime.fromisoformat(at).timestamp()
             fault = {"what": "fault", "kind": "hung", "who": who, "at": seconds, "until": seconds}
             self.records.append(fault)
-        served = {int(number, 16) >> 32: who for who, number in SERVED.findall(text)}
-        for incarnation, who in served.items():
-            self.records.append({"what": "gateway", "who": who, "incarnation": incarnation})
-        self.records += [{"what": "struck"} for _ in STRUCK.findall(text)]
+        self.records += self._of_log(text)
         for line in CRASHED.findall(text)[:5]:
             self.problem(f"in the log: {line[:300]}")
 
 
-def run(seed, seconds, *, hooks=False, bug=None, reports=None):
+def run(seed, seconds, *, hooks=False, bug=None, reports=None, enough=None):
     """Runs a seed; (figures, problems). With problems, all that is known of them is in REPORTS.
 
-    HOOKS: with the gateway of build/hooks, and one of its seeded bugs.
+    HOOKS: with the gateway of build/hooks, and one of its seeded bugs. ENOUGH: see Run.
     """
     kind = Hooked if hooks else Sluice
     sluice = kind(configuration(random.Random(f"{seed} configuration")), gateways=2)
     if bug:
         sluice.env["SLUICE_TEST_BUG"] = bug
     with sluice:
-        history, problems = Run(seed, seconds, sluice), []
+        history, problems = Run(seed, seconds, sluice, enough), []
         try:
             history.run()
             problems = check(history.records)

@@ -14,17 +14,32 @@ SECONDS = 30
 SEEDS = (1, 2, 3, 4)
 
 
+# So much a run has met that shows something; one in which nothing happened would not.
+LEAST = {
+    "events": 501,
+    "resumed": 51,
+    "snapshots": 6,
+    "ends": 20,
+    "faults": 4,
+    "gap epoch_changed": 1,
+    "gap slow_consumer": 1,
+    "gap evicted": 1,
+    **{f"kill {who}": 1 for who in VICTIMS},
+}
+
+
+def lacking(found):
+    """What a run has not met enough of; each gateway is to serve its share."""
+    lacks = [name for name, least in LEAST.items() if found.get(name, 0) < least]
+    served = [found.get(f"served by gateway/{i}", 0) for i in (0, 1)]
+    return lacks + (["served"] if min(served) < 0.3 * sum(served) or not sum(served) else [])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nothing_is_lost_doubled_or_out_of_order_and_every_gap_is_true(seed):
     directory = reports_of(f"seed-{seed}")
-    found, problems = run(seed, SECONDS, reports=directory)
+    # On a slow machine less happens in a second, and of some things little happens anyhow.
+    found, problems = run(seed, SECONDS, reports=directory, enough=lambda found: not lacking(found))
     assert not problems, verdict(seed, SECONDS, found, problems, directory)
-    # A run in which nothing happened would show nothing.
-    assert found["events"] > 500 and found["resumed"] > 50 and found["snapshots"] > 5, found
-    assert found["ends"] >= 20, found
-    assert found["faults"] >= 4 and found.get("gap epoch_changed"), found
-    assert found.get("gap slow_consumer") and found.get("gap evicted"), found
-    assert all(found.get(f"kill {who}") for who in VICTIMS), found
-    served = [found.get(f"served by gateway/{i}", 0) for i in (0, 1)]
-    assert min(served) >= 0.3 * sum(served), found
+    assert not lacking(found), (lacking(found), found)
