@@ -373,7 +373,8 @@ def test_who_hands_over_waits_for_neither_the_service_nor_the_disk(spool, stuck,
         assert pub.hand("job:w", 100, 9_900) == (9_900, 0)
         stats = pub.stats()
         assert (stats["handed"], stats["queued"], stats["spooled"]) == (10_000, 10_000, 0)
-        assert 0 < stats["longest_ns"] < BATCH_MS * 1_000_000
+        # Of calls that waited: from others a loaded machine may take their processor for longer.
+        assert stats["longest_ns"] > 0 and stats["waited_ns"] < BATCH_MS * 1_000_000
         pub.ask("stuck none", "stuck none")
         wait_until(lambda: pub.stats()["spooled"] > 0, 20, "the disk takes it")
         held.set()

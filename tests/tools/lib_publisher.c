@@ -15,8 +15,9 @@
  * child got SLUICE_FORKED), "stuck KIND", "closed RESULT {...}"; besides,
  * whenever they come, "state NAME TEXT" and "refused STATUS CODE {...}".
  * "problem TEXT" and exit 2: no handle. The figures are the library's,
- * longest_ns (of a call of sluice_publish) and held (calls that the disk has
- * kept).
+ * longest_ns (of a call of sluice_publish), waited_ns (of one that gave up its
+ * processor by itself, as who waits does and who is interrupted does not) and
+ * held (calls that the disk has kept).
  */
 #include <inttypes.h>
 #include <poll.h>
@@ -147,19 +148,41 @@ option(struct sluice_options *o, const char *name, const char *value)
 
 /* --- commands ------------------------------------------------------------- */
 
-static _Atomic int64_t longest_ns;
+static _Atomic int64_t longest_ns, waited_ns;
 
-/* sluice_publish(), timed. */
+/* How often this thread has let go of its processor by itself. */
+static long
+waits(void)
+{
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_THREAD, &usage) != 0)
+		abort();
+	return usage.ru_nvcsw;
+}
+
+static void
+note_longest(_Atomic int64_t *longest, int64_t took)
+{
+	int64_t known = *longest;
+
+	while (took > known &&
+	    !atomic_compare_exchange_weak(longest, &known, took))
+		continue;
+}
+
+/* sluice_publish(), timed: all calls, and those that waited for something. */
 static int
 publish(struct sluice *s, const struct sluice_event *event)
 {
-	int64_t begin = mono_now().ns, took, known = longest_ns;
+	long before = waits();
+	int64_t begin = mono_now().ns, took;
 	int rc = sluice_publish(s, event);
 
 	took = mono_now().ns - begin;
-	while (took > known &&
-	    !atomic_compare_exchange_weak(&longest_ns, &known, took))
-		continue;
+	note_longest(&longest_ns, took);
+	if (waits() != before)
+		note_longest(&waited_ns, took);
 	return rc;
 }
 
@@ -243,11 +266,12 @@ print_stats(const char *word, const struct sluice_stats *s)
 	    ",\"refused\":%" PRIu64 ",\"queued\":%" PRIu64 ",\"spooled\":%"
 	    PRIu64 ",\"spool_bytes\":%" PRIu64 ",\"requests\":%" PRIu64
 	    ",\"failures\":%" PRIu64 ",\"damaged\":%" PRIu64
-	    ",\"longest_ns\":%" PRId64 ",\"held\":%u}\n", word,
+	    ",\"longest_ns\":%" PRId64 ",\"waited_ns\":%" PRId64
+	    ",\"held\":%u}\n", word,
 	    s->handed, s->recovered, s->accepted, s->duplicates,
 	    s->refused, s->queued, s->spooled,
 	    s->spool_bytes, s->requests, s->failures, s->damaged,
-	    longest_ns, held);
+	    longest_ns, waited_ns, held);
 }
 
 /* What a child is told of its parent's handle. */
