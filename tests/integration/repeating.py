@@ -62,6 +62,12 @@ class Repeater:
         self.close()
 
 
+def _end(pid):
+    """SIGKILL to one that stands still; what did so for too long the supervisor has ended."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
 def go_on(broker):
     """After SIGSTOP; one that stood still for long is a new one by now."""
     with contextlib.suppress(ProcessLookupError):
@@ -109,7 +115,7 @@ def dies_unanswered(sluice, gateway, text, send):
     try:
         wait_until(lambda: appended(sluice, text) > before, 10, "it is appended")
     finally:
-        os.kill(gateway[1], signal.SIGKILL)
+        _end(gateway[1])
 
 
 def broker_dies_asked(sluice, send):
@@ -118,5 +124,5 @@ def broker_dies_asked(sluice, send):
     try:
         held(broker, send)
     finally:
-        os.kill(broker, signal.SIGKILL)
+        _end(broker)
     return broker
