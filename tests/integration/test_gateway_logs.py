@@ -203,7 +203,7 @@ def test_the_last_line_ends_the_log(sluice):
         events = stream.wait_events(3)
         assert [e["data"].get("last", False) for e in events] == [False, False, True]
         assert events[2]["terminal"] is True
-        stream.read_until(lambda s: s.named("stream.end"), 5, "stream.end")
+        stream.read_until(lambda s: s.named("stream.end"), 20, "stream.end")
 
 
 def test_what_cannot_be_a_log_s_line_is_refused(sluice):
