@@ -15,7 +15,7 @@ STREAMS = {
     "default": {"heartbeat_interval": "500ms"},
     "run": {"heartbeat_interval": "200ms", "heartbeat_form": "comment", "retry": "10s"},
     "build": {"idle_timeout": "1s"},
-    "import": {"max_duration": "2s"},
+    "import": {"max_duration": "5s"},
     "pack-run": {"max_event": "1KiB"},
 }
 
@@ -103,7 +103,7 @@ def test_max_duration_ends_streams_of_the_type_at_80_to_100_percent_of_it(sluice
         for _ in range(20):
             opened.append(time.monotonic())
             streams.append(sluice.stream("import:a"))
-        while any(s.ended is None for s in streams) and time.monotonic() - begin < deadline(10):
+        while any(s.ended is None for s in streams) and time.monotonic() - begin < deadline(20):
             pump_all(streams, 0.1)
         for stream in streams:
             assert stream.ended == "clean"
@@ -112,8 +112,9 @@ def test_max_duration_ends_streams_of_the_type_at_80_to_100_percent_of_it(sluice
             assert closing.id == closing.json["last_id"]
             stream.close()
         ages = [s.frames[-1].at - at for s, at in zip(streams, opened, strict=True)]
-        # Not all at one time: no herd of clients that come back.
-        assert min(ages) >= 1.6 and max(ages) - min(ages) >= 0.05
+        # Not all at one time: no herd of clients that come back. Over the second in which they end
+        # who reads them may stand still for a while.
+        assert min(ages) >= 4 and max(ages) - min(ages) >= 0.05
         other.read_until(lambda s: s.named("heartbeat"), 10, "a heartbeat")
         other.pump()
         assert other.ended is None
@@ -157,7 +158,12 @@ def test_on_overflow_and_write_stall_timeout_are_those_of_the_type():
     conf = {
         "gateway": {"ring": "1MiB"},
         "streams": {
-            "default": {"heartbeat_interval": "500ms", "on_overflow": "close"},
+            # However long it takes to publish all that, while nobody reads.
+            "default": {
+                "heartbeat_interval": "500ms",
+                "on_overflow": "close",
+                "write_stall_timeout": "10m",
+            },
             "run": {"on_overflow": "gap"},
             "build": {"on_overflow": "journal"},
             "import": {"on_overflow": "journal", "write_stall_timeout": "1s"},
