@@ -88,16 +88,18 @@ def test_who_takes_nothing_is_cut_after_the_time_of_its_type_and_told_as_stalled
         for reader in readers:
             reader.wait_open()
         begin = time.monotonic()
-        # More than the kernel takes for who does not read.
-        publish(sluice, "run:s", 0, 12000, size=1000)
+        # More than the kernel takes for who does not read. That of 40 s comes last: else, where it
+        # takes long, it were gone as soon as the others.
         publish(sluice, "job:s", 0, 12000, size=1000)
+        others = time.monotonic()
+        publish(sluice, "run:s", 0, 12000, size=1000)
         published = time.monotonic()
         wait_until(lambda: len(reasons(sluice)) == 6, 35, "those of 30 s are gone")
-        assert time.monotonic() - begin >= 30 and time.monotonic() - published <= 31
-        time.sleep(begin + 35 - time.monotonic())
+        assert time.monotonic() - begin >= 30 and time.monotonic() - others <= 31
+        time.sleep(max(0, others + 35 - time.monotonic()))
         assert stalled(sluice) == 6
-        wait_until(lambda: stalled(sluice) == 7, 10, "that of 40 s is gone")
-        assert time.monotonic() - begin >= 40 and time.monotonic() - published <= 41
+        wait_until(lambda: stalled(sluice) == 7, published + 45 - time.monotonic(), "that of 40 s")
+        assert time.monotonic() - others >= 40 and time.monotonic() - published <= 41
         assert reasons(sluice) == ["write_stalled"] * 7
         for reader in readers:
             reader.close()
@@ -161,10 +163,12 @@ def test_a_client_whose_link_goes_down_is_told_as_stalled_and_not_as_one_that_le
             text = b""
             while b"event: heartbeat\n" not in text:
                 text += sock.recv(65536)
-            apart.cut()
+            # The link is down somewhere between the two.
             begin = time.monotonic()
+            apart.cut()
+            cut = time.monotonic()
             wait_until(lambda: reasons(sluice), 40, "the end")
             # A heartbeat of 500 ms, and 30 s without an acknowledgement.
-            assert 30 <= time.monotonic() - begin <= 0.5 + 30 + 2
+            assert time.monotonic() - begin >= 30 and time.monotonic() - cut <= 0.5 + 30 + 2
             assert reasons(sluice) == ["write_stalled"]
             wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= base, 10, "its descriptor")
