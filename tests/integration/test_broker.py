@@ -95,7 +95,7 @@ def test_an_older_incarnation_is_fenced(bus):
     old.wait("ready")
     bus.publish("watcher/a", "-n", 1, "-k", "job:other", incarnation=2)
     old.wait("fenced")
-    assert old.process.wait(5) == 3
+    assert old.process.wait(deadline(20)) == 3
 
 
 @pytest.mark.slow
@@ -110,7 +110,7 @@ def test_an_older_incarnation_stays_fenced_after_a_kill(bus):
     bus.start()
     os.kill(old.process.pid, signal.SIGCONT)
     old.wait("fenced")
-    assert old.process.wait(5) == 3
+    assert old.process.wait(deadline(20)) == 3
 
 
 def test_idempotency_keys_survive_a_kill(bus):
@@ -230,15 +230,15 @@ def test_a_lost_journal_begins_above_all_that_was(bus):
 def test_history_is_bounded_and_a_late_reader_begins_with_the_oldest(make_bus):
     bus = make_bus(size=8 << 20, segment=1 << 20).start()
     done = bus.publish("watcher/a", "-n", 30000, "-s", 1024)
+    # The last state file is written, and what it covers leaves, after the last answer: a reader
+    # that stands in a segment by then misses what left behind it.
+    wait_until(lambda: len(glob.glob(f"{bus.journal}/*.seg")) <= 8, 20, "segments to leave")
     sub = bus.reader("g0")
     items, errors, gaps = caught_up(sub, done["last"])
     assert 2000 < items < 15000
     assert (errors, gaps) == (0, 0)
     late = bus.reader("g1", start=done["first"])
     assert caught_up(late, done["last"])[1:] == (0, 1)
-    wait_until(
-        lambda: len(glob.glob(f"{bus.journal}/*.seg")) <= 9, deadline(5), "segments to leave"
-    )
     for _ in range(2):
         bus.kill()
         bus.start()
@@ -251,12 +251,12 @@ def test_history_is_bounded_and_a_late_reader_begins_with_the_oldest(make_bus):
 def test_a_disk_that_fails_is_replaced_by_memory(make_bus):
     bus = make_bus(segment=8 << 20, fsize=8 << 20).start()
     sub = bus.reader("g0")
-    pub = bus.publisher("watcher/a", "-n", 6000, "-s", 1000, "-r", 3000)
-    pub.wait("ready")
     first = bus.host.find(r"status ready tip ([0-9a-f]+)-")[1]
-    # The write that passes 3 MiB fails with EFBIG; a memory segment has this limit as well.
+    # The write that passes 3 MiB fails with EFBIG; a memory segment has this limit as well. Not
+    # while events come: they may all be written before prlimit has begun.
     limit = f"--fsize={3 << 20}:{8 << 20}"
     subprocess.run(["prlimit", f"--pid={bus.pid}", limit], check=True)
+    pub = bus.publisher("watcher/a", "-n", 6000, "-s", 1000, "-r", 3000)
     segment = bus.host.wait(r"segment (\d+) (\S+)", 20)
     sub.tell(f"segment {segment[1]} {segment[2]}")
     known = {segment[1]}
@@ -340,23 +340,34 @@ def syncs(bus):
 @pytest.mark.parametrize("sync", ["never", "always", "20"])
 def test_the_disk_is_asked_for_as_journal_sync_says(make_bus, sync):
     bus = make_bus(syncs=1, sync=sync).start()
-    pub = bus.publisher("watcher/a", "-n", 500, "-r", 500)
+    many = 500 if sync == "never" else 1_000_000
+    pub = bus.publisher("watcher/a", "-n", many, "-r", 500)
     # Its registration is kept whatever sync says: it must not be forgotten.
     pub.wait("ready")
     before = syncs(bus)
     assert before > 0
-    done = result(pub, 30)
-    assert done["appended"] == 500
-    wait_until(lambda: bus.host.find(rf"status ready tip {done['last']}"), deadline(10), "status")
-    after = syncs(bus) - before
     if sync == "never":
-        assert after == 0
+        done = result(pub, 30)
+        assert done["appended"] == many
+        tip = rf"status ready tip {done['last']}"
+        wait_until(lambda: bus.host.find(tip), 20, "status")
+        assert syncs(bus) == before
     else:
-        # Half a second and more of events: several batches, several intervals.
-        assert after >= 5
+        # At some time: of a publisher that was held up, all may come as one batch.
+        looks = [(time.monotonic(), before)]
+
+        def often():
+            """Whether there were five within two seconds."""
+            now, count = time.monotonic(), syncs(bus)
+            looks.append((now, count))
+            return any(count >= was + 5 for at, was in looks if now - at <= 2)
+
+        wait_until(often, 30, "syncs")
+        pub.end()
+    before = syncs(bus)
     assert bus.stop() == 0
     # The end is clean whatever it says.
-    assert syncs(bus) > before + after
+    assert syncs(bus) > before
 
 
 @pytest.mark.slow
