@@ -124,6 +124,7 @@ class Bed:
         words = tuple(said[word] for word in ("state", "health", "reason", "message"))
         return (
             row == (*words, event["data"]["resource_version"])
+            and node is not None
             and node["status"] == said
             and node["resource"]["uid"] == own["metadata"]["uid"]
         )
