@@ -27,7 +27,7 @@ def event(key="job:a", event_type="job.progress", **more):
     return {"stream_key": key, "event_type": event_type, "data": data, **more}
 
 
-def raw(port, request, timeout=5):
+def raw(port, request, timeout=20):
     """Sends bytes; what comes back until the other side closes or TIMEOUT."""
     with socket.create_connection(("127.0.0.1", port), 5) as sock:
         sock.settimeout(deadline(timeout))
@@ -149,13 +149,22 @@ POST_HEAD = b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: a
     ],
 )
 def test_who_shuts_down_its_side_after_the_request_gets_the_answer(sluice, requests, codes):
-    with socket.create_connection(("127.0.0.1", sluice.port), 5) as sock:
-        sock.settimeout(deadline(1.5))
+    address = ("127.0.0.1", sluice.port)
+    with (
+        socket.create_connection(address, 5) as other,
+        socket.create_connection(address, 5) as sock,
+    ):
+        other.settimeout(deadline(20))
+        other.sendall(b"GET /healthz HTTP/1.1\r\nHost: local")
+        sock.settimeout(deadline(20))
         sock.sendall(requests)
         sock.shutdown(socket.SHUT_WR)
         answer = b""
         while piece := sock.recv(65536):
             answer += piece
+        # Not by the five seconds that a request has: one begun before still has them.
+        other.sendall(b"host\r\n\r\n")
+        assert status_of(other.recv(65536)) == 200
     if codes is not None:
         assert [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]] == codes
 
@@ -163,7 +172,7 @@ def test_who_shuts_down_its_side_after_the_request_gets_the_answer(sluice, reque
 def test_expect_continue_and_chunked_bodies_are_taken(sluice):
     post = json.dumps(event()).encode()
     with socket.create_connection(("127.0.0.1", sluice.port), 5) as sock:
-        sock.settimeout(deadline(5))
+        sock.settimeout(deadline(20))
         sock.sendall(
             b"POST /api/v1/events HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
             b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -175,11 +184,16 @@ def test_expect_continue_and_chunked_bodies_are_taken(sluice):
         assert sock.recv(1000).startswith(b"HTTP/1.1 202 ")
 
 
+# The machine for itself, under no sanitizer: the only one whose upper bound means anything.
+IN_TIME = [False, pytest.param(True, marks=pytest.mark.release_only)]
+
+
 @pytest.mark.slow
-def test_half_a_head_is_cut_after_five_seconds(sluice):
+@pytest.mark.parametrize("in_time", IN_TIME)
+def test_half_a_head_is_cut_after_five_seconds(sluice, in_time):
     begin = time.monotonic()
-    answer = raw(sluice.port, b"GET / HTTP/1.1\r\nHost: local", 8)
-    assert answer == b"" and 4.8 <= time.monotonic() - begin <= deadline(6)
+    assert raw(sluice.port, b"GET / HTTP/1.1\r\nHost: local") == b""
+    assert 4.8 <= time.monotonic() - begin <= (6 if in_time else deadline(20))
 
 
 # --- publishing ---------------------------------------------------------------------
@@ -320,7 +334,7 @@ def test_data_arrives_as_it_was_sent(sluice):
         stream.wait_open()
         assert post(sluice, text.encode())[0] == 202
         stream.wait_events(1)
-        data = stream.frames[-1].data
+        data = stream.named("x.any")[0].data
         assert '"f":1.10,"e":1E2,"big":123456789012345678901234567890' in data
         assert "\\u2028\\u2029\\u007f \\u0000 \\n é 😀" in data
         assert stream.events()[0]["data"]["u"] == "\u2028\u2029\x7f \0 \n é 😀"
@@ -417,7 +431,8 @@ def test_a_journal_in_memory_is_told_everywhere():
         text = sluice.request("GET", "/metrics")[2]
         assert "# TYPE sluice_journal_memory gauge\nsluice_journal_memory 1\n" in text
         assert "# TYPE sluice_journal_recycling gauge\nsluice_journal_recycling 0\n" in text
-        assert "free or repair the disk" in sluice.ctl("status")
+        # The supervisor is told by another way than the gateway.
+        wait_until(lambda: "free or repair the disk" in sluice.ctl("status"), 10, "the remedy")
 
 
 def test_a_damaged_journal_is_named_by_the_gateway_that_cannot_read_it():
@@ -431,10 +446,10 @@ def test_a_damaged_journal_is_named_by_the_gateway_that_cannot_read_it():
             segment.write(b"broken")
         sluice.ctl("start", "gateway/0")
         told = f"{name}: at offset "
-        wait_until(lambda: told in sluice.ctl("status"), 5, "the place of the damage")
+        wait_until(lambda: told in sluice.ctl("status"), 20, "the place of the damage")
         sluice.wait_ready()
         wait_until(lambda: told not in sluice.ctl("status"), 10, "the damage given up")
-        log = sluice.process.tail(20)
+        log = sluice.log()
         assert f"warning gateway/0: {told}" in log and "are lost: clients are told" in log
 
 
@@ -442,7 +457,8 @@ def test_a_damaged_journal_is_named_by_the_gateway_that_cannot_read_it():
 
 
 @pytest.mark.slow
-def test_with_the_broker_stopped_streams_stay_and_publishing_says_503():
+@pytest.mark.parametrize("in_time", IN_TIME)
+def test_with_the_broker_stopped_streams_stay_and_publishing_says_503(in_time):
     conf = {"supervise": {"hang_timeout": "60s"}}
     with Sluice(conf) as sluice, sluice.stream("job:a") as stream:
         stream.wait_joined()
@@ -453,12 +469,13 @@ def test_with_the_broker_stopped_streams_stay_and_publishing_says_503():
             begin = time.monotonic()
             status, headers, answer = post(sluice, json.dumps(event()))
             assert status == 503 and headers["Retry-After"], answer
-            assert 2.5 <= time.monotonic() - begin <= deadline(5)
+            first = time.monotonic() - begin
             begin = time.monotonic()
             assert post(sluice, json.dumps(event()))[0] == 503
-            assert time.monotonic() - begin < deadline(1)
+            assert first >= 2.5 and (not in_time or first <= 5)
+            assert not in_time or time.monotonic() - begin < 1
             assert sluice.request("GET", "/readyz")[0] == 503
-            wait_until(lambda: "nothing heard of the broker" in sluice.ctl("status"), 5, "told")
+            wait_until(lambda: "nothing heard of the broker" in sluice.ctl("status"), 20, "told")
             stream.pump()
             assert stream.ended is None
         finally:
