@@ -26,7 +26,7 @@ OBJECTS = 10  # of each kind
 PAUSE = 0.04  # seconds between changes
 CHANGES, CHANGES_SHORT = 1500, 75
 WARM_UP = 50  # changes whose times do not count
-PATIENCE = 15  # seconds after the last change
+PATIENCE = 60  # seconds for what is under way
 MARK = re.compile(rb'"readyReplicas":(\d+)[,}]|"change-(\d+)"')
 
 
@@ -137,15 +137,29 @@ class Run:
             if n in self.sent:
                 times.setdefault(n, now - self.sent[n])
 
-    def go(self, changes):
-        """Makes all changes at their pace, then waits for what is still under way."""
-        begin = time.monotonic()
-        for i in range(changes):
-            self.change(i + 1)
-            self.look(max(0.0, begin + (i + 1) * PAUSE - time.monotonic()))
+    def wait(self, there):
+        """Reads until THERE() says that what is under way has come; False: in vain."""
         limit = time.monotonic() + PATIENCE
-        while len(self.frames) < changes and time.monotonic() < limit:
+        while not there():
+            if time.monotonic() > limit:
+                return False
             self.look(0.05)
+        return True
+
+    def go(self, changes):
+        """Makes all changes at their pace, then waits for what is still under way.
+
+        None of an object before its last one was read: a watcher that was held up tells of the
+        newest alone.
+        """
+        begin = time.monotonic()
+        for n in range(1, changes + 1):
+            before = n - 2 * OBJECTS
+            if before > 0 and not self.wait(lambda before=before: before in self.frames):
+                return
+            self.change(n)
+            self.look(max(0.0, begin + n * PAUSE - time.monotonic()))
+        self.wait(lambda: min(len(self.frames), len(self.direct)) >= changes)
 
 
 def figures_of(run, changes):
@@ -153,7 +167,8 @@ def figures_of(run, changes):
     counted = range(min(WARM_UP, changes // 5) + 1, changes + 1)
     ours = [run.frames[n] * 1000 for n in counted if n in run.frames]
     peer = [run.direct[n] * 1000 for n in counted if n in run.direct]
-    added = [(run.frames[n] - run.direct[n]) * 1000 for n in counted if n in run.frames]
+    both = [n for n in counted if n in run.frames and n in run.direct]
+    added = [(run.frames[n] - run.direct[n]) * 1000 for n in both]
     lost = changes - len(run.frames)
     figures = []
     for name, share, aim in (("p50", 0.5, 20), ("p99", 0.99, 100), ("max", 1, None)):
