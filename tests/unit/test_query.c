@@ -12,6 +12,8 @@
 #include "store/db_writer.h"
 #include "store/serve.h"
 
+#define WAIT_MS 40000   /* for what comes */
+
 /* A store without a process: writer, reader and REP socket on this loop. */
 static struct conf conf;
 static struct event_base *base;
@@ -24,6 +26,7 @@ static int notify_fd;
 
 static int	 answers;
 static char	 seen[4096];
+static uint64_t	 applied;     /* that `serve` was told of */
 
 static void
 notify_cb(evutil_socket_t fd, short what UNUSED, void *arg UNUSED)
@@ -36,6 +39,7 @@ notify_cb(evutil_socket_t fd, short what UNUSED, void *arg UNUSED)
 	db_writer_status(writer, &st);
 	if (serve != NULL)
 		serve_applied(serve, st.applied);
+	applied = st.applied.number;
 	while (db_reader_take(reader, &r)) {
 		if (r.kind == DB_READER_ANSWER && serve != NULL)
 			serve_answer(serve, r.ticket, &r.bytes);
@@ -57,6 +61,7 @@ setup(void **state)
 	if (mkdir(fixture_path("journal"), 0700) == -1)
 		return -1;
 	answers = 0;
+	applied = 0;
 	seen[0] = '\0';
 	base = event_base_new();
 	notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -96,11 +101,11 @@ teardown(void **state)
 	return fixture_teardown(state);
 }
 
-/* Runs the loop until `want` answers came, at most ten seconds. */
+/* Runs the loop until `want` answers came. */
 static void
 run_until(int want)
 {
-	struct mono end = mono_add_ms(mono_now(), 10000);
+	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
 	struct timeval tv = { 0, 20000 };
 
 	while (answers < want && mono_before(mono_now(), end)) {
@@ -153,7 +158,7 @@ snapshot_cb(const struct query_snapshot *s, const struct err *err,
 static void
 ask(const char *json)
 {
-	assert_true(query_json(client, slice_str(json), 5000, json_cb,
+	assert_true(query_json(client, slice_str(json), WAIT_MS, json_cb,
 	    NULL) != 0);
 }
 
@@ -212,12 +217,42 @@ test_a_bad_workflow_is_answered_422_with_the_places(void **state UNUSED)
 	assert_non_null(strstr(seen, "invalid_json"));
 }
 
+/* Until the store has the question and holds it. */
+static void
+run_until_held(void)
+{
+	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
+	struct timeval tv = { 0, 20000 };
+
+	while (serve_pending(serve) == 0 && mono_before(mono_now(), end)) {
+		(void)event_base_loopexit(base, &tv);
+		(void)event_base_dispatch(base);
+	}
+	assert_int_equal(serve_pending(serve), 1);
+}
+
+/* Until it knows of what was applied up to there. */
+static void
+run_until_applied(uint64_t position)
+{
+	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
+	struct timeval tv = { 0, 20000 };
+
+	while (applied < position && mono_before(mono_now(), end)) {
+		(void)event_base_loopexit(base, &tv);
+		(void)event_base_dispatch(base);
+	}
+	assert_int_equal(applied, position);
+}
+
 static void
 test_a_snapshot_waits_for_its_position(void **state UNUSED)
 {
-	(void)ask_snapshot("job:*", 2, 5000);
+	(void)ask_snapshot("job:*", 2, WAIT_MS);
+	run_until_held();
 	publish(1, "job:a");
-	run_until(0);
+	run_until_applied(1);
+	assert_int_equal(serve_pending(serve), 1);
 	assert_string_equal(seen, "");
 	publish(2, "job:b");
 	run_until(1);
@@ -228,7 +263,7 @@ static void
 test_a_snapshot_that_waits_too_long_fails_alone(void **state UNUSED)
 {
 	(void)ask_snapshot("job:*", 99, 100);
-	(void)ask_snapshot("job:a", 0, 5000);
+	(void)ask_snapshot("job:a", 0, WAIT_MS);
 	run_until(2);
 	assert_string_equal(seen,
 	    "error no answer from the store in time;0 at 0;");
@@ -240,39 +275,25 @@ test_equal_snapshot_questions_share_an_answer(void **state UNUSED)
 	uint64_t cancelled;
 
 	publish(1, "job:a");
-	(void)ask_snapshot("job:b", 1, 5000);
-	(void)ask_snapshot("job:a", 1, 5000);
-	(void)ask_snapshot("job:a", 1, 5000);
-	cancelled = ask_snapshot("job:a", 1, 5000);
+	(void)ask_snapshot("job:b", 1, WAIT_MS);
+	(void)ask_snapshot("job:a", 1, WAIT_MS);
+	(void)ask_snapshot("job:a", 1, WAIT_MS);
+	cancelled = ask_snapshot("job:a", 1, WAIT_MS);
 	query_cancel(client, cancelled);
 	run_until(3);
 	assert_string_equal(seen, "0 at 1;1 at 1;1 at 1;");
-}
-
-/* Until the store has the question and holds it. */
-static void
-run_until_held(void)
-{
-	struct mono end = mono_add_ms(mono_now(), 10000);
-	struct timeval tv = { 0, 20000 };
-
-	while (serve_pending(serve) == 0 && mono_before(mono_now(), end)) {
-		(void)event_base_loopexit(base, &tv);
-		(void)event_base_dispatch(base);
-	}
-	assert_int_equal(serve_pending(serve), 1);
 }
 
 static void
 test_nobody_waits_behind_a_held_snapshot_that_was_cancelled(void **state
     UNUSED)
 {
-	uint64_t held = ask_snapshot("job:*", 99, 60000);
+	uint64_t held = ask_snapshot("job:*", 99, WAIT_MS);
 
 	run_until_held();
 	query_cancel(client, held);
 	ask("{\"op\":\"clusters\"}");
-	(void)ask_snapshot("job:a", 0, 5000);
+	(void)ask_snapshot("job:a", 0, WAIT_MS);
 	run_until(2);
 	assert_string_equal(seen, "0 {\"clusters\":[]};0 at 0;");
 }
@@ -285,7 +306,7 @@ cancelling_cb(const struct query_snapshot *s, const struct err *err,
 {
 	snapshot_cb(s, err, arg);
 	query_cancel(client, other);
-	(void)ask_snapshot("job:b", 1, 5000);
+	(void)ask_snapshot("job:b", 1, WAIT_MS);
 }
 
 static void
@@ -294,10 +315,10 @@ test_who_is_told_may_cancel_who_would_be_told_next(void **state UNUSED)
 	struct slice selectors[1] = { slice_str("job:a") };
 
 	publish(1, "job:a");
-	(void)ask_snapshot("job:b", 1, 5000);
+	(void)ask_snapshot("job:b", 1, WAIT_MS);
 	(void)query_snapshot(client, slice_str("-"), selectors, 1,
-	    (struct position){ FIXTURE_EPOCH, 1 }, 5000, cancelling_cb, NULL);
-	other = ask_snapshot("job:a", 1, 5000);
+	    (struct position){ FIXTURE_EPOCH, 1 }, WAIT_MS, cancelling_cb, NULL);
+	other = ask_snapshot("job:a", 1, WAIT_MS);
 	run_until(3);
 	assert_string_equal(seen, "0 at 1;1 at 1;0 at 1;");
 }
@@ -305,7 +326,7 @@ test_who_is_told_may_cancel_who_would_be_told_next(void **state UNUSED)
 static void
 test_a_selector_that_is_none_is_refused(void **state UNUSED)
 {
-	(void)ask_snapshot("what?", 0, 5000);
+	(void)ask_snapshot("what?", 0, WAIT_MS);
 	run_until(1);
 	assert_non_null(strstr(seen, "invalid_key"));
 }
@@ -324,7 +345,7 @@ ask_counted(const char *key)
 	struct slice selector = slice_str(key);
 
 	return query_snapshot(client, slice_str("-"), &selector, 1,
-	    (struct position){ 1, 1 }, 60000, count_cb, NULL);
+	    (struct position){ 1, 1 }, WAIT_MS, count_cb, NULL);
 }
 
 /* Ten thousand clients of one subscription are one question. */
@@ -382,7 +403,7 @@ test_many_records_are_applied_in_order(void **state UNUSED)
 		    (unsigned long long)(i % 100));
 		publish(i, key);
 	}
-	(void)ask_snapshot("job:*", n, 60000);
+	(void)ask_snapshot("job:*", n, WAIT_MS);
 	run_until(1);
 	(void)snprintf(want, sizeof(want), "100 at %llu;",
 	    (unsigned long long)n);
