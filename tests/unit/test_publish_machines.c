@@ -333,13 +333,26 @@ publish_all_steps(const char *key, bool atomic)
 	return took;
 }
 
+/* The least of several: of a virtual machine, time elsewhere counts as ours. */
+static double
+least_for_all_steps(bool atomic)
+{
+	double least = publish_all_steps("pack-run:a", atomic), more;
+
+	for (int i = 1; i < 5; i++) {
+		more = publish_all_steps("pack-run:a", atomic);
+		least = MIN(least, more);
+	}
+	return least;
+}
+
 /* It was a thousand times as much, and the broker stood still. */
 static void
 test_a_thousand_steps_in_one_group_cost_about_what_they_cost_apart(
     void **state UNUSED)
 {
-	double apart = publish_all_steps("pack-run:a", false);
-	double together = publish_all_steps("pack-run:a", true);
+	double apart = least_for_all_steps(false);
+	double together = least_for_all_steps(true);
 
 	if (together > 10 * apart + 10)
 		fail_msg("together %.1f ms, apart %.1f ms", together, apart);
