@@ -70,6 +70,8 @@ test_what_comes_in_a_pause_is_read_at_its_end(void **state)
 	assert_int_equal(s->gaps, 0);
 }
 
+/* A record of an epoch that no heartbeat has told of says nothing about how far
+ * the files count. */
 static void
 test_a_record_of_an_unknown_epoch_waits_for_its_heartbeat(void **state)
 {
