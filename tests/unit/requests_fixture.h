@@ -13,7 +13,7 @@
 #include "broker/requests.h"
 #include "common/mono.h"
 
-#define WAIT_MS    10000
+#define WAIT_MS    40000
 #define MANY       50000
 
 static char directory[32];

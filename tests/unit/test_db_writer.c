@@ -19,6 +19,8 @@
 #define MANY  (DB_WRITER_QUEUE_MAX / BIG + 20)
 #define SEGMENT (UINT64_C(8) << 20)
 
+#define WAIT_MS 120000   /* for what comes, on a disk that may be slow */
+
 static struct conf conf;
 static struct db_writer *writer;
 static struct life life;
@@ -71,7 +73,7 @@ writer_setup(void **state)
 		fail_msg("%s", err.text);
 	journal_begin(NOW);
 	assert_int_equal(sqlite3_open(projection, &lock), SQLITE_OK);
-	(void)sqlite3_busy_timeout(lock, 5000);
+	(void)sqlite3_busy_timeout(lock, WAIT_MS);
 	assert_int_equal(sqlite3_exec(lock, "BEGIN IMMEDIATE", NULL, NULL,
 	    NULL), SQLITE_OK);
 	return 0;
@@ -140,12 +142,11 @@ run_over(size_t more)
 	return last;
 }
 
-/* At most half a minute. */
 static struct db_writer_status
 wait_for(struct position applied)
 {
 	const struct timespec pause = { 0, 20 * 1000 * 1000 };
-	struct mono stop = mono_add_ms(mono_now(), 30000);
+	struct mono stop = mono_add_ms(mono_now(), WAIT_MS);
 	struct db_writer_status st;
 
 	do {
@@ -164,7 +165,7 @@ static void
 wait_for_trouble(const char *text)
 {
 	const struct timespec pause = { 0, 20 * 1000 * 1000 };
-	struct mono stop = mono_add_ms(mono_now(), 30000);
+	struct mono stop = mono_add_ms(mono_now(), WAIT_MS);
 	struct db_writer_status st;
 
 	do {
@@ -301,7 +302,7 @@ test_memory_segments_that_are_over_are_let_go_of_by_a_busy_writer(void **state
     UNUSED)
 {
 	const struct timespec pause = { 0, 20 * 1000 * 1000 };
-	struct mono stop = mono_add_ms(mono_now(), 30000);
+	struct mono stop = mono_add_ms(mono_now(), WAIT_MS);
 	struct stat old, young;
 	int old_fd = memory_segment(&old), young_fd = memory_segment(&young);
 
