@@ -317,7 +317,8 @@ test_who_is_told_may_cancel_who_would_be_told_next(void **state UNUSED)
 	publish(1, "job:a");
 	(void)ask_snapshot("job:b", 1, WAIT_MS);
 	(void)query_snapshot(client, slice_str("-"), selectors, 1,
-	    (struct position){ FIXTURE_EPOCH, 1 }, WAIT_MS, cancelling_cb, NULL);
+	    (struct position){ FIXTURE_EPOCH, 1 }, WAIT_MS, cancelling_cb,
+	    NULL);
 	other = ask_snapshot("job:a", 1, WAIT_MS);
 	run_until(3);
 	assert_string_equal(seen, "0 at 1;1 at 1;0 at 1;");
