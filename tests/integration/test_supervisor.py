@@ -23,8 +23,13 @@ def test_all_children_become_ready_the_broker_first(rogues):
     }  # fmt: skip
     assert sluice.notes("starts")[0].startswith("broker/- ")
     assert all(line.split(" ", 1)[1] == "0 1 2 3" for line in sluice.notes("descriptors"))
-    table = sluice.ctl("status")
-    assert "watcher/prod" in table and "as a store should be" in table
+
+    def table():
+        """What operators read, once the store's words are among it: they follow its READY."""
+        text = sluice.ctl("status")
+        return text if "as a store should be" in text else None
+
+    assert "watcher/prod" in wait_until(table, 10, "the store's status")
 
 
 def test_sigterm_stops_in_order_within_5_s_and_leaves_no_process(rogues):
@@ -42,6 +47,7 @@ def test_sigterm_stops_in_order_within_5_s_and_leaves_no_process(rogues):
 
 
 @pytest.mark.slow
+@pytest.mark.release_only
 def test_children_that_do_not_stop_are_killed_within_5_s(rogues):
     """Every child ignores STOP."""
     sluice = rogues()
@@ -55,14 +61,15 @@ def test_children_that_do_not_stop_are_killed_within_5_s(rogues):
 
 
 @pytest.mark.slow
+@pytest.mark.release_only
 def test_a_child_found_hung_during_the_stop_does_not_prolong_it(rogues):
     """The broker hangs while the store's time runs out, and SIGABRT does not end it."""
     sluice = rogues().script("store", "stubborn").script("broker", "numb").start()
     broker = sluice.pid("broker")
+    # Found after 3 to 3.5 s: behind the third second, and before the store's time is out (4 s).
+    os.kill(broker, signal.SIGSTOP)
     begin = time.monotonic()
     os.kill(sluice.process.pid, signal.SIGTERM)
-    time.sleep(0.4)
-    os.kill(broker, signal.SIGSTOP)
     wait_until(lambda: not sluice.process.running(), 15, "the service ends")
     assert time.monotonic() - begin < deadline(5)
     assert "state: broker: ready -> hung" in sluice.log()
@@ -122,11 +129,11 @@ def test_ten_lists_at_once_and_no_more(rogues):
         return [n.split()[0] for n in sluice.notes("messages") if n.endswith("LIST_SLOT")]
 
     wait_until(lambda: len(granted()) == 10, 5, "ten grants")
-    holder = granted()[0]
-    sluice.kill(holder)
-    wait_until(lambda: len(granted()) == 11, 5, "the next one")
+    # What starts from now on gives its grant back, so also the next process of one that is killed.
     for name in names:
         sluice.script(f"watcher-{name}", "slot", "return")
+    sluice.kill(granted()[0])
+    wait_until(lambda: len(granted()) == 11, 10, "the next one")
     sluice.ctl("restart", granted()[1])
     wait_until(lambda: len(set(granted())) == 12, 10, "everyone in the end")
 
@@ -137,6 +144,9 @@ def test_ten_lists_at_once_and_no_more(rogues):
 def test_a_child_that_floods_its_channel_takes_no_other_down(rogues, who, what):
     """What it makes the supervisor tell others never fills their channels."""
     sluice = rogues().script(who, f"flood {what}").start()
+    if what == "bus":
+        wait_until(lambda: sluice.status()[who.replace("-", "/")]["bad_messages"], 10, "refusals")
+        wait_until(lambda: any("broker PEER_" in n for n in sluice.notes("messages")), 10, "a path")
     time.sleep(2)
     rows = sluice.status()
     assert {row["state"] for row in rows.values()} == {"ready"}

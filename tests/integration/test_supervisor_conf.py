@@ -168,7 +168,8 @@ def test_a_reload_tries_what_had_failed_and_says_what_it_cannot_change(rogues):
     )  # fmt: skip
     sluice.script("watcher-dev").write_conf({"supervise": {"circuit_deaths": 9}})
     sluice.ctl("reload")
-    sluice.wait_ready(timeout=5)
+    # Far earlier than the circuit would be tried again.
+    sluice.wait_ready(timeout=20)
     assert "supervise.circuit_deaths changes with a restart of the service only" in sluice.log()
 
 
@@ -176,6 +177,7 @@ def test_a_reload_names_what_waits_for_a_restart_and_takes_the_log_level_at_once
     """Nobody believes that the new journal.retain is in force."""
     sluice = rogues({"log": {"level": "info"}}).start()
     sluice.ctl("stop", "watcher/dev")
+    wait_until(lambda: sluice.status()["watcher/dev"]["state"] == "stopped", 10, "stopped")
     sluice.write_conf({
         "journal": {"retain": "48h"}, "streams": {"default": {"retry": "5s"}},
         "mongodb": "mongodb://127.0.0.1:1/x", "log": {"level": "debug"},
