@@ -1,5 +1,6 @@
 """Children that die, hang or will not start: back-off, circuit, hang timeout, last words."""
 
+import os
 import re
 import signal
 import time
@@ -21,21 +22,24 @@ def test_the_others_wait_until_the_broker_is_ready(rogues):
     sluice.wait_ready()
 
 
+@pytest.mark.slow
 def test_a_child_that_dies_at_start_gets_backoff_then_the_circuit_and_others_go_on(rogues):
     """First 100 ms, then at least `base`; more than circuit_deaths deaths: failed, status why."""
-    conf = {"supervise": {"base": "200ms", "max": "400ms", "circuit_deaths": 4}}
+    # A first pause that a busy machine stretches is still no `base`.
+    conf = {"supervise": {"base": "2s", "max": "3s", "circuit_deaths": 3}}
     sluice = rogues(conf).script("watcher-dev", "die 3").start(ready=False)
+    sluice.wait_ready(only=["broker", "store", "health", "gateway/0", "gateway/1", "watcher/prod"])
     failed = wait_until(
         lambda: sluice.status()["watcher/dev"]["state"] == "failed" and sluice.status(),
-        15, "circuit", ignore=(AssertionError,),
+        30, "circuit", ignore=(AssertionError,),
     )  # fmt: skip
     row = failed["watcher/dev"]
-    assert row["circuit"] == "open" and row["deaths"] == 5
+    assert row["circuit"] == "open" and row["deaths"] == 4
     assert row["cause"] == "exit status 3"
     assert "exit status 3" in sluice.ctl("status")
     steps = sluice.changes("watcher/dev")
     waits = [steps[i + 1][0] - step[0] for i, step in enumerate(steps[:-1]) if step[2] == "backoff"]
-    assert 0.09 <= waits[0] < 0.5 and all(wait >= 0.19 for wait in waits[1:])
+    assert 0.09 <= waits[0] < 1.99 and all(wait >= 1.99 for wait in waits[1:]), waits
     others = {name: r for name, r in sluice.status().items() if name != "watcher/dev"}
     assert all(r["state"] == "ready" and r["restarts"] == 0 for r in others.values())
     sluice.script("watcher-dev")
@@ -49,14 +53,15 @@ def test_an_open_circuit_is_tried_again_by_itself(rogues):
     conf = {"supervise": {"circuit_retry": "1s"}}
     sluice = rogues(conf).script("health", "die 78").start(ready=False)
 
-    def state(want):
-        return lambda: sluice.status()["health"]["state"] == want
+    def changes():
+        """[(seconds, new state)] so far; `status` might be asked only after the next try."""
+        return [(at, new) for at, _, new, _ in sluice.changes("health")]
 
-    wait_until(state("failed"), 10, "exit 78 opens at once", ignore=(AssertionError,))
-    assert sluice.status()["health"]["deaths"] == 1
-    wait_until(lambda: sluice.status()["health"]["deaths"] == 2, 10, "tried again")
+    steps = wait_until(lambda: len(changes()) >= 4 and changes(), 20, "tried again")
+    assert [new for _, new in steps[:4]] == ["starting", "failed"] * 2
+    assert steps[2][0] - steps[1][0] >= 0.99
     sluice.script("health")
-    wait_until(state("ready"), 10, "retry succeeds")
+    wait_until(lambda: sluice.status()["health"]["state"] == "ready", 20, "retry succeeds")
 
 
 def test_a_refused_start_says_why(rogues):
@@ -94,12 +99,14 @@ def test_many_refused_starts_at_once_all_say_why(rogues):
 
 
 @pytest.mark.slow
+@pytest.mark.release_only
 @pytest.mark.parametrize("title", ["broker", "gateway/0", "watcher/prod"])
 def test_a_stopped_child_is_found_within_4_5_s_and_ready_within_7_s(rogues, title):
     """SIGSTOP, measured by the supervisor's own timestamps; the others are not touched."""
     sluice = rogues().start()
+    pid = sluice.pid(title)
     begin = time.time()
-    sluice.kill(title, signal.SIGSTOP)
+    os.kill(pid, signal.SIGSTOP)
     wait_until(lambda: sluice.status()[title]["restarts"] == 1, 15, "restart")
     sluice.wait_ready()
     steps = {new: at for at, _, new, _ in sluice.changes(title) if at > begin}
@@ -150,9 +157,14 @@ def test_double_forked_orphans_are_reaped(rogues):
     sluice.script("health")
     sluice.wait_ready()
     wait_until(lambda: len(sluice.family()) == 8, 20, "again")
-    with open(f"/proc/{sluice.process.pid}/task/{sluice.process.pid}/children",
-              encoding="ascii") as file:  # fmt: skip
-        assert len(file.read().split()) == 7
+
+    def children():
+        """The processes it has not reaped, zombies too; those have no environment any more."""
+        path = f"/proc/{sluice.process.pid}/task/{sluice.process.pid}/children"
+        with open(path, encoding="ascii") as file:
+            return file.read().split()
+
+    wait_until(lambda: len(children()) == 7, 10, "no zombie stays")
 
 
 def test_children_leave_when_the_supervisor_is_killed(rogues):
