@@ -1,7 +1,6 @@
 """Kinds of the operator's: the generic rule, keys of cluster-wide objects, restarts."""
 
 import itertools
-import time
 
 from tests.bed.kubesim import KubeSim
 from tests.bed.net import wait_until
@@ -45,12 +44,21 @@ def test_a_killed_watcher_knows_cluster_wide_objects_again():
             for _ in range(3):
                 old = sluice.kill(watcher)
                 sluice.wait_restarted(watcher, old)
+            wait_until(
+                lambda: sluice.status()[watcher]["status_state"] == "watching", 20, "watching"
+            )
+            # Published some time after it was said: then a snapshot has it.
+            with sluice.stream(f"watcher:{cluster}", last_event_id="-1") as states:
+                newest = {}
+
+                def watching(states):
+                    """True when that is the newest state of each kind."""
+                    newest.update({e["subject"]: e["data"]["state"] for e in states.events()})
+                    return len(newest) == 16 and set(newest.values()) == {"watching"}
+
+                states.read_until(watching, 20, "a state per kind")
             with sluice.stream(f"watcher:{cluster}") as states:
-                states.wait_open()
-                wait_until(
-                    lambda: sluice.status()[watcher]["status_state"] == "watching", 20, "watching"
-                )
-                states.read_until(lambda s: len(s.named("snapshot")) >= 16, 10, "a state per kind")
+                states.wait_joined()
                 told = [s.json["data"]["kind"] for s in states.named("snapshot")]
                 assert len(told) == len(set(told)) == 16
                 assert {"pod", "secret", "nodes", "storageclasses.storage.k8s.io"} <= set(told)
@@ -86,9 +94,13 @@ def test_a_forbidden_kind_of_the_cluster_is_not_asked_for_in_namespaces_for_ever
                 return "belongs to no namespace" in sluice.status()[watcher]["status"]
 
             wait_until(told, 15, "the remedy")
-            time.sleep(1)
-            inside = [r for r in sim.requests() if "/namespaces/default/nodes" in r["target"]]
+
+            def asked():
+                """When it was asked for there, in ms."""
+                rows = [r for r in sim.requests() if "/namespaces/default/nodes" in r["target"]]
+                return [row["time_ms"] for row in rows]
+
             # 100 ms, doubled each time, up to five minutes; a tired machine may delay each.
-            times = [r["time_ms"] for r in inside]
+            times = wait_until(lambda: len(asked()) >= 5 and asked(), 30, "five requests")
             gaps = [after - before for before, after in itertools.pairwise(times)]
             assert all(gap >= 50 * 2**i for i, gap in enumerate(gaps)), gaps

@@ -179,10 +179,13 @@ def test_a_watcher_that_starts_without_a_store_levels_it_later():
                 20,
                 "the pod's other status",
             )
-            bed.ctl("stop", f"watcher/{cluster}")
+            # Still at work it might tell of what follows.
+            watcher = f"watcher/{cluster}"
+            bed.ctl("stop", watcher)
+            wait_until(lambda: bed.status()[watcher]["state"] == "stopped", 20, "no watcher")
             sim.api.set_pod_status(*turned, {"message": None, **first})
             sim.api.delete("pods", *gone, force=True)
-            bed.ctl("start", f"watcher/{cluster}")
+            bed.ctl("start", watcher)
             count = len(keys_of(sim, cluster))
 
             def synced():
