@@ -113,7 +113,9 @@ def test_without_configured_namespaces_the_context_names_one(tmp_path):
                 20,
                 "the namespace",
             )
-            assert any("/namespaces/shop/pods?watch=1" in r["target"] for r in bed.asked(PODS))
+            wait_until(
+                lambda: bed.asked(PODS, "/namespaces/shop/pods?watch=1"), 20, "the watch there"
+            )
 
 
 @pytest.mark.parametrize("relisting", [False, True])
@@ -206,9 +208,10 @@ def test_a_version_in_the_future_is_found_by_a_probe():
         assert [r for r in bed.lists(PODS) if "resourceVersion" not in r["target"]]
 
 
+@pytest.mark.slow
 def test_a_silent_watch_is_renewed_without_a_list():
     """No byte for `watch.stale`: probe, then the same version again; a bookmark keeps it."""
-    with watching({"stale": "700ms"}) as bed:
+    with watching({"stale": "2s"}) as bed:
         bed.sim.clear_requests()
         wait_until(lambda: len(bed.asked(PODS, "watch=1")) >= 2, 20, "two watches")
         assert bed.asked(PODS, "limit=1&")

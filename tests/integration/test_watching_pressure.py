@@ -121,6 +121,8 @@ def test_a_broker_that_is_away_costs_no_memory():
         pressed = Pressed(bed)
         pid = bed.sluice.pid(bed.process)
         bed.sluice.ctl("stop", "broker")
+        # While it ends it might take the flood's first changes one after the other.
+        wait_until(lambda: bed.sluice.status()["broker"]["state"] == "stopped", 20, "no broker")
         before = resident(pid)
         bed.sim.change("pod", count=FLOOD)
         pressed.taken += FLOOD

@@ -315,7 +315,7 @@ def check_level(history):
         """True when those of failed pods are told."""
         shown, live = bed.shown("pod"), bed.sim.state("Pod")
         return all(
-            shown[key[1:]]["message"] == item["status"]["message"]
+            shown[key[1:]].get("message") == item["status"]["message"]
             for key, item in live.items()
             if item["status"].get("phase") == "Failed" and item["status"].get("message")
         )

@@ -15,6 +15,7 @@ from tests.integration.watching import QUICK, Watching, watching
 NO_ADDRESS_S = 10
 # Younger than the 15 s after which a pod that fits nowhere is a trouble.
 AGE_MS = 8000
+LONG_AGO_MS = 3_600_000
 
 
 def test_a_dead_server_is_found_by_the_kernel():
@@ -33,8 +34,8 @@ def test_a_pod_that_fits_nowhere_for_15_s_is_told_without_an_event():
     """First progressing, then, of the same version, degraded."""
     with contextlib.ExitStack() as stack:
         # It creates what is that old already: its clock stands in the past.
-        clock = ("--clock", str(int(time.time() * 1000) - AGE_MS))
-        sim = stack.enter_context(KubeSim(frozen=True, options=clock))
+        clock = int(time.time() * 1000) - LONG_AGO_MS
+        sim = stack.enter_context(KubeSim(frozen=True, options=("--clock", str(clock))))
         sluice = stack.enter_context(Sluice(QUICK, kubeconfig=sim.kubeconfig))
         bed = Watching(sim, sluice, stack)
         bed.wait_watching()
@@ -43,6 +44,8 @@ def test_a_pod_that_fits_nowhere_for_15_s_is_told_without_an_event():
         # In one step, so that no other status lies between: a script runs as the clock moves.
         place = {"kind": "pod", "ns": "shop", "name": "homeless"}
         thing = {"metadata": {"name": "homeless", "namespace": "shop"}, "spec": pod_spec()}
+        # Only now, however long the start took.
+        sim.advance(int(time.time() * 1000) - AGE_MS - clock)
         sim.script(
             {"at_ms": 0, "create": {**place, "object": thing}},
             {"at_ms": 0, "patch": {**place, "patch": {"status": status}, "status": True}},
