@@ -314,6 +314,8 @@ def test_a_port_in_use_is_refused_with_the_remedy(reuse):
     """Another program listens there, also one that would share the port."""
     sluice = Sluice()
     with socket.socket() as taken:
+        # What is remembered of ended connections of this port is in nobody's way.
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse:
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         taken.bind(("127.0.0.1", sluice.port))
