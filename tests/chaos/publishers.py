@@ -28,12 +28,16 @@ REFUSED_MAX = 20
 
 
 class Volume:
-    """Lets no more be published between two readings of the journal than it surely keeps."""
+    """Lets no more be published between two readings of the journal than it surely keeps.
+
+    What a reading has surely seen is what had been answered when it began.
+    """
 
     def __init__(self, limit):
         """LIMIT in bytes."""
         self.limit = limit
-        self._used = 0
+        self._used = 0  # and not seen by a reading
+        self._answered = 0  # of these
         self._changed = threading.Condition()
 
     def take(self, size):
@@ -42,10 +46,21 @@ class Volume:
             self._changed.wait_for(lambda: self._used + size <= self.limit, 60)
             self._used += size
 
-    def reset(self):
-        """The journal was read."""
+    def answered(self, size):
+        """SIZE bytes stand in the journal, or never will."""
         with self._changed:
-            self._used = 0
+            self._answered += size
+
+    def mark(self):
+        """The journal is about to be read; what seen() is to be told then."""
+        with self._changed:
+            return self._answered
+
+    def seen(self, size):
+        """It was read."""
+        with self._changed:
+            self._used -= size
+            self._answered -= size
             self._changed.notify_all()
 
 
@@ -240,6 +255,7 @@ class Publisher(threading.Thread):
         body = "".join(lines)
         self.volume.take(len(body))
         answer = self._deliver(body)
+        self.volume.answered(len(body))
         if answer == ILLEGAL:
             self._publish_again(events)
         elif answer not in (None, OVER):

@@ -81,7 +81,7 @@ class Journal:
 
     def read(self):
         """Reads it as it is now; what is just being written may be missing, or seem damaged."""
-        begun = time.time()
+        begun, surely = time.time(), self.volume.mark()
         argv = [self.sluice.program("sluicectl"), "journal", "dump", self.directory]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
         self.kept, new = [], []
@@ -102,7 +102,7 @@ class Journal:
                 "events": new,
             }
         )
-        self.volume.reset()
+        self.volume.seen(surely)
 
 
 class Run:
