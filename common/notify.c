@@ -78,7 +78,7 @@ notify_send(const struct notify *n, const char *fmt, ...)
 	va_list ap;
 
 	if (n->fd == -1)
-		return false;
+		return true;
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);

@@ -72,7 +72,7 @@ do_status(struct supervisor *s, struct buf *b)
 	buf_addf(b, "{\"ok\":true,\"version\":\"%s\",\"pid\":%d",
 	    SLUICE_VERSION, (int)getpid());
 	add_member(b, "state", s->stop_phase != STOP_NOT ? "stopping"
-	    : s->told_ready ? "ready" : "starting");
+	    : s->is_ready ? "ready" : "starting");
 	add_member(b, "state_directory", s->conf.state_directory);
 	add_member(b, "listen_host", s->conf.listen_host);
 	buf_addf(b, ",\"listen_port\":%u,\"processes\":",

@@ -213,18 +213,23 @@ has_settled(const struct child *c)
 	    c->desired == CHILD_DOWN;
 }
 
-/* Once, when every child was ready or has clearly failed. */
+/* Once, when every child was ready or has clearly failed: from then on it is,
+ * and systemd, which would end a start of which it does not hear, is told until
+ * it takes it. */
 static void
 tell_ready(struct supervisor *s, size_t settled, const char *status)
 {
-	if (s->told_ready || settled != s->n_children)
+	if (!s->is_ready && settled == s->n_children) {
+		s->is_ready = true;
+		log_info("service: ready: %s", status);
+	}
+	if (!s->is_ready || s->told_ready)
 		return;
-	s->told_ready = true;
-	log_info("service: ready: %s", status);
-	(void)notify_send(&s->notify, "READY=1");
+	s->told_ready = notify_send(&s->notify, "READY=1");
 	s->told_status[0] = '\0';
 }
 
+/* After each change, and at each tick what it did not take before. */
 static void
 tell_systemd(struct supervisor *s)
 {
@@ -247,10 +252,9 @@ tell_systemd(struct supervisor *s)
 	    "%s", ready, s->n_children, failed != NULL ? ", failed: " : "",
 	    failed != NULL ? failed : "");
 	tell_ready(s, settled, status);
-	if (strcmp(status, s->told_status) == 0)
-		return;
-	(void)notify_send(&s->notify, "STATUS=%s", status);
-	memcpy(s->told_status, status, sizeof(status));
+	if (strcmp(status, s->told_status) != 0 &&
+	    notify_send(&s->notify, "STATUS=%s", status))
+		memcpy(s->told_status, status, sizeof(status));
 }
 
 /* --- stopping ------------------------------------------------------------- */
@@ -441,9 +445,10 @@ service_tick(struct supervisor *s)
 	service_reap(s);
 	if (s->ticks % STRAYS_TICKS == 0)
 		kill_strays(s);
+	if (s->stop_phase == STOP_NOT)
+		tell_systemd(s);
 	if (s->notify.watchdog_ms > 0 && mono_diff_ms(now,
-	    s->last_watchdog) * 3 >= s->notify.watchdog_ms) {
+	    s->last_watchdog) * 3 >= s->notify.watchdog_ms &&
+	    notify_send(&s->notify, "WATCHDOG=1"))
 		s->last_watchdog = now;
-		(void)notify_send(&s->notify, "WATCHDOG=1");
-	}
 }

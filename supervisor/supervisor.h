@@ -57,6 +57,7 @@ struct supervisor {
 	uint64_t		 ticks;
 	enum stop_phase		 stop_phase;
 	bool			 broker_was_ready;
+	bool			 is_ready;    /* once all had settled */
 	bool			 told_ready;  /* READY=1 to systemd */
 	char			 told_status[192];
 	unsigned		 slots;       /* LIST_SLOT grants out */

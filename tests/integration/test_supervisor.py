@@ -1,5 +1,6 @@
 """The supervisor with children that do as they are told: start, messages, commands, stop."""
 
+import contextlib
 import json
 import os
 import resource
@@ -319,6 +320,35 @@ def test_systemd_is_told_ready_status_watchdog_and_stopping(rogues):
             got.append(notify.recv(4096).decode())
     assert any("failed: watcher/dev" in m for m in got)
     assert "NOTIFY_SOCKET" not in "".join(sluice.notes("starts"))
+
+
+def test_systemd_that_reads_late_is_told_all_the_same(rogues):
+    """The queue of its socket is full until the service is ready: what did not fit is said again.
+
+    Without its READY=1 systemd would end the start.
+    """
+    sluice = rogues()
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as others,
+    ):
+        path = f"{sluice.directory}/notify"
+        notify.bind(path)
+        notify.settimeout(deadline(20))
+        others.connect(path)
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                others.send(b"STATUS=of another service")
+                sent += 1
+        sluice.env |= {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1500000"}
+        sluice.start(ready=False)
+        wait_until(lambda: "service: ready: " in sluice.log(), 20, "the service is ready")
+        got = [notify.recv(4096).decode() for _ in range(sent)]
+        assert set(got) == {"STATUS=of another service"}
+        while not {"READY=1", "STATUS=7 of 7 processes ready", "WATCHDOG=1"} <= set(got):
+            got.append(notify.recv(4096).decode())
+        assert got.count("READY=1") == 1
 
 
 def test_status_as_json_has_a_row_for_each_process(rogues):
