@@ -386,4 +386,3 @@ journal_segments_info(const struct journal_segments *j,
 		.recycling = j->list.recycled != j->began_with,
 	};
 }
-

@@ -96,8 +96,8 @@ bool	journal_segments_need_state(const struct journal_segments *j);
 bool	journal_segments_make_room(struct journal_segments *j);
 /* Lets go of what is beyond `size` bytes or was followed by the next one
  * before `now_ms - retain_ms` (0: no limit by age): all of it is older then.
- * In memory, of what is beyond the limits above. Cheap when there is nothing
- * to do. */
+ * In memory, of what is beyond segment_list's limits. Cheap when there is
+ * nothing to do. */
 void	journal_segments_retain(struct journal_segments *j, uint64_t size,
 	    int64_t retain_ms, int64_t now_ms);
 

@@ -210,6 +210,14 @@ take_results(struct publisher *p, struct publish_answer *a)
 	send_next(p);
 }
 
+/* One of them is of another build: sent again, it would be so for ever. */
+NORETURN static void
+not_understood(const struct publisher *p, const char *who, const char *what)
+{
+	fatalx("%s cannot read %s of batch %" PRIu64 " of %s: are all binaries "
+	    "of one build?", who, what, p->number, p->name);
+}
+
 static void
 take_answer(struct publisher *p, struct publish_answer *a)
 {
@@ -223,8 +231,7 @@ take_answer(struct publisher *p, struct publish_answer *a)
 	if (!p->waiting || a->batch != p->number)
 		return;
 	if (a->status == PUBLISH_MALFORMED)
-		fatalx("the broker cannot read batch %" PRIu64 " of %s: are "
-		    "all binaries of one build?", a->batch, p->name);
+		not_understood(p, "the broker", "the events");
 	/* It was appended, and our record did not come: no other is waited for
 	 * before this one has. What appends nothing has no record. */
 	if (p->reads && p->registered && a->count > 0)
@@ -241,8 +248,9 @@ publisher_receive_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 	assert(p->magic == PUBLISHER_MAGIC);
 	while (bus_request_answer(&p->broker, &m, NULL) == 1) {
-		if (publish_answer_decode(m.bytes, m.n, &a) == 0)
-			take_answer(p, &a);
+		if (publish_answer_decode(m.bytes, m.n, &a) < 0)
+			not_understood(p, "this process", "the answer");
+		take_answer(p, &a);
 		bus_message_free(&m);
 	}
 }
@@ -365,9 +373,10 @@ publisher_record(struct publisher *p, const void *bytes, size_t n)
 	 * behind by those of the batches since. */
 	if (h.batch >= p->missed)
 		p->missed = 0;
-	if (!p->waiting || h.batch != p->number ||
-	    publish_answer_of_record(&h, rd, &a) < 0)
+	if (!p->waiting || h.batch != p->number)
 		return;
+	if (publish_answer_of_record(&h, rd, &a) < 0)
+		not_understood(p, "this process", "the record");
 	bus_request_served(&p->broker);
 	take_results(p, &a);
 }

@@ -215,11 +215,11 @@ has_settled(const struct child *c)
 
 /* Once, when every child was ready or has clearly failed: from then on it is,
  * and systemd, which would end a start of which it does not hear, is told until
- * it takes it. */
+ * it takes it. Without any child, as where no binary was found, it never is. */
 static void
 tell_ready(struct supervisor *s, size_t settled, const char *status)
 {
-	if (!s->is_ready && settled == s->n_children) {
+	if (!s->is_ready && settled == s->n_children && settled > 0) {
 		s->is_ready = true;
 		log_info("service: ready: %s", status);
 	}
@@ -313,6 +313,7 @@ service_stop(struct supervisor *s, const char *cause)
 	if (s->stop_phase != STOP_NOT)
 		return;
 	log_info("service: stops: %s", cause);
+	/* Once: a systemd that does not take it sees that the process ends. */
 	(void)notify_send(&s->notify, "STOPPING=1\nSTATUS=stopping: %s",
 	    cause);
 	s->stop_started = mono_now();

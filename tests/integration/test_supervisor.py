@@ -361,3 +361,20 @@ def test_status_as_json_has_a_row_for_each_process(rogues):
     row = answer["processes"][0]
     assert {"process", "state", "pid", "since", "restarts", "deaths"} <= set(row)
     assert {"circuit", "cause", "last_death", "status"} <= set(row)
+
+
+def test_a_service_without_any_of_its_programs_is_never_ready(rogues):
+    """systemd's own limit for a start is to tell, not "0 of 0 processes ready"."""
+    sluice = rogues(roles=())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        path = f"{sluice.directory}/notify"
+        notify.bind(path)
+        notify.settimeout(deadline(20))
+        sluice.env |= {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1500000"}
+        sluice.start(ready=False)
+        got = []
+        while got.count("WATCHDOG=1") < 4:
+            got.append(notify.recv(4096).decode())
+        assert not any("READY=1" in m for m in got)
+    assert "no binary sluice-broker" in sluice.log()
+    assert "service: ready" not in sluice.log()

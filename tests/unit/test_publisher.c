@@ -3,6 +3,7 @@
 #include "tests/unit/publish_fixture.h"
 
 #include <ftw.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "broker/requests.h"
@@ -301,6 +302,48 @@ test_a_record_of_an_older_batch_does_not_let_it_wait_for_records_again(
 	assert_true(await_appended(8) >= BUS_REQUEST_RESEND_MS / 2);
 }
 
+/* Where the number of exceptions stands in a record of "gateway/0", and one by
+ * which they would reach into its frames. */
+#define EXCEPTIONS_AT   59
+#define EXCEPTIONS_MANY 100
+
+/* exit() was called; what is still allocated then is the parent's. */
+static void
+exited_cb(void)
+{
+	_exit(7);
+}
+
+/* Sent again, it would be so for ever, and nobody would be told. */
+static void
+test_a_record_that_cannot_be_read_ends_the_process(void **state UNUSED)
+{
+	struct mono end = mono_add_ms(mono_now(), WAIT_MS);
+	uint64_t position = 1;
+	struct err err;
+	int status;
+	pid_t pid;
+
+	assert_int_equal(requests_listen(requests, base, directory, &err), 0);
+	publisher_reads(publisher);
+	buf_reset(&late);
+	assert_int_equal(submit(1, &position), 0);
+	while (late.len == 0 && mono_before(mono_now(), end))
+		turn(1);
+	assert_true(late.len > EXCEPTIONS_AT + 4);
+	late.data[EXCEPTIONS_AT] = EXCEPTIONS_MANY;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)atexit(exited_cb);
+		publisher_record(publisher, late.data, late.len);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 7);
+}
+
 int
 main(void)
 {
@@ -319,6 +362,9 @@ main(void)
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    test_a_record_of_an_older_batch_does_not_let_it_wait_for_records_again,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    test_a_record_that_cannot_be_read_ends_the_process,
 		    setup, teardown),
 	};
 
