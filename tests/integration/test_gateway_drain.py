@@ -3,10 +3,12 @@
 import collections
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -67,27 +69,33 @@ def noted(errors):
 @pytest.mark.slow
 def test_the_streams_of_one_of_two_gateways_go_over_a_while_and_nobody_elses():
     with Sluice(gateways=2) as sluice:
-        took = []
-        # Once more where this machine stood still: then all are due at one time.
-        while len(took) < 3 and max(took, default=0) <= 0.5:
+        for _ in range(3):
             with contextlib.ExitStack() as stack:
-                took.append(drain_of_many(sluice, stack))
+                took, unseen = drain_of_many(sluice, stack)
+            # Once more where this machine stood still: then all are due at one time.
+            if took > 0.5 or unseen <= 1.5:
+                break
             sluice.ctl("start", "gateway/1")
             sluice.wait_ready()
-        assert max(took) > 0.5, "all at one time"
+        assert took > 0.5, ("all at one time", took, unseen)
 
 
 def drain_of_many(sluice, stack):
-    """How many seconds lie between the first stream that is told of a drain and the last."""
+    """How many seconds lie between the first stream that is told of a drain and the last.
+
+    And for how many at most nobody looked.
+    """
     streams = spread(stack, 120, lambda: sluice.stream("job:go", snapshot=0))
     of = dict(zip(streams, owners(streams), strict=True))
     gone = [s for s in streams if of[s] == incarnation(sluice, "gateway/1")]
     kept = [s for s in streams if of[s] == incarnation(sluice, "gateway/0")]
     assert len(gone) + len(kept) == 120 and min(len(gone), len(kept)) >= 36
+    looked = [time.monotonic()]
     sluice.ctl("drain", "gateway/1")
     assert sluice.status()["gateway/1"]["state"] == "draining"
     for _ in range(40):
         pump_all(streams, deadline(SPREAD) / 10)
+        looked.append(time.monotonic())
         if all(s.ended for s in gone):
             break
     assert {s.ended for s in gone} == {"cut"} and {s.ended for s in kept} == {None}
@@ -102,7 +110,7 @@ def drain_of_many(sluice, stack):
     table = sluice.ctl("status")
     assert "draining" in table and "drain by command" in table
     at = [frame.at for (frame,) in ends]
-    return max(at) - min(at)
+    return max(at) - min(at), max(b - a for a, b in itertools.pairwise(looked))
 
 
 @pytest.mark.slow
