@@ -83,7 +83,11 @@ class Stream:
         self.sock.close()
 
     def hold_little(self):
-        """From now on the kernel takes 64 KiB for a reader that does not read, not up to 32 MiB."""
+        """The kernel takes 128 KiB for a reader that does not read, not up to 32 MiB.
+
+        (It doubles what it is told.) Call it before much was sent: no room is taken back that the
+        other side was promised already.
+        """
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
 
     def __enter__(self):

@@ -173,6 +173,7 @@ def test_on_overflow_and_write_stall_timeout_are_those_of_the_type():
         keys = ["job:o", "run:o", "build:o", "import:o"]
         job, run, build, stuck = streams = [sluice.stream(key, snapshot=0) for key in keys]
         for stream in streams:
+            stream.hold_little()
             stream.wait_open()
         # More than the kernel takes for clients that do not read, and than the ring has.
         for at in range(0, 16000, 400):

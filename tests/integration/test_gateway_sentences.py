@@ -274,6 +274,7 @@ def test_a_slow_reader_gets_the_gap_then_the_snapshot_at_its_end_then_what_is_af
         publish(sluice, "job:slow", 0, 1, event_type="job.state_changed")
         wait_kept(sluice, "job:slow")
         with sluice.stream("job:slow") as stream:
+            stream.hold_little()
             stream.wait_joined()
             publish(sluice, "job:slow", 1, 16000, size=1000)
             (state,) = events("job:slow", 16000, 16001, event_type="job.state_changed")

@@ -86,6 +86,7 @@ def test_who_takes_nothing_is_cut_after_the_time_of_its_type_and_told_as_stalled
         readers = [sluice.stream("job:s", snapshot=0) for _ in range(6)]
         readers.append(sluice.stream("run:s", snapshot=0))
         for reader in readers:
+            reader.hold_little()
             reader.wait_open()
         begin = time.monotonic()
         # More than the kernel takes for who does not read. That of 40 s comes last: else, where it

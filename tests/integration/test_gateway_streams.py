@@ -342,6 +342,7 @@ def test_a_reader_that_takes_nothing_is_closed_and_its_place_is_free_again():
         both = ("job:stall", "run:none")
         with sluice.stream(*both, snapshot=0) as fast, sluice.stream("job:stall") as stuck:
             fast.wait_open()
+            stuck.hold_little()
             stuck.wait_open()
             for at in range(0, 12000, 500):
                 publish(sluice, "job:stall", at, at + 500, size=1000)
