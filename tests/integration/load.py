@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import math
 import threading
 import time
 
@@ -53,10 +54,9 @@ class Load(threading.Thread):
         """The events acknowledged per second between two times of time.monotonic()."""
         return sum(n for at, n in list(self.taken) if begin <= at < end) / (end - begin)
 
-    def pause(self, begin, end):
-        """The longest time between them in which nothing was acknowledged."""
-        times = [begin, *(at for at, _ in list(self.taken) if begin <= at < end), end]
-        return max(b - a for a, b in zip(times, times[1:], strict=False))
+    def first(self, begin):
+        """When the first events after that time of time.monotonic() were acknowledged."""
+        return next((at for at, _ in list(self.taken) if at >= begin), math.inf)
 
     def run(self):
         """The publishing loop."""
