@@ -11,8 +11,10 @@ import time
 import pytest
 
 from tests.bed.net import deadline, wait_until
+from tests.bed.stillness import Stillness
 
 from .rogues import ROLES
+from .test_gateway import IN_TIME
 
 
 def test_all_children_become_ready_the_broker_first(rogues):
@@ -48,32 +50,36 @@ def test_sigterm_stops_in_order_within_5_s_and_leaves_no_process(rogues):
 
 
 @pytest.mark.slow
-@pytest.mark.release_only
-def test_children_that_do_not_stop_are_killed_within_5_s(rogues):
+@pytest.mark.parametrize("in_time", IN_TIME)
+def test_children_that_do_not_stop_are_killed_within_5_s(rogues, in_time):
     """Every child ignores STOP."""
     sluice = rogues()
     for role in ROLES:
         sluice.script(role, "stubborn")
     sluice.start()
-    begin = time.monotonic()
-    assert sluice.stop() == 0
-    assert time.monotonic() - begin < deadline(5)
+    with Stillness(sluice.directory) as still:
+        begin = time.monotonic()
+        assert sluice.stop() == 0
+        assert not in_time or still.ran(begin, time.monotonic()) < 5
     assert sluice.family() == []
 
 
 @pytest.mark.slow
-@pytest.mark.release_only
-def test_a_child_found_hung_during_the_stop_does_not_prolong_it(rogues):
+@pytest.mark.parametrize("in_time", IN_TIME)
+def test_a_child_found_hung_during_the_stop_does_not_prolong_it(rogues, in_time):
     """The broker hangs while the store's time runs out, and SIGABRT does not end it."""
     sluice = rogues().script("store", "stubborn").script("broker", "numb").start()
     broker = sluice.pid("broker")
     # Found after 3 to 3.5 s: behind the third second, and before the store's time is out (4 s).
     os.kill(broker, signal.SIGSTOP)
-    begin = time.monotonic()
-    os.kill(sluice.process.pid, signal.SIGTERM)
-    wait_until(lambda: not sluice.process.running(), 15, "the service ends")
-    assert time.monotonic() - begin < deadline(5)
-    assert "state: broker: ready -> hung" in sluice.log()
+    with Stillness(sluice.directory) as still:
+        begin = time.monotonic()
+        os.kill(sluice.process.pid, signal.SIGTERM)
+        wait_until(lambda: not sluice.process.running(), 15, "the service ends")
+        assert not in_time or still.ran(begin, time.monotonic()) < 5
+    # A supervisor that was late itself forgives its silence.
+    late = "service: own loop was late" in sluice.log()
+    assert "state: broker: ready -> hung" in sluice.log() or late
     assert sluice.family() == []
 
 
@@ -305,21 +311,42 @@ def test_systemd_is_told_ready_status_watchdog_and_stopping(rogues):
         sluice.env |= {"NOTIFY_SOCKET": f"@{name}", "WATCHDOG_USEC": "1500000"}
         sluice.start(ready=False)
         got = []
-        while not any("READY=1" in m for m in got) or got.count("WATCHDOG=1") < 2:
-            got.append(notify.recv(4096).decode())
+
+        def hear(done):
+            """Until it is DONE(); WATCHDOG=1 keeps coming where that never is."""
+            limit = time.monotonic() + deadline(20)
+            while not done():
+                assert time.monotonic() < limit, got
+                got.append(notify.recv(4096).decode())
+
+        hear(lambda: any("READY=1" in m for m in got) and got.count("WATCHDOG=1") >= 2)
         wait_until(lambda: os.path.exists(f"{sluice.directory}/run/control"), 5, "control")
         sluice.script("watcher-dev").script("store", "die 78")
         sluice.ctl("start", "watcher/dev")
-        while "STATUS=7 of 7 processes ready" not in got:
-            got.append(notify.recv(4096).decode())
+        hear(lambda: "STATUS=7 of 7 processes ready" in got)
         sluice.kill("store")
-        while "STATUS=6 of 7 processes ready, failed: store" not in got:
-            got.append(notify.recv(4096).decode())
+        hear(lambda: "STATUS=6 of 7 processes ready, failed: store" in got)
         assert sluice.stop() == 0
-        while not any("STOPPING=1" in m for m in got):
-            got.append(notify.recv(4096).decode())
+        hear(lambda: any("STOPPING=1" in m for m in got))
     assert any("failed: watcher/dev" in m for m in got)
     assert "NOTIFY_SOCKET" not in "".join(sluice.notes("starts"))
+
+
+def fill(path):
+    """Other services' messages, until the queue of that socket takes none; how many."""
+    sent = 0
+    for _ in range(1000):
+        before = sent
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as other:
+            other.connect(path)
+            # One alone may have filled its own send buffer only, and not a long queue.
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    other.send(b"STATUS=of another service")
+                    sent += 1
+        if sent == before:
+            return sent
+    raise AssertionError(f"the queue is not full with {sent} messages")
 
 
 def test_systemd_that_reads_late_is_told_all_the_same(rogues):
@@ -328,19 +355,11 @@ def test_systemd_that_reads_late_is_told_all_the_same(rogues):
     Without its READY=1 systemd would end the start.
     """
     sluice = rogues()
-    with (
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify,
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as others,
-    ):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         path = f"{sluice.directory}/notify"
         notify.bind(path)
         notify.settimeout(deadline(20))
-        others.connect(path)
-        sent = 0
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                others.send(b"STATUS=of another service")
-                sent += 1
+        sent = fill(path)
         sluice.env |= {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1500000"}
         sluice.start(ready=False)
         wait_until(lambda: "service: ready: " in sluice.log(), 20, "the service is ready")

@@ -7,7 +7,9 @@ import time
 
 import pytest
 
-from tests.bed.net import deadline, wait_until
+from tests.bed.net import wait_until
+
+from .test_gateway import IN_TIME
 
 
 def test_the_others_wait_until_the_broker_is_ready(rogues):
@@ -99,19 +101,24 @@ def test_many_refused_starts_at_once_all_say_why(rogues):
 
 
 @pytest.mark.slow
-@pytest.mark.release_only
 @pytest.mark.parametrize("title", ["broker", "gateway/0", "watcher/prod"])
-def test_a_stopped_child_is_found_within_4_5_s_and_ready_within_7_s(rogues, title):
+@pytest.mark.parametrize("in_time", IN_TIME)
+def test_a_stopped_child_is_found_within_4_5_s_and_ready_within_7_s(rogues, in_time, title):
     """SIGSTOP, measured by the supervisor's own timestamps; the others are not touched."""
-    sluice = rogues().start()
-    pid = sluice.pid(title)
-    begin = time.time()
-    os.kill(pid, signal.SIGSTOP)
-    wait_until(lambda: sluice.status()[title]["restarts"] == 1, 15, "restart")
-    sluice.wait_ready()
-    steps = {new: at for at, _, new, _ in sluice.changes(title) if at > begin}
-    assert steps["hung"] - begin <= deadline(4.5)
-    assert steps["ready"] - begin <= deadline(7)
+    for _ in range(3):
+        sluice = rogues().start()
+        pid = sluice.pid(title)
+        begin = time.time()
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda s=sluice: s.status()[title]["restarts"] == 1, 15, "restart")
+        sluice.wait_ready()
+        steps = {new: at for at, _, new, _ in sluice.changes(title) if at > begin}
+        # Once more where this machine stood still: a supervisor that was late itself forgives.
+        if not in_time or "service: own loop was late" not in sluice.log():
+            break
+    assert not in_time or steps["hung"] - begin <= 4.5
+    assert not in_time or steps["ready"] - begin <= 7
+    assert begin < steps["hung"] < steps["ready"]
     assert "hung: no answer for" in sluice.status()[title]["last_death"]
     others = {name: r for name, r in sluice.status().items() if name != title}
     assert all(r["restarts"] == 0 for r in others.values())
