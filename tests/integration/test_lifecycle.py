@@ -11,6 +11,7 @@ import pytest
 
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
+from tests.bed.stillness import Stillness
 
 from .errors import check
 from .lifecycle import (
@@ -31,11 +32,9 @@ from .lifecycle import (
     to_the_end,
 )
 from .repeating import go_on
+from .test_gateway import IN_TIME
 
-CONF = {
-    "streams": {"default": {"heartbeat_interval": "500ms"}, "job": {"log_grace": "60s"}},
-    **STEADY,
-}
+CONF = {"streams": {"default": {"heartbeat_interval": "500ms"}, "job": {"log_grace": "60s"}}}
 
 
 @pytest.fixture(name="sluice", scope="module")
@@ -51,17 +50,18 @@ def line(key, number, **more):
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_a_job_is_followed_to_its_end(sluice, name):
-    key, words = f"job:path-{name}", PATHS[name]
+@pytest.mark.parametrize("in_time", IN_TIME)
+def test_a_job_is_followed_to_its_end(sluice, in_time, name):
+    key, words = f"job:path-{name}-{in_time:d}", PATHS[name]
     events = job_path(key, *words)
     publishers = publisher_each(sluice)
-    with sluice.stream(key) as stream:
+    with sluice.stream(key) as stream, Stillness(sluice.directory) as still:
         stream.wait_joined()
         for i, event in enumerate(events):
             at = time.monotonic()
             gateway = publishers[f"gateway/{i % 2}"]
             assert gateway.post(event)[0] == 202
-        ends_in_time(stream, at)
+        ends_in_time(stream, at, still, in_time)
         assert states(stream) == columns(words, events)
         ends = [f.json["final_state"] for f in stream.named("stream.end")]
         assert ends == [events[-1]["data"]["state"]]
@@ -342,7 +342,7 @@ def answers_while_the_broker_stands_still(sluice, name, count):
 
 
 def test_what_waits_for_its_state_machine_is_bounded():
-    with Sluice(CONF) as sluice:
+    with Sluice(CONF | STEADY) as sluice:
         # After 3 s all are refused, because the broker stands still.
         for attempt in range(3):
             answers = answers_while_the_broker_stands_still(sluice, f"held{attempt}", 16)
@@ -355,7 +355,7 @@ def test_what_waits_for_its_state_machine_is_bounded():
 
 
 def test_of_a_client_that_went_nothing_more_is_begun():
-    with Sluice(CONF) as sluice:
+    with Sluice(CONF | STEADY) as sluice:
         # One after the other, since the second is not legal.
         jobs = [job(f"job:left-{i}", "queued") for i in range(1000)]
         jobs[1:1] = [job("job:left-0", "running")]
@@ -380,7 +380,7 @@ def test_of_a_client_that_went_nothing_more_is_begun():
 
 
 def test_what_is_known_of_machines_outlives_the_broker():
-    with Sluice(CONF, gateways=2) as sluice:
+    with Sluice(CONF | STEADY, gateways=2) as sluice:
         job_key, key = "job:survivor", "pack-run:survivor"
         sluice.publish([job(job_key, "queued"), pack(key, "running"), step(key, 0, "running")])
         for _ in range(2):

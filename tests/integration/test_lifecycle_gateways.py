@@ -9,6 +9,7 @@ import pytest
 
 from tests.bed.net import deadline
 from tests.bed.sluice import Sluice
+from tests.bed.stillness import Stillness
 
 from .crowd import one_on_each
 from .lifecycle import (
@@ -59,6 +60,7 @@ def test_a_gateway_dies_between_append_and_answer(name):
     if at + 1 == len(words):
         code = "stream_ended"
     with Sluice(CONF, gateways=2) as sluice, contextlib.ExitStack() as stack:
+        still = stack.enter_context(Stillness(sluice.directory))
         readers = one_on_each(stack, lambda: sluice.stream(key))
         for reader in readers.values():
             reader.wait_joined()
@@ -77,7 +79,7 @@ def test_a_gateway_dies_between_append_and_answer(name):
             victim.answer()
         whole.read_until(lambda s: len(s.ids()) > at, 10, "the event, at the other gateway")
         if at + 1 == len(words):
-            ends_in_time(whole, begin)
+            ends_in_time(whole, begin, still)
         # It was appended, and is neither taken again nor lost; a reader there has not seen it.
         first_id = known_again(other, events[at], code)
         assert to_the_end(cut) == "cut" and states(cut) == want[:at]
@@ -90,8 +92,8 @@ def test_a_gateway_dies_between_append_and_answer(name):
             begin = time.monotonic()
             assert publishers[f"gateway/{i % 2}"].post(event)[0] == 202
         if at + 1 < len(words):
-            ends_in_time(whole, begin)
-            ends_in_time(rest, begin)
+            ends_in_time(whole, begin, still)
+            ends_in_time(rest, begin, still)
         again = stack.enter_context(sluice.stream(key, last_event_id="-1"))
         for told in ([whole], [cut, rest], [again]):
             assert to_the_end(told[-1]) == "clean"

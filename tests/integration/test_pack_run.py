@@ -11,12 +11,14 @@ import time
 import pytest
 
 from tests.bed.sluice import Sluice
+from tests.bed.stillness import Stillness
 
 from .crowd import one_on_each
 from .lifecycle import STEADY, ends_in_time, name_of, pack, publisher_each, step, to_the_end
 from .repeating import Repeater, dies_unanswered
+from .test_gateway import IN_TIME
 
-CONF = {"streams": {"default": {"heartbeat_interval": "500ms"}}, **STEADY}
+CONF = {"streams": {"default": {"heartbeat_interval": "500ms"}}}
 LINES = 10
 STEPS = 3
 
@@ -144,11 +146,13 @@ def reader_each(stack, sluice, key):
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_pack_run_is_followed_to_its_end(sluice, name):
-    key = f"pack-run:row-{name}"
+@pytest.mark.parametrize("in_time", IN_TIME)
+def test_a_pack_run_is_followed_to_its_end(sluice, in_time, name):
+    key = f"pack-run:row-{name}-{in_time:d}"
     script, chance = SCRIPTS[name](key), random.Random(name)
     publishers = list(publisher_each(sluice).values())
     with contextlib.ExitStack() as stack:
+        still = stack.enter_context(Stillness(sluice.directory))
         readers = reader_each(stack, sluice, key)
         for event in script.events:
             chance.shuffle(publishers)
@@ -161,7 +165,7 @@ def test_a_pack_run_is_followed_to_its_end(sluice, name):
                 assert (status, again["duplicates"]) == (202, 1)
                 assert again["first_id"] == first["first_id"]
         for reader in readers.values():
-            ends_in_time(reader, at)
+            ends_in_time(reader, at, still, in_time)
             judge(script, reader.events(), reader.named("stream.end"))
             assert reader.frames[-1].event == "stream.end"
     if name == "succeeds":
@@ -203,7 +207,8 @@ def test_a_gateway_dies_between_append_and_answer_of_a_pack_run(name):
     script = SCRIPTS[name](key)
     at = place(script, *UNANSWERED[name])
     event = script.events[at]
-    with Sluice(CONF, gateways=2) as sluice, contextlib.ExitStack() as stack:
+    with Sluice(CONF | STEADY, gateways=2) as sluice, contextlib.ExitStack() as stack:
+        still = stack.enter_context(Stillness(sluice.directory))
         readers = reader_each(stack, sluice, key)
         victim, other = publisher_each(sluice).values()
         cut = readers.pop(victim.incarnation())
@@ -225,7 +230,7 @@ def test_a_gateway_dies_between_append_and_answer_of_a_pack_run(name):
                 begin = begin if i == 0 else time.monotonic()
                 # Once, what nobody was told of is known again.
                 assert repeater.publish(after)["duplicates"] == (i == 0)
-        ends_in_time(whole, begin)
+        ends_in_time(whole, begin, still)
         judge(script, whole.events(), whole.named("stream.end"))
         assert to_the_end(cut) == "cut" and len(cut.ids()) == at
         rest = stack.enter_context(sluice.stream(key, last_event_id=cut.last_id(), snapshot=0))
