@@ -151,6 +151,7 @@ def test_a_stream_by_ticket_ends_with_its_token(guarded):
         # Once more where the token was over before the stream had its snapshot.
         if closing.id is not None:
             break
+    assert closing.id
     with guarded.stream(
         None, "job:ends", headers={}, last_event_id=closing.id, ticket=ticket
     ) as stream:
