@@ -7,6 +7,7 @@ they say of an object is compared with the cluster's own.
 import base64
 import contextlib
 import sqlite3
+import stat
 import time
 from pathlib import Path
 
@@ -228,13 +229,19 @@ class Bed:
         """
         raw = text.encode()
         codes = [base64.b64encode(b"?" * n + raw)[4:-4] for n in range(3)]
-        found = []
-        for path in Path(self.sluice.directory).rglob("*"):
-            # One that is written anew was under its passing name when it was listed.
+
+        def holds(path):
+            """Whether a path is of a file that holds one of them."""
+            return stat.S_ISREG(path.stat().st_mode) and any(
+                part in path.read_bytes() for part in (raw, *codes)
+            )
+
+        # One that is written anew may stand under its passing name when it is listed, and under
+        # its own when it is to be read: what was listed is no list of all then.
+        for _ in range(10):
             with contextlib.suppress(FileNotFoundError):
-                if path.is_file() and any(part in path.read_bytes() for part in (raw, *codes)):
-                    found.append(str(path))
-        return found
+                return [str(p) for p in Path(self.sluice.directory).rglob("*") if holds(p)]
+        raise AssertionError("ten times a file of the installation was gone when it was read")
 
 
 def condition_of(item, kind):
