@@ -1,9 +1,10 @@
 """From a change at a real API server to the SSE frame, beside a plain watch on the same server.
 
-Deployments and pods get a new status by PATCH, one every 40 ms. Both times count from the moment
-the PATCH is sent to the moment the reader holds the line: the peer reads the API server's own
-watch, the other a stream of Sluice. One thread does all of it, so that neither reader waits for
-the other. `--short`: a few seconds, and only that nothing was lost.
+Deployments and pods get a new status by PATCH, one every 40 ms. Both times end when the
+reader holds the line: the peer reads the API server's own watch, the other a stream of Sluice. The
+peer's begins when the PATCH is sent, Sluice's when it was to be sent: one that waits does so until
+Sluice has told of the object's change before. One thread does all of it, so that neither reader
+waits for the other. `--short`: a few seconds, and only that nothing was lost.
 """
 
 import json
@@ -70,11 +71,11 @@ class Wire:
 
 
 class Run:
-    """One run: who is changed, when each change was sent, and when each reader had it."""
+    """One run: when each change was due, and sent, and how long it took to each reader."""
 
     def __init__(self, cluster, sluice):
         """Makes the objects and opens the readers."""
-        self.sent, self.direct, self.frames = {}, {}, {}
+        self.due, self.sent, self.direct, self.frames = {}, {}, {}, {}
         cluster.create_namespace("bench")
         for i in range(OBJECTS):
             cluster.create_deployment("bench", f"app-{i}", 1)
@@ -95,8 +96,8 @@ class Run:
         wire.send("GET", resource_path(kind, "bench") + query)
         return wire
 
-    def change(self, n):
-        """Sends the PATCH number N."""
+    def change(self, n, due):
+        """Sends the PATCH number N, which was to be sent at DUE."""
         index = n // 2 % OBJECTS
         if n % 2:
             path = resource_path("pods", "bench", f"pod-{index}", "status")
@@ -104,7 +105,7 @@ class Run:
         else:
             path = resource_path("deployments", "bench", f"app-{index}", "status")
             status = {"replicas": 1000000, "readyReplicas": n}
-        self.sent[n] = time.monotonic()
+        self.due[n], self.sent[n] = due, time.monotonic()
         self.patch.send("PATCH", path, json.dumps({"status": status}))
 
     def look(self, seconds):
@@ -121,21 +122,22 @@ class Run:
                     answer = reader.taken()
                     assert b"HTTP/1.1 4" not in answer and b"HTTP/1.1 5" not in answer, answer
                 else:
-                    self.note(self.direct, reader.taken(), now)
+                    self.note(self.direct, self.sent, reader.taken(), now)
 
     def take_frames(self, now):
         """Notes the new frames of the stream."""
         assert self.stream.ended is None
         for frame in self.stream.frames[self.seen :]:
-            self.note(self.frames, frame.data.encode(), now)
+            self.note(self.frames, self.due, frame.data.encode(), now)
         self.seen = len(self.stream.frames)
 
-    def note(self, times, raw, now):
-        """Remembers when a change was read first."""
+    @staticmethod
+    def note(times, begun, raw, now):
+        """Remembers how long after it had BEGUN a change was read first."""
         for found in MARK.finditer(raw):
             n = int(found[1] or found[2])
-            if n in self.sent:
-                times.setdefault(n, now - self.sent[n])
+            if n in begun:
+                times.setdefault(n, now - begun[n])
 
     def wait(self, there):
         """Reads until THERE() says that what is under way has come; False: in vain."""
@@ -157,7 +159,7 @@ class Run:
             before = n - 2 * OBJECTS
             if before > 0 and not self.wait(lambda before=before: before in self.frames):
                 return
-            self.change(n)
+            self.change(n, begin + (n - 1) * PAUSE)
             self.look(max(0.0, begin + n * PAUSE - time.monotonic()))
         self.wait(lambda: min(len(self.frames), len(self.direct)) >= changes)
 
