@@ -270,6 +270,8 @@ greeted(int s, uint8_t question[14])
 	int fd;
 
 	for (;;) {
+		assert_int_equal(poll(&(struct pollfd){ .fd = s,
+		    .events = POLLIN }, 1, WAIT_MS), 1);
 		fd = accept4(s, NULL, NULL, SOCK_CLOEXEC);
 		assert_true(fd >= 0);
 		if (send(fd, rep, sizeof(rep), MSG_NOSIGNAL) ==
