@@ -1,5 +1,6 @@
 """The simulated API server speaks HTTP/2 over TLS, and breaks it where it is told to."""
 
+import contextlib
 import json
 import os
 import socket
@@ -46,6 +47,20 @@ def curl(sim, *targets, options=()):
     argv = command(sim, *targets, options=options)
     done = subprocess.run(argv, capture_output=True, timeout=deadline(60), check=False)
     return done.stdout, done.returncode
+
+
+@contextlib.contextmanager
+def watching(sim):
+    """A curl that has begun to watch all pods, and is not left to go on for ever."""
+    rv = sim.stats()["resourceVersion"]
+    argv = command(sim, f"{PODS}?watch=1&resourceVersion={rv}")
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as client:
+        try:
+            sim.wait_watches(1)
+            yield client
+        finally:
+            # Else the context waits for its end: one that has ended is sent nothing.
+            client.kill()
 
 
 class Frames:
@@ -133,10 +148,7 @@ def test_a_write_has_a_body(sim):
 
 def test_events_come_as_they_happen(sim):
     """And a watch ends cleanly when the server ends it, behind all of them."""
-    rv = sim.stats()["resourceVersion"]
-    argv = command(sim, f"{PODS}?watch=1&resourceVersion={rv}")
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as client:
-        sim.wait_watches(1)
+    with watching(sim) as client:
         sim.script(
             *({"at_ms": at, "change": {"count": 5}} for at in (200, 400, 600)),
             {"at_ms": 800, "faults": {"drop_watches": True}},
@@ -250,10 +262,7 @@ def test_what_is_not_http2_ends_the_connection(sim):
 
 def test_a_stopped_server_ends_its_streams(sim):
     """At SIGTERM watches end cleanly; the process exits 0."""
-    rv = sim.stats()["resourceVersion"]
-    argv = command(sim, f"{PODS}?watch=1&resourceVersion={rv}")
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as client:
-        sim.wait_watches(1)
+    with watching(sim) as client:
         assert sim.stop() == 0
         assert client.wait(timeout=deadline(10)) == 0
 
