@@ -15,6 +15,7 @@ import time
 
 import pytest
 
+from tests.bed.clock import Clock
 from tests.bed.hooked import Hooked
 from tests.bed.net import wait_until
 from tests.bed.sluice import Sluice
@@ -79,30 +80,6 @@ class GoodClients(threading.Thread):
         assert not self.failures, self.failures[:3]
         ordered = sorted(self.seconds)
         return ordered[int(len(ordered) * 0.99)]
-
-
-class Clock(threading.Thread):
-    """Looks at the time again and again, and waits for nobody: by how much it was late at most."""
-
-    def __init__(self):
-        """Not started yet."""
-        super().__init__(daemon=True)
-        self.ended = threading.Event()
-        self.late = 0
-
-    def run(self):
-        """Looks twenty times a second until stop()."""
-        before = time.monotonic()
-        while not self.ended.wait(0.05):
-            now = time.monotonic()
-            self.late = max(self.late, now - before - 0.05)
-            before = now
-
-    def stop(self):
-        """Ends it; in seconds."""
-        self.ended.set()
-        self.join()
-        return self.late
 
 
 def half_open(port, count, drip):

@@ -4,9 +4,11 @@ import os
 import re
 import signal
 import time
+from itertools import pairwise
 
 import pytest
 
+from tests.bed.clock import Clock
 from tests.bed.net import wait_until
 
 from .test_gateway import IN_TIME
@@ -47,6 +49,29 @@ def test_a_child_that_dies_at_start_gets_backoff_then_the_circuit_and_others_go_
     sluice.script("watcher-dev")
     sluice.ctl("start", "watcher/dev")
     sluice.wait_ready()
+
+
+@pytest.mark.slow
+@pytest.mark.release_only
+def test_a_child_that_dies_is_first_started_again_at_once(rogues):
+    """After 100 ms, by the supervisor's own timestamps."""
+    for _ in range(3):
+        with Clock() as clock:
+            sluice = rogues().script("watcher-dev", "die 3").start(ready=False)
+            steps = wait_until(
+                lambda sluice=sluice: [
+                    [at for at, *_ in pair]
+                    for pair in pairwise(sluice.changes("watcher/dev"))
+                    if pair[0][2] == "backoff"
+                ],
+                20, "started again",
+            )  # fmt: skip
+        sluice.stop()
+        begun, ended = steps[0]
+        # Once more only where this machine stood still.
+        if clock.late <= 0.2:
+            break
+    assert 0.09 <= ended - begun < 0.5, (steps, clock.late)
 
 
 @pytest.mark.slow
