@@ -13,6 +13,9 @@ import pytest
 from tests.bed.net import deadline
 from tests.bed.sluice import Sluice
 
+from .in_time import assert_in_time
+from .test_gateway import IN_TIME
+
 HOST = b"Host: localhost\r\n"
 POST = b"POST /api/v1/events HTTP/1.1\r\n" + HOST
 HIDDEN = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
@@ -80,12 +83,12 @@ def test_the_probe_is_refused_and_what_it_hides_is_not_read(sluice, name):
 
 
 @pytest.mark.slow
-def test_the_sixteenth_probe_half_a_head_is_cut_off_by_time(sluice):
-    took = []
-    # Once more where this machine stood still.
-    while len(took) < 3 and min(took, default=99) > 6:
+@pytest.mark.parametrize("in_time", IN_TIME)
+def test_the_sixteenth_probe_half_a_head_is_cut_off_by_time(sluice, in_time):
+    def cut_off():
         answer, after = said(sluice.port, b"GET / HTTP/1.1\r\n" + HOST)
         assert answer == b"" and after >= 4
-        took.append(after)
-    assert min(took) <= deadline(6), took
+        return after
+
+    assert_in_time(sluice.directory, cut_off, 6 if in_time else deadline(20))
     assert len(PROBES) == 15
