@@ -4,7 +4,6 @@ Two gateways, at least 30 % of the streams on each. Load and times: these run al
 """
 
 import contextlib
-import math
 import resource
 import socket
 import threading
@@ -204,6 +203,7 @@ def test_a_reader_of_1_kb_a_second_gets_an_exact_gap():
 OTHERS = 20
 RATE = 100
 ROUND_S = 4
+ROUNDS = 7
 
 
 class Timed(Counted):
@@ -271,11 +271,10 @@ def p99(sluice, key, stalled):
 def test_one_that_stops_reading_does_not_delay_the_others():
     conf = {"streams": {"default": {"heartbeat_interval": "500ms"}}}
     with Sluice(conf, gateways=2) as sluice:
-        without, beside = math.inf, math.inf
-        # The machine's own hiccups are in neither of two bests, of three at least.
-        for n in range(10):
-            without = min(without, p99(sluice, f"job:free/{n}", 0))
-            beside = min(beside, p99(sluice, f"job:beside/{n}", 1))
-            if n >= 2 and beside <= 1.5 * without + 0.02:
-                break
-        assert beside <= 1.5 * without + 0.02, (without, beside)
+        without, beside = [], []
+        for n in range(ROUNDS):
+            without.append(p99(sluice, f"job:free/{n}", 0))
+            beside.append(p99(sluice, f"job:beside/{n}", 1))
+        # The machine's own hiccups are in few rounds; a delay is in nearly all of those beside.
+        third = ROUNDS // 3
+        assert sorted(beside)[third] <= 1.5 * sorted(without)[third] + 0.02, (without, beside)
