@@ -7,6 +7,7 @@ import pytest
 from tests.bed.net import deadline, wait_until
 from tests.bed.sluice import Sluice
 from tests.bed.sse import Stream
+from tests.bed.stillness import Stillness
 from tests.bed.tokens import (
     aged_ticket,
     bearer,
@@ -141,17 +142,18 @@ def test_a_ticket_is_not_used_by_a_stream_that_does_not_open(guarded):
 
 
 def test_a_stream_by_ticket_ends_with_its_token(guarded):
-    for _ in range(3):
-        ends = time.time() + deadline(4)
-        ticket = ticket_of(guarded, guarded.issuer.grants(["job:*"], exp=ends))
-        with guarded.stream(None, "job:ends", headers={}, ticket=ticket) as stream:
-            wait_until(lambda s=stream: s.pump() or s.ended, 20, "the end")
-            closing = stream.frames[-1]
-            assert closing.json["reason"] == "token_expired"
-        # Once more where the token was over before the stream had its snapshot.
-        if closing.id is not None:
-            break
-    assert closing.id
+    with Stillness(guarded.directory) as still:
+        for _ in range(3):
+            begin, ends = time.monotonic(), time.time() + deadline(4)
+            ticket = ticket_of(guarded, guarded.issuer.grants(["job:*"], exp=ends))
+            with guarded.stream(None, "job:ends", headers={}, ticket=ticket) as stream:
+                wait_until(lambda s=stream: s.pump() or s.ended, 20, "the end")
+                *before, closing = stream.frames
+                assert closing.json["reason"] == "token_expired"
+            # Once more where this machine stood still: no snapshot before the token was over.
+            if any(frame.id for frame in before) or not still.stood(begin, time.monotonic()):
+                break
+    assert closing.id is not None and any(frame.id for frame in before)
     with guarded.stream(
         None, "job:ends", headers={}, last_event_id=closing.id, ticket=ticket
     ) as stream:
