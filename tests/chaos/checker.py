@@ -10,13 +10,17 @@ stream, once, behind all of it, and to each client that names it and has the tim
 that ends, or is refused, for no reason.
 """
 
+import math
 import sys
 
 from .history import Truth, load
 from .session_rules import Session
 
+GATEWAYS = ("gateway/0", "gateway/1")
 # An end may be noticed, and a process come back, so much later than the fault.
 FAULT_S = 8.0
+# Who connects so shortly before a gateway goes away, or after it came back, may find only one.
+APART_S = 0.1
 
 
 def _incarnation(session):
@@ -34,7 +38,7 @@ def _excuses(fault, session, gateways):
     a fault of its own ("hung").
     """
     who, at = fault["who"], _incarnation(session)
-    if fault["kind"] == "pause" or who not in ("all", "gateway/0", "gateway/1"):
+    if fault["kind"] == "pause" or who not in ("all", *GATEWAYS):
         return False
     # What comes back after a reboot has nothing of it.
     late = 0 if who == "all" else FAULT_S
@@ -58,9 +62,12 @@ def _ends(session, faults, gateways, ended):
         return
     closing = session["frames"] and session["frames"][-1][1] == "stream.closing"
     # Whether that was the last of several streams only the broker can say; while it does not,
-    # heartbeats may follow.
-    events = (frame[1] for frame in reversed(session["frames"]) if frame[1] != "heartbeat")
-    told = next(events, None) == "stream.end"
+    # heartbeats may follow. With the end of an only one the connection ends at once.
+    several = len(set(session["selectors"])) > 1
+    names = [frame[1] for frame in session["frames"]]
+    while several and names and names[-1] == "heartbeat":
+        names.pop()
+    told = names and names[-1] == "stream.end"
     if session["ended"] == "clean" and not closing and not (over and told):
         yield f"client {session['client']}: a clean end without stream.closing"
     excused = any(_excuses(fault, session, gateways) for fault in faults)
@@ -84,6 +91,23 @@ def check(records):
     return problems
 
 
+def _away(records):
+    """[(from, to)]: when not both gateways were there, as the supervisor and the faults say."""
+    found = []
+    since = dict.fromkeys(GATEWAYS, 0)
+    known = [r for r in records if r["what"] in ("fault", "state")]
+    for r in sorted(known, key=lambda r: r["at"]):
+        # One that hangs is away until it was replaced.
+        left = r["kind"] == "hang" if r["what"] == "fault" else r["state"] != "ready"
+        if left and r["who"] in GATEWAYS:
+            since.setdefault(r["who"], r["at"])
+        elif r["what"] == "state" and r["who"] in since:
+            found.append((since.pop(r["who"]), r["at"]))
+        elif r["what"] == "fault" and r["who"] in ("all", *GATEWAYS):
+            found.append((r["at"], r["until"]))
+    return found + [(at, math.inf) for at in since.values()]
+
+
 def figures(records):
     """What a run consisted of, so that an empty one is not taken for a good one."""
     sessions = [r for r in records if r["what"] == "session"]
@@ -99,13 +123,23 @@ def figures(records):
         "ends": sum(1 for frame in frames if frame[1] == "stream.end"),
         "over": sum(1 for s in sessions if s["status"] == 204),
         "struck": sum(1 for r in records if r["what"] == "struck"),
+        "seconds": sum(r["seconds"] for r in records if r["what"] == "load"),
     }
     gateways = {r["incarnation"]: r["who"] for r in records if r["what"] == "gateway"}
     served = [gateways.get(_incarnation(s)) for s in sessions]
+    away = _away(records)
+    # The kernel gives each half of them, give or take what chance does.
+    either = [
+        who
+        for who, s in zip(served, sessions, strict=True)
+        if who and not any(a - APART_S <= s["at"] <= b + APART_S for a, b in away)
+    ]
+    counts["served by either"] = len(either)
     for name in (
         *(f"gap {frame[3]['reason']}" for frame in frames if frame[1] == "stream.gap"),
         *(f"kill {r['who']}" for r in records if r["what"] == "fault" and r["kind"] == "kill"),
         *(f"served by {who}" for who in served if who),
+        *(f"served by {who} of either" for who in either),
     ):
         counts[name] = counts.get(name, 0) + 1
     return counts

@@ -46,6 +46,7 @@ CRASHED = re.compile(
 STRUCK = re.compile(r"the bug \S+ of a test strikes")
 # Which gateway an incarnation is of: ids of connections begin with it.
 SERVED = re.compile(r"^\S+ \S+ (gateway/\d): stream ended connection=([0-9a-f]+) ", re.MULTILINE)
+STATE = re.compile(r"^(\S+) .*state: (gateway/\d): \w+ -> (\w+) ", re.MULTILINE)
 HUNG = re.compile(r"^(\S+) .*state: (gateway/\d): \w+ -> hung", re.MULTILINE)
 
 
@@ -169,6 +170,7 @@ class Run:
             self.faults.step(second)
             self._moment()
         self._go_on(begin)
+        self.records.append({"what": "load", "seconds": round(time.monotonic() - begin)})
         self.faults.end()
         try:
             self._settle()
@@ -248,10 +250,13 @@ class Run:
 
     @staticmethod
     def _of_log(text):
-        """Which gateway had which incarnation, and where a seeded bug did its harm."""
+        """Which gateway had which incarnation, was ready when, and where a seeded bug struck."""
         served = {int(number, 16) >> 32: who for who, number in SERVED.findall(text)}
         for incarnation, who in served.items():
             yield {"what": "gateway", "who": who, "incarnation": incarnation}
+        for at, who, state in STATE.findall(text):
+            seconds = datetime.datetime.fromisoformat(at).timestamp()
+            yield {"what": "state", "who": who, "at": seconds, "state": state}
         yield from ({"what": "struck"} for _ in STRUCK.findall(text))
 
     def _read_log(self):

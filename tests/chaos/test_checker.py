@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from .checker import figures
 from .fold import fold
 from .history import Event, Truth
 from .made import E1, E2, ERROR, SERVER, A, B, Made, beat, closing, gap, opened
@@ -233,17 +234,39 @@ def test_a_connection_ends_cleanly_with_the_last_of_its_streams():
     live = [opened(6, keys=(A,)), *M.kept(6, 5), *M.live(7, 9)]
     for frames, more, good in (
         ([*live, end(A, 9)], {"ended": "clean"}, True),
-        # While the broker says nothing.
-        ([*live, end(A, 9), beat(9), beat(10)], {"ended": "clean"}, True),
+        # Of an only one nobody is asked whether it was the last.
+        ([*live, end(A, 9), beat(9)], {"ended": "clean"}, False),
+        ([*live, end(A, 9), beat(9)], {"ended": "clean", "selectors": (A, A)}, False),
         ([*live, beat(9)], {"ended": "clean"}, False),
         (live, {"ended": "clean"}, False),
         ([], {"status": 204, "cursor": f"{E1}-9", "ended": "clean"}, True),
         ([], {"status": 503}, False),
     ):
-        made = Made().session(*frames, selectors=(A,), **more)
+        made = Made().session(*frames, **{"selectors": (A,)} | more)
         assert made.problems() != []
         made.records.append({"what": "ended", "key": A, "state": "failed"})
         assert (made.problems() == []) == good
+
+
+def test_heartbeats_may_stand_behind_the_last_end_of_several_streams():
+    whole = [*told(9), end(A, 9), *M.live(10), end(B, 10)]
+    clean = "a clean end without stream.closing"
+    for frames, selectors, ended, said in (
+        # While the broker, which is asked whether all have ended, says nothing.
+        ([*whole, beat(10), beat(10)], (A, B), (A, B), None),
+        ([*whole, beat(10), beat(10)], (A, B), (A,), clean),
+        ([*told(9), end(A, 9), beat(9), *M.live(10), beat(10)], (A, B), (A, B), clean),
+        # A prefix never ends.
+        ([*whole, beat(10)], ("job:*",), (A, B), clean),
+        ([*whole, beat(10)], (A, "job:*"), (A, B), clean),
+    ):
+        made = Made().session(
+            opened(keys=selectors), *frames, selectors=selectors, cursor=f"{E1}-8", ended="clean"
+        )
+        for key in ended:
+            made.records.append({"what": "ended", "key": key, "state": "failed"})
+        problems = ends_with(made, A).problems()
+        assert said in problems[-1] if said else problems == [], (frames, selectors, problems)
 
 
 def ends_with(made, key):
@@ -431,3 +454,44 @@ def test_the_fold_keeps_the_latest_of_each_slot_and_subject():
         *[event(n, "job.log") for n in range(8, 120)],
     ]
     assert sorted(fold(events)) == [2, 4, 5, 6, *range(20, 120)]
+
+
+# When both gateways of the next test are there.
+TOGETHER = (12, 19, 23, 25, 29, 34, 39, 46, 49, 56, 59)
+
+
+def test_a_share_is_of_connections_that_either_gateway_could_have_served():
+    records = [
+        *({"what": "gateway", "who": f"gateway/{i}", "incarnation": SERVER + i} for i in (0, 1)),
+        *(
+            {"what": "fault", "who": who, "kind": kind, "at": at, "until": until}
+            for who, kind, at, until in (
+                ("gateway/0", "pause", 20, 22),
+                ("broker", "kill", 25, 25),
+                ("all", "reboot", 40, 42),
+                ("gateway/1", "hang", 50, 58),
+            )
+        ),
+        *(
+            {"what": "state", "who": f"gateway/{i}", "at": at, "state": state}
+            for i, at, state in (
+                (0, 10, "ready"),
+                (1, 11, "ready"),
+                (1, 30, "backoff"),
+                (1, 31, "starting"),
+                (1, 33, "ready"),
+                (0, 43, "starting"),
+                (0, 45, "ready"),
+                (1, 54, "hung"),
+                (1, 55, "ready"),
+                (0, 60, "stopping"),
+            )
+        ),
+    ]
+    for at in (5, 10.5, 11.05, 21, 29.95, 32, 33.05, 41, 44, 51, 54.5, 61, *TOGETHER):
+        open_frame = [at, "stream.open", None, {"connection_id": f"{SERVER << 32:x}"}]
+        session = {"what": "session", "at": at, "cursor": None, "status": 200}
+        found = figures([*records, session | {"frames": [open_frame]}])
+        assert found["served by gateway/0"] == 1
+        either = found.get("served by gateway/0 of either", 0)
+        assert found["served by either"] == either == (at in TOGETHER), at
