@@ -1,5 +1,6 @@
 """Children that die, hang or will not start: back-off, circuit, hang timeout, last words."""
 
+import datetime
 import os
 import re
 import signal
@@ -130,19 +131,19 @@ def test_many_refused_starts_at_once_all_say_why(rogues):
 @pytest.mark.parametrize("in_time", IN_TIME)
 def test_a_stopped_child_is_found_within_4_5_s_and_ready_within_7_s(rogues, in_time, title):
     """SIGSTOP, measured by the supervisor's own timestamps; the others are not touched."""
-    for _ in range(3):
-        sluice = rogues().start()
-        pid = sluice.pid(title)
-        begin = time.time()
-        os.kill(pid, signal.SIGSTOP)
-        wait_until(lambda s=sluice: s.status()[title]["restarts"] == 1, 15, "restart")
-        sluice.wait_ready()
-        steps = {new: at for at, _, new, _ in sluice.changes(title) if at > begin}
-        # Once more where this machine stood still: a supervisor that was late itself forgives.
-        if not in_time or "service: own loop was late" not in sluice.log():
-            break
-    assert not in_time or steps["hung"] - begin <= 4.5
-    assert not in_time or steps["ready"] - begin <= 7
+    sluice = rogues().start()
+    pid = sluice.pid(title)
+    begin = time.time()
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: sluice.status()[title]["restarts"] == 1, 40, "restart")
+    sluice.wait_ready()
+    steps = {new: at for at, _, new, _ in sluice.changes(title) if at > begin}
+    # Where this machine stood still, the supervisor forgives what was silent until then.
+    stamps = re.findall(r"^(\S+) \w+ sluiced: service: own loop was late", sluice.log(), re.M)
+    late = [datetime.datetime.fromisoformat(at).timestamp() for at in stamps]
+    for state, most in {"hung": 4.5, "ready": 7}.items():
+        since = max([begin, *(at for at in late if begin < at < steps[state])])
+        assert not in_time or steps[state] - since <= most, (state, steps, begin, late)
     assert begin < steps["hung"] < steps["ready"]
     assert "hung: no answer for" in sluice.status()[title]["last_death"]
     others = {name: r for name, r in sluice.status().items() if name != title}
