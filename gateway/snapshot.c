@@ -118,7 +118,7 @@ bit_of(const struct hub_subscription *s, struct slice key)
 static bool
 end_stream(struct buf *frames, const struct stream_so_far *x,
     const struct hub_subscription *s, const struct open_logs *open,
-    struct position after, struct position id)
+    const struct open_logs *put_off)
 {
 	struct sse_control ctl = { .kind = SSE_END, .tip = x->last,
 	    .state = x->state };
@@ -129,7 +129,7 @@ end_stream(struct buf *frames, const struct stream_so_far *x,
 	    x->log_end.number < x->end.number &&
 	    open_logs_has(open, s->tenant, x->key))
 		return false;
-	if (!was_sent(x->end, after, id) &&
+	if ((put_off == NULL || !open_logs_has(put_off, s->tenant, x->key)) &&
 	    sse_control(frames, &ctl, x->key) == -1)
 		assert(0);
 	return true;
@@ -157,7 +157,7 @@ add_item(struct stream_so_far *x, const struct item *item)
 static void
 add_ends(struct snapshot *snap, const struct query_snapshot *answer,
     const struct hub_subscription *s, const struct open_logs *open,
-    struct position after, struct position id)
+    const struct open_logs *put_off)
 {
 	struct stream_so_far x = { .key = SLICE_NONE };
 	struct rd rd = answer->items;
@@ -170,14 +170,14 @@ add_ends(struct snapshot *snap, const struct query_snapshot *answer,
 		if (item_decode(&rd, &item, true) == -1)
 			break;
 		if (x.key.p != NULL && !slice_eq(x.key, item.key))
-			ended += end_stream(&snap->frames, &x, s, open, after,
-			    id);
+			ended += end_stream(&snap->frames, &x, s, open,
+			    put_off);
 		if (x.key.p == NULL || !slice_eq(x.key, item.key))
 			snap->unseen &= ~bit_of(s, item.key);
 		add_item(&x, &item);
 	}
 	if (x.key.p != NULL)
-		ended += end_stream(&snap->frames, &x, s, open, after, id);
+		ended += end_stream(&snap->frames, &x, s, open, put_off);
 	snap->over = ended == s->n_selectors &&
 	    stream_kind_all_end(s->selectors, s->n_selectors);
 }
@@ -185,7 +185,7 @@ add_ends(struct snapshot *snap, const struct query_snapshot *answer,
 struct snapshot *
 snapshot_encode(const struct query_snapshot *answer,
     const struct hub_subscription *s, const struct open_logs *open,
-    struct position after, struct position id)
+    const struct open_logs *put_off, struct position after, struct position id)
 {
 	static const struct position none = { 0, 0 };
 	struct rd rd = answer->items;
@@ -212,7 +212,7 @@ snapshot_encode(const struct query_snapshot *answer,
 		else
 			snap->count++;
 	}
-	add_ends(snap, answer, s, open, after, id);
+	add_ends(snap, answer, s, open, put_off);
 	return snap;
 }
 
@@ -331,7 +331,7 @@ snapshot_answer_cb(const struct query_snapshot *answer, const struct err *err,
 		failed(src, answer == NULL ? err : NULL);
 		return;
 	}
-	snap = snapshot_encode(&own, src->sub, g->open_logs,
+	snap = snapshot_encode(&own, src->sub, g->open_logs, NULL,
 	    (struct position){ 0, 0 }, own.as_of);
 	if (snap == NULL) {
 		unreadable(src);

@@ -54,11 +54,13 @@ void	snapshot_forget_all(struct gateway *g);
 
 /* Encodes an answer: only what the subscription's types want, and no event
  * that stands in (after, as_of] when `after` has an epoch. `id` is the
- * bookmark of the last frame. One reference; NULL: there is an item in it that
+ * bookmark of the last frame. The ends in `put_off` (may be NULL) are told
+ * later, by who asks. One reference; NULL: there is an item in it that
  * cannot be read, and part of a snapshot must not be taken for the whole. */
 struct snapshot	*snapshot_encode(const struct query_snapshot *answer,
 		    const struct hub_subscription *s,
-		    const struct open_logs *open, struct position after,
+		    const struct open_logs *open,
+		    const struct open_logs *put_off, struct position after,
 		    struct position id);
 struct snapshot	*snapshot_ref(struct snapshot *s);
 void		 snapshot_unref(struct snapshot *s);

@@ -287,14 +287,14 @@ take_blind(struct conn *c, struct snapshot *snap,
 	if (snap->as_of.number < s->from.number ||
 	    snap->as_of.number > s->cursor.number)
 		return;
-	if (!s->blind_sent) {
+	if (!s->blind_sent && s->passed == NULL) {
 		attach(c, snap);
 		return;
 	}
 	if (answer == NULL)
 		return;
-	own = snapshot_encode(answer, s->sub, g->open_logs, s->from,
-	    s->cursor);
+	own = snapshot_encode(answer, s->sub, g->open_logs, s->passed,
+	    s->from, s->cursor);
 	if (own == NULL)
 		return;
 	attach(c, own);

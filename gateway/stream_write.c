@@ -37,7 +37,8 @@ send_snapshot(struct conn *c)
 	s->snapshot_off += taken;
 	if (s->snapshot_off < s->snapshot->frames.len)
 		return SENT_FULL;
-	s->over |= s->snapshot->over;
+	/* What was put off is told behind it, and then asked whether all is. */
+	s->over |= s->snapshot->over && s->passed == NULL;
 	snapshot_unref(s->snapshot);
 	s->snapshot = NULL;
 	return SENT_MORE;

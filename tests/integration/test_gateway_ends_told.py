@@ -11,6 +11,7 @@ from tests.bed.sluice import Sluice
 
 from .numbered import publish, wait_kept
 from .test_gateway_ends import FAST, ends, line, state, status_of, to_the_end
+from .test_history import wait_stored
 
 # A heartbeat moves cursors: none comes in time to help.
 QUIET = {"heartbeat_interval": "30s", "log_grace": "1s"}
@@ -218,3 +219,52 @@ def test_a_last_line_before_the_end_does_not_close_the_log_in_a_snapshot():
             sluice.publish([line(key, 2, last=True)])
             assert to_the_end(stream) == "clean"
             assert [e["data"]["line_no"] for e in stream.events()] == [2]
+
+
+# --- while the store is away -------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed_by", ["the event", "a line", "log_grace"])
+@pytest.mark.parametrize(
+    "selectors", [("job:dark/*",), ("job:dark/a", "job:dark/b")], ids=["prefix", "names"]
+)
+def test_the_end_of_a_stream_waits_for_the_snapshot_that_shows_what_was_before(
+    closed_by, selectors
+):
+    """What the snapshot shows of a stream does not follow its stream.end, which comes once."""
+    conf = {
+        "streams": {"default": {**FAST, "log_grace": "1s"}},
+        "supervise": {"hang_timeout": "60s"},
+    }
+    names = ("job:dark/a", "job:dark/b")
+    with Sluice(conf) as sluice:
+        early = [state(key, "running") for key in names] + [line(key, 1) for key in names]
+        before = sluice.publish(early)["last_id"]
+        wait_stored(sluice, names[0], before)
+        pid = sluice.kill("store", signal.SIGSTOP)
+        with sluice.stream(*selectors) as stream:
+            try:
+                stream.read_until(lambda s: s.named("stream.error"), 20, "stream.error")
+                logs_open = closed_by != "the event"
+                last = [state(key, "failed", logs_open=logs_open) for key in names]
+                if closed_by == "a line":
+                    last += [line(key, 2, last=True) for key in names]
+                told = sluice.publish(last)["accepted"]
+                stream.wait_events(told)
+                # A client of its own knows when log_grace is over.
+                with sluice.stream(*names, last_event_id=before) as other:
+                    other.read_until(lambda s: len(ends(s)) == 2, 20, "both ends")
+                beats = len(stream.named("heartbeat"))
+                stream.read_until(lambda s: len(s.named("heartbeat")) > beats + 1, 20, "heartbeats")
+                assert not ends(stream) and stream.ended is None
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            stream.read_until(lambda s: len(ends(s)) == 2, 30, "both ends")
+            words = [f.event for f in stream.frames if f.event in ("snapshot", "stream.end")]
+            # At least the lines; the states, too, where the store has not yet seen the later ones.
+            assert words == ["snapshot"] * max(2, len(words) - 2) + ["stream.end"] * 2
+            assert sorted(keys_of(stream)) == sorted(names)
+            if selectors == names:
+                assert to_the_end(stream, 20) == "clean"
+            assert len(ends(stream)) == 2
