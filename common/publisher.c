@@ -248,9 +248,10 @@ publisher_receive_cb(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 	assert(p->magic == PUBLISHER_MAGIC);
 	while (bus_request_answer(&p->broker, &m, NULL) == 1) {
-		if (publish_answer_decode(m.bytes, m.n, &a) < 0)
+		if (publish_answer_decode(m.bytes, m.n, &a) == 0)
+			take_answer(p, &a);
+		else if (p->waiting)
 			not_understood(p, "this process", "the answer");
-		take_answer(p, &a);
 		bus_message_free(&m);
 	}
 }

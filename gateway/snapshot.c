@@ -114,23 +114,42 @@ bit_of(const struct hub_subscription *s, struct slice key)
 	return 0;
 }
 
+/* Whether lines of its log may follow the set: what this gateway knows of it is
+ * of now, not of the set's time. */
+static bool
+log_goes_on(struct snapshot *snap, const struct stream_so_far *x,
+    const struct hub_subscription *s, const struct gateway *g)
+{
+	if ((x->state & LIFECYCLE_LOGS_OPEN) == 0 ||
+	    x->log_end.number >= x->end.number)
+		return false;
+	if (open_logs_has(g->open_logs, s->tenant, x->key))
+		return true;
+	/* It may have ended by what stands behind the set, or is not heard of
+	 * here yet. */
+	if (ring_stream_last(g->ring, s->tenant, x->key) <=
+	    snap->as_of.number &&
+	    ring_oldest(g->ring) <= snap->as_of.number + 1 &&
+	    x->end.number <= ring_tip(g->ring).number)
+		return false;
+	snap->unseen |= bit_of(s, x->key);
+	return true;
+}
+
 /* True when it has ended. */
 static bool
-end_stream(struct buf *frames, const struct stream_so_far *x,
-    const struct hub_subscription *s, const struct open_logs *open,
+end_stream(struct snapshot *snap, const struct stream_so_far *x,
+    const struct hub_subscription *s, const struct gateway *g,
     const struct open_logs *put_off)
 {
 	struct sse_control ctl = { .kind = SSE_END, .tip = x->last,
 	    .state = x->state };
 
-	if (x->end.epoch == 0 || bit_of(s, x->key) == 0)
-		return false;
-	if ((x->state & LIFECYCLE_LOGS_OPEN) != 0 &&
-	    x->log_end.number < x->end.number &&
-	    open_logs_has(open, s->tenant, x->key))
+	if (x->end.epoch == 0 || bit_of(s, x->key) == 0 ||
+	    log_goes_on(snap, x, s, g))
 		return false;
 	if ((put_off == NULL || !open_logs_has(put_off, s->tenant, x->key)) &&
-	    sse_control(frames, &ctl, x->key) == -1)
+	    sse_control(&snap->frames, &ctl, x->key) == -1)
 		assert(0);
 	return true;
 }
@@ -156,7 +175,7 @@ add_item(struct stream_so_far *x, const struct item *item)
  * states, and of thousands that ended nobody asked by name. */
 static void
 add_ends(struct snapshot *snap, const struct query_snapshot *answer,
-    const struct hub_subscription *s, const struct open_logs *open,
+    const struct hub_subscription *s, const struct gateway *g,
     const struct open_logs *put_off)
 {
 	struct stream_so_far x = { .key = SLICE_NONE };
@@ -170,21 +189,20 @@ add_ends(struct snapshot *snap, const struct query_snapshot *answer,
 		if (item_decode(&rd, &item, true) == -1)
 			break;
 		if (x.key.p != NULL && !slice_eq(x.key, item.key))
-			ended += end_stream(&snap->frames, &x, s, open,
-			    put_off);
+			ended += end_stream(snap, &x, s, g, put_off);
 		if (x.key.p == NULL || !slice_eq(x.key, item.key))
 			snap->unseen &= ~bit_of(s, item.key);
 		add_item(&x, &item);
 	}
 	if (x.key.p != NULL)
-		ended += end_stream(&snap->frames, &x, s, open, put_off);
+		ended += end_stream(snap, &x, s, g, put_off);
 	snap->over = ended == s->n_selectors &&
 	    stream_kind_all_end(s->selectors, s->n_selectors);
 }
 
 struct snapshot *
 snapshot_encode(const struct query_snapshot *answer,
-    const struct hub_subscription *s, const struct open_logs *open,
+    const struct hub_subscription *s, const struct gateway *g,
     const struct open_logs *put_off, struct position after, struct position id)
 {
 	static const struct position none = { 0, 0 };
@@ -212,7 +230,7 @@ snapshot_encode(const struct query_snapshot *answer,
 		else
 			snap->count++;
 	}
-	add_ends(snap, answer, s, open, put_off);
+	add_ends(snap, answer, s, g, put_off);
 	return snap;
 }
 
@@ -331,7 +349,7 @@ snapshot_answer_cb(const struct query_snapshot *answer, const struct err *err,
 		failed(src, answer == NULL ? err : NULL);
 		return;
 	}
-	snap = snapshot_encode(&own, src->sub, g->open_logs, NULL,
+	snap = snapshot_encode(&own, src->sub, g, NULL,
 	    (struct position){ 0, 0 }, own.as_of);
 	if (snap == NULL) {
 		unreadable(src);

@@ -31,7 +31,8 @@ struct snapshot {
 				     * stream.end of each named stream that
 				     * has ended */
 	bool		over;       /* and all of them have */
-	uint64_t	unseen;     /* bit n: it says nothing of selector n */
+	uint64_t	unseen;     /* bit n: it says nothing of selector n, or
+				     * not whether that has ended */
 };
 
 /* The client wants a snapshot that stands for `at_least` or later. It comes by
@@ -58,8 +59,7 @@ void	snapshot_forget_all(struct gateway *g);
  * later, by who asks. One reference; NULL: there is an item in it that
  * cannot be read, and part of a snapshot must not be taken for the whole. */
 struct snapshot	*snapshot_encode(const struct query_snapshot *answer,
-		    const struct hub_subscription *s,
-		    const struct open_logs *open,
+		    const struct hub_subscription *s, const struct gateway *g,
 		    const struct open_logs *put_off, struct position after,
 		    struct position id);
 struct snapshot	*snapshot_ref(struct snapshot *s);

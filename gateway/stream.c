@@ -112,6 +112,8 @@ stream_ask_snapshot(struct conn *c)
 	struct stream *s = &c->stream;
 	struct position at_least = no_position;
 
+	if (s->over)
+		return;   /* its end is told, and yet to be written */
 	if (s->phase == STREAM_BLIND)
 		at_least = s->from;
 	else if (s->gap != SSE_REASON_NONE)
@@ -229,7 +231,7 @@ stream_wants_snapshot(const struct conn *c)
 {
 	return c->state == CONN_STREAM &&
 	    (c->stream.phase == STREAM_SNAPSHOT ||
-	    c->stream.phase == STREAM_BLIND);
+	    (c->stream.phase == STREAM_BLIND && !c->stream.over));
 }
 
 /* A set still being sent is given up after its current frame. */
@@ -269,6 +271,8 @@ attach(struct conn *c, struct snapshot *snap)
 		s->snapshot = snapshot_ref(snap);
 	if (s->snapshot != NULL && s->sub->n_selectors > 1)
 		stream_end_owe(c, snap->unseen);
+	else
+		s->ask_end |= snap->unseen != 0;
 }
 
 /* After BLIND: leaves out what was sent, and is never behind it. */
@@ -293,8 +297,8 @@ take_blind(struct conn *c, struct snapshot *snap,
 	}
 	if (answer == NULL)
 		return;
-	own = snapshot_encode(answer, s->sub, g->open_logs, s->passed,
-	    s->from, s->cursor);
+	own = snapshot_encode(answer, s->sub, g, s->passed, s->from,
+	    s->cursor);
 	if (own == NULL)
 		return;
 	attach(c, own);

@@ -60,15 +60,19 @@ stream_end_finish(struct conn *c)
 }
 
 /* The snapshot of a client that is live without it shows what of a stream was
- * before: no end may be told until then. But one stream's connection ends with
- * it, and whoever comes back gets the snapshot. */
+ * before: the end of one that it names waits for that. But of a connection to
+ * one stream its end is the end, and whoever comes back gets the snapshot; and
+ * a snapshot tells no ends under a prefix, nor are there few of them. */
 static bool
-awaits_snapshot(const struct conn *c)
+awaits_snapshot(const struct conn *c, struct slice key)
 {
 	const struct hub_subscription *sub = c->stream.sub;
 
-	return c->stream.phase == STREAM_BLIND && !(sub->n_selectors == 1 &&
-	    stream_kind_all_end(sub->selectors, 1));
+	for (size_t i = 0; i < sub->n_selectors; i++)
+		if (slice_eq(sub->selectors[i], key))
+			return c->stream.phase == STREAM_BLIND &&
+			    sub->n_selectors > 1;
+	return false;
 }
 
 /* The client was given all that this gateway has for it. */
@@ -78,7 +82,7 @@ has_all(const struct conn *c)
 	const struct stream *s = &c->stream;
 
 	return (s->phase == STREAM_LIVE || s->phase == STREAM_BLIND) &&
-	    s->snapshot == NULL && !awaits_snapshot(c) &&
+	    s->snapshot == NULL &&
 	    hub_next(c->gateway->hub, s->sub, s->cursor.number) == 0 &&
 	    s->cursor.number >= s->sub->lost_through;
 }
@@ -111,10 +115,6 @@ tell_later(struct conn *c, struct slice key, uint8_t state,
 	    (int64_t)last.number);
 	if (open_logs_count(s->passed) > STREAM_END_PASSED_MAX &&
 	    open_logs_take(s->passed, INT64_MAX, &first)) {
-		/* Rather too early than never. */
-		if (awaits_snapshot(c))
-			(void)tell_end(c, slice_str(first.key), first.state,
-			    first.position);
 		free(first.tenant);
 		free(first.key);
 	}
@@ -124,7 +124,7 @@ void
 stream_ended(struct conn *c, struct slice key, uint8_t state,
     struct position last)
 {
-	if (awaits_snapshot(c))
+	if (awaits_snapshot(c, key))
 		tell_later(c, key, state, last);
 	else if (!tell_end(c, key, state, last))
 		stream_end_ask(c);
@@ -406,8 +406,10 @@ stream_end_ask(struct conn *c)
 
 	/* What was asked is answered, or not the question any more. */
 	stream_lookback_cancel(c);
-	/* What is still to be given may say it. */
-	s->ask_end = !has_all(c);
+	/* What is still to be given may say it; of several, the snapshot that
+	 * follows is the only one to tell of an end before the client came. */
+	s->ask_end = !has_all(c) || (s->phase == STREAM_BLIND &&
+	    s->owed == 0 && sub->n_selectors > 1);
 	if (s->ask_end || s->over || (s->owed == 0 &&
 	    !stream_kind_all_end(sub->selectors, sub->n_selectors)))
 		return;

@@ -16,9 +16,10 @@
 #define STREAM_END_ASK_MS   2000
 #define STREAM_END_PASSED_MAX 256u   /* ends put off, of one client */
 
-/* The client was given the last event of a stream: stream.end, which waits for
- * the snapshot where one is still to come (BLIND). With that of its last stream
- * the connection ends when all is written. */
+/* The client was given the last event of a stream: stream.end. Of one of
+ * several that it names it waits for the snapshot where that is still to come
+ * (BLIND). With that of its last stream the connection ends when all is
+ * written. */
 void	stream_ended(struct conn *c, struct slice key, uint8_t state,
 	    struct position last);
 /* The same of one whose log_grace is over, for a client that wants it wherever

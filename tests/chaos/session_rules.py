@@ -181,9 +181,9 @@ class Session:
         if self.owes_gap is not None:
             raise Broken(f"{what}, and no stream.gap {self.owes_gap} before it")
 
-    def _is_true(self, info, event):
-        """What the frame says is what was published."""
-        if event.key in self.ended:
+    def _is_true(self, info, event, shown=False):
+        """What the frame says is what was published; SHOWN: of what was before an end."""
+        if event.key in self.ended and not shown:
             raise Broken(f"{event} follows its stream.end")
         for name, said, true in (
             ("key", info["key"], event.key),
@@ -322,7 +322,9 @@ class Session:
             )
         if event.number in told:
             raise Broken(f"{event} was told without its id, and again in the snapshot at {as_of}")
-        self._is_true(info, event)
+        # Live without its snapshot, a prefix tells ends at once.
+        named = event.key in self.session["selectors"]
+        self._is_true(info, event, shown=self.blind and not named)
 
     def _after_blind(self, as_of, number):
         """Between the snapshot and what was told live nothing is missing."""

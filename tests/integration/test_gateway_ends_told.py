@@ -224,47 +224,74 @@ def test_a_last_line_before_the_end_does_not_close_the_log_in_a_snapshot():
 # --- while the store is away -------------------------------------------------------------
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("closed_by", ["the event", "a line", "log_grace"])
-@pytest.mark.parametrize(
-    "selectors", [("job:dark/*",), ("job:dark/a", "job:dark/b")], ids=["prefix", "names"]
-)
-def test_the_end_of_a_stream_waits_for_the_snapshot_that_shows_what_was_before(
-    closed_by, selectors
-):
-    """What the snapshot shows of a stream does not follow its stream.end, which comes once."""
+def ended_in_the_dark(sluice, names, before, closed_by, stream):
+    """Streams end while STREAM is live without its snapshot; it has their last events then."""
+    stream.read_until(lambda s: s.named("stream.error"), 20, "stream.error")
+    last = [state(key, "failed", logs_open=closed_by != "the event") for key in names]
+    if closed_by == "a line":
+        last += [line(key, 2, last=True) for key in names]
+    stream.wait_events(sluice.publish(last)["accepted"])
+    # A client of its own knows when log_grace is over.
+    with sluice.stream(*names, last_event_id=before) as other:
+        other.read_until(lambda s: len(ends(s)) == 2, 20, "both ends")
+
+
+@pytest.fixture(name="dark", scope="module")
+def _dark():
     conf = {
         "streams": {"default": {**FAST, "log_grace": "1s"}},
         "supervise": {"hang_timeout": "60s"},
     }
-    names = ("job:dark/a", "job:dark/b")
-    with Sluice(conf) as sluice:
-        early = [state(key, "running") for key in names] + [line(key, 1) for key in names]
-        before = sluice.publish(early)["last_id"]
-        wait_stored(sluice, names[0], before)
-        pid = sluice.kill("store", signal.SIGSTOP)
-        with sluice.stream(*selectors) as stream:
-            try:
-                stream.read_until(lambda s: s.named("stream.error"), 20, "stream.error")
-                logs_open = closed_by != "the event"
-                last = [state(key, "failed", logs_open=logs_open) for key in names]
-                if closed_by == "a line":
-                    last += [line(key, 2, last=True) for key in names]
-                told = sluice.publish(last)["accepted"]
-                stream.wait_events(told)
-                # A client of its own knows when log_grace is over.
-                with sluice.stream(*names, last_event_id=before) as other:
-                    other.read_until(lambda s: len(ends(s)) == 2, 20, "both ends")
-                beats = len(stream.named("heartbeat"))
-                stream.read_until(lambda s: len(s.named("heartbeat")) > beats + 1, 20, "heartbeats")
-                assert not ends(stream) and stream.ended is None
-            finally:
-                os.kill(pid, signal.SIGCONT)
-            stream.read_until(lambda s: len(ends(s)) == 2, 30, "both ends")
-            words = [f.event for f in stream.frames if f.event in ("snapshot", "stream.end")]
-            # At least the lines; the states, too, where the store has not yet seen the later ones.
-            assert words == ["snapshot"] * max(2, len(words) - 2) + ["stream.end"] * 2
-            assert sorted(keys_of(stream)) == sorted(names)
-            if selectors == names:
-                assert to_the_end(stream, 20) == "clean"
-            assert len(ends(stream)) == 2
+    with Sluice(conf) as running:
+        yield running
+
+
+def begun(sluice, folder):
+    """Two streams of which the store has the beginning, and their last event so far."""
+    names = (f"job:{folder}/a", f"job:{folder}/b")
+    early = [state(key, "running") for key in names] + [line(key, 1) for key in names]
+    last = sluice.publish(early)["last_id"]
+    wait_stored(sluice, names[0], last)
+    return names, last
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed_by", ["the event", "a line", "log_grace"])
+def test_the_ends_of_named_streams_wait_for_the_snapshot_that_shows_what_was_before(
+    dark, closed_by
+):
+    """Nothing of a stream follows its stream.end, which comes once."""
+    names, before = begun(dark, closed_by.replace(" ", "-"))
+    pid = dark.kill("store", signal.SIGSTOP)
+    with dark.stream(*names) as stream:
+        try:
+            ended_in_the_dark(dark, names, before, closed_by, stream)
+            beats = len(stream.named("heartbeat"))
+            stream.read_until(lambda s: len(s.named("heartbeat")) > beats + 1, 20, "heartbeats")
+            assert not ends(stream) and stream.ended is None
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert to_the_end(stream, 30) == "clean"
+        words = [f.event for f in stream.frames if f.event in ("snapshot", "stream.end")]
+        # At least the lines; the states, too, where the store has not yet seen the later ones.
+        assert words == ["snapshot"] * max(2, len(words) - 2) + ["stream.end"] * 2
+        assert sorted(keys_of(stream)) == sorted(names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed_by", ["the event", "a line", "log_grace"])
+def test_the_ends_of_streams_under_a_prefix_wait_for_no_snapshot(dark, closed_by):
+    """A snapshot tells none of those; each comes once."""
+    folder = "prefix-" + closed_by.replace(" ", "-")
+    names, before = begun(dark, folder)
+    pid = dark.kill("store", signal.SIGSTOP)
+    with dark.stream(f"job:{folder}/*") as stream:
+        try:
+            ended_in_the_dark(dark, names, before, closed_by, stream)
+            stream.read_until(lambda s: len(ends(s)) == 2, 20, "both ends")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        stream.read_until(lambda s: s.named("snapshot"), 30, "the snapshot")
+        dark.publish([state(f"job:{folder}/c", "running")])
+        stream.read_until(lambda s: s.events()[-1]["stream_key"].endswith("/c"), 20, "an event")
+        assert sorted(keys_of(stream)) == sorted(names)

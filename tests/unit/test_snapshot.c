@@ -17,6 +17,7 @@
 #include "gateway/open_logs.h"
 #include "gateway/snapshot.h"
 #include "gateway/stream_kind.h"
+#include "tests/unit/ring_fixture.h"
 
 #define CLIENTS 3u
 
@@ -335,7 +336,7 @@ expect_frames(const char *one, const char *two, const char *type,
 		}
 	}
 	q.items = rd_init(items.data, items.len);
-	s = snapshot_encode(&q, sub, gateway.open_logs, put_off, from, to);
+	s = snapshot_encode(&q, sub, &gateway, put_off, from, to);
 	buf_addc(&s->frames, '\0');
 	for (at = (char *)s->frames.data; (at = strstr(at, "event: ")) != NULL;
 	    at += 7)
@@ -366,6 +367,18 @@ test_a_named_stream_that_has_ended_is_told_behind_the_set(void **state UNUSED)
 	open_logs_free(put_off);
 	put_off = NULL;
 	expect_frames("job:a", "job:b", "", 3, "ssee", true);
+	/* What stands behind the set may have closed its log: who is told of
+	 * the end here would get that after it. */
+	put(gateway.ring, NULL, 1, 9, "job:b", "job.log");
+	expect_frames("job:a", "job:b", "", 0, "ssse", false);
+	expect_frames("job:a", "job:c", "", 0, "ssse", false);
+	ring_clear(gateway.ring, (struct position){ 1, 10 });
+	expect_frames("job:a", "job:b", "", 0, "ssse", false);
+	/* Or this gateway has not heard of it. */
+	ring_clear(gateway.ring, (struct position){ 1, 4 });
+	expect_frames("job:a", "job:b", "", 0, "ssse", false);
+	ring_clear(gateway.ring, (struct position){ 1, 9 });
+	expect_frames("job:a", "job:b", "", 0, "sssee", true);
 	/* Its log may yet go on. */
 	open_logs_add(gateway.open_logs, slice_str("-"), slice_str("job:b"),
 	    LIFECYCLE_FAILED, (struct position){ 1, 4 }, 5);
