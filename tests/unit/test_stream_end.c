@@ -304,11 +304,15 @@ test_of_several_none_is_over_while_the_snapshot_is_to_come(void **state UNUSED)
 	/* The other may have ended before it came. */
 	stream_ended(&client, slice_str(two[0]), 3,
 	    (struct position){ 1, TIP });
-	(void)stream_end_settle(&client);
+	assert_false(stream_end_settle(&client));
 	assert_int_equal(ticket, 0);
+	assert_int_equal(told.len, 0);
 	client.stream.phase = STREAM_LIVE;
 	(void)stream_end_settle(&client);
 	assert_int_not_equal(ticket, 0);
+	assert_string_equal(text(&told), "job:a@1-100 ");
+	(void)stream_end_settle(&client);
+	assert_string_equal(text(&told), "job:a@1-100 ");
 	/* Of the only one its end is told wherever it stands. */
 	join(TIP, 1, two);
 	client.stream.phase = STREAM_BLIND;
