@@ -173,14 +173,17 @@ begin(struct conn *c, const struct stream_wish *w)
 	join(c, w);
 	if (w->cursor_kind == CURSOR_NONE || w->cursor_kind == CURSOR_NOW) {
 		stream_open(c);
-		if (s->snapshots && w->cursor_kind == CURSOR_NONE)
+		/* It comes at once where another client has just had it, and
+		 * tells of ends itself. */
+		if (s->snapshots && w->cursor_kind == CURSOR_NONE) {
 			stream_begin_snapshot(c);
-		else
+		} else {
 			s->phase = STREAM_LIVE;
-		if (s->phase == STREAM_LIVE && w->cursor_kind == CURSOR_NONE)
-			stream_end_unknown(c);
-		else if (s->phase == STREAM_LIVE && w->n_selectors > 1)
-			stream_end_owe(c, UINT64_MAX);
+			if (w->cursor_kind == CURSOR_NONE)
+				stream_end_unknown(c);
+			else if (w->n_selectors > 1)
+				stream_end_owe(c, UINT64_MAX);
+		}
 	} else {
 		/* It may have been cut off before it was told of an end. */
 		if (w->n_selectors > 1)

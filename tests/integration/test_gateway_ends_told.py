@@ -221,6 +221,20 @@ def test_a_last_line_before_the_end_does_not_close_the_log_in_a_snapshot():
             assert [e["data"]["line_no"] for e in stream.events()] == [2]
 
 
+def test_who_gets_the_snapshot_of_another_is_told_of_an_end_once(sluice):
+    """The second is given at once what the first asked for; nothing came since."""
+    names = ("run:kept/over", "run:kept/on")
+    last = sluice.publish([state(names[0], "failed"), state(names[1], "running")])["last_id"]
+    wait_stored(sluice, names[1], last)
+    with sluice.stream(*names) as first:
+        first.wait_joined()
+        with sluice.stream(*names) as second:
+            second.wait_joined()
+            beats = len(second.named("heartbeat"))
+            second.read_until(lambda s: len(s.named("heartbeat")) > beats + 1, 20, "heartbeats")
+            assert keys_of(second) == keys_of(first) == [names[0]]
+
+
 # --- while the store is away -------------------------------------------------------------
 
 
